@@ -1,0 +1,112 @@
+"""The numbers of the large libraries: JAX's at the edges, JAX's and PyTorch's at ordinary points."""
+
+import math
+
+import pytest
+from test_ops import EDGES, ORDINARY, ROWS
+
+from tinygrad_scalar import ops
+
+pytestmark = pytest.mark.peers
+
+
+def _functions(f, logistic, relu, erf):
+    """Each operation in the words of a NumPy-like library `f`."""
+    return {
+        "+": lambda x, y: x + y,
+        "-": lambda x, y: x - y,
+        "*": lambda x, y: x * y,
+        "/": lambda x, y: x / y,
+        "**": lambda x, y: x**y,
+        "neg": lambda x: -x,
+        "sigmoid": logistic,
+        "relu": relu,
+        "erf": erf,
+        "softplus": lambda x: f.logaddexp(x, 0.0 * x),
+        "greater": lambda x, y: f.where(x > y, 0.0 * x + 1.0, 0.0 * y),
+        "greater_equal": lambda x, y: f.where(x >= y, 0.0 * x + 1.0, 0.0 * y),
+        "where": lambda c, x, y: f.where(c != 0.0, x, y),
+    }
+
+
+class Jax:
+    def __init__(self):
+        reason = "JAX is not installed"
+        self.jax = pytest.importorskip("jax", reason=reason)
+        self.jax.config.update("jax_enable_x64", True)
+        nn, numpy = self.jax.nn, self.jax.numpy
+        self.functions = _functions(numpy, nn.sigmoid, nn.relu, self.jax.scipy.special.erf)
+        self.functions["softplus"] = nn.softplus
+        self.module, self.leaky_relu = numpy, nn.leaky_relu
+
+    def differentiate(self, function, operands):
+        value, grads = self.jax.value_and_grad(function, tuple(range(len(operands))))(*operands)
+        return float(value), [float(grad) for grad in grads]
+
+
+class Torch:
+    def __init__(self):
+        self.torch = pytest.importorskip("torch", reason="PyTorch is not installed")
+        nn = self.torch.nn.functional
+        self.functions = _functions(self.torch, self.torch.sigmoid, self.torch.relu, self.torch.erf)
+        self.module, self.leaky_relu = self.torch, nn.leaky_relu
+
+    def differentiate(self, function, operands):
+        leaves = [self.torch.tensor(x, dtype=self.torch.float64, requires_grad=True) for x in operands]
+        value = function(*leaves)
+        grads = self.torch.autograd.grad(value, leaves, allow_unused=True, materialize_grads=True)
+        return float(value.detach()), [float(grad) for grad in grads]
+
+
+def _value_and_grads(peer, name, operands):
+    if name in peer.functions:
+        function = peer.functions[name]
+    elif name.startswith("**"):
+        n = float(name[2:])
+        exponent = int(n) if n.is_integer() else n
+
+        def function(x):
+            return x**exponent
+    elif name.startswith("leaky_relu("):
+        slope = float(name[len("leaky_relu(") : -1])
+
+        def function(x):
+            return peer.leaky_relu(x, slope)
+    else:
+        function = getattr(peer.module, name)
+    return peer.differentiate(function, operands)
+
+
+@pytest.fixture(scope="module")
+def jax():
+    return Jax()
+
+
+@pytest.fixture(scope="module", params=[Jax, Torch])
+def peer(request):
+    return request.param()
+
+
+def _agree(number, peers):
+    return math.isclose(number, peers, rel_tol=1e-12) or (math.isnan(number) and math.isnan(peers))
+
+
+@pytest.mark.parametrize(("name", "operands"), [edge[:2] for edge in EDGES])
+def test_jax_has_the_same_edges(jax, name, operands):
+    row = ops.operation(name)
+    data = row.forward(*operands)
+    value, grads = _value_and_grads(jax, name, operands)
+    assert _agree(data, value)
+    assert all(map(_agree, row.local_grads(data, *operands), grads)), grads
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_peers_have_the_same_derivatives(peer, name):
+    for point in ORDINARY[name]:
+        operands = point if isinstance(point, tuple) else (point,)
+        row = ROWS[name]
+        data = row.forward(*operands)
+        value, grads = _value_and_grads(peer, name, operands)
+        assert data == pytest.approx(value, rel=1e-12, abs=1e-12)
+        # absolutely too: PyTorch's 1 − tanh² and a(1 − a) have few digits left where they are small
+        assert row.local_grads(data, *operands) == pytest.approx(tuple(grads), rel=1e-12, abs=1e-12)

@@ -1,0 +1,77 @@
+"""Watching for the operation that makes the first nan or infinity."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from tinygrad_scalar import ops
+from tinygrad_scalar.errors import AnomalyError, SourceLine, user_line
+
+if TYPE_CHECKING:
+    from tinygrad_scalar.value import Value
+
+watching = 0  # how many detect_anomaly() blocks are open
+_origins: dict[int, SourceLine] = {}  # the user's line that made each node of an open block, by the node's id
+
+
+@contextmanager
+def detect_anomaly() -> Iterator[None]:
+    """Within this block the operation that makes the first nan or infinity raises AnomalyError.
+
+    The error names the operation, its operands and the source line. Gradients are watched too: `backward()` then
+    raises at the first contribution that is not finite, before it has changed anything. Slow; for finding the place.
+    The block watches every thread.
+
+    >>> from tinygrad_scalar import Value
+    >>> with detect_anomaly():
+    ...     Value(0.0, "a").log()
+    Traceback (most recent call last):
+        ...
+    tinygrad_scalar.errors.AnomalyError: log(a) = -inf, where a = 0.0, at ...
+    """
+    global watching
+    watching += 1
+    try:
+        yield
+    finally:
+        watching -= 1
+        if not watching:
+            _origins.clear()
+
+
+def _told(node: Value) -> str:
+    """The node as an equation: what was applied to what, and the operands' numbers."""
+    names = [
+        operand.label or (f"x{'₀₁₂'[i]}" if operand.op else repr(operand.data))
+        for i, operand in enumerate(node.operands)
+    ]
+    numbers = [
+        f"{name} = {operand.data!r}" for name, operand in zip(names, node.operands) if operand.label or operand.op
+    ]
+    equation = f"{ops.operation(node.op).text.format(*names)} = {node.data!r}"
+    return f"{equation}, where {', '.join(dict.fromkeys(numbers))}" if numbers else equation
+
+
+def watch(node: Value) -> None:
+    line = user_line()
+    if not math.isfinite(node.data):
+        raise AnomalyError(f"{_told(node)}, at {line}")
+    _origins[id(node)] = line
+
+
+def require_finite_gradients(root: Value, order: list[Value], upstream: float) -> None:
+    """Rehearse backward() on the side and raise at the first contribution that is not finite."""
+    grads = {root: upstream}
+    for node in reversed(order):
+        for operand, local_grad in zip(node.operands, node.local_grads):
+            contribution = local_grad * grads[node]
+            grads[operand] = grads.get(operand, 0.0) + contribution
+            if not math.isfinite(grads[operand]):
+                raise AnomalyError(
+                    f"backward through {_told(node)}: local gradient {local_grad!r} × upstream gradient "
+                    f"{grads[node]!r} = {contribution!r} makes the gradient of {operand.label or repr(operand)} "
+                    f"{grads[operand]!r}, at {_origins.get(id(node)) or user_line()}"
+                )

@@ -1,0 +1,50 @@
+"""Pickling a graph of any depth without recursion, with every shared node still shared afterwards.
+
+pickle saves an object's parts before the object, so a chain of a million nodes would be a million calls deep. A node
+therefore hands over, before its own parts, the list of all nodes below it, operands first: by the time pickle comes to
+a node its operands are in pickle's memo already and are saved as references. The list stands between two markers that
+tell the nodes in it (by being pickled themselves) that they are being listed and need not list their own ancestors.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from typing import Any
+
+
+class _Listing(threading.local):
+    """The listing that this thread is in the middle of: the marker it began with and the ids of its nodes."""
+
+    begin = 0
+    nodes: frozenset[int] = frozenset()
+
+
+_listing = _Listing()
+
+
+class _Begin:
+    def __init__(self, nodes: Sequence[Any]) -> None:
+        self.nodes = frozenset(map(id, nodes))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        _listing.begin, _listing.nodes = id(self), self.nodes
+        return bool, ()
+
+    def __del__(self) -> None:  # a pickling that failed half-way never comes to its _End
+        if _listing.begin == id(self):
+            _listing.begin, _listing.nodes = 0, frozenset()
+
+
+class _End:
+    def __reduce__(self) -> tuple[Any, ...]:
+        _listing.begin, _listing.nodes = 0, frozenset()
+        return bool, ()
+
+
+def ancestors(node: Any, topological_order: Callable[[Any], Sequence[Any]]) -> list[Any] | None:
+    """What a node's pickle begins with: all nodes below it, or None where the node is itself being listed."""
+    if id(node) in _listing.nodes:
+        return None
+    *below, _ = topological_order(node)
+    return [_Begin(below), *below, _End()] if below else None
