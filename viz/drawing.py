@@ -1,0 +1,251 @@
+"""`draw`: a computation graph as a picture (SVG, PNG), laid out by Graphviz.
+
+A value is a box with its name, data and gradient; an operation is a small circle before the value it makes. What kind
+of value it is shows in the shape of the box, in a word, and in the colour. Boxes bring their own light background, so
+the picture reads on a dark page too.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sysconfig
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from tinygrad_scalar import graph, ops
+from tinygrad_scalar.atomic import write_atomically
+from tinygrad_scalar.errors import shown
+from tinygrad_scalar.value import Value
+from tinygrad_scalar.viz.text import xml_text
+from tinygrad_scalar.walk import require_fresh, topological_order
+
+if TYPE_CHECKING:
+    from graphviz import Digraph
+
+DIRECTIONS = ("LR", "TB", "RL", "BT")
+LARGEST = 3000  # values; nobody can read a picture of more
+PATIENCE = 120  # seconds that Graphviz is given
+
+
+class Look(NamedTuple):
+    """How one kind of value is drawn: the word it carries, its box in Graphviz's terms, and the colour of its line."""
+
+    word: str
+    line: str
+    fill: str
+    box: dict[str, str]
+
+
+LOOKS = {
+    "constant": Look("", "#71717a", "#f4f4f5", {"shape": "box", "style": "filled,dashed"}),
+    "leaf": Look("leaf", "#475569", "#e8edf4", {"shape": "box", "style": "filled"}),
+    "input": Look("input", "#0b63a5", "#e3f1fd", {"shape": "note", "style": "filled"}),
+    "parameter": Look("parameter", "#9a5b00", "#fdeecb", {"shape": "box", "style": "filled", "peripheries": "2"}),
+    "value": Look("", "#52525b", "#ffffff", {"shape": "box", "style": "filled,rounded"}),
+    "output": Look("output", "#1a6b32", "#ddf3e1", {"shape": "box", "style": "filled,rounded", "penwidth": "3"}),
+}
+
+
+class Drawing:
+    """A picture of a graph: `.svg` (text), `.png` (bytes), `.source` (DOT), `.save(path)`. Jupyter shows it."""
+
+    def __init__(self, dot: Digraph, size: int) -> None:
+        self._dot = dot
+        self._size = size
+
+    @property
+    def source(self) -> str:
+        """The graph in Graphviz's language, DOT."""
+        return str(self._dot.source)
+
+    @property
+    def svg(self) -> str:
+        """The picture as SVG text."""
+        return self._render("svg").decode()
+
+    @property
+    def png(self) -> bytes:
+        """The picture as PNG, 144 dots per inch."""
+        return self._render("png", "-Gdpi=144")
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the picture as .svg, .png, .dot or .html, by the ending of `path`; whole or not at all.
+
+        >>> import os, tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     draw(Value(1.0) + Value(2.0)).save(os.path.join(folder, "sum.svg"))
+        ...     os.listdir(folder)
+        ['sum.svg']
+        """
+        contents: dict[str, Callable[[], bytes]] = {
+            ".svg": lambda: self.svg.encode(),
+            ".png": lambda: self.png,
+            ".dot": lambda: self.source.encode(),
+            ".html": lambda: _PAGE.format(svg=self.svg[self.svg.index("<svg") :]).encode(),
+        }
+        ending = Path(path).suffix.lower()
+        if ending not in contents:
+            raise ValueError(f"a drawing is saved as {', '.join(contents)}, not as {shown(str(path))}")
+        write_atomically(path, contents[ending]())
+
+    def _repr_svg_(self) -> str:
+        return self.svg
+
+    def __repr__(self) -> str:
+        return f"<Drawing of {self._size} values; .save('graph.svg') writes it>"
+
+    def _render(self, format_: str, *options: str) -> bytes:
+        if self._size > LARGEST:
+            raise ValueError(
+                f"this graph has {self._size:,} values, too many for a readable picture (at most {LARGEST:,}): "
+                "draw a part of it, or save it as .dot for another program"
+            )
+        command = [_dot_program(), f"-T{format_}", *options]
+        try:
+            run = subprocess.run(
+                command, input=self.source.encode(), capture_output=True, timeout=PATIENCE, check=False
+            )
+        except subprocess.TimeoutExpired:
+            raise RuntimeError(
+                f"Graphviz had not placed this graph of {self._size:,} values after {PATIENCE} s: "
+                "draw a part of it, or save it as .dot for another program"
+            ) from None
+        if run.returncode or not run.stdout:
+            raise RuntimeError(f"{command[0]} could not draw the graph: {run.stderr.decode(errors='replace').strip()}")
+        return run.stdout
+
+
+_PAGE = """<!doctype html>
+<html lang="en"><meta charset="utf-8"><title>Computation graph</title>
+<style>:root {{ color-scheme: light dark }} body {{ margin: 1rem }} svg {{ max-width: 100%; height: auto }}</style>
+{svg}
+</html>
+"""
+
+
+def draw(root: Value, *, direction: str = "LR", names: Mapping[str, object] | None = None) -> Drawing:
+    """The computation graph of `root` as a picture.
+
+    direction  the way from the leaves to the root: "LR" (to the right), "TB" (down), "RL" or "BT"
+    names      names for values without a label, as {"w": w, "b": b}; None: the variables of the calling code
+
+    Where the graph has weights (a leaf called w), its leaves are told apart by the notes' letters: w and b are
+    parameters; a, x and y inputs. Raises StaleGraphError if a leaf was set since the graph was computed.
+
+    >>> w, x = Value(0.5), Value(2.0)
+    >>> y = w * x
+    >>> draw(y)
+    <Drawing of 3 values; .save('graph.svg') writes it>
+    """
+    if not isinstance(root, Value):
+        raise TypeError(f"draw takes the Value at the root of a graph, not {shown(root)}")
+    if direction not in DIRECTIONS:
+        raise ValueError(f"direction is one of {', '.join(DIRECTIONS)}, not {shown(direction)}")
+    nodes = topological_order(root)
+    require_fresh(nodes)
+    called = graph.names(root, graph.caller_variables() if names is None else names)
+    return Drawing(_dot(nodes, called, direction), len(nodes))
+
+
+def kinds(nodes: Sequence[Value], called: Mapping[Value, str]) -> dict[Value, str]:
+    """What each of `nodes`, in topological order, is drawn as: a key of LOOKS.
+
+    >>> w, x = Value(0.5, "w"), Value(2.0, "x")
+    >>> nodes = topological_order(w * x + 1)
+    >>> list(kinds(nodes, graph.names(nodes[-1], {})).values())
+    ['parameter', 'input', 'value', 'constant', 'output']
+    """
+    letters = {node: _letter(called[node]) if node in called else None for node in nodes if not node.op}
+    of_letter = _ROLES if "w" in letters.values() else {}
+    found = {}
+    for node in nodes:
+        if node.op:
+            found[node] = "output" if node is nodes[-1] else "value"
+        else:
+            letter = letters[node]
+            found[node] = "constant" if letter is None else of_letter.get(letter, "leaf")
+    return found
+
+
+_ROLES = {"w": "parameter", "b": "parameter", "a": "input", "x": "input", "y": "input"}
+
+
+def _letter(name: str) -> str:
+    """The notes' letter in a name: w for w(1)[0,2], w1, w[0] and W."""
+    symbol = graph.symbol(name)
+    return symbol.letter.rstrip("0123456789_").lower() if symbol else ""
+
+
+def _dot(nodes: Sequence[Value], called: Mapping[Value, str], direction: str) -> Digraph:
+    from graphviz import Digraph
+
+    dot = Digraph("computation graph", graph_attr={**_GRAPH, "rankdir": direction}, node_attr=_NODE, edge_attr=_EDGE)
+    numbers = {node: i for i, node in enumerate(nodes)}
+    found = kinds(nodes, called)
+    for node, i in numbers.items():
+        name, look = called.get(node, ""), LOOKS[found[node]]
+        tooltip = f"{found[node]} {_escaped(name)}: data = {node.data!r}, grad = {node.grad!r}"
+        dot.node(f"v{i}", _label(node, name, look), tooltip=tooltip, color=look.line, fillcolor=look.fill, **look.box)
+        if node.op:
+            row = ops.operation(node.op)
+            names = [_escaped(called.get(operand) or f"{operand.data:.4g}") for operand in node.operands]
+            order = {} if node.op in ("+", "*") else {"ordering": "in"}  # operands from top to bottom
+            dot.node(f"o{i}", _escaped(row.symbol), tooltip=row.text.format(*names), **_OPERATION, **order)
+            dot.edge(f"o{i}", f"v{i}", arrowhead="none")
+            for operand in node.operands:
+                dot.edge(f"v{numbers[operand]}", f"o{i}")
+    return dot
+
+
+_FONT = "Helvetica"
+# nslimit: without it a leaf that is used all over a long graph takes minutes to place for a hardly better picture
+_GRAPH = {
+    "bgcolor": "transparent", "ranksep": "0.3", "nodesep": "0.18", "pad": "0.1", "nslimit": "1", "nslimit1": "1",
+}  # fmt: skip
+_NODE = {"fontname": _FONT, "fontsize": "11", "fontcolor": "#18181b", "margin": "0.07,0.03", "height": "0.3"}
+_EDGE = {"color": "#85858f", "arrowsize": "0.6", "penwidth": "1.1"}
+_OPERATION = {
+    "shape": "box", "style": "filled,rounded", "fillcolor": "#3f3f46", "color": "#a1a1aa", "fontcolor": "#ffffff",
+    "fontsize": "12", "width": "0.32", "height": "0.32", "margin": "0.07,0.02",
+}  # fmt: skip
+
+
+def _label(node: Value, name: str, look: Look) -> str:
+    """The box's content, in Graphviz's HTML: name and kind, data, grad."""
+    symbol = graph.symbol(name)
+    rows = []
+    bold = f"<b>{_escaped(_short(symbol.unicode if symbol else name))}</b>" if name.strip() else ""
+    word = f'<font point-size="9" color="{look.line}"><i>{look.word}</i></font>' if look.word else ""
+    if bold or word:
+        rows.append(f'<tr><td colspan="2">{bold} {word}</td></tr>')
+    for what, number in (("data", node.data), ("grad", node.grad)):
+        left = f'<td align="left"><font color="#52525b">{what}</font></td>'
+        rows.append(f'<tr>{left}<td align="right">{number:.4g}</td></tr>')
+    return f'<<table border="0" cellborder="0" cellspacing="0" cellpadding="2">{"".join(rows)}</table>>'
+
+
+_LONGEST = 40
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= _LONGEST else name[: _LONGEST - 1] + "…"
+
+
+def _escaped(text: str) -> str:
+    """Text for Graphviz, which takes a single backslash for the beginning of an escape."""
+    return xml_text(text).replace("\\", "\\\\")
+
+
+def _dot_program() -> str:
+    """The system's dot if there is one, else the one that the graphviz-pure package installs beside Python."""
+    found = (
+        shutil.which("dot")
+        or shutil.which("graphviz-pure")
+        or shutil.which("graphviz-pure", path=sysconfig.get_path("scripts"))
+    )
+    if found is None:
+        raise RuntimeError("no Graphviz was found: pip install graphviz-pure, or install your system's graphviz")
+    return found

@@ -1,0 +1,107 @@
+"""`plot_cost`: the course of a training as an SVG line chart."""
+
+from __future__ import annotations
+
+import math
+import os
+import sys
+from collections.abc import Sequence
+
+from tinygrad_scalar.atomic import write_atomically
+from tinygrad_scalar.errors import shown
+from tinygrad_scalar.training import History
+from tinygrad_scalar.viz.text import xml_text
+
+WIDTH, HEIGHT = 640, 360  # of the picture, in pixels
+LEFT, RIGHT, TOP, BOTTOM = 70, 24, 40, 48  # margins around the plot
+
+
+class Plot:
+    """An SVG picture: `.svg` is its text, `.save(path)` writes it. Jupyter shows it."""
+
+    def __init__(self, svg: str) -> None:
+        self.svg = svg
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the picture to a file named .svg, whole or not at all."""
+        if not str(path).lower().endswith(".svg"):
+            raise ValueError(f"a plot is saved as .svg, not as {shown(str(path))}")
+        write_atomically(path, self.svg.encode())
+
+    def _repr_svg_(self) -> str:
+        return self.svg
+
+
+def plot_cost(history: History, title: str = "Cost") -> Plot:
+    """The cost over the epochs, and the validation cost beside it if there was one.
+
+    >>> plot_cost(History(cost=[1.0, 0.5, 0.25])).svg[:4]
+    '<svg'
+    """
+    if not history.cost:
+        raise ValueError("the history has no epochs to plot")
+    if not all(map(math.isfinite, [*history.cost, *history.validation_cost])):
+        raise ValueError("the history has costs that are not finite, which cannot be plotted")
+    curves = [("training", history.cost, "")]
+    if history.validation_cost:
+        curves.append(("validation", history.validation_cost, "6 4"))
+    highest = max(max(costs) for _, costs, _ in curves)
+    lowest = min(0.0, *(min(costs) for _, costs, _ in curves))
+    y_ticks = _ticks(lowest, highest)
+    x_ticks = [tick for tick in _ticks(1.0, float(len(history.cost))) if tick >= 1.0 and tick.is_integer()]
+    top = max(highest, y_ticks[-1])
+
+    def x(epoch: float) -> float:
+        return LEFT + (epoch - 1.0) / max(1, len(history.cost) - 1) * (WIDTH - LEFT - RIGHT)
+
+    def y(cost: float) -> float:
+        share = (cost / 2 - lowest / 2) / ((top / 2 - lowest / 2) or 1.0)  # halves, for costs near the largest float
+        return HEIGHT - BOTTOM - share * (HEIGHT - TOP - BOTTOM)
+
+    parts = [f'<text class="title" x="{LEFT}" y="24">{xml_text(title)}</text>']
+    for tick in y_ticks:
+        parts.append(f'<path class="grid" d="M{LEFT} {y(tick):.1f}H{WIDTH - RIGHT}"/>')
+        parts.append(f'<text x="{LEFT - 8}" y="{y(tick) + 4:.1f}" text-anchor="end">{tick:.12g}</text>')
+    for tick in x_ticks:
+        parts.append(f'<text x="{x(tick):.1f}" y="{HEIGHT - BOTTOM + 18}" text-anchor="middle">{tick:g}</text>')
+    parts.append(f'<text x="{(LEFT + WIDTH - RIGHT) / 2}" y="{HEIGHT - 10}" text-anchor="middle">epoch</text>')
+    for i, (name, costs, dashes) in enumerate(curves):
+        points = " ".join(f"{x(epoch):.1f},{y(cost):.1f}" for epoch, cost in enumerate(costs, start=1))
+        line = f'class="curve{i}" stroke-dasharray="{dashes}"'
+        parts.append(f"<polyline {line} points={points!r}/>".replace("'", '"'))
+        legend = WIDTH - RIGHT - 110 * (len(curves) - i)
+        parts.append(f'<path {line} d="M{legend} 20h24"/><text x="{legend + 30}" y="24">{name}</text>')
+        if len(costs) == 1:
+            parts.append(f'<circle class="dot{i}" cx="{x(1):.1f}" cy="{y(costs[0]):.1f}" r="3"/>')
+    return Plot(_FRAME.format(title=xml_text(title), content="\n".join(parts)))
+
+
+def _ticks(lowest: float, highest: float) -> Sequence[float]:
+    """Four to nine round numbers (1, 2 or 5 times a power of ten apart) from `lowest` to `highest`."""
+    eighth = (highest / 8 - lowest / 8) or abs(highest) / 8 or 0.125
+    magnitude = 10.0 ** math.floor(math.log10(max(eighth, sys.float_info.min)))
+    step = next(
+        factor * magnitude for factor in (1.0, 2.0, 5.0, 10.0) if factor == 10.0 or factor * magnitude >= eighth
+    )
+    first, last = math.ceil(lowest / step - 1e-9), math.floor(highest / step + 1e-9)
+    return [float(f"{i * step:.12g}") for i in range(first, max(last, first) + 1)]
+
+
+_FRAME = f"""<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" width="{WIDTH}" height="{HEIGHT}" \
+role="img" aria-label="{{title}}" font-family="Helvetica, Arial, sans-serif" font-size="12">
+<title>{{title}}</title>
+<style>
+  rect {{{{ fill: #ffffff }}}} text {{{{ fill: #3f3f46 }}}} .title {{{{ font-size: 15px; font-weight: bold }}}}
+  .grid {{{{ stroke: #e4e4e7 }}}} polyline, path {{{{ fill: none; stroke-width: 1 }}}}
+  .curve0 {{{{ stroke: #0b63a5; stroke-width: 2 }}}} .curve1 {{{{ stroke: #9a5b00; stroke-width: 2 }}}}
+  .dot0 {{{{ fill: #0b63a5 }}}} .dot1 {{{{ fill: #9a5b00 }}}}
+  @media (prefers-color-scheme: dark) {{{{
+    rect {{{{ fill: #18181b }}}} text {{{{ fill: #d4d4d8 }}}} .grid {{{{ stroke: #3f3f46 }}}}
+    .curve0 {{{{ stroke: #5cb3f5 }}}} .curve1 {{{{ stroke: #e0a44a }}}}
+    .dot0 {{{{ fill: #5cb3f5 }}}} .dot1 {{{{ fill: #e0a44a }}}}
+  }}}}
+</style>
+<rect width="100%" height="100%"/>
+{{content}}
+</svg>
+"""
