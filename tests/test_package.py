@@ -1,0 +1,173 @@
+"""The package as a whole: what it exports, what importing it costs, and that imports only run down the house."""
+
+import ast
+import configparser
+import importlib
+import inspect
+import json
+import subprocess
+import sys
+from graphlib import TopologicalSorter
+from importlib.metadata import version
+from pathlib import Path
+
+import pytest
+
+import tinygrad_scalar as ts
+
+TOP = Path(__file__).parent.parent
+HEAVY = ["numpy", "graphviz", "tqdm", "rich", "safetensors"]
+
+# The house from the ground up (DESIGN.md): a module imports only from those above it in this list.
+HOUSE = [
+    "ops", "errors", "atomic", "pickling", "anomaly", "walk", "value", "graph", "functions", "nn", "losses", "optim",
+    "training", "datasets", "saving", "expression", "viz", "viz.text", "viz.drawing", "viz.plots", "tabular", "report",
+    "demo", "cli", "__main__",
+]  # fmt: skip
+
+
+def sources():
+    """The package's modules by name without "tinygrad_scalar.", and their files."""
+    package = {path.stem: path for path in (TOP / "tinygrad_scalar").glob("*.py") if path.stem != "__init__"}
+    viz = {f"viz.{path.stem}": path for path in (TOP / "viz").glob("*.py") if path.stem != "__init__"}
+    return package | viz | {"viz": TOP / "viz" / "__init__.py"}
+
+
+def is_for_types_only(node):
+    return isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
+
+
+def imports(path, *, at_import_only):
+    """The modules of ours that a file imports, leaving out what is for type checkers; inside functions too, or not."""
+    found, todo = set(), [ast.parse(path.read_text("utf-8"))]
+    while todo:
+        node = todo.pop()
+        if is_for_types_only(node) or (at_import_only and isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))):
+            continue
+        if isinstance(node, ast.ImportFrom) and node.module == "tinygrad_scalar":
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith("tinygrad_scalar."):
+            found.add(node.module.removeprefix("tinygrad_scalar."))
+        elif isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+            found |= {name.partition(".")[2] or name for name in names if name.split(".")[0] == "tinygrad_scalar"}
+        todo.extend(ast.iter_child_nodes(node))
+    return found
+
+
+# --- importing -------------------------------------------------------------------------------------------------------
+
+
+def modules_after(code):
+    """The modules that a fresh interpreter has loaded after running `code`."""
+    program = f"{code}\nimport sys, json\nprint(json.dumps(sorted(sys.modules)))"
+    run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=TOP / "tests")
+    return set(json.loads(run.stdout.splitlines()[-1]))
+
+
+def test_importing_the_package_loads_nothing_that_only_drawing_or_training_needs():
+    loaded = modules_after("import tinygrad_scalar")
+    assert not loaded & set(HEAVY)
+    assert "tinygrad_scalar.value" in loaded
+
+
+def test_computing_and_differentiating_load_none_of_it_either():
+    code = "import tinygrad_scalar as ts\nx = ts.Value(2.0)\n(ts.MLP(2, [3, 1])([x, 1.0]) ** 2).backward()"
+    assert not modules_after(code) & set(HEAVY)
+
+
+@pytest.mark.parametrize("module", ["cli", "expression", "viz.drawing", "saving"])
+def test_importing_a_module_loads_none_of_it_either(module):
+    assert not modules_after(f"import tinygrad_scalar.{module}") & set(HEAVY)
+
+
+def test_star_import_gives_the_public_names():
+    names = {}
+    exec("from tinygrad_scalar import *", names)
+    assert set(ts.__all__) <= set(names)
+
+
+# --- what is public --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ts.__all__)
+def test_every_public_name_exists_and_explains_itself(name):
+    thing = getattr(ts, name)
+    assert inspect.getdoc(thing)
+    assert callable(thing)
+    if inspect.isclass(thing):
+        assert thing.__doc__  # its own, not one that it inherits
+        assert not thing.__doc__.startswith(f"{name}(")  # nor the one that dataclass writes
+
+
+def test_public_names_are_listed_once():
+    assert len(set(ts.__all__)) == len(ts.__all__)
+
+
+def test_every_name_that_the_package_imports_from_its_modules_is_public():
+    tree = ast.parse((TOP / "tinygrad_scalar" / "__init__.py").read_text("utf-8"))
+    imported = {
+        alias.asname or alias.name
+        for node in tree.body
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("tinygrad_scalar")
+        for alias in node.names
+    }
+    assert imported == set(ts.__all__)
+
+
+# names of the contract (DESIGN.md) that are there so far
+CONTRACT = [
+    "Value", "StaleGraphError", "detect_anomaly", "draw", "Drawing", "Neuron", "Layer", "MLP", "cost", "squared_error",
+    "absolute_error", "binary_cross_entropy", "cross_entropy", "hinge", "GradientDescent", "SGD", "RMSProp", "Adam",
+    "AdamW", "fit", "History", "save", "load", "exp", "log", "log1p", "expm1", "sqrt", "sin", "cos", "tan", "asin",
+    "acos", "atan", "sinh", "cosh", "tanh", "sigmoid", "relu", "leaky_relu", "softplus", "erf", "maximum", "minimum",
+    "where",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", CONTRACT)
+def test_the_names_of_the_contract_are_public(name):
+    assert name in ts.__all__
+
+
+# --- the metadata ----------------------------------------------------------------------------------------------------
+
+
+def test_the_version_is_the_one_of_setup_cfg():
+    setup = configparser.ConfigParser()
+    setup.read(TOP / "setup.cfg", "utf-8")
+    assert ts.__version__ == setup["metadata"]["version"] == version("tinygrad_scalar")
+
+
+def test_what_the_package_ships_is_in_it():
+    for name in ("py.typed", "data/iris.csv", "data/README.md"):
+        assert (Path(ts.__file__).parent / name).is_file()
+
+
+# --- the house -------------------------------------------------------------------------------------------------------
+
+
+def test_every_module_has_its_place_in_the_house():
+    assert set(sources()) == set(HOUSE)
+
+
+@pytest.mark.parametrize("module", sources())
+def test_a_module_imports_only_from_further_down_the_house(module):
+    below = HOUSE[: HOUSE.index(module)]
+    assert imports(sources()[module], at_import_only=False) <= set(below)
+
+
+def test_there_is_no_circle_of_imports():
+    circles = TopologicalSorter({name: imports(path, at_import_only=True) for name, path in sources().items()})
+    assert len(list(circles.static_order())) >= len(sources())  # a CycleError names the circle
+
+
+@pytest.mark.parametrize("module", sources())
+def test_every_module_says_what_it_is_for(module):
+    assert ast.get_docstring(ast.parse(sources()[module].read_text("utf-8")))
+
+
+@pytest.mark.parametrize("module", [name for name in HOUSE if name != "__main__"])
+def test_each_module_can_be_imported_first(module):
+    assert f"tinygrad_scalar.{module}" in modules_after(f"import tinygrad_scalar.{module}")
+    assert importlib.import_module(f"tinygrad_scalar.{module}")

@@ -1,0 +1,122 @@
+"""tinygrad_scalar: write a network one scalar at a time and see every gradient.
+
+>>> import tinygrad_scalar as ts
+>>> w, a, b = ts.Value(0.6), ts.Value(1.0), ts.Value(0.1)
+>>> z = w * a + b
+>>> C = (z.sigmoid() - 0) ** 2
+>>> C.backward()
+>>> round(w.grad, 4)
+0.2963
+"""
+
+from pathlib import Path
+
+# In a checkout viz/ stands beside this folder, installed it is inside it.
+if not (Path(__file__).parent / "viz").is_dir():
+    __path__.append(str(Path(__file__).parent.parent))
+
+from tinygrad_scalar.anomaly import detect_anomaly
+from tinygrad_scalar.errors import AnomalyError, StaleGraphError
+from tinygrad_scalar.functions import (
+    abs,
+    acos,
+    acosh,
+    asin,
+    asinh,
+    atan,
+    atanh,
+    cos,
+    cosh,
+    erf,
+    exp,
+    expm1,
+    greater,
+    greater_equal,
+    leaky_relu,
+    less,
+    less_equal,
+    log,
+    log1p,
+    logaddexp,
+    maximum,
+    minimum,
+    relu,
+    sigmoid,
+    sin,
+    sinh,
+    softplus,
+    sqrt,
+    tan,
+    tanh,
+    where,
+)
+from tinygrad_scalar.graph import leaves
+from tinygrad_scalar.losses import absolute_error, binary_cross_entropy, cost, cross_entropy, hinge, squared_error
+from tinygrad_scalar.nn import MLP, Layer, Neuron
+from tinygrad_scalar.optim import SGD, Adam, AdamW, GradientDescent, RMSProp
+from tinygrad_scalar.saving import load, save
+from tinygrad_scalar.training import History, fit
+from tinygrad_scalar.value import Value
+from tinygrad_scalar.viz.drawing import Drawing, draw
+from tinygrad_scalar.walk import topological_order
+
+__version__ = "0.1.0"
+__all__ = [
+    "MLP",
+    "SGD",
+    "Adam",
+    "AdamW",
+    "AnomalyError",
+    "Drawing",
+    "GradientDescent",
+    "History",
+    "Layer",
+    "Neuron",
+    "RMSProp",
+    "StaleGraphError",
+    "Value",
+    "abs",
+    "absolute_error",
+    "acos",
+    "acosh",
+    "asin",
+    "asinh",
+    "atan",
+    "atanh",
+    "binary_cross_entropy",
+    "cos",
+    "cosh",
+    "cost",
+    "cross_entropy",
+    "detect_anomaly",
+    "draw",
+    "erf",
+    "exp",
+    "expm1",
+    "fit",
+    "greater",
+    "greater_equal",
+    "hinge",
+    "leaky_relu",
+    "leaves",
+    "less",
+    "less_equal",
+    "load",
+    "log",
+    "log1p",
+    "logaddexp",
+    "maximum",
+    "minimum",
+    "relu",
+    "save",
+    "sigmoid",
+    "sin",
+    "sinh",
+    "softplus",
+    "sqrt",
+    "squared_error",
+    "tan",
+    "tanh",
+    "topological_order",
+    "where",
+]

@@ -1,0 +1,7 @@
+"""`python -m tinygrad_scalar` is the command line."""
+
+import sys
+
+from tinygrad_scalar.cli import main
+
+sys.exit(main())
