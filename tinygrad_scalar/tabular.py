@@ -11,7 +11,7 @@ import os
 import random
 import statistics
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from tinygrad_scalar.datasets import Table, is_number
@@ -96,7 +96,14 @@ class TableModel:
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the model to `path`, whole or not at all."""
-        fields = asdict(replace(self, net=None))  # type: ignore[arg-type]
+        fields = {
+            "loss": self.loss,
+            "target": self.target,
+            "features": self.features,
+            "scales": [asdict(scale) for scale in self.scales],
+            "classes": self.classes,
+            "target_scale": self.target_scale and asdict(self.target_scale),
+        }
         save(self.net, path, {"table": fields})
 
     @classmethod
