@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from tinygrad_scalar.errors import shown
 from tinygrad_scalar.functions import logaddexp, maximum, relu
+from tinygrad_scalar.nn import listed
 from tinygrad_scalar.value import Value
 
 if TYPE_CHECKING:
@@ -75,7 +76,7 @@ def cross_entropy(logits: Iterable[Scalar], index: int) -> Value:
     >>> round(cross_entropy([Value(1.0), Value(1.0)], 0).data, 4)  # log 2
     0.6931
     """
-    given = _listed(logits)
+    given = listed(logits)
     if len(given) < 2:
         raise ValueError("cross_entropy takes two logits or more; for one output use binary_cross_entropy")
     try:
@@ -147,12 +148,7 @@ def _value(number: Scalar) -> Value:
 
 
 def _pairs(a: Outputs, y: Outputs) -> list[tuple[Value, Any]]:
-    outputs, targets = _listed(a), _listed(y)
+    outputs, targets = listed(a), listed(y)
     if len(outputs) != len(targets) or not outputs:
         raise ValueError(f"a loss takes one target for each output, not {len(targets)} for {len(outputs)}")
     return [(_value(a_j), y_j) for a_j, y_j in zip(outputs, targets)]
-
-
-def _listed(numbers: Outputs) -> list[Any]:
-    bare = isinstance(numbers, Value) or not isinstance(numbers, Iterable) or getattr(numbers, "ndim", 1) == 0
-    return [numbers] if bare else list(numbers)  # type: ignore[arg-type]

@@ -247,10 +247,16 @@ class MLP(Module):
         return f"MLP({self.n_inputs}, {self.layer_sizes}, {self.activation!r}{output})"
 
 
+def listed(numbers: Inputs) -> list[Any]:
+    """The numbers or Values as a list, of one where a bare one is given."""
+    if isinstance(numbers, Value) or not isinstance(numbers, Iterable) or getattr(numbers, "ndim", 1) == 0:
+        return [numbers]
+    return list(numbers)
+
+
 def _inputs(x: Inputs, n: int) -> list[Value]:
     """One example as n Values; plain numbers become a(0)[k], Values stay what they are."""
-    bare = isinstance(x, Value) or not isinstance(x, Iterable) or getattr(x, "ndim", 1) == 0
-    given: list[Any] = [x] if bare else list(x)  # type: ignore[arg-type]
+    given = listed(x)
     if len(given) != n:
         raise ValueError(f"an example for this network has {n} inputs, but {len(given)} were given: {shown(x)}")
     return [a if isinstance(a, Value) else Value(a, f"a(0)[{k}]") for k, a in enumerate(given)]
