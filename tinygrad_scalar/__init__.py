@@ -51,6 +51,7 @@ from tinygrad_scalar.functions import (
     where,
 )
 from tinygrad_scalar.graph import leaves
+from tinygrad_scalar.implementation import accelerated
 from tinygrad_scalar.losses import absolute_error, binary_cross_entropy, cost, cross_entropy, hinge, squared_error
 from tinygrad_scalar.nn import MLP, Layer, Neuron
 from tinygrad_scalar.optim import SGD, Adam, AdamW, GradientDescent, RMSProp
@@ -77,6 +78,7 @@ __all__ = [
     "Value",
     "abs",
     "absolute_error",
+    "accelerated",
     "acos",
     "acosh",
     "asin",

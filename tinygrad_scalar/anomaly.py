@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from tinygrad_scalar.value import Value
 
 watching = 0  # how many detect_anomaly() blocks are open
+listeners: list[Callable[[int], None]] = []  # told of every change of it: the compiled Value keeps a count of its own
 _origins: dict[int, SourceLine] = {}  # the user's line that made each node of an open block, by the node's id
 
 
@@ -32,14 +33,20 @@ def detect_anomaly() -> Iterator[None]:
         ...
     tinygrad_scalar.errors.AnomalyError: log(a) = -inf, where a = 0.0, at ...
     """
-    global watching
-    watching += 1
+    _count(+1)
     try:
         yield
     finally:
-        watching -= 1
+        _count(-1)
         if not watching:
             _origins.clear()
+
+
+def _count(change: int) -> None:
+    global watching
+    watching += change
+    for listener in listeners:
+        listener(watching)
 
 
 def _told(node: Value) -> str:

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import linecache
 import os
+import re
 import reprlib
 import sys
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from tinygrad_scalar.value import Value
 
 _PACKAGE = str(Path(__file__).parent) + os.sep
 
@@ -39,6 +43,32 @@ def user_line() -> SourceLine:
         frame = frame.f_back
     filename, number = frame.f_code.co_filename, frame.f_lineno
     return SourceLine(filename, number, linecache.getline(filename, number, frame.f_globals).strip())
+
+
+def computed(node: Value) -> AttributeError:
+    """For setting the data of a node that was computed."""
+    return AttributeError(
+        f"the data of {node.label or repr(node)} was computed by {node.op!r} and cannot be set: "
+        "set the leaves below it and call forward()"
+    )
+
+
+def loss_of_gradient(node: Value, into: str) -> TypeError:
+    """For float(v) and its kin, or a function of the math module that calls it."""
+    called = [name for name in re.findall(r"\bmath\.(\w+)\(", user_line().text) if hasattr(node, name)]
+    methods = " or ".join(f"v.{name}()" for name in dict.fromkeys(called))
+    return TypeError(
+        f"{into} of {node.label or repr(node)} would silently lose its gradient: to go on computing use "
+        f"{methods or 'a method of Value, as v.exp() for math.exp(v)'}; for the plain number v.data"
+    )
+
+
+def stale(leaf: Value, node: Value) -> StaleGraphError:
+    """For a leaf whose change has not reached `node`."""
+    return StaleGraphError(
+        f"{leaf.label or repr(leaf)} was set to {leaf.data!r}, which has not reached "
+        f"{node.label or repr(node)} (operation {node.op!r}): call forward(), or build the graph again"
+    )
 
 
 def shown(thing: object) -> str:

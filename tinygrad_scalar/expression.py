@@ -18,7 +18,7 @@ from tinygrad_scalar import functions
 from tinygrad_scalar.value import Value
 
 if TYPE_CHECKING:
-    from tinygrad_scalar.value import Number
+    from tinygrad_scalar.number import Number
 
 
 class ExpressionError(ValueError):

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any, Protocol, overload
 
 from tinygrad_scalar import ops
 from tinygrad_scalar.errors import shown
-from tinygrad_scalar.value import Value, as_float, leaky_relu_row, record
+from tinygrad_scalar.number import as_float
+from tinygrad_scalar.value import Value, record
 
 if TYPE_CHECKING:
-    from tinygrad_scalar.value import Number
+    from tinygrad_scalar.number import Number
 
     Scalar = Value | Number
 
@@ -49,8 +50,10 @@ def _apply(name: str, *operands: Scalar, called: str = "") -> Any:
 
 
 def _unary(name: str) -> _Unary:
+    method = getattr(Value, "__abs__" if name == "abs" else name)
+
     def function(x: Scalar, /) -> Any:
-        return _apply(name, x)
+        return method(x) if isinstance(x, Value) else _apply(name, x)
 
     function.__name__ = function.__qualname__ = name
     function.__doc__ = f"{ops.operation(name).expression}, for a Value or a number x."
@@ -108,7 +111,7 @@ def leaky_relu(x: Scalar, slope: float = 0.01) -> Any:
     >>> leaky_relu(-2.0, slope=0.1)
     -0.2
     """
-    return x.leaky_relu(slope) if isinstance(x, Value) else _apply(leaky_relu_row(slope).name, x)
+    return x.leaky_relu(slope) if isinstance(x, Value) else _apply(ops.leaky_relu(slope).name, x)
 
 
 def where(condition: Scalar | bool, x: Scalar, y: Scalar) -> Any:

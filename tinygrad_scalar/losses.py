@@ -17,7 +17,7 @@ from tinygrad_scalar.nn import listed
 from tinygrad_scalar.value import Value
 
 if TYPE_CHECKING:
-    from tinygrad_scalar.value import Number
+    from tinygrad_scalar.number import Number
 
     Scalar = Value | Number
     Outputs = Scalar | Iterable[Scalar]

@@ -17,12 +17,12 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from tinygrad_scalar import functions
+from tinygrad_scalar.bulk import clear_gradients, weighted_sum
 from tinygrad_scalar.errors import shown
 from tinygrad_scalar.value import Value
 
 if TYPE_CHECKING:
-    from tinygrad_scalar.value import Number
+    from tinygrad_scalar.number import Number
 
     Inputs = Value | Number | Iterable[Value | Number]
     Seed = int | random.Random | None
@@ -35,11 +35,11 @@ def linear(z: Value) -> Value:
 
 ACTIVATIONS: dict[str, Callable[[Value], Value]] = {
     "linear": linear,
-    "sigmoid": functions.sigmoid,
-    "tanh": functions.tanh,
-    "relu": functions.relu,
-    "leaky_relu": functions.leaky_relu,
-    "softplus": functions.softplus,
+    "sigmoid": Value.sigmoid,
+    "tanh": Value.tanh,
+    "relu": Value.relu,
+    "leaky_relu": Value.leaky_relu,
+    "softplus": Value.softplus,
 }
 
 
@@ -79,8 +79,7 @@ class Module(ABC):
 
     def zero_grad(self) -> None:
         """Set the gradient of every parameter to 0."""
-        for parameter in self.parameters():
-            parameter.grad = 0.0
+        clear_gradients(self.parameters())
 
 
 class Neuron(Module):
@@ -121,10 +120,7 @@ class Neuron(Module):
 
     def z_and_a(self, x: Sequence[Value]) -> tuple[Value, Value]:
         """Pre-activation and activation (000 Eq. 2 and 1) for the activations `x` of the layer before."""
-        z = self.w[0] * x[0]
-        for w, a in zip(self.w[1:], x[1:]):
-            z = z + w * a
-        z = z + self.b
+        z = weighted_sum(self.w, x, self.b)
         z.label = self._z_label
         a = ACTIVATIONS[self.activation](z)
         if a is not z:  # "linear" makes no node: a is z and keeps that name

@@ -14,6 +14,9 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import NamedTuple
 
+from tinygrad_scalar.errors import shown
+from tinygrad_scalar.number import as_float
+
 inf, nan = math.inf, math.nan
 
 
@@ -35,6 +38,11 @@ class Operation(NamedTuple):
     forward: Callable[..., float]
     local_grads: Callable[..., tuple[float, ...]]
 
+    @property
+    def arity(self) -> int:
+        """How many operands it takes."""
+        return self.text.count("{")
+
 
 # --- IEEE 754 results where Python's own functions raise -------------------------------------------------------------
 
@@ -50,11 +58,15 @@ def power(x: float, y: float) -> float:
     try:
         return math.pow(x, y)
     except OverflowError:
-        return -inf if x < 0.0 and y % 2.0 == 1.0 else inf
+        return -inf if x < 0.0 and _is_odd(y) else inf
     except ValueError:
         if x == 0.0:  # and y < 0: a pole
-            return math.copysign(inf, x) if y % 2.0 == 1.0 else inf
+            return math.copysign(inf, x) if _is_odd(y) else inf
         return nan
+
+
+def _is_odd(y: float) -> bool:
+    return abs(math.fmod(y, 2.0)) == 1.0  # exact; y % 2.0 rounds a small negative y up to 2
 
 
 def _power_slope(v: float, x: float, y: float) -> float:
@@ -134,6 +146,10 @@ def _sigmoid_slope(x: float) -> float:
 def _tanh_slope(x: float) -> float:
     e = math.exp(-2.0 * abs(x))
     return 4.0 * e / ((1.0 + e) * (1.0 + e))  # 1/cosh²(x), which is 1 − tanh² with all its digits
+
+
+def _asinh_slope(x: float) -> float:
+    return 1.0 / math.sqrt(1.0 + x * x) if abs(x) < 1e9 else 1.0 / abs(x)  # from there on 1 is lost in the sum
 
 
 def relu(x: float) -> float:
@@ -217,7 +233,7 @@ _ROWS = (
     Operation("sinh", "sinh", "sinh({0})", "sinh(x)", sinh, lambda v, x: (cosh(x),)),
     Operation("cosh", "cosh", "cosh({0})", "cosh(x)", cosh, lambda v, x: (sinh(x),)),
     Operation("tanh", "tanh", "tanh({0})", "tanh(x)", math.tanh, lambda v, x: (_tanh_slope(x),)),
-    Operation("asinh", "asinh", "asinh({0})", "asinh(x)", math.asinh, lambda v, x: (1.0 / math.hypot(x, 1.0),)),
+    Operation("asinh", "asinh", "asinh({0})", "asinh(x)", math.asinh, lambda v, x: (_asinh_slope(x),)),
     Operation(
         "acosh", "acosh", "acosh({0})", "acosh(x)", acosh,
         lambda v, x: (divide(1.0, sqrt(x - 1.0) * sqrt(x + 1.0)),),
@@ -272,9 +288,16 @@ def constant_power(n: float) -> Operation:
     )  # fmt: skip
 
 
-@lru_cache(maxsize=1024)
 def leaky_relu(slope: float) -> Operation:
-    """x above 0, slope·x below; at 0 the slope is 1, as in JAX."""
+    """x above 0, slope·x below; at 0 the slope is 1, as in JAX. A TypeError if `slope` is not a plain number."""
+    number = as_float(slope)
+    if number is None:
+        raise TypeError(f"the slope of leaky_relu is a plain number, not {shown(slope)}")
+    return _leaky_relu(number + 0.0)  # −0 is written 0, as the name has it
+
+
+@lru_cache(maxsize=1024)
+def _leaky_relu(slope: float) -> Operation:
     short = _short(slope)
     return Operation(
         f"leaky_relu({short})", "leaky relu", f"leaky_relu({{0}}, {short})", f"Max(x, 0) + {short}*Min(x, 0)",

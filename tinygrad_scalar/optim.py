@@ -2,7 +2,8 @@
 
 `step()` reads every parameter's `.grad` and sets its `.data`; `zero_grad()` clears the gradients. In the formulas θ is
 a parameter, g its gradient and α the `learning_rate`, which may be set anew between steps. The update rules, defaults
-and the order of their operations are those of PyTorch, to which every step is equal to rounding.
+and the order of their operations are those of PyTorch, to which every step is equal to rounding. They are written for
+the arrays of all parameters and of all gradients.
 """
 
 from __future__ import annotations
@@ -10,9 +11,15 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
+from tinygrad_scalar.bulk import clear_gradients, read_data, read_gradients, set_data
 from tinygrad_scalar.errors import shown
-from tinygrad_scalar.value import Value, as_float
+from tinygrad_scalar.number import as_float
+from tinygrad_scalar.value import Value
+
+if TYPE_CHECKING:
+    from tinygrad_scalar.bulk import Array
 
 
 class Optimizer(ABC):
@@ -38,14 +45,23 @@ class Optimizer(ABC):
     def learning_rate(self, learning_rate: float) -> None:
         self._learning_rate = _at_least_zero("learning_rate", learning_rate)
 
-    @abstractmethod
     def step(self) -> None:
         """Change every parameter once, by its gradient."""
+        import numpy as np
+
+        theta, g = np.empty(len(self.parameters)), np.empty(len(self.parameters))
+        read_data(self.parameters, theta)
+        read_gradients(self.parameters, g)
+        with np.errstate(all="ignore"):  # as in the arithmetic of Values
+            set_data(self.parameters, self._stepped(theta, g))
+
+    @abstractmethod
+    def _stepped(self, theta: Array, g: Array) -> Array:
+        """The parameters after a step, from those before it and their gradients."""
 
     def zero_grad(self) -> None:
         """Set the gradient of every parameter to 0."""
-        for parameter in self.parameters:
-            parameter.grad = 0.0
+        clear_gradients(self.parameters)
 
 
 class GradientDescent(Optimizer):
@@ -62,9 +78,8 @@ class GradientDescent(Optimizer):
     def __init__(self, parameters: Iterable[Value], learning_rate: float = 0.1) -> None:
         super().__init__(parameters, learning_rate)
 
-    def step(self) -> None:
-        for theta in self.parameters:
-            theta.data -= self.learning_rate * theta.grad
+    def _stepped(self, theta: Array, g: Array) -> Array:
+        return theta - self.learning_rate * g
 
 
 class SGD(Optimizer):
@@ -86,16 +101,12 @@ class SGD(Optimizer):
         if nesterov and not momentum:
             raise ValueError("nesterov looks ahead along the momentum, so it takes a momentum above 0")
         self.nesterov = nesterov
-        self._velocity: list[float] | None = None
+        self._velocity: Array | None = None
 
-    def step(self) -> None:
-        gradients = [theta.grad + self.weight_decay * theta.data for theta in self.parameters]
-        if self._velocity is None:
-            self._velocity = list(gradients)
-        else:
-            self._velocity = [self.momentum * v + g for v, g in zip(self._velocity, gradients)]
-        for theta, g, v in zip(self.parameters, gradients, self._velocity):
-            theta.data -= self.learning_rate * (g + self.momentum * v if self.nesterov else v)
+    def _stepped(self, theta: Array, g: Array) -> Array:
+        g = g + self.weight_decay * theta
+        self._velocity = v = g if self._velocity is None else self.momentum * self._velocity + g
+        return theta - self.learning_rate * (g + self.momentum * v if self.nesterov else v)
 
 
 class RMSProp(Optimizer):
@@ -107,13 +118,11 @@ class RMSProp(Optimizer):
         super().__init__(parameters, learning_rate)
         self.rho = _below_one("rho", rho)
         self.epsilon = _above_zero("epsilon", epsilon)
-        self._square = [0.0] * len(self.parameters)
+        self._square: Array | float = 0.0
 
-    def step(self) -> None:
-        for i, theta in enumerate(self.parameters):
-            g = theta.grad
-            self._square[i] = s = self.rho * self._square[i] + (1.0 - self.rho) * g * g
-            theta.data -= self.learning_rate * g / (math.sqrt(s) + self.epsilon)
+    def _stepped(self, theta: Array, g: Array) -> Array:
+        self._square = s = self.rho * self._square + (1.0 - self.rho) * g * g
+        return theta - self.learning_rate * g / (s**0.5 + self.epsilon)
 
 
 class Adam(Optimizer):
@@ -142,20 +151,18 @@ class Adam(Optimizer):
             raise ValueError(f"betas are two numbers, as (0.9, 0.999), not {shown(betas)}")
         self.betas = (_below_one("betas[0]", betas[0]), _below_one("betas[1]", betas[1]))
         self.epsilon = _above_zero("epsilon", epsilon)
-        self._mean = [0.0] * len(self.parameters)
-        self._square = [0.0] * len(self.parameters)
+        self._mean: Array | float = 0.0
+        self._square: Array | float = 0.0
         self._steps = 0
 
-    def step(self) -> None:
+    def _stepped(self, theta: Array, g: Array) -> Array:
         self._steps += 1
         beta1, beta2 = self.betas
         step_size = self.learning_rate / (1.0 - beta1**self._steps)
         root = math.sqrt(1.0 - beta2**self._steps)
-        for i, theta in enumerate(self.parameters):
-            g = theta.grad
-            self._mean[i] = m = beta1 * self._mean[i] + (1.0 - beta1) * g
-            self._square[i] = s = beta2 * self._square[i] + (1.0 - beta2) * g * g
-            theta.data -= step_size * m / (math.sqrt(s) / root + self.epsilon)
+        self._mean = m = beta1 * self._mean + (1.0 - beta1) * g
+        self._square = s = beta2 * self._square + (1.0 - beta2) * g * g
+        return theta - step_size * m / (s**0.5 / root + self.epsilon)
 
 
 class AdamW(Adam):
@@ -173,10 +180,8 @@ class AdamW(Adam):
         super().__init__(parameters, learning_rate, betas=betas, epsilon=epsilon)
         self.weight_decay = _at_least_zero("weight_decay", weight_decay)
 
-    def step(self) -> None:
-        for theta in self.parameters:
-            theta.data *= 1.0 - self.learning_rate * self.weight_decay
-        super().step()
+    def _stepped(self, theta: Array, g: Array) -> Array:
+        return super()._stepped(theta * (1.0 - self.learning_rate * self.weight_decay), g)
 
 
 OPTIMIZERS: dict[str, type[GradientDescent | SGD | RMSProp | Adam]] = {

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
+from tinygrad_scalar.bulk import clear_gradients, read_data, read_gradients, set_data
 from tinygrad_scalar.errors import AnomalyError, shown
 from tinygrad_scalar.losses import LOSSES, find_loss
 from tinygrad_scalar.nn import generator_of
@@ -22,6 +23,7 @@ from tinygrad_scalar.walk import topological_order
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
+    from tinygrad_scalar.bulk import Array
     from tinygrad_scalar.losses import Loss
 
 
@@ -141,13 +143,13 @@ def _train_epoch(
 ) -> float:
     losses = []
     for batch in _batches(examples, batch_size, generator):
-        for parameter in (*net.parameters(), *optimizer.parameters):
-            parameter.grad = 0.0
+        clear_gradients([*net.parameters(), *optimizer.parameters])
         for x, y in batch:
             C = evaluate(net(x), y)
             if not isinstance(C, Value):
                 raise TypeError(f"a loss returns one Value, not {shown(C)}")
-            _require_finite(C.data, f"the loss of the example x = {shown(x)}", epoch)
+            if not math.isfinite(C.data):
+                raise _not_finite(f"the loss of the example x = {shown(x)}", C.data, epoch)
             C.backward(1.0 / len(batch))  # ∂C/∂w = 1/m Σₖ ∂Cₖ/∂w
             losses.append(C.data)
         _step(optimizer, epoch)
@@ -156,16 +158,19 @@ def _train_epoch(
 
 def _step(optimizer: Optimizer, epoch: int) -> None:
     """A step that leaves every parameter finite, or AnomalyError and every parameter as it was."""
-    before = [parameter.data for parameter in optimizer.parameters]
-    for parameter in optimizer.parameters:
-        _require_finite(parameter.grad, f"the gradient of {parameter.label or repr(parameter)}", epoch)
+    import numpy as np
+
+    parameters = optimizer.parameters
+    before, numbers = np.empty(len(parameters)), np.empty(len(parameters))
+    read_data(parameters, before)
+    read_gradients(parameters, numbers)
+    _require_finite(numbers, "the gradient of", parameters, epoch)
     optimizer.step()
+    read_data(parameters, numbers)
     try:
-        for parameter in optimizer.parameters:
-            _require_finite(parameter.data, f"the parameter {parameter.label or repr(parameter)}", epoch)
+        _require_finite(numbers, "the parameter", parameters, epoch)
     except AnomalyError:
-        for parameter, data in zip(optimizer.parameters, before):
-            parameter.data = data
+        set_data(parameters, before)
         raise
 
 
@@ -173,12 +178,20 @@ def _mean(losses: Sequence[float]) -> float:
     return math.fsum(loss / len(losses) for loss in losses)
 
 
-def _require_finite(number: float, what: str, epoch: int) -> None:
-    if not math.isfinite(number):
-        raise AnomalyError(
-            f"in epoch {epoch + 1} of the training {what} became {number!r}: a smaller learning rate or standardised "
-            "inputs often help; detect_anomaly() finds the operation"
-        )
+def _require_finite(numbers: Array, what: str, parameters: Sequence[Value], epoch: int) -> None:
+    import numpy as np
+
+    finite = np.isfinite(numbers)
+    if not finite.all():
+        i = int(finite.argmin())
+        raise _not_finite(f"{what} {parameters[i].label or repr(parameters[i])}", float(numbers[i]), epoch)
+
+
+def _not_finite(what: str, number: float, epoch: int) -> AnomalyError:
+    return AnomalyError(
+        f"in epoch {epoch + 1} of the training {what} became {number!r}: a smaller learning rate or standardised "
+        "inputs often help; detect_anomaly() finds the operation"
+    )
 
 
 def _batches(

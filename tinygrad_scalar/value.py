@@ -11,19 +11,17 @@ pair sits in two slots, not in a tuple: nothing to allocate, nothing for the gar
 
 from __future__ import annotations
 
-import re
-import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from tinygrad_scalar import anomaly, ops, pickling
-from tinygrad_scalar.errors import shown, user_line
+from tinygrad_scalar import anomaly, errors, ops, pickling
+from tinygrad_scalar.errors import shown
+from tinygrad_scalar.implementation import accelerated
+from tinygrad_scalar.number import as_float, required
 from tinygrad_scalar.walk import interior, require_fresh, topological_order
 
 if TYPE_CHECKING:
-    import numpy as np
-
-    Number = int | float | np.floating[Any] | np.integer[Any] | np.bool_
+    from tinygrad_scalar.number import Number
 
 _new = object.__new__
 
@@ -58,10 +56,14 @@ class Value:
 
     Arithmetic follows IEEE 754 and raises nothing: Value(1.0) / 0.0 is inf (see `detect_anomaly`). `<` and its kin
     compare the data; `==` and hash are identity.
+
+    Threads: each may build graphs of its own and pass over them, also upon leaves that all share. Two passes at a time
+    over the same computed nodes are not safe, nor is setting a shared leaf meanwhile; and where two backward() add
+    into the gradient of one leaf, they take turns with a lock.
     """
 
     __slots__ = (
-        "_data", "_grad", "label", "_op",
+        "_data", "_grad", "_label", "_op",
         "_left", "_right", "_d_left", "_d_right",  # one or two operands and the local gradients with respect to them
         "_wide",  # of three operands or more, all but the first, which is _left: ((operand, local gradient), …)
         "_time", "_mark",
@@ -77,14 +79,12 @@ class Value:
     __array_priority__ = -1.0
 
     def __init__(self, data: Number, label: str = "") -> None:
-        number = as_float(data)
-        if number is None:
-            raise TypeError(f"Value takes an int, a float or a NumPy scalar, not {shown(data)}")
-        if not isinstance(label, str):
-            raise TypeError(f"a Value's label is a str, not {shown(label)}")
+        if getattr(self, "_op", ""):
+            raise errors.computed(self)
+        number = required(data, "Value takes")
+        self.label = label
         self._data = number
         self._grad = 0.0
-        self.label = label
         self._op = ""
         self._left = None
         self._right = None
@@ -103,13 +103,8 @@ class Value:
     def data(self, data: Number) -> None:
         global _clock
         if self._op:
-            raise AttributeError(
-                f"the data of {self.label or repr(self)} was computed by {self._op!r} and cannot be set: "
-                "set the leaves below it and call forward()"
-            )
-        number = as_float(data)
-        if number is None:
-            raise TypeError(f"data takes an int, a float or a NumPy scalar, not {shown(data)}")
+            raise errors.computed(self)
+        number = required(data, "data takes")
         _clock += 1
         self._time = _clock
         self._data = number
@@ -121,10 +116,18 @@ class Value:
 
     @grad.setter
     def grad(self, grad: Number) -> None:
-        number = as_float(grad)
-        if number is None:
-            raise TypeError(f"grad takes an int, a float or a NumPy scalar, not {shown(grad)}")
-        self._grad = number
+        self._grad = required(grad, "grad takes")
+
+    @property
+    def label(self) -> str:
+        """The name that drawings and explanations use; "" for none."""
+        return self._label
+
+    @label.setter
+    def label(self, label: str) -> None:
+        if not isinstance(label, str):
+            raise TypeError(f"a Value's label is a str, not {shown(label)}")
+        self._label = label
 
     @property
     def op(self) -> str:
@@ -170,7 +173,7 @@ class Value:
         out = _new(Value)
         out._data = self._data + right._data
         out._grad = 0.0
-        out.label = ""
+        out._label = ""
         out._op = "+"
         out._left = self
         out._right = right
@@ -189,7 +192,7 @@ class Value:
         out = _new(Value)
         out._data = (x := self._data) * (y := right._data)
         out._grad = 0.0
-        out.label = ""
+        out._label = ""
         out._op = "*"
         out._left = self
         out._right = right
@@ -209,7 +212,9 @@ class Value:
         right = other if isinstance(other, Value) else _constant(other)
         return right if right is NotImplemented else _record(_DIVIDE, self, right)
 
-    def __pow__(self, other: Value | Number) -> Value:
+    def __pow__(self, other: Value | Number, modulo: None = None) -> Value:
+        if modulo is not None:
+            return NotImplemented
         if isinstance(other, Value):
             return _record(_POWER, self, other)
         exponent = as_float(other)
@@ -231,8 +236,8 @@ class Value:
         left = _constant(other)
         return left if left is NotImplemented else left / self
 
-    def __rpow__(self, other: Number) -> Value:
-        left = _constant(other)
+    def __rpow__(self, other: Number, modulo: None = None) -> Value:
+        left = _constant(other) if modulo is None else NotImplemented
         return left if left is NotImplemented else _record(_POWER, left, self)
 
     def __neg__(self) -> Value:
@@ -270,7 +275,7 @@ class Value:
 
     def leaky_relu(self, slope: float = 0.01) -> Value:
         """The Value max(x, 0) + slope·min(x, 0), x being this one; `slope` is a plain number."""
-        return _record(leaky_relu_row(slope), self)
+        return _record(ops.leaky_relu(slope), self)
 
     # --- reading the number: order, truth, and what would lose the gradient ------------------------------------------
 
@@ -294,21 +299,13 @@ class Value:
         return self._data != 0.0
 
     def __float__(self) -> float:
-        raise self._loss_of_gradient("float")
+        raise errors.loss_of_gradient(self, "float")
 
     def __int__(self) -> int:
-        raise self._loss_of_gradient("int")
+        raise errors.loss_of_gradient(self, "int")
 
     def __round__(self, digits: int | None = None) -> float:
-        raise self._loss_of_gradient("round")
-
-    def _loss_of_gradient(self, into: str) -> TypeError:
-        called = [name for name in re.findall(r"\bmath\.(\w+)\(", user_line().text) if hasattr(Value, name)]
-        methods = " or ".join(f"v.{name}()" for name in dict.fromkeys(called))
-        return TypeError(
-            f"{into} of {self.label or repr(self)} would silently lose its gradient: to go on computing use "
-            f"{methods or 'a method of Value, as v.exp() for math.exp(v)'}; for the plain number v.data"
-        )
+        raise errors.loss_of_gradient(self, "round")
 
     # --- the passes over the graph -----------------------------------------------------------------------------------
 
@@ -324,9 +321,7 @@ class Value:
         >>> x.grad
         6.0
         """
-        upstream = as_float(grad)
-        if upstream is None:
-            raise TypeError(f"backward takes the upstream gradient as a number, not {shown(grad)}")
+        upstream = required(grad, "backward takes as the upstream gradient")
         order = interior(self)
         require_fresh(order, _clock)
         if anomaly.watching:
@@ -361,8 +356,9 @@ class Value:
         for node in order:
             operands = node.operands
             if any(operand._time > node._time for operand in operands):
+                _clock = max(_clock, now)  # a leaf that is set while this computes is newer
                 _compute(node, ops.operation(node._op), operands)
-                _clock = node._time = now  # not before: what an interruption leaves undone stays stale
+                node._time = now  # not before: what an interruption leaves undone stays stale
         return self
 
     def zero_grad(self) -> None:
@@ -405,21 +401,6 @@ def _restore(below: object, state: tuple[Any, ...], operands: tuple[Value, ...])
 # --- making nodes ----------------------------------------------------------------------------------------------------
 
 
-def as_float(number: object) -> float | None:
-    """The number as a float64, or None if it is not an int, a float or a NumPy scalar."""
-    if type(number) is float:
-        return number
-    if isinstance(number, (int, float)):
-        try:
-            return float(number)
-        except OverflowError:
-            raise ValueError(f"{shown(number)} is beyond the largest float64, about 1.8e308") from None
-    numpy = sys.modules.get("numpy")  # a NumPy scalar cannot have come without it
-    if numpy is not None and isinstance(number, (numpy.floating, numpy.integer, numpy.bool_)):
-        return float(number)
-    return None
-
-
 def _number(thing: object) -> float | None:
     return thing._data if isinstance(thing, Value) else as_float(thing)
 
@@ -432,7 +413,7 @@ def _constant(number: object) -> Any:
     out = _new(Value)
     out._data = data
     out._grad = 0.0
-    out.label = ""
+    out._label = ""
     out._op = ""
     out._left = None
     out._right = None
@@ -446,7 +427,7 @@ def _record(row: ops.Operation, *operands: Value) -> Value:
     """The node that applies one row of the table to its operands."""
     out = _new(Value)
     out._grad = 0.0
-    out.label = ""
+    out._label = ""
     out._op = row.name
     out._time = _clock
     out._mark = None
@@ -473,14 +454,6 @@ def _hold(node: Value, operands: tuple[Value, ...], local_grads: tuple[float, ..
         node._wide = tuple(zip(operands[1:], local_grads[1:]))
 
 
-def leaky_relu_row(slope: float) -> ops.Operation:
-    """The table's row for leaky_relu with this slope, which has to be a plain number."""
-    number = as_float(slope)
-    if number is None:
-        raise TypeError(f"the slope of leaky_relu is a plain number, not {shown(slope)}")
-    return ops.leaky_relu(number)
-
-
 _SUBTRACT, _DIVIDE, _POWER = (ops.OPERATIONS[name] for name in ("-", "/", "**"))
 _NEGATE, _ABSOLUTE = ops.OPERATIONS["neg"], ops.OPERATIONS["abs"]
 
@@ -492,4 +465,11 @@ def record(name: str, *operands: Value | Number) -> Value:
     3.0
     """
     values = [operand if isinstance(operand, Value) else Value(operand) for operand in operands]
-    return _record(ops.operation(name), *values)
+    row = ops.operation(name)
+    if len(values) != row.arity:
+        raise TypeError(f"{name!r} does not take {len(values)} operands")
+    return _record(row, *values)
+
+
+if accelerated and not TYPE_CHECKING:
+    from tinygrad_scalar._value import Value, _restore, record  # noqa: F401

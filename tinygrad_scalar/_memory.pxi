@@ -1,0 +1,166 @@
+"""Where the nodes of `_value.pyx` live: slabs of 2 MB, cut into places of one node's size.
+
+A training step makes a graph and drops it; malloc would hand its pages back to the operating system and fault them in
+again in the next step, which took longer than all arithmetic. Here some empty slabs are kept, one that has become empty
+is filled from its beginning again, so that a graph lies in memory in the order of its making, and all but the first are
+offered to the system as huge pages. Further empty slabs are given back.
+
+PYTHONMALLOC, or Python's development mode, turns this off: a debugging allocator is then to see every node.
+"""
+
+cdef extern from "Python.h":
+    ctypedef struct PyObjectArenaAllocator:
+        void* ctx
+        void* (*alloc)(void*, size_t) noexcept
+        void (*free)(void*, void*, size_t) noexcept
+
+    void PyObject_GetArenaAllocator(PyObjectArenaAllocator*)
+    void* PyObject_Malloc(size_t)
+    void PyObject_Free(void*)
+
+cdef extern from *:
+    """
+    #ifdef __linux__
+    #include <sys/mman.h>
+    #endif
+    #ifdef MADV_HUGEPAGE
+    #define ADVISE_HUGE_PAGES(address, size) ((void)madvise(address, size, MADV_HUGEPAGE))
+    #else
+    #define ADVISE_HUGE_PAGES(address, size) ((void)(address), (void)(size))
+    #endif
+    """
+    void ADVISE_HUGE_PAGES(void*, size_t) noexcept
+
+cdef enum:
+    SLAB_SIZE = 1 << 21  # and alignment, so that a node's address tells its slab
+    EMPTY_SLABS_KEPT = 16
+
+cdef struct Slab:
+    Slab* next  # in the list that it is in
+    Slab* previous
+    char* freed  # the places that were given back, each holding the address of the next
+    char* unused  # from here to the end nothing was ever taken
+    Py_ssize_t taken
+    void* arena
+
+cdef size_t PLACE = 0  # bytes of a node
+cdef Py_ssize_t PLACES = 0  # in a slab
+cdef PyObjectArenaAllocator arenas
+cdef Slab* current = NULL  # where the next node goes
+cdef Slab* with_room = NULL  # doubly linked, without the current one
+cdef Slab* empty = NULL  # singly linked
+cdef Py_ssize_t slabs = 0
+cdef Py_ssize_t empty_slabs = 0
+cdef bint in_slabs = True
+
+
+cdef void set_up_memory(size_t size, bint slabs_wanted) noexcept:
+    global PLACE, PLACES, in_slabs
+    PyObject_GetArenaAllocator(&arenas)
+    PLACE = (size + 15) & ~<size_t>15
+    PLACES = (SLAB_SIZE - sizeof(Slab)) // PLACE
+    in_slabs = slabs_wanted
+
+
+cdef inline char* first_place(Slab* slab) noexcept:
+    return <char*>slab + SLAB_SIZE - PLACES * PLACE
+
+
+cdef inline size_t aligned(size_t address) noexcept:
+    return (address + SLAB_SIZE - 1) & ~<size_t>(SLAB_SIZE - 1)
+
+
+cdef inline void ask_for_huge_pages(void* start, size_t size) noexcept:
+    ADVISE_HUGE_PAGES(start, size & ~<size_t>(SLAB_SIZE - 1))
+
+
+cdef bint next_slab() noexcept:
+    """Make a slab with room the current one; False if there is no memory."""
+    global current, with_room, empty, slabs, empty_slabs
+    cdef void* arena
+    cdef Slab* slab
+    if with_room is not NULL:
+        slab = with_room
+        with_room = slab.next
+        if with_room is not NULL:
+            with_room.previous = NULL
+    elif empty is not NULL:
+        slab = empty
+        empty = slab.next
+        empty_slabs -= 1
+    else:
+        arena = arenas.alloc(arenas.ctx, 2 * SLAB_SIZE)  # twice, to find an aligned one in it
+        if arena is NULL:
+            return False
+        slab = <Slab*>aligned(<size_t>arena)
+        if slabs > 0:
+            ask_for_huge_pages(slab, SLAB_SIZE)
+        slabs += 1
+        slab.arena = arena
+        slab.taken = 0
+        slab.freed = NULL
+        slab.unused = first_place(slab)
+    current = slab
+    return True
+
+
+cdef inline void* take_place() noexcept:
+    cdef Slab* slab = current
+    cdef char* place
+    if slab is NULL or slab.taken == PLACES:
+        if not in_slabs:
+            return PyObject_Malloc(PLACE)
+        if not next_slab():
+            return NULL
+        slab = current
+    slab.taken += 1
+    place = slab.freed
+    if place is not NULL:
+        slab.freed = (<char**>place)[0]
+    else:
+        place = slab.unused
+        slab.unused += PLACE
+    return place
+
+
+cdef inline void give_place_back(void* place) noexcept:
+    cdef Slab* slab
+    if not in_slabs:
+        PyObject_Free(place)
+        return
+    slab = <Slab*>(<size_t>place & ~<size_t>(SLAB_SIZE - 1))
+    (<char**>place)[0] = slab.freed
+    slab.freed = <char*>place
+    slab.taken -= 1
+    if slab.taken == 0 or slab.taken == PLACES - 1:
+        sort_slab(slab)
+
+
+cdef void sort_slab(Slab* slab) noexcept:
+    """Put a slab that has just got room, or become empty, where it belongs."""
+    global with_room, empty, slabs, empty_slabs
+    if slab.taken == 0:
+        slab.freed = NULL
+        slab.unused = first_place(slab)
+    if slab is current:
+        return
+    if slab.taken > 0:  # it was full, and in no list
+        slab.previous = NULL
+        slab.next = with_room
+        if with_room is not NULL:
+            with_room.previous = slab
+        with_room = slab
+        return
+    if slab.next is not NULL:
+        slab.next.previous = slab.previous
+    if slab.previous is not NULL:
+        slab.previous.next = slab.next
+    else:
+        with_room = slab.next
+    if empty_slabs < EMPTY_SLABS_KEPT:
+        slab.next = empty
+        empty = slab
+        empty_slabs += 1
+    else:
+        slabs -= 1
+        arenas.free(arenas.ctx, slab.arena, 2 * SLAB_SIZE)

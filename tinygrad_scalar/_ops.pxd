@@ -1,0 +1,221 @@
+"""The table of ops.py in C: what each operation computes, and its local gradients, bit for bit as there.
+
+ops.py says what and why; this file only follows it, and tests/test_implementations.py compares every row. An operation
+without a code here still works: it is then computed by its row of the table.
+"""
+
+cimport cython
+from libc.math cimport (
+    NAN, acos, acosh, asin, asinh, atan, atanh, copysign, cos, cosh, erf, exp, expm1, fabs, isfinite, log, log1p,
+    pow, sin, sinh, sqrt, tan, tanh,
+)
+
+
+cdef enum Code:
+    TABLE  # computed by the table's Python functions
+    ADD, SUBTRACT, MULTIPLY, DIVIDE, POWER, MAXIMUM, MINIMUM, LOGADDEXP, GREATER, GREATER_EQUAL  # two operands
+    NEGATE, ABSOLUTE, EXP, EXPM1, LOG, LOG1P, SQRT, SIN, COS, TAN, ASIN, ACOS, ATAN, SINH, COSH, TANH, ASINH, ACOSH
+    ATANH, SIGMOID, RELU, SOFTPLUS, ERF, CONSTANT_POWER, LEAKY_RELU  # one operand
+    WHERE  # three
+
+
+@cython.cdivision(True)
+cdef inline double sigmoid(double x) noexcept nogil:
+    cdef double e = exp(-fabs(x))
+    return 1.0 / (1.0 + e) if x >= 0.0 else e / (1.0 + e)
+
+
+@cython.cdivision(True)
+cdef inline double sigmoid_slope(double x) noexcept nogil:
+    cdef double e = exp(-fabs(x))
+    return e / ((1.0 + e) * (1.0 + e))
+
+
+@cython.cdivision(True)
+cdef inline double tanh_slope(double x) noexcept nogil:
+    cdef double e = exp(-2.0 * fabs(x))
+    return 4.0 * e / ((1.0 + e) * (1.0 + e))
+
+
+@cython.cdivision(True)
+cdef inline double asinh_slope(double x) noexcept nogil:
+    return 1.0 / sqrt(1.0 + x * x) if fabs(x) < 1e9 else 1.0 / fabs(x)
+
+
+cdef inline double softplus(double x) noexcept nogil:
+    return (0.0 if 0.0 > x else x) + log1p(exp(-fabs(x))) if x == x else x
+
+
+@cython.cdivision(True)
+cdef inline double erf_slope(double x) noexcept nogil:
+    cdef double square = x * x
+    cdef double high, low, lost
+    if not square < 745.0:
+        return 0.0 if square >= 745.0 else x
+    high = 134217729.0 * x
+    high -= high - x
+    low = x - high
+    lost = ((high * high - square) + 2.0 * high * low) + low * low
+    return 2.0 / sqrt(3.141592653589793) * exp(-square) * (1.0 - lost)
+
+
+@cython.cdivision(True)
+cdef inline double power_slope(double v, double x, double y) noexcept nogil:
+    if y - 1.0 + 1.0 == y or x == 0.0 or not isfinite(x):
+        return y * pow(x, y - 1.0)
+    return y * (v / x)
+
+
+cdef inline double maximum(double x, double y) noexcept nogil:
+    return x if x >= y or x != x else y
+
+
+cdef inline double minimum(double x, double y) noexcept nogil:
+    return x if x <= y or x != x else y
+
+
+cdef inline double share(double x, double y) noexcept nogil:
+    return 1.0 if x > y else 0.5 if x == y else 0.0
+
+
+cdef inline double logaddexp(double x, double y) noexcept nogil:
+    if x == y:
+        return x + log(2.0)
+    return maximum(x, y) + log1p(exp(-fabs(x - y)))
+
+
+cdef inline double logaddexp_share(double x, double y) noexcept nogil:
+    cdef double difference, shift, lost
+    if x == y:
+        return 0.5 if isfinite(x) else 1.0 if x > 0.0 else NAN
+    difference = x - y
+    if not isfinite(difference):
+        return sigmoid(difference)
+    shift = difference - x
+    lost = (x - (difference - shift)) - (y + shift)
+    return sigmoid(difference) + sigmoid_slope(difference) * lost
+
+
+@cython.cdivision(True)
+cdef inline void unary(Code code, double n, double x, double* v, double* d) noexcept nogil:
+    """v = f(x) and d = f′(x); n is the number of an operation that has one of its own."""
+    if code == NEGATE:
+        v[0] = -x
+        d[0] = -1.0
+    elif code == ABSOLUTE:
+        v[0] = fabs(x)
+        d[0] = 1.0 if x >= 0.0 else -1.0
+    elif code == EXP:
+        v[0] = exp(x)
+        d[0] = v[0]
+    elif code == EXPM1:
+        v[0] = expm1(x)
+        d[0] = exp(x)
+    elif code == LOG:
+        v[0] = log(x)
+        d[0] = 1.0 / x
+    elif code == LOG1P:
+        v[0] = log1p(x)
+        d[0] = 1.0 / (1.0 + x)
+    elif code == SQRT:
+        v[0] = sqrt(x)
+        d[0] = 0.5 / v[0]
+    elif code == SIN:
+        v[0] = sin(x)
+        d[0] = cos(x)
+    elif code == COS:
+        v[0] = cos(x)
+        d[0] = -sin(x)
+    elif code == TAN:
+        v[0] = tan(x)
+        d[0] = 1.0 + v[0] * v[0]
+    elif code == ASIN:
+        v[0] = asin(x)
+        d[0] = 1.0 / sqrt((1.0 - x) * (1.0 + x))
+    elif code == ACOS:
+        v[0] = acos(x)
+        d[0] = -1.0 / sqrt((1.0 - x) * (1.0 + x))
+    elif code == ATAN:
+        v[0] = atan(x)
+        d[0] = 1.0 / (1.0 + x * x)
+    elif code == SINH:
+        v[0] = sinh(x)
+        d[0] = cosh(x)
+    elif code == COSH:
+        v[0] = cosh(x)
+        d[0] = sinh(x)
+    elif code == TANH:
+        v[0] = tanh(x)
+        d[0] = tanh_slope(x)
+    elif code == ASINH:
+        v[0] = asinh(x)
+        d[0] = asinh_slope(x)
+    elif code == ACOSH:
+        v[0] = acosh(x)
+        d[0] = 1.0 / (sqrt(x - 1.0) * sqrt(x + 1.0))
+    elif code == ATANH:
+        v[0] = atanh(x)
+        d[0] = 1.0 / ((1.0 - x) * (1.0 + x))
+    elif code == SIGMOID:
+        v[0] = sigmoid(x)
+        d[0] = sigmoid_slope(x)
+    elif code == RELU:
+        v[0] = 0.0 if x <= 0.0 else x
+        d[0] = 1.0 if x > 0.0 else 0.0
+    elif code == SOFTPLUS:
+        v[0] = softplus(x)
+        d[0] = sigmoid(x)
+    elif code == ERF:
+        v[0] = erf(x)
+        d[0] = erf_slope(x)
+    elif code == CONSTANT_POWER:
+        v[0] = pow(x, n)
+        d[0] = power_slope(v[0], x, n) if n != 0.0 else 0.0
+    elif code == LEAKY_RELU:
+        v[0] = n * x if x < 0.0 else x
+        d[0] = 1.0 if x >= 0.0 else n
+
+
+@cython.cdivision(True)
+cdef inline void binary(Code code, double x, double y, double* v, double* d_x, double* d_y) noexcept nogil:
+    """v = f(x, y) with its two partial derivatives."""
+    if code == ADD:
+        v[0] = x + y
+        d_x[0] = 1.0
+        d_y[0] = 1.0
+    elif code == SUBTRACT:
+        v[0] = x - y
+        d_x[0] = 1.0
+        d_y[0] = -1.0
+    elif code == MULTIPLY:
+        v[0] = x * y
+        d_x[0] = y
+        d_y[0] = x
+    elif code == DIVIDE:
+        v[0] = x / y
+        d_x[0] = 1.0 / y
+        d_y[0] = -(v[0] / y)
+    elif code == POWER:
+        v[0] = pow(x, y)
+        d_x[0] = power_slope(v[0], x, y)
+        d_y[0] = v[0] * log(x if x != 0.0 else 1.0)
+    elif code == MAXIMUM:
+        v[0] = maximum(x, y)
+        d_x[0] = share(x, y)
+        d_y[0] = share(y, x)
+    elif code == MINIMUM:
+        v[0] = minimum(x, y)
+        d_x[0] = share(y, x)
+        d_y[0] = share(x, y)
+    elif code == LOGADDEXP:
+        v[0] = logaddexp(x, y)
+        d_x[0] = logaddexp_share(x, y)
+        d_y[0] = logaddexp_share(y, x)
+    elif code == GREATER:
+        v[0] = 1.0 if x > y else 0.0
+        d_x[0] = 0.0
+        d_y[0] = 0.0
+    elif code == GREATER_EQUAL:
+        v[0] = 1.0 if x >= y else 0.0
+        d_x[0] = 0.0
+        d_y[0] = 0.0

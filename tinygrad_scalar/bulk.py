@@ -1,0 +1,58 @@
+"""Many Values at once: what a training step does again and again, in one call each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
+from tinygrad_scalar import errors
+from tinygrad_scalar.implementation import accelerated
+from tinygrad_scalar.value import Value
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    Array = np.ndarray[tuple[int], np.dtype[np.float64]]
+
+
+def weighted_sum(w: Sequence[Value], x: Sequence[Value], b: Value) -> Value:
+    """Σₖ w[k]·x[k] + b, one node for each product and each sum (000, multi-node; 003 Eq. 1a).
+
+    >>> weighted_sum([Value(2.0), Value(3.0)], [Value(10.0), Value(1.0)], Value(0.5)).data
+    23.5
+    """
+    if not 0 < len(w) == len(x):
+        raise ValueError(f"a weighted sum takes as many weights as activations, not {len(w)} and {len(x)}")
+    total = w[0] * x[0]
+    for w_k, x_k in zip(w[1:], x[1:]):
+        total = total + w_k * x_k
+    return total + b
+
+
+def clear_gradients(values: Iterable[Value]) -> None:
+    """Set the gradient of each to 0."""
+    for value in values:
+        value.grad = 0.0
+
+
+def read_data(values: Sequence[Value], out: Array) -> None:
+    """Write their data into `out`, of the same length."""
+    out[:] = [value.data for value in values]
+
+
+def read_gradients(values: Sequence[Value], out: Array) -> None:
+    """Write their gradients into `out`, of the same length."""
+    out[:] = [value.grad for value in values]
+
+
+def set_data(values: Sequence[Value], data: Array) -> None:
+    """Set the data of each leaf."""
+    for value in values:
+        if value.op:
+            raise errors.computed(value)
+    for value, number in zip(values, data.tolist()):
+        value.data = number
+
+
+if accelerated and not TYPE_CHECKING:
+    from tinygrad_scalar._value import clear_gradients, read_data, read_gradients, set_data, weighted_sum  # noqa: F401
