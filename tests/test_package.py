@@ -5,6 +5,7 @@ import configparser
 import importlib
 import inspect
 import json
+import re
 import subprocess
 import sys
 from graphlib import TopologicalSorter
@@ -20,29 +21,44 @@ HEAVY = ["numpy", "graphviz", "tqdm", "rich", "safetensors"]
 
 # The house from the ground up (DESIGN.md): a module imports only from those above it in this list.
 HOUSE = [
-    "ops", "errors", "atomic", "pickling", "anomaly", "walk", "value", "graph", "functions", "nn", "losses", "optim",
-    "training", "datasets", "saving", "expression", "viz", "viz.text", "viz.drawing", "viz.plots", "tabular", "report",
-    "demo", "cli", "__main__",
+    "errors", "number", "ops", "atomic", "pickling", "anomaly", "implementation", "walk", "_value", "value", "bulk",
+    "graph", "functions", "nn", "losses", "optim", "training", "datasets", "saving", "expression", "viz", "viz.text",
+    "viz.drawing", "viz.plots", "tabular", "report", "demo", "cli", "__main__",
 ]  # fmt: skip
+COMPILED = "_value"
+IMPORTABLE = [name for name in HOUSE if name not in (COMPILED, "__main__")]
 
 
 def sources():
     """The package's modules by name without "tinygrad_scalar.", and their files."""
-    package = {path.stem: path for path in (TOP / "tinygrad_scalar").glob("*.py") if path.stem != "__init__"}
+    package = {path.stem: path for path in (TOP / "tinygrad_scalar").glob("*.py*") if path.stem != "__init__"}
     viz = {f"viz.{path.stem}": path for path in (TOP / "viz").glob("*.py") if path.stem != "__init__"}
     return package | viz | {"viz": TOP / "viz" / "__init__.py"}
 
 
-def is_for_types_only(node):
-    return isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
+def parsed(path):
+    """The syntax tree of a file; of one in Cython, that of its docstring and of its imports from the package."""
+    text = path.read_text("utf-8")
+    if path.suffix == ".pyx":
+        docstring, cython, rest = text.partition("\ncimport ")
+        assert cython
+        text = "\n".join([docstring, *re.findall(r"^from tinygrad_scalar\S* import .*$", rest, re.MULTILINE)])
+    return ast.parse(text)
+
+
+def is_set_aside(node):
+    """An import for type checkers, or of what takes the plain functions' place at the end of their module (PEP 399)."""
+    return isinstance(node, ast.If) and any(
+        isinstance(part, ast.Name) and part.id in ("TYPE_CHECKING", "accelerated") for part in ast.walk(node.test)
+    )
 
 
 def imports(path, *, at_import_only):
-    """The modules of ours that a file imports, leaving out what is for type checkers; inside functions too, or not."""
-    found, todo = set(), [ast.parse(path.read_text("utf-8"))]
+    """The modules of ours that a file imports, leaving out what is set aside; inside functions too, or not."""
+    found, todo = set(), [parsed(path)]
     while todo:
         node = todo.pop()
-        if is_for_types_only(node) or (at_import_only and isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))):
+        if is_set_aside(node) or (at_import_only and isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))):
             continue
         if isinstance(node, ast.ImportFrom) and node.module == "tinygrad_scalar":
             found |= {alias.name for alias in node.names}
@@ -90,7 +106,7 @@ def test_star_import_gives_the_public_names():
 # --- what is public --------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", ts.__all__)
+@pytest.mark.parametrize("name", [name for name in ts.__all__ if name != "accelerated"])
 def test_every_public_name_exists_and_explains_itself(name):
     thing = getattr(ts, name)
     assert inspect.getdoc(thing)
@@ -98,6 +114,12 @@ def test_every_public_name_exists_and_explains_itself(name):
     if inspect.isclass(thing):
         assert thing.__doc__  # its own, not one that it inherits
         assert not thing.__doc__.startswith(f"{name}(")  # nor the one that dataclass writes
+
+
+def test_accelerated_says_which_value_is_in_use(implementation):
+    assert ts.accelerated is (implementation == "compiled")
+    assert (f"tinygrad_scalar.{COMPILED}" in sys.modules) is ts.accelerated
+    assert not ts.accelerated or ts.Value is sys.modules[f"tinygrad_scalar.{COMPILED}"].Value
 
 
 def test_public_names_are_listed_once():
@@ -164,10 +186,10 @@ def test_there_is_no_circle_of_imports():
 
 @pytest.mark.parametrize("module", sources())
 def test_every_module_says_what_it_is_for(module):
-    assert ast.get_docstring(ast.parse(sources()[module].read_text("utf-8")))
+    assert ast.get_docstring(parsed(sources()[module]))
 
 
-@pytest.mark.parametrize("module", [name for name in HOUSE if name != "__main__"])
+@pytest.mark.parametrize("module", IMPORTABLE)
 def test_each_module_can_be_imported_first(module):
     assert f"tinygrad_scalar.{module}" in modules_after(f"import tinygrad_scalar.{module}")
     assert importlib.import_module(f"tinygrad_scalar.{module}")

@@ -16,6 +16,7 @@ import tinygrad_scalar as ts
 from tinygrad_scalar import Value, ops
 from tinygrad_scalar.errors import AnomalyError, StaleGraphError
 from tinygrad_scalar.graph import topological_order
+from tinygrad_scalar.value import record
 
 # --- making and setting ----------------------------------------------------------------------------------------------
 
@@ -456,18 +457,22 @@ def test_forward_keeps_gradients_and_labels():
 
 
 def test_a_forward_that_was_interrupted_leaves_the_graph_stale(monkeypatch):
-    def interrupted(_):
-        raise KeyboardInterrupt
+    def double(x):
+        if interrupted:
+            raise KeyboardInterrupt
+        return 2.0 * x
 
-    x = Value(1.0, "x")
-    root = x.exp()
-    x.data = 5.0
-    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setitem(ops.OPERATIONS, "exp", ops.OPERATIONS["exp"]._replace(forward=interrupted))
+    row = ops.Operation("double", "2×", "2·{0}", "2*x", double, lambda v, x: (2.0,))
+    monkeypatch.setitem(ops.OPERATIONS, "double", row)
+    interrupted, x = False, Value(1.0, "x")
+    root = record("double", x.exp()) + x
+    x.data, interrupted = 5.0, True
+    with pytest.raises(KeyboardInterrupt):
         root.forward()
     with pytest.raises(StaleGraphError):
         root.backward()
-    assert root.forward().data == math.exp(5.0)
+    interrupted = False
+    assert root.forward().data == 2.0 * math.exp(5.0) + 5.0
 
 
 def test_forward_mends_a_graph_grown_after_the_change_upon_nodes_from_before_it():
