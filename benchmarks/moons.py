@@ -1,18 +1,26 @@
 """One training step of micrograd's two-moons demonstration with different Values; see README.md.
 
-The network is micrograd 0.1.0's own nn.py, so that only the class differs. The graph of the first step is built once
-before the clock starts.
+The network is micrograd 0.1.0's own nn.py, so that only the class differs, and once our own, with our loss and
+optimizer. The graph of the first step is built once before the clock starts.
 """
 
 import argparse
+import gc
 import importlib
+import os
 import random
 import statistics
 import subprocess
 import sys
 import time
 
-CANDIDATES = {"micrograd": "micrograd.engine", "slotted class": "slotted", "ours": "tinygrad_scalar"}
+CANDIDATES = {  # name: module, whether it is the plain Value
+    "micrograd": ("micrograd.engine", False),
+    "slotted class": ("slotted", False),
+    "ours, plain": ("tinygrad_scalar", True),
+    "ours": ("tinygrad_scalar", False),
+    "ours, our nn": ("tinygrad_scalar.nn", False),
+}
 
 
 def moons(generator, m=100, noise=0.1):
@@ -28,8 +36,8 @@ def moons(generator, m=100, noise=0.1):
     return X, y
 
 
-def step_times(module, steps):
-    """Seconds of each of `steps` training steps: forward, backward and update."""
+def micrograds_step(module):
+    """A training step with micrograd's networks over the Value of `module`: forward, backward and update."""
     import micrograd.engine
 
     Value = importlib.import_module(module).Value
@@ -45,16 +53,43 @@ def step_times(module, steps):
         losses = [(1 + -label * score).relu() for label, score in zip(y, scores)]
         return sum(losses) * (1.0 / len(losses)) + 1e-4 * sum(p * p for p in model.parameters())
 
-    cost()
-    times = []
-    for k in range(steps):
-        start = time.perf_counter()
+    def step(learning_rate):
         total = cost()
         model.zero_grad()
         total.backward()
-        learning_rate = 1.0 - 0.9 * k / 100
         for p in model.parameters():
             p.data -= learning_rate * p.grad
+
+    cost()
+    return step
+
+
+def our_step():
+    """The same with our network, loss and optimizer."""
+    from tinygrad_scalar import MLP, GradientDescent, cost, hinge
+
+    X, y = moons(random.Random(1337))
+    net = MLP(2, [16, 16, 1], "relu", "linear", seed=1337)
+    descent = GradientDescent(net.parameters())
+
+    def step(learning_rate):
+        total = cost(hinge, [net(x) for x in X], y) + 1e-4 * sum(p * p for p in net.parameters())
+        descent.zero_grad()
+        total.backward()
+        descent.learning_rate = learning_rate
+        descent.step()
+
+    return step
+
+
+def step_times(candidate, steps):
+    """Seconds of each of `steps` training steps."""
+    module, _ = CANDIDATES[candidate]
+    step = our_step() if module == "tinygrad_scalar.nn" else micrograds_step(module)
+    times = []
+    for k in range(steps):
+        start = time.perf_counter()
+        step(1.0 - 0.9 * k / 100)
         times.append(time.perf_counter() - start)
     return times
 
@@ -63,20 +98,30 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--steps", type=int, default=10, help="steps in a process")
     parser.add_argument("--rounds", type=int, default=5, help="processes for each candidate, in turn")
+    parser.add_argument("--without-gc", action="store_true", help="switch the garbage collector off, for all")
     parser.add_argument("--candidate", help=argparse.SUPPRESS)
     options = parser.parse_args()
+    if options.without_gc:
+        gc.disable()
     if options.candidate:
-        print(statistics.median(step_times(CANDIDATES[options.candidate], options.steps)))
+        print(statistics.median(step_times(options.candidate, options.steps)))
         return
     medians = {name: [] for name in CANDIDATES}
     for _ in range(options.rounds):
         for name, times in medians.items():
             command = [sys.executable, __file__, "--candidate", name, "--steps", str(options.steps)]
-            times.append(float(subprocess.run(command, check=True, capture_output=True, text=True).stdout))
-    first = statistics.median(medians["micrograd"])
-    for name, times in medians.items():
-        median = statistics.median(times)
-        print(f"{name:14} {1e3 * median:8.1f} ms a step, {first / median:5.1f} times micrograd's speed")
+            environment = {**os.environ, "TINYGRAD_SCALAR_PURE": "1" if CANDIDATES[name][1] else ""}
+            run = subprocess.run(
+                command + ["--without-gc"] * options.without_gc,
+                env=environment, check=True, capture_output=True, text=True,
+            )  # fmt: skip
+            times.append(float(run.stdout))
+    times = {name: statistics.median(column) for name, column in medians.items()}
+    for name, median in times.items():
+        print(
+            f"{name:14} {1e3 * median:8.2f} ms a step, {times['micrograd'] / median:6.1f} times micrograd's speed, "
+            f"{times['slotted class'] / median:5.1f} times the slotted class's"
+        )
 
 
 if __name__ == "__main__":

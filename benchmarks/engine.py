@@ -1,0 +1,157 @@
+"""The compiled engine beside plain floats: an operator, a pass, and chains of up to ten million nodes; see README.md.
+
+Every ratio is of two things timed in turn in one process; medians over the rounds.
+"""
+
+import gc
+import random
+import resource
+import statistics
+import subprocess
+import sys
+import time
+
+from tinygrad_scalar import MLP, Value, accelerated
+
+ROUNDS = 15
+
+
+def accumulate(act, w, x):
+    for wi, xi in zip(w, x):
+        act = act + wi * xi
+    return act
+
+
+def seconds(work, *arguments, repeats=1):
+    start = time.perf_counter()
+    for _ in range(repeats):
+        work(*arguments)
+    return (time.perf_counter() - start) / repeats
+
+
+def operands(n):
+    generator = random.Random(0)
+    return [generator.random() for _ in range(n)], [generator.random() for _ in range(n)]
+
+
+def print_operators():
+    """`act = act + wi*xi`: two operations a turn of the loop."""
+    for n in (1_000, 100_000, 500_000):
+        w, x = operands(n)
+        value_w, value_x = [Value(number) for number in w], [Value(number) for number in x]
+        repeats = max(1, 100_000 // n)
+        floats, values = [], []
+        for _ in range(ROUNDS):
+            floats.append(seconds(accumulate, 0.0, w, x, repeats=repeats))
+            values.append(seconds(accumulate, Value(0.0), value_w, value_x, repeats=repeats))
+        float_time, value_time = (1e9 * statistics.median(times) / (2 * n) for times in (floats, values))
+        print(
+            f"act = act + wi*xi, {2 * n:9,} operations: float {float_time:5.1f} ns, Value {value_time:5.1f} ns, "
+            f"ratio {value_time / float_time:.2f} (asked: at most 3)"
+        )
+
+
+def scalar_product(n):
+    w, x = operands(n // 2)
+    return accumulate(Value(0.0), [Value(number) for number in w], [Value(number) for number in x]), n
+
+
+def chain(n):
+    x, w = Value(1.0), Value(0.9999999)
+    for _ in range(n):
+        x = x * w
+    return x, n
+
+
+def network(n):
+    net = MLP(2, [16, 16, 1], "relu", "linear", seed=0)
+    examples = n // 642  # the nodes of one
+    total = Value(0.0)
+    for i in range(examples):
+        total = total + net([i / examples, 0.5])
+    return total, 642 * examples
+
+
+def print_passes(n=1_000_000):
+    """backward() over about n nodes: the first pass over a graph, and one more over the same graph."""
+    w, x = operands(1_000)
+    for build in (scalar_product, chain, network):
+        floats, first, again = [], [], []
+        for _ in range(ROUNDS):
+            floats.append(seconds(accumulate, 0.0, w, x, repeats=50) / 2_000)
+            root, nodes = build(n)
+            first.append(seconds(root.backward) / nodes)
+            again.append(seconds(root.backward) / nodes)
+            del root
+        unit = statistics.median(floats)
+        print(
+            f"backward(), {build.__name__.replace('_', ' ')} of {nodes:,} nodes: float operation {1e9 * unit:.1f} ns; "
+            f"a node {1e9 * statistics.median(first):.1f} ns, ratio {statistics.median(first) / unit:.2f} "
+            f"(asked: at most 1.2); again {statistics.median(again) / unit:.2f}"
+        )
+
+
+def chain_times(n):
+    """Seconds a node to build, differentiate, recompute and free a chain of n, and bytes a node at the peak."""
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    start = time.perf_counter()
+    root, _ = chain(n)
+    build = time.perf_counter() - start
+    backward = seconds(root.backward)
+    w = root.operands[1]
+    w.data = 1.0
+    forward = seconds(root.forward)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    start = time.perf_counter()
+    del root
+    free = time.perf_counter() - start
+    kilobyte = 1 if sys.platform == "darwin" else 1024
+    return [*(t / n for t in (build, backward, forward, free)), (peak - before) * kilobyte / n]
+
+
+def print_chains():
+    sizes = (100_000, 1_000_000, 10_000_000)
+    medians = []
+    for n in sizes:
+        code = f"import engine; print(*engine.chain_times({n}))"
+        runs = [
+            list(
+                map(float, subprocess.run([sys.executable, "-c", code], capture_output=True, check=True).stdout.split())
+            )
+            for _ in range(3)
+        ]
+        medians.append([statistics.median(column) for column in zip(*runs)])
+        *times, size = medians[-1]
+        print(
+            f"chain of {n:10,}: "
+            + ", ".join(f"{name} {1e9 * t:.0f}" for name, t in zip(("build", "backward", "forward", "free"), times))
+            + f" ns a node; {size:.0f} bytes a node (asked: at most 200)"
+        )
+    print(
+        "from 10⁵ to 10⁷ the time a node grows by "
+        + ", ".join(f"{last / first:.2f}" for first, last in zip(medians[0][:4], medians[-1][:4]))
+        + " (asked: under 3)"
+    )
+
+
+def print_collections():
+    """Runs of the garbage collector in 20 steps over graphs of 1 and of 100 examples."""
+    net = MLP(2, [16, 16, 1], "relu", "linear", seed=0)
+    counts = []
+    for examples in (1, 100):
+        before = sum(generation["collections"] for generation in gc.get_stats())
+        for _ in range(20):
+            total = Value(0.0)
+            for i in range(examples):
+                total = total + net([i / examples, 0.5])
+            total.backward()
+        counts.append(sum(generation["collections"] for generation in gc.get_stats()) - before)
+    print(f"collections in 20 steps: {counts[0]} with 1 example, {counts[1]} with 100")
+
+
+if __name__ == "__main__":
+    print(f"compiled Value: {accelerated}")
+    print_chains()  # first, because a process inherits the peak of its parent's memory
+    print_operators()
+    print_passes()
+    print_collections()
