@@ -113,14 +113,9 @@ def print_chains():
     sizes = (100_000, 1_000_000, 10_000_000)
     medians = []
     for n in sizes:
-        code = f"import engine; print(*engine.chain_times({n}))"
-        runs = [
-            list(
-                map(float, subprocess.run([sys.executable, "-c", code], capture_output=True, check=True).stdout.split())
-            )
-            for _ in range(3)
-        ]
-        medians.append([statistics.median(column) for column in zip(*runs)])
+        command = [sys.executable, __file__, str(n)]  # a process of its own
+        runs = [subprocess.run(command, capture_output=True, check=True, text=True).stdout.split() for _ in range(5)]
+        medians.append([statistics.median(map(float, column)) for column in zip(*runs)])
         *times, size = medians[-1]
         print(
             f"chain of {n:10,}: "
@@ -149,9 +144,16 @@ def print_collections():
     print(f"collections in 20 steps: {counts[0]} with 1 example, {counts[1]} with 100")
 
 
-if __name__ == "__main__":
+def main():
+    if len(sys.argv) > 1:
+        print(*chain_times(int(sys.argv[1])))
+        return
     print(f"compiled Value: {accelerated}")
     print_chains()  # first, because a process inherits the peak of its parent's memory
     print_operators()
     print_passes()
     print_collections()
+
+
+if __name__ == "__main__":
+    main()

@@ -51,7 +51,13 @@ BUILT = [name for name, package in PACKAGES.items() if package.accelerated == (n
 
 def pytest_report_header():
     missing = [f"{name} is missing: {NOT_BUILT}" for name in IMPLEMENTATIONS if name not in BUILT]
-    return f"implementations of Value: {', '.join(BUILT + missing)}"
+    header = [f"implementations of Value: {', '.join(BUILT + missing)}"]
+    if "compiled" in BUILT:
+        package = Path(PACKAGES["compiled"].__file__).parent
+        built = max(path.stat().st_mtime for path in package.glob("_value.*") if path.suffix in (".so", ".pyd"))
+        if any(path.stat().st_mtime > built for path in (*package.glob("_*.pyx"), *package.glob("_*.px[di]"))):
+            header.append("WARNING: the compiled Value is older than its source; install again")
+    return header
 
 
 # --- collecting ------------------------------------------------------------------------------------------------------
