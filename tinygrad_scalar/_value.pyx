@@ -16,10 +16,11 @@ cimport cython
 from cpython.buffer cimport (
     PyBUF_C_CONTIGUOUS, PyBUF_FORMAT, PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer,
 )
+from cpython.exc cimport PyErr_Clear, PyErr_NoMemory, PyErr_Occurred
 from cpython.float cimport PyFloat_AS_DOUBLE, PyFloat_CheckExact
+from cpython.long cimport PyLong_CheckExact
 from cpython.mem cimport PyMem_Free, PyMem_Malloc
 from cpython.object cimport PyObject
-from cpython.exc cimport PyErr_NoMemory
 from libc.string cimport memcpy, memset
 from tinygrad_scalar cimport _ops
 from tinygrad_scalar._ops cimport Code
@@ -37,6 +38,7 @@ cdef extern from "Python.h":
         void (*tp_dealloc)(PyObject*) noexcept
         void (*tp_free)(void*) noexcept
 
+    double PyLong_AsDouble(object)  # whether it raised is asked where it is used
     Py_ssize_t Py_REFCNT(PyObject*)
     PyTypeObject* Py_TYPE(PyObject*)
     PyObject* PyObject_Init(PyObject*, PyTypeObject*)
@@ -93,15 +95,17 @@ cdef class Row:
     cdef Code code
     cdef double number
     cdef object operation
+    cdef Py_ssize_t arity
 
     def __cinit__(self, operation, Code code=_ops.TABLE, double number=0.0):
         self.code = code
         self.number = number
         self.operation = operation
+        self.arity = operation.arity
 
 
 cdef dict ROWS = {name: Row(operation, CODES.get(name, _ops.TABLE)) for name, operation in ops.OPERATIONS.items()}
-cdef dict POWERS = {}
+cdef dict POWERS = {}, LEAKY_RELUS = {}
 
 cdef Row _ADD = ROWS["+"], _SUBTRACT = ROWS["-"], _MULTIPLY = ROWS["*"], _DIVIDE = ROWS["/"], _POWER = ROWS["**"]
 cdef Row _NEGATE = ROWS["neg"], _ABSOLUTE = ROWS["abs"], _EXP = ROWS["exp"], _EXPM1 = ROWS["expm1"]
@@ -112,13 +116,22 @@ cdef Row _ATANH = ROWS["atanh"], _SIGMOID = ROWS["sigmoid"], _RELU = ROWS["relu"
 cdef Row _ERF = ROWS["erf"]
 
 
-cdef Row constant_power(double n):
-    row = POWERS.get(n)
+cdef Row numbered(dict rows, operation, Code code, double number):
+    """The row of an operation that has a number of its own; some are kept in `rows`."""
+    row = rows.get(number)
     if row is None:
-        if len(POWERS) >= 1024:
-            POWERS.clear()
-        row = POWERS[n] = Row(ops.constant_power(n), _ops.CONSTANT_POWER, n)
+        if len(rows) >= 1024:
+            rows.clear()
+        row = rows[number] = Row(operation(number), code, number)
     return row
+
+
+cdef Row constant_power(double n):
+    return numbered(POWERS, ops.constant_power, _ops.CONSTANT_POWER, n)
+
+
+cdef Row leaky_relu(double slope):
+    return numbered(LEAKY_RELUS, ops.leaky_relu, _ops.LEAKY_RELU, slope + 0.0)  # −0 is 0, as in ops.py
 
 
 cdef Row row_named(str name):
@@ -129,7 +142,7 @@ cdef Row row_named(str name):
     if name.startswith("**"):
         return constant_power(float(name[2:]))
     if name.startswith("leaky_relu("):
-        return Row(operation, _ops.LEAKY_RELU, float(name[11:-1]) + 0.0)
+        return leaky_relu(float(name[11:-1]))
     return Row(operation)
 
 
@@ -299,12 +312,12 @@ cdef class Value:
         return binary_node(_DIVIDE, x, y)
 
     def __pow__(x, y, modulo):
+        cdef double exponent
         if modulo is not None:
             return NotImplemented
         if isinstance(y, Value):
             return binary_node(_POWER, x, y)
-        exponent = as_float(y)
-        return NotImplemented if exponent is None else unary_node(constant_power(exponent), <Value>x)
+        return unary_node(constant_power(exponent), <Value>x) if is_number(y, &exponent) else NotImplemented
 
     def __neg__(self):
         return unary_node(_NEGATE, self)
@@ -415,7 +428,10 @@ cdef class Value:
 
     def leaky_relu(self, slope=0.01):
         """The Value max(x, 0) + slope·min(x, 0), x being this one; `slope` is a plain number."""
-        return unary_node(Row(ops.leaky_relu(slope), _ops.LEAKY_RELU, as_float(slope) + 0.0), self)
+        cdef double number
+        if not is_number(slope, &number):
+            ops.leaky_relu(slope)  # raises
+        return unary_node(leaky_relu(number), self)
 
     # --- reading the number: order, truth, and what would lose the gradient -----------------------------------------
 
@@ -677,7 +693,7 @@ cdef int hold(Value node, Row row, tuple operands) except -1:
     """Give a leaf the operands of the operation `row`."""
     cdef Py_ssize_t i, n = len(operands)
     cdef Wide* wide
-    if n == 0 or n != row.operation.arity:
+    if n == 0 or n != row.arity:
         raise TypeError(f"{row.operation.name!r} does not take {n} operands")
     for thing in operands:
         if not isinstance(thing, Value):
@@ -711,10 +727,26 @@ cdef int set_local_grads(Value node, tuple local_grads) except -1:
 
 # --- making nodes ---------------------------------------------------------------------------------------------------
 
-cdef double number_of(thing, str what) except? -1.0:
+cdef int is_number(thing, double* number) except -1:
+    """Whether a thing is a plain number, and which."""
     if PyFloat_CheckExact(thing):
-        return PyFloat_AS_DOUBLE(thing)
-    return required(thing, what)
+        number[0] = PyFloat_AS_DOUBLE(thing)
+        return True
+    if PyLong_CheckExact(thing):
+        number[0] = PyLong_AsDouble(thing)
+        if number[0] != -1.0 or not PyErr_Occurred():
+            return True
+        PyErr_Clear()  # it is too large, which as_float says better
+    given = as_float(thing)
+    if given is None:
+        return False
+    number[0] = given
+    return True
+
+
+cdef double number_of(thing, str what) except? -1.0:
+    cdef double number
+    return number if is_number(thing, &number) else required(thing, what)
 
 
 cdef int set_label(Value node, label) except -1:
@@ -727,31 +759,19 @@ cdef int set_label(Value node, label) except -1:
 
 
 cdef int compared(thing, double* number) except -1:
-    """Whether a thing can be compared with a Value: it has a number."""
+    """Whether a thing can be compared with a Value, and by which number."""
     if isinstance(thing, Value):
         number[0] = (<Value>thing)._data
         return True
-    if PyFloat_CheckExact(thing):
-        number[0] = PyFloat_AS_DOUBLE(thing)
-        return True
-    given = as_float(thing)
-    if given is None:
-        return False
-    number[0] = given
-    return True
+    return is_number(thing, number)
 
 
 cdef Value constant(thing):
     """A leaf for a plain number in an expression, or None for anything else."""
     cdef Value out
     cdef double number
-    if PyFloat_CheckExact(thing):
-        number = PyFloat_AS_DOUBLE(thing)
-    else:
-        given = as_float(thing)
-        if given is None:
-            return None
-        number = given
+    if not is_number(thing, &number):
+        return None
     out = <Value>STEAL(new_node(NULL, NULL, NULL))
     out._data = number
     return out
@@ -830,7 +850,7 @@ def record(name, *operands):
     cdef Row row = row_named(name)
     cdef Value out
     values = tuple([thing if isinstance(thing, Value) else Value(thing) for thing in operands])
-    if len(values) == row.operation.arity == 2 and row.code != _ops.TABLE:
+    if len(values) == row.arity == 2 and row.code != _ops.TABLE:
         return binary_node(row, values[0], values[1])
     out = Value(0.0)
     hold(out, row, values)

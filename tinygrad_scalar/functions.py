@@ -61,8 +61,14 @@ def _unary(name: str) -> _Unary:
 
 
 def _binary(name: str, doc: str, *, operation: str = "", swap: bool = False) -> _Binary:
+    row = operation or name
+
     def function(x: Scalar, y: Scalar, /) -> Any:
-        return _apply(operation or name, *((y, x) if swap else (x, y)), called=name)
+        if swap:
+            x, y = y, x
+        if isinstance(x, Value) and isinstance(y, Value):
+            return record(row, x, y)
+        return _apply(row, x, y, called=name)
 
     function.__name__ = function.__qualname__ = name
     function.__doc__ = doc
@@ -124,4 +130,6 @@ def where(condition: Scalar | bool, x: Scalar, y: Scalar) -> Any:
     >>> where(greater(v, 0), v, v * v).data
     9.0
     """
+    if isinstance(condition, Value) and isinstance(x, Value) and isinstance(y, Value):
+        return record("where", condition, x, y)
     return _apply("where", condition, x, y)
