@@ -10,13 +10,15 @@ What makes it fast
 
 Nothing in a pass over a graph calls Python, except for operations that have no code in `_ops.pxd` and while
 `detect_anomaly` watches; so passes are atomic for other threads.
+
+No list comprehensions here: where their append finds no memory, Cython 3.3 gives up one reference too many.
 """
 
 cimport cython
 from cpython.buffer cimport (
     PyBUF_C_CONTIGUOUS, PyBUF_FORMAT, PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer,
 )
-from cpython.exc cimport PyErr_Clear, PyErr_NoMemory, PyErr_Occurred
+from cpython.exc cimport PyErr_Clear, PyErr_Occurred
 from cpython.float cimport PyFloat_AS_DOUBLE, PyFloat_CheckExact
 from cpython.long cimport PyLong_CheckExact
 from cpython.mem cimport PyMem_Free, PyMem_Malloc
@@ -38,6 +40,7 @@ cdef extern from "Python.h":
         void (*tp_dealloc)(PyObject*) noexcept
         void (*tp_free)(void*) noexcept
 
+    void PyErr_NoMemory() noexcept
     double PyLong_AsDouble(object)  # whether it raised is asked where it is used
     Py_ssize_t Py_REFCNT(PyObject*)
     PyTypeObject* Py_TYPE(PyObject*)
@@ -61,7 +64,7 @@ cdef extern from *:
 
 include "_memory.pxi"
 
-cdef long long clock = 0  # the time of the last change to any leaf, see value.py
+cdef long long clock = 1  # the time of the last change to any leaf, see value.py
 cdef unsigned long long walks = 0  # how many walks there have been: the number of the last
 cdef int watching = 0  # how many detect_anomaly() blocks are open
 
@@ -191,10 +194,13 @@ cdef class Value:
     __array_priority__ = -1.0
 
     def __init__(self, data, label=""):
+        global clock
         if self.row is not NULL:
             raise errors.computed(self)
         cdef double number = number_of(data, "Value takes")
         set_label(self, label)
+        if self.time > 0:  # not the first time: what was computed from it is stale
+            clock += 1
         self._data = number
         self._grad = 0.0
         self.time = clock
@@ -258,10 +264,13 @@ cdef class Value:
             return ()
         if self.right is NULL:
             return (<object>self.left,)
-        cdef Wide* wide = wide_of(self.right)
-        if wide is NULL:
+        if wide_of(self.right) is NULL:
             return (<object>self.left, <object>self.right)
-        return (<object>self.left, *[<object>wide.operands[i] for i in range(wide.n)])
+        cdef Py_ssize_t i
+        cdef list operands = []
+        for i in range(arity(<PyObject*>self)):
+            operands.append(<object>operand(<PyObject*>self, i))
+        return tuple(operands)
 
     @property
     def local_grads(self):
@@ -270,10 +279,13 @@ cdef class Value:
             return ()
         if self.right is NULL:
             return (self.d_left,)
-        cdef Wide* wide = wide_of(self.right)
-        if wide is NULL:
+        if wide_of(self.right) is NULL:
             return (self.d_left, self.d_right)
-        return (self.d_left, *[wide.local_grads[i] for i in range(wide.n)])
+        cdef Py_ssize_t i
+        cdef list local_grads = []
+        for i in range(arity(<PyObject*>self)):
+            local_grads.append(local_grad(<PyObject*>self, i)[0])
+        return tuple(local_grads)
 
     @property
     def _time(self):
@@ -535,8 +547,10 @@ cdef class Value:
     def __deepcopy__(self, memo):
         for node in walk.topological_order(self):
             if id(node) not in memo:
-                operands = tuple([memo[id(operand)] for operand in node.operands])
-                memo[id(node)] = _restore(None, state(node), operands)
+                copies = []
+                for below in node.operands:
+                    copies.append(memo[id(below)])
+                memo[id(node)] = _restore(None, state(node), tuple(copies))
         return memo[id(self)]
 
     def __reduce__(self):
@@ -818,10 +832,13 @@ cdef int compute(Value node) except -1:
     cdef Row row = <Row>node.row
     cdef PyObject* self = <PyObject*>node
     cdef double x = (<Value>node.left)._data
-    cdef Py_ssize_t n = arity(self)
+    cdef Py_ssize_t i, n = arity(self)
+    cdef list numbers
     cdef bint chosen
     if row.code == _ops.TABLE:
-        numbers = [(<Value>operand(self, i))._data for i in range(n)]
+        numbers = []
+        for i in range(n):
+            numbers.append((<Value>operand(self, i))._data)
         data = row.operation.forward(*numbers)
         local_grads = row.operation.local_grads(data, *numbers)
         set_local_grads(node, local_grads)
@@ -849,11 +866,13 @@ def record(name, *operands):
     """
     cdef Row row = row_named(name)
     cdef Value out
-    values = tuple([thing if isinstance(thing, Value) else Value(thing) for thing in operands])
+    cdef list values = []
+    for thing in operands:
+        values.append(thing if isinstance(thing, Value) else Value(thing))
     if len(values) == row.arity == 2 and row.code != _ops.TABLE:
         return binary_node(row, values[0], values[1])
     out = Value(0.0)
-    hold(out, row, values)
+    hold(out, row, tuple(values))
     compute(out)
     return out
 

@@ -16,7 +16,11 @@ cdef class Nodes:
         PyMem_Free(self.block)
 
     cdef list as_list(self):
-        return [<object>self.nodes[i] for i in range(self.size)]
+        cdef Py_ssize_t i
+        cdef list nodes = []
+        for i in range(self.size):
+            nodes.append(<object>self.nodes[i])
+        return nodes
 
 
 cdef enum:

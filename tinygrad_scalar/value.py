@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 _new = object.__new__
 
 # The time of the last change to any leaf. A node notes when it was computed, a leaf when it was set; an operand newer
-# than its node is what makes a graph stale.
-_clock = 0
+# than its node is what makes a graph stale. It is never set by way of a call, where another thread could come between.
+_clock = 1
 
 
 def _unary(name: str) -> Callable[[Value], Value]:
@@ -79,10 +79,14 @@ class Value:
     __array_priority__ = -1.0
 
     def __init__(self, data: Number, label: str = "") -> None:
-        if getattr(self, "_op", ""):
+        global _clock
+        op = getattr(self, "_op", None)
+        if op:
             raise errors.computed(self)
         number = required(data, "Value takes")
         self.label = label
+        if op is not None:  # not the first time: what was computed from it is stale
+            _clock += 1
         self._data = number
         self._grad = 0.0
         self._op = ""
@@ -356,7 +360,8 @@ class Value:
         for node in order:
             operands = node.operands
             if any(operand._time > node._time for operand in operands):
-                _clock = max(_clock, now)  # a leaf that is set while this computes is newer
+                if _clock < now:  # a leaf that is set while this computes is newer
+                    _clock = now
                 _compute(node, ops.operation(node._op), operands)
                 node._time = now  # not before: what an interruption leaves undone stays stale
         return self
@@ -393,7 +398,8 @@ def _restore(below: object, state: tuple[Any, ...], operands: tuple[Value, ...])
     out = _new(Value)
     out._op, out._data, out._grad, out.label, out._time, local_grads = state
     out._mark = None
-    _clock = max(_clock, out._time)
+    if _clock < out._time:
+        _clock = out._time
     _hold(out, operands, local_grads)
     return out
 
