@@ -101,6 +101,7 @@ cdef Nodes interior(Value root):
     cdef PyObject** done = room(order, 0, 64)
     cdef Py_ssize_t on_stack = 0, n_done = 0, room_on_stack = todo.capacity - 2, room_for_done = order.capacity
     cdef PyObject* node = <PyObject*>root
+    cdef PyObject* ahead
     cdef PyObject* left
     cdef PyObject* right
     cdef Wide* wide
@@ -149,7 +150,8 @@ cdef Nodes interior(Value root):
             on_stack -= 1
             node = stack[on_stack]
             if on_stack >= STACK_AHEAD:
-                PREFETCH(&(<Value>stack[on_stack - STACK_AHEAD]).mark)
+                ahead = <PyObject*>(<size_t>stack[on_stack - STACK_AHEAD] & ~<size_t>1)
+                PREFETCH(&(<Value>ahead).mark)
             while <size_t>node & 1:
                 if n_done == room_for_done:
                     done = room(order, n_done, 1)
