@@ -238,6 +238,7 @@ def test_an_operation_may_itself_walk_graphs_while_forward_computes_it(within, w
         for _ in range(20):
             node = record("test row", node) + x
         root = node * one.relu()
+        root.backward()  # so that a walk of this graph is kept
         left, x.data = times, 3.0
         root.forward()
         assert (left, root.data) == (0, 63.0)
