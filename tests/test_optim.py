@@ -176,6 +176,10 @@ def test_gradient_descent_takes_the_learning_rate_times_the_gradient_from_each_p
     assert (w.data, b.data) == (3.0 - 0.25 * 2.0, -1.0 + 0.25 * 8.0)
 
 
+def test_an_optimizer_prints_its_size_and_learning_rate():
+    assert repr(ts.Adam([Value(1.0), Value(2.0)], learning_rate=0.03)) == "Adam(2 parameters, learning_rate=0.03)"
+
+
 @pytest.mark.parametrize("name", OPTIMIZERS)
 def test_a_step_is_against_the_gradient_and_leaves_it_as_it_is(name):
     w, b = Value(3.0), Value(-1.0)

@@ -311,6 +311,14 @@ def test_a_network_whose_neurons_were_given_another_activation_is_not_saved(tmp_
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_network_with_one_value_in_two_places_is_not_saved_as_two(tmp_path):
+    net = ts.MLP(2, [2, 1], "tanh")
+    net.layers[0].neurons[0].w[0] = net.layers[0].neurons[1].w[0]
+    with pytest.raises(ValueError, match="one Value stands in two places"):
+        ts.save(net, tmp_path / "net.safetensors")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_file_that_claims_a_huge_network_is_refused_before_one_is_built(tmp_path, monkeypatch):
     monkeypatch.setattr("tinygrad_scalar.saving.MLP", lambda **network: pytest.fail("built"))
     (tmp_path / "huge").write_bytes(file_of({**NETWORK, "layer_sizes": [3_000_000]}))

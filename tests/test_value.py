@@ -23,7 +23,7 @@ from tinygrad_scalar.value import record
 NUMBERS = [3, 3.0, True, np.float64(3), np.float32(3), np.float16(3), np.int64(-3), np.uint8(3), np.bool_(True)]
 NOT_NUMBERS = [
     "3", None, 3j, np.complex128(3), [1], (1.0,), np.array([1.0]), np.array(1.0), {}, object(), b"3",
-    decimal.Decimal(3), fractions.Fraction(3), Value(3.0),
+    decimal.Decimal(3), fractions.Fraction(3), Value(3.0), np.timedelta64(3), np.datetime64(3, "s"),
 ]  # fmt: skip
 
 
@@ -50,6 +50,13 @@ def test_an_int_beyond_float64_is_a_value_error():
         with pytest.raises(ValueError, match="float64"):
             refuse(10**400)
     assert v.data == 1.0
+
+
+@pytest.mark.skipif(np.finfo(np.longdouble).max == np.finfo(float).max, reason="longdouble is float64 here")
+def test_a_longdouble_beyond_float64_is_a_value_error_and_an_infinite_one_is_infinite():
+    with pytest.raises(ValueError, match="float64"):
+        Value(np.longdouble("1e4000"))
+    assert Value(np.longdouble("inf")).data == math.inf
 
 
 @pytest.mark.parametrize("label", [None, 3, b"x", ["x"]])

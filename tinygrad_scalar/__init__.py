@@ -9,11 +9,11 @@
 0.2963
 """
 
-from pathlib import Path
+from pathlib import Path as _Path
 
 # In a checkout viz/ stands beside this folder, installed it is inside it.
-if not (Path(__file__).parent / "viz").is_dir():
-    __path__.append(str(Path(__file__).parent.parent))
+if not (_Path(__file__).parent / "viz").is_dir():
+    __path__.append(str(_Path(__file__).parent.parent))
 
 from tinygrad_scalar.anomaly import detect_anomaly
 from tinygrad_scalar.errors import AnomalyError, StaleGraphError

@@ -82,7 +82,9 @@ def cross_entropy(logits: Iterable[Scalar], index: int) -> Value:
     try:
         i = operator.index(index)
     except TypeError:
-        raise TypeError(f"cross_entropy takes the class as a whole number, not {shown(index)}") from None
+        raise TypeError(
+            f"cross_entropy takes the class as a whole number, not {shown(index)}; .astype(int) makes an array of such"
+        ) from None
     if not 0 <= i < len(given):
         raise ValueError(f"class {i} is not one of the {len(given)} classes 0 to {len(given) - 1}")
     values = [_value(logit) for logit in given]

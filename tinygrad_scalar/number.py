@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -23,9 +24,15 @@ def as_float(number: object) -> float | None:
         except OverflowError:
             raise ValueError(f"{shown(number)} is beyond the largest float64, about 1.8e308") from None
     numpy = sys.modules.get("numpy")  # a NumPy scalar cannot have come without it
-    if numpy is not None and isinstance(number, (numpy.floating, numpy.integer, numpy.bool_)):
-        return float(number)
-    return None
+    if numpy is None or not isinstance(number, (numpy.floating, numpy.integer, numpy.bool_)):
+        return None
+    if isinstance(number, numpy.timedelta64):  # an integer to NumPy, but it has a unit
+        return None
+    with numpy.errstate(over="ignore"):
+        value = float(number)
+    if math.isinf(value) and not numpy.isinf(number):
+        raise ValueError(f"{shown(number)} is beyond the largest float64, about 1.8e308")
+    return value
 
 
 def required(number: object, what: str) -> float:

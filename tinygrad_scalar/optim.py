@@ -36,6 +36,9 @@ class Optimizer(ABC):
             raise ValueError("an optimizer takes at least one parameter")
         self.learning_rate = learning_rate
 
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({len(self.parameters)} parameters, learning_rate={self.learning_rate!r})"
+
     @property
     def learning_rate(self) -> float:
         """α, a number ≥ 0."""

@@ -21,9 +21,11 @@ _FORMAT = 1
 
 
 def save(net: MLP, path: str | os.PathLike[str], metadata: Mapping[str, Any] | None = None) -> None:
-    """Write `net` to `path`, whole or not at all; `metadata` is anything JSON can hold and comes back from `load_with`.
+    """Write `net` to `path`, whole or not at all; `metadata` is a dict of what JSON can hold; `saving.load_with`
+    returns it beside the network.
 
-    Raises TypeError if `net` is not an MLP, OSError if the file cannot be written.
+    Raises TypeError if `net` is not an MLP, ValueError if it is no longer one as it was built (another activation, one
+    Value in two places), OSError if the file cannot be written.
     """
     import numpy as np
     from safetensors.numpy import save as to_bytes
@@ -35,6 +37,8 @@ def save(net: MLP, path: str | os.PathLike[str], metadata: Mapping[str, Any] | N
             raise ValueError(
                 f"save takes an MLP as it was built, but a neuron's activation is no longer {activation!r}"
             )
+    if len(set(net.parameters())) < len(net.parameters()):
+        raise ValueError("save takes an MLP as it was built, but one Value stands in two places: it would become two")
     arrays = {}
     for i, layer in enumerate(net.layers, start=1):
         arrays[f"w({i})"] = np.array([[w.data for w in neuron.w] for neuron in layer.neurons])

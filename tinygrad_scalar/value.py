@@ -55,7 +55,7 @@ class Value:
     (0.0, 2.0, 0.5, 1.0)
 
     Arithmetic follows IEEE 754 and raises nothing: Value(1.0) / 0.0 is inf (see `detect_anomaly`). `<` and its kin
-    compare the data; `==` and hash are identity.
+    compare the data; `==` and hash are identity. What is computed from a subclass, and a copy of one, is a plain Value.
 
     Threads: each may build graphs of its own and pass over them, also upon leaves that all share. Two passes at a time
     over the same computed nodes are not safe, nor is setting a shared leaf meanwhile; and where two backward() add
