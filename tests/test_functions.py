@@ -63,8 +63,8 @@ def _values(name, numbers):
 
 
 def test_every_public_function_is_in_the_table_above_and_at_the_top_level():
-    assert sorted(functions.__all__) == NAMES
-    assert all(getattr(ts, name) is getattr(functions, name) for name in NAMES)
+    assert sorted(functions.__all__) == sorted([*NAMES, "lookup"])
+    assert all(getattr(ts, name) is getattr(functions, name) for name in functions.__all__)
 
 
 @pytest.mark.parametrize(("name", "numbers", "result"), RESULTS)
@@ -132,3 +132,31 @@ def test_where_gives_the_gradient_to_the_one_chosen_and_decides_anew_at_forward(
 def test_where_takes_any_number_as_its_condition(condition, chosen):
     assert ts.where(condition, 1.0, 2.0) == chosen
     assert ts.where(condition, Value(1.0), 2.0).data == chosen
+
+
+# --- lookup ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("i", [1, np.int64(1), np.uint8(1), True, Value(1.0)], ids=lambda i: type(i).__name__)
+def test_lookup_gives_the_row_itself(i):
+    table = [[Value(1.0), Value(2.0)], [Value(3.0), Value(4.0)]]
+    assert ts.lookup(table, i) is table[1]
+    assert ts.lookup([5.0, 6.0], i) == 6.0
+
+
+@pytest.mark.parametrize(
+    ("table", "i", "error", "words"),
+    [
+        ([1.0, 2.0], 2, ValueError, "row 2 is not one of the 2 rows 0 to 1"),
+        ([1.0, 2.0], -1, ValueError, "row -1 is not one of the 2 rows"),
+        ([1.0, 2.0], 0.0, TypeError, "as a whole number, not 0.0"),
+        ([1.0, 2.0], Value(0.5), TypeError, "as a whole number, not Value"),
+        ([1.0, 2.0], "0", TypeError, "as a whole number, not '0'"),
+        ([], 0, TypeError, "a list of rows, not \\[\\]"),
+        (3.0, 0, TypeError, "a list of rows, not 3.0"),
+    ],
+)
+def test_what_lookup_cannot_take_is_one_line_that_shows_it(table, i, error, words):
+    with pytest.raises(error, match=words) as caught:
+        ts.lookup(table, i)
+    assert "\n" not in str(caught.value)

@@ -21,8 +21,10 @@ HEAVY = ["numpy", "graphviz", "tqdm", "rich", "safetensors"]
 
 # The house from the ground up (DESIGN.md): a module imports only from those above it in this list.
 HOUSE = [
-    "errors", "number", "ops", "atomic", "pickling", "anomaly", "implementation", "walk", "_value", "value", "bulk",
-    "graph", "functions", "nn", "losses", "optim", "training", "datasets", "saving", "expression", "viz", "viz.text",
+    "errors", "number", "ops", "atomic", "pickling", "anomaly", "tracing", "implementation", "walk", "_value", "value",
+    "bulk", "graph", "functions", "nn", "losses", "optim", "vectorize.program", "vectorize.trace", "vectorize.regroup",
+    "vectorize.reverse", "vectorize.naming", "vectorize.numpy_source", "vectorize.explanation", "vectorize.vectorized",
+    "vectorize", "training", "datasets", "saving", "expression", "viz", "viz.text",
     "viz.drawing", "viz.plots", "tabular", "report", "demo", "cli", "__main__",
 ]  # fmt: skip
 COMPILED = "_value"
@@ -32,8 +34,10 @@ IMPORTABLE = [name for name in HOUSE if name not in (COMPILED, "__main__")]
 def sources():
     """The package's modules by name without "tinygrad_scalar.", and their files."""
     package = {path.stem: path for path in (TOP / "tinygrad_scalar").glob("*.py*") if path.stem != "__init__"}
-    viz = {f"viz.{path.stem}": path for path in (TOP / "viz").glob("*.py") if path.stem != "__init__"}
-    return package | viz | {"viz": TOP / "viz" / "__init__.py"}
+    for name, folder in (("viz", TOP / "viz"), ("vectorize", TOP / "tinygrad_scalar" / "vectorize")):
+        package |= {f"{name}.{path.stem}": path for path in folder.glob("*.py")}
+        package[name] = package.pop(f"{name}.__init__")
+    return package
 
 
 def parsed(path):
@@ -143,7 +147,7 @@ CONTRACT = [
     "absolute_error", "binary_cross_entropy", "cross_entropy", "hinge", "GradientDescent", "SGD", "RMSProp", "Adam",
     "AdamW", "fit", "History", "save", "load", "exp", "log", "log1p", "expm1", "sqrt", "sin", "cos", "tan", "asin",
     "acos", "atan", "sinh", "cosh", "tanh", "sigmoid", "relu", "leaky_relu", "softplus", "erf", "maximum", "minimum",
-    "where",
+    "where", "lookup", "vectorize",
 ]  # fmt: skip
 
 

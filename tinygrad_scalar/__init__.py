@@ -16,7 +16,7 @@ if not (_Path(__file__).parent / "viz").is_dir():
     __path__.append(str(_Path(__file__).parent.parent))
 
 from tinygrad_scalar.anomaly import detect_anomaly
-from tinygrad_scalar.errors import AnomalyError, StaleGraphError
+from tinygrad_scalar.errors import AnomalyError, StaleGraphError, TraceError
 from tinygrad_scalar.functions import (
     abs,
     acos,
@@ -38,6 +38,7 @@ from tinygrad_scalar.functions import (
     log,
     log1p,
     logaddexp,
+    lookup,
     maximum,
     minimum,
     relu,
@@ -58,6 +59,7 @@ from tinygrad_scalar.optim import SGD, Adam, AdamW, GradientDescent, RMSProp
 from tinygrad_scalar.saving import load, save
 from tinygrad_scalar.training import History, fit
 from tinygrad_scalar.value import Value
+from tinygrad_scalar.vectorize import vectorize
 from tinygrad_scalar.viz.drawing import Drawing, draw
 from tinygrad_scalar.walk import topological_order
 
@@ -75,6 +77,7 @@ __all__ = [
     "Neuron",
     "RMSProp",
     "StaleGraphError",
+    "TraceError",
     "Value",
     "abs",
     "absolute_error",
@@ -107,6 +110,7 @@ __all__ = [
     "log",
     "log1p",
     "logaddexp",
+    "lookup",
     "maximum",
     "minimum",
     "relu",
@@ -120,5 +124,6 @@ __all__ = [
     "tan",
     "tanh",
     "topological_order",
+    "vectorize",
     "where",
 ]

@@ -78,3 +78,93 @@ def set_data(list values, data):
             value.time = clock
     finally:
         PyBuffer_Release(&buffer)
+
+
+cdef long long* places(Py_ssize_t n) except NULL:
+    cdef void* block = PyMem_Malloc(max(n, 1) * sizeof(long long))
+    if block is NULL:
+        raise MemoryError
+    return <long long*>block
+
+
+def read_graph(list roots):
+    """The graphs of all `roots` in one tape: its nodes, the operations' names, and codes, starts and operands as int64.
+
+    While the graphs are written down a node's mark is `base` from when it is met, and `base` + 1 + its index from when
+    it is in the tape; no Python code can run meanwhile.
+    """
+    global walks
+    cdef unsigned long long base = walks + 1
+    cdef Nodes order = Nodes()
+    cdef Py_ssize_t i, j, n, edges = 0, on_stack, n_rows = 0
+    cdef PyObject* node
+    cdef PyObject* row
+    cdef PyObject** stack
+    cdef PyObject** done
+    cdef PyObject** rows
+    cdef Nodes seen_rows = Nodes()
+    cdef long long* codes = NULL
+    cdef long long* starts = NULL
+    cdef long long* operands = NULL
+    for root in roots:
+        checked(root)
+    for i in range(len(roots)):
+        stack = room(todo, 0, 2)
+        stack[0] = <PyObject*>roots[i]
+        on_stack = 1
+        while on_stack:
+            on_stack -= 1
+            node = stack[on_stack]
+            if <size_t>node & 1:
+                node = <PyObject*>(<size_t>node ^ 1)
+                done = room(order, order.size, 1)
+                done[order.size] = node
+                order.size += 1
+                (<Value>node).mark = base + order.size
+                walks = base + order.size + 1  # beyond every mark
+                edges += arity(node)
+            elif (<Value>node).mark < base:
+                (<Value>node).mark = base
+                walks = base + order.size + 1
+                n = arity(node)
+                stack = room(todo, on_stack, n + 1)
+                stack[on_stack] = <PyObject*>(<size_t>node | 1)
+                on_stack += 1
+                for j in range(n - 1, -1, -1):
+                    stack[on_stack] = operand(node, j)
+                    on_stack += 1
+    n = order.size
+    try:
+        codes, starts, operands = places(n), places(n + 1), places(edges)
+        edges = 0
+        starts[0] = 0
+        for i in range(n):
+            node = order.nodes[i]
+            row = (<Value>node).row
+            if row is NULL:
+                codes[i] = -1
+            else:
+                j = 0
+                while j < n_rows and seen_rows.nodes[j] is not row:
+                    j += 1
+                if j == n_rows:
+                    rows = room(seen_rows, n_rows, 1)
+                    rows[n_rows] = row
+                    n_rows += 1
+                codes[i] = j
+            for j in range(arity(node)):
+                operands[edges] = (<Value>operand(node, j)).mark - base - 1
+                edges += 1
+            starts[i + 1] = edges
+        seen_rows.size = n_rows
+        names = []
+        for named in seen_rows.as_list():
+            names.append((<Row>named).operation.name)
+        return (
+            order.as_list(), names, (<char*>codes)[: n * sizeof(long long)],
+            (<char*>starts)[: (n + 1) * sizeof(long long)], (<char*>operands)[: edges * sizeof(long long)],
+        )
+    finally:
+        PyMem_Free(codes)
+        PyMem_Free(starts)
+        PyMem_Free(operands)

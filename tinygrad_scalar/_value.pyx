@@ -30,7 +30,7 @@ from tinygrad_scalar._ops cimport Code
 import os
 import sys
 
-from tinygrad_scalar import anomaly, errors, ops, pickling, walk
+from tinygrad_scalar import anomaly, errors, ops, pickling, tracing, walk
 from tinygrad_scalar.number import as_float, required
 
 cdef extern from "Python.h":
@@ -75,6 +75,16 @@ def _set_watching(int blocks):
 
 
 anomaly.listeners.append(_set_watching)
+
+cdef bint traced = False  # whether a function is being traced
+
+
+def _set_traced(bint now):
+    global traced
+    traced = now
+
+
+tracing.listeners.append(_set_traced)
 
 
 # --- the rows of the table ------------------------------------------------------------------------------------------
@@ -210,6 +220,8 @@ cdef class Value:
     @property
     def data(self):
         """The number. Settable on a leaf; what was computed from it is then stale until `forward()`."""
+        if traced:
+            tracing.forbid(self, "data")
         return self._data
 
     @data.setter
@@ -217,6 +229,8 @@ cdef class Value:
         global clock
         if self.row is not NULL:
             raise errors.computed(self)
+        if traced:
+            tracing.forbid(self, "set")
         cdef double number = number_of(data, "data takes")
         clock += 1
         self.time = clock
@@ -449,33 +463,38 @@ cdef class Value:
 
     def __lt__(self, other):
         cdef double number
-        return self._data < number if compared(other, &number) else NotImplemented
+        return self._data < number if compared(self, other, &number) else NotImplemented
 
     def __le__(self, other):
         cdef double number
-        return self._data <= number if compared(other, &number) else NotImplemented
+        return self._data <= number if compared(self, other, &number) else NotImplemented
 
     def __gt__(self, other):
         cdef double number
-        return self._data > number if compared(other, &number) else NotImplemented
+        return self._data > number if compared(self, other, &number) else NotImplemented
 
     def __ge__(self, other):
         cdef double number
-        return self._data >= number if compared(other, &number) else NotImplemented
+        return self._data >= number if compared(self, other, &number) else NotImplemented
 
     def __hash__(self):
         return <Py_hash_t>(<size_t><PyObject*>self >> 4)
 
     def __bool__(self):
+        if traced:
+            tracing.forbid(self, "truth")
         return self._data != 0.0
 
     def __float__(self):
+        tracing.forbid(self, "float")
         raise errors.loss_of_gradient(self, "float")
 
     def __int__(self):
+        tracing.forbid(self, "int")
         raise errors.loss_of_gradient(self, "int")
 
     def __round__(self, digits=None):
+        tracing.forbid(self, "round")
         raise errors.loss_of_gradient(self, "round")
 
     # --- the passes over the graph ----------------------------------------------------------------------------------
@@ -559,6 +578,7 @@ cdef class Value:
 
 
 cdef tuple state(Value node):
+    tracing.forbid(node, "copy")
     return node.op, node._data, node._grad, node.label, node.time, node.local_grads
 
 
@@ -772,8 +792,12 @@ cdef int set_label(Value node, label) except -1:
     return 0
 
 
-cdef int compared(thing, double* number) except -1:
+cdef int compared(Value self, thing, double* number) except -1:
     """Whether a thing can be compared with a Value, and by which number."""
+    if traced:
+        tracing.forbid(self, "order")
+        if isinstance(thing, Value):
+            tracing.forbid(thing, "order")
     if isinstance(thing, Value):
         number[0] = (<Value>thing)._data
         return True

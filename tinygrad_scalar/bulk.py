@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from tinygrad_scalar import errors
 from tinygrad_scalar.implementation import accelerated
 from tinygrad_scalar.value import Value
+from tinygrad_scalar.walk import topological_order
 
 if TYPE_CHECKING:
     import numpy as np
 
     Array = np.ndarray[tuple[int], np.dtype[np.float64]]
+    Integers = np.ndarray[tuple[int], np.dtype[np.int64]]
 
 
 def weighted_sum(w: Sequence[Value], x: Sequence[Value], b: Value) -> Value:
@@ -54,5 +56,55 @@ def set_data(values: Sequence[Value], data: Array) -> None:
         value.data = number
 
 
+class Tape(NamedTuple):
+    """Graphs in arrays: node i applies operation `names[codes[i]]` to the nodes `operands[starts[i]:starts[i+1]]`.
+
+    Operands come before what is computed from them; a leaf has the code −1 and no operands.
+    """
+
+    nodes: list[Value]
+    names: list[str]
+    codes: Integers
+    starts: Integers
+    operands: Integers
+
+
+def read_graph(roots: Sequence[Value]) -> Tape:
+    """The graphs of all `roots` in one tape, the graph of each in topological order.
+
+    >>> x = Value(2.0)
+    >>> tape = read_graph([x * x + x])
+    >>> tape.names, tape.codes.tolist(), tape.starts.tolist(), tape.operands.tolist()
+    (['*', '+'], [-1, 0, 1], [0, 0, 2, 4], [0, 0, 1, 0])
+    """
+    import numpy as np
+
+    order: dict[Value, int] = {}
+    for root in roots:
+        if root not in order:
+            for node in topological_order(root):
+                order.setdefault(node, len(order))
+    names: dict[str, int] = {"": -1}
+    codes, starts, operands = [], [0], []
+    for node in order:
+        codes.append(names.setdefault(node.op, len(names) - 1))
+        operands.extend([order[operand] for operand in node.operands])
+        starts.append(len(operands))
+    return Tape(
+        list(order),
+        list(names)[1:],
+        np.array(codes, np.int64),
+        np.array(starts, np.int64),
+        np.array(operands, np.int64),
+    )
+
+
 if accelerated and not TYPE_CHECKING:
     from tinygrad_scalar._value import clear_gradients, read_data, read_gradients, set_data, weighted_sum  # noqa: F401
+    from tinygrad_scalar._value import read_graph as _read_graph
+
+    def read_graph(roots: Sequence[Value]) -> Tape:
+        import numpy as np
+
+        nodes, names, *arrays = _read_graph(list(roots))
+        return Tape(nodes, names, *(np.frombuffer(array, np.int64) for array in arrays))

@@ -24,6 +24,31 @@ class AnomalyError(FloatingPointError):
     """A nan or an infinity appeared where `detect_anomaly` (or training) watches for one."""
 
 
+class TraceError(TypeError):
+    """A function that `vectorize` traces looked at a traced number, which stands for every example at once."""
+
+
+WAYS_OUT = {
+    "data": "its .data was read: compute with the Value itself, or keep a constant of your own outside",
+    "order": "it was compared: choose with ts.where(ts.greater(x, y), a, b), ts.maximum or ts.minimum",
+    "truth": "a branch was taken on it: choose with ts.where(condition, a, b)",
+    "equality": "== asks whether it is the same Value: numbers are compared by ts.where(ts.greater_equal(x, y), a, b)",
+    "float": "it was made a plain number: use the methods of Value, as v.exp() for math.exp(v)",
+    "int": "it was made a plain number: an integer argument chooses a row by ts.lookup(table, i)",
+    "index": "it was used as an index: an integer argument chooses a row by ts.lookup(table, i)",
+    "round": "it was rounded, which has no gradient",
+    "set": "its .data was set: what is traced only computes",
+    "copy": "it was copied, and a copy is not the same parameter: use the Value itself",
+}
+
+
+def traced(node: Value, use: str) -> TraceError:
+    """For looking at a number while it is traced; `use` is one of WAYS_OUT."""
+    return TraceError(
+        f"{user_line()}: {node.label or 'a computed value'} stands for every example at once here, but {WAYS_OUT[use]}"
+    )
+
+
 class SourceLine(NamedTuple):
     """A line of the user's program; `text` is "" where the source is not at hand (a plain REPL)."""
 

@@ -5,9 +5,11 @@ Named as NumPy and PyTorch name them. On NumPy object arrays use NumPy's own fun
 
 from __future__ import annotations
 
+import operator
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Protocol, overload
 
-from tinygrad_scalar import ops
+from tinygrad_scalar import ops, tracing
 from tinygrad_scalar.errors import shown
 from tinygrad_scalar.number import as_float
 from tinygrad_scalar.value import Value, record
@@ -22,7 +24,7 @@ UNARY = (
     "tanh", "asinh", "acosh", "atanh", "sigmoid", "relu", "softplus", "erf",
 )  # fmt: skip
 BINARY = ("maximum", "minimum", "logaddexp", "greater", "greater_equal", "less", "less_equal")
-__all__ = [*UNARY, *BINARY, "leaky_relu", "where"]
+__all__ = [*UNARY, *BINARY, "leaky_relu", "lookup", "where"]
 
 
 class _Unary(Protocol):
@@ -133,3 +135,46 @@ def where(condition: Scalar | bool, x: Scalar, y: Scalar) -> Any:
     if isinstance(condition, Value) and isinstance(x, Value) and isinstance(y, Value):
         return record("where", condition, x, y)
     return _apply("where", condition, x, y)
+
+
+def lookup(table: Sequence[Any], i: Scalar) -> Any:
+    """Row `i` of `table`, a list of rows (of Values, of numbers, or of lists of them); i is counted from 0.
+
+    As `table[i]`, but i may also be a Value that holds a whole number, and in a function that `vectorize` traces an
+    argument that is an array of integers: then each example chooses a row of its own.
+
+    >>> embedding = [[Value(0.5), Value(-1.0)], [Value(2.0), Value(0.25)]]
+    >>> lookup(embedding, 1)[0].data
+    2.0
+    """
+    if not hasattr(table, "__len__") or not hasattr(table, "__getitem__") or len(table) == 0:
+        raise TypeError(f"lookup takes a list of rows, not {shown(table)}")
+    if isinstance(i, Value) and tracing.active is not None and tracing.active.traces(i):
+        return tracing.active.lookup(table, i)
+    row = _row(i)
+    if not 0 <= row < len(table):
+        raise ValueError(f"row {row} is not one of the {len(table)} rows 0 to {len(table) - 1}")
+    return table[row]
+
+
+def _row(i: Scalar) -> int:
+    if isinstance(i, Value) and i.data.is_integer():
+        return int(i.data)
+    try:
+        return operator.index(i)  # type: ignore[arg-type]
+    except TypeError:
+        raise TypeError(f"lookup takes the row as a whole number, not {shown(i)}") from None
+
+
+def guard(number: Scalar, refused: Callable[[Any], Any], message: Callable[[float], str]) -> None:
+    """Raise a ValueError with `message(number)` if `refused(number)`.
+
+    While `vectorize` traces, the number of every example is looked at when the array program runs: `refused` is then
+    asked about a whole array.
+    """
+    if isinstance(number, Value) and tracing.active is not None and tracing.active.traces(number):
+        tracing.active.guard(number, refused, message)
+        return
+    data = number.data if isinstance(number, Value) else float(number)
+    if refused(data):
+        raise ValueError(message(data))

@@ -5,14 +5,13 @@ A loss takes the outputs `a` and the target `y`, each a number or Value or a lis
 
 from __future__ import annotations
 
-import operator
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from functools import reduce
 from typing import TYPE_CHECKING, Any
 
-from tinygrad_scalar.errors import shown
-from tinygrad_scalar.functions import logaddexp, maximum, relu
+from tinygrad_scalar.errors import TraceError, shown
+from tinygrad_scalar.functions import guard, logaddexp, lookup, maximum, relu
 from tinygrad_scalar.nn import listed
 from tinygrad_scalar.value import Value
 
@@ -52,15 +51,27 @@ def binary_cross_entropy(a: Outputs, y: Outputs) -> Value:
     1.3863
     """
     pairs = _pairs(a, y)
-    for name, values in (("outputs", [a_j for a_j, _ in pairs]), ("targets", [y_j for _, y_j in pairs])):
-        for value in values:
-            if _data(value) < 0.0 or _data(value) > 1.0:
-                raise ValueError(
-                    f"binary_cross_entropy takes {name} from 0 to 1, not {_data(value)!r}"
-                    + ("; a last layer with output_activation='sigmoid' gives such" if name == "outputs" else "")
-                )
+    for a_j, y_j in pairs:
+        if a_j.op != "sigmoid":  # which gives nothing else
+            guard(a_j, _no_probability, _no_output)
+        guard(y_j, _no_probability, _no_target)
     return _sum(
         -(y_j * maximum(a_j, _LEAST).log() + (1 - y_j) * maximum(1 - a_j, _LEAST_BELOW_ONE).log()) for a_j, y_j in pairs
+    )
+
+
+def _no_probability(number: Any) -> Any:
+    return (number < 0.0) | (number > 1.0)
+
+
+def _no_target(number: float) -> str:
+    return f"binary_cross_entropy takes targets from 0 to 1, not {number!r}"
+
+
+def _no_output(number: float) -> str:
+    return (
+        f"binary_cross_entropy takes outputs from 0 to 1, not {number!r}; "
+        "a last layer with output_activation='sigmoid' gives such"
     )
 
 
@@ -68,7 +79,7 @@ _LEAST = sys.float_info.min
 _LEAST_BELOW_ONE = sys.float_info.epsilon / 4  # half of what the largest number below 1 lacks
 
 
-def cross_entropy(logits: Iterable[Scalar], index: int) -> Value:
+def cross_entropy(logits: Iterable[Scalar], index: int | Value) -> Value:
     """−log softmax(logits)[index] = log Σⱼ exp(logitⱼ) − logit_index, the class being `index`, counted from 0.
 
     The last layer gives the logits: output_activation="linear". Nothing overflows, however large they are.
@@ -79,16 +90,20 @@ def cross_entropy(logits: Iterable[Scalar], index: int) -> Value:
     given = listed(logits)
     if len(given) < 2:
         raise ValueError("cross_entropy takes two logits or more; for one output use binary_cross_entropy")
+    values = [_value(logit) for logit in given]
     try:
-        i = operator.index(index)
+        chosen = lookup(values, index)
+    except TraceError:
+        raise
     except TypeError:
         raise TypeError(
             f"cross_entropy takes the class as a whole number, not {shown(index)}; .astype(int) makes an array of such"
         ) from None
-    if not 0 <= i < len(given):
-        raise ValueError(f"class {i} is not one of the {len(given)} classes 0 to {len(given) - 1}")
-    values = [_value(logit) for logit in given]
-    return reduce(logaddexp, values) - values[i]
+    except ValueError:
+        number = f"{index:g}" if isinstance(index, Value) else repr(index)
+        raise ValueError(f"class {number} is not one of the {len(given)} classes 0 to {len(given) - 1}") from None
+    total: Value = reduce(logaddexp, values) - chosen
+    return total
 
 
 def hinge(a: Outputs, y: Outputs) -> Value:
@@ -99,9 +114,16 @@ def hinge(a: Outputs, y: Outputs) -> Value:
     """
     pairs = _pairs(a, y)
     for _, y_j in pairs:
-        if _data(y_j) not in (-1.0, 1.0):
-            raise ValueError(f"hinge takes targets −1 and +1, not {_data(y_j)!r}")
+        guard(y_j, _no_sign, _no_hinge_target)
     return _sum(relu(1 - y_j * a_j) for a_j, y_j in pairs)
+
+
+def _no_sign(number: Any) -> Any:
+    return abs(number) != 1.0
+
+
+def _no_hinge_target(number: float) -> str:
+    return f"hinge takes targets −1 and +1, not {number!r}"
 
 
 LOSSES: dict[str, Loss] = {
@@ -139,10 +161,6 @@ def _sum(values: Iterable[Value]) -> Value:
     for value in others:
         total = total + value
     return total
-
-
-def _data(number: Scalar) -> float:
-    return number.data if isinstance(number, Value) else float(number)
 
 
 def _value(number: Scalar) -> Value:

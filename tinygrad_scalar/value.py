@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from tinygrad_scalar import anomaly, errors, ops, pickling
+from tinygrad_scalar import anomaly, errors, ops, pickling, tracing
 from tinygrad_scalar.errors import shown
 from tinygrad_scalar.implementation import accelerated
 from tinygrad_scalar.number import as_float, required
@@ -101,6 +101,8 @@ class Value:
     @property
     def data(self) -> float:
         """The number. Settable on a leaf; what was computed from it is then stale until `forward()`."""
+        if tracing.active is not None:
+            tracing.forbid(self, "data")
         return self._data
 
     @data.setter
@@ -108,6 +110,8 @@ class Value:
         global _clock
         if self._op:
             raise errors.computed(self)
+        if tracing.active is not None:
+            tracing.forbid(self, "set")
         number = required(data, "data takes")
         _clock += 1
         self._time = _clock
@@ -284,31 +288,36 @@ class Value:
     # --- reading the number: order, truth, and what would lose the gradient ------------------------------------------
 
     def __lt__(self, other: Value | Number) -> bool:
-        number = _number(other)
+        number = _number(self, other)
         return NotImplemented if number is None else self._data < number
 
     def __le__(self, other: Value | Number) -> bool:
-        number = _number(other)
+        number = _number(self, other)
         return NotImplemented if number is None else self._data <= number
 
     def __gt__(self, other: Value | Number) -> bool:
-        number = _number(other)
+        number = _number(self, other)
         return NotImplemented if number is None else self._data > number
 
     def __ge__(self, other: Value | Number) -> bool:
-        number = _number(other)
+        number = _number(self, other)
         return NotImplemented if number is None else self._data >= number
 
     def __bool__(self) -> bool:
+        if tracing.active is not None:
+            tracing.forbid(self, "truth")
         return self._data != 0.0
 
     def __float__(self) -> float:
+        tracing.forbid(self, "float")
         raise errors.loss_of_gradient(self, "float")
 
     def __int__(self) -> int:
+        tracing.forbid(self, "int")
         raise errors.loss_of_gradient(self, "int")
 
     def __round__(self, digits: int | None = None) -> float:
+        tracing.forbid(self, "round")
         raise errors.loss_of_gradient(self, "round")
 
     # --- the passes over the graph -----------------------------------------------------------------------------------
@@ -389,6 +398,7 @@ class Value:
         return _restore, (below, self._state(), self.operands)
 
     def _state(self) -> tuple[Any, ...]:
+        tracing.forbid(self, "copy")
         return self._op, self._data, self._grad, self.label, self._time, self.local_grads
 
 
@@ -407,7 +417,12 @@ def _restore(below: object, state: tuple[Any, ...], operands: tuple[Value, ...])
 # --- making nodes ----------------------------------------------------------------------------------------------------
 
 
-def _number(thing: object) -> float | None:
+def _number(compared: Value, thing: object) -> float | None:
+    """What `compared` is compared with, as a number."""
+    if tracing.active is not None:
+        tracing.forbid(compared, "order")
+        if isinstance(thing, Value):
+            tracing.forbid(thing, "order")
     return thing._data if isinstance(thing, Value) else as_float(thing)
 
 

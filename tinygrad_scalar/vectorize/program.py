@@ -1,0 +1,165 @@
+"""The array program: what the regrouped scalar graph is written in, a short list of statements over arrays.
+
+An `Array` holds one row for each Value that it stands for; a *batched* one has a column for each of the m examples
+(003: examples are columns), any other is the same for all. `shape` says how the rows lie: the product of its numbers is
+how many there are. Every statement makes one array.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Indices = NDArray[np.int64]
+
+
+@dataclass(eq=False)
+class Array:
+    """An array of the program, by identity. `name` is given when the program is printed."""
+
+    shape: tuple[int, ...]
+    batched: bool
+    name: str = ""
+    values: NDArray[np.float64] | None = None  # of constants
+
+    @property
+    def rows(self) -> int:
+        return math.prod(self.shape)
+
+
+@dataclass(eq=False)
+class Statement:
+    """out = what the class says of its operands."""
+
+    out: Array
+
+    @property
+    def operands(self) -> tuple[Array, ...]:
+        raise NotImplementedError
+
+
+@dataclass(eq=False)
+class Gather(Statement):
+    """Row i of out is row index[i] of the source; index has the shape of out."""
+
+    source: Array
+    index: Indices
+
+    @property
+    def operands(self) -> tuple[Array, ...]:
+        return (self.source,)
+
+
+@dataclass(eq=False)
+class Elementwise(Statement):
+    """An operation of ops.py, or a slope (reverse.py), row by row; an operand of one row goes with every row."""
+
+    op: str
+    of: tuple[Array, ...]
+
+    @property
+    def operands(self) -> tuple[Array, ...]:
+        return self.of
+
+
+@dataclass(eq=False)
+class Product(Statement):
+    """A matrix product. `form` says which: the operands are matrices, what is batched with its columns side by side.
+
+    "LR"   out (p, q) = left (p, k) @ right (k, q)
+    "TR"   out (k, q) = left (p, k).T @ right (p, q)
+    "RT"   out (p, k) = left (p, q) @ right (k, q).T, summed over the examples too
+    """
+
+    form: str
+    left: Array
+    right: Array
+
+    @property
+    def operands(self) -> tuple[Array, ...]:
+        return (self.left, self.right)
+
+
+@dataclass(eq=False)
+class Fold(Statement):
+    """Row i of out folds row i of the operand of shape (n, k) by "+", "maximum" or "minimum"."""
+
+    op: str
+    of: Array
+
+    @property
+    def operands(self) -> tuple[Array, ...]:
+        return (self.of,)
+
+
+@dataclass(eq=False)
+class OverExamples(Statement):
+    """The sum of the operand over the examples."""
+
+    of: Array
+
+    @property
+    def operands(self) -> tuple[Array, ...]:
+        return (self.of,)
+
+
+@dataclass(eq=False)
+class Scatter(Statement):
+    """Adds up parts: each adds its row i to row index[i] of out, or, with no index, to row i."""
+
+    parts: tuple[tuple[Array, Indices | None], ...]
+
+    @property
+    def operands(self) -> tuple[Array, ...]:
+        return tuple(part for part, _ in self.parts)
+
+
+@dataclass(eq=False)
+class Lookup(Statement):
+    """Row i of out is, in each example, row table[i, j] of the source, j being row places[i] of the argument."""
+
+    source: Array
+    table: Indices
+    argument: Array
+    places: Indices
+
+    @property
+    def operands(self) -> tuple[Array, ...]:
+        return (self.source,)
+
+
+@dataclass(eq=False)
+class LookupScatter(Statement):
+    """The reverse of a lookup: adds row i of `of` to row table[i, j] of out."""
+
+    of: Array
+    lookup: Lookup
+
+    @property
+    def operands(self) -> tuple[Array, ...]:
+        return (self.of,)
+
+
+@dataclass
+class Program:
+    """The statements that compute the cost, and, once reverse.py has run, its gradients.
+
+    parameters  the vector of all parameters; `arguments` hold each argument's numbers as rows
+    cost        one row; `guarded` are what the guards of the trace watch
+    gradient    ∂cost/∂parameters, summed over the examples; `input_gradients` those of the arguments
+    """
+
+    parameters: Array
+    arguments: list[Array]
+    cost: Array
+    forward: list[Statement]
+    guarded: list[Array] = field(default_factory=list)
+    backward: list[Statement] = field(default_factory=list)
+    gradient: Array | None = None
+    input_gradients: list[Array] = field(default_factory=list)
+    gradients: dict[Array, Array] = field(default_factory=dict)  # of each array that has one

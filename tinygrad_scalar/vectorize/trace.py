@@ -1,0 +1,206 @@
+"""Run the scalar function once and write down one example's graph.
+
+The function gets an `Argument` for every number of an example and computes with Values as ever. What it computes is
+then a recipe for every example, as long as nothing was decided by looking at a number: `Value` asks tracing.py, which
+asks the `Recorder` here.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from tinygrad_scalar import errors, tracing
+from tinygrad_scalar.bulk import Tape, read_graph
+from tinygrad_scalar.errors import shown
+from tinygrad_scalar.value import Value
+from tinygrad_scalar.walk import topological_order
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+class Argument(Value):
+    """A number of the example: of argument `argument`, at place `place` of its elements in order."""
+
+    __slots__ = ("argument", "integer", "place")
+
+    def __init__(self, data: float, label: str, argument: int, place: int, integer: bool) -> None:
+        super().__init__(data, label)
+        self.argument, self.place, self.integer = argument, place, integer
+
+    __hash__ = Value.__hash__
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Value) and tracing.active is not None:
+            tracing.forbid(self, "equality")
+        return self is other
+
+    def __ne__(self, other: object) -> bool:
+        return not self == other
+
+    def __index__(self) -> int:
+        tracing.forbid(self, "index")
+        raise errors.loss_of_gradient(self, "an index")
+
+
+class Lookup(NamedTuple):
+    """A Value chosen from `entries` by an integer argument."""
+
+    entries: tuple[Value, ...]
+    by: Argument
+
+
+class Guard(NamedTuple):
+    """A Value that must not be `refused`; `message` says what is wrong with a number that is."""
+
+    value: Value
+    refused: Callable[[Any], Any]
+    message: Callable[[float], str]
+
+
+class Recorder:
+    """The tracer of one call: which leaves are traced, the lookups and guards it met."""
+
+    def __init__(self, traced: Sequence[Value]) -> None:
+        self.traced: set[Value] = set(traced)
+        self.lookups: dict[Value, Lookup] = {}
+        self.guards: list[Guard] = []
+        self._thread = threading.get_ident()
+        self._tables: dict[int, tuple[Any, list[Any]]] = {}
+
+    def traces(self, value: Value) -> bool:
+        if threading.get_ident() != self._thread:
+            return False
+        return value in self.traced or any(node in self.traced for node in topological_order(value))
+
+    def forbid(self, value: Value, use: str) -> None:
+        if self.traces(value):
+            raise errors.traced(value, use)
+
+    def guard(self, value: Value, refused: Callable[[Any], Any], message: Callable[[float], str]) -> None:
+        self.guards.append(Guard(value, refused, message))
+
+    def lookup(self, table: Any, index: Value) -> Any:
+        if not isinstance(index, Argument) or not index.integer:
+            raise errors.TraceError(
+                f"{errors.user_line()}: lookup takes an argument that is an array of whole numbers, "
+                f"not {index.label or 'a computed value'}"
+            )
+        kept = self._tables.get(id(table))
+        if kept is None or kept[0] is not table:
+            kept = self._tables[id(table)] = (table, list(table))
+        return self._chosen(kept[1], index)
+
+    def _chosen(self, rows: list[Any], index: Argument) -> Any:
+        if isinstance(rows[0], (list, tuple, np.ndarray)):
+            return [self._chosen([row[k] for row in rows], index) for k in range(len(rows[0]))]
+        entries = tuple(entry if isinstance(entry, Value) else Value(entry) for entry in rows)
+        chosen = Value(1.0)  # whatever: numbers do not matter here
+        self.lookups[chosen] = Lookup(entries, index)
+        self.traced.add(chosen)
+        return chosen
+
+
+@dataclass
+class Trace:
+    """One example's graph.
+
+    tape        the graphs of all tables that are looked up in, of the guarded values and of the cost, in that order
+    cost        the index of the cost in the tape
+    parameter   for each node the index of the parameter that it is, or −1
+    argument    for each node the argument that it is a number of, or −1; `place` says which of its numbers
+    lookups     for the node of a looked-up Value, the entries' nodes and the argument and place of the index
+    constants   labels of captured Values that are not parameters and were taken as constants
+    """
+
+    tape: Tape
+    cost: int
+    data: NDArray[np.float64]
+    parameter: NDArray[np.int64]
+    argument: NDArray[np.int64]
+    place: NDArray[np.int64]
+    lookups: dict[int, tuple[list[int], int, int]]
+    guards: list[tuple[int, Guard]]
+    constants: list[str] = field(default_factory=list)
+
+
+def example_arguments(examples: Sequence[NDArray[Any]], i: int) -> list[Any]:
+    """Example i as the function gets it: a Value, a list of Values or lists of lists, of each array in turn."""
+    return [_nested(array[i], f"{_name(a)}", a) for a, array in enumerate(examples)]
+
+
+def _name(argument: int) -> str:
+    return "xyzuvst"[argument] if argument < 7 else f"x{argument}"
+
+
+def _nested(array: NDArray[Any], name: str, argument: int) -> Any:
+    integer = array.dtype.kind in "bui"
+    places = iter(range(array.size))
+
+    def build(part: Any, label: str) -> Any:
+        if isinstance(part, list):
+            return [build(element, f"{label}[{k}]") for k, element in enumerate(part)]
+        return Argument(float(part), label, argument, next(places), integer)
+
+    return build(array.tolist(), name)
+
+
+def flat(nested: Any) -> Iterator[Value]:
+    """The Values of nested lists in order."""
+    if isinstance(nested, list):
+        for part in nested:
+            yield from flat(part)
+    else:
+        yield nested
+
+
+def called(cost: Callable[..., Any], arguments: Sequence[Any]) -> Value:
+    """What `cost` returns, which is to be one Value."""
+    C = cost(*arguments)
+    if not isinstance(C, Value):
+        raise TypeError(f"the function to vectorize returns one Value, the cost of an example, not {shown(C)}")
+    return C
+
+
+def trace(cost: Callable[..., Any], parameters: Sequence[Value], examples: Sequence[NDArray[Any]]) -> Trace:
+    """The graph that `cost` makes of the first example."""
+    arguments = example_arguments(examples, 0)
+    inputs = [value for nested in arguments for value in flat(nested)]
+    recorder = Recorder([*parameters, *inputs])
+    with tracing.followed_by(recorder):
+        C = called(cost, arguments)
+    looked_up = [entry for lookup in recorder.lookups.values() for entry in lookup.entries]
+    tape = read_graph([*looked_up, *(guard.value for guard in recorder.guards), C])
+    index = {}
+    leaves = np.flatnonzero(tape.codes < 0).tolist()
+    n = len(tape.nodes)
+    parameter, argument, place = (np.full(n, -1, np.int64) for _ in range(3))
+    number = {p: i for i, p in enumerate(parameters)}
+    lookups = {}
+    constants = []
+    wanted = {*looked_up, *(guard.value for guard in recorder.guards), C}
+    for i, node in enumerate(tape.nodes):
+        if node in wanted:
+            index[node] = i
+    for i in leaves:
+        node = tape.nodes[i]
+        if node in number:
+            parameter[i] = number[node]
+        elif isinstance(node, Argument):
+            argument[i], place[i] = node.argument, node.place
+        elif node in recorder.lookups:
+            lookup = recorder.lookups[node]
+            lookups[i] = ([index[entry] for entry in lookup.entries], lookup.by.argument, lookup.by.place)
+        elif node.label:
+            constants.append(node.label)
+    data = np.empty(n)
+    from tinygrad_scalar.bulk import read_data
+
+    read_data(tape.nodes, data)
+    guards = [(index[guard.value], guard) for guard in recorder.guards]
+    return Trace(tape, index[C], data, parameter, argument, place, lookups, guards, constants)
