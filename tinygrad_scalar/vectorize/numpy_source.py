@@ -81,13 +81,13 @@ LINES: dict[str, str] = {
 HELPERS = {
     "slope_of_tanh": '''
 def slope_of_tanh(a, z, out):
-    """1 - a**2, and where that has lost its digits 4 e/(1 + e)**2, e = exp(-2 |z|)."""
+    """1 - a**2, and where that has lost digits 1/cosh(z)**2."""
     multiply(a, a, out=out)
     subtract(1.0, out, out=out)
     if minimum.reduce(out, axis=None) < 5e-4:
-        saturated = out < 5e-4
-        e = exp(-2.0 * absolute(z[saturated]))
-        out[saturated] = 4.0 * e / (1.0 + e) ** 2
+        saturated = np.flatnonzero(out < 5e-4)
+        c = cosh(z.take(saturated))
+        out.put(saturated, 1.0 / (c * c))
 ''',
     "require_rows": '''
 def require_rows(index, n):
@@ -144,6 +144,7 @@ UFUNCS = (
     "absolute", "add", "arccos", "arccosh", "arcsin", "arcsinh", "arctan", "arctanh", "copyto", "cos", "cosh", "divide",
     "exp", "expm1", "greater", "greater_equal", "hypot", "log", "log1p", "logaddexp", "matmul", "maximum", "minimum",
     "multiply", "negative", "power", "reciprocal", "sin", "sinh", "sqrt", "subtract", "take", "tan", "tanh",
+    "vdot",
 )  # fmt: skip
 
 
@@ -218,6 +219,7 @@ class NumpySource:
             for operand in dict.fromkeys(statement.operands):
                 self.readers.setdefault(operand, []).append(statement)
         self.made_by = {statement.out: statement for statement in self.statements}
+        self._find_what_is_summed()
         self.home: dict[Array, tuple[_Memory, int | None]] = {}  # the memory of an array, and where in it it begins
         self.views: dict[Array, Gather] = {}  # arrays that are rows of their source, without a copy
         self.inside: dict[Array, tuple[Array, NDArray[np.int64] | None]] = {}  # parts written where they are summed up
@@ -232,6 +234,19 @@ class NumpySource:
         self._write()
 
     # --- planning ----------------------------------------------------------------------------------------------------
+
+    def _find_what_is_summed(self) -> None:
+        """The array whose numbers all add up to the costs, or whose squares do: sums before the mean are not needed."""
+        self.summed, self.squared = self.program.cost, False
+        while self.summed.batched and not self.readers.get(self.summed) and not self.squared:
+            made_by = self.made_by.get(self.summed)
+            self.squared = isinstance(made_by, Elementwise) and made_by.op == "**2"
+            if not self.squared and not (isinstance(made_by, Fold) and made_by.op == "+" and made_by.of.batched):
+                break
+            assert made_by is not None
+            self.statements.remove(made_by)
+            self.summed = made_by.operands[0]
+            self.readers[self.summed].remove(made_by)
 
     def _find_views(self) -> None:
         program = self.program
@@ -277,7 +292,7 @@ class NumpySource:
                     or part in self.inside
                     or part.batched != scatter.out.batched
                     or self.readers[part] != [scatter]
-                    or part in (self.program.cost, *self.program.guarded)
+                    or part in (self.summed, *self.program.guarded)
                     or [other for other, _ in scatter.parts].count(part) > 1
                 ):
                     continue
@@ -323,7 +338,7 @@ class NumpySource:
         for time, statement in enumerate(self.statements):
             for operand in statement.operands:
                 last[self._owner(operand)] = time
-        for array in (program.cost, *program.guarded, program.gradient, *program.input_gradients):
+        for array in (self.summed, *program.guarded, program.gradient, *program.input_gradients):
             if array is not None:
                 last[self._owner(array)] = end
         self.memory: dict[Array, _Memory] = {}
@@ -487,18 +502,16 @@ class NumpySource:
     def _write(self) -> None:
         program = self.program
         names = [argument_name(a) for a in range(len(program.arguments))]
-        forward, backward = self._lines(program.forward), self._lines(program.backward)
+        kept = set(map(id, self.statements))
+        forward, backward = (
+            self._lines(s for s in statements if id(s) in kept) for statements in (program.forward, program.backward)
+        )
         copies = [
             f"copyto({self.memory[a].name}, {names[i]}.T)" for i, a in enumerate(program.arguments) if a in self.copied
         ]
         forward = [*copies, *self._local(forward, names), *forward]
         backward = [*self._local(backward, names), *backward]
-        cost = self.flat(program.cost)
-        value = (
-            f"{cost}.sum() / m"
-            if program.cost.batched
-            else (f"float({cost}[0, 0])" if program.cost.values is None else cost)
-        )
+        value = self._mean()
         guarded = "".join(f", {self.flat(array)}" for array in program.guarded)
         forward.append(f"return {value}{guarded}")
         results = ["gradient", *(f"{self.flat(d)}.T" for d in program.input_gradients)]
@@ -533,6 +546,13 @@ class NumpySource:
         head += ["import numpy as np", f"from numpy import {imported}" if imported else ""]
         tables = "".join(f"{line}\n" for line in self.tables)
         self.text = "\n".join([*head, helpers, tables, "", *body, ""])
+
+    def _mean(self) -> str:
+        """The expression for the mean of the costs."""
+        cost, summed = self.program.cost, self.flat(self.summed)
+        if not cost.batched:
+            return f"float({summed}[0, 0])" if cost.values is None else summed
+        return f"vdot({summed}, {summed}) / m" if self.squared else f"add.reduce({summed}, axis=None) / m"
 
     def _local(self, lines: list[str], names: Sequence[str]) -> list[str]:
         """The lines that turn the arguments that `lines` read into columns."""

@@ -104,7 +104,11 @@ class Grouping:
         self.roots += sorted({entry for entries, _, _ in trace.lookups.values() for entry in entries})
         self.sums = _Sums(trace, self.roots)
         self._paint(n_arguments, ragged)
-        self._order()
+
+    @property
+    def irregular(self) -> bool:
+        """Whether hardly anything repeats: almost every colour has few nodes."""
+        return len(self.keys) > 1000 and len(self.keys) * 4 > len(self.colour)
 
     # --- step 2 ------------------------------------------------------------------------------------------------------
 
@@ -182,7 +186,8 @@ class Grouping:
         """The table of a group of lookups: entry j of lookup i is node [i, j]."""
         return np.array([self.trace.lookups[i][0] for i in nodes.tolist()])
 
-    def _order(self) -> None:
+    def order(self) -> None:
+        """Step 3."""
         trace = self.trace
         self.place = np.where(trace.parameter >= 0, trace.parameter, trace.place)
         self.nodes: list[Indices] = [np.empty(0, np.int64) for _ in self.keys]
@@ -505,13 +510,19 @@ def _distinct_rows(rows: Indices) -> tuple[Indices, Indices]:
     return np.array(first, np.int64), ids
 
 
-def regroup(trace: Trace, n_parameters: int, sizes: Sequence[int]) -> Program:
-    """The array program that computes the cost of the trace; `sizes` are how many numbers each argument has."""
-    grouping = Grouping(trace, len(sizes), ragged=False)
-    if len(grouping.keys) > 64:
-        coarse = Grouping(trace, len(sizes), ragged=True)
-        if len(coarse.keys) < len(grouping.keys) / 2:
-            grouping = coarse
+def grouped(trace: Trace, n_arguments: int) -> Grouping:
+    """The colours of a trace. Sums of different lengths get one colour where that makes many fewer of them."""
+    exact = Grouping(trace, n_arguments, ragged=False)
+    if len(exact.keys) <= 64:
+        return exact
+    coarse = Grouping(trace, n_arguments, ragged=True)
+    return coarse if len(coarse.keys) < len(exact.keys) / 2 else exact
+
+
+def regroup(grouping: Grouping, n_parameters: int, sizes: Sequence[int]) -> Program:
+    """The array program that computes the cost of a trace; `sizes` are how many numbers each argument has."""
+    trace = grouping.trace
+    grouping.order()
     writer = _Writer(grouping, n_parameters, sizes)
     writer.write()
     cost = writer.operand(np.array([trace.cost]))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import linecache
+import threading
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -11,26 +11,23 @@ import numpy as np
 from tinygrad_scalar.bulk import read_data, read_gradients, read_graph, set_data
 from tinygrad_scalar.errors import TraceError, shown
 from tinygrad_scalar.value import Value
-from tinygrad_scalar.vectorize.explanation import explanation
-from tinygrad_scalar.vectorize.numpy_source import NumpySource
-from tinygrad_scalar.vectorize.regroup import regroup
-from tinygrad_scalar.vectorize.reverse import differentiate
-from tinygrad_scalar.vectorize.trace import Guard, Trace, called, example_arguments, trace
+from tinygrad_scalar.vectorize.compiled import Compiled, compiled
+from tinygrad_scalar.vectorize.trace import called, example_arguments
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
+    from tinygrad_scalar.vectorize.compiled import Shapes
+
     Array = NDArray[Any]
-    Shapes = tuple[tuple[tuple[int, ...], bool], ...]  # of each argument: an example's shape, whether of integers
 
 DTYPES = ("float64", "float32")
-BUFFERS_KEPT = 4  # for that many different m
 
 
 class Vectorized:
     """What `vectorize` returns: call it with arrays of examples. See there.
 
-    parameters  the array that it works on, in the order of `params`; read and written in place
+    It may be called from several threads; they take turns.
     """
 
     def __init__(
@@ -51,41 +48,57 @@ class Vectorized:
         self._cost: Callable[..., Value] | None = cost
         self._values = values
         self._wrt_inputs, self._check = wrt_inputs, check
-        self.parameters: Array = np.empty(len(values), np.float64)
-        read_data(values, self.parameters)
-        self.parameters = self.parameters.astype(dtype)
-        self._programs: dict[Shapes, _Compiled] = {}
-        self._last: _Compiled | None = None
+        self._parameters: Array = _data_of(values).astype(dtype)
+        self._programs: dict[Shapes, Compiled] = {}
+        self._last: Compiled | None = None
+        self._quick: Callable[[Array, tuple[Any, ...]], tuple[float, Array] | None] | None = None
+        self._turn = threading.Lock()
 
-    # --- running -----------------------------------------------------------------------------------------------------
+    @property
+    def parameters(self) -> Array:
+        """The array that the program works on, in the order of `params`; to be read and written in place."""
+        return self._parameters
 
-    def __call__(self, *arrays: ArrayLike) -> tuple[Any, ...]:
-        """The mean cost over the examples and its gradient; with wrt_inputs also a list of the arguments' gradients."""
-        compiled, columns = self._prepared(arrays)
-        with np.errstate(all="ignore"):  # IEEE 754, as in the arithmetic of Values
-            value = compiled.forward(columns)
-            gradient, *inputs = compiled.backward(columns)
-        if not self._wrt_inputs:
-            return value, gradient
-        return (
-            value,
-            gradient,
-            [None if integer else d.reshape(-1, *shape) for d, (shape, integer) in zip(inputs, compiled.shapes)],
-        )
-
-    def value(self, *arrays: ArrayLike) -> float:
-        """The mean cost over the examples, without the gradient."""
-        compiled, columns = self._prepared(arrays)
-        with np.errstate(all="ignore"):
-            return compiled.forward(columns)
+    @parameters.setter
+    def parameters(self, numbers: ArrayLike) -> None:
+        given = np.asarray(numbers, np.float64)
+        if given.shape != self._parameters.shape:
+            raise ValueError(f"parameters are an array of shape {self._parameters.shape}, not {given.shape}")
+        self._parameters[:] = given
 
     def write_back(self) -> None:
         """Put `parameters` into the Values."""
         if not self._values:
             raise ValueError("this step came out of a pickle, which holds no Values: read its `parameters`")
-        set_data(self._values, self.parameters.astype(np.float64))
+        set_data(self._values, self._parameters.astype(np.float64))
 
-    def _prepared(self, arrays: Sequence[ArrayLike]) -> tuple[_Compiled, list[Array]]:
+    # --- running -----------------------------------------------------------------------------------------------------
+
+    def __call__(self, *arrays: ArrayLike) -> tuple[Any, ...]:
+        """The mean cost over the examples and its gradient; with wrt_inputs also a list of the arguments' gradients.
+
+        The gradient with respect to an argument has its shape; that with respect to one of integers is None.
+        """
+        if self._quick is not None and (result := self._quick(self._parameters, arrays)) is not None:
+            return result
+        program, rows = self._prepared(arrays)
+        with self._turn:
+            value, gradient, inputs = program.value_and_gradient(self._parameters, rows)
+        if not self._wrt_inputs:
+            if self._quick is None and self._parameters.dtype == np.float64:
+                self._quick = program.quick()
+            return value, gradient
+        shaped = [None if integer else d.reshape(-1, *shape) for d, (shape, integer) in zip(inputs, program.shapes)]
+        return value, gradient, shaped
+
+    def value(self, *arrays: ArrayLike) -> float:
+        """The mean cost over the examples, without the gradient."""
+        program, rows = self._prepared(arrays)
+        with self._turn:
+            return program.value(self._parameters, rows)
+
+    def _prepared(self, arrays: Sequence[ArrayLike]) -> tuple[Compiled, list[Array]]:
+        """The program for arguments of such shapes, and the arguments with a row for each example."""
         examples = [_examples(array, i) for i, array in enumerate(arrays)]
         if not examples:
             raise TypeError("a step is called with an array of examples for each argument of the function")
@@ -93,63 +106,52 @@ class Vectorized:
         for i, array in enumerate(examples):
             if len(array) != m:
                 raise ValueError(f"argument 0 has {m} examples, but argument {i} has {len(array)}")
-        key = tuple((array.shape[1:], array.dtype.kind != "f") for array in examples)
-        compiled = self._programs.get(key)
-        if compiled is None:
-            compiled = self._programs[key] = self._compile(key, examples)
-        self._last = compiled
-        compiled.use(m, self.parameters)
-        dtype = self.parameters.dtype
-        return compiled, [
-            array.reshape(m, -1) if array.dtype.kind != "f" else array.reshape(m, -1).astype(dtype, copy=False)
-            for array in examples
+        shapes = tuple([(array.shape[1:], array.dtype.kind != "f") for array in examples])
+        program = self._programs.get(shapes)
+        if program is None:
+            program = self._programs[shapes] = self._compile(shapes, examples)
+        self._last = program
+        dtype = self._parameters.dtype
+        return program, [
+            array if array.ndim == 2 and array.dtype == dtype else _rows(array, np.int64 if integer else dtype)
+            for array, (_, integer) in zip(examples, shapes)
         ]
 
     # --- compiling ---------------------------------------------------------------------------------------------------
 
-    def _compile(self, key: Shapes, examples: Sequence[Array]) -> _Compiled:
+    def _compile(self, shapes: Shapes, examples: Sequence[Array]) -> Compiled:
         if self._cost is None:
-            known = ", ".join(str(tuple(shape for shape, _ in shapes)) for shapes in self._programs)
+            known = ", ".join(str(tuple(shape for shape, _ in key)) for key in self._programs)
             raise ValueError(
                 f"this step came out of a pickle without its function, so it takes examples of the shapes {known} only"
             )
-        traced = trace(self._cost, self._values, examples)
-        program = regroup(traced, len(self._values), [int(np.prod(shape)) for shape, _ in key])
-        differentiate(program, wrt_inputs=self._wrt_inputs)
-        source = NumpySource(program, [integer for _, integer in key])
-        compiled = _Compiled(key, source.text, explanation(traced, program), [guard for _, guard in traced.guards])
+        program = compiled(self._cost, self._values, examples, shapes, self._wrt_inputs)
         if self._check:
-            self._compare(compiled, traced, examples)
-        return compiled
+            m = len(examples[0])
+            for i in dict.fromkeys((m - 1, m // 2)):
+                self._compare(program, [array[i : i + 1] for array in examples], i)
+        return program
 
-    def _compare(self, compiled: _Compiled, traced: Trace, examples: Sequence[Array]) -> None:
-        """Raise TraceError unless program and engine agree on two examples, the last and one in the middle."""
+    def _compare(self, program: Compiled, example: Sequence[Array], i: int) -> None:
+        """Raise TraceError unless program and engine agree on an example."""
         assert self._cost is not None
-        m = len(examples[0])
-        parameters = np.empty(len(self._values))
-        read_data(self._values, parameters)
-        for i in dict.fromkeys((m - 1, m // 2)):
-            one = [array[i : i + 1] for array in examples]
-            value, gradient, sizes = _by_the_engine(self._cost, self._values, one)
-            compiled.use(1, parameters)
-            columns = [array.reshape(1, -1) for array in one]
-            with np.errstate(all="ignore"):
-                ours = compiled.forward(columns)
-                our_gradient = compiled.backward(columns)[0]
-            if not np.allclose(ours, value, rtol=1e-9, atol=1e-9, equal_nan=True):
+        value, gradient, sizes = _by_the_engine(self._cost, self._values, example)
+        rows = [_rows(array, np.float64 if array.dtype.kind == "f" else np.int64) for array in example]
+        for ours, our_gradient in program.by_every_way(_data_of(self._values), rows):
+            if not np.isclose(ours, value, rtol=1e-9, atol=1e-9, equal_nan=True):
                 raise _mismatch(f"cost {ours!r}", repr(value), i)
-            wrong = ~np.isclose(our_gradient, gradient, rtol=1e-9, atol=1e-9 * np.abs(gradient).max(), equal_nan=True)
+            scale = np.abs(gradient).max()
+            wrong = ~np.isclose(our_gradient, gradient, rtol=1e-9, atol=1e-9 * scale, equal_nan=True)
             if wrong.any():
                 wrong &= ~(np.abs(our_gradient - gradient) <= 1e-9 * sizes())
             if wrong.any():
                 k = int(wrong.argmax())
                 name = self._values[k].label or f"params[{k}]"
-                raise _mismatch(f"gradient {our_gradient[k]!r} with respect to {name}", repr(gradient[k]), i)
-        compiled.forget()
+                raise _mismatch(f"gradient {float(our_gradient[k])!r} with respect to {name}", repr(gradient[k]), i)
 
     # --- reading -----------------------------------------------------------------------------------------------------
 
-    def _current(self) -> _Compiled:
+    def _current(self) -> Compiled:
         if self._last is None:
             raise ValueError("there is no program before the first call, which tells the shapes: call the step first")
         return self._last
@@ -164,69 +166,24 @@ class Vectorized:
         return self._current().explanation
 
     def __repr__(self) -> str:
-        return f"Vectorized({self.parameters.size} parameters, {self.parameters.dtype})"
+        return f"Vectorized({self._parameters.size} parameters, {self._parameters.dtype})"
 
-    # --- pickling: parameters and source travel, the function and the Values do not ----------------------------------
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_cost": None, "_values": []}
-
-
-class _Compiled:
-    """A program for arguments of certain shapes, and its buffers for the last few m."""
-
-    def __init__(self, shapes: Shapes, source: str, explanation: str, guards: Sequence[Guard]) -> None:
-        self.shapes, self.source, self.explanation = shapes, source, explanation
-        self._guards = [(guard.refused, guard.message) for guard in guards]
-        self._build()
-
-    def _build(self) -> None:
-        filename = f"<vectorized {id(self):x}>"
-        namespace: dict[str, Any] = {}
-        exec(compile(self.source, filename, "exec"), namespace)
-        linecache.cache[filename] = (len(self.source), None, self.source.splitlines(keepends=True), filename)
-        self._prepare = namespace["prepare"]
-        self.forget()
-
-    def forget(self) -> None:
-        """Drop the buffers."""
-        self._ready: dict[tuple[int, int], tuple[Any, Any, Array]] = {}
-
-    def use(self, m: int, parameters: Array) -> None:
-        """Make the buffers for m examples and these parameters, unless they are there."""
-        key = (m, id(parameters))
-        ready = self._ready.pop(key, None)
-        if ready is None:
-            if len(self._ready) >= BUFFERS_KEPT:
-                self._ready.pop(next(iter(self._ready)))
-            ready = (*self._prepare(m, parameters), parameters)
-        self._ready[key] = ready
-        self._forward, self._backward, _ = ready
-
-    def forward(self, columns: Sequence[Array]) -> float:
-        if not self._guards:
-            return float(self._forward(*columns))
-        value, *guarded = self._forward(*columns)
-        for array, (refused, message) in zip(guarded, self._guards):
-            wrong = refused(array)
-            if np.any(wrong):
-                raise ValueError(message(float(np.broadcast_to(array, wrong.shape)[wrong][0])))
-        return float(value)
-
-    def backward(self, columns: Sequence[Array]) -> tuple[Array, ...]:
-        results = self._backward(*columns)
-        return results if isinstance(results, tuple) else (results,)
+    # --- pickling: parameters and programs travel, the function and the Values do not ---------------------------------
 
     def __getstate__(self) -> dict[str, Any]:
-        return {
-            key: thing
-            for key, thing in self.__dict__.items()
-            if key not in ("_prepare", "_ready", "_forward", "_backward")
-        }
+        state = {**self.__dict__, "_cost": None, "_values": [], "_quick": None}
+        del state["_turn"]
+        return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
-        self._build()
+        self._turn = threading.Lock()
+
+
+def _data_of(values: list[Value]) -> Array:
+    data = np.empty(len(values))
+    read_data(values, data)
+    return data
 
 
 def _examples(array: ArrayLike, argument: int) -> Array:
@@ -243,6 +200,11 @@ def _examples(array: ArrayLike, argument: int) -> Array:
     return numbers
 
 
+def _rows(array: Array, dtype: Any) -> Array:
+    """The numbers of each example in a row."""
+    return array.reshape(len(array), -1).astype(dtype, copy=False)
+
+
 def _mismatch(ours: str, theirs: str, i: int) -> TraceError:
     return TraceError(
         f"the array program gives the {ours} for example {i}, where the function itself gives {theirs}: a function to "
@@ -252,10 +214,10 @@ def _mismatch(ours: str, theirs: str, i: int) -> TraceError:
 
 
 def _by_the_engine(
-    cost: Callable[..., Value], values: Sequence[Value], one: Sequence[Array]
+    cost: Callable[..., Value], values: list[Value], example: Sequence[Array]
 ) -> tuple[float, Array, Callable[[], Array]]:
     """Cost and gradient of one example by the engine, and the sizes of the gradient's terms; leaves no trace."""
-    C = called(cost, example_arguments(one, 0))
+    C = called(cost, example_arguments(example, 0))
     tape = read_graph([C])
     leaves = [node for node, code in zip(tape.nodes, tape.codes.tolist()) if code < 0]
     kept = {leaf: leaf.grad for leaf in [*leaves, *values]}
@@ -263,7 +225,7 @@ def _by_the_engine(
         leaf.grad = 0.0
     C.backward()
     gradient = np.empty(len(values))
-    read_gradients(list(values), gradient)
+    read_gradients(values, gradient)
     for leaf, grad in kept.items():
         leaf.grad = grad
 

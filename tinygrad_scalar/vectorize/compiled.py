@@ -1,0 +1,237 @@
+"""A traced function made ready to run: as an array program in NumPy, as a scalar program in C, or as either.
+
+Matrices are NumPy's business. Where little repeats, or there are few numbers, the scalar program is faster: it has no
+Python for each operation. For each m the one that is expected to be faster runs.
+"""
+
+from __future__ import annotations
+
+import linecache
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tinygrad_scalar.vectorize.explanation import explanation
+from tinygrad_scalar.vectorize.numpy_source import NumpySource
+from tinygrad_scalar.vectorize.program import Elementwise, Product, Program
+from tinygrad_scalar.vectorize.regroup import grouped, regroup
+from tinygrad_scalar.vectorize.reverse import differentiate
+from tinygrad_scalar.vectorize.scalar_program import ScalarProgram, executor, scalar_program
+from tinygrad_scalar.vectorize.trace import trace
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from tinygrad_scalar.value import Value
+
+    Array = NDArray[Any]
+    Shapes = tuple[tuple[tuple[int, ...], bool], ...]  # of each argument: an example's shape, whether of integers
+    Guards = list[tuple[Callable[[Any], Any], Callable[[float], str]]]
+    Result = tuple[float, Array, Sequence[Array]]
+
+BUFFERS_KEPT = 4  # for that many different m
+
+
+class ArrayWay:
+    """The NumPy source, and its buffers for the last few m."""
+
+    def __init__(self, program: Program, integer: Sequence[bool]) -> None:
+        self.source = NumpySource(program, integer).text
+        self._costs = [_cost_of(statement) for statement in (*program.forward, *program.backward)]
+        self._build()
+
+    def _build(self) -> None:
+        filename = f"<vectorized {id(self):x}>"
+        namespace: dict[str, Any] = {}
+        exec(compile(self.source, filename, "exec"), namespace)
+        linecache.cache[filename] = (len(self.source), None, self.source.splitlines(keepends=True), filename)
+        self._prepare = namespace["prepare"]
+        self._ready: dict[int, tuple[Any, Any]] = {}
+        self._parameters: Array | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"source": self.source, "_costs": self._costs}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._build()
+
+    def expected(self, m: int) -> float:
+        """About how many ns it takes for m examples."""
+        return sum(call + work * m for call, work in self._costs)
+
+    def passes(self, m: int, parameters: Array) -> tuple[Any, Any]:
+        """The forward and the backward pass for m examples."""
+        if self._parameters is not parameters:
+            self._parameters = parameters
+            self._ready.clear()
+        ready = self._ready.pop(m, None)
+        if ready is None:
+            if len(self._ready) >= BUFFERS_KEPT:
+                self._ready.pop(next(iter(self._ready)))
+            ready = self._prepare(m, parameters)
+        self._ready[m] = ready  # the last is the latest used
+        return ready
+
+    def run(self, parameters: Array, rows: Sequence[Array], backwards: bool, guards: Guards) -> Result:
+        forward, backward = self.passes(len(rows[0]), parameters)
+        with np.errstate(all="ignore"):  # IEEE 754, as in the arithmetic of Values
+            value = forward(*rows)
+            if guards:
+                value, *guarded = value
+                for array, guard in zip(guarded, guards):
+                    _require(array, *guard)
+            results = backward(*rows) if backwards else (parameters,)
+        if not isinstance(results, tuple):
+            results = (results,)
+        return float(value), results[0], results[1:]
+
+
+def _cost_of(statement: Any) -> tuple[float, float]:
+    """About how many ns a statement takes: for the call, and for each example. Measured on one machine, roughly."""
+    if isinstance(statement, Product):
+        matrix = statement.out if statement.form == "RT" else statement.left
+        columns = statement.out.rows if statement.form == "LR" else statement.right.rows
+        return 800.0, 0.1 * matrix.rows * columns / max(1, matrix.shape[0])
+    slow = isinstance(statement, Elementwise) and statement.op not in ("+", "-", "*", "neg", "minus fixed")
+    return 600.0, (1.5 if slow else 0.4) * statement.out.rows
+
+
+class ScalarWay:
+    """The scalar program in the native executor."""
+
+    def __init__(self, program: ScalarProgram) -> None:
+        self.program = program
+        self._build()
+
+    def _build(self) -> None:
+        native = executor()
+        if native is None:
+            raise ImportError("this step runs in the compiled executor, which is not built or not in use here")
+        self.tape = native.Tape(*self.program)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"program": self.program}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._build()
+
+    def expected(self, m: int) -> float:
+        """About how many ns it takes for m examples."""
+        n = len(self.program.steps)
+        if m < 4:
+            return 1500.0 + 7.0 * n * m
+        return 1500.0 + (1.2 if n < 2000 else 3.5) * n * 16 * -(-m // 16)
+
+    def run(self, parameters: Array, rows: Sequence[Array], backwards: bool, guards: Guards) -> Result:
+        m = len(rows[0])
+        arrays = tuple(np.ascontiguousarray(array, np.float64) for array in rows)
+        gradient = np.empty(parameters.size) if backwards else None
+        inputs = tuple(np.empty_like(array) for array in arrays) if backwards else ()
+        watched = np.empty((m, len(guards))) if guards else None
+        theta = np.ascontiguousarray(parameters, np.float64)
+        value = self.tape.run(theta, arrays, gradient, inputs or None, watched)
+        if watched is not None:
+            for k, guard in enumerate(guards):
+                _require(watched[:, k], *guard)
+        return value, parameters if gradient is None else gradient.astype(parameters.dtype, copy=False), inputs
+
+
+def _require(array: Array, refused: Callable[[Any], Any], message: Callable[[float], str]) -> None:
+    wrong = refused(array)
+    if np.any(wrong):
+        raise ValueError(message(float(np.broadcast_to(array, np.shape(wrong))[wrong][0])))
+
+
+class Compiled:
+    """A function compiled for arguments of certain shapes."""
+
+    def __init__(
+        self,
+        shapes: Shapes,
+        scalars: ScalarWay | None,
+        guards: Guards,
+        write_arrays: Callable[[], tuple[ArrayWay, str]],
+    ) -> None:
+        self.shapes, self.scalars, self.guards = shapes, scalars, guards
+        self.arrays: ArrayWay | None = None
+        self._explanation = ""
+        self._chosen: dict[int, ArrayWay | ScalarWay] = {}
+        self._write_arrays: Callable[[], tuple[ArrayWay, str]] | None = write_arrays
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_write_arrays": None, "_chosen": {}}
+
+    def write_arrays(self) -> ArrayWay:
+        """The array program; it is written when first asked for."""
+        if self.arrays is None:
+            if self._write_arrays is None:
+                raise ValueError("this program came out of a pickle as the scalar program that it ran as")
+            self.arrays, self._explanation = self._write_arrays()
+            self._write_arrays = None
+        return self.arrays
+
+    @property
+    def source(self) -> str:
+        return self.write_arrays().source
+
+    @property
+    def explanation(self) -> str:
+        self.write_arrays()
+        return self._explanation
+
+    def _way(self, m: int) -> ArrayWay | ScalarWay:
+        """What is expected to be faster for m examples."""
+        way = self._chosen.get(m)
+        if way is None:
+            ways = [way for way in (self.arrays, self.scalars) if way is not None]
+            way = self._chosen[m] = min(ways, key=lambda way: way.expected(m))
+        return way
+
+    def quick(self) -> Callable[[Array, tuple[Any, ...]], tuple[float, Array] | None] | None:
+        """A way for few examples that finds out by itself whether the arguments fit, if there is one; else None."""
+        if self.scalars is None or self.guards or any(integer for _, integer in self.shapes):
+            return None
+        most, beyond = 0, 1 << 20
+        while beyond - most > 1:  # the scalar program is the faster for up to `most` examples
+            m = min(2 * most + 1, (most + beyond) // 2)
+            most, beyond = (m, beyond) if self._way(m) is self.scalars else (most, m)
+        quickly, shapes = self.scalars.tape.quickly, tuple(shape for shape, _ in self.shapes)
+        return lambda parameters, arrays: quickly(parameters, arrays, shapes, most)
+
+    def value(self, parameters: Array, rows: Sequence[Array]) -> float:
+        return self._way(len(rows[0])).run(parameters, rows, False, self.guards)[0]
+
+    def value_and_gradient(self, parameters: Array, rows: Sequence[Array]) -> Result:
+        return self._way(len(rows[0])).run(parameters, rows, True, self.guards)
+
+    def by_every_way(self, parameters: Array, rows: Sequence[Array]) -> Iterator[tuple[float, Array]]:
+        for way in (self.arrays, self.scalars):
+            if way is not None:
+                value, gradient, _ = way.run(parameters, rows, True, self.guards)
+                yield value, gradient
+
+
+def compiled(
+    cost: Callable[..., Value], parameters: list[Value], examples: Sequence[Array], shapes: Shapes, wrt_inputs: bool
+) -> Compiled:
+    """Trace a function and make its programs; the array program of one in which hardly anything repeats only on request."""
+    traced = trace(cost, parameters, examples)
+    sizes = [int(np.prod(shape)) for shape, _ in shapes]
+    native = executor()
+    steps = None if native is None else scalar_program(traced, len(parameters), sizes, native.CODES)
+    grouping = grouped(traced, len(sizes))
+
+    def write_arrays() -> tuple[ArrayWay, str]:
+        program = regroup(grouping, len(parameters), sizes)
+        differentiate(program, wrt_inputs=wrt_inputs)
+        way = ArrayWay(program, [integer for _, integer in shapes])
+        return way, explanation(traced, program)
+
+    guards = [(guard.refused, guard.message) for _, guard in traced.guards]
+    made = Compiled(shapes, None if steps is None else ScalarWay(steps), guards, write_arrays)
+    if steps is None or not grouping.irregular:
+        made.write_arrays()
+    return made
