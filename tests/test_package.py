@@ -22,11 +22,12 @@ HEAVY = ["numpy", "graphviz", "tqdm", "rich", "safetensors"]
 # The house from the ground up (DESIGN.md): a module imports only from those above it in this list.
 HOUSE = [
     "errors", "number", "ops", "atomic", "pickling", "anomaly", "tracing", "implementation", "walk", "_value", "_tape",
-    "value", "bulk", "graph", "functions", "nn", "losses", "optim", "vectorize.program", "vectorize.trace", "vectorize.regroup",
-    "vectorize.reverse", "vectorize.naming", "vectorize.numpy_source", "vectorize.explanation", "vectorize.scalar_program",
-    "vectorize.compiled", "vectorize.vectorized",
-    "vectorize", "training", "datasets", "saving", "expression", "viz", "viz.text",
-    "viz.drawing", "viz.plots", "tabular", "report", "demo", "cli", "__main__",
+    "value", "bulk", "graph", "functions", "nn", "losses", "optim",
+    "vectorize.program", "vectorize.trace", "vectorize.regroup", "vectorize.reverse", "vectorize.naming",
+    "vectorize.numpy_source", "vectorize.explanation", "vectorize.scalar_program", "vectorize.compiled",
+    "vectorize.vectorized", "vectorize",
+    "training", "datasets", "saving", "expression", "viz", "viz.text", "viz.drawing", "viz.plots", "tabular", "report",
+    "demo", "cli", "__main__",
 ]  # fmt: skip
 COMPILED = "_value"
 IMPORTABLE = [name for name in HOUSE if name not in (COMPILED, "_tape", "__main__")]

@@ -458,7 +458,7 @@ def test_a_gradient_that_is_not_finite_is_an_anomaly_that_names_its_parameter_an
     net = MLP(1, [1], "linear", seed=0)
     before = _data(net)
     with pytest.raises(AnomalyError, match=r"in epoch 1 .* gradient of '?w\(1\)\[0,0\]'? became inf"):
-        _fit(net, [1.0], [2.0], loss=lambda a, y: (a - a.data).sqrt(), epochs=2)  # d√x/dx = ∞ at 0
+        _fit(net, [1.0], [2.0], loss=lambda a, y: (a - before[0]).sqrt(), epochs=2)  # d√x/dx = ∞ at 0
     assert _data(net) == before
 
 
@@ -599,9 +599,66 @@ def test_what_has_no_parameters_is_refused(net):
         ts.fit(net, [1.0], [1.0], progress=False)
 
 
-def test_parameters_left_out_of_the_optimizer_do_not_gather_gradients():
+@pytest.mark.parametrize("vectorized", [True, False])
+def test_parameters_left_out_of_the_optimizer_do_not_gather_gradients(vectorized):
     net = ts.MLP(1, [1], "linear", seed=0)
     w, b = net.parameters()
-    ts.fit(net, [1.0], [3.0], optimizer=ts.GradientDescent([w], 1e-9), epochs=5, progress=False)
+    ts.fit(net, [1.0], [3.0], optimizer=ts.GradientDescent([w], 1e-9), epochs=5, vectorized=vectorized, progress=False)
     (net(1.0) - 3.0).backward()
-    assert b.grad == pytest.approx(1.0 + 2.0 * (w.data + b.data - 3.0), rel=1e-6)  # the last epoch's, and this one
+    assert b.grad == 1.0  # of this pass alone
+
+
+# --- scalar by scalar or vectorized ----------------------------------------------------------------------------------
+
+PROBLEMS = {
+    "squared_error": ("tanh", "linear", Y[:4]),
+    "absolute_error": ("softplus", "linear", Y[:4]),
+    "binary_cross_entropy": ("relu", "sigmoid", [[0.0], [1.0], [1.0], [0.0]]),
+    "cross_entropy": ("leaky_relu", "linear", [0, 2, 1, 0]),
+    "hinge": ("sigmoid", "tanh", [[-1.0], [1.0], [1.0], [-1.0]]),
+}
+
+
+@pytest.mark.parametrize("optimizer", ["gradient_descent", "sgd", "rmsprop", "adam", "adamw"])
+@pytest.mark.parametrize("loss", PROBLEMS)
+def test_both_ways_of_training_give_the_same_network_and_history(loss, optimizer):
+    activation, output, targets = PROBLEMS[loss]
+    inputs = [[0.0, 1.0], [1.0, 0.5], [-1.0, 2.0], [0.25, -0.5]]
+    widths = [5, 3] if loss == "cross_entropy" else [5, len(np.atleast_2d(targets)[0])]
+    nets = [MLP(2, widths, activation, output, seed=1) for _ in range(2)]
+    histories = [
+        _fit(
+            net, inputs, targets, loss=loss, optimizer=optimizer, epochs=10, batch_size=3,
+            validation=(inputs, targets), vectorized=vectorized,
+        )
+        for net, vectorized in zip(nets, (True, False))
+    ]  # fmt: skip
+    assert _data(nets[0]) == pytest.approx(_data(nets[1]), rel=1e-10, abs=1e-12)
+    assert [p.grad for p in nets[0].parameters()] == pytest.approx([p.grad for p in nets[1].parameters()], abs=1e-10)
+    assert histories[0].cost == pytest.approx(histories[1].cost, rel=1e-10)
+    assert histories[0].validation_cost == pytest.approx(histories[1].validation_cost, rel=1e-10)
+
+
+def test_more_examples_than_a_piece_are_their_mean():
+    rng = np.random.default_rng(0)
+    inputs, targets = rng.normal(size=(2500, 2)), rng.normal(size=(2500, 1))
+    nets = [MLP(2, [3, 1], "tanh", seed=0) for _ in range(2)]
+    costs = [
+        _fit(net, inputs, targets, epochs=2, batch_size=n, vectorized=vectorized).cost
+        for net, n, vectorized in zip(nets, (None, None), (True, False))
+    ]
+    assert costs[0] == pytest.approx(costs[1], rel=1e-12)
+    assert _data(nets[0]) == pytest.approx(_data(nets[1]), rel=1e-9)
+
+
+def test_a_loss_that_branches_trains_scalar_by_scalar_with_a_warning_that_says_where():
+    def loss(a, y):
+        return (a - y) ** 2 if a.data > 0 else abs(a - y)
+
+    nets = [MLP(1, [1], "linear", seed=0) for _ in range(2)]
+    with pytest.warns(
+        UserWarning, match=r"scalar by scalar.*test_training\.py:.*vectorized=False says that this is meant"
+    ):
+        _fit(nets[0], [1.0, 2.0], [1.0, -1.0], loss=loss, epochs=3)
+    _fit(nets[1], [1.0, 2.0], [1.0, -1.0], loss=loss, epochs=3, vectorized=False)
+    assert _data(nets[0]) == _data(nets[1])

@@ -56,11 +56,11 @@ class Optimizer(ABC):
         read_data(self.parameters, theta)
         read_gradients(self.parameters, g)
         with np.errstate(all="ignore"):  # as in the arithmetic of Values
-            set_data(self.parameters, self._stepped(theta, g))
+            set_data(self.parameters, self.stepped(theta, g))
 
     @abstractmethod
-    def _stepped(self, theta: Array, g: Array) -> Array:
-        """The parameters after a step, from those before it and their gradients."""
+    def stepped(self, theta: Array, g: Array) -> Array:
+        """The parameters after a step, from those before it and their gradients; a step that `step()` or fit takes."""
 
     def zero_grad(self) -> None:
         """Set the gradient of every parameter to 0."""
@@ -81,7 +81,7 @@ class GradientDescent(Optimizer):
     def __init__(self, parameters: Iterable[Value], learning_rate: float = 0.1) -> None:
         super().__init__(parameters, learning_rate)
 
-    def _stepped(self, theta: Array, g: Array) -> Array:
+    def stepped(self, theta: Array, g: Array) -> Array:
         return theta - self.learning_rate * g
 
 
@@ -106,7 +106,7 @@ class SGD(Optimizer):
         self.nesterov = nesterov
         self._velocity: Array | None = None
 
-    def _stepped(self, theta: Array, g: Array) -> Array:
+    def stepped(self, theta: Array, g: Array) -> Array:
         g = g + self.weight_decay * theta
         self._velocity = v = g if self._velocity is None else self.momentum * self._velocity + g
         return theta - self.learning_rate * (g + self.momentum * v if self.nesterov else v)
@@ -123,7 +123,7 @@ class RMSProp(Optimizer):
         self.epsilon = _above_zero("epsilon", epsilon)
         self._square: Array | float = 0.0
 
-    def _stepped(self, theta: Array, g: Array) -> Array:
+    def stepped(self, theta: Array, g: Array) -> Array:
         self._square = s = self.rho * self._square + (1.0 - self.rho) * g * g
         return theta - self.learning_rate * g / (s**0.5 + self.epsilon)
 
@@ -158,7 +158,7 @@ class Adam(Optimizer):
         self._square: Array | float = 0.0
         self._steps = 0
 
-    def _stepped(self, theta: Array, g: Array) -> Array:
+    def stepped(self, theta: Array, g: Array) -> Array:
         self._steps += 1
         beta1, beta2 = self.betas
         step_size = self.learning_rate / (1.0 - beta1**self._steps)
@@ -183,8 +183,8 @@ class AdamW(Adam):
         super().__init__(parameters, learning_rate, betas=betas, epsilon=epsilon)
         self.weight_decay = _at_least_zero("weight_decay", weight_decay)
 
-    def _stepped(self, theta: Array, g: Array) -> Array:
-        return super()._stepped(theta * (1.0 - self.learning_rate * self.weight_decay), g)
+    def stepped(self, theta: Array, g: Array) -> Array:
+        return super().stepped(theta * (1.0 - self.learning_rate * self.weight_decay), g)
 
 
 OPTIMIZERS: dict[str, type[GradientDescent | SGD | RMSProp | Adam]] = {

@@ -1,23 +1,25 @@
 """Training: the complete sequence of 003's last section. For every batch: feed forward, cost, backpropagate, step.
 
-The gradient of a cost is the mean of its examples' gradients (001, average cost), so each example's graph is built,
-differentiated with upstream gradient 1/m and dropped before the next: memory is that of one example.
+The gradient of a cost is the mean of its examples' gradients (001, average cost). `vectorize` gives it for a batch; or
+each example's graph is built, differentiated with upstream gradient 1/m and dropped before the next.
 """
 
 from __future__ import annotations
 
 import math
 import random
-from collections.abc import Iterator, Sequence
+import warnings
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 from tinygrad_scalar.bulk import clear_gradients, read_data, read_gradients, set_data
-from tinygrad_scalar.errors import AnomalyError, shown
+from tinygrad_scalar.errors import AnomalyError, TraceError, shown
 from tinygrad_scalar.losses import LOSSES, find_loss
 from tinygrad_scalar.nn import generator_of
 from tinygrad_scalar.optim import OPTIMIZERS, Optimizer
 from tinygrad_scalar.value import Value
+from tinygrad_scalar.vectorize import vectorize
 from tinygrad_scalar.walk import topological_order
 
 if TYPE_CHECKING:
@@ -63,6 +65,7 @@ def fit(
     validation: tuple[ArrayLike, ArrayLike] | None = None,
     progress: bool = True,
     seed: int | None = 0,
+    vectorized: bool = True,
 ) -> History:
     """Train `net` on m examples and return how the cost went.
 
@@ -73,6 +76,8 @@ def fit(
     batch_size  how many examples make one step; None: all of them. Batches are drawn in an order shuffled by `seed`
     validation  (X, Y) whose cost is measured after every epoch, without training on them
     progress    show a progress bar on stderr
+    vectorized  run the matrix equations that `vectorize` derives from net and loss; False: the engine, scalar by
+                scalar. The result is the same to rounding. What cannot be vectorized is warned about.
 
     Bad input is a ValueError or TypeError before anything has changed. AnomalyError if a loss or a gradient becomes
     nan or infinite; that batch's step is then not taken.
@@ -91,7 +96,7 @@ def fit(
     examples = _examples(X, Y, "")
     if validation is not None and not (isinstance(validation, (tuple, list)) and len(validation) == 2):
         raise ValueError(f"validation is a pair (X, Y), not {shown(validation)}")
-    held_out = [] if validation is None else _examples(*validation, "validation ")
+    held_out = None if validation is None else _examples(*validation, "validation ")
     evaluate = find_loss(loss)
     optimize = _optimizer(optimizer, net)
     for name, count in (("epochs", epochs), ("batch_size", 1 if batch_size is None else batch_size)):
@@ -100,22 +105,29 @@ def fit(
     generator = generator_of(seed)
     # What cannot be taken is to be an error now, not in mid-training.
     for part in filter(None, (examples, held_out)):
-        outputs = net(part[0][0])
+        outputs = net(part.x[0])
         _require_dependence(outputs, optimize)
         if evaluate in LOSSES.values():
-            for _, y in part:
+            for y in part.y:
                 evaluate(outputs, y)
+    trainer = _trainer(net, evaluate, optimize, examples, vectorized)
     from tqdm.auto import trange
 
     history = History()
-    with trange(epochs, desc="training", unit="epoch", disable=not progress) as bar:
-        for epoch in bar:
-            history.cost.append(_train_epoch(net, examples, evaluate, optimize, batch_size, generator, epoch))
-            shown_costs = {"cost": f"{history.cost[-1]:.4g}"}
-            if held_out:
-                history.validation_cost.append(_mean([evaluate(net(x), y).data for x, y in held_out]))
-                shown_costs["validation"] = f"{history.validation_cost[-1]:.4g}"
-            bar.set_postfix(shown_costs, refresh=False)
+    try:
+        with trange(epochs, desc="training", unit="epoch", disable=not progress) as bar:
+            for epoch in bar:
+                costs = [
+                    (trainer.step(batch, epoch), len(batch)) for batch in _batches(len(examples), batch_size, generator)
+                ]
+                history.cost.append(math.fsum(cost * (n / len(examples)) for cost, n in costs))
+                shown_costs = {"cost": f"{history.cost[-1]:.4g}"}
+                if held_out is not None:
+                    history.validation_cost.append(trainer.cost(held_out))
+                    shown_costs["validation"] = f"{history.validation_cost[-1]:.4g}"
+                bar.set_postfix(shown_costs, refresh=False)
+    finally:
+        trainer.close()
     return history
 
 
@@ -132,28 +144,133 @@ def _require_dependence(outputs: Any, optimizer: Optimizer) -> None:
         )
 
 
-def _train_epoch(
-    net: Network,
-    examples: list[tuple[Any, Any]],
-    evaluate: Loss,
-    optimizer: Optimizer,
-    batch_size: int | None,
-    generator: random.Random,
-    epoch: int,
-) -> float:
-    losses = []
-    for batch in _batches(examples, batch_size, generator):
-        clear_gradients([*net.parameters(), *optimizer.parameters])
-        for x, y in batch:
-            C = evaluate(net(x), y)
-            if not isinstance(C, Value):
-                raise TypeError(f"a loss returns one Value, not {shown(C)}")
+class _Examples:
+    """m examples: `X` and `Y` as arrays, `x` and `y` as lists of one example each, integers staying integers."""
+
+    def __init__(self, X: Array, Y: Array) -> None:
+        self.X, self.Y = X, Y
+        self.x: list[Any] = X.tolist()
+        self.y: list[Any] = Y.tolist()
+
+    def __len__(self) -> int:
+        return len(self.x)
+
+
+class _ScalarTrainer:
+    """The steps of a training with the engine: an example's graph is built, differentiated and dropped."""
+
+    def __init__(self, net: Network, evaluate: Loss, optimizer: Optimizer, examples: _Examples) -> None:
+        self.net, self.evaluate, self.optimizer, self.examples = net, evaluate, optimizer, examples
+
+    def step(self, batch: Sequence[int], epoch: int) -> float:
+        """The mean loss of a batch, whose step is then taken."""
+        losses = self.backpropagate(batch, epoch)
+        _step(self.optimizer, epoch)
+        return _mean(losses)
+
+    def backpropagate(self, batch: Sequence[int], epoch: int) -> list[float]:
+        losses = []
+        clear_gradients([*self.net.parameters(), *self.optimizer.parameters])
+        for i in batch:
+            C = self.evaluate(self.net(self.examples.x[i]), self.examples.y[i])
+            _require_value(C)
             if not math.isfinite(C.data):
-                raise _not_finite(f"the loss of the example x = {shown(x)}", C.data, epoch)
+                raise _not_finite(f"the loss of the example x = {shown(self.examples.x[i])}", C.data, epoch)
             C.backward(1.0 / len(batch))  # ∂C/∂w = 1/m Σₖ ∂Cₖ/∂w
             losses.append(C.data)
-        _step(optimizer, epoch)
-    return _mean(losses)
+        return losses
+
+    def cost(self, examples: _Examples) -> float:
+        """The mean loss of examples."""
+        return _mean([self.evaluate(self.net(x), y).data for x, y in zip(examples.x, examples.y)])
+
+    def close(self) -> None:
+        """Leave the parameters in the Values, and the gradients of the last step; others that gathered are cleared."""
+        stepped = set(self.optimizer.parameters)
+        clear_gradients(parameter for parameter in self.net.parameters() if parameter not in stepped)
+
+
+class _VectorTrainer(_ScalarTrainer):
+    """The same steps with the array program of net and loss (003 Eq. 1 and 11)."""
+
+    def __init__(self, net: Network, evaluate: Loss, optimizer: Optimizer, examples: _Examples) -> None:
+        super().__init__(net, evaluate, optimizer, examples)
+        self.vectorized = vectorize(lambda x, y: evaluate(net(x), y), optimizer.parameters)
+        self.gradient: Array | None = None
+        self.vectorized.value(examples.X[:2], examples.Y[:2])  # a function that cannot be traced is to be an error now
+
+    def step(self, batch: Sequence[int], epoch: int) -> float:
+        import numpy as np
+
+        theta, parameters = self.vectorized.parameters, self.optimizer.parameters
+        cost: float
+        cost, gradient = self._mean_over_pieces(self.examples, batch, self.vectorized)
+        if not math.isfinite(cost):  # the engine says which example's loss it is, or only their sum
+            self.vectorized.write_back()
+            cost = _mean(self.backpropagate(batch, epoch))
+            read_gradients(parameters, gradient)
+        _require_finite(gradient, "the gradient of", parameters, epoch)
+        with np.errstate(all="ignore"):  # as in the arithmetic of Values
+            stepped = self.optimizer.stepped(theta, gradient)
+        _require_finite(stepped, "the parameter", parameters, epoch)
+        theta[:] = stepped
+        self.gradient = gradient
+        return cost
+
+    def cost(self, examples: _Examples) -> float:
+        everyone = range(len(examples))
+        cost: float = self._mean_over_pieces(examples, everyone, lambda X, Y: (self.vectorized.value(X, Y), 0.0))[0]
+        if math.isfinite(cost):
+            return cost
+        self.vectorized.write_back()
+        return super().cost(examples)
+
+    def close(self) -> None:
+        super().close()
+        self.vectorized.write_back()
+        if self.gradient is not None:
+            for parameter, grad in zip(self.optimizer.parameters, self.gradient.tolist()):
+                parameter.grad = grad
+
+    @staticmethod
+    def _mean_over_pieces(examples: _Examples, batch: Sequence[int], of: Callable[[Array, Array], Any]) -> Any:
+        """Mean cost and gradient, in pieces that keep the memory small however many examples there are."""
+        whole = len(batch) == len(examples)
+        cost, gradient = 0.0, 0.0
+        for start in range(0, len(batch), PIECE):
+            piece = slice(start, start + PIECE) if whole else batch[start : start + PIECE]
+            X, Y = examples.X[piece], examples.Y[piece]
+            its_cost, its_gradient = of(X, Y)
+            if len(X) == len(batch):
+                return its_cost, its_gradient
+            cost += its_cost * (len(X) / len(batch))
+            gradient = gradient + its_gradient * (len(X) / len(batch))
+        return cost, gradient
+
+
+PIECE = 1024
+
+
+def _trainer(
+    net: Network, evaluate: Loss, optimizer: Optimizer, examples: _Examples, vectorized: bool
+) -> _ScalarTrainer:
+    if not vectorized or type(optimizer).step is not Optimizer.step:
+        return _ScalarTrainer(net, evaluate, optimizer, examples)
+    try:
+        return _VectorTrainer(net, evaluate, optimizer, examples)
+    except TraceError as error:
+        _require_value(evaluate(net(examples.x[0]), examples.y[0]))
+        warnings.warn(
+            f"fit goes on scalar by scalar, because the network or the loss cannot be vectorized: {error}. "
+            "vectorized=False says that this is meant.",
+            stacklevel=3,
+        )
+        return _ScalarTrainer(net, evaluate, optimizer, examples)
+
+
+def _require_value(C: Any) -> None:
+    if not isinstance(C, Value):
+        raise TypeError(f"a loss returns one Value, not {shown(C)}")
 
 
 def _step(optimizer: Optimizer, epoch: int) -> None:
@@ -194,14 +311,13 @@ def _not_finite(what: str, number: float, epoch: int) -> AnomalyError:
     )
 
 
-def _batches(
-    examples: list[tuple[Any, Any]], batch_size: int | None, generator: random.Random
-) -> Iterator[Sequence[tuple[Any, Any]]]:
+def _batches(m: int, batch_size: int | None, generator: random.Random) -> Iterator[Sequence[int]]:
+    """The numbers of the examples of each batch."""
     if batch_size is None:
-        yield examples
+        yield range(m)
         return
-    shuffled = generator.sample(examples, len(examples))
-    for start in range(0, len(shuffled), batch_size):
+    shuffled = generator.sample(range(m), m)
+    for start in range(0, m, batch_size):
         yield shuffled[start : start + batch_size]
 
 
@@ -218,15 +334,15 @@ def _optimizer(optimizer: str | Optimizer, net: Network) -> Optimizer:
     return optimizer
 
 
-def _examples(X: ArrayLike, Y: ArrayLike, kind: str) -> list[tuple[Any, Any]]:
+def _examples(X: ArrayLike, Y: ArrayLike, kind: str) -> _Examples:
     rows, targets = _rows(X, f"{kind}X"), _rows(Y, f"{kind}Y")
     if len(rows) != len(targets):
         raise ValueError(f"{kind}X has {len(rows)} examples but {kind}Y has {len(targets)}")
-    return list(zip(rows, targets))
+    return _Examples(rows, targets)
 
 
-def _rows(array: ArrayLike, name: str) -> list[Any]:
-    """The rows of a (m, n) or (m,) array as Python numbers, integers staying integers."""
+def _rows(array: ArrayLike, name: str) -> Array:
+    """A (m, n) or (m,) array of finite numbers."""
     import numpy as np
 
     try:
@@ -240,5 +356,4 @@ def _rows(array: ArrayLike, name: str) -> list[Any]:
     if not np.isfinite(numbers).all():
         place = tuple(int(i) for i in np.argwhere(~np.isfinite(numbers))[0])
         raise ValueError(f"{name} has {numbers[place]} at {name}{list(place)}; examples are finite numbers")
-    rows: list[Any] = numbers.tolist()
-    return rows
+    return numbers

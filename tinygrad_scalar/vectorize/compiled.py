@@ -217,7 +217,7 @@ class Compiled:
 def compiled(
     cost: Callable[..., Value], parameters: list[Value], examples: Sequence[Array], shapes: Shapes, wrt_inputs: bool
 ) -> Compiled:
-    """Trace a function and make its programs; the array program of one in which hardly anything repeats only on request."""
+    """Trace a function and make its programs; where hardly anything repeats, the array program only on request."""
     traced = trace(cost, parameters, examples)
     sizes = [int(np.prod(shape)) for shape, _ in shapes]
     native = executor()

@@ -142,11 +142,17 @@ class Grouping:
             elif fold[i] >= 0:
                 s, e = term_starts[i], term_starts[i + 1]
                 below = [c[t] for t in terms[s:e]]
-                counts = Counter(zip(below, signs[s:e]))
                 if not any(below):  # all of them constants
                     continue
-                key = (FOLDED[fold[i]], tuple(sorted(counts) if ragged else sorted(counts.items())))
-                of_batch = any(batched[b] for b, _ in counts)
+                signed = [b if sign > 0.0 else -1 - b for b, sign in zip(below, signs[s:e])]
+                if ragged:
+                    summary = tuple(sorted(set(signed)))
+                elif len(signed) <= 4:
+                    summary = tuple(sorted(signed))
+                else:
+                    summary = tuple(sorted(Counter(signed).items()))
+                key = (FOLDED[fold[i]], summary)
+                of_batch = any(batched[b] for b in set(below))
             else:
                 below = [c[j] for j in operands[starts[i] : starts[i + 1]]]
                 if not any(below):
@@ -513,7 +519,7 @@ def _distinct_rows(rows: Indices) -> tuple[Indices, Indices]:
 def grouped(trace: Trace, n_arguments: int) -> Grouping:
     """The colours of a trace. Sums of different lengths get one colour where that makes many fewer of them."""
     exact = Grouping(trace, n_arguments, ragged=False)
-    if len(exact.keys) <= 64:
+    if len(exact.keys) <= 64 or exact.irregular:
         return exact
     coarse = Grouping(trace, n_arguments, ragged=True)
     return coarse if len(coarse.keys) < len(exact.keys) / 2 else exact

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -37,10 +38,9 @@ def executor() -> Any:
     if not accelerated:
         return None
     try:
-        from tinygrad_scalar import _tape
+        return importlib.import_module("tinygrad_scalar._tape")
     except ImportError:
         return None
-    return _tape
 
 
 def scalar_program(
