@@ -24,7 +24,7 @@ HOUSE = [
     "errors", "number", "ops", "atomic", "pickling", "anomaly", "tracing", "implementation", "walk", "_value", "_tape",
     "value", "bulk", "graph", "functions", "nn", "losses", "optim",
     "vectorize.program", "vectorize.trace", "vectorize.regroup", "vectorize.reverse", "vectorize.naming",
-    "vectorize.numpy_source", "vectorize.explanation", "vectorize.scalar_program", "vectorize.compiled",
+    "vectorize.elementwise", "vectorize.storage", "vectorize.numpy_source", "vectorize.explanation", "vectorize.scalar_program", "vectorize.compiled",
     "vectorize.vectorized", "vectorize",
     "training", "datasets", "saving", "expression", "viz", "viz.text", "viz.drawing", "viz.plots", "tabular", "report",
     "demo", "cli", "__main__",

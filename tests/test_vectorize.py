@@ -466,6 +466,24 @@ def test_the_source_is_all_there_is_to_it(name):
     assert again.source == step.source
 
 
+def test_the_source_of_a_network_is_the_equations_of_the_notes_in_under_60_lines():
+    net = ts.MLP(2, [16, 16, 1], "tanh", seed=0)
+    step = ts.vectorize(lambda x, y: ts.squared_error(net(x), y), net.parameters())
+    step(np.ones((3, 2)), np.ones((3, 1)))
+    lines = step.source.splitlines()
+    assert len(lines) < 60
+    code = [line.strip().partition("  #")[0] for line in lines]
+    for l in (1, 2, 3):
+        before = "A0" if l == 1 else f"A{l - 1}"
+        assert f"add(matmul(W{l}, {before}, out=Z{l}), b{l}, out=Z{l})" in code  # 003 Eq. 1a
+        assert f"tanh(Z{l}, out=A{l})" in code  # 1b
+        assert f"multiply(dA{l}, slope_of_tanh(A{l}, Z{l}, out=slope{l}), out=delta{l})" in code  # 11a
+        assert f"matmul(delta{l}, {'X' if l == 1 else before + '.T'}, out=dW{l})" in code  # 11b
+        assert f"add.reduce(delta{l}, axis=1, keepdims=True, out=db{l})" in code  # 11c
+    for l in (2, 3):
+        assert f"matmul(W{l}.T, delta{l}, out=dA{l - 1})" in code  # 11d
+
+
 # --- random architectures and programs --------------------------------------------------------------------------------
 
 ACTIVATIONS = ["sigmoid", "tanh", "relu", "leaky_relu", "softplus", "linear"]

@@ -74,6 +74,9 @@ def name_arrays(program: Program) -> None:
         if not out.name:
             out.name = number(_word(statement))
     _name_gradients(program)
+    for statement in program.backward:
+        if not statement.out.name:
+            statement.out.name = number(_word(statement))
 
 
 def _from_parameters(array: Array, made_by: dict[Array, Statement], program: Program) -> bool:
@@ -93,11 +96,39 @@ def _word(statement: Statement) -> str:
 
 
 def _name_gradients(program: Program) -> None:
-    for array, gradient in program.gradients.items():
+    # of two arrays with one gradient the layer's gives the name: dA3, not d_difference1
+    for array, gradient in sorted(program.gradients.items(), key=lambda pair: not _is_layers(pair[0].name)):
         if not gradient.name and gradient.values is None:
-            layer = array.name[1:]
-            is_z = array.name.startswith("Z") and layer.isdecimal()
-            gradient.name = f"delta{layer}" if is_z else f"d{array.name}"
+            z = array.name.startswith("Z") and _is_layers(array.name)
+            gradient.name = (
+                f"delta{array.name[1:]}" if z else f"d{array.name}" if _is_layers(array.name) else f"d_{array.name}"
+            )
     for statement in program.backward:
-        out = statement.out
-        out.name = out.name or _word(statement)
+        if (
+            isinstance(statement, Elementwise)
+            and statement.op.startswith("slope of")
+            and _is_layers(statement.of[0].name)
+        ):
+            statement.out.name = statement.out.name or f"slope{statement.of[0].name[1:]}"
+
+
+def _is_layers(name: str) -> bool:
+    return name[:1] in ("W", "b", "Z", "A") and name[1:].isdecimal()
+
+
+def equation_of(statement: Statement) -> str:
+    """The equation of the notes that a statement of a layer is, or ""."""
+    name = statement.out.name
+    if isinstance(statement, Product) and statement.form == "LR" and _is_layers(name):
+        return "003 Eq. 1a"
+    if isinstance(statement, Elementwise) and name.startswith("A") and _is_layers(name):
+        return "Eq. 1b"
+    if isinstance(statement, Elementwise) and name.startswith("delta"):
+        return "Eq. 11a"
+    if isinstance(statement, Product) and statement.form == "RT" and name.startswith("dW"):
+        return "Eq. 11b"
+    if isinstance(statement, OverExamples) and name.startswith("db"):
+        return "Eq. 11c"
+    if isinstance(statement, Product) and statement.form == "TR" and name.startswith("dA"):
+        return "Eq. 11d"
+    return ""

@@ -3,8 +3,6 @@
 The source defines `prepare(m, parameters)`, which makes the buffers for m examples and returns two functions:
 `forward(X, Y, …)` gives the mean cost, and `backward(X, Y, …)`, after it, the gradient. Arguments have a row for each
 example.
-
-An array of n rows is stored as (n, m), one that is the same for all examples as (n, 1).
 """
 
 from __future__ import annotations
@@ -16,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tinygrad_scalar.vectorize.naming import argument_name, name_arrays
+from tinygrad_scalar.vectorize.elementwise import HELPERS, NUMPY, call_of
+from tinygrad_scalar.vectorize.naming import argument_name, equation_of, name_arrays
 from tinygrad_scalar.vectorize.program import (
     Array,
     Elementwise,
@@ -30,394 +29,66 @@ from tinygrad_scalar.vectorize.program import (
     Scatter,
     Statement,
 )
+from tinygrad_scalar.vectorize.storage import Storage, contiguous
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-# --- element-wise operations: the lines that compute them into {out} from {0}, {1}, {2} ------------------------------
-# Where there are several lines, {out} may be {0}, but no later operand; a * in front says that it may not even be that.
-
-LINES: dict[str, str] = {
-    "+": "add({0}, {1}, out={out})",
-    "-": "subtract({0}, {1}, out={out})",
-    "minus fixed": "subtract({0}, {1}, out={out})",
-    "*": "multiply({0}, {1}, out={out})",
-    "/": "divide({0}, {1}, out={out})",
-    "**": "power({0}, {1}, out={out})",
-    "neg": "negative({0}, out={out})",
-    "abs": "absolute({0}, out={out})",
-    **{name: f"{name}({{0}}, out={{out}})" for name in ("exp", "expm1", "log", "log1p", "sqrt", "sin", "cos", "tan")},
-    **{name: f"{name}({{0}}, out={{out}})" for name in ("sinh", "cosh", "tanh")},
-    **{name: f"arc{name[1:]}({{0}}, out={{out}})" for name in ("asin", "acos", "atan", "asinh", "acosh", "atanh")},
-    "sigmoid": "negative({0}, out={out}); exp({out}, out={out}); add({out}, 1.0, out={out}); "
-    "reciprocal({out}, out={out})",
-    "relu": "maximum({0}, 0.0, out={out})",
-    "softplus": "logaddexp({0}, 0.0, out={out})",
-    "erf": "erf({0}, out={out})",
-    "maximum": "maximum({0}, {1}, out={out})",
-    "minimum": "minimum({0}, {1}, out={out})",
-    "logaddexp": "logaddexp({0}, {1}, out={out})",
-    "greater": "greater({0}, {1}, out={out})",
-    "greater_equal": "greater_equal({0}, {1}, out={out})",
-    "where": "*copyto({out}, {2}); copyto({out}, {1}, where={0} != 0.0)",
-    # slopes
-    "positive": "greater({0}, 0.0, out={out})",
-    "share": "*share({0}, {1}, out={out})",
-    "share of logaddexp": "*share_of_logaddexp({0}, {1}, out={out})",
-    "slope of abs": "greater_equal({0}, 0.0, out={out}); multiply({out}, 2.0, out={out}); "
-    "subtract({out}, 1.0, out={out})",
-    "slope of tanh": "*slope_of_tanh({0}, {1}, out={out})",
-    "slope of sigmoid": "*exp({1}, out={out}); add({out}, 1.0, out={out}); divide({0}, {out}, out={out})",
-    "slope of ** by x": "*slope_of_power({0}, {1}, {2}, out={out})",
-    "slope of ** by y": "*slope_of_exponent({0}, {1}, out={out})",
-    "slope of asin": "*multiply(1.0 - {0}, 1.0 + {0}, out={out}); sqrt({out}, out={out}); reciprocal({out}, out={out})",
-    "slope of atan": "*multiply({0}, {0}, out={out}); add({out}, 1.0, out={out}); reciprocal({out}, out={out})",
-    "slope of asinh": "hypot({0}, 1.0, out={out}); reciprocal({out}, out={out})",
-    "slope of acosh": "*multiply(sqrt({0} - 1.0), sqrt({0} + 1.0), out={out}); reciprocal({out}, out={out})",
-    "slope of atanh": "*multiply(1.0 - {0}, 1.0 + {0}, out={out}); reciprocal({out}, out={out})",
-    "slope of erf": "*slope_of_erf({0}, out={out})",
-}
-
-HELPERS = {
-    "slope_of_tanh": '''
-def slope_of_tanh(a, z, out):
-    """1 - a**2, and where that has lost digits 1/cosh(z)**2."""
-    multiply(a, a, out=out)
-    subtract(1.0, out, out=out)
-    if minimum.reduce(out, axis=None) < 5e-4:
-        saturated = np.flatnonzero(out < 5e-4)
-        c = cosh(z.take(saturated))
-        out.put(saturated, 1.0 / (c * c))
-''',
-    "require_rows": '''
-def require_rows(index, n):
-    """Raise if a row is looked up that is not there."""
-    if index.min() < 0 or index.max() >= n:
-        raise ValueError(f"rows {index.min()} to {index.max()} are looked up in a table of {n} rows, 0 to {n - 1}")
-''',
-    "share": '''
-def share(x, y, out):
-    """How much of maximum(x, y) is x: all, none, or half in a tie."""
-    add(greater(x, y), greater_equal(x, y), out=out, dtype=out.dtype)
-    multiply(out, 0.5, out=out)
-''',
-    "share_of_logaddexp": '''
-def share_of_logaddexp(x, y, out):
-    """exp(x)/(exp(x) + exp(y))."""
-    subtract(y, x, out=out)
-    exp(out, out=out)
-    add(out, 1.0, out=out)
-    reciprocal(out, out=out)
-''',
-    "slope_of_power": '''
-def slope_of_power(v, x, y, out):
-    """y x**(y - 1), by way of v = x**y where rounding y - 1 would be felt."""
-    direct = (y - 1.0 + 1.0 == y) | (x == 0.0) | ~np.isfinite(x)
-    out[...] = np.where(direct, y * power(x, y - 1.0), y * (v / x))
-''',
-    "slope_of_exponent": '''
-def slope_of_exponent(v, x, out):
-    """v log(x), which is v log(1) at x = 0."""
-    multiply(v, log(np.where(x == 0.0, 1.0, x)), out=out)
-''',
-    "slope_of_erf": '''
-def slope_of_erf(x, out):
-    """2/sqrt(pi) exp(-x**2), with what x**2 lost in rounding."""
-    square = x * x
-    high = 134217729.0 * x
-    high = high - (high - x)
-    low = x - high
-    lost = ((high * high - square) + 2.0 * high * low) + low * low
-    out[...] = np.where(square < 745.0, 2.0 / math.sqrt(math.pi) * exp(-square) * (1.0 - lost), x * 0.0)
-''',
-    "erf": '''
-try:
-    from scipy.special import erf
-except ImportError:
-
-    def erf(x, out):
-        out[...] = np.vectorize(math.erf, otypes=[float])(x)
-''',
-}  # fmt: skip
-
-UFUNCS = (
-    "absolute", "add", "arccos", "arccosh", "arcsin", "arcsinh", "arctan", "arctanh", "copyto", "cos", "cosh", "divide",
-    "exp", "expm1", "greater", "greater_equal", "hypot", "log", "log1p", "logaddexp", "matmul", "maximum", "minimum",
-    "multiply", "negative", "power", "reciprocal", "sin", "sinh", "sqrt", "subtract", "take", "tan", "tanh",
-    "vdot",
-)  # fmt: skip
-
-
-def lines_of(op: str) -> tuple[str, bool]:
-    """The template of an element-wise operation, and whether its first operand's memory may be the result's."""
-    if op.startswith("**") and op != "**":
-        n = float(op[2:])
-        if n == 2.0:
-            return "multiply({0}, {0}, out={out})", True
-        if n == -1.0:
-            return "reciprocal({0}, out={out})", True
-        return f"power({{0}}, {n!r}, out={{out}})", True
-    if op.startswith("leaky_relu("):
-        slope = op[len("leaky_relu(") : -1]
-        larger = "maximum" if float(slope) <= 1.0 else "minimum"
-        return f"multiply({{0}}, {slope}, out={{out}}); {larger}({{0}}, {{out}}, out={{out}})", False
-    if op.startswith("slope of leaky_relu("):
-        slope = op[len("slope of leaky_relu(") : -1]
-        return (
-            f"greater_equal({{0}}, 0.0, out={{out}}); multiply({{out}}, 1.0 - {slope}, out={{out}}); "
-            f"add({{out}}, {slope}, out={{out}})"
-        ), True
-    template = LINES[op]
-    return template.lstrip("*"), not template.startswith("*")
-
-
-# --- where an array's numbers are ------------------------------------------------------------------------------------
-
-
-class _Memory:
-    """A block of rows, from the first statement that writes it to the last that reads it."""
-
-    def __init__(self, rows: int, batched: bool, name: str) -> None:
-        self.rows, self.batched, self.name = rows, batched, name
-        self.first, self.last = 1 << 60, -1
-        self.block = -1  # memories that live at different times may share a block
-
-    def used(self, time: int) -> None:
-        self.first, self.last = min(self.first, time), max(self.last, time)
-
-
-def affine(index: NDArray[np.int64]) -> tuple[int, int, int] | None:
-    """(a, s, t) where index[i, j] = a + s·i + t·j, s and t above 0; for one axis t is 0. None if it is not so."""
-    if index.ndim == 1:
-        step = int(index[1] - index[0]) if len(index) > 1 else 1
-        fits = step > 0 and (index == index[0] + step * np.arange(len(index))).all()
-        return (int(index[0]), step, 0) if fits else None
-    p, k = index.shape
-    a = int(index[0, 0])
-    t = int(index[0, 1]) - a if k > 1 else 1
-    s = int(index[1, 0]) - a if p > 1 else k * t
-    fits = s > 0 and t > 0 and (index == a + s * np.arange(p)[:, None] + t * np.arange(k)).all()
-    return (a, s, t) if fits else None
-
-
-def contiguous(index: NDArray[np.int64]) -> int | None:
-    """Where the rows begin if `index` is a run of them in order."""
-    flat = index.ravel()
-    start = int(flat[0])
-    return start if (flat == np.arange(start, start + flat.size)).all() else None
+WIDTH = 110
 
 
 class NumpySource:
-    """The source of a program; `text` is all of it, `names` what the arrays are called in it."""
+    """The source of a program, `text`; `integer` says which arguments are of integers."""
 
     def __init__(self, program: Program, integer: Sequence[bool]) -> None:
-        self.program, self.integer = program, integer
+        self.program = program
         name_arrays(program)
-        self.statements = [*program.forward, *program.backward]
-        self.readers: dict[Array, list[Statement]] = {}
-        for statement in self.statements:
-            for operand in dict.fromkeys(statement.operands):
-                self.readers.setdefault(operand, []).append(statement)
-        self.made_by = {statement.out: statement for statement in self.statements}
-        self._find_what_is_summed()
-        self.home: dict[Array, tuple[_Memory, int | None]] = {}  # the memory of an array, and where in it it begins
-        self.views: dict[Array, Gather] = {}  # arrays that are rows of their source, without a copy
-        self.inside: dict[Array, tuple[Array, NDArray[np.int64] | None]] = {}  # parts written where they are summed up
-        self.variables: dict[tuple[str, str], str] = {}
-        self.taken = {argument.name for argument in program.arguments} | set(UFUNCS)
-        self.prepared: list[str] = []
-        self.helpers: set[str] = set()
-        self.tables: list[str] = []
-        self._find_views()
-        self._find_parts_in_place()
-        self._give_memory()
-        self._write()
+        self.storage = Storage(program, integer)
+        self._variables: dict[str, str] = {}  # by the expression that each holds
+        self._taken = {argument.name for argument in program.arguments} | set(NUMPY) | set(HELPERS)
+        self._views: list[tuple[str, str]] = []  # variables of prepare() and their expressions
+        self._tables: list[str] = []
+        self._names = self._name_blocks()
+        self.text = self._written()
 
-    # --- planning ----------------------------------------------------------------------------------------------------
+    # --- places and their names ---------------------------------------------------------------------------------------
 
-    def _find_what_is_summed(self) -> None:
-        """The array whose numbers all add up to the costs, or whose squares do: sums before the mean are not needed."""
-        self.summed, self.squared = self.program.cost, False
-        while self.summed.batched and not self.readers.get(self.summed) and not self.squared:
-            made_by = self.made_by.get(self.summed)
-            self.squared = isinstance(made_by, Elementwise) and made_by.op == "**2"
-            if not self.squared and not (isinstance(made_by, Fold) and made_by.op == "+" and made_by.of.batched):
-                break
-            assert made_by is not None
-            self.statements.remove(made_by)
-            self.summed = made_by.operands[0]
-            self.readers[self.summed].remove(made_by)
+    def _name_blocks(self) -> dict[Array, str]:
+        """A variable for each array that has a place of its own; two of one name share it if they share the place."""
+        names: dict[Array, str] = {}
+        for block in dict.fromkeys(self.storage.block.values()):
+            mine: dict[str, str] = {}
+            for array in block.arrays:
+                if array.name not in mine:
+                    mine[array.name] = self._free_name(array.name)
+                names[array] = mine[array.name]
+        return names
 
-    def _find_views(self) -> None:
-        program = self.program
-        self.copied = set()  # arguments that are copied into an array of their own
-        for a, argument in enumerate(program.arguments):
-            gathers = [s for s in self.readers.get(argument, []) if isinstance(s, Gather)]
-            others = [s for s in self.readers.get(argument, []) if not isinstance(s, (Gather, Lookup))]
-            if (self.integer[a] and (gathers or others)) or any(
-                s.index.ndim > 1 or contiguous(s.index) is None for s in gathers
-            ):
-                self.copied.add(argument)
-        for statement in self.statements:
-            if not isinstance(statement, Gather) or statement.source.values is not None:
-                continue
-            if contiguous(statement.index) is not None or (
-                statement.source is program.parameters
-                and statement.index.ndim == 2
-                and self._strided(statement.index)
-                and all(isinstance(s, Product) for s in self.readers.get(statement.out, []))
-            ):
-                self.views[statement.out] = statement
+    def _free_name(self, wanted: str) -> str:
+        name, i = wanted, 1
+        while name in self._taken:
+            i += 1
+            name = f"{wanted}_{i}"
+        self._taken.add(name)
+        return name
 
-    def _strided(self, index: NDArray[np.int64]) -> tuple[int, int, int, int] | None:
-        """(a, s, p, k) where the matrix is parameters[a : a + p*s].reshape(p, s)[:, :k]."""
-        found = affine(index)
-        if found is None:
-            return None
-        a, s, t = found
-        p, k = index.shape
-        fits = t == 1 and k <= s and a + p * s <= self.program.parameters.rows
-        return (a, s, p, k) if fits else None
-
-    def _find_parts_in_place(self) -> None:
-        for scatter in self.statements:
-            if not isinstance(scatter, Scatter):
-                continue
-            free = np.ones(scatter.out.rows, bool)
-            for part, index in scatter.parts:
-                made_by = self.made_by.get(part)
-                if (
-                    made_by is None
-                    or isinstance(made_by, Gather)
-                    or part in self.inside
-                    or part.batched != scatter.out.batched
-                    or self.readers[part] != [scatter]
-                    or part in (self.summed, *self.program.guarded)
-                    or [other for other, _ in scatter.parts].count(part) > 1
-                ):
-                    continue
-                if index is None:
-                    if (
-                        part.rows == scatter.out.rows
-                        and free.all()
-                        and not isinstance(made_by, (Scatter, LookupScatter))
-                    ):
-                        self.inside[part] = (scatter.out, None)
-                        free[:] = False
-                    continue
-                rows = index.ravel()
-                if part.rows != rows.size or not free[rows].all():
-                    continue
-                shaped = rows.reshape(part.shape)
-                strided = (
-                    isinstance(made_by, Product)
-                    and not part.batched
-                    and scatter.out is self.program.gradient
-                    and shaped.ndim == 2
-                    and self._strided(shaped) is not None
-                )
-                if contiguous(rows) is not None or strided:
-                    self.inside[part] = (scatter.out, shaped)
-                    free[rows] = False
-
-    def _owner(self, array: Array) -> Array:
-        """The array whose memory this one lives in."""
-        while True:
-            if array in self.views:
-                array = self.views[array].source
-            elif array in self.inside:
-                array = self.inside[array][0]
-            else:
-                return array
-
-    def _give_memory(self) -> None:
-        program = self.program
-        given = {program.parameters, *program.arguments}
-        end = len(self.statements)
-        last: dict[Array, int] = {}
-        for time, statement in enumerate(self.statements):
-            for operand in statement.operands:
-                last[self._owner(operand)] = time
-        for array in (self.summed, *program.guarded, program.gradient, *program.input_gradients):
-            if array is not None:
-                last[self._owner(array)] = end
-        self.memory: dict[Array, _Memory] = {}
-        for time, statement in enumerate(self.statements):
-            owner = self._owner(statement.out)
-            if owner in given or owner.values is not None:
-                continue
-            if owner not in self.memory:
-                taken_over = self._taken_over(statement, time, last) if owner is statement.out else None
-                if taken_over is not None:
-                    self.memory[owner] = taken_over
-                else:
-                    self.memory[owner] = _Memory(owner.rows, owner.batched, self._free_name(owner.name))
-            self.memory[owner].used(time)
-            self.memory[owner].used(last.get(owner, time))
-        for argument in self.copied:
-            memory = self.memory[argument] = _Memory(argument.rows, True, self._free_name(argument.name))
-            memory.used(-1)
-            memory.used(end)
-        self._share_blocks()
-
-    def _taken_over(self, statement: Statement, time: int, last: dict[Array, int]) -> _Memory | None:
-        """The memory of an operand that nobody reads afterwards, if the result may be written over it."""
-        if not isinstance(statement, Elementwise) or statement.out is self.program.gradient:
-            return None
-        template, in_place = lines_of(statement.op)
-        several = ";" in template
-        for position, operand in enumerate(statement.of):
-            owner = self._owner(operand)
-            memory = self.memory.get(owner)
-            if (
-                memory is not None
-                and operand is owner
-                and operand not in self.copied
-                and (in_place if position == 0 else in_place and not several)
-                and (operand.rows, operand.batched) == (statement.out.rows, statement.out.batched)
-                and last[owner] == time
-                and memory.last == time
-                and owner is not self.program.gradient
-            ):
-                return memory
-        return None
-
-    def _share_blocks(self) -> None:
-        gradient = None if self.program.gradient is None else self.memory[self._owner(self.program.gradient)]
-        free: dict[tuple[int, bool], list[tuple[int, int]]] = {}  # (the time it was last read, block)
-        self.blocks: list[list[_Memory]] = []
-        for memory in sorted(dict.fromkeys(self.memory.values()), key=lambda memory: memory.first):
-            if memory is gradient:
-                continue
-            waiting = free.setdefault((memory.rows, memory.batched), [])
-            for i, (until, block) in enumerate(waiting):
-                if until < memory.first:
-                    memory.block = block
-                    waiting.pop(i)
-                    break
-            else:
-                memory.block = len(self.blocks)
-                self.blocks.append([])
-            self.blocks[memory.block].append(memory)
-            waiting.append((memory.last, memory.block))
-
-    # --- naming the places -------------------------------------------------------------------------------------------
-
-    def _variable(self, wanted: str, expression: str, *, where: list[str] | None = None) -> str:
-        """A variable that holds an expression, made once."""
-        known = self.variables.get(("", expression))
-        if known is None:
-            name = self._free_name(wanted)
-            (self.prepared if where is None else where).append(f"{name} = {expression}")
-            known = self.variables["", expression] = name
-        return known
+    def _variable(self, wanted: str, expression: str) -> str:
+        """A variable of prepare() that holds an expression, made once."""
+        if expression not in self._variables:
+            self._variables[expression] = self._free_name(wanted)
+            self._views.append((self._variables[expression], expression))
+        return self._variables[expression]
 
     def _table(self, values: NDArray[Any], wanted: str = "index") -> str:
+        """A variable of the source that holds numbers."""
         text = np.array2string(
-            values, separator=", ", threshold=values.size + 1, max_line_width=110, floatmode="unique"
+            values, separator=", ", threshold=values.size + 1, max_line_width=WIDTH - 10, floatmode="unique"
         ).replace("\n", "\n    ")
         text = re.sub(r"\binf\b", "np.inf", re.sub(r"\bnan\b", "np.nan", text))
-        return self._variable(wanted, f"np.array({text})", where=self.tables)
+        if text not in self._variables:
+            self._variables[text] = self._free_name(wanted)
+            self._tables.append(f"{self._variables[text]} = np.array(\n    {text}\n)")
+        return self._variables[text]
 
     def _constant(self, array: Array) -> str:
         values = array.values
@@ -425,73 +96,68 @@ class NumpySource:
         distinct = np.unique(values)
         if distinct.size == 1 and np.isfinite(distinct[0]):
             return repr(float(distinct[0]))
-        table = self._table(values.ravel(), "constants")
-        return self._variable("c", f"{table}.astype(dtype).reshape(-1, 1)")
+        return self._variable("c", f"{self._table(values.ravel(), 'constants')}.astype(dtype).reshape(-1, 1)")
+
+    def _is_bare(self, array: Array) -> bool:
+        """Whether an array is an argument as it is given."""
+        return array in self.program.arguments and array not in self.storage.copied
+
+    def _vector(self, array: Array) -> str | None:
+        """The flat vector that an array is, if it is the parameters or their gradient."""
+        program = self.program
+        return "parameters" if array is program.parameters else "gradient" if array is program.gradient else None
+
+    def _within(self, array: Array) -> tuple[Array, NDArray[np.int64]] | None:
+        """The array that this one is a view of, and as which of its rows."""
+        view = self.storage.views.get(array)
+        if view is not None:
+            return view.source, view.index
+        inside = self.storage.inside.get(array)
+        if inside is None:
+            return None
+        whole, index = inside
+        return whole, np.arange(whole.rows) if index is None else index
 
     def flat(self, array: Array) -> str:
         """The expression for an array as (rows, m), or (rows, 1) where it is not batched."""
         if array.values is not None:
             return self._constant(array)
-        program = self.program
-        if array is program.parameters:
-            return self._variable("theta", "parameters.reshape(-1, 1)")
-        if array in program.arguments and array not in self.copied:
+        if self._is_bare(array):
             return array.name
-        if array in self.views:
-            gather = self.views[array]
-            start = contiguous(gather.index)
-            assert start is not None, "a strided view is read as a matrix only"
-            return self._rows(self.flat(gather.source), gather.source, start, array)
-        if array in self.inside:
-            whole, index = self.inside[array]
-            if index is None:
-                return self.flat(whole)
-            start = contiguous(index)
-            assert start is not None, "a strided view is written as a matrix only"
-            return self._rows(self.flat(whole), whole, start, array)
-        if array is program.gradient:
-            return self._variable("dtheta", "gradient.reshape(-1, 1)")
-        name = self.memory[array].name
-        return name if array.name == re.sub(r"_\d+$", "", name) else self._variable(array.name, name)
-
-    def _free_name(self, wanted: str) -> str:
-        name, i = wanted, 1
-        while name in self.taken:
-            i += 1
-            name = f"{wanted}_{i}"
-        self.taken.add(name)
-        return name
-
-    def _rows(self, source: str, of: Array, start: int, array: Array) -> str:
-        if start == 0 and array.rows == of.rows:
-            return source
-        expression = f"{source}[{start}:{start + array.rows}]"
-        if of in self.program.arguments and of not in self.copied:
-            return expression
-        if of is self.program.parameters or of is self.program.gradient:
-            vector = "parameters" if of is self.program.parameters else "gradient"
-            expression = f"{vector}[{start}:{start + array.rows}].reshape(-1, 1)"
-        return self._variable(array.name, expression)
+        if vector := self._vector(array):
+            return self._variable("theta" if vector == "parameters" else "dtheta", f"{vector}.reshape(-1, 1)")
+        within = self._within(array)
+        if within is None:
+            return self._names[array]
+        whole, index = within
+        start = contiguous(index)
+        assert start is not None, "a strided view is used as a matrix only"
+        if array.rows == whole.rows:
+            return self.flat(whole)
+        rows = f"[{start}:{start + array.rows}]"
+        if vector := self._vector(whole):
+            return self._variable(array.name, f"{vector}{rows}.reshape(-1, 1)")
+        return (
+            f"{self.flat(whole)}{rows}" if self._is_bare(whole) else self._variable(array.name, self.flat(whole) + rows)
+        )
 
     def matrix(self, array: Array, shape: tuple[int, int]) -> str:
         """The expression for an array as a matrix of `shape`; what is batched has its columns side by side."""
-        program = self.program
-        for known, vector in ((self.views.get(array), "parameters"), (self.inside.get(array), "gradient")):
-            if known is None:
-                continue
-            whole, index = (known.source, known.index) if isinstance(known, Gather) else known
-            if whole is not (program.parameters if vector == "parameters" else program.gradient) or index is None:
-                continue
-            start = contiguous(index)
+        within = self._within(array)
+        vector = self._vector(within[0]) if within else self._vector(array)
+        if vector and within:
+            start = contiguous(within[1])
             if start is not None:
                 return self._variable(array.name, f"{vector}[{start}:{start + array.rows}].reshape{shape}")
-            a, s, p, k = self._strided(index.reshape(shape)) or (0, 0, 0, 0)
+            strided = self.storage.strided(within[1].reshape(shape))
+            assert strided is not None
+            a, s, p, k = strided
             return self._variable(array.name, f"{vector}[{a}:{a + p * s}].reshape({p}, {s})[:, :{k}]")
+        if vector:
+            return self._variable("matrix", f"{vector}.reshape{shape}")
         if array.values is not None:
-            table = self._table(np.broadcast_to(array.values.reshape(-1), (math.prod(shape),)).reshape(shape), "matrix")
-            return self._variable("M", f"{table}.astype(dtype)")
-        if array is program.parameters:
-            return self._variable("matrix", f"parameters.reshape{shape}")
+            numbers = np.broadcast_to(array.values.reshape(-1), (math.prod(shape),)).reshape(shape)
+            return self._variable("M", f"{self._table(numbers, 'matrix')}.astype(dtype)")
         flat = self.flat(array)
         if array.batched:
             return flat if shape[1] == 1 else self._variable(f"{array.name}_m", f"{flat}.reshape({shape[0]}, -1)")
@@ -499,76 +165,135 @@ class NumpySource:
 
     # --- writing -----------------------------------------------------------------------------------------------------
 
-    def _write(self) -> None:
-        program = self.program
-        names = [argument_name(a) for a in range(len(program.arguments))]
-        kept = set(map(id, self.statements))
-        forward, backward = (
-            self._lines(s for s in statements if id(s) in kept) for statements in (program.forward, program.backward)
-        )
+    def _written(self) -> str:
+        program, storage = self.program, self.storage
+        arguments = [argument_name(a) for a in range(len(program.arguments))]
+        forward, backward = self._lines(program.forward), self._lines(program.backward)
         copies = [
-            f"copyto({self.memory[a].name}, {names[i]}.T)" for i, a in enumerate(program.arguments) if a in self.copied
+            f"copyto({self._names[a]}, {arguments[i]}.T)"
+            for i, a in enumerate(program.arguments)
+            if a in storage.copied
         ]
-        forward = [*copies, *self._local(forward, names), *forward]
-        backward = [*self._local(backward, names), *backward]
-        value = self._mean()
-        guarded = "".join(f", {self.flat(array)}" for array in program.guarded)
-        forward.append(f"return {value}{guarded}")
+        forward = [*copies, *self._columns(forward, arguments), *forward]
+        backward = [*self._columns(backward, arguments), *backward]
+        forward.append(f"return {', '.join([self._mean(), *map(self.flat, program.guarded)])}")
         results = ["gradient", *(f"{self.flat(d)}.T" for d in program.input_gradients)]
+        # in a tuple of results each is an array of its own
         scale = " / m" if program.cost.batched else " * 1.0"
         backward.append(f"return {', '.join(result + scale for result in results)}")
-        buffers = []
-        for block in self.blocks:
-            memory = block[0]
-            shared = " = ".join(dict.fromkeys(memory.name for memory in block))
-            buffers.append(f"{shared} = np.empty(({memory.rows}, {'m' if memory.batched else 1}), dtype)")
-        arguments = ", ".join(names)
+        passes = "\n".join([*forward, *backward])
         body = [
             "def prepare(m, parameters):",
-            '    """The two passes over m examples; every array has a column for each."""',
+            '    """The passes over m examples: each array has a column for each of them."""',
             "    dtype = parameters.dtype",
-            f"    gradient = np.zeros({program.parameters.rows}, dtype)",
-            *(f"    {line}" for line in [*buffers, *self.prepared]),
+            *(f"    {line}" for line in [*self._buffers(passes), *self._view_lines()]),
             "",
-            f"    def forward({arguments}):",
+            f"    def forward({', '.join(arguments)}):",
             *(f"        {line}" for line in forward),
             "",
-            f"    def backward({arguments}):",
+            f"    def backward({', '.join(arguments)}):",
             *(f"        {line}" for line in backward),
             "",
             "    return forward, backward",
         ]
-        used = set(re.findall(r"\w+", "\n".join(body)))
-        helpers = "".join(HELPERS[name] for name in HELPERS if name in used)
-        used |= set(re.findall(r"\w+", helpers))
-        imported = ", ".join(name for name in UFUNCS if name in used)
-        head = ["import math\n"] if "math" in used else []
-        head += ["import numpy as np", f"from numpy import {imported}" if imported else ""]
-        tables = "".join(f"{line}\n" for line in self.tables)
-        self.text = "\n".join([*head, helpers, tables, "", *body, ""])
+        used = _names_in(body)
+        helpers = [HELPERS[name].strip("\n") for name in HELPERS if name in used]
+        used |= _names_in(helpers)
+        head = [*(["import math\n"] if "math" in used else []), "import numpy as np"]
+        head += _wrapped("from numpy import ", [name for name in NUMPY if name in used])
+        return (
+            "\n\n\n".join(
+                ["\n".join([*head, *(["", *self._tables] if self._tables else [])]), *helpers, "\n".join(body)]
+            )
+            + "\n"
+        )
+
+    def _buffers(self, passes: str) -> list[str]:
+        """The lines that make the buffers, those of one shape together."""
+        used = _names_in([passes, *(expression for _, expression in self._views)])
+        alone: dict[str, list[str]] = {}
+        lines = [f"gradient = np.zeros({self.program.parameters.rows}, dtype)"]
+        for block in self.storage.blocks:
+            names = [name for name in dict.fromkeys(self._names[array] for array in block.arrays) if name in used]
+            made = f"np.empty(({block.rows}, {'m' if block.batched else 1}), dtype)"
+            if len(names) == 1:
+                alone.setdefault(made, []).append(names[0])
+            elif names:
+                lines.append(f"{' = '.join(names)} = {made}")
+        for made, names in alone.items():
+            for i in range(0, len(names), 6):
+                some = names[i : i + 6]
+                lines.append(
+                    f"{some[0]} = {made}"
+                    if len(some) == 1
+                    else f"{', '.join(some)} = ({made} for _ in range({len(some)}))"
+                )
+        return lines
+
+    def _view_lines(self) -> list[str]:
+        """The lines that make views; those of a layer's W and b stand together."""
+        lines: list[str] = []
+        of_layer: dict[tuple[str, str], int] = {}
+        for name, expression in self._views:
+            layer = re.fullmatch(r"(d?)[Wb](\d+)", name)
+            key = (layer[1], layer[2]) if layer else ("", name)
+            if layer and key in of_layer:
+                names, _, expressions = lines[of_layer[key]].partition(" = ")
+                together = f"{names}, {name} = {expressions}, {expression}"
+                if len(together) <= WIDTH:
+                    lines[of_layer[key]] = together
+                    continue
+            of_layer[key] = len(lines)
+            lines.append(f"{name} = {expression}")
+        return lines
 
     def _mean(self) -> str:
         """The expression for the mean of the costs."""
-        cost, summed = self.program.cost, self.flat(self.summed)
+        cost, summed = self.program.cost, self.flat(self.storage.summed)
         if not cost.batched:
             return f"float({summed}[0, 0])" if cost.values is None else summed
-        return f"vdot({summed}, {summed}) / m" if self.squared else f"add.reduce({summed}, axis=None) / m"
+        return f"vdot({summed}, {summed}) / m" if self.storage.squared else f"add.reduce({summed}, axis=None) / m"
 
-    def _local(self, lines: list[str], names: Sequence[str]) -> list[str]:
+    def _columns(self, lines: list[str], names: Sequence[str]) -> list[str]:
         """The lines that turn the arguments that `lines` read into columns."""
-        local = []
-        for i, argument in enumerate(self.program.arguments):
-            if argument not in self.copied and any(re.search(rf"\b{argument.name}\b", line) for line in lines):
-                local.append(f"{argument.name} = {names[i]}.T")
-        return local
+        read = _names_in(lines)
+        bare = [
+            (argument.name, f"{names[i]}.T")
+            for i, argument in enumerate(self.program.arguments)
+            if argument not in self.storage.copied and argument.name in read
+        ]
+        return [f"{', '.join(name for name, _ in bare)} = {', '.join(of for _, of in bare)}"] if bare else []
 
     def _lines(self, statements: Iterable[Statement]) -> list[str]:
-        lines: list[str] = []
+        run = set(map(id, self.storage.statements))
+        lines: list[tuple[str, str]] = []  # each with the equation of the notes that it is
+        before: Statement | None = None  # what the last line computes, if it is a line of its own
         for statement in statements:
-            if statement.out in self.views:
+            if statement.out in self.storage.views or id(statement) not in run:
                 continue
-            lines.extend(getattr(self, f"_{type(statement).__name__.lower()}")(statement))
-        return lines
+            its_lines: list[str] = getattr(self, f"_{type(statement).__name__.lower()}")(statement)
+            equation = equation_of(statement)
+            if before is not None and isinstance(statement, Elementwise) and self._is_read_only_by(statement, before):
+                call, its_equation = lines[-1]
+                operand = rf"(?<![\w.]){re.escape(self.flat(before.out))}(?=[,)])"
+                nested = re.sub(operand, lambda _, call=call: call, its_lines[0], count=1)  # type: ignore[misc]
+                if len(nested) + 8 <= WIDTH:
+                    lines.pop()
+                    its_lines, equation = [nested], equation or its_equation
+                    before = None
+            alone = isinstance(statement, (Elementwise, Product)) and its_lines[0].count("out=") == 1
+            before = statement if alone else None
+            lines += [(line, equation if k == 0 else "") for k, line in enumerate(its_lines)]
+        return [f"{line}  # {equation}" if equation else line for line, equation in lines]
+
+    def _is_read_only_by(self, reader: Elementwise, statement: Statement) -> bool:
+        """Whether what a statement makes is an operand of `reader`, once, and nothing else."""
+        return (
+            self.storage.readers.get(statement.out) == [reader]
+            and reader.of.count(statement.out) == 1
+            and [self.flat(operand) for operand in reader.of].count(self.flat(statement.out)) == 1
+            and statement.out not in self.program.guarded
+        )
 
     def _gather(self, s: Gather) -> list[str]:
         if s.source.values is not None:
@@ -577,9 +302,7 @@ class NumpySource:
         return [f'take({self.flat(s.source)}, {index}, axis=0, out={self.flat(s.out)}, mode="clip")']
 
     def _elementwise(self, s: Elementwise) -> list[str]:
-        template, _ = lines_of(s.op)
-        operands = [self.flat(operand) for operand in s.of]
-        return template.format(*operands, out=self.flat(s.out)).split("; ")
+        return [call_of(s.op)[0].format(*map(self.flat, s.of), out=self.flat(s.out))]
 
     def _product(self, s: Product) -> list[str]:
         if s.form == "LR":
@@ -595,6 +318,9 @@ class NumpySource:
         p, k = s.out.shape
         q = s.left.rows // p
         left, right, out = self.matrix(s.left, (p, q)), self.matrix(s.right, (k, q)), self.matrix(s.out, (p, k))
+        if self._is_bare(s.right) and q == 1:
+            a = self.program.arguments.index(s.right)
+            return [f"matmul({left}, {argument_name(a)}, out={out})"]
         return [f"matmul({left}, {right}.T, out={out})"]
 
     def _fold(self, s: Fold) -> list[str]:
@@ -603,7 +329,7 @@ class NumpySource:
         of, out = self.flat(s.of), self.flat(s.out)
         if n == 1:
             return [f"{ufunc}.reduce({of}, axis=0, keepdims=True, out={out})"]
-        if s.of in self.program.arguments and s.of not in self.copied:
+        if self._is_bare(s.of):
             return [f"{ufunc}.reduce({of}.reshape({n}, {k}, -1), axis=1, out={out})"]
         cube = self._variable(f"{s.of.name}_rows", f"{of}.reshape({n}, {k}, -1)")
         return [f"{ufunc}.reduce({cube}, axis=1, out={out})"]
@@ -616,13 +342,13 @@ class NumpySource:
 
     def _scatter(self, s: Scatter) -> list[str]:
         lines: list[str] = []
-        if s.out is self.program.gradient and not s.parts:
+        if all(self.storage.inside.get(part, (None, None))[0] is s.out for part, _ in s.parts) and self._is_covered(s):
             return lines
         out = self.flat(s.out)
         free = np.ones(s.out.rows, bool)
         later = []
         for part, index in s.parts:
-            if part in self.inside and self.inside[part][0] is s.out:
+            if self.storage.inside.get(part, (None, None))[0] is s.out:
                 free[slice(None) if index is None else index.ravel()] = False
             else:
                 later.append((part, None if index is None else index.ravel()))
@@ -652,6 +378,11 @@ class NumpySource:
             free[index] = False
         lines.extend(self._zeros(out, free))
         return lines
+
+    def _is_covered(self, s: Scatter) -> bool:
+        """Whether the parts fill every row, or the rest is 0 from the start, as in the gradient."""
+        covered = sum(part.rows for part, _ in s.parts)
+        return covered == s.out.rows or s.out is self.program.gradient
 
     def _zeros(self, out: str, rows: NDArray[np.bool_]) -> list[str]:
         if not rows.any():
@@ -700,3 +431,18 @@ class NumpySource:
         if s.out.batched:
             return [f"{out}.fill(0.0)", f"np.add.at({out}, ({rows}, np.arange(m)), {value})"]
         return [f"{out}[:, 0] = np.bincount({rows}.ravel(), {value}.ravel(), {s.out.rows})"]
+
+
+def _wrapped(start: str, names: list[str]) -> list[str]:
+    """An import of names, in parentheses where the line would be too long."""
+    line = start + ", ".join(names)
+    if not names:
+        return []
+    if len(line) <= WIDTH:
+        return [line]
+    return [f"{start}(", *(f"    {name}," for name in names), ")"]
+
+
+def _names_in(texts: Iterable[str]) -> set[str]:
+    """The names in source texts that are not attributes of something."""
+    return set(re.findall(r"(?<![\w.])[A-Za-z]\w*", "\n".join(texts)))

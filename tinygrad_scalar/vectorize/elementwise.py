@@ -1,0 +1,221 @@
+"""How element-wise operations and their slopes are written in NumPy: one call each, helpers where NumPy has none."""
+
+from __future__ import annotations
+
+# An operation's call, {0}, {1}, {2} standing for its operands. A * in front says that the result may not be written
+# over the first operand while it is computed.
+CALLS = {
+    "+": "add({0}, {1}, out={out})",
+    "-": "subtract({0}, {1}, out={out})",
+    "minus fixed": "subtract({0}, {1}, out={out})",
+    "*": "multiply({0}, {1}, out={out})",
+    "/": "divide({0}, {1}, out={out})",
+    "**": "power({0}, {1}, out={out})",
+    "neg": "negative({0}, out={out})",
+    "abs": "absolute({0}, out={out})",
+    **{name: f"{name}({{0}}, out={{out}})" for name in ("exp", "expm1", "log", "log1p", "sqrt", "sin", "cos", "tan")},
+    **{name: f"{name}({{0}}, out={{out}})" for name in ("sinh", "cosh", "tanh", "sigmoid", "erf")},
+    **{name: f"arc{name[1:]}({{0}}, out={{out}})" for name in ("asin", "acos", "atan", "asinh", "acosh", "atanh")},
+    "relu": "maximum({0}, 0.0, out={out})",
+    "softplus": "logaddexp({0}, 0.0, out={out})",
+    "maximum": "maximum({0}, {1}, out={out})",
+    "minimum": "minimum({0}, {1}, out={out})",
+    "logaddexp": "logaddexp({0}, {1}, out={out})",
+    "greater": "greater({0}, {1}, out={out})",
+    "greater_equal": "greater_equal({0}, {1}, out={out})",
+    "where": "*where({0}, {1}, {2}, out={out})",
+    # slopes
+    "positive": "greater({0}, 0.0, out={out})",
+    "share": "*share({0}, {1}, out={out})",
+    "share of logaddexp": "*share_of_logaddexp({0}, {1}, out={out})",
+    "slope of abs": "slope_of_abs({0}, out={out})",
+    "slope of tanh": "*slope_of_tanh({0}, {1}, out={out})",
+    "slope of sigmoid": "*slope_of_sigmoid({0}, {1}, out={out})",
+    "slope of ** by x": "*slope_of_power({0}, {1}, {2}, out={out})",
+    "slope of ** by y": "*slope_of_exponent({0}, {1}, out={out})",
+    "slope of asin": "*slope_of_asin({0}, out={out})",
+    "slope of atan": "*slope_of_atan({0}, out={out})",
+    "slope of asinh": "slope_of_asinh({0}, out={out})",
+    "slope of acosh": "*slope_of_acosh({0}, out={out})",
+    "slope of atanh": "*slope_of_atanh({0}, out={out})",
+    "slope of erf": "*slope_of_erf({0}, out={out})",
+}
+
+
+def call_of(op: str) -> tuple[str, bool]:
+    """The call of an operation, and whether its result may be written over its first operand."""
+    if op.startswith("**") and op != "**":
+        n = float(op[2:])
+        if n == 2.0:
+            return "multiply({0}, {0}, out={out})", True
+        if n == -1.0:
+            return "reciprocal({0}, out={out})", True
+        return f"power({{0}}, {n!r}, out={{out}})", True
+    for helper in ("leaky_relu", "slope of leaky_relu"):
+        if op.startswith(f"{helper}("):
+            slope = op[len(helper) + 1 : -1]
+            return f"{helper.replace(' ', '_')}({{0}}, {slope}, out={{out}})", False
+    call = CALLS[op]
+    return call.lstrip("*"), not call.startswith("*")
+
+
+# What NumPy itself has: imported by name into the source.
+NUMPY = (
+    "absolute", "add", "arccos", "arccosh", "arcsin", "arcsinh", "arctan", "arctanh", "copyto", "cos", "cosh", "divide",
+    "exp", "expm1", "greater", "greater_equal", "hypot", "log", "log1p", "logaddexp", "matmul", "maximum", "minimum",
+    "multiply", "negative", "power", "reciprocal", "sin", "sinh", "sqrt", "subtract", "take", "tan", "tanh", "vdot",
+)  # fmt: skip
+
+# The others, each as it stands in the source where it is used. The slopes are as accurate as those of ops.py.
+HELPERS = {
+    "sigmoid": '''
+def sigmoid(z, out):
+    """1/(1 + exp(-z))."""
+    negative(z, out=out)
+    exp(out, out=out)
+    add(out, 1.0, out=out)
+    reciprocal(out, out=out)
+    return out
+''',
+    "slope_of_sigmoid": '''
+def slope_of_sigmoid(a, z, out):
+    """a (1 - a), with 1 - a = 1/(1 + exp(z)), which keeps its digits."""
+    exp(z, out=out)
+    add(out, 1.0, out=out)
+    divide(a, out, out=out)
+    return out
+''',
+    "slope_of_tanh": '''
+def slope_of_tanh(a, z, out):
+    """1 - a**2; where that has lost digits, 1/cosh(z)**2."""
+    multiply(a, a, out=out)
+    subtract(1.0, out, out=out)
+    if minimum.reduce(out, axis=None) < 5e-4:
+        saturated = np.flatnonzero(out < 5e-4)
+        c = cosh(z.take(saturated))
+        out.put(saturated, 1.0 / (c * c))
+    return out
+''',
+    "where": '''
+def where(condition, x, y, out):
+    """x where the condition is not 0, else y."""
+    copyto(out, y)
+    copyto(out, x, where=np.not_equal(condition, 0.0))
+    return out
+''',
+    "leaky_relu": '''
+def leaky_relu(z, slope, out):
+    """z above 0, slope z below."""
+    multiply(z, slope, out=out)
+    copyto(out, z, where=z >= 0.0)
+    return out
+''',
+    "slope_of_leaky_relu": '''
+def slope_of_leaky_relu(z, slope, out):
+    """1 from 0 on, slope below."""
+    out.fill(slope)
+    copyto(out, 1.0, where=z >= 0.0)
+    return out
+''',
+    "slope_of_abs": '''
+def slope_of_abs(x, out):
+    """1 from 0 on, -1 below."""
+    greater_equal(x, 0.0, out=out)
+    multiply(out, 2.0, out=out)
+    subtract(out, 1.0, out=out)
+    return out
+''',
+    "share": '''
+def share(x, y, out):
+    """How much of maximum(x, y) is x: all, none, or half in a tie."""
+    greater(x, y, out=out)
+    add(out, greater_equal(x, y), out=out)
+    multiply(out, 0.5, out=out)
+    return out
+''',
+    "share_of_logaddexp": '''
+def share_of_logaddexp(x, y, out):
+    """exp(x)/(exp(x) + exp(y))."""
+    subtract(y, x, out=out)
+    exp(out, out=out)
+    add(out, 1.0, out=out)
+    reciprocal(out, out=out)
+    return out
+''',
+    "slope_of_power": '''
+def slope_of_power(v, x, y, out):
+    """y x**(y - 1), by way of v = x**y where rounding y - 1 would be felt."""
+    direct = (y - 1.0 + 1.0 == y) | (x == 0.0) | ~np.isfinite(x)
+    out[...] = np.where(direct, y * power(x, y - 1.0), y * (v / x))
+    return out
+''',
+    "slope_of_exponent": '''
+def slope_of_exponent(v, x, out):
+    """v log(x), which is v log(1) at x = 0."""
+    multiply(v, log(np.where(x == 0.0, 1.0, x)), out=out)
+    return out
+''',
+    "slope_of_asin": '''
+def slope_of_asin(x, out):
+    """1/sqrt(1 - x**2)."""
+    multiply(1.0 - x, 1.0 + x, out=out)
+    sqrt(out, out=out)
+    reciprocal(out, out=out)
+    return out
+''',
+    "slope_of_atan": '''
+def slope_of_atan(x, out):
+    """1/(1 + x**2)."""
+    multiply(x, x, out=out)
+    add(out, 1.0, out=out)
+    reciprocal(out, out=out)
+    return out
+''',
+    "slope_of_asinh": '''
+def slope_of_asinh(x, out):
+    """1/sqrt(1 + x**2)."""
+    hypot(x, 1.0, out=out)
+    reciprocal(out, out=out)
+    return out
+''',
+    "slope_of_acosh": '''
+def slope_of_acosh(x, out):
+    """1/sqrt(x**2 - 1)."""
+    multiply(sqrt(x - 1.0), sqrt(x + 1.0), out=out)
+    reciprocal(out, out=out)
+    return out
+''',
+    "slope_of_atanh": '''
+def slope_of_atanh(x, out):
+    """1/(1 - x**2)."""
+    multiply(1.0 - x, 1.0 + x, out=out)
+    reciprocal(out, out=out)
+    return out
+''',
+    "slope_of_erf": '''
+def slope_of_erf(x, out):
+    """2/sqrt(pi) exp(-x**2), with what x**2 lost in rounding."""
+    square = x * x
+    high = 134217729.0 * x
+    high = high - (high - x)
+    low = x - high
+    lost = ((high * high - square) + 2.0 * high * low) + low * low
+    out[...] = np.where(square < 745.0, 2.0 / math.sqrt(math.pi) * exp(-square) * (1.0 - lost), x * 0.0)
+    return out
+''',
+    "erf": '''
+try:
+    from scipy.special import erf
+except ImportError:
+
+    def erf(x, out):
+        out[...] = np.vectorize(math.erf, otypes=[float])(x)
+        return out
+''',
+    "require_rows": '''
+def require_rows(index, n):
+    """Raise if a row is looked up that is not there."""
+    if index.min() < 0 or index.max() >= n:
+        raise ValueError(f"rows {index.min()} to {index.max()} are looked up in a table of {n} rows, 0 to {n - 1}")
+''',
+}  # fmt: skip
