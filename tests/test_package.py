@@ -24,8 +24,8 @@ HOUSE = [
     "errors", "number", "ops", "atomic", "pickling", "anomaly", "tracing", "implementation", "walk", "_value", "_tape",
     "value", "bulk", "graph", "functions", "nn", "losses", "optim",
     "vectorize.program", "vectorize.trace", "vectorize.regroup", "vectorize.reverse", "vectorize.naming",
-    "vectorize.elementwise", "vectorize.storage", "vectorize.numpy_source", "vectorize.explanation", "vectorize.scalar_program", "vectorize.compiled",
-    "vectorize.vectorized", "vectorize",
+    "vectorize.elementwise", "vectorize.storage", "vectorize.numpy_source", "vectorize.equations",
+    "vectorize.explanation", "vectorize.scalar_program", "vectorize.compiled", "vectorize.vectorized", "vectorize",
     "training", "datasets", "saving", "expression", "viz", "viz.text", "viz.drawing", "viz.plots", "tabular", "report",
     "demo", "cli", "__main__",
 ]  # fmt: skip

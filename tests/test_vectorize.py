@@ -255,6 +255,20 @@ def unrolled_lstm(d):
 
 
 @case
+def a_recurrent_network_from_a_constant_state(d):
+    W, U = d.values(4, 2), d.values(4, 4)
+    start = [Value(0.0), Value(0.5), Value(-0.25), Value(1.0)]
+
+    def cost(x, y):
+        h = start
+        for x_t in x:
+            h = [(dot(w, x_t) + dot(u, h)).tanh() for w, u in zip(W, U)]
+        return ts.squared_error(h, y)
+
+    return cost, flat([W, U]), [d.normal(4, 3, 2), d.normal(4, 4)]
+
+
+@case
 def causal_attention_with_two_heads(d):
     width, heads, T, V = 8, 2, 5, 7
     E, U, position = d.values(V, width), d.values(V, width), d.values(T, width)
@@ -473,15 +487,17 @@ def test_the_source_of_a_network_is_the_equations_of_the_notes_in_under_60_lines
     lines = step.source.splitlines()
     assert len(lines) < 60
     code = [line.strip().partition("  #")[0] for line in lines]
-    for l in (1, 2, 3):
-        before = "A0" if l == 1 else f"A{l - 1}"
-        assert f"add(matmul(W{l}, {before}, out=Z{l}), b{l}, out=Z{l})" in code  # 003 Eq. 1a
-        assert f"tanh(Z{l}, out=A{l})" in code  # 1b
-        assert f"multiply(dA{l}, slope_of_tanh(A{l}, Z{l}, out=slope{l}), out=delta{l})" in code  # 11a
-        assert f"matmul(delta{l}, {'X' if l == 1 else before + '.T'}, out=dW{l})" in code  # 11b
-        assert f"add.reduce(delta{l}, axis=1, keepdims=True, out=db{l})" in code  # 11c
-    for l in (2, 3):
-        assert f"matmul(W{l}.T, delta{l}, out=dA{l - 1})" in code  # 11d
+    for layer in (1, 2, 3):
+        before = "A0" if layer == 1 else f"A{layer - 1}"
+        assert f"add(matmul(W{layer}, {before}, out=Z{layer}), b{layer}, out=Z{layer})" in code  # 003 Eq. 1a
+        assert f"tanh(Z{layer}, out=A{layer})" in code  # 1b
+        assert (
+            f"multiply(dA{layer}, slope_of_tanh(A{layer}, Z{layer}, out=slope{layer}), out=delta{layer})" in code
+        )  # 11a
+        assert f"matmul(delta{layer}, {'X' if layer == 1 else before + '.T'}, out=dW{layer})" in code  # 11b
+        assert f"add.reduce(delta{layer}, axis=1, keepdims=True, out=db{layer})" in code  # 11c
+    for layer in (2, 3):
+        assert f"matmul(W{layer}.T, delta{layer}, out=dA{layer - 1})" in code  # 11d
 
 
 # --- random architectures and programs --------------------------------------------------------------------------------

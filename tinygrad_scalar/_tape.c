@@ -2059,6 +2059,7 @@ struct __pyx_vtabstruct_15tinygrad_scalar_5_tape_Tape {
   int (*make_memory)(struct __pyx_obj_15tinygrad_scalar_5_tape_Tape *, Py_ssize_t);
   double (*run_call)(struct __pyx_obj_15tinygrad_scalar_5_tape_Tape *, struct __pyx_t_15tinygrad_scalar_5_tape_Call *, Py_ssize_t);
   double (*run_blocks)(struct __pyx_obj_15tinygrad_scalar_5_tape_Tape *, struct __pyx_t_15tinygrad_scalar_5_tape_Call *, Py_ssize_t);
+  void (*collect)(struct __pyx_obj_15tinygrad_scalar_5_tape_Tape *, double *, Py_ssize_t);
   int (*row)(struct __pyx_obj_15tinygrad_scalar_5_tape_Tape *, struct __pyx_t_15tinygrad_scalar_5_tape_Step *, double);
   void (*forward_one)(struct __pyx_obj_15tinygrad_scalar_5_tape_Tape *);
   void (*backward_one)(struct __pyx_obj_15tinygrad_scalar_5_tape_Tape *);
@@ -3439,6 +3440,7 @@ static PyObject *__pyx_memoryviewslice__get_base(struct __pyx_memoryviewslice_ob
 static int __pyx_f_15tinygrad_scalar_5_tape_4Tape_make_memory(struct __pyx_obj_15tinygrad_scalar_5_tape_Tape *__pyx_v_self, Py_ssize_t __pyx_v_lanes); /* proto*/
 static double __pyx_f_15tinygrad_scalar_5_tape_4Tape_run_call(struct __pyx_obj_15tinygrad_scalar_5_tape_Tape *__pyx_v_self, struct __pyx_t_15tinygrad_scalar_5_tape_Call *__pyx_v_call, Py_ssize_t __pyx_v_m); /* proto*/
 static double __pyx_f_15tinygrad_scalar_5_tape_4Tape_run_blocks(struct __pyx_obj_15tinygrad_scalar_5_tape_Tape *__pyx_v_self, struct __pyx_t_15tinygrad_scalar_5_tape_Call *__pyx_v_call, Py_ssize_t __pyx_v_m); /* proto*/
+static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_collect(struct __pyx_obj_15tinygrad_scalar_5_tape_Tape *__pyx_v_self, double *__pyx_v_d_theta, Py_ssize_t __pyx_v_n); /* proto*/
 static CYTHON_INLINE int __pyx_f_15tinygrad_scalar_5_tape_4Tape_row(struct __pyx_obj_15tinygrad_scalar_5_tape_Tape *__pyx_v_self, struct __pyx_t_15tinygrad_scalar_5_tape_Step *__pyx_v_step, double __pyx_v_index); /* proto*/
 static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_forward_one(struct __pyx_obj_15tinygrad_scalar_5_tape_Tape *__pyx_v_self); /* proto*/
 static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_backward_one(struct __pyx_obj_15tinygrad_scalar_5_tape_Tape *__pyx_v_self); /* proto*/
@@ -24127,8 +24129,8 @@ static double __pyx_f_15tinygrad_scalar_5_tape_4Tape_run_call(struct __pyx_obj_1
  *         return mean
  * 
  *     cdef double run_blocks(self, Call* call, Py_ssize_t m) except? -1.0:             # <<<<<<<<<<<<<<
- *         cdef Py_ssize_t lanes = self.lanes, start = 0, n, i, k, a, slot
- *         cdef double total = 0.0, number
+ *         cdef Py_ssize_t lanes = self.lanes, start = 0, n = 0, i, k, a, slot
+ *         cdef double total = 0.0
 */
 
 static double __pyx_f_15tinygrad_scalar_5_tape_4Tape_run_blocks(struct __pyx_obj_15tinygrad_scalar_5_tape_Tape *__pyx_v_self, struct __pyx_t_15tinygrad_scalar_5_tape_Call *__pyx_v_call, Py_ssize_t __pyx_v_m) {
@@ -24140,7 +24142,6 @@ static double __pyx_f_15tinygrad_scalar_5_tape_4Tape_run_blocks(struct __pyx_obj
   Py_ssize_t __pyx_v_a;
   Py_ssize_t __pyx_v_slot;
   double __pyx_v_total;
-  double __pyx_v_number;
   double *__pyx_v_v;
   double *__pyx_v_d;
   double *__pyx_v_theta;
@@ -24174,27 +24175,28 @@ static double __pyx_f_15tinygrad_scalar_5_tape_4Tape_run_blocks(struct __pyx_obj
   /* "tinygrad_scalar/_tape.pyx":396
  * 
  *     cdef double run_blocks(self, Call* call, Py_ssize_t m) except? -1.0:
- *         cdef Py_ssize_t lanes = self.lanes, start = 0, n, i, k, a, slot             # <<<<<<<<<<<<<<
- *         cdef double total = 0.0, number
+ *         cdef Py_ssize_t lanes = self.lanes, start = 0, n = 0, i, k, a, slot             # <<<<<<<<<<<<<<
+ *         cdef double total = 0.0
  *         cdef double* v = self.v
 */
   __pyx_t_1 = __pyx_v_self->lanes;
 
   __pyx_v_lanes = __pyx_t_1;
   __pyx_v_start = 0;
+  __pyx_v_n = 0;
 
   /* "tinygrad_scalar/_tape.pyx":397
  *     cdef double run_blocks(self, Call* call, Py_ssize_t m) except? -1.0:
- *         cdef Py_ssize_t lanes = self.lanes, start = 0, n, i, k, a, slot
- *         cdef double total = 0.0, number             # <<<<<<<<<<<<<<
+ *         cdef Py_ssize_t lanes = self.lanes, start = 0, n = 0, i, k, a, slot
+ *         cdef double total = 0.0             # <<<<<<<<<<<<<<
  *         cdef double* v = self.v
  *         cdef double* d = self.d
 */
   __pyx_v_total = 0.0;
 
   /* "tinygrad_scalar/_tape.pyx":398
- *         cdef Py_ssize_t lanes = self.lanes, start = 0, n, i, k, a, slot
- *         cdef double total = 0.0, number
+ *         cdef Py_ssize_t lanes = self.lanes, start = 0, n = 0, i, k, a, slot
+ *         cdef double total = 0.0
  *         cdef double* v = self.v             # <<<<<<<<<<<<<<
  *         cdef double* d = self.d
  *         cdef double* theta = call.theta
@@ -24204,7 +24206,7 @@ static double __pyx_f_15tinygrad_scalar_5_tape_4Tape_run_blocks(struct __pyx_obj
   __pyx_v_v = __pyx_t_2;
 
   /* "tinygrad_scalar/_tape.pyx":399
- *         cdef double total = 0.0, number
+ *         cdef double total = 0.0
  *         cdef double* v = self.v
  *         cdef double* d = self.d             # <<<<<<<<<<<<<<
  *         cdef double* theta = call.theta
@@ -24299,7 +24301,7 @@ static double __pyx_f_15tinygrad_scalar_5_tape_4Tape_run_blocks(struct __pyx_obj
  *         for k in range(self.n_parameters):
  *             for i in range(lanes):             # <<<<<<<<<<<<<<
  *                 v[k * lanes + i] = theta[k]
- *         while start < m:
+ *         if d_theta is not NULL:
 */
 
     __pyx_t_7 = __pyx_v_lanes;
@@ -24312,8 +24314,8 @@ static double __pyx_f_15tinygrad_scalar_5_tape_4Tape_run_blocks(struct __pyx_obj
  *         for k in range(self.n_parameters):
  *             for i in range(lanes):
  *                 v[k * lanes + i] = theta[k]             # <<<<<<<<<<<<<<
- *         while start < m:
- *             PyErr_CheckSignals()
+ *         if d_theta is not NULL:
+ *             memset(d_theta, 0, self.n_parameters * sizeof(double))
 */
       (__pyx_v_v[((__pyx_v_k * __pyx_v_lanes) + __pyx_v_i)]) = (__pyx_v_theta[__pyx_v_k]);
     }
@@ -24324,6 +24326,36 @@ static double __pyx_f_15tinygrad_scalar_5_tape_4Tape_run_blocks(struct __pyx_obj
   /* "tinygrad_scalar/_tape.pyx":409
  *             for i in range(lanes):
  *                 v[k * lanes + i] = theta[k]
+ *         if d_theta is not NULL:             # <<<<<<<<<<<<<<
+ *             memset(d_theta, 0, self.n_parameters * sizeof(double))
+ *         while start < m:
+*/
+  __pyx_t_10 = (__pyx_v_d_theta != NULL);
+
+  if (__pyx_t_10) {
+
+
+    /* "tinygrad_scalar/_tape.pyx":410
+ *                 v[k * lanes + i] = theta[k]
+ *         if d_theta is not NULL:
+ *             memset(d_theta, 0, self.n_parameters * sizeof(double))             # <<<<<<<<<<<<<<
+ *         while start < m:
+ *             PyErr_CheckSignals()
+*/
+    (void)(memset(__pyx_v_d_theta, 0, (__pyx_v_self->n_parameters * (sizeof(double)))));
+
+    /* "tinygrad_scalar/_tape.pyx":409
+ *             for i in range(lanes):
+ *                 v[k * lanes + i] = theta[k]
+ *         if d_theta is not NULL:             # <<<<<<<<<<<<<<
+ *             memset(d_theta, 0, self.n_parameters * sizeof(double))
+ *         while start < m:
+*/
+  }
+
+  /* "tinygrad_scalar/_tape.pyx":411
+ *         if d_theta is not NULL:
+ *             memset(d_theta, 0, self.n_parameters * sizeof(double))
  *         while start < m:             # <<<<<<<<<<<<<<
  *             PyErr_CheckSignals()
  *             n = min(lanes, m - start)
@@ -24334,17 +24366,17 @@ static double __pyx_f_15tinygrad_scalar_5_tape_4Tape_run_blocks(struct __pyx_obj
 
     if (!__pyx_t_10) break;
 
-    /* "tinygrad_scalar/_tape.pyx":410
- *                 v[k * lanes + i] = theta[k]
+    /* "tinygrad_scalar/_tape.pyx":412
+ *             memset(d_theta, 0, self.n_parameters * sizeof(double))
  *         while start < m:
  *             PyErr_CheckSignals()             # <<<<<<<<<<<<<<
  *             n = min(lanes, m - start)
  *             slot = self.n_parameters
 */
-    __pyx_t_11 = PyErr_CheckSignals(); if (unlikely(__pyx_t_11 == ((int)-1))) __PYX_ERR(0, 410, __pyx_L1_error)
+    __pyx_t_11 = PyErr_CheckSignals(); if (unlikely(__pyx_t_11 == ((int)-1))) __PYX_ERR(0, 412, __pyx_L1_error)
 
 
-    /* "tinygrad_scalar/_tape.pyx":411
+    /* "tinygrad_scalar/_tape.pyx":413
  *         while start < m:
  *             PyErr_CheckSignals()
  *             n = min(lanes, m - start)             # <<<<<<<<<<<<<<
@@ -24368,7 +24400,7 @@ static double __pyx_f_15tinygrad_scalar_5_tape_4Tape_run_blocks(struct __pyx_obj
     __pyx_v_n = __pyx_t_6;
 
 
-    /* "tinygrad_scalar/_tape.pyx":412
+    /* "tinygrad_scalar/_tape.pyx":414
  *             PyErr_CheckSignals()
  *             n = min(lanes, m - start)
  *             slot = self.n_parameters             # <<<<<<<<<<<<<<
@@ -24379,7 +24411,7 @@ static double __pyx_f_15tinygrad_scalar_5_tape_4Tape_run_blocks(struct __pyx_obj
 
     __pyx_v_slot = __pyx_t_6;
 
-    /* "tinygrad_scalar/_tape.pyx":413
+    /* "tinygrad_scalar/_tape.pyx":415
  *             n = min(lanes, m - start)
  *             slot = self.n_parameters
  *             for a in range(n_arrays):             # <<<<<<<<<<<<<<
@@ -24393,7 +24425,7 @@ static double __pyx_f_15tinygrad_scalar_5_tape_4Tape_run_blocks(struct __pyx_obj
     for (__pyx_t_5 = 0; __pyx_t_5 < __pyx_t_1; __pyx_t_5+=1) {
       __pyx_v_a = __pyx_t_5;
 
-      /* "tinygrad_scalar/_tape.pyx":414
+      /* "tinygrad_scalar/_tape.pyx":416
  *             slot = self.n_parameters
  *             for a in range(n_arrays):
  *                 for k in range(widths[a]):             # <<<<<<<<<<<<<<
@@ -24407,7 +24439,7 @@ static double __pyx_f_15tinygrad_scalar_5_tape_4Tape_run_blocks(struct __pyx_obj
       for (__pyx_t_9 = 0; __pyx_t_9 < __pyx_t_8; __pyx_t_9+=1) {
         __pyx_v_k = __pyx_t_9;
 
-        /* "tinygrad_scalar/_tape.pyx":415
+        /* "tinygrad_scalar/_tape.pyx":417
  *             for a in range(n_arrays):
  *                 for k in range(widths[a]):
  *                     for i in range(lanes):  # beyond the last example it is repeated             # <<<<<<<<<<<<<<
@@ -24421,7 +24453,7 @@ static double __pyx_f_15tinygrad_scalar_5_tape_4Tape_run_blocks(struct __pyx_obj
         for (__pyx_t_14 = 0; __pyx_t_14 < __pyx_t_13; __pyx_t_14+=1) {
           __pyx_v_i = __pyx_t_14;
 
-          /* "tinygrad_scalar/_tape.pyx":416
+          /* "tinygrad_scalar/_tape.pyx":418
  *                 for k in range(widths[a]):
  *                     for i in range(lanes):  # beyond the last example it is repeated
  *                         v[slot * lanes + i] = rows[a][(start + min(i, n - 1)) * widths[a] + k]             # <<<<<<<<<<<<<<
@@ -24447,7 +24479,7 @@ static double __pyx_f_15tinygrad_scalar_5_tape_4Tape_run_blocks(struct __pyx_obj
         }
 
 
-        /* "tinygrad_scalar/_tape.pyx":417
+        /* "tinygrad_scalar/_tape.pyx":419
  *                     for i in range(lanes):  # beyond the last example it is repeated
  *                         v[slot * lanes + i] = rows[a][(start + min(i, n - 1)) * widths[a] + k]
  *                     slot += 1             # <<<<<<<<<<<<<<
@@ -24460,7 +24492,7 @@ static double __pyx_f_15tinygrad_scalar_5_tape_4Tape_run_blocks(struct __pyx_obj
     }
 
 
-    /* "tinygrad_scalar/_tape.pyx":418
+    /* "tinygrad_scalar/_tape.pyx":420
  *                         v[slot * lanes + i] = rows[a][(start + min(i, n - 1)) * widths[a] + k]
  *                     slot += 1
  *             if lanes == 1:             # <<<<<<<<<<<<<<
@@ -24472,7 +24504,7 @@ static double __pyx_f_15tinygrad_scalar_5_tape_4Tape_run_blocks(struct __pyx_obj
     if (__pyx_t_10) {
 
 
-      /* "tinygrad_scalar/_tape.pyx":419
+      /* "tinygrad_scalar/_tape.pyx":421
  *                     slot += 1
  *             if lanes == 1:
  *                 self.forward_one()             # <<<<<<<<<<<<<<
@@ -24481,17 +24513,17 @@ static double __pyx_f_15tinygrad_scalar_5_tape_4Tape_run_blocks(struct __pyx_obj
 */
       ((struct __pyx_vtabstruct_15tinygrad_scalar_5_tape_Tape *)__pyx_v_self->__pyx_vtab)->forward_one(__pyx_v_self);
 
-      /* "tinygrad_scalar/_tape.pyx":418
+      /* "tinygrad_scalar/_tape.pyx":420
  *                         v[slot * lanes + i] = rows[a][(start + min(i, n - 1)) * widths[a] + k]
  *                     slot += 1
  *             if lanes == 1:             # <<<<<<<<<<<<<<
  *                 self.forward_one()
  *             else:
 */
-      goto __pyx_L15;
+      goto __pyx_L16;
     }
 
-    /* "tinygrad_scalar/_tape.pyx":421
+    /* "tinygrad_scalar/_tape.pyx":423
  *                 self.forward_one()
  *             else:
  *                 self.forward_lanes()             # <<<<<<<<<<<<<<
@@ -24501,9 +24533,9 @@ static double __pyx_f_15tinygrad_scalar_5_tape_4Tape_run_blocks(struct __pyx_obj
     /*else*/ {
       ((struct __pyx_vtabstruct_15tinygrad_scalar_5_tape_Tape *)__pyx_v_self->__pyx_vtab)->forward_lanes(__pyx_v_self);
     }
-    __pyx_L15:;
+    __pyx_L16:;
 
-    /* "tinygrad_scalar/_tape.pyx":422
+    /* "tinygrad_scalar/_tape.pyx":424
  *             else:
  *                 self.forward_lanes()
  *             for i in range(n):             # <<<<<<<<<<<<<<
@@ -24517,7 +24549,7 @@ static double __pyx_f_15tinygrad_scalar_5_tape_4Tape_run_blocks(struct __pyx_obj
     for (__pyx_t_5 = 0; __pyx_t_5 < __pyx_t_1; __pyx_t_5+=1) {
       __pyx_v_i = __pyx_t_5;
 
-      /* "tinygrad_scalar/_tape.pyx":423
+      /* "tinygrad_scalar/_tape.pyx":425
  *                 self.forward_lanes()
  *             for i in range(n):
  *                 total += v[self.cost * lanes + i]             # <<<<<<<<<<<<<<
@@ -24526,7 +24558,7 @@ static double __pyx_f_15tinygrad_scalar_5_tape_4Tape_run_blocks(struct __pyx_obj
 */
       __pyx_v_total = (__pyx_v_total + (__pyx_v_v[((__pyx_v_self->cost * __pyx_v_lanes) + __pyx_v_i)]));
 
-      /* "tinygrad_scalar/_tape.pyx":424
+      /* "tinygrad_scalar/_tape.pyx":426
  *             for i in range(n):
  *                 total += v[self.cost * lanes + i]
  *                 for k in range(self.n_watched):             # <<<<<<<<<<<<<<
@@ -24540,12 +24572,12 @@ static double __pyx_f_15tinygrad_scalar_5_tape_4Tape_run_blocks(struct __pyx_obj
       for (__pyx_t_9 = 0; __pyx_t_9 < __pyx_t_8; __pyx_t_9+=1) {
         __pyx_v_k = __pyx_t_9;
 
-        /* "tinygrad_scalar/_tape.pyx":425
+        /* "tinygrad_scalar/_tape.pyx":427
  *                 total += v[self.cost * lanes + i]
  *                 for k in range(self.n_watched):
  *                     call.watched[(start + i) * self.n_watched + k] = v[self.watched[k] * lanes + i]             # <<<<<<<<<<<<<<
  *             if d_theta is not NULL:
- *                 for i in range(n):
+ *                 if n < lanes:
 */
         (__pyx_v_call->watched[(((__pyx_v_start + __pyx_v_i) * __pyx_v_self->n_watched) + __pyx_v_k)]) = (__pyx_v_v[(((__pyx_v_self->watched[__pyx_v_k]) * __pyx_v_lanes) + __pyx_v_i)]);
       }
@@ -24553,21 +24585,51 @@ static double __pyx_f_15tinygrad_scalar_5_tape_4Tape_run_blocks(struct __pyx_obj
     }
 
 
-    /* "tinygrad_scalar/_tape.pyx":426
+    /* "tinygrad_scalar/_tape.pyx":428
  *                 for k in range(self.n_watched):
  *                     call.watched[(start + i) * self.n_watched + k] = v[self.watched[k] * lanes + i]
  *             if d_theta is not NULL:             # <<<<<<<<<<<<<<
- *                 for i in range(n):
- *                     d[self.cost * lanes + i] += 1.0
+ *                 if n < lanes:
+ *                     self.collect(d_theta, lanes)  # before what is beyond the last example gets into the gradients
 */
     __pyx_t_10 = (__pyx_v_d_theta != NULL);
 
     if (__pyx_t_10) {
 
 
-      /* "tinygrad_scalar/_tape.pyx":427
+      /* "tinygrad_scalar/_tape.pyx":429
  *                     call.watched[(start + i) * self.n_watched + k] = v[self.watched[k] * lanes + i]
  *             if d_theta is not NULL:
+ *                 if n < lanes:             # <<<<<<<<<<<<<<
+ *                     self.collect(d_theta, lanes)  # before what is beyond the last example gets into the gradients
+ *                 for i in range(n):
+*/
+      __pyx_t_10 = (__pyx_v_n < __pyx_v_lanes);
+
+      if (__pyx_t_10) {
+
+
+        /* "tinygrad_scalar/_tape.pyx":430
+ *             if d_theta is not NULL:
+ *                 if n < lanes:
+ *                     self.collect(d_theta, lanes)  # before what is beyond the last example gets into the gradients             # <<<<<<<<<<<<<<
+ *                 for i in range(n):
+ *                     d[self.cost * lanes + i] += 1.0
+*/
+        ((struct __pyx_vtabstruct_15tinygrad_scalar_5_tape_Tape *)__pyx_v_self->__pyx_vtab)->collect(__pyx_v_self, __pyx_v_d_theta, __pyx_v_lanes);
+
+        /* "tinygrad_scalar/_tape.pyx":429
+ *                     call.watched[(start + i) * self.n_watched + k] = v[self.watched[k] * lanes + i]
+ *             if d_theta is not NULL:
+ *                 if n < lanes:             # <<<<<<<<<<<<<<
+ *                     self.collect(d_theta, lanes)  # before what is beyond the last example gets into the gradients
+ *                 for i in range(n):
+*/
+      }
+
+      /* "tinygrad_scalar/_tape.pyx":431
+ *                 if n < lanes:
+ *                     self.collect(d_theta, lanes)  # before what is beyond the last example gets into the gradients
  *                 for i in range(n):             # <<<<<<<<<<<<<<
  *                     d[self.cost * lanes + i] += 1.0
  *                 if lanes == 1:
@@ -24579,8 +24641,8 @@ static double __pyx_f_15tinygrad_scalar_5_tape_4Tape_run_blocks(struct __pyx_obj
       for (__pyx_t_5 = 0; __pyx_t_5 < __pyx_t_1; __pyx_t_5+=1) {
         __pyx_v_i = __pyx_t_5;
 
-        /* "tinygrad_scalar/_tape.pyx":428
- *             if d_theta is not NULL:
+        /* "tinygrad_scalar/_tape.pyx":432
+ *                     self.collect(d_theta, lanes)  # before what is beyond the last example gets into the gradients
  *                 for i in range(n):
  *                     d[self.cost * lanes + i] += 1.0             # <<<<<<<<<<<<<<
  *                 if lanes == 1:
@@ -24592,7 +24654,7 @@ static double __pyx_f_15tinygrad_scalar_5_tape_4Tape_run_blocks(struct __pyx_obj
       }
 
 
-      /* "tinygrad_scalar/_tape.pyx":429
+      /* "tinygrad_scalar/_tape.pyx":433
  *                 for i in range(n):
  *                     d[self.cost * lanes + i] += 1.0
  *                 if lanes == 1:             # <<<<<<<<<<<<<<
@@ -24604,7 +24666,7 @@ static double __pyx_f_15tinygrad_scalar_5_tape_4Tape_run_blocks(struct __pyx_obj
       if (__pyx_t_10) {
 
 
-        /* "tinygrad_scalar/_tape.pyx":430
+        /* "tinygrad_scalar/_tape.pyx":434
  *                     d[self.cost * lanes + i] += 1.0
  *                 if lanes == 1:
  *                     self.backward_one()             # <<<<<<<<<<<<<<
@@ -24613,17 +24675,17 @@ static double __pyx_f_15tinygrad_scalar_5_tape_4Tape_run_blocks(struct __pyx_obj
 */
         ((struct __pyx_vtabstruct_15tinygrad_scalar_5_tape_Tape *)__pyx_v_self->__pyx_vtab)->backward_one(__pyx_v_self);
 
-        /* "tinygrad_scalar/_tape.pyx":429
+        /* "tinygrad_scalar/_tape.pyx":433
  *                 for i in range(n):
  *                     d[self.cost * lanes + i] += 1.0
  *                 if lanes == 1:             # <<<<<<<<<<<<<<
  *                     self.backward_one()
  *                 else:
 */
-        goto __pyx_L23;
+        goto __pyx_L25;
       }
 
-      /* "tinygrad_scalar/_tape.pyx":432
+      /* "tinygrad_scalar/_tape.pyx":436
  *                     self.backward_one()
  *                 else:
  *                     self.backward_lanes()             # <<<<<<<<<<<<<<
@@ -24633,9 +24695,9 @@ static double __pyx_f_15tinygrad_scalar_5_tape_4Tape_run_blocks(struct __pyx_obj
       /*else*/ {
         ((struct __pyx_vtabstruct_15tinygrad_scalar_5_tape_Tape *)__pyx_v_self->__pyx_vtab)->backward_lanes(__pyx_v_self);
       }
-      __pyx_L23:;
+      __pyx_L25:;
 
-      /* "tinygrad_scalar/_tape.pyx":433
+      /* "tinygrad_scalar/_tape.pyx":437
  *                 else:
  *                     self.backward_lanes()
  *                 slot = self.n_parameters             # <<<<<<<<<<<<<<
@@ -24646,7 +24708,7 @@ static double __pyx_f_15tinygrad_scalar_5_tape_4Tape_run_blocks(struct __pyx_obj
 
       __pyx_v_slot = __pyx_t_6;
 
-      /* "tinygrad_scalar/_tape.pyx":434
+      /* "tinygrad_scalar/_tape.pyx":438
  *                     self.backward_lanes()
  *                 slot = self.n_parameters
  *                 for a in range(n_arrays):             # <<<<<<<<<<<<<<
@@ -24660,7 +24722,7 @@ static double __pyx_f_15tinygrad_scalar_5_tape_4Tape_run_blocks(struct __pyx_obj
       for (__pyx_t_5 = 0; __pyx_t_5 < __pyx_t_1; __pyx_t_5+=1) {
         __pyx_v_a = __pyx_t_5;
 
-        /* "tinygrad_scalar/_tape.pyx":435
+        /* "tinygrad_scalar/_tape.pyx":439
  *                 slot = self.n_parameters
  *                 for a in range(n_arrays):
  *                     for k in range(widths[a]):             # <<<<<<<<<<<<<<
@@ -24674,7 +24736,7 @@ static double __pyx_f_15tinygrad_scalar_5_tape_4Tape_run_blocks(struct __pyx_obj
         for (__pyx_t_9 = 0; __pyx_t_9 < __pyx_t_8; __pyx_t_9+=1) {
           __pyx_v_k = __pyx_t_9;
 
-          /* "tinygrad_scalar/_tape.pyx":436
+          /* "tinygrad_scalar/_tape.pyx":440
  *                 for a in range(n_arrays):
  *                     for k in range(widths[a]):
  *                         if d_rows[a] is not NULL:             # <<<<<<<<<<<<<<
@@ -24686,7 +24748,7 @@ static double __pyx_f_15tinygrad_scalar_5_tape_4Tape_run_blocks(struct __pyx_obj
           if (__pyx_t_10) {
 
 
-            /* "tinygrad_scalar/_tape.pyx":437
+            /* "tinygrad_scalar/_tape.pyx":441
  *                     for k in range(widths[a]):
  *                         if d_rows[a] is not NULL:
  *                             for i in range(n):             # <<<<<<<<<<<<<<
@@ -24700,7 +24762,7 @@ static double __pyx_f_15tinygrad_scalar_5_tape_4Tape_run_blocks(struct __pyx_obj
             for (__pyx_t_14 = 0; __pyx_t_14 < __pyx_t_13; __pyx_t_14+=1) {
               __pyx_v_i = __pyx_t_14;
 
-              /* "tinygrad_scalar/_tape.pyx":438
+              /* "tinygrad_scalar/_tape.pyx":442
  *                         if d_rows[a] is not NULL:
  *                             for i in range(n):
  *                                 d_rows[a][(start + i) * widths[a] + k] = d[slot * lanes + i] / m             # <<<<<<<<<<<<<<
@@ -24711,7 +24773,7 @@ static double __pyx_f_15tinygrad_scalar_5_tape_4Tape_run_blocks(struct __pyx_obj
             }
 
 
-            /* "tinygrad_scalar/_tape.pyx":436
+            /* "tinygrad_scalar/_tape.pyx":440
  *                 for a in range(n_arrays):
  *                     for k in range(widths[a]):
  *                         if d_rows[a] is not NULL:             # <<<<<<<<<<<<<<
@@ -24720,7 +24782,7 @@ static double __pyx_f_15tinygrad_scalar_5_tape_4Tape_run_blocks(struct __pyx_obj
 */
           }
 
-          /* "tinygrad_scalar/_tape.pyx":439
+          /* "tinygrad_scalar/_tape.pyx":443
  *                             for i in range(n):
  *                                 d_rows[a][(start + i) * widths[a] + k] = d[slot * lanes + i] / m
  *                         memset(d + slot * lanes, 0, lanes * sizeof(double))             # <<<<<<<<<<<<<<
@@ -24729,7 +24791,7 @@ static double __pyx_f_15tinygrad_scalar_5_tape_4Tape_run_blocks(struct __pyx_obj
 */
           (void)(memset((__pyx_v_d + (__pyx_v_slot * __pyx_v_lanes)), 0, (__pyx_v_lanes * (sizeof(double)))));
 
-          /* "tinygrad_scalar/_tape.pyx":440
+          /* "tinygrad_scalar/_tape.pyx":444
  *                                 d_rows[a][(start + i) * widths[a] + k] = d[slot * lanes + i] / m
  *                         memset(d + slot * lanes, 0, lanes * sizeof(double))
  *                         slot += 1             # <<<<<<<<<<<<<<
@@ -24742,43 +24804,52 @@ static double __pyx_f_15tinygrad_scalar_5_tape_4Tape_run_blocks(struct __pyx_obj
       }
 
 
-      /* "tinygrad_scalar/_tape.pyx":426
+      /* "tinygrad_scalar/_tape.pyx":428
  *                 for k in range(self.n_watched):
  *                     call.watched[(start + i) * self.n_watched + k] = v[self.watched[k] * lanes + i]
  *             if d_theta is not NULL:             # <<<<<<<<<<<<<<
- *                 for i in range(n):
- *                     d[self.cost * lanes + i] += 1.0
+ *                 if n < lanes:
+ *                     self.collect(d_theta, lanes)  # before what is beyond the last example gets into the gradients
 */
     }
 
-    /* "tinygrad_scalar/_tape.pyx":441
+    /* "tinygrad_scalar/_tape.pyx":445
  *                         memset(d + slot * lanes, 0, lanes * sizeof(double))
  *                         slot += 1
  *             start += n             # <<<<<<<<<<<<<<
  *         if d_theta is not NULL:
- *             for k in range(self.n_parameters):
+ *             self.collect(d_theta, n)
 */
     __pyx_v_start = (__pyx_v_start + __pyx_v_n);
   }
 
-  /* "tinygrad_scalar/_tape.pyx":442
+  /* "tinygrad_scalar/_tape.pyx":446
  *                         slot += 1
  *             start += n
  *         if d_theta is not NULL:             # <<<<<<<<<<<<<<
+ *             self.collect(d_theta, n)
  *             for k in range(self.n_parameters):
- *                 number = 0.0
 */
   __pyx_t_10 = (__pyx_v_d_theta != NULL);
 
   if (__pyx_t_10) {
 
 
-    /* "tinygrad_scalar/_tape.pyx":443
+    /* "tinygrad_scalar/_tape.pyx":447
  *             start += n
  *         if d_theta is not NULL:
+ *             self.collect(d_theta, n)             # <<<<<<<<<<<<<<
+ *             for k in range(self.n_parameters):
+ *                 d_theta[k] /= m
+*/
+    ((struct __pyx_vtabstruct_15tinygrad_scalar_5_tape_Tape *)__pyx_v_self->__pyx_vtab)->collect(__pyx_v_self, __pyx_v_d_theta, __pyx_v_n);
+
+    /* "tinygrad_scalar/_tape.pyx":448
+ *         if d_theta is not NULL:
+ *             self.collect(d_theta, n)
  *             for k in range(self.n_parameters):             # <<<<<<<<<<<<<<
- *                 number = 0.0
- *                 for i in range(lanes):
+ *                 d_theta[k] /= m
+ *             for k in range(self.n_constants):
 */
 
     __pyx_t_6 = __pyx_v_self->n_parameters;
@@ -24787,63 +24858,22 @@ static double __pyx_f_15tinygrad_scalar_5_tape_4Tape_run_blocks(struct __pyx_obj
     for (__pyx_t_5 = 0; __pyx_t_5 < __pyx_t_1; __pyx_t_5+=1) {
       __pyx_v_k = __pyx_t_5;
 
-      /* "tinygrad_scalar/_tape.pyx":444
- *         if d_theta is not NULL:
+      /* "tinygrad_scalar/_tape.pyx":449
+ *             self.collect(d_theta, n)
  *             for k in range(self.n_parameters):
- *                 number = 0.0             # <<<<<<<<<<<<<<
- *                 for i in range(lanes):
- *                     number += d[k * lanes + i]
-*/
-      __pyx_v_number = 0.0;
-
-      /* "tinygrad_scalar/_tape.pyx":445
- *             for k in range(self.n_parameters):
- *                 number = 0.0
- *                 for i in range(lanes):             # <<<<<<<<<<<<<<
- *                     number += d[k * lanes + i]
- *                 d_theta[k] = number / m
-*/
-
-      __pyx_t_7 = __pyx_v_lanes;
-      __pyx_t_8 = __pyx_t_7;
-
-      for (__pyx_t_9 = 0; __pyx_t_9 < __pyx_t_8; __pyx_t_9+=1) {
-        __pyx_v_i = __pyx_t_9;
-
-        /* "tinygrad_scalar/_tape.pyx":446
- *                 number = 0.0
- *                 for i in range(lanes):
- *                     number += d[k * lanes + i]             # <<<<<<<<<<<<<<
- *                 d_theta[k] = number / m
- *             memset(d, 0, self.n_parameters * lanes * sizeof(double))
-*/
-        __pyx_v_number = (__pyx_v_number + (__pyx_v_d[((__pyx_v_k * __pyx_v_lanes) + __pyx_v_i)]));
-      }
-
-
-      /* "tinygrad_scalar/_tape.pyx":447
- *                 for i in range(lanes):
- *                     number += d[k * lanes + i]
- *                 d_theta[k] = number / m             # <<<<<<<<<<<<<<
- *             memset(d, 0, self.n_parameters * lanes * sizeof(double))
- *             for k in range(self.n_constants):
-*/
-      (__pyx_v_d_theta[__pyx_v_k]) = (__pyx_v_number / ((double)__pyx_v_m));
-    }
-
-
-    /* "tinygrad_scalar/_tape.pyx":448
- *                     number += d[k * lanes + i]
- *                 d_theta[k] = number / m
- *             memset(d, 0, self.n_parameters * lanes * sizeof(double))             # <<<<<<<<<<<<<<
+ *                 d_theta[k] /= m             # <<<<<<<<<<<<<<
  *             for k in range(self.n_constants):
  *                 memset(d + self.constant_slots[k] * lanes, 0, lanes * sizeof(double))
 */
-    (void)(memset(__pyx_v_d, 0, ((__pyx_v_self->n_parameters * __pyx_v_lanes) * (sizeof(double)))));
 
-    /* "tinygrad_scalar/_tape.pyx":449
- *                 d_theta[k] = number / m
- *             memset(d, 0, self.n_parameters * lanes * sizeof(double))
+      __pyx_t_7 = __pyx_v_k;
+      (__pyx_v_d_theta[__pyx_t_7]) = ((__pyx_v_d_theta[__pyx_t_7]) / __pyx_v_m);
+    }
+
+
+    /* "tinygrad_scalar/_tape.pyx":450
+ *             for k in range(self.n_parameters):
+ *                 d_theta[k] /= m
  *             for k in range(self.n_constants):             # <<<<<<<<<<<<<<
  *                 memset(d + self.constant_slots[k] * lanes, 0, lanes * sizeof(double))
  *         return total / m
@@ -24855,8 +24885,8 @@ static double __pyx_f_15tinygrad_scalar_5_tape_4Tape_run_blocks(struct __pyx_obj
     for (__pyx_t_5 = 0; __pyx_t_5 < __pyx_t_1; __pyx_t_5+=1) {
       __pyx_v_k = __pyx_t_5;
 
-      /* "tinygrad_scalar/_tape.pyx":450
- *             memset(d, 0, self.n_parameters * lanes * sizeof(double))
+      /* "tinygrad_scalar/_tape.pyx":451
+ *                 d_theta[k] /= m
  *             for k in range(self.n_constants):
  *                 memset(d + self.constant_slots[k] * lanes, 0, lanes * sizeof(double))             # <<<<<<<<<<<<<<
  *         return total / m
@@ -24866,21 +24896,21 @@ static double __pyx_f_15tinygrad_scalar_5_tape_4Tape_run_blocks(struct __pyx_obj
     }
 
 
-    /* "tinygrad_scalar/_tape.pyx":442
+    /* "tinygrad_scalar/_tape.pyx":446
  *                         slot += 1
  *             start += n
  *         if d_theta is not NULL:             # <<<<<<<<<<<<<<
+ *             self.collect(d_theta, n)
  *             for k in range(self.n_parameters):
- *                 number = 0.0
 */
   }
 
-  /* "tinygrad_scalar/_tape.pyx":451
+  /* "tinygrad_scalar/_tape.pyx":452
  *             for k in range(self.n_constants):
  *                 memset(d + self.constant_slots[k] * lanes, 0, lanes * sizeof(double))
  *         return total / m             # <<<<<<<<<<<<<<
  * 
- *     cdef inline int row(self, Step* step, double index) noexcept nogil:
+ *     cdef void collect(self, double* d_theta, Py_ssize_t n) noexcept:
 */
   {
 
@@ -24892,8 +24922,8 @@ static double __pyx_f_15tinygrad_scalar_5_tape_4Tape_run_blocks(struct __pyx_obj
  *         return mean
  * 
  *     cdef double run_blocks(self, Call* call, Py_ssize_t m) except? -1.0:             # <<<<<<<<<<<<<<
- *         cdef Py_ssize_t lanes = self.lanes, start = 0, n, i, k, a, slot
- *         cdef double total = 0.0, number
+ *         cdef Py_ssize_t lanes = self.lanes, start = 0, n = 0, i, k, a, slot
+ *         cdef double total = 0.0
 */
 
   /* function exit code */
@@ -24918,12 +24948,96 @@ static double __pyx_f_15tinygrad_scalar_5_tape_4Tape_run_blocks(struct __pyx_obj
 
 
 
-
   return __pyx_r;
 }
 
-/* "tinygrad_scalar/_tape.pyx":453
+/* "tinygrad_scalar/_tape.pyx":454
  *         return total / m
+ * 
+ *     cdef void collect(self, double* d_theta, Py_ssize_t n) noexcept:             # <<<<<<<<<<<<<<
+ *         """Move the gradients with respect to the parameters, of the first n lanes, to `d_theta`."""
+ *         cdef Py_ssize_t k, i
+*/
+
+static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_collect(struct __pyx_obj_15tinygrad_scalar_5_tape_Tape *__pyx_v_self, double *__pyx_v_d_theta, Py_ssize_t __pyx_v_n) {
+  Py_ssize_t __pyx_v_k;
+  Py_ssize_t __pyx_v_i;
+  Py_ssize_t __pyx_t_1;
+  Py_ssize_t __pyx_t_2;
+  Py_ssize_t __pyx_t_3;
+  Py_ssize_t __pyx_t_4;
+  Py_ssize_t __pyx_t_5;
+  Py_ssize_t __pyx_t_6;
+  Py_ssize_t __pyx_t_7;
+
+  /* "tinygrad_scalar/_tape.pyx":457
+ *         """Move the gradients with respect to the parameters, of the first n lanes, to `d_theta`."""
+ *         cdef Py_ssize_t k, i
+ *         for k in range(self.n_parameters):             # <<<<<<<<<<<<<<
+ *             for i in range(n):
+ *                 d_theta[k] += self.d[k * self.lanes + i]
+*/
+
+  __pyx_t_1 = __pyx_v_self->n_parameters;
+  __pyx_t_2 = __pyx_t_1;
+
+  for (__pyx_t_3 = 0; __pyx_t_3 < __pyx_t_2; __pyx_t_3+=1) {
+    __pyx_v_k = __pyx_t_3;
+
+    /* "tinygrad_scalar/_tape.pyx":458
+ *         cdef Py_ssize_t k, i
+ *         for k in range(self.n_parameters):
+ *             for i in range(n):             # <<<<<<<<<<<<<<
+ *                 d_theta[k] += self.d[k * self.lanes + i]
+ *         memset(self.d, 0, self.n_parameters * self.lanes * sizeof(double))
+*/
+
+    __pyx_t_4 = __pyx_v_n;
+    __pyx_t_5 = __pyx_t_4;
+
+    for (__pyx_t_6 = 0; __pyx_t_6 < __pyx_t_5; __pyx_t_6+=1) {
+      __pyx_v_i = __pyx_t_6;
+
+      /* "tinygrad_scalar/_tape.pyx":459
+ *         for k in range(self.n_parameters):
+ *             for i in range(n):
+ *                 d_theta[k] += self.d[k * self.lanes + i]             # <<<<<<<<<<<<<<
+ *         memset(self.d, 0, self.n_parameters * self.lanes * sizeof(double))
+ * 
+*/
+
+      __pyx_t_7 = __pyx_v_k;
+      (__pyx_v_d_theta[__pyx_t_7]) = ((__pyx_v_d_theta[__pyx_t_7]) + (__pyx_v_self->d[((__pyx_v_k * __pyx_v_self->lanes) + __pyx_v_i)]));
+    }
+
+  }
+
+
+  /* "tinygrad_scalar/_tape.pyx":460
+ *             for i in range(n):
+ *                 d_theta[k] += self.d[k * self.lanes + i]
+ *         memset(self.d, 0, self.n_parameters * self.lanes * sizeof(double))             # <<<<<<<<<<<<<<
+ * 
+ *     cdef inline int row(self, Step* step, double index) noexcept nogil:
+*/
+  (void)(memset(__pyx_v_self->d, 0, ((__pyx_v_self->n_parameters * __pyx_v_self->lanes) * (sizeof(double)))));
+
+  /* "tinygrad_scalar/_tape.pyx":454
+ *         return total / m
+ * 
+ *     cdef void collect(self, double* d_theta, Py_ssize_t n) noexcept:             # <<<<<<<<<<<<<<
+ *         """Move the gradients with respect to the parameters, of the first n lanes, to `d_theta`."""
+ *         cdef Py_ssize_t k, i
+*/
+
+  /* function exit code */
+
+
+
+}
+
+/* "tinygrad_scalar/_tape.pyx":462
+ *         memset(self.d, 0, self.n_parameters * self.lanes * sizeof(double))
  * 
  *     cdef inline int row(self, Step* step, double index) noexcept nogil:             # <<<<<<<<<<<<<<
  *         """The slot that a lookup chooses; where there is none the first, and the error is kept for later."""
@@ -24936,7 +25050,7 @@ static CYTHON_INLINE int __pyx_f_15tinygrad_scalar_5_tape_4Tape_row(struct __pyx
   struct __pyx_t_15tinygrad_scalar_5_tape_Step *__pyx_t_2;
   double __pyx_t_3;
 
-  /* "tinygrad_scalar/_tape.pyx":455
+  /* "tinygrad_scalar/_tape.pyx":464
  *     cdef inline int row(self, Step* step, double index) noexcept nogil:
  *         """The slot that a lookup chooses; where there is none the first, and the error is kept for later."""
  *         if 0.0 <= index < step.z:             # <<<<<<<<<<<<<<
@@ -24950,7 +25064,7 @@ static CYTHON_INLINE int __pyx_f_15tinygrad_scalar_5_tape_4Tape_row(struct __pyx
   if (__pyx_t_1) {
 
 
-    /* "tinygrad_scalar/_tape.pyx":456
+    /* "tinygrad_scalar/_tape.pyx":465
  *         """The slot that a lookup chooses; where there is none the first, and the error is kept for later."""
  *         if 0.0 <= index < step.z:
  *             return self.tables[step.y + <int>index]             # <<<<<<<<<<<<<<
@@ -24963,7 +25077,7 @@ static CYTHON_INLINE int __pyx_f_15tinygrad_scalar_5_tape_4Tape_row(struct __pyx
     }
     goto __pyx_L0;
 
-    /* "tinygrad_scalar/_tape.pyx":455
+    /* "tinygrad_scalar/_tape.pyx":464
  *     cdef inline int row(self, Step* step, double index) noexcept nogil:
  *         """The slot that a lookup chooses; where there is none the first, and the error is kept for later."""
  *         if 0.0 <= index < step.z:             # <<<<<<<<<<<<<<
@@ -24972,7 +25086,7 @@ static CYTHON_INLINE int __pyx_f_15tinygrad_scalar_5_tape_4Tape_row(struct __pyx
 */
   }
 
-  /* "tinygrad_scalar/_tape.pyx":457
+  /* "tinygrad_scalar/_tape.pyx":466
  *         if 0.0 <= index < step.z:
  *             return self.tables[step.y + <int>index]
  *         self.missing_row, self.wanted_row = step, index             # <<<<<<<<<<<<<<
@@ -24986,7 +25100,7 @@ static CYTHON_INLINE int __pyx_f_15tinygrad_scalar_5_tape_4Tape_row(struct __pyx
   __pyx_v_self->missing_row = __pyx_t_2;
   __pyx_v_self->wanted_row = __pyx_t_3;
 
-  /* "tinygrad_scalar/_tape.pyx":458
+  /* "tinygrad_scalar/_tape.pyx":467
  *             return self.tables[step.y + <int>index]
  *         self.missing_row, self.wanted_row = step, index
  *         return self.tables[step.y]             # <<<<<<<<<<<<<<
@@ -24999,8 +25113,8 @@ static CYTHON_INLINE int __pyx_f_15tinygrad_scalar_5_tape_4Tape_row(struct __pyx
   }
   goto __pyx_L0;
 
-  /* "tinygrad_scalar/_tape.pyx":453
- *         return total / m
+  /* "tinygrad_scalar/_tape.pyx":462
+ *         memset(self.d, 0, self.n_parameters * self.lanes * sizeof(double))
  * 
  *     cdef inline int row(self, Step* step, double index) noexcept nogil:             # <<<<<<<<<<<<<<
  *         """The slot that a lookup chooses; where there is none the first, and the error is kept for later."""
@@ -25012,7 +25126,7 @@ static CYTHON_INLINE int __pyx_f_15tinygrad_scalar_5_tape_4Tape_row(struct __pyx
   return __pyx_r;
 }
 
-/* "tinygrad_scalar/_tape.pyx":462
+/* "tinygrad_scalar/_tape.pyx":471
  *     # --- one example -------------------------------------------------------------------------------------------------
  * 
  *     cdef void forward_one(self) noexcept nogil:             # <<<<<<<<<<<<<<
@@ -25032,7 +25146,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_forward_one(struct __pyx_obj_
   int __pyx_t_5;
   double __pyx_t_6;
 
-  /* "tinygrad_scalar/_tape.pyx":465
+  /* "tinygrad_scalar/_tape.pyx":474
  *         cdef Py_ssize_t s
  *         cdef Step* step
  *         cdef double* v = self.v             # <<<<<<<<<<<<<<
@@ -25043,7 +25157,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_forward_one(struct __pyx_obj_
 
   __pyx_v_v = __pyx_t_1;
 
-  /* "tinygrad_scalar/_tape.pyx":467
+  /* "tinygrad_scalar/_tape.pyx":476
  *         cdef double* v = self.v
  *         cdef double* slope
  *         for s in range(self.n_steps):             # <<<<<<<<<<<<<<
@@ -25057,7 +25171,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_forward_one(struct __pyx_obj_
   for (__pyx_t_4 = 0; __pyx_t_4 < __pyx_t_3; __pyx_t_4+=1) {
     __pyx_v_s = __pyx_t_4;
 
-    /* "tinygrad_scalar/_tape.pyx":468
+    /* "tinygrad_scalar/_tape.pyx":477
  *         cdef double* slope
  *         for s in range(self.n_steps):
  *             step = self.steps + s             # <<<<<<<<<<<<<<
@@ -25066,7 +25180,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_forward_one(struct __pyx_obj_
 */
     __pyx_v_step = (__pyx_v_self->steps + __pyx_v_s);
 
-    /* "tinygrad_scalar/_tape.pyx":469
+    /* "tinygrad_scalar/_tape.pyx":478
  *         for s in range(self.n_steps):
  *             step = self.steps + s
  *             slope = self.slopes + step.slope             # <<<<<<<<<<<<<<
@@ -25075,7 +25189,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_forward_one(struct __pyx_obj_
 */
     __pyx_v_slope = (__pyx_v_self->slopes + __pyx_v_step->slope);
 
-    /* "tinygrad_scalar/_tape.pyx":470
+    /* "tinygrad_scalar/_tape.pyx":479
  *             step = self.steps + s
  *             slope = self.slopes + step.slope
  *             if step.code == _ops.MULTIPLY:             # <<<<<<<<<<<<<<
@@ -25087,7 +25201,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_forward_one(struct __pyx_obj_
     if (__pyx_t_5) {
 
 
-      /* "tinygrad_scalar/_tape.pyx":471
+      /* "tinygrad_scalar/_tape.pyx":480
  *             slope = self.slopes + step.slope
  *             if step.code == _ops.MULTIPLY:
  *                 v[step.out] = v[step.x] * v[step.y]             # <<<<<<<<<<<<<<
@@ -25096,7 +25210,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_forward_one(struct __pyx_obj_
 */
       (__pyx_v_v[__pyx_v_step->out]) = ((__pyx_v_v[__pyx_v_step->x]) * (__pyx_v_v[__pyx_v_step->y]));
 
-      /* "tinygrad_scalar/_tape.pyx":470
+      /* "tinygrad_scalar/_tape.pyx":479
  *             step = self.steps + s
  *             slope = self.slopes + step.slope
  *             if step.code == _ops.MULTIPLY:             # <<<<<<<<<<<<<<
@@ -25106,7 +25220,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_forward_one(struct __pyx_obj_
       goto __pyx_L5;
     }
 
-    /* "tinygrad_scalar/_tape.pyx":472
+    /* "tinygrad_scalar/_tape.pyx":481
  *             if step.code == _ops.MULTIPLY:
  *                 v[step.out] = v[step.x] * v[step.y]
  *             elif step.code == _ops.ADD:             # <<<<<<<<<<<<<<
@@ -25118,7 +25232,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_forward_one(struct __pyx_obj_
     if (__pyx_t_5) {
 
 
-      /* "tinygrad_scalar/_tape.pyx":473
+      /* "tinygrad_scalar/_tape.pyx":482
  *                 v[step.out] = v[step.x] * v[step.y]
  *             elif step.code == _ops.ADD:
  *                 v[step.out] = v[step.x] + v[step.y]             # <<<<<<<<<<<<<<
@@ -25127,7 +25241,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_forward_one(struct __pyx_obj_
 */
       (__pyx_v_v[__pyx_v_step->out]) = ((__pyx_v_v[__pyx_v_step->x]) + (__pyx_v_v[__pyx_v_step->y]));
 
-      /* "tinygrad_scalar/_tape.pyx":472
+      /* "tinygrad_scalar/_tape.pyx":481
  *             if step.code == _ops.MULTIPLY:
  *                 v[step.out] = v[step.x] * v[step.y]
  *             elif step.code == _ops.ADD:             # <<<<<<<<<<<<<<
@@ -25137,7 +25251,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_forward_one(struct __pyx_obj_
       goto __pyx_L5;
     }
 
-    /* "tinygrad_scalar/_tape.pyx":474
+    /* "tinygrad_scalar/_tape.pyx":483
  *             elif step.code == _ops.ADD:
  *                 v[step.out] = v[step.x] + v[step.y]
  *             elif step.code == _ops.SUBTRACT:             # <<<<<<<<<<<<<<
@@ -25149,7 +25263,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_forward_one(struct __pyx_obj_
     if (__pyx_t_5) {
 
 
-      /* "tinygrad_scalar/_tape.pyx":475
+      /* "tinygrad_scalar/_tape.pyx":484
  *                 v[step.out] = v[step.x] + v[step.y]
  *             elif step.code == _ops.SUBTRACT:
  *                 v[step.out] = v[step.x] - v[step.y]             # <<<<<<<<<<<<<<
@@ -25158,7 +25272,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_forward_one(struct __pyx_obj_
 */
       (__pyx_v_v[__pyx_v_step->out]) = ((__pyx_v_v[__pyx_v_step->x]) - (__pyx_v_v[__pyx_v_step->y]));
 
-      /* "tinygrad_scalar/_tape.pyx":474
+      /* "tinygrad_scalar/_tape.pyx":483
  *             elif step.code == _ops.ADD:
  *                 v[step.out] = v[step.x] + v[step.y]
  *             elif step.code == _ops.SUBTRACT:             # <<<<<<<<<<<<<<
@@ -25168,7 +25282,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_forward_one(struct __pyx_obj_
       goto __pyx_L5;
     }
 
-    /* "tinygrad_scalar/_tape.pyx":476
+    /* "tinygrad_scalar/_tape.pyx":485
  *             elif step.code == _ops.SUBTRACT:
  *                 v[step.out] = v[step.x] - v[step.y]
  *             elif is_binary(step.code):             # <<<<<<<<<<<<<<
@@ -25180,7 +25294,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_forward_one(struct __pyx_obj_
     if (__pyx_t_5) {
 
 
-      /* "tinygrad_scalar/_tape.pyx":477
+      /* "tinygrad_scalar/_tape.pyx":486
  *                 v[step.out] = v[step.x] - v[step.y]
  *             elif is_binary(step.code):
  *                 _ops.binary(<Code>step.code, v[step.x], v[step.y], v + step.out, slope, slope + 1)             # <<<<<<<<<<<<<<
@@ -25189,7 +25303,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_forward_one(struct __pyx_obj_
 */
       __pyx_f_15tinygrad_scalar_4_ops_binary(((enum __pyx_t_15tinygrad_scalar_4_ops_Code)__pyx_v_step->code), (__pyx_v_v[__pyx_v_step->x]), (__pyx_v_v[__pyx_v_step->y]), (__pyx_v_v + __pyx_v_step->out), __pyx_v_slope, (__pyx_v_slope + 1));
 
-      /* "tinygrad_scalar/_tape.pyx":476
+      /* "tinygrad_scalar/_tape.pyx":485
  *             elif step.code == _ops.SUBTRACT:
  *                 v[step.out] = v[step.x] - v[step.y]
  *             elif is_binary(step.code):             # <<<<<<<<<<<<<<
@@ -25199,7 +25313,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_forward_one(struct __pyx_obj_
       goto __pyx_L5;
     }
 
-    /* "tinygrad_scalar/_tape.pyx":478
+    /* "tinygrad_scalar/_tape.pyx":487
  *             elif is_binary(step.code):
  *                 _ops.binary(<Code>step.code, v[step.x], v[step.y], v + step.out, slope, slope + 1)
  *             elif step.code == _ops.WHERE:             # <<<<<<<<<<<<<<
@@ -25211,7 +25325,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_forward_one(struct __pyx_obj_
     if (__pyx_t_5) {
 
 
-      /* "tinygrad_scalar/_tape.pyx":479
+      /* "tinygrad_scalar/_tape.pyx":488
  *                 _ops.binary(<Code>step.code, v[step.x], v[step.y], v + step.out, slope, slope + 1)
  *             elif step.code == _ops.WHERE:
  *                 v[step.out] = v[step.y] if v[step.x] != 0.0 else v[step.z]             # <<<<<<<<<<<<<<
@@ -25231,7 +25345,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_forward_one(struct __pyx_obj_
       (__pyx_v_v[__pyx_v_step->out]) = __pyx_t_6;
 
 
-      /* "tinygrad_scalar/_tape.pyx":478
+      /* "tinygrad_scalar/_tape.pyx":487
  *             elif is_binary(step.code):
  *                 _ops.binary(<Code>step.code, v[step.x], v[step.y], v + step.out, slope, slope + 1)
  *             elif step.code == _ops.WHERE:             # <<<<<<<<<<<<<<
@@ -25241,7 +25355,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_forward_one(struct __pyx_obj_
       goto __pyx_L5;
     }
 
-    /* "tinygrad_scalar/_tape.pyx":480
+    /* "tinygrad_scalar/_tape.pyx":489
  *             elif step.code == _ops.WHERE:
  *                 v[step.out] = v[step.y] if v[step.x] != 0.0 else v[step.z]
  *             elif step.code == LOOKUP:             # <<<<<<<<<<<<<<
@@ -25253,7 +25367,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_forward_one(struct __pyx_obj_
     if (__pyx_t_5) {
 
 
-      /* "tinygrad_scalar/_tape.pyx":481
+      /* "tinygrad_scalar/_tape.pyx":490
  *                 v[step.out] = v[step.y] if v[step.x] != 0.0 else v[step.z]
  *             elif step.code == LOOKUP:
  *                 v[step.out] = v[self.row(step, v[step.x])]             # <<<<<<<<<<<<<<
@@ -25262,7 +25376,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_forward_one(struct __pyx_obj_
 */
       (__pyx_v_v[__pyx_v_step->out]) = (__pyx_v_v[__pyx_f_15tinygrad_scalar_5_tape_4Tape_row(__pyx_v_self, __pyx_v_step, (__pyx_v_v[__pyx_v_step->x]))]);
 
-      /* "tinygrad_scalar/_tape.pyx":480
+      /* "tinygrad_scalar/_tape.pyx":489
  *             elif step.code == _ops.WHERE:
  *                 v[step.out] = v[step.y] if v[step.x] != 0.0 else v[step.z]
  *             elif step.code == LOOKUP:             # <<<<<<<<<<<<<<
@@ -25272,7 +25386,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_forward_one(struct __pyx_obj_
       goto __pyx_L5;
     }
 
-    /* "tinygrad_scalar/_tape.pyx":483
+    /* "tinygrad_scalar/_tape.pyx":492
  *                 v[step.out] = v[self.row(step, v[step.x])]
  *             else:
  *                 _ops.unary(<Code>step.code, step.number, v[step.x], v + step.out, slope)             # <<<<<<<<<<<<<<
@@ -25286,7 +25400,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_forward_one(struct __pyx_obj_
   }
 
 
-  /* "tinygrad_scalar/_tape.pyx":462
+  /* "tinygrad_scalar/_tape.pyx":471
  *     # --- one example -------------------------------------------------------------------------------------------------
  * 
  *     cdef void forward_one(self) noexcept nogil:             # <<<<<<<<<<<<<<
@@ -25301,7 +25415,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_forward_one(struct __pyx_obj_
 
 }
 
-/* "tinygrad_scalar/_tape.pyx":485
+/* "tinygrad_scalar/_tape.pyx":494
  *                 _ops.unary(<Code>step.code, step.number, v[step.x], v + step.out, slope)
  * 
  *     cdef void backward_one(self) noexcept nogil:             # <<<<<<<<<<<<<<
@@ -25321,7 +25435,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_backward_one(struct __pyx_obj
   int __pyx_t_3;
   int __pyx_t_4;
 
-  /* "tinygrad_scalar/_tape.pyx":488
+  /* "tinygrad_scalar/_tape.pyx":497
  *         cdef Py_ssize_t s
  *         cdef Step* step
  *         cdef double* v = self.v             # <<<<<<<<<<<<<<
@@ -25332,7 +25446,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_backward_one(struct __pyx_obj
 
   __pyx_v_v = __pyx_t_1;
 
-  /* "tinygrad_scalar/_tape.pyx":489
+  /* "tinygrad_scalar/_tape.pyx":498
  *         cdef Step* step
  *         cdef double* v = self.v
  *         cdef double* d = self.d             # <<<<<<<<<<<<<<
@@ -25343,7 +25457,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_backward_one(struct __pyx_obj
 
   __pyx_v_d = __pyx_t_1;
 
-  /* "tinygrad_scalar/_tape.pyx":492
+  /* "tinygrad_scalar/_tape.pyx":501
  *         cdef double* slope
  *         cdef double upstream
  *         for s in range(self.n_steps - 1, -1, -1):             # <<<<<<<<<<<<<<
@@ -25353,7 +25467,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_backward_one(struct __pyx_obj
   for (__pyx_t_2 = (__pyx_v_self->n_steps - 1); __pyx_t_2 > -1L; __pyx_t_2-=1) {
     __pyx_v_s = __pyx_t_2;
 
-    /* "tinygrad_scalar/_tape.pyx":493
+    /* "tinygrad_scalar/_tape.pyx":502
  *         cdef double upstream
  *         for s in range(self.n_steps - 1, -1, -1):
  *             step = self.steps + s             # <<<<<<<<<<<<<<
@@ -25362,7 +25476,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_backward_one(struct __pyx_obj
 */
     __pyx_v_step = (__pyx_v_self->steps + __pyx_v_s);
 
-    /* "tinygrad_scalar/_tape.pyx":494
+    /* "tinygrad_scalar/_tape.pyx":503
  *         for s in range(self.n_steps - 1, -1, -1):
  *             step = self.steps + s
  *             upstream = d[step.out]             # <<<<<<<<<<<<<<
@@ -25371,7 +25485,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_backward_one(struct __pyx_obj
 */
     __pyx_v_upstream = (__pyx_v_d[__pyx_v_step->out]);
 
-    /* "tinygrad_scalar/_tape.pyx":495
+    /* "tinygrad_scalar/_tape.pyx":504
  *             step = self.steps + s
  *             upstream = d[step.out]
  *             d[step.out] = 0.0             # <<<<<<<<<<<<<<
@@ -25380,7 +25494,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_backward_one(struct __pyx_obj
 */
     (__pyx_v_d[__pyx_v_step->out]) = 0.0;
 
-    /* "tinygrad_scalar/_tape.pyx":496
+    /* "tinygrad_scalar/_tape.pyx":505
  *             upstream = d[step.out]
  *             d[step.out] = 0.0
  *             if step.code == _ops.MULTIPLY:             # <<<<<<<<<<<<<<
@@ -25392,7 +25506,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_backward_one(struct __pyx_obj
     if (__pyx_t_3) {
 
 
-      /* "tinygrad_scalar/_tape.pyx":497
+      /* "tinygrad_scalar/_tape.pyx":506
  *             d[step.out] = 0.0
  *             if step.code == _ops.MULTIPLY:
  *                 d[step.x] += v[step.y] * upstream             # <<<<<<<<<<<<<<
@@ -25403,7 +25517,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_backward_one(struct __pyx_obj
       __pyx_t_4 = __pyx_v_step->x;
       (__pyx_v_d[__pyx_t_4]) = ((__pyx_v_d[__pyx_t_4]) + ((__pyx_v_v[__pyx_v_step->y]) * __pyx_v_upstream));
 
-      /* "tinygrad_scalar/_tape.pyx":498
+      /* "tinygrad_scalar/_tape.pyx":507
  *             if step.code == _ops.MULTIPLY:
  *                 d[step.x] += v[step.y] * upstream
  *                 d[step.y] += v[step.x] * upstream             # <<<<<<<<<<<<<<
@@ -25414,7 +25528,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_backward_one(struct __pyx_obj
       __pyx_t_4 = __pyx_v_step->y;
       (__pyx_v_d[__pyx_t_4]) = ((__pyx_v_d[__pyx_t_4]) + ((__pyx_v_v[__pyx_v_step->x]) * __pyx_v_upstream));
 
-      /* "tinygrad_scalar/_tape.pyx":496
+      /* "tinygrad_scalar/_tape.pyx":505
  *             upstream = d[step.out]
  *             d[step.out] = 0.0
  *             if step.code == _ops.MULTIPLY:             # <<<<<<<<<<<<<<
@@ -25424,7 +25538,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_backward_one(struct __pyx_obj
       goto __pyx_L5;
     }
 
-    /* "tinygrad_scalar/_tape.pyx":499
+    /* "tinygrad_scalar/_tape.pyx":508
  *                 d[step.x] += v[step.y] * upstream
  *                 d[step.y] += v[step.x] * upstream
  *             elif step.code == _ops.ADD:             # <<<<<<<<<<<<<<
@@ -25436,7 +25550,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_backward_one(struct __pyx_obj
     if (__pyx_t_3) {
 
 
-      /* "tinygrad_scalar/_tape.pyx":500
+      /* "tinygrad_scalar/_tape.pyx":509
  *                 d[step.y] += v[step.x] * upstream
  *             elif step.code == _ops.ADD:
  *                 d[step.x] += upstream             # <<<<<<<<<<<<<<
@@ -25447,7 +25561,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_backward_one(struct __pyx_obj
       __pyx_t_4 = __pyx_v_step->x;
       (__pyx_v_d[__pyx_t_4]) = ((__pyx_v_d[__pyx_t_4]) + __pyx_v_upstream);
 
-      /* "tinygrad_scalar/_tape.pyx":501
+      /* "tinygrad_scalar/_tape.pyx":510
  *             elif step.code == _ops.ADD:
  *                 d[step.x] += upstream
  *                 d[step.y] += upstream             # <<<<<<<<<<<<<<
@@ -25458,7 +25572,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_backward_one(struct __pyx_obj
       __pyx_t_4 = __pyx_v_step->y;
       (__pyx_v_d[__pyx_t_4]) = ((__pyx_v_d[__pyx_t_4]) + __pyx_v_upstream);
 
-      /* "tinygrad_scalar/_tape.pyx":499
+      /* "tinygrad_scalar/_tape.pyx":508
  *                 d[step.x] += v[step.y] * upstream
  *                 d[step.y] += v[step.x] * upstream
  *             elif step.code == _ops.ADD:             # <<<<<<<<<<<<<<
@@ -25468,7 +25582,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_backward_one(struct __pyx_obj
       goto __pyx_L5;
     }
 
-    /* "tinygrad_scalar/_tape.pyx":502
+    /* "tinygrad_scalar/_tape.pyx":511
  *                 d[step.x] += upstream
  *                 d[step.y] += upstream
  *             elif step.code == _ops.SUBTRACT:             # <<<<<<<<<<<<<<
@@ -25480,7 +25594,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_backward_one(struct __pyx_obj
     if (__pyx_t_3) {
 
 
-      /* "tinygrad_scalar/_tape.pyx":503
+      /* "tinygrad_scalar/_tape.pyx":512
  *                 d[step.y] += upstream
  *             elif step.code == _ops.SUBTRACT:
  *                 d[step.x] += upstream             # <<<<<<<<<<<<<<
@@ -25491,7 +25605,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_backward_one(struct __pyx_obj
       __pyx_t_4 = __pyx_v_step->x;
       (__pyx_v_d[__pyx_t_4]) = ((__pyx_v_d[__pyx_t_4]) + __pyx_v_upstream);
 
-      /* "tinygrad_scalar/_tape.pyx":504
+      /* "tinygrad_scalar/_tape.pyx":513
  *             elif step.code == _ops.SUBTRACT:
  *                 d[step.x] += upstream
  *                 d[step.y] -= upstream             # <<<<<<<<<<<<<<
@@ -25502,7 +25616,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_backward_one(struct __pyx_obj
       __pyx_t_4 = __pyx_v_step->y;
       (__pyx_v_d[__pyx_t_4]) = ((__pyx_v_d[__pyx_t_4]) - __pyx_v_upstream);
 
-      /* "tinygrad_scalar/_tape.pyx":502
+      /* "tinygrad_scalar/_tape.pyx":511
  *                 d[step.x] += upstream
  *                 d[step.y] += upstream
  *             elif step.code == _ops.SUBTRACT:             # <<<<<<<<<<<<<<
@@ -25512,7 +25626,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_backward_one(struct __pyx_obj
       goto __pyx_L5;
     }
 
-    /* "tinygrad_scalar/_tape.pyx":505
+    /* "tinygrad_scalar/_tape.pyx":514
  *                 d[step.x] += upstream
  *                 d[step.y] -= upstream
  *             elif is_binary(step.code):             # <<<<<<<<<<<<<<
@@ -25524,7 +25638,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_backward_one(struct __pyx_obj
     if (__pyx_t_3) {
 
 
-      /* "tinygrad_scalar/_tape.pyx":506
+      /* "tinygrad_scalar/_tape.pyx":515
  *                 d[step.y] -= upstream
  *             elif is_binary(step.code):
  *                 slope = self.slopes + step.slope             # <<<<<<<<<<<<<<
@@ -25533,7 +25647,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_backward_one(struct __pyx_obj
 */
       __pyx_v_slope = (__pyx_v_self->slopes + __pyx_v_step->slope);
 
-      /* "tinygrad_scalar/_tape.pyx":507
+      /* "tinygrad_scalar/_tape.pyx":516
  *             elif is_binary(step.code):
  *                 slope = self.slopes + step.slope
  *                 d[step.x] += slope[0] * upstream             # <<<<<<<<<<<<<<
@@ -25544,7 +25658,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_backward_one(struct __pyx_obj
       __pyx_t_4 = __pyx_v_step->x;
       (__pyx_v_d[__pyx_t_4]) = ((__pyx_v_d[__pyx_t_4]) + ((__pyx_v_slope[0]) * __pyx_v_upstream));
 
-      /* "tinygrad_scalar/_tape.pyx":508
+      /* "tinygrad_scalar/_tape.pyx":517
  *                 slope = self.slopes + step.slope
  *                 d[step.x] += slope[0] * upstream
  *                 d[step.y] += slope[1] * upstream             # <<<<<<<<<<<<<<
@@ -25555,7 +25669,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_backward_one(struct __pyx_obj
       __pyx_t_4 = __pyx_v_step->y;
       (__pyx_v_d[__pyx_t_4]) = ((__pyx_v_d[__pyx_t_4]) + ((__pyx_v_slope[1]) * __pyx_v_upstream));
 
-      /* "tinygrad_scalar/_tape.pyx":505
+      /* "tinygrad_scalar/_tape.pyx":514
  *                 d[step.x] += upstream
  *                 d[step.y] -= upstream
  *             elif is_binary(step.code):             # <<<<<<<<<<<<<<
@@ -25565,7 +25679,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_backward_one(struct __pyx_obj
       goto __pyx_L5;
     }
 
-    /* "tinygrad_scalar/_tape.pyx":509
+    /* "tinygrad_scalar/_tape.pyx":518
  *                 d[step.x] += slope[0] * upstream
  *                 d[step.y] += slope[1] * upstream
  *             elif step.code == _ops.WHERE:             # <<<<<<<<<<<<<<
@@ -25577,7 +25691,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_backward_one(struct __pyx_obj
     if (__pyx_t_3) {
 
 
-      /* "tinygrad_scalar/_tape.pyx":510
+      /* "tinygrad_scalar/_tape.pyx":519
  *                 d[step.y] += slope[1] * upstream
  *             elif step.code == _ops.WHERE:
  *                 d[step.y if v[step.x] != 0.0 else step.z] += upstream             # <<<<<<<<<<<<<<
@@ -25597,7 +25711,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_backward_one(struct __pyx_obj
       (__pyx_v_d[__pyx_t_4]) = ((__pyx_v_d[__pyx_t_4]) + __pyx_v_upstream);
 
 
-      /* "tinygrad_scalar/_tape.pyx":509
+      /* "tinygrad_scalar/_tape.pyx":518
  *                 d[step.x] += slope[0] * upstream
  *                 d[step.y] += slope[1] * upstream
  *             elif step.code == _ops.WHERE:             # <<<<<<<<<<<<<<
@@ -25607,7 +25721,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_backward_one(struct __pyx_obj
       goto __pyx_L5;
     }
 
-    /* "tinygrad_scalar/_tape.pyx":511
+    /* "tinygrad_scalar/_tape.pyx":520
  *             elif step.code == _ops.WHERE:
  *                 d[step.y if v[step.x] != 0.0 else step.z] += upstream
  *             elif step.code == LOOKUP:             # <<<<<<<<<<<<<<
@@ -25619,7 +25733,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_backward_one(struct __pyx_obj
     if (__pyx_t_3) {
 
 
-      /* "tinygrad_scalar/_tape.pyx":512
+      /* "tinygrad_scalar/_tape.pyx":521
  *                 d[step.y if v[step.x] != 0.0 else step.z] += upstream
  *             elif step.code == LOOKUP:
  *                 d[self.row(step, v[step.x])] += upstream             # <<<<<<<<<<<<<<
@@ -25630,7 +25744,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_backward_one(struct __pyx_obj
       __pyx_t_4 = __pyx_f_15tinygrad_scalar_5_tape_4Tape_row(__pyx_v_self, __pyx_v_step, (__pyx_v_v[__pyx_v_step->x]));
       (__pyx_v_d[__pyx_t_4]) = ((__pyx_v_d[__pyx_t_4]) + __pyx_v_upstream);
 
-      /* "tinygrad_scalar/_tape.pyx":511
+      /* "tinygrad_scalar/_tape.pyx":520
  *             elif step.code == _ops.WHERE:
  *                 d[step.y if v[step.x] != 0.0 else step.z] += upstream
  *             elif step.code == LOOKUP:             # <<<<<<<<<<<<<<
@@ -25640,7 +25754,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_backward_one(struct __pyx_obj
       goto __pyx_L5;
     }
 
-    /* "tinygrad_scalar/_tape.pyx":514
+    /* "tinygrad_scalar/_tape.pyx":523
  *                 d[self.row(step, v[step.x])] += upstream
  *             else:
  *                 d[step.x] += self.slopes[step.slope] * upstream             # <<<<<<<<<<<<<<
@@ -25655,7 +25769,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_backward_one(struct __pyx_obj
     __pyx_L5:;
   }
 
-  /* "tinygrad_scalar/_tape.pyx":485
+  /* "tinygrad_scalar/_tape.pyx":494
  *                 _ops.unary(<Code>step.code, step.number, v[step.x], v + step.out, slope)
  * 
  *     cdef void backward_one(self) noexcept nogil:             # <<<<<<<<<<<<<<
@@ -25672,7 +25786,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_backward_one(struct __pyx_obj
 
 }
 
-/* "tinygrad_scalar/_tape.pyx":518
+/* "tinygrad_scalar/_tape.pyx":527
  *     # --- a block of examples -----------------------------------------------------------------------------------------
  * 
  *     cdef void forward_lanes(self) noexcept nogil:             # <<<<<<<<<<<<<<
@@ -25702,7 +25816,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_forward_lanes(struct __pyx_ob
   Py_ssize_t __pyx_t_9;
   int __pyx_t_10;
 
-  /* "tinygrad_scalar/_tape.pyx":521
+  /* "tinygrad_scalar/_tape.pyx":530
  *         cdef Py_ssize_t s, i
  *         cdef Step* step
  *         cdef double* v = self.v             # <<<<<<<<<<<<<<
@@ -25713,7 +25827,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_forward_lanes(struct __pyx_ob
 
   __pyx_v_v = __pyx_t_1;
 
-  /* "tinygrad_scalar/_tape.pyx":526
+  /* "tinygrad_scalar/_tape.pyx":535
  *         cdef double* out
  *         cdef double* slope
  *         cdef double* e = self.scratch             # <<<<<<<<<<<<<<
@@ -25724,7 +25838,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_forward_lanes(struct __pyx_ob
 
   __pyx_v_e = __pyx_t_1;
 
-  /* "tinygrad_scalar/_tape.pyx":528
+  /* "tinygrad_scalar/_tape.pyx":537
  *         cdef double* e = self.scratch
  *         cdef int code
  *         for s in range(self.n_steps):             # <<<<<<<<<<<<<<
@@ -25738,7 +25852,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_forward_lanes(struct __pyx_ob
   for (__pyx_t_4 = 0; __pyx_t_4 < __pyx_t_3; __pyx_t_4+=1) {
     __pyx_v_s = __pyx_t_4;
 
-    /* "tinygrad_scalar/_tape.pyx":529
+    /* "tinygrad_scalar/_tape.pyx":538
  *         cdef int code
  *         for s in range(self.n_steps):
  *             step = self.steps + s             # <<<<<<<<<<<<<<
@@ -25747,7 +25861,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_forward_lanes(struct __pyx_ob
 */
     __pyx_v_step = (__pyx_v_self->steps + __pyx_v_s);
 
-    /* "tinygrad_scalar/_tape.pyx":530
+    /* "tinygrad_scalar/_tape.pyx":539
  *         for s in range(self.n_steps):
  *             step = self.steps + s
  *             code = step.code             # <<<<<<<<<<<<<<
@@ -25758,7 +25872,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_forward_lanes(struct __pyx_ob
 
     __pyx_v_code = __pyx_t_5;
 
-    /* "tinygrad_scalar/_tape.pyx":531
+    /* "tinygrad_scalar/_tape.pyx":540
  *             step = self.steps + s
  *             code = step.code
  *             out = v + step.out * LANES             # <<<<<<<<<<<<<<
@@ -25767,7 +25881,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_forward_lanes(struct __pyx_ob
 */
     __pyx_v_out = (__pyx_v_v + (__pyx_v_step->out * LANES));
 
-    /* "tinygrad_scalar/_tape.pyx":532
+    /* "tinygrad_scalar/_tape.pyx":541
  *             code = step.code
  *             out = v + step.out * LANES
  *             x = v + step.x * LANES             # <<<<<<<<<<<<<<
@@ -25776,7 +25890,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_forward_lanes(struct __pyx_ob
 */
     __pyx_v_x = (__pyx_v_v + (__pyx_v_step->x * LANES));
 
-    /* "tinygrad_scalar/_tape.pyx":533
+    /* "tinygrad_scalar/_tape.pyx":542
  *             out = v + step.out * LANES
  *             x = v + step.x * LANES
  *             slope = self.slopes + step.slope * LANES             # <<<<<<<<<<<<<<
@@ -25785,7 +25899,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_forward_lanes(struct __pyx_ob
 */
     __pyx_v_slope = (__pyx_v_self->slopes + (__pyx_v_step->slope * LANES));
 
-    /* "tinygrad_scalar/_tape.pyx":534
+    /* "tinygrad_scalar/_tape.pyx":543
  *             x = v + step.x * LANES
  *             slope = self.slopes + step.slope * LANES
  *             if is_binary(code):             # <<<<<<<<<<<<<<
@@ -25797,7 +25911,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_forward_lanes(struct __pyx_ob
     if (__pyx_t_6) {
 
 
-      /* "tinygrad_scalar/_tape.pyx":535
+      /* "tinygrad_scalar/_tape.pyx":544
  *             slope = self.slopes + step.slope * LANES
  *             if is_binary(code):
  *                 y = v + step.y * LANES             # <<<<<<<<<<<<<<
@@ -25806,7 +25920,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_forward_lanes(struct __pyx_ob
 */
       __pyx_v_y = (__pyx_v_v + (__pyx_v_step->y * LANES));
 
-      /* "tinygrad_scalar/_tape.pyx":536
+      /* "tinygrad_scalar/_tape.pyx":545
  *             if is_binary(code):
  *                 y = v + step.y * LANES
  *                 if code == _ops.MULTIPLY:             # <<<<<<<<<<<<<<
@@ -25816,7 +25930,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_forward_lanes(struct __pyx_ob
       switch (__pyx_v_code) {
         case __pyx_e_15tinygrad_scalar_4_ops_MULTIPLY:
 
-        /* "tinygrad_scalar/_tape.pyx":537
+        /* "tinygrad_scalar/_tape.pyx":546
  *                 y = v + step.y * LANES
  *                 if code == _ops.MULTIPLY:
  *                     lanes_multiply(out, x, y)             # <<<<<<<<<<<<<<
@@ -25825,7 +25939,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_forward_lanes(struct __pyx_ob
 */
         lanes_multiply(__pyx_v_out, __pyx_v_x, __pyx_v_y);
 
-        /* "tinygrad_scalar/_tape.pyx":536
+        /* "tinygrad_scalar/_tape.pyx":545
  *             if is_binary(code):
  *                 y = v + step.y * LANES
  *                 if code == _ops.MULTIPLY:             # <<<<<<<<<<<<<<
@@ -25835,7 +25949,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_forward_lanes(struct __pyx_ob
         break;
         case __pyx_e_15tinygrad_scalar_4_ops_ADD:
 
-        /* "tinygrad_scalar/_tape.pyx":539
+        /* "tinygrad_scalar/_tape.pyx":548
  *                     lanes_multiply(out, x, y)
  *                 elif code == _ops.ADD:
  *                     lanes_add(out, x, y)             # <<<<<<<<<<<<<<
@@ -25844,7 +25958,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_forward_lanes(struct __pyx_ob
 */
         lanes_add(__pyx_v_out, __pyx_v_x, __pyx_v_y);
 
-        /* "tinygrad_scalar/_tape.pyx":538
+        /* "tinygrad_scalar/_tape.pyx":547
  *                 if code == _ops.MULTIPLY:
  *                     lanes_multiply(out, x, y)
  *                 elif code == _ops.ADD:             # <<<<<<<<<<<<<<
@@ -25854,7 +25968,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_forward_lanes(struct __pyx_ob
         break;
         case __pyx_e_15tinygrad_scalar_4_ops_SUBTRACT:
 
-        /* "tinygrad_scalar/_tape.pyx":541
+        /* "tinygrad_scalar/_tape.pyx":550
  *                     lanes_add(out, x, y)
  *                 elif code == _ops.SUBTRACT:
  *                     lanes_subtract(out, x, y)             # <<<<<<<<<<<<<<
@@ -25863,7 +25977,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_forward_lanes(struct __pyx_ob
 */
         lanes_subtract(__pyx_v_out, __pyx_v_x, __pyx_v_y);
 
-        /* "tinygrad_scalar/_tape.pyx":540
+        /* "tinygrad_scalar/_tape.pyx":549
  *                 elif code == _ops.ADD:
  *                     lanes_add(out, x, y)
  *                 elif code == _ops.SUBTRACT:             # <<<<<<<<<<<<<<
@@ -25873,7 +25987,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_forward_lanes(struct __pyx_ob
         break;
         case __pyx_e_15tinygrad_scalar_4_ops_DIVIDE:
 
-        /* "tinygrad_scalar/_tape.pyx":543
+        /* "tinygrad_scalar/_tape.pyx":552
  *                     lanes_subtract(out, x, y)
  *                 elif code == _ops.DIVIDE:
  *                     lanes_divide(out, x, y)             # <<<<<<<<<<<<<<
@@ -25882,7 +25996,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_forward_lanes(struct __pyx_ob
 */
         lanes_divide(__pyx_v_out, __pyx_v_x, __pyx_v_y);
 
-        /* "tinygrad_scalar/_tape.pyx":542
+        /* "tinygrad_scalar/_tape.pyx":551
  *                 elif code == _ops.SUBTRACT:
  *                     lanes_subtract(out, x, y)
  *                 elif code == _ops.DIVIDE:             # <<<<<<<<<<<<<<
@@ -25892,7 +26006,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_forward_lanes(struct __pyx_ob
         break;
         default:
 
-        /* "tinygrad_scalar/_tape.pyx":545
+        /* "tinygrad_scalar/_tape.pyx":554
  *                     lanes_divide(out, x, y)
  *                 else:
  *                     for i in range(LANES):             # <<<<<<<<<<<<<<
@@ -25906,7 +26020,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_forward_lanes(struct __pyx_ob
         for (__pyx_t_9 = 0; __pyx_t_9 < __pyx_t_8; __pyx_t_9+=1) {
           __pyx_v_i = __pyx_t_9;
 
-          /* "tinygrad_scalar/_tape.pyx":546
+          /* "tinygrad_scalar/_tape.pyx":555
  *                 else:
  *                     for i in range(LANES):
  *                         _ops.binary(<Code>code, x[i], y[i], out + i, slope + i, slope + LANES + i)             # <<<<<<<<<<<<<<
@@ -25919,7 +26033,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_forward_lanes(struct __pyx_ob
         break;
       }
 
-      /* "tinygrad_scalar/_tape.pyx":534
+      /* "tinygrad_scalar/_tape.pyx":543
  *             x = v + step.x * LANES
  *             slope = self.slopes + step.slope * LANES
  *             if is_binary(code):             # <<<<<<<<<<<<<<
@@ -25929,7 +26043,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_forward_lanes(struct __pyx_ob
       goto __pyx_L5;
     }
 
-    /* "tinygrad_scalar/_tape.pyx":547
+    /* "tinygrad_scalar/_tape.pyx":556
  *                     for i in range(LANES):
  *                         _ops.binary(<Code>code, x[i], y[i], out + i, slope + i, slope + LANES + i)
  *             elif code == _ops.TANH:             # <<<<<<<<<<<<<<
@@ -25941,7 +26055,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_forward_lanes(struct __pyx_ob
     if (__pyx_t_6) {
 
 
-      /* "tinygrad_scalar/_tape.pyx":548
+      /* "tinygrad_scalar/_tape.pyx":557
  *                         _ops.binary(<Code>code, x[i], y[i], out + i, slope + i, slope + LANES + i)
  *             elif code == _ops.TANH:
  *                 lanes_function(_ops.TANH, out, x)             # <<<<<<<<<<<<<<
@@ -25950,7 +26064,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_forward_lanes(struct __pyx_ob
 */
       __pyx_f_15tinygrad_scalar_5_tape_lanes_function(__pyx_e_15tinygrad_scalar_4_ops_TANH, __pyx_v_out, __pyx_v_x);
 
-      /* "tinygrad_scalar/_tape.pyx":549
+      /* "tinygrad_scalar/_tape.pyx":558
  *             elif code == _ops.TANH:
  *                 lanes_function(_ops.TANH, out, x)
  *                 lanes_minus_twice_absolute(e, x)             # <<<<<<<<<<<<<<
@@ -25959,7 +26073,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_forward_lanes(struct __pyx_ob
 */
       lanes_minus_twice_absolute(__pyx_v_e, __pyx_v_x);
 
-      /* "tinygrad_scalar/_tape.pyx":550
+      /* "tinygrad_scalar/_tape.pyx":559
  *                 lanes_function(_ops.TANH, out, x)
  *                 lanes_minus_twice_absolute(e, x)
  *                 lanes_function(_ops.EXP, e, e)             # <<<<<<<<<<<<<<
@@ -25968,7 +26082,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_forward_lanes(struct __pyx_ob
 */
       __pyx_f_15tinygrad_scalar_5_tape_lanes_function(__pyx_e_15tinygrad_scalar_4_ops_EXP, __pyx_v_e, __pyx_v_e);
 
-      /* "tinygrad_scalar/_tape.pyx":551
+      /* "tinygrad_scalar/_tape.pyx":560
  *                 lanes_minus_twice_absolute(e, x)
  *                 lanes_function(_ops.EXP, e, e)
  *                 lanes_tanh_slope(slope, e)             # <<<<<<<<<<<<<<
@@ -25977,7 +26091,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_forward_lanes(struct __pyx_ob
 */
       lanes_tanh_slope(__pyx_v_slope, __pyx_v_e);
 
-      /* "tinygrad_scalar/_tape.pyx":547
+      /* "tinygrad_scalar/_tape.pyx":556
  *                     for i in range(LANES):
  *                         _ops.binary(<Code>code, x[i], y[i], out + i, slope + i, slope + LANES + i)
  *             elif code == _ops.TANH:             # <<<<<<<<<<<<<<
@@ -25987,7 +26101,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_forward_lanes(struct __pyx_ob
       goto __pyx_L5;
     }
 
-    /* "tinygrad_scalar/_tape.pyx":552
+    /* "tinygrad_scalar/_tape.pyx":561
  *                 lanes_function(_ops.EXP, e, e)
  *                 lanes_tanh_slope(slope, e)
  *             elif code == _ops.SIGMOID:             # <<<<<<<<<<<<<<
@@ -25999,7 +26113,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_forward_lanes(struct __pyx_ob
     if (__pyx_t_6) {
 
 
-      /* "tinygrad_scalar/_tape.pyx":553
+      /* "tinygrad_scalar/_tape.pyx":562
  *                 lanes_tanh_slope(slope, e)
  *             elif code == _ops.SIGMOID:
  *                 lanes_minus_absolute(e, x)             # <<<<<<<<<<<<<<
@@ -26008,7 +26122,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_forward_lanes(struct __pyx_ob
 */
       lanes_minus_absolute(__pyx_v_e, __pyx_v_x);
 
-      /* "tinygrad_scalar/_tape.pyx":554
+      /* "tinygrad_scalar/_tape.pyx":563
  *             elif code == _ops.SIGMOID:
  *                 lanes_minus_absolute(e, x)
  *                 lanes_function(_ops.EXP, e, e)             # <<<<<<<<<<<<<<
@@ -26017,7 +26131,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_forward_lanes(struct __pyx_ob
 */
       __pyx_f_15tinygrad_scalar_5_tape_lanes_function(__pyx_e_15tinygrad_scalar_4_ops_EXP, __pyx_v_e, __pyx_v_e);
 
-      /* "tinygrad_scalar/_tape.pyx":555
+      /* "tinygrad_scalar/_tape.pyx":564
  *                 lanes_minus_absolute(e, x)
  *                 lanes_function(_ops.EXP, e, e)
  *                 lanes_sigmoid(out, x, e)             # <<<<<<<<<<<<<<
@@ -26026,7 +26140,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_forward_lanes(struct __pyx_ob
 */
       lanes_sigmoid(__pyx_v_out, __pyx_v_x, __pyx_v_e);
 
-      /* "tinygrad_scalar/_tape.pyx":556
+      /* "tinygrad_scalar/_tape.pyx":565
  *                 lanes_function(_ops.EXP, e, e)
  *                 lanes_sigmoid(out, x, e)
  *                 lanes_sigmoid_slope(slope, e)             # <<<<<<<<<<<<<<
@@ -26035,7 +26149,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_forward_lanes(struct __pyx_ob
 */
       lanes_sigmoid_slope(__pyx_v_slope, __pyx_v_e);
 
-      /* "tinygrad_scalar/_tape.pyx":552
+      /* "tinygrad_scalar/_tape.pyx":561
  *                 lanes_function(_ops.EXP, e, e)
  *                 lanes_tanh_slope(slope, e)
  *             elif code == _ops.SIGMOID:             # <<<<<<<<<<<<<<
@@ -26045,7 +26159,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_forward_lanes(struct __pyx_ob
       goto __pyx_L5;
     }
 
-    /* "tinygrad_scalar/_tape.pyx":557
+    /* "tinygrad_scalar/_tape.pyx":566
  *                 lanes_sigmoid(out, x, e)
  *                 lanes_sigmoid_slope(slope, e)
  *             elif code == _ops.RELU:             # <<<<<<<<<<<<<<
@@ -26057,7 +26171,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_forward_lanes(struct __pyx_ob
     if (__pyx_t_6) {
 
 
-      /* "tinygrad_scalar/_tape.pyx":558
+      /* "tinygrad_scalar/_tape.pyx":567
  *                 lanes_sigmoid_slope(slope, e)
  *             elif code == _ops.RELU:
  *                 lanes_relu(out, x)             # <<<<<<<<<<<<<<
@@ -26066,7 +26180,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_forward_lanes(struct __pyx_ob
 */
       lanes_relu(__pyx_v_out, __pyx_v_x);
 
-      /* "tinygrad_scalar/_tape.pyx":559
+      /* "tinygrad_scalar/_tape.pyx":568
  *             elif code == _ops.RELU:
  *                 lanes_relu(out, x)
  *                 lanes_positive(slope, x)             # <<<<<<<<<<<<<<
@@ -26075,7 +26189,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_forward_lanes(struct __pyx_ob
 */
       lanes_positive(__pyx_v_slope, __pyx_v_x);
 
-      /* "tinygrad_scalar/_tape.pyx":557
+      /* "tinygrad_scalar/_tape.pyx":566
  *                 lanes_sigmoid(out, x, e)
  *                 lanes_sigmoid_slope(slope, e)
  *             elif code == _ops.RELU:             # <<<<<<<<<<<<<<
@@ -26085,7 +26199,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_forward_lanes(struct __pyx_ob
       goto __pyx_L5;
     }
 
-    /* "tinygrad_scalar/_tape.pyx":560
+    /* "tinygrad_scalar/_tape.pyx":569
  *                 lanes_relu(out, x)
  *                 lanes_positive(slope, x)
  *             elif code == _ops.NEGATE:             # <<<<<<<<<<<<<<
@@ -26097,7 +26211,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_forward_lanes(struct __pyx_ob
     if (__pyx_t_6) {
 
 
-      /* "tinygrad_scalar/_tape.pyx":561
+      /* "tinygrad_scalar/_tape.pyx":570
  *                 lanes_positive(slope, x)
  *             elif code == _ops.NEGATE:
  *                 lanes_negate(out, x)             # <<<<<<<<<<<<<<
@@ -26106,7 +26220,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_forward_lanes(struct __pyx_ob
 */
       lanes_negate(__pyx_v_out, __pyx_v_x);
 
-      /* "tinygrad_scalar/_tape.pyx":560
+      /* "tinygrad_scalar/_tape.pyx":569
  *                 lanes_relu(out, x)
  *                 lanes_positive(slope, x)
  *             elif code == _ops.NEGATE:             # <<<<<<<<<<<<<<
@@ -26116,7 +26230,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_forward_lanes(struct __pyx_ob
       goto __pyx_L5;
     }
 
-    /* "tinygrad_scalar/_tape.pyx":562
+    /* "tinygrad_scalar/_tape.pyx":571
  *             elif code == _ops.NEGATE:
  *                 lanes_negate(out, x)
  *             elif code == _ops.ABSOLUTE:             # <<<<<<<<<<<<<<
@@ -26128,7 +26242,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_forward_lanes(struct __pyx_ob
     if (__pyx_t_6) {
 
 
-      /* "tinygrad_scalar/_tape.pyx":563
+      /* "tinygrad_scalar/_tape.pyx":572
  *                 lanes_negate(out, x)
  *             elif code == _ops.ABSOLUTE:
  *                 lanes_absolute(out, x)             # <<<<<<<<<<<<<<
@@ -26137,7 +26251,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_forward_lanes(struct __pyx_ob
 */
       lanes_absolute(__pyx_v_out, __pyx_v_x);
 
-      /* "tinygrad_scalar/_tape.pyx":564
+      /* "tinygrad_scalar/_tape.pyx":573
  *             elif code == _ops.ABSOLUTE:
  *                 lanes_absolute(out, x)
  *                 lanes_sign(slope, x)             # <<<<<<<<<<<<<<
@@ -26146,7 +26260,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_forward_lanes(struct __pyx_ob
 */
       lanes_sign(__pyx_v_slope, __pyx_v_x);
 
-      /* "tinygrad_scalar/_tape.pyx":562
+      /* "tinygrad_scalar/_tape.pyx":571
  *             elif code == _ops.NEGATE:
  *                 lanes_negate(out, x)
  *             elif code == _ops.ABSOLUTE:             # <<<<<<<<<<<<<<
@@ -26156,7 +26270,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_forward_lanes(struct __pyx_ob
       goto __pyx_L5;
     }
 
-    /* "tinygrad_scalar/_tape.pyx":565
+    /* "tinygrad_scalar/_tape.pyx":574
  *                 lanes_absolute(out, x)
  *                 lanes_sign(slope, x)
  *             elif code == _ops.EXP:             # <<<<<<<<<<<<<<
@@ -26168,7 +26282,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_forward_lanes(struct __pyx_ob
     if (__pyx_t_6) {
 
 
-      /* "tinygrad_scalar/_tape.pyx":566
+      /* "tinygrad_scalar/_tape.pyx":575
  *                 lanes_sign(slope, x)
  *             elif code == _ops.EXP:
  *                 lanes_function(_ops.EXP, out, x)             # <<<<<<<<<<<<<<
@@ -26177,7 +26291,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_forward_lanes(struct __pyx_ob
 */
       __pyx_f_15tinygrad_scalar_5_tape_lanes_function(__pyx_e_15tinygrad_scalar_4_ops_EXP, __pyx_v_out, __pyx_v_x);
 
-      /* "tinygrad_scalar/_tape.pyx":565
+      /* "tinygrad_scalar/_tape.pyx":574
  *                 lanes_absolute(out, x)
  *                 lanes_sign(slope, x)
  *             elif code == _ops.EXP:             # <<<<<<<<<<<<<<
@@ -26187,7 +26301,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_forward_lanes(struct __pyx_ob
       goto __pyx_L5;
     }
 
-    /* "tinygrad_scalar/_tape.pyx":567
+    /* "tinygrad_scalar/_tape.pyx":576
  *             elif code == _ops.EXP:
  *                 lanes_function(_ops.EXP, out, x)
  *             elif code == _ops.LOG:             # <<<<<<<<<<<<<<
@@ -26199,7 +26313,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_forward_lanes(struct __pyx_ob
     if (__pyx_t_6) {
 
 
-      /* "tinygrad_scalar/_tape.pyx":568
+      /* "tinygrad_scalar/_tape.pyx":577
  *                 lanes_function(_ops.EXP, out, x)
  *             elif code == _ops.LOG:
  *                 lanes_function(_ops.LOG, out, x)             # <<<<<<<<<<<<<<
@@ -26208,7 +26322,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_forward_lanes(struct __pyx_ob
 */
       __pyx_f_15tinygrad_scalar_5_tape_lanes_function(__pyx_e_15tinygrad_scalar_4_ops_LOG, __pyx_v_out, __pyx_v_x);
 
-      /* "tinygrad_scalar/_tape.pyx":569
+      /* "tinygrad_scalar/_tape.pyx":578
  *             elif code == _ops.LOG:
  *                 lanes_function(_ops.LOG, out, x)
  *                 lanes_reciprocal(slope, x)             # <<<<<<<<<<<<<<
@@ -26217,7 +26331,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_forward_lanes(struct __pyx_ob
 */
       lanes_reciprocal(__pyx_v_slope, __pyx_v_x);
 
-      /* "tinygrad_scalar/_tape.pyx":567
+      /* "tinygrad_scalar/_tape.pyx":576
  *             elif code == _ops.EXP:
  *                 lanes_function(_ops.EXP, out, x)
  *             elif code == _ops.LOG:             # <<<<<<<<<<<<<<
@@ -26227,7 +26341,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_forward_lanes(struct __pyx_ob
       goto __pyx_L5;
     }
 
-    /* "tinygrad_scalar/_tape.pyx":570
+    /* "tinygrad_scalar/_tape.pyx":579
  *                 lanes_function(_ops.LOG, out, x)
  *                 lanes_reciprocal(slope, x)
  *             elif code == _ops.SQRT:             # <<<<<<<<<<<<<<
@@ -26239,7 +26353,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_forward_lanes(struct __pyx_ob
     if (__pyx_t_6) {
 
 
-      /* "tinygrad_scalar/_tape.pyx":571
+      /* "tinygrad_scalar/_tape.pyx":580
  *                 lanes_reciprocal(slope, x)
  *             elif code == _ops.SQRT:
  *                 lanes_sqrt(out, x)             # <<<<<<<<<<<<<<
@@ -26248,7 +26362,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_forward_lanes(struct __pyx_ob
 */
       lanes_sqrt(__pyx_v_out, __pyx_v_x);
 
-      /* "tinygrad_scalar/_tape.pyx":572
+      /* "tinygrad_scalar/_tape.pyx":581
  *             elif code == _ops.SQRT:
  *                 lanes_sqrt(out, x)
  *                 lanes_half_reciprocal(slope, out)             # <<<<<<<<<<<<<<
@@ -26257,7 +26371,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_forward_lanes(struct __pyx_ob
 */
       lanes_half_reciprocal(__pyx_v_slope, __pyx_v_out);
 
-      /* "tinygrad_scalar/_tape.pyx":570
+      /* "tinygrad_scalar/_tape.pyx":579
  *                 lanes_function(_ops.LOG, out, x)
  *                 lanes_reciprocal(slope, x)
  *             elif code == _ops.SQRT:             # <<<<<<<<<<<<<<
@@ -26267,7 +26381,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_forward_lanes(struct __pyx_ob
       goto __pyx_L5;
     }
 
-    /* "tinygrad_scalar/_tape.pyx":573
+    /* "tinygrad_scalar/_tape.pyx":582
  *                 lanes_sqrt(out, x)
  *                 lanes_half_reciprocal(slope, out)
  *             elif code == _ops.SIN:             # <<<<<<<<<<<<<<
@@ -26279,7 +26393,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_forward_lanes(struct __pyx_ob
     if (__pyx_t_6) {
 
 
-      /* "tinygrad_scalar/_tape.pyx":574
+      /* "tinygrad_scalar/_tape.pyx":583
  *                 lanes_half_reciprocal(slope, out)
  *             elif code == _ops.SIN:
  *                 lanes_function(_ops.SIN, out, x)             # <<<<<<<<<<<<<<
@@ -26288,7 +26402,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_forward_lanes(struct __pyx_ob
 */
       __pyx_f_15tinygrad_scalar_5_tape_lanes_function(__pyx_e_15tinygrad_scalar_4_ops_SIN, __pyx_v_out, __pyx_v_x);
 
-      /* "tinygrad_scalar/_tape.pyx":575
+      /* "tinygrad_scalar/_tape.pyx":584
  *             elif code == _ops.SIN:
  *                 lanes_function(_ops.SIN, out, x)
  *                 lanes_function(_ops.COS, slope, x)             # <<<<<<<<<<<<<<
@@ -26297,7 +26411,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_forward_lanes(struct __pyx_ob
 */
       __pyx_f_15tinygrad_scalar_5_tape_lanes_function(__pyx_e_15tinygrad_scalar_4_ops_COS, __pyx_v_slope, __pyx_v_x);
 
-      /* "tinygrad_scalar/_tape.pyx":573
+      /* "tinygrad_scalar/_tape.pyx":582
  *                 lanes_sqrt(out, x)
  *                 lanes_half_reciprocal(slope, out)
  *             elif code == _ops.SIN:             # <<<<<<<<<<<<<<
@@ -26307,7 +26421,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_forward_lanes(struct __pyx_ob
       goto __pyx_L5;
     }
 
-    /* "tinygrad_scalar/_tape.pyx":576
+    /* "tinygrad_scalar/_tape.pyx":585
  *                 lanes_function(_ops.SIN, out, x)
  *                 lanes_function(_ops.COS, slope, x)
  *             elif code == _ops.COS:             # <<<<<<<<<<<<<<
@@ -26319,7 +26433,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_forward_lanes(struct __pyx_ob
     if (__pyx_t_6) {
 
 
-      /* "tinygrad_scalar/_tape.pyx":577
+      /* "tinygrad_scalar/_tape.pyx":586
  *                 lanes_function(_ops.COS, slope, x)
  *             elif code == _ops.COS:
  *                 lanes_function(_ops.COS, out, x)             # <<<<<<<<<<<<<<
@@ -26328,7 +26442,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_forward_lanes(struct __pyx_ob
 */
       __pyx_f_15tinygrad_scalar_5_tape_lanes_function(__pyx_e_15tinygrad_scalar_4_ops_COS, __pyx_v_out, __pyx_v_x);
 
-      /* "tinygrad_scalar/_tape.pyx":578
+      /* "tinygrad_scalar/_tape.pyx":587
  *             elif code == _ops.COS:
  *                 lanes_function(_ops.COS, out, x)
  *                 lanes_function(_ops.SIN, slope, x)             # <<<<<<<<<<<<<<
@@ -26337,7 +26451,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_forward_lanes(struct __pyx_ob
 */
       __pyx_f_15tinygrad_scalar_5_tape_lanes_function(__pyx_e_15tinygrad_scalar_4_ops_SIN, __pyx_v_slope, __pyx_v_x);
 
-      /* "tinygrad_scalar/_tape.pyx":576
+      /* "tinygrad_scalar/_tape.pyx":585
  *                 lanes_function(_ops.SIN, out, x)
  *                 lanes_function(_ops.COS, slope, x)
  *             elif code == _ops.COS:             # <<<<<<<<<<<<<<
@@ -26347,7 +26461,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_forward_lanes(struct __pyx_ob
       goto __pyx_L5;
     }
 
-    /* "tinygrad_scalar/_tape.pyx":579
+    /* "tinygrad_scalar/_tape.pyx":588
  *                 lanes_function(_ops.COS, out, x)
  *                 lanes_function(_ops.SIN, slope, x)
  *             elif code == _ops.TAN:             # <<<<<<<<<<<<<<
@@ -26359,7 +26473,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_forward_lanes(struct __pyx_ob
     if (__pyx_t_6) {
 
 
-      /* "tinygrad_scalar/_tape.pyx":580
+      /* "tinygrad_scalar/_tape.pyx":589
  *                 lanes_function(_ops.SIN, slope, x)
  *             elif code == _ops.TAN:
  *                 lanes_function(_ops.TAN, out, x)             # <<<<<<<<<<<<<<
@@ -26368,7 +26482,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_forward_lanes(struct __pyx_ob
 */
       __pyx_f_15tinygrad_scalar_5_tape_lanes_function(__pyx_e_15tinygrad_scalar_4_ops_TAN, __pyx_v_out, __pyx_v_x);
 
-      /* "tinygrad_scalar/_tape.pyx":581
+      /* "tinygrad_scalar/_tape.pyx":590
  *             elif code == _ops.TAN:
  *                 lanes_function(_ops.TAN, out, x)
  *                 lanes_one_plus_square(slope, out)             # <<<<<<<<<<<<<<
@@ -26377,7 +26491,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_forward_lanes(struct __pyx_ob
 */
       lanes_one_plus_square(__pyx_v_slope, __pyx_v_out);
 
-      /* "tinygrad_scalar/_tape.pyx":579
+      /* "tinygrad_scalar/_tape.pyx":588
  *                 lanes_function(_ops.COS, out, x)
  *                 lanes_function(_ops.SIN, slope, x)
  *             elif code == _ops.TAN:             # <<<<<<<<<<<<<<
@@ -26387,7 +26501,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_forward_lanes(struct __pyx_ob
       goto __pyx_L5;
     }
 
-    /* "tinygrad_scalar/_tape.pyx":582
+    /* "tinygrad_scalar/_tape.pyx":591
  *                 lanes_function(_ops.TAN, out, x)
  *                 lanes_one_plus_square(slope, out)
  *             elif code == _ops.SINH:             # <<<<<<<<<<<<<<
@@ -26399,7 +26513,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_forward_lanes(struct __pyx_ob
     if (__pyx_t_6) {
 
 
-      /* "tinygrad_scalar/_tape.pyx":583
+      /* "tinygrad_scalar/_tape.pyx":592
  *                 lanes_one_plus_square(slope, out)
  *             elif code == _ops.SINH:
  *                 lanes_function(_ops.SINH, out, x)             # <<<<<<<<<<<<<<
@@ -26408,7 +26522,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_forward_lanes(struct __pyx_ob
 */
       __pyx_f_15tinygrad_scalar_5_tape_lanes_function(__pyx_e_15tinygrad_scalar_4_ops_SINH, __pyx_v_out, __pyx_v_x);
 
-      /* "tinygrad_scalar/_tape.pyx":584
+      /* "tinygrad_scalar/_tape.pyx":593
  *             elif code == _ops.SINH:
  *                 lanes_function(_ops.SINH, out, x)
  *                 lanes_function(_ops.COSH, slope, x)             # <<<<<<<<<<<<<<
@@ -26417,7 +26531,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_forward_lanes(struct __pyx_ob
 */
       __pyx_f_15tinygrad_scalar_5_tape_lanes_function(__pyx_e_15tinygrad_scalar_4_ops_COSH, __pyx_v_slope, __pyx_v_x);
 
-      /* "tinygrad_scalar/_tape.pyx":582
+      /* "tinygrad_scalar/_tape.pyx":591
  *                 lanes_function(_ops.TAN, out, x)
  *                 lanes_one_plus_square(slope, out)
  *             elif code == _ops.SINH:             # <<<<<<<<<<<<<<
@@ -26427,7 +26541,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_forward_lanes(struct __pyx_ob
       goto __pyx_L5;
     }
 
-    /* "tinygrad_scalar/_tape.pyx":585
+    /* "tinygrad_scalar/_tape.pyx":594
  *                 lanes_function(_ops.SINH, out, x)
  *                 lanes_function(_ops.COSH, slope, x)
  *             elif code == _ops.COSH:             # <<<<<<<<<<<<<<
@@ -26439,7 +26553,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_forward_lanes(struct __pyx_ob
     if (__pyx_t_6) {
 
 
-      /* "tinygrad_scalar/_tape.pyx":586
+      /* "tinygrad_scalar/_tape.pyx":595
  *                 lanes_function(_ops.COSH, slope, x)
  *             elif code == _ops.COSH:
  *                 lanes_function(_ops.COSH, out, x)             # <<<<<<<<<<<<<<
@@ -26448,7 +26562,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_forward_lanes(struct __pyx_ob
 */
       __pyx_f_15tinygrad_scalar_5_tape_lanes_function(__pyx_e_15tinygrad_scalar_4_ops_COSH, __pyx_v_out, __pyx_v_x);
 
-      /* "tinygrad_scalar/_tape.pyx":587
+      /* "tinygrad_scalar/_tape.pyx":596
  *             elif code == _ops.COSH:
  *                 lanes_function(_ops.COSH, out, x)
  *                 lanes_function(_ops.SINH, slope, x)             # <<<<<<<<<<<<<<
@@ -26457,7 +26571,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_forward_lanes(struct __pyx_ob
 */
       __pyx_f_15tinygrad_scalar_5_tape_lanes_function(__pyx_e_15tinygrad_scalar_4_ops_SINH, __pyx_v_slope, __pyx_v_x);
 
-      /* "tinygrad_scalar/_tape.pyx":585
+      /* "tinygrad_scalar/_tape.pyx":594
  *                 lanes_function(_ops.SINH, out, x)
  *                 lanes_function(_ops.COSH, slope, x)
  *             elif code == _ops.COSH:             # <<<<<<<<<<<<<<
@@ -26467,7 +26581,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_forward_lanes(struct __pyx_ob
       goto __pyx_L5;
     }
 
-    /* "tinygrad_scalar/_tape.pyx":588
+    /* "tinygrad_scalar/_tape.pyx":597
  *                 lanes_function(_ops.COSH, out, x)
  *                 lanes_function(_ops.SINH, slope, x)
  *             elif code == _ops.CONSTANT_POWER and step.number == 2.0:             # <<<<<<<<<<<<<<
@@ -26493,7 +26607,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_forward_lanes(struct __pyx_ob
     if (__pyx_t_6) {
 
 
-      /* "tinygrad_scalar/_tape.pyx":589
+      /* "tinygrad_scalar/_tape.pyx":598
  *                 lanes_function(_ops.SINH, slope, x)
  *             elif code == _ops.CONSTANT_POWER and step.number == 2.0:
  *                 lanes_multiply(out, x, x)             # <<<<<<<<<<<<<<
@@ -26502,7 +26616,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_forward_lanes(struct __pyx_ob
 */
       lanes_multiply(__pyx_v_out, __pyx_v_x, __pyx_v_x);
 
-      /* "tinygrad_scalar/_tape.pyx":588
+      /* "tinygrad_scalar/_tape.pyx":597
  *                 lanes_function(_ops.COSH, out, x)
  *                 lanes_function(_ops.SINH, slope, x)
  *             elif code == _ops.CONSTANT_POWER and step.number == 2.0:             # <<<<<<<<<<<<<<
@@ -26512,7 +26626,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_forward_lanes(struct __pyx_ob
       goto __pyx_L5;
     }
 
-    /* "tinygrad_scalar/_tape.pyx":590
+    /* "tinygrad_scalar/_tape.pyx":599
  *             elif code == _ops.CONSTANT_POWER and step.number == 2.0:
  *                 lanes_multiply(out, x, x)
  *             elif code == _ops.WHERE:             # <<<<<<<<<<<<<<
@@ -26524,7 +26638,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_forward_lanes(struct __pyx_ob
     if (__pyx_t_6) {
 
 
-      /* "tinygrad_scalar/_tape.pyx":591
+      /* "tinygrad_scalar/_tape.pyx":600
  *                 lanes_multiply(out, x, x)
  *             elif code == _ops.WHERE:
  *                 lanes_where(out, x, v + step.y * LANES, v + step.z * LANES)             # <<<<<<<<<<<<<<
@@ -26533,7 +26647,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_forward_lanes(struct __pyx_ob
 */
       lanes_where(__pyx_v_out, __pyx_v_x, (__pyx_v_v + (__pyx_v_step->y * LANES)), (__pyx_v_v + (__pyx_v_step->z * LANES)));
 
-      /* "tinygrad_scalar/_tape.pyx":590
+      /* "tinygrad_scalar/_tape.pyx":599
  *             elif code == _ops.CONSTANT_POWER and step.number == 2.0:
  *                 lanes_multiply(out, x, x)
  *             elif code == _ops.WHERE:             # <<<<<<<<<<<<<<
@@ -26543,7 +26657,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_forward_lanes(struct __pyx_ob
       goto __pyx_L5;
     }
 
-    /* "tinygrad_scalar/_tape.pyx":592
+    /* "tinygrad_scalar/_tape.pyx":601
  *             elif code == _ops.WHERE:
  *                 lanes_where(out, x, v + step.y * LANES, v + step.z * LANES)
  *             elif code == LOOKUP:             # <<<<<<<<<<<<<<
@@ -26555,7 +26669,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_forward_lanes(struct __pyx_ob
     if (__pyx_t_6) {
 
 
-      /* "tinygrad_scalar/_tape.pyx":593
+      /* "tinygrad_scalar/_tape.pyx":602
  *                 lanes_where(out, x, v + step.y * LANES, v + step.z * LANES)
  *             elif code == LOOKUP:
  *                 for i in range(LANES):             # <<<<<<<<<<<<<<
@@ -26569,7 +26683,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_forward_lanes(struct __pyx_ob
       for (__pyx_t_9 = 0; __pyx_t_9 < __pyx_t_8; __pyx_t_9+=1) {
         __pyx_v_i = __pyx_t_9;
 
-        /* "tinygrad_scalar/_tape.pyx":594
+        /* "tinygrad_scalar/_tape.pyx":603
  *             elif code == LOOKUP:
  *                 for i in range(LANES):
  *                     out[i] = v[self.row(step, x[i]) * LANES + i]             # <<<<<<<<<<<<<<
@@ -26580,7 +26694,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_forward_lanes(struct __pyx_ob
       }
 
 
-      /* "tinygrad_scalar/_tape.pyx":592
+      /* "tinygrad_scalar/_tape.pyx":601
  *             elif code == _ops.WHERE:
  *                 lanes_where(out, x, v + step.y * LANES, v + step.z * LANES)
  *             elif code == LOOKUP:             # <<<<<<<<<<<<<<
@@ -26590,7 +26704,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_forward_lanes(struct __pyx_ob
       goto __pyx_L5;
     }
 
-    /* "tinygrad_scalar/_tape.pyx":596
+    /* "tinygrad_scalar/_tape.pyx":605
  *                     out[i] = v[self.row(step, x[i]) * LANES + i]
  *             else:
  *                 for i in range(LANES):             # <<<<<<<<<<<<<<
@@ -26605,7 +26719,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_forward_lanes(struct __pyx_ob
       for (__pyx_t_9 = 0; __pyx_t_9 < __pyx_t_8; __pyx_t_9+=1) {
         __pyx_v_i = __pyx_t_9;
 
-        /* "tinygrad_scalar/_tape.pyx":597
+        /* "tinygrad_scalar/_tape.pyx":606
  *             else:
  *                 for i in range(LANES):
  *                     _ops.unary(<Code>code, step.number, x[i], out + i, slope + i)             # <<<<<<<<<<<<<<
@@ -26620,7 +26734,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_forward_lanes(struct __pyx_ob
   }
 
 
-  /* "tinygrad_scalar/_tape.pyx":518
+  /* "tinygrad_scalar/_tape.pyx":527
  *     # --- a block of examples -----------------------------------------------------------------------------------------
  * 
  *     cdef void forward_lanes(self) noexcept nogil:             # <<<<<<<<<<<<<<
@@ -26641,7 +26755,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_forward_lanes(struct __pyx_ob
 
 }
 
-/* "tinygrad_scalar/_tape.pyx":599
+/* "tinygrad_scalar/_tape.pyx":608
  *                     _ops.unary(<Code>code, step.number, x[i], out + i, slope + i)
  * 
  *     cdef void backward_lanes(self) noexcept nogil:             # <<<<<<<<<<<<<<
@@ -26673,7 +26787,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_backward_lanes(struct __pyx_o
   Py_ssize_t __pyx_t_8;
   Py_ssize_t __pyx_t_9;
 
-  /* "tinygrad_scalar/_tape.pyx":602
+  /* "tinygrad_scalar/_tape.pyx":611
  *         cdef Py_ssize_t s, i
  *         cdef Step* step
  *         cdef double* v = self.v             # <<<<<<<<<<<<<<
@@ -26684,7 +26798,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_backward_lanes(struct __pyx_o
 
   __pyx_v_v = __pyx_t_1;
 
-  /* "tinygrad_scalar/_tape.pyx":603
+  /* "tinygrad_scalar/_tape.pyx":612
  *         cdef Step* step
  *         cdef double* v = self.v
  *         cdef double* d = self.d             # <<<<<<<<<<<<<<
@@ -26695,7 +26809,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_backward_lanes(struct __pyx_o
 
   __pyx_v_d = __pyx_t_1;
 
-  /* "tinygrad_scalar/_tape.pyx":610
+  /* "tinygrad_scalar/_tape.pyx":619
  *         cdef double* slope
  *         cdef double* upstream
  *         cdef double* t = self.scratch             # <<<<<<<<<<<<<<
@@ -26706,7 +26820,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_backward_lanes(struct __pyx_o
 
   __pyx_v_t = __pyx_t_1;
 
-  /* "tinygrad_scalar/_tape.pyx":612
+  /* "tinygrad_scalar/_tape.pyx":621
  *         cdef double* t = self.scratch
  *         cdef int code
  *         for s in range(self.n_steps - 1, -1, -1):             # <<<<<<<<<<<<<<
@@ -26716,7 +26830,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_backward_lanes(struct __pyx_o
   for (__pyx_t_2 = (__pyx_v_self->n_steps - 1); __pyx_t_2 > -1L; __pyx_t_2-=1) {
     __pyx_v_s = __pyx_t_2;
 
-    /* "tinygrad_scalar/_tape.pyx":613
+    /* "tinygrad_scalar/_tape.pyx":622
  *         cdef int code
  *         for s in range(self.n_steps - 1, -1, -1):
  *             step = self.steps + s             # <<<<<<<<<<<<<<
@@ -26725,7 +26839,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_backward_lanes(struct __pyx_o
 */
     __pyx_v_step = (__pyx_v_self->steps + __pyx_v_s);
 
-    /* "tinygrad_scalar/_tape.pyx":614
+    /* "tinygrad_scalar/_tape.pyx":623
  *         for s in range(self.n_steps - 1, -1, -1):
  *             step = self.steps + s
  *             code = step.code             # <<<<<<<<<<<<<<
@@ -26736,7 +26850,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_backward_lanes(struct __pyx_o
 
     __pyx_v_code = __pyx_t_3;
 
-    /* "tinygrad_scalar/_tape.pyx":615
+    /* "tinygrad_scalar/_tape.pyx":624
  *             step = self.steps + s
  *             code = step.code
  *             upstream = d + step.out * LANES             # <<<<<<<<<<<<<<
@@ -26745,7 +26859,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_backward_lanes(struct __pyx_o
 */
     __pyx_v_upstream = (__pyx_v_d + (__pyx_v_step->out * LANES));
 
-    /* "tinygrad_scalar/_tape.pyx":616
+    /* "tinygrad_scalar/_tape.pyx":625
  *             code = step.code
  *             upstream = d + step.out * LANES
  *             x = v + step.x * LANES             # <<<<<<<<<<<<<<
@@ -26754,7 +26868,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_backward_lanes(struct __pyx_o
 */
     __pyx_v_x = (__pyx_v_v + (__pyx_v_step->x * LANES));
 
-    /* "tinygrad_scalar/_tape.pyx":617
+    /* "tinygrad_scalar/_tape.pyx":626
  *             upstream = d + step.out * LANES
  *             x = v + step.x * LANES
  *             dx = d + step.x * LANES             # <<<<<<<<<<<<<<
@@ -26763,7 +26877,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_backward_lanes(struct __pyx_o
 */
     __pyx_v_dx = (__pyx_v_d + (__pyx_v_step->x * LANES));
 
-    /* "tinygrad_scalar/_tape.pyx":618
+    /* "tinygrad_scalar/_tape.pyx":627
  *             x = v + step.x * LANES
  *             dx = d + step.x * LANES
  *             slope = self.slopes + step.slope * LANES             # <<<<<<<<<<<<<<
@@ -26772,7 +26886,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_backward_lanes(struct __pyx_o
 */
     __pyx_v_slope = (__pyx_v_self->slopes + (__pyx_v_step->slope * LANES));
 
-    /* "tinygrad_scalar/_tape.pyx":619
+    /* "tinygrad_scalar/_tape.pyx":628
  *             dx = d + step.x * LANES
  *             slope = self.slopes + step.slope * LANES
  *             if is_binary(code):             # <<<<<<<<<<<<<<
@@ -26784,7 +26898,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_backward_lanes(struct __pyx_o
     if (__pyx_t_4) {
 
 
-      /* "tinygrad_scalar/_tape.pyx":620
+      /* "tinygrad_scalar/_tape.pyx":629
  *             slope = self.slopes + step.slope * LANES
  *             if is_binary(code):
  *                 y = v + step.y * LANES             # <<<<<<<<<<<<<<
@@ -26793,7 +26907,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_backward_lanes(struct __pyx_o
 */
       __pyx_v_y = (__pyx_v_v + (__pyx_v_step->y * LANES));
 
-      /* "tinygrad_scalar/_tape.pyx":621
+      /* "tinygrad_scalar/_tape.pyx":630
  *             if is_binary(code):
  *                 y = v + step.y * LANES
  *                 dy = d + step.y * LANES             # <<<<<<<<<<<<<<
@@ -26802,7 +26916,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_backward_lanes(struct __pyx_o
 */
       __pyx_v_dy = (__pyx_v_d + (__pyx_v_step->y * LANES));
 
-      /* "tinygrad_scalar/_tape.pyx":622
+      /* "tinygrad_scalar/_tape.pyx":631
  *                 y = v + step.y * LANES
  *                 dy = d + step.y * LANES
  *                 if code == _ops.MULTIPLY:             # <<<<<<<<<<<<<<
@@ -26812,7 +26926,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_backward_lanes(struct __pyx_o
       switch (__pyx_v_code) {
         case __pyx_e_15tinygrad_scalar_4_ops_MULTIPLY:
 
-        /* "tinygrad_scalar/_tape.pyx":623
+        /* "tinygrad_scalar/_tape.pyx":632
  *                 dy = d + step.y * LANES
  *                 if code == _ops.MULTIPLY:
  *                     lanes_add_product(dx, y, upstream)             # <<<<<<<<<<<<<<
@@ -26821,7 +26935,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_backward_lanes(struct __pyx_o
 */
         lanes_add_product(__pyx_v_dx, __pyx_v_y, __pyx_v_upstream);
 
-        /* "tinygrad_scalar/_tape.pyx":624
+        /* "tinygrad_scalar/_tape.pyx":633
  *                 if code == _ops.MULTIPLY:
  *                     lanes_add_product(dx, y, upstream)
  *                     lanes_add_product(dy, x, upstream)             # <<<<<<<<<<<<<<
@@ -26830,7 +26944,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_backward_lanes(struct __pyx_o
 */
         lanes_add_product(__pyx_v_dy, __pyx_v_x, __pyx_v_upstream);
 
-        /* "tinygrad_scalar/_tape.pyx":622
+        /* "tinygrad_scalar/_tape.pyx":631
  *                 y = v + step.y * LANES
  *                 dy = d + step.y * LANES
  *                 if code == _ops.MULTIPLY:             # <<<<<<<<<<<<<<
@@ -26840,7 +26954,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_backward_lanes(struct __pyx_o
         break;
         case __pyx_e_15tinygrad_scalar_4_ops_ADD:
 
-        /* "tinygrad_scalar/_tape.pyx":626
+        /* "tinygrad_scalar/_tape.pyx":635
  *                     lanes_add_product(dy, x, upstream)
  *                 elif code == _ops.ADD:
  *                     lanes_add_to(dx, upstream)             # <<<<<<<<<<<<<<
@@ -26849,7 +26963,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_backward_lanes(struct __pyx_o
 */
         lanes_add_to(__pyx_v_dx, __pyx_v_upstream);
 
-        /* "tinygrad_scalar/_tape.pyx":627
+        /* "tinygrad_scalar/_tape.pyx":636
  *                 elif code == _ops.ADD:
  *                     lanes_add_to(dx, upstream)
  *                     lanes_add_to(dy, upstream)             # <<<<<<<<<<<<<<
@@ -26858,7 +26972,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_backward_lanes(struct __pyx_o
 */
         lanes_add_to(__pyx_v_dy, __pyx_v_upstream);
 
-        /* "tinygrad_scalar/_tape.pyx":625
+        /* "tinygrad_scalar/_tape.pyx":634
  *                     lanes_add_product(dx, y, upstream)
  *                     lanes_add_product(dy, x, upstream)
  *                 elif code == _ops.ADD:             # <<<<<<<<<<<<<<
@@ -26868,7 +26982,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_backward_lanes(struct __pyx_o
         break;
         case __pyx_e_15tinygrad_scalar_4_ops_SUBTRACT:
 
-        /* "tinygrad_scalar/_tape.pyx":629
+        /* "tinygrad_scalar/_tape.pyx":638
  *                     lanes_add_to(dy, upstream)
  *                 elif code == _ops.SUBTRACT:
  *                     lanes_add_to(dx, upstream)             # <<<<<<<<<<<<<<
@@ -26877,7 +26991,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_backward_lanes(struct __pyx_o
 */
         lanes_add_to(__pyx_v_dx, __pyx_v_upstream);
 
-        /* "tinygrad_scalar/_tape.pyx":630
+        /* "tinygrad_scalar/_tape.pyx":639
  *                 elif code == _ops.SUBTRACT:
  *                     lanes_add_to(dx, upstream)
  *                     lanes_subtract_from(dy, upstream)             # <<<<<<<<<<<<<<
@@ -26886,7 +27000,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_backward_lanes(struct __pyx_o
 */
         lanes_subtract_from(__pyx_v_dy, __pyx_v_upstream);
 
-        /* "tinygrad_scalar/_tape.pyx":628
+        /* "tinygrad_scalar/_tape.pyx":637
  *                     lanes_add_to(dx, upstream)
  *                     lanes_add_to(dy, upstream)
  *                 elif code == _ops.SUBTRACT:             # <<<<<<<<<<<<<<
@@ -26896,7 +27010,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_backward_lanes(struct __pyx_o
         break;
         case __pyx_e_15tinygrad_scalar_4_ops_DIVIDE:
 
-        /* "tinygrad_scalar/_tape.pyx":632
+        /* "tinygrad_scalar/_tape.pyx":641
  *                     lanes_subtract_from(dy, upstream)
  *                 elif code == _ops.DIVIDE:
  *                     lanes_divide(t, upstream, y)             # <<<<<<<<<<<<<<
@@ -26905,7 +27019,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_backward_lanes(struct __pyx_o
 */
         lanes_divide(__pyx_v_t, __pyx_v_upstream, __pyx_v_y);
 
-        /* "tinygrad_scalar/_tape.pyx":633
+        /* "tinygrad_scalar/_tape.pyx":642
  *                 elif code == _ops.DIVIDE:
  *                     lanes_divide(t, upstream, y)
  *                     lanes_add_to(dx, t)             # <<<<<<<<<<<<<<
@@ -26914,7 +27028,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_backward_lanes(struct __pyx_o
 */
         lanes_add_to(__pyx_v_dx, __pyx_v_t);
 
-        /* "tinygrad_scalar/_tape.pyx":634
+        /* "tinygrad_scalar/_tape.pyx":643
  *                     lanes_divide(t, upstream, y)
  *                     lanes_add_to(dx, t)
  *                     lanes_subtract_product(dy, t, v + step.out * LANES)             # <<<<<<<<<<<<<<
@@ -26923,7 +27037,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_backward_lanes(struct __pyx_o
 */
         lanes_subtract_product(__pyx_v_dy, __pyx_v_t, (__pyx_v_v + (__pyx_v_step->out * LANES)));
 
-        /* "tinygrad_scalar/_tape.pyx":631
+        /* "tinygrad_scalar/_tape.pyx":640
  *                     lanes_add_to(dx, upstream)
  *                     lanes_subtract_from(dy, upstream)
  *                 elif code == _ops.DIVIDE:             # <<<<<<<<<<<<<<
@@ -26933,7 +27047,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_backward_lanes(struct __pyx_o
         break;
         default:
 
-        /* "tinygrad_scalar/_tape.pyx":636
+        /* "tinygrad_scalar/_tape.pyx":645
  *                     lanes_subtract_product(dy, t, v + step.out * LANES)
  *                 else:
  *                     lanes_add_product(dx, slope, upstream)             # <<<<<<<<<<<<<<
@@ -26942,7 +27056,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_backward_lanes(struct __pyx_o
 */
         lanes_add_product(__pyx_v_dx, __pyx_v_slope, __pyx_v_upstream);
 
-        /* "tinygrad_scalar/_tape.pyx":637
+        /* "tinygrad_scalar/_tape.pyx":646
  *                 else:
  *                     lanes_add_product(dx, slope, upstream)
  *                     lanes_add_product(dy, slope + LANES, upstream)             # <<<<<<<<<<<<<<
@@ -26953,7 +27067,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_backward_lanes(struct __pyx_o
         break;
       }
 
-      /* "tinygrad_scalar/_tape.pyx":619
+      /* "tinygrad_scalar/_tape.pyx":628
  *             dx = d + step.x * LANES
  *             slope = self.slopes + step.slope * LANES
  *             if is_binary(code):             # <<<<<<<<<<<<<<
@@ -26963,7 +27077,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_backward_lanes(struct __pyx_o
       goto __pyx_L5;
     }
 
-    /* "tinygrad_scalar/_tape.pyx":638
+    /* "tinygrad_scalar/_tape.pyx":647
  *                     lanes_add_product(dx, slope, upstream)
  *                     lanes_add_product(dy, slope + LANES, upstream)
  *             elif code == _ops.NEGATE:             # <<<<<<<<<<<<<<
@@ -26975,7 +27089,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_backward_lanes(struct __pyx_o
     if (__pyx_t_4) {
 
 
-      /* "tinygrad_scalar/_tape.pyx":639
+      /* "tinygrad_scalar/_tape.pyx":648
  *                     lanes_add_product(dy, slope + LANES, upstream)
  *             elif code == _ops.NEGATE:
  *                 lanes_subtract_from(dx, upstream)             # <<<<<<<<<<<<<<
@@ -26984,7 +27098,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_backward_lanes(struct __pyx_o
 */
       lanes_subtract_from(__pyx_v_dx, __pyx_v_upstream);
 
-      /* "tinygrad_scalar/_tape.pyx":638
+      /* "tinygrad_scalar/_tape.pyx":647
  *                     lanes_add_product(dx, slope, upstream)
  *                     lanes_add_product(dy, slope + LANES, upstream)
  *             elif code == _ops.NEGATE:             # <<<<<<<<<<<<<<
@@ -26994,7 +27108,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_backward_lanes(struct __pyx_o
       goto __pyx_L5;
     }
 
-    /* "tinygrad_scalar/_tape.pyx":640
+    /* "tinygrad_scalar/_tape.pyx":649
  *             elif code == _ops.NEGATE:
  *                 lanes_subtract_from(dx, upstream)
  *             elif code == _ops.EXP:             # <<<<<<<<<<<<<<
@@ -27006,7 +27120,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_backward_lanes(struct __pyx_o
     if (__pyx_t_4) {
 
 
-      /* "tinygrad_scalar/_tape.pyx":641
+      /* "tinygrad_scalar/_tape.pyx":650
  *                 lanes_subtract_from(dx, upstream)
  *             elif code == _ops.EXP:
  *                 lanes_add_product(dx, v + step.out * LANES, upstream)             # <<<<<<<<<<<<<<
@@ -27015,7 +27129,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_backward_lanes(struct __pyx_o
 */
       lanes_add_product(__pyx_v_dx, (__pyx_v_v + (__pyx_v_step->out * LANES)), __pyx_v_upstream);
 
-      /* "tinygrad_scalar/_tape.pyx":640
+      /* "tinygrad_scalar/_tape.pyx":649
  *             elif code == _ops.NEGATE:
  *                 lanes_subtract_from(dx, upstream)
  *             elif code == _ops.EXP:             # <<<<<<<<<<<<<<
@@ -27025,7 +27139,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_backward_lanes(struct __pyx_o
       goto __pyx_L5;
     }
 
-    /* "tinygrad_scalar/_tape.pyx":642
+    /* "tinygrad_scalar/_tape.pyx":651
  *             elif code == _ops.EXP:
  *                 lanes_add_product(dx, v + step.out * LANES, upstream)
  *             elif code == _ops.COS:             # <<<<<<<<<<<<<<
@@ -27037,7 +27151,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_backward_lanes(struct __pyx_o
     if (__pyx_t_4) {
 
 
-      /* "tinygrad_scalar/_tape.pyx":643
+      /* "tinygrad_scalar/_tape.pyx":652
  *                 lanes_add_product(dx, v + step.out * LANES, upstream)
  *             elif code == _ops.COS:
  *                 lanes_subtract_product(dx, slope, upstream)             # <<<<<<<<<<<<<<
@@ -27046,7 +27160,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_backward_lanes(struct __pyx_o
 */
       lanes_subtract_product(__pyx_v_dx, __pyx_v_slope, __pyx_v_upstream);
 
-      /* "tinygrad_scalar/_tape.pyx":642
+      /* "tinygrad_scalar/_tape.pyx":651
  *             elif code == _ops.EXP:
  *                 lanes_add_product(dx, v + step.out * LANES, upstream)
  *             elif code == _ops.COS:             # <<<<<<<<<<<<<<
@@ -27056,7 +27170,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_backward_lanes(struct __pyx_o
       goto __pyx_L5;
     }
 
-    /* "tinygrad_scalar/_tape.pyx":644
+    /* "tinygrad_scalar/_tape.pyx":653
  *             elif code == _ops.COS:
  *                 lanes_subtract_product(dx, slope, upstream)
  *             elif code == _ops.CONSTANT_POWER and step.number == 2.0:             # <<<<<<<<<<<<<<
@@ -27082,7 +27196,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_backward_lanes(struct __pyx_o
     if (__pyx_t_4) {
 
 
-      /* "tinygrad_scalar/_tape.pyx":645
+      /* "tinygrad_scalar/_tape.pyx":654
  *                 lanes_subtract_product(dx, slope, upstream)
  *             elif code == _ops.CONSTANT_POWER and step.number == 2.0:
  *                 lanes_add_twice_product(dx, x, upstream)             # <<<<<<<<<<<<<<
@@ -27091,7 +27205,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_backward_lanes(struct __pyx_o
 */
       lanes_add_twice_product(__pyx_v_dx, __pyx_v_x, __pyx_v_upstream);
 
-      /* "tinygrad_scalar/_tape.pyx":644
+      /* "tinygrad_scalar/_tape.pyx":653
  *             elif code == _ops.COS:
  *                 lanes_subtract_product(dx, slope, upstream)
  *             elif code == _ops.CONSTANT_POWER and step.number == 2.0:             # <<<<<<<<<<<<<<
@@ -27101,7 +27215,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_backward_lanes(struct __pyx_o
       goto __pyx_L5;
     }
 
-    /* "tinygrad_scalar/_tape.pyx":646
+    /* "tinygrad_scalar/_tape.pyx":655
  *             elif code == _ops.CONSTANT_POWER and step.number == 2.0:
  *                 lanes_add_twice_product(dx, x, upstream)
  *             elif code == _ops.WHERE:             # <<<<<<<<<<<<<<
@@ -27113,7 +27227,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_backward_lanes(struct __pyx_o
     if (__pyx_t_4) {
 
 
-      /* "tinygrad_scalar/_tape.pyx":647
+      /* "tinygrad_scalar/_tape.pyx":656
  *                 lanes_add_twice_product(dx, x, upstream)
  *             elif code == _ops.WHERE:
  *                 lanes_add_where(d + step.y * LANES, x, upstream)             # <<<<<<<<<<<<<<
@@ -27122,7 +27236,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_backward_lanes(struct __pyx_o
 */
       lanes_add_where((__pyx_v_d + (__pyx_v_step->y * LANES)), __pyx_v_x, __pyx_v_upstream);
 
-      /* "tinygrad_scalar/_tape.pyx":648
+      /* "tinygrad_scalar/_tape.pyx":657
  *             elif code == _ops.WHERE:
  *                 lanes_add_where(d + step.y * LANES, x, upstream)
  *                 lanes_add_unless(d + step.z * LANES, x, upstream)             # <<<<<<<<<<<<<<
@@ -27131,7 +27245,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_backward_lanes(struct __pyx_o
 */
       lanes_add_unless((__pyx_v_d + (__pyx_v_step->z * LANES)), __pyx_v_x, __pyx_v_upstream);
 
-      /* "tinygrad_scalar/_tape.pyx":646
+      /* "tinygrad_scalar/_tape.pyx":655
  *             elif code == _ops.CONSTANT_POWER and step.number == 2.0:
  *                 lanes_add_twice_product(dx, x, upstream)
  *             elif code == _ops.WHERE:             # <<<<<<<<<<<<<<
@@ -27141,7 +27255,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_backward_lanes(struct __pyx_o
       goto __pyx_L5;
     }
 
-    /* "tinygrad_scalar/_tape.pyx":649
+    /* "tinygrad_scalar/_tape.pyx":658
  *                 lanes_add_where(d + step.y * LANES, x, upstream)
  *                 lanes_add_unless(d + step.z * LANES, x, upstream)
  *             elif code == LOOKUP:             # <<<<<<<<<<<<<<
@@ -27153,7 +27267,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_backward_lanes(struct __pyx_o
     if (__pyx_t_4) {
 
 
-      /* "tinygrad_scalar/_tape.pyx":650
+      /* "tinygrad_scalar/_tape.pyx":659
  *                 lanes_add_unless(d + step.z * LANES, x, upstream)
  *             elif code == LOOKUP:
  *                 for i in range(LANES):             # <<<<<<<<<<<<<<
@@ -27167,7 +27281,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_backward_lanes(struct __pyx_o
       for (__pyx_t_8 = 0; __pyx_t_8 < __pyx_t_7; __pyx_t_8+=1) {
         __pyx_v_i = __pyx_t_8;
 
-        /* "tinygrad_scalar/_tape.pyx":651
+        /* "tinygrad_scalar/_tape.pyx":660
  *             elif code == LOOKUP:
  *                 for i in range(LANES):
  *                     d[self.row(step, x[i]) * LANES + i] += upstream[i]             # <<<<<<<<<<<<<<
@@ -27180,7 +27294,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_backward_lanes(struct __pyx_o
       }
 
 
-      /* "tinygrad_scalar/_tape.pyx":649
+      /* "tinygrad_scalar/_tape.pyx":658
  *                 lanes_add_where(d + step.y * LANES, x, upstream)
  *                 lanes_add_unless(d + step.z * LANES, x, upstream)
  *             elif code == LOOKUP:             # <<<<<<<<<<<<<<
@@ -27190,7 +27304,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_backward_lanes(struct __pyx_o
       goto __pyx_L5;
     }
 
-    /* "tinygrad_scalar/_tape.pyx":653
+    /* "tinygrad_scalar/_tape.pyx":662
  *                     d[self.row(step, x[i]) * LANES + i] += upstream[i]
  *             else:
  *                 lanes_add_product(dx, slope, upstream)             # <<<<<<<<<<<<<<
@@ -27201,7 +27315,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_backward_lanes(struct __pyx_o
     }
     __pyx_L5:;
 
-    /* "tinygrad_scalar/_tape.pyx":654
+    /* "tinygrad_scalar/_tape.pyx":663
  *             else:
  *                 lanes_add_product(dx, slope, upstream)
  *             memset(upstream, 0, LANES * sizeof(double))             # <<<<<<<<<<<<<<
@@ -27209,7 +27323,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_backward_lanes(struct __pyx_o
     (void)(memset(__pyx_v_upstream, 0, (LANES * (sizeof(double)))));
   }
 
-  /* "tinygrad_scalar/_tape.pyx":599
+  /* "tinygrad_scalar/_tape.pyx":608
  *                     _ops.unary(<Code>code, step.number, x[i], out + i, slope + i)
  * 
  *     cdef void backward_lanes(self) noexcept nogil:             # <<<<<<<<<<<<<<
@@ -28803,6 +28917,7 @@ static int __Pyx_modinit_Exttype___pyx_obj_15tinygrad_scalar_5_tape_Tape(__pyx_m
   __pyx_vtable_15tinygrad_scalar_5_tape_Tape.make_memory = (int (*)(struct __pyx_obj_15tinygrad_scalar_5_tape_Tape *, Py_ssize_t))__pyx_f_15tinygrad_scalar_5_tape_4Tape_make_memory;
   __pyx_vtable_15tinygrad_scalar_5_tape_Tape.run_call = (double (*)(struct __pyx_obj_15tinygrad_scalar_5_tape_Tape *, struct __pyx_t_15tinygrad_scalar_5_tape_Call *, Py_ssize_t))__pyx_f_15tinygrad_scalar_5_tape_4Tape_run_call;
   __pyx_vtable_15tinygrad_scalar_5_tape_Tape.run_blocks = (double (*)(struct __pyx_obj_15tinygrad_scalar_5_tape_Tape *, struct __pyx_t_15tinygrad_scalar_5_tape_Call *, Py_ssize_t))__pyx_f_15tinygrad_scalar_5_tape_4Tape_run_blocks;
+  __pyx_vtable_15tinygrad_scalar_5_tape_Tape.collect = (void (*)(struct __pyx_obj_15tinygrad_scalar_5_tape_Tape *, double *, Py_ssize_t))__pyx_f_15tinygrad_scalar_5_tape_4Tape_collect;
   __pyx_vtable_15tinygrad_scalar_5_tape_Tape.row = (int (*)(struct __pyx_obj_15tinygrad_scalar_5_tape_Tape *, struct __pyx_t_15tinygrad_scalar_5_tape_Step *, double))__pyx_f_15tinygrad_scalar_5_tape_4Tape_row;
   __pyx_vtable_15tinygrad_scalar_5_tape_Tape.forward_one = (void (*)(struct __pyx_obj_15tinygrad_scalar_5_tape_Tape *))__pyx_f_15tinygrad_scalar_5_tape_4Tape_forward_one;
   __pyx_vtable_15tinygrad_scalar_5_tape_Tape.backward_one = (void (*)(struct __pyx_obj_15tinygrad_scalar_5_tape_Tape *))__pyx_f_15tinygrad_scalar_5_tape_4Tape_backward_one;

@@ -393,8 +393,8 @@ cdef class Tape:
         return mean
 
     cdef double run_blocks(self, Call* call, Py_ssize_t m) except? -1.0:
-        cdef Py_ssize_t lanes = self.lanes, start = 0, n, i, k, a, slot
-        cdef double total = 0.0, number
+        cdef Py_ssize_t lanes = self.lanes, start = 0, n = 0, i, k, a, slot
+        cdef double total = 0.0
         cdef double* v = self.v
         cdef double* d = self.d
         cdef double* theta = call.theta
@@ -406,6 +406,8 @@ cdef class Tape:
         for k in range(self.n_parameters):
             for i in range(lanes):
                 v[k * lanes + i] = theta[k]
+        if d_theta is not NULL:
+            memset(d_theta, 0, self.n_parameters * sizeof(double))
         while start < m:
             PyErr_CheckSignals()
             n = min(lanes, m - start)
@@ -424,6 +426,8 @@ cdef class Tape:
                 for k in range(self.n_watched):
                     call.watched[(start + i) * self.n_watched + k] = v[self.watched[k] * lanes + i]
             if d_theta is not NULL:
+                if n < lanes:
+                    self.collect(d_theta, lanes)  # before what is beyond the last example gets into the gradients
                 for i in range(n):
                     d[self.cost * lanes + i] += 1.0
                 if lanes == 1:
@@ -440,15 +444,20 @@ cdef class Tape:
                         slot += 1
             start += n
         if d_theta is not NULL:
+            self.collect(d_theta, n)
             for k in range(self.n_parameters):
-                number = 0.0
-                for i in range(lanes):
-                    number += d[k * lanes + i]
-                d_theta[k] = number / m
-            memset(d, 0, self.n_parameters * lanes * sizeof(double))
+                d_theta[k] /= m
             for k in range(self.n_constants):
                 memset(d + self.constant_slots[k] * lanes, 0, lanes * sizeof(double))
         return total / m
+
+    cdef void collect(self, double* d_theta, Py_ssize_t n) noexcept:
+        """Move the gradients with respect to the parameters, of the first n lanes, to `d_theta`."""
+        cdef Py_ssize_t k, i
+        for k in range(self.n_parameters):
+            for i in range(n):
+                d_theta[k] += self.d[k * self.lanes + i]
+        memset(self.d, 0, self.n_parameters * self.lanes * sizeof(double))
 
     cdef inline int row(self, Step* step, double index) noexcept nogil:
         """The slot that a lookup chooses; where there is none the first, and the error is kept for later."""

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tinygrad_scalar.vectorize.equations import Equations, equations
 from tinygrad_scalar.vectorize.explanation import explanation
 from tinygrad_scalar.vectorize.numpy_source import NumpySource
 from tinygrad_scalar.vectorize.program import Elementwise, Product, Program
@@ -153,13 +154,13 @@ class Compiled:
         shapes: Shapes,
         scalars: ScalarWay | None,
         guards: Guards,
-        write_arrays: Callable[[], tuple[ArrayWay, str]],
+        write_arrays: Callable[[], tuple[ArrayWay, str, Equations]],
     ) -> None:
         self.shapes, self.scalars, self.guards = shapes, scalars, guards
         self.arrays: ArrayWay | None = None
-        self._explanation = ""
+        self._explanation, self._equations = "", Equations(())
         self._chosen: dict[int, ArrayWay | ScalarWay] = {}
-        self._write_arrays: Callable[[], tuple[ArrayWay, str]] | None = write_arrays
+        self._write_arrays: Callable[[], tuple[ArrayWay, str, Equations]] | None = write_arrays
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_write_arrays": None, "_chosen": {}}
@@ -169,7 +170,7 @@ class Compiled:
         if self.arrays is None:
             if self._write_arrays is None:
                 raise ValueError("this program came out of a pickle as the scalar program that it ran as")
-            self.arrays, self._explanation = self._write_arrays()
+            self.arrays, self._explanation, self._equations = self._write_arrays()
             self._write_arrays = None
         return self.arrays
 
@@ -181,6 +182,11 @@ class Compiled:
     def explanation(self) -> str:
         self.write_arrays()
         return self._explanation
+
+    @property
+    def equations(self) -> Equations:
+        self.write_arrays()
+        return self._equations
 
     def _way(self, m: int) -> ArrayWay | ScalarWay:
         """What is expected to be faster for m examples."""
@@ -224,11 +230,11 @@ def compiled(
     steps = None if native is None else scalar_program(traced, len(parameters), sizes, native.CODES)
     grouping = grouped(traced, len(sizes))
 
-    def write_arrays() -> tuple[ArrayWay, str]:
+    def write_arrays() -> tuple[ArrayWay, str, Equations]:
         program = regroup(grouping, len(parameters), sizes)
         differentiate(program, wrt_inputs=wrt_inputs)
         way = ArrayWay(program, [integer for _, integer in shapes])
-        return way, explanation(traced, program)
+        return way, explanation(traced, program), equations(program)
 
     guards = [(guard.refused, guard.message) for _, guard in traced.guards]
     made = Compiled(shapes, None if steps is None else ScalarWay(steps), guards, write_arrays)

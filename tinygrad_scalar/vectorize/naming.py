@@ -97,31 +97,31 @@ def _word(statement: Statement) -> str:
 
 def _name_gradients(program: Program) -> None:
     # of two arrays with one gradient the layer's gives the name: dA3, not d_difference1
-    for array, gradient in sorted(program.gradients.items(), key=lambda pair: not _is_layers(pair[0].name)):
+    for array, gradient in sorted(program.gradients.items(), key=lambda pair: not is_of_layer(pair[0].name)):
         if not gradient.name and gradient.values is None:
-            z = array.name.startswith("Z") and _is_layers(array.name)
+            z = array.name.startswith("Z") and is_of_layer(array.name)
             gradient.name = (
-                f"delta{array.name[1:]}" if z else f"d{array.name}" if _is_layers(array.name) else f"d_{array.name}"
+                f"delta{array.name[1:]}" if z else f"d{array.name}" if is_of_layer(array.name) else f"d_{array.name}"
             )
+    made_by = {statement.out: statement for statement in program.backward}
     for statement in program.backward:
-        if (
-            isinstance(statement, Elementwise)
-            and statement.op.startswith("slope of")
-            and _is_layers(statement.of[0].name)
-        ):
-            statement.out.name = statement.out.name or f"slope{statement.of[0].name[1:]}"
+        if isinstance(statement, Elementwise) and statement.op == "*" and statement.out.name.startswith("delta"):
+            slope = made_by.get(statement.of[1])
+            if isinstance(slope, Elementwise) and not slope.out.name:
+                slope.out.name = f"slope{statement.out.name[len('delta') :]}"
 
 
-def _is_layers(name: str) -> bool:
+def is_of_layer(name: str) -> bool:
+    """Whether this is the name of a layer's W, b, Z or A."""
     return name[:1] in ("W", "b", "Z", "A") and name[1:].isdecimal()
 
 
 def equation_of(statement: Statement) -> str:
     """The equation of the notes that a statement of a layer is, or ""."""
     name = statement.out.name
-    if isinstance(statement, Product) and statement.form == "LR" and _is_layers(name):
+    if isinstance(statement, Product) and statement.form == "LR" and is_of_layer(name):
         return "003 Eq. 1a"
-    if isinstance(statement, Elementwise) and name.startswith("A") and _is_layers(name):
+    if isinstance(statement, Elementwise) and name.startswith("A") and is_of_layer(name):
         return "Eq. 1b"
     if isinstance(statement, Elementwise) and name.startswith("delta"):
         return "Eq. 11a"

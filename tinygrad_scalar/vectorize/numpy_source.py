@@ -281,8 +281,9 @@ class NumpySource:
                     lines.pop()
                     its_lines, equation = [nested], equation or its_equation
                     before = None
-            alone = isinstance(statement, (Elementwise, Product)) and its_lines[0].count("out=") == 1
-            before = statement if alone else None
+            # its line may be nested where it is a call whose result has the form that elements are computed in
+            alone = isinstance(statement, Elementwise) or (isinstance(statement, Product) and statement.form == "LR")
+            before = statement if alone and its_lines[0].endswith(f"out={self.flat(statement.out)})") else None
             lines += [(line, equation if k == 0 else "") for k, line in enumerate(its_lines)]
         return [f"{line}  # {equation}" if equation else line for line, equation in lines]
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
     from tinygrad_scalar.vectorize.compiled import Shapes
+    from tinygrad_scalar.vectorize.equations import Equations
 
     Array = NDArray[Any]
 
@@ -160,6 +161,11 @@ class Vectorized:
     def source(self) -> str:
         """The NumPy program of the last call's shapes, as a person would write it."""
         return self._current().source
+
+    @property
+    def equations(self) -> Equations:
+        """The program of the last call's shapes as LaTeX in the notation of 003; Jupyter shows it set."""
+        return self._current().equations
 
     def explain(self) -> str:
         """Which scalars became which array, a line for each, as text."""

@@ -1,0 +1,234 @@
+"""The array program in the notation of 003: `step.equations`, LaTeX with the shapes beside it.
+
+What belongs to a layer is written as there: Z = WA + b, A = g(Z), δ = dA ⊙ g′(Z), dW = 1/m δAᵀ, db = 1/m Σ δ, dA = Wᵀδ,
+with the layer as [l] above. 003's mistakes are corrected: the sum of db runs over the examples, which are the columns,
+and dW is δAᵀ in both places. Anything else is written out, with a name where it is used more than once.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from tinygrad_scalar.vectorize.naming import is_of_layer
+from tinygrad_scalar.vectorize.program import (
+    Array,
+    Elementwise,
+    Fold,
+    Gather,
+    Lookup,
+    LookupScatter,
+    OverExamples,
+    Product,
+    Program,
+    Scatter,
+    Statement,
+)
+
+BINARY = {"+": "{0} + {1}", "-": "{0} - {1}", "minus fixed": "{0} - {1}", "*": r"{0} \odot {1}"}
+FUNCTIONS = {
+    "/": r"\frac{{{0}}}{{{1}}}", "**": "{{{0}}}^{{{1}}}", "neg": "-{0}", "abs": r"\left|{0}\right|",
+    "exp": r"\exp\left({0}\right)", "log": r"\log\left({0}\right)", "sqrt": r"\sqrt{{{0}}}",
+    "sin": r"\sin\left({0}\right)", "cos": r"\cos\left({0}\right)", "tan": r"\tan\left({0}\right)",
+    "tanh": r"\tanh\left({0}\right)", "sinh": r"\sinh\left({0}\right)", "cosh": r"\cosh\left({0}\right)",
+    "asin": r"\arcsin\left({0}\right)", "acos": r"\arccos\left({0}\right)", "atan": r"\arctan\left({0}\right)",
+    "sigmoid": r"\sigma\left({0}\right)", "maximum": r"\max\left({0}, {1}\right)",
+    "minimum": r"\min\left({0}, {1}\right)", "relu": r"\max\left(0, {0}\right)",
+    "positive": r"\left[{0} > 0\right]", "greater": r"\left[{0} > {1}\right]",
+    "greater_equal": r"\left[{0} \geq {1}\right]", "softplus": r"\log\left(1 + \exp\left({0}\right)\right)",
+}  # fmt: skip
+WEAK = ("+", "-", "minus fixed", "neg")  # what stands in parentheses within another operation
+ACTIVATIONS = {"tanh": r"\tanh", "sigmoid": r"\sigma"}
+
+
+class Equation(NamedTuple):
+    """One equation, its shape as LaTeX, and the number that it has in the notes, or ""."""
+
+    latex: str
+    shape: str
+    number: str
+
+
+class Equations(str):
+    """The equations as one LaTeX `aligned` environment; `each` is a tuple of them. Jupyter shows them set."""
+
+    each: tuple[Equation, ...]
+
+    def __new__(cls, each: Sequence[Equation]) -> Equations:
+        rows = [
+            rf"{latex.replace('=', '&=', 1)} && {shape}" + (rf" && \text{{({number})}}" if number else "")
+            for latex, shape, number in each
+        ]
+        made = super().__new__(cls, "\\begin{aligned}\n" + " \\\\\n".join(rows) + "\n\\end{aligned}")
+        made.each = tuple(each)
+        return made
+
+    def __getnewargs__(self) -> tuple[tuple[Equation, ...]]:  # type: ignore[override]
+        return (self.each,)
+
+    def _repr_latex_(self) -> str:
+        return f"$${self}$$"
+
+
+def symbol(name: str) -> str:
+    """A name of naming.py as LaTeX.
+
+    >>> symbol("W1"), symbol("dA0"), symbol("delta2"), symbol("product12")
+    ('W^{[1]}', 'dA^{[0]}', '\\\\delta^{[2]}', '\\\\mathrm{product}_{12}')
+    """
+    layer = re.fullmatch(r"(d?)(W|b|Z|A|delta|slope)(\d+)", name)
+    if layer:
+        letter = {"delta": r"\delta", "slope": "g'"}.get(layer[2], layer[2])
+        return f"{layer[1]}{letter}^{{[{layer[3]}]}}"
+    argument = re.fullmatch(r"([A-Z]\d*)T", name)
+    if argument:
+        return argument[1]
+    word, number = re.fullmatch(r"(.*?)_*(\d*)", name).groups()  # type: ignore[union-attr]
+    d = ""
+    while word.startswith("d_"):
+        d, word = d + "d", word[2:]
+    plain = r"\mathrm{" + word.replace("_", r"\ ") + "}"
+    return d + plain + (f"_{{{number}}}" if number else "")
+
+
+class _Writer:
+    def __init__(self, program: Program) -> None:
+        self.program = program
+        self.made_by = {statement.out: statement for statement in (*program.forward, *program.backward)}
+        self.uses: dict[Array, int] = {}
+        for statement in self.made_by.values():
+            for operand in statement.operands:
+                self.uses[operand] = self.uses.get(operand, 0) + 1
+
+    def named(self, array: Array) -> bool:
+        """Whether an array has an equation of its own; else it is written out where it is used."""
+        statement = self.made_by.get(array)
+        if array.values is not None or statement is None or is_of_layer(array.name.removeprefix("d")):
+            return array.values is None
+        if array.name.startswith("delta") or array in (self.program.gradient, *self.program.input_gradients):
+            return True
+        if isinstance(statement, (Gather, OverExamples)):
+            return array.name.startswith("db")
+        if isinstance(statement, Elementwise) and statement.op == "-" and all(map(self._is_short, statement.of)):
+            return False  # A − Y is as good as a name for it
+        return self.uses.get(array, 0) > 1 or isinstance(statement, (Product, Scatter, Lookup, LookupScatter))
+
+    def _is_short(self, array: Array) -> bool:
+        return array in self.program.arguments or is_of_layer(array.name)
+
+    def of(self, array: Array, *, within: bool = False) -> str:
+        """An array as it stands in an expression, in parentheses where `within` an operation that binds closer."""
+        if array.values is not None:
+            first = float(array.values.flat[0])
+            same = (array.values == first).all()
+            return f"{first:g}" if same else r"\mathrm{constants}"
+        if self.named(array):
+            return symbol(array.name)
+        statement = self.made_by[array]
+        written = self.right_side(statement)
+        weak = isinstance(statement, Elementwise) and statement.op in WEAK
+        return rf"\left({written}\right)" if within and weak else written
+
+    def right_side(self, s: Statement) -> str:
+        if isinstance(s, Product):
+            left, right = self.of(s.left, within=True), self.of(s.right, within=True)
+            if s.form == "LR":
+                return f"{left} {right}"
+            return f"{_transposed(left)} {right}" if s.form == "TR" else rf"{left} {_transposed(right)}"
+        if isinstance(s, Elementwise):
+            return self._elementwise(s)
+        if isinstance(s, Gather):
+            if s.source is self.program.parameters:
+                return r"\theta"
+            every = s.index.size == s.source.rows and (s.index.ravel() == range(s.source.rows)).all()
+            return self.of(s.source) if every else rf"\mathrm{{rows\ of}}\ {self.of(s.source)}"
+        if isinstance(s, Fold):
+            fold = {"+": r"\sum_j", "maximum": r"\max_j", "minimum": r"\min_j"}[s.op]
+            return f"{fold} {self.of(s.of, within=True)}"
+        if isinstance(s, OverExamples):
+            return rf"\sum_{{i=1}}^{{m}} {_raised(self.of(s.of, within=True), '(i)')}"
+        if isinstance(s, Lookup):
+            return rf"{self.of(s.source)}\left[{symbol(s.argument.name)}\right]"
+        if isinstance(s, LookupScatter):
+            return rf"{self.of(s.of)}\ \mathrm{{added\ at}}\ {symbol(s.lookup.argument.name)}"
+        assert isinstance(s, Scatter)
+        together = " + " if all(index is None for _, index in s.parts) else r",\ "
+        return together.join(self.of(part) for part, _ in s.parts) or "0"
+
+    def _elementwise(self, s: Elementwise) -> str:
+        if re.fullmatch(r"slope\d+", s.out.name):
+            layer = s.out.name[len("slope") :]
+            return rf"g'^{{[{layer}]}}\left({symbol(f'Z{layer}')}\right)"
+        if s.op in BINARY:
+            tight = s.op == "*"
+            first, second = self.of(s.of[0], within=tight), self.of(s.of[1], within=tight or s.op == "-")
+            if tight and s.of[0].values is not None:
+                return f"{first}\\, {second}"
+            return BINARY[s.op].format(first, second)
+        operands = [self.of(operand, within=s.op in ("neg", "**")) for operand in s.of]
+        if s.op in FUNCTIONS:
+            return FUNCTIONS[s.op].format(*operands)
+        if s.op.startswith("**"):
+            return rf"{{{self.of(s.of[0], within=True)}}}^{{{s.op[2:]}}}"
+        words = re.sub(r"\W+", r"\\ ", s.op).strip("\\ ")
+        return rf"\mathrm{{{words}}}\left({', '.join(operands)}\right)"
+
+    def shape(self, array: Array) -> str:
+        rows = array.shape[0] if len(array.shape) == 2 and not array.batched else array.rows
+        columns = "m" if array.batched else str(array.rows // rows)
+        return rf"{rows} \times {columns}"
+
+    def equations(self) -> list[Equation]:
+        found: list[Equation] = []
+        program = self.program
+        absorbed = {s.of[0] for s in program.forward if isinstance(s, Elementwise) and s.out.name == s.of[0].name}
+        for statement in program.forward:
+            out = statement.out
+            if out is program.cost or not self.named(out) or out in absorbed or isinstance(statement, Gather):
+                continue
+            if isinstance(statement, Elementwise) and statement.of[0] in absorbed:  # Z = WA + b
+                product = self.made_by[statement.of[0]]
+                right = f"{self.right_side(product)} + {self.of(statement.of[1])}"
+                found.append(Equation(f"{symbol(out.name)} = {right}", self.shape(out), "1a"))
+            elif isinstance(statement, Elementwise) and re.fullmatch(r"A\d+", out.name):
+                layer = f"[{out.name[1:]}]"
+                what = ACTIVATIONS.get(statement.op, r"\mathrm{" + re.sub(r"\W.*", "", statement.op) + "}")
+                right = rf"g^{{{layer}}}\left({symbol('Z' + out.name[1:])}\right),\quad g^{{{layer}}} = {what}"
+                found.append(Equation(f"{symbol(out.name)} = {right}", self.shape(out), "1b"))
+            else:
+                number = "1a" if isinstance(statement, Product) and re.fullmatch(r"Z\d+", out.name) else ""
+                found.append(Equation(f"{symbol(out.name)} = {self.right_side(statement)}", self.shape(out), number))
+        made_by = self.made_by.get(program.cost)
+        cost = self.of(program.cost) if made_by is None else self.right_side(made_by)
+        if isinstance(made_by, Elementwise) and made_by.op in WEAK:
+            cost = rf"\left({cost}\right)"
+        mean = rf"\frac{{1}}{{m}} \sum_{{i=1}}^{{m}} {cost}" if program.cost.batched else cost
+        found.append(Equation(f"C = {mean}", r"1 \times 1", "2"))
+        for statement in program.backward:
+            out = statement.out
+            if out is program.gradient or not self.named(out) or isinstance(statement, Gather):
+                continue
+            right, number = self.right_side(statement), ""
+            if re.fullmatch(r"d[Wb]\d+", out.name):
+                right, number = rf"\frac{{1}}{{m}} {right}", "11b" if out.name[1] == "W" else "11c"
+            elif out.name.startswith("delta"):
+                number = "11a"
+            elif re.fullmatch(r"dA\d+", out.name) and isinstance(statement, Product):
+                number = "11d"
+            found.append(Equation(f"{symbol(out.name)} = {right}", self.shape(out), number))
+        return found
+
+
+def _transposed(latex: str) -> str:
+    return _raised(latex, "T")
+
+
+def _raised(latex: str, what: str) -> str:
+    """`what` above an expression, after the layer that stands there."""
+    return f"{latex[:-1]}{what}}}" if re.fullmatch(r"[^ ]*\^\{\[\d+\]\}", latex) else rf"{{{latex}}}^{{{what}}}"
+
+
+def equations(program: Program) -> Equations:
+    """The equations of a program whose arrays have names."""
+    return Equations(_Writer(program).equations())
