@@ -22855,7 +22855,7 @@ static PyObject *__pyx_pf_15tinygrad_scalar_5_tape_4Tape_4run(struct __pyx_obj_1
  *             end(&call)
  * 
  *     def quickly(self, parameters, tuple arrays, tuple shapes, Py_ssize_t most):             # <<<<<<<<<<<<<<
- *         """The mean cost and its gradient, if the arrays are of float64 and the shapes (m, *shape), m being at most `most`.
+ *         """The mean cost and its gradient, if the arrays are of float64 and the shapes (m, *shape), m at most `most`.
  * 
 */
 
@@ -22867,7 +22867,7 @@ PyObject *const *__pyx_args, Py_ssize_t __pyx_nargs, PyObject *__pyx_kwds
 PyObject *__pyx_args, PyObject *__pyx_kwds
 #endif
 ); /*proto*/
-PyDoc_STRVAR(__pyx_doc_15tinygrad_scalar_5_tape_4Tape_6quickly, "The mean cost and its gradient, if the arrays are of float64 and the shapes (m, *shape), m being at most `most`.\n\n        None if they are not. What this does not do: watched slots, gradients of arguments.\n        ");
+PyDoc_STRVAR(__pyx_doc_15tinygrad_scalar_5_tape_4Tape_6quickly, "The mean cost and its gradient, if the arrays are of float64 and the shapes (m, *shape), m at most `most`.\n\n        None if they are not. What this does not do: watched slots, gradients of arguments.\n        ");
 static PyObject *__pyx_pw_15tinygrad_scalar_5_tape_4Tape_7quickly(PyObject *__pyx_v_self, 
 #if CYTHON_VECTORCALL
 PyObject *const *__pyx_args, Py_ssize_t __pyx_nargs, PyObject *__pyx_kwds
@@ -23633,7 +23633,7 @@ static PyObject *__pyx_pf_15tinygrad_scalar_5_tape_4Tape_6quickly(struct __pyx_o
  *             end(&call)
  * 
  *     def quickly(self, parameters, tuple arrays, tuple shapes, Py_ssize_t most):             # <<<<<<<<<<<<<<
- *         """The mean cost and its gradient, if the arrays are of float64 and the shapes (m, *shape), m being at most `most`.
+ *         """The mean cost and its gradient, if the arrays are of float64 and the shapes (m, *shape), m at most `most`.
  * 
 */
 

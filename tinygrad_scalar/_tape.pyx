@@ -327,7 +327,7 @@ cdef class Tape:
             end(&call)
 
     def quickly(self, parameters, tuple arrays, tuple shapes, Py_ssize_t most):
-        """The mean cost and its gradient, if the arrays are of float64 and the shapes (m, *shape), m being at most `most`.
+        """The mean cost and its gradient, if the arrays are of float64 and the shapes (m, *shape), m at most `most`.
 
         None if they are not. What this does not do: watched slots, gradients of arguments.
         """

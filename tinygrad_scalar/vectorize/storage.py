@@ -98,7 +98,11 @@ class Storage:
         while self.summed.batched and not self.readers.get(self.summed) and not self.squared:
             made_by = self.made_by.get(self.summed)
             self.squared = isinstance(made_by, Elementwise) and made_by.op == "**2"
-            if not self.squared and not (isinstance(made_by, Fold) and made_by.op == "+" and made_by.of.batched):
+            is_sum = isinstance(made_by, Fold) and made_by.op == "+" and made_by.of.batched
+            reordered = (
+                isinstance(made_by, Gather) and (np.sort(made_by.index.ravel()) == range(made_by.source.rows)).all()
+            )
+            if not (self.squared or is_sum or (isinstance(made_by, Gather) and reordered)):
                 break
             assert made_by is not None
             self.statements.remove(made_by)
