@@ -366,6 +366,45 @@ def ties_of_a_maximum_of_many(d):
 
 
 @case
+def a_cost_that_is_an_input_itself(d):
+    return lambda x, y: x[1], d.values(2), [d.normal(5, 4), d.normal(5)]
+
+
+@case
+def tables_whose_rows_are_of_every_kind(d):
+    w = d.values(8)
+
+    def cost(i, j):
+        of_arrays = np.array(w, object).reshape(4, 2)
+        of_dicts = [{"a": w[0], "b": w[1]}, {"b": w[2], "a": w[3]}]
+        changing = list(w[:4])
+        before = ts.lookup(changing, i)
+        changing[0] = changing[0] * 5
+        row, named = ts.lookup(of_arrays, i) * 3, ts.lookup(of_dicts, j)
+        return row[0] * row[1] + named["a"] * named["b"] ** 2 + before + ts.lookup(changing, i)
+
+    return cost, w, [d.classes(4, 9), d.classes(2, 9)]
+
+
+@case
+def gradients_that_are_the_same_in_every_example(d):
+    w = d.values(5)
+
+    def cost(x):
+        s = x[1] + w[1]
+        t = w[2] * (0.5 * s + 0.25 * x[0])
+        return s + 0.5 * (s + s) + t + dot(w[3:], [x[0], t])
+
+    return cost, w, [d.normal(4, 2)]
+
+
+@case
+def sums_whose_order_counts(d):
+    w, large = d.values(1), 6755399441055744.0
+    return lambda x: ((w[0] * x + large) - large) + w[0] * x, w, [10.0 * d.normal(5)]
+
+
+@case
 def every_operation(d):
     w = d.values(6)
 
@@ -508,7 +547,7 @@ LAYER = st.tuples(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=300, deadline=None)
 @given(st.integers(1, 5), st.lists(LAYER, min_size=1, max_size=5), st.integers(0, 4), st.integers(0, 99), st.booleans())
 def test_random_architectures_equal_the_engine(n_inputs, layers, loss, seed, decayed):
     d = Draw(seed)
@@ -549,7 +588,7 @@ def test_random_architectures_equal_the_engine(n_inputs, layers, loss, seed, dec
     assert_equal_to_the_engine(cost, params, [d.normal(3, n_inputs), d.normal(3, n)])
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=1000, deadline=None)
 @given(PROGRAM, LEAVES, st.lists(st.lists(NUMBER, min_size=2, max_size=2), min_size=1, max_size=3))
 def test_random_programs_equal_the_engine(program, numbers, examples):
     params = [Value(number) for number in numbers]
@@ -739,6 +778,9 @@ LOOKS = {
     "round": (lambda x: w * round(x), "it was rounded"),
     "index": (lambda x: [w, w][x] * 1.0, "it was used as an index"),
     "range": (lambda x: sum(w for _ in range(x)), "it was used as an index"),
+    "grad": (lambda x: w * x * w.grad, "its gradient was asked for"),
+    "backward": (lambda x: (w * x).backward() or w, "its gradient was asked for"),
+    "local_grads": (lambda x: w * (x * x).local_grads[0], "its gradient was asked for"),
     "set": (lambda x: setattr(w, "data", 2.0) or w * x, "was set"),
     "lookup": (lambda x: ts.lookup([w, w * 2], x), "array of whole numbers"),
 }
@@ -773,6 +815,38 @@ def test_a_function_that_does_not_repeat_itself_is_refused():
     with pytest.raises(TraceError, match=r"gives the cost .* for example 2, where the function itself"):
         ts.vectorize(lambda x: w * x + next(numbers), [w])(X)
     ts.vectorize(lambda x: w * x + next(numbers), [w], check=False)(X)
+
+
+EDGES = {
+    "log of a tiny sigmoid": lambda w, x: (w * x).sigmoid().log(),
+    "power with an infinite exponent": lambda w, x: (w * x) ** math.inf,
+    "power with nan": lambda w, x: (w * x) ** math.nan,
+    "leaky_relu with an infinite slope": lambda w, x: (w * x).leaky_relu(math.inf),
+    "leaky_relu with slope 0": lambda w, x: (w * x).leaky_relu(0.0),
+    "zeros of both signs": lambda w, x: (w * x / Value(-0.0)).atan() + (w * x / Value(0.0)).atan() * 2,
+    "logaddexp of infinities": lambda w, x: ts.logaddexp(ts.logaddexp(w * x, x), x * 2.0),
+}
+
+
+@pytest.mark.parametrize("name", EDGES)
+def test_values_at_the_edges_are_the_engines(name):
+    for x in (-math.inf, -2450.0, -2400.0, -1.0, 0.0, 2.0, 2400.0, math.inf):
+        w = Value(0.3)
+        step = ts.vectorize(lambda x, w=w: EDGES[name](w, x), [w], check=False)
+        step([x])
+        for value, _ in by_every_way(step, [np.array([x])]):
+            assert value == pytest.approx(EDGES[name](w, Value(x)).data, rel=1e-12, nan_ok=True)
+
+
+@pytest.mark.parametrize("table", [[[w], [w, w]], [[w, w], [w]], [[w], w], [{"a": w}, {"b": w}], [{"a": w}, [w]]])
+def test_rows_that_differ_in_shape_are_refused(table):
+    with pytest.raises(TraceError, match="all its rows"):
+        ts.vectorize(lambda i: ts.lookup(table, i)[0] * 1.0, [w])([0, 1])
+
+
+def test_integers_beyond_int64_are_refused():
+    with pytest.raises(ValueError, match="beyond 9223372036854775807"):
+        ts.vectorize(lambda x: w * x, [w])(np.array([2**63 + 5, 3], np.uint64))
 
 
 def test_a_row_that_is_not_there_is_refused():

@@ -243,6 +243,8 @@ cdef class Value:
     @property
     def grad(self):
         """∂root/∂self after `root.backward()`. In a leaf the passes add up until `zero_grad()`."""
+        if traced:
+            tracing.forbid(self, "gradient")
         return self._grad
 
     @grad.setter
@@ -289,6 +291,8 @@ cdef class Value:
     @property
     def local_grads(self):
         """∂self/∂operand for each of `operands`."""
+        if traced:
+            tracing.forbid(self, "gradient")
         if self.left is NULL:
             return ()
         if self.right is NULL:
@@ -512,6 +516,8 @@ cdef class Value:
         6.0
         """
         cdef double upstream = number_of(grad, "backward takes as the upstream gradient")
+        if traced:
+            tracing.forbid(self, "gradient")
         cdef Nodes order = interior(self)
         if order.time != clock:
             require_none_older(order)

@@ -30,6 +30,7 @@ class TraceError(TypeError):
 
 WAYS_OUT = {
     "data": "its .data was read: compute with the Value itself, or keep a constant of your own outside",
+    "gradient": "its gradient was asked for: vectorize gives it, and the function only computes the cost",
     "order": "it was compared: choose with ts.where(ts.greater(x, y), a, b), ts.maximum or ts.minimum",
     "truth": "a branch was taken on it: choose with ts.where(condition, a, b)",
     "equality": "== asks whether it is the same Value: numbers are compared by ts.where(ts.greater_equal(x, y), a, b)",

@@ -120,6 +120,8 @@ class Value:
     @property
     def grad(self) -> float:
         """∂root/∂self after `root.backward()`. In a leaf the passes add up until `zero_grad()`."""
+        if tracing.active is not None:
+            tracing.forbid(self, "gradient")
         return self._grad
 
     @grad.setter
@@ -154,6 +156,8 @@ class Value:
     @property
     def local_grads(self) -> tuple[float, ...]:
         """∂self/∂operand for each of `operands`."""
+        if tracing.active is not None:
+            tracing.forbid(self, "gradient")
         if self._right is not None:
             return (self._d_left, self._d_right)
         if self._left is not None:
@@ -335,6 +339,7 @@ class Value:
         6.0
         """
         upstream = required(grad, "backward takes as the upstream gradient")
+        tracing.forbid(self, "gradient")
         order = interior(self)
         require_fresh(order, _clock)
         if anomaly.watching:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 # An operation's call, {0}, {1}, {2} standing for its operands. A * in front says that the result may not be written
 # over the first operand while it is computed.
 CALLS = {
@@ -14,7 +16,9 @@ CALLS = {
     "neg": "negative({0}, out={out})",
     "abs": "absolute({0}, out={out})",
     **{name: f"{name}({{0}}, out={{out}})" for name in ("exp", "expm1", "log", "log1p", "sqrt", "sin", "cos", "tan")},
-    **{name: f"{name}({{0}}, out={{out}})" for name in ("sinh", "cosh", "tanh", "sigmoid", "erf")},
+    **{name: f"{name}({{0}}, out={{out}})" for name in ("sinh", "cosh", "tanh", "erf")},
+    "sigmoid": "*sigmoid({0}, out={out})",
+    "finite": "*finite({0}, out={out})",
     **{name: f"arc{name[1:]}({{0}}, out={{out}})" for name in ("asin", "acos", "atan", "asinh", "acosh", "atanh")},
     "relu": "maximum({0}, 0.0, out={out})",
     "softplus": "logaddexp({0}, 0.0, out={out})",
@@ -42,6 +46,10 @@ CALLS = {
 }
 
 
+def _written(number: float) -> str:
+    return repr(number) if math.isfinite(number) else f"np.{number}".replace("np.-", "-np.")
+
+
 def call_of(op: str) -> tuple[str, bool]:
     """The call of an operation, and whether its result may be written over its first operand."""
     if op.startswith("**") and op != "**":
@@ -50,10 +58,10 @@ def call_of(op: str) -> tuple[str, bool]:
             return "multiply({0}, {0}, out={out})", True
         if n == -1.0:
             return "reciprocal({0}, out={out})", True
-        return f"power({{0}}, {n!r}, out={{out}})", True
+        return f"power({{0}}, {_written(n)}, out={{out}})", True
     for helper in ("leaky_relu", "slope of leaky_relu"):
         if op.startswith(f"{helper}("):
-            slope = op[len(helper) + 1 : -1]
+            slope = _written(float(op[len(helper) + 1 : -1]))
             return f"{helper.replace(' ', '_')}({{0}}, {slope}, out={{out}})", False
     call = CALLS[op]
     return call.lstrip("*"), not call.startswith("*")
@@ -70,11 +78,14 @@ NUMPY = (
 HELPERS = {
     "sigmoid": '''
 def sigmoid(z, out):
-    """1/(1 + exp(-z))."""
+    """1/(1 + exp(-z)); where exp(-z) is beyond the largest number, exp(z)."""
     negative(z, out=out)
     exp(out, out=out)
     add(out, 1.0, out=out)
     reciprocal(out, out=out)
+    if minimum.reduce(out, axis=None) == 0.0:
+        small = np.flatnonzero(out == 0.0)
+        out.put(small, exp(z.take(small)))
     return out
 ''',
     "slope_of_sigmoid": '''
@@ -101,6 +112,13 @@ def where(condition, x, y, out):
     """x where the condition is not 0, else y."""
     copyto(out, y)
     copyto(out, x, where=np.not_equal(condition, 0.0))
+    return out
+''',
+    "finite": '''
+def finite(x, out):
+    """x, and 0 where that is infinite or nan."""
+    copyto(out, x)
+    out[~np.isfinite(out)] = 0.0
     return out
 ''',
     "leaky_relu": '''

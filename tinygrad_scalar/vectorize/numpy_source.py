@@ -93,9 +93,9 @@ class NumpySource:
     def _constant(self, array: Array) -> str:
         values = array.values
         assert values is not None
-        distinct = np.unique(values)
-        if distinct.size == 1 and np.isfinite(distinct[0]):
-            return repr(float(distinct[0]))
+        distinct = np.unique(values.view(np.int64))  # by their bits, because 0 is not −0
+        if distinct.size == 1 and np.isfinite(values.flat[0]):
+            return repr(float(values.flat[0]))
         return self._variable("c", f"{self._table(values.ravel(), 'constants')}.astype(dtype).reshape(-1, 1)")
 
     def _is_bare(self, array: Array) -> bool:
@@ -174,13 +174,13 @@ class NumpySource:
             for i, a in enumerate(program.arguments)
             if a in storage.copied
         ]
-        forward = [*copies, *self._columns(forward, arguments), *forward]
-        backward = [*self._columns(backward, arguments), *backward]
         forward.append(f"return {', '.join([self._mean(), *map(self.flat, program.guarded)])}")
         results = ["gradient", *(f"{self.flat(d)}.T" for d in program.input_gradients)]
         # in a tuple of results each is an array of its own
         scale = " / m" if program.cost.batched else " * 1.0"
         backward.append(f"return {', '.join(result + scale for result in results)}")
+        forward = [*copies, *self._columns(forward, arguments), *forward]
+        backward = [*self._columns(backward, arguments), *backward]
         passes = "\n".join([*forward, *backward])
         body = [
             "def prepare(m, parameters):",
@@ -300,6 +300,8 @@ class NumpySource:
         if s.source.values is not None:
             return [f"{self.flat(s.out)}[...] = {self.flat(s.source)}"]
         index = self._table(s.index.ravel())
+        if s.source.batched != s.out.batched:  # the same in every example
+            return [f"{self.flat(s.out)}[...] = {self.flat(s.source)}[{index}]"]
         return [f'take({self.flat(s.source)}, {index}, axis=0, out={self.flat(s.out)}, mode="clip")']
 
     def _elementwise(self, s: Elementwise) -> list[str]:

@@ -56,6 +56,9 @@ class _Sums:
             name = "+" if name == "-" else name
             if name in FOLDED:
                 kind[tape.codes == code] = FOLDED.index(name)
+        # Adding a large constant may be meant to round: then the order counts.
+        large = (tape.codes < 0) & (trace.parameter < 0) & (trace.argument < 0) & (np.abs(trace.data) > 2.0**32)
+        kind[source[large[tape.operands]]] = -1
         user = np.zeros(n, np.int64)
         user[tape.operands] = source
         absorbed = (uses == 1) & (kind >= 0) & (kind[user] == kind)
@@ -200,7 +203,8 @@ class Grouping:
         self.constants = np.zeros(0)
         constant = np.flatnonzero(self.colour == CONSTANT)
         if constant.size:
-            self.constants, self.place[constant] = np.unique(trace.data[constant], return_inverse=True)
+            bits, self.place[constant] = np.unique(trace.data[constant].view(np.int64), return_inverse=True)
+            self.constants = bits.view(np.float64)  # by their bits, because 0 is not −0
         roots = [*(i for i, _ in trace.guards), trace.cost]
         self._visit(np.array(roots))
         for colour in range(len(self.keys) - 1, -1, -1):
@@ -408,10 +412,10 @@ class _Writer:
             for k in range(1, terms.shape[1]):
                 folded = self.elementwise(kind, folded, self._mixed(terms[:, k]))
             return self._full(folded, len(terms))
-        # log Σₖ exp(xₖ) = M + log Σₖ exp(xₖ − M), M the largest, whose slope does not count
+        # log Σₖ exp(xₖ) = M + log Σₖ exp(xₖ − M), M the largest, whose slope does not count; 0 if that is infinite
         n, k = terms.shape
         x = self.gathered(self.array_of(int(columns[0][0])), self.g.place[terms])
-        largest = self.add(Fold(Array((n,), x.batched), "maximum", x))
+        largest = self.elementwise("finite", self.add(Fold(Array((n,), x.batched), "maximum", x)))
         spread = self.gathered(largest, np.repeat(np.arange(n), k)) if n > 1 else largest
         e = self.add(Elementwise(Array((n, k), x.batched), "exp", (self._minus(x, spread),)))
         total = self.add(Fold(Array((n,), x.batched), "+", e))

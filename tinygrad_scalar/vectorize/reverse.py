@@ -105,6 +105,7 @@ RULES: dict[str, Callable[..., Sequence[Array | None]]] = {
     "maximum": _shares("maximum"),
     "minimum": _shares("minimum"),
     "logaddexp": _shares("logaddexp"),
+    "finite": lambda write, d, v, x: (None,),
     "greater": lambda write, d, v, x, y: (None, None),
     "greater_equal": lambda write, d, v, x, y: (None, None),
     "where": lambda write, d, v, c, x, y: (
@@ -217,9 +218,10 @@ class _Backward:
 
     def _full(self, d: Array, out: Array) -> Array:
         """d with all its rows and examples, where one constant has stood for them."""
-        if d.rows == out.rows and d.values is None:
+        if d.rows == out.rows and d.batched == out.batched and d.values is None:
             return d
-        return self.add(Gather(Array(out.shape, d.batched), d, np.zeros(out.rows, np.int64)))
+        index = np.arange(out.rows) if d.rows == out.rows else np.zeros(out.rows, np.int64)
+        return self.add(Gather(Array(out.shape, out.batched), d, index))
 
     def _repeated(self, d: Array, n: int, k: int) -> Array:
         return self._rows(d, np.repeat(np.arange(n), k))

@@ -99,10 +99,10 @@ class Storage:
             made_by = self.made_by.get(self.summed)
             self.squared = isinstance(made_by, Elementwise) and made_by.op == "**2"
             is_sum = isinstance(made_by, Fold) and made_by.op == "+" and made_by.of.batched
-            reordered = (
-                isinstance(made_by, Gather) and (np.sort(made_by.index.ravel()) == range(made_by.source.rows)).all()
+            is_reordered = isinstance(made_by, Gather) and np.array_equal(
+                np.sort(made_by.index.ravel()), np.arange(made_by.source.rows)
             )
-            if not (self.squared or is_sum or (isinstance(made_by, Gather) and reordered)):
+            if not (self.squared or is_sum or is_reordered):
                 break
             assert made_by is not None
             self.statements.remove(made_by)
@@ -120,6 +120,8 @@ class Storage:
                 self.copied.add(argument)
         for statement in self.statements:
             if not isinstance(statement, Gather) or statement.source.values is not None:
+                continue
+            if statement.source.batched != statement.out.batched:
                 continue
             if contiguous(statement.index) is not None or (
                 statement.source is program.parameters

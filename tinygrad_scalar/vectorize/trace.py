@@ -71,7 +71,6 @@ class Recorder:
         self.lookups: dict[Value, Lookup] = {}
         self.guards: list[Guard] = []
         self._thread = threading.get_ident()
-        self._tables: dict[int, tuple[Any, list[Any]]] = {}
 
     def traces(self, value: Value) -> bool:
         if threading.get_ident() != self._thread:
@@ -91,19 +90,29 @@ class Recorder:
                 f"{errors.user_line()}: lookup takes an argument that is an array of whole numbers, "
                 f"not {index.label or 'a computed value'}"
             )
-        kept = self._tables.get(id(table))
-        if kept is None or kept[0] is not table:
-            kept = self._tables[id(table)] = (table, list(table))
-        return self._chosen(kept[1], index)
+        return self._chosen(list(table), index)
 
     def _chosen(self, rows: list[Any], index: Argument) -> Any:
-        if isinstance(rows[0], (list, tuple, np.ndarray)):
-            return [self._chosen([row[k] for row in rows], index) for k in range(len(rows[0]))]
+        """What stands for one of the rows: a Value, or as many in a container like theirs."""
+        first = rows[0]
+        if isinstance(first, dict):
+            if any(not isinstance(row, dict) or row.keys() != first.keys() for row in rows):
+                raise self._unlike("have the same keys")
+            return {key: self._chosen([row[key] for row in rows], index) for key in first}
+        if isinstance(first, (list, tuple, np.ndarray)):
+            if any(not hasattr(row, "__len__") or len(row) != len(first) for row in rows):
+                raise self._unlike("are of one length")
+            chosen = [self._chosen([row[k] for row in rows], index) for k in range(len(first))]
+            return np.array(chosen, object) if isinstance(first, np.ndarray) else type(first)(chosen)
         entries = tuple(entry if isinstance(entry, Value) else Value(entry) for entry in rows)
-        chosen = Value(1.0)  # whatever: numbers do not matter here
-        self.lookups[chosen] = Lookup(entries, index)
-        self.traced.add(chosen)
-        return chosen
+        looked_up = Value(1.0)  # whatever: numbers do not matter here
+        self.lookups[looked_up] = Lookup(entries, index)
+        self.traced.add(looked_up)
+        return looked_up
+
+    @staticmethod
+    def _unlike(rows: str) -> errors.TraceError:
+        return errors.TraceError(f"{errors.user_line()}: an argument looks up a row of a table, so all its rows {rows}")
 
 
 @dataclass

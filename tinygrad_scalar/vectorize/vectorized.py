@@ -199,6 +199,8 @@ def _examples(array: ArrayLike, argument: int) -> Array:
         raise ValueError(f"the examples of argument {argument} do not all have the same shape") from None
     if numbers.dtype.kind not in "biuf":
         raise TypeError(f"argument {argument} is to be an array of numbers, not {shown(array)}")
+    if numbers.dtype == np.uint64 and (numbers > np.iinfo(np.int64).max).any():
+        raise ValueError(f"argument {argument} has integers beyond {np.iinfo(np.int64).max}, the largest int64")
     if numbers.ndim == 0 or numbers.size == 0:
         raise ValueError(
             f"argument {argument} has the shape {numbers.shape}; the first axis counts the examples, one or more"
