@@ -1,5 +1,7 @@
 """A minimal engine to compare with: slots instead of a dict, local gradients stored in the forward pass (the design of
-microgpt), and a recursive topological sort. It has what the two-moons demonstration needs and nothing else."""
+microgpt), and a recursive topological sort. It has what the two-moons demonstration and a small language model need."""
+
+import math
 
 
 class Value:
@@ -18,6 +20,28 @@ class Value:
     def __mul__(self, other):
         other = other if isinstance(other, Value) else Value(other)
         return Value(self.data * other.data, (self, other), (other.data, self.data))
+
+    def __pow__(self, n):
+        return Value(self.data**n, (self,), (n * self.data ** (n - 1),))
+
+    def __neg__(self):
+        return self * -1
+
+    def __sub__(self, other):
+        return self + (-other)
+
+    def __rsub__(self, other):
+        return other + (-self)
+
+    def __truediv__(self, other):
+        return self * other**-1
+
+    def exp(self):
+        data = math.exp(self.data)
+        return Value(data, (self,), (data,))
+
+    def log(self):
+        return Value(math.log(self.data), (self,), (1.0 / self.data,))
 
     def relu(self):
         return Value(max(0.0, self.data), (self,), (float(self.data > 0.0),))

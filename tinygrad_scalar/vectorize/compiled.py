@@ -15,7 +15,7 @@ import numpy as np
 from tinygrad_scalar.vectorize.equations import Equations, equations
 from tinygrad_scalar.vectorize.explanation import explanation
 from tinygrad_scalar.vectorize.numpy_source import NumpySource
-from tinygrad_scalar.vectorize.program import Elementwise, Product, Program
+from tinygrad_scalar.vectorize.program import Elementwise, Product, Program, Statement
 from tinygrad_scalar.vectorize.regroup import grouped, regroup
 from tinygrad_scalar.vectorize.reverse import differentiate
 from tinygrad_scalar.vectorize.scalar_program import ScalarProgram, executor, scalar_program
@@ -89,14 +89,22 @@ class ArrayWay:
         return float(value), results[0], results[1:]
 
 
-def _cost_of(statement: Any) -> tuple[float, float]:
+def _cost_of(statement: Statement) -> tuple[float, float]:
     """About how many ns a statement takes: for the call, and for each example. Measured on one machine, roughly."""
     if isinstance(statement, Product):
-        matrix = statement.out if statement.form == "RT" else statement.left
-        columns = statement.out.rows if statement.form == "LR" else statement.right.rows
-        return 800.0, 0.1 * matrix.rows * columns / max(1, matrix.shape[0])
-    slow = isinstance(statement, Elementwise) and statement.op not in ("+", "-", "*", "neg", "minus fixed")
-    return 600.0, (1.5 if slow else 0.4) * statement.out.rows
+        p = statement.out.shape[0] if statement.form == "RT" else statement.left.shape[0]
+        matrix, other = {
+            "LR": (statement.left, statement.out),
+            "TR": (statement.left, statement.right),
+            "RT": (statement.out, statement.left),
+        }[statement.form]
+        call, work = 800.0, 0.1 * matrix.rows * (other.rows // p)
+    else:
+        slow = isinstance(statement, Elementwise) and statement.op not in ("+", "-", "*", "neg", "minus fixed")
+        call, work = 600.0, (1.5 if slow else 0.4) * statement.out.rows
+    if statement.out.batched or any(operand.batched for operand in statement.operands):
+        return call, work
+    return call + work, 0.0
 
 
 class ScalarWay:

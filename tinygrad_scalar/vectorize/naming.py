@@ -53,7 +53,11 @@ def name_arrays(program: Program) -> None:
     made_by = {statement.out: statement for statement in program.forward}
     layers = 0
     for statement in program.forward:
-        if isinstance(statement, Product) and _from_parameters(statement.left, made_by, program):
+        if (
+            isinstance(statement, Product)
+            and statement.out.batched
+            and _from_parameters(statement.left, made_by, program)
+        ):
             layers += 1
             statement.left.name = statement.left.name or f"W{layers}"
             statement.out.name = f"Z{layers}"
