@@ -5,6 +5,7 @@ import pytest
 
 import tinygrad_scalar as ts
 from tinygrad_scalar import Value
+from tinygrad_scalar.bulk import read_graph
 from tinygrad_scalar.graph import caller_variables, leaves, names, symbol, topological_order
 
 
@@ -172,3 +173,20 @@ def test_values_in_a_numpy_object_array_are_named_by_their_place():
 def test_names_that_are_not_a_mapping_from_names_are_refused(variables):
     with pytest.raises(TypeError, match="names are given as"):
         names(Value(1.0) * 2, variables)
+
+
+# --- written down ----------------------------------------------------------------------------------------------------
+
+
+def test_a_graph_is_written_down_operands_first_and_its_passes_are_left_alone():
+    x, y = Value(2.0), Value(3.0)
+    z = ts.where(x, x * y + x, y) ** 2
+    z.backward()
+    tape = read_graph([z])
+    assert tape.names == ["*", "+", "where", "**2"]
+    assert (tape.nodes[0], tape.nodes[1], tape.nodes[-1]) == (x, y, z)
+    assert tape.codes.tolist() == [-1, -1, 0, 1, 2, 3]
+    assert tape.operands.tolist() == [0, 1, 2, 0, 0, 3, 1, 4]
+    x.grad = y.grad = 0.0
+    z.backward()
+    assert (x.grad, y.grad) == (2 * 8.0 * 4.0, 2 * 8.0 * 2.0)

@@ -5,7 +5,6 @@ import pytest
 
 import tinygrad_scalar as ts
 from tinygrad_scalar import Value, ops
-from tinygrad_scalar.bulk import read_graph
 from tinygrad_scalar.value import record
 from tinygrad_scalar.vectorize.scalar_program import executor, scalar_program
 from tinygrad_scalar.vectorize.trace import example_arguments, trace
@@ -150,16 +149,3 @@ def test_quickly_answers_only_where_the_arguments_fit():
         (np.ones((3, 3)), Y), (X, X), (np.ones((4, 2)), np.ones(4)), (X[:0], Y[:0]), (np.float64(1.0), Y), (None, None),
     ):  # fmt: skip
         assert tape.quickly(theta, arrays, shapes, 3) is None
-
-
-def test_read_graph_is_the_same_for_both_implementations_and_leaves_the_passes_alone():
-    x, y = Value(2.0), Value(3.0)
-    z = ts.where(x, x * y + x, y) ** 2
-    z.backward()
-    tape = read_graph([z])
-    assert [node is root for node, root in zip(tape.nodes, [x])] == [True]
-    assert tape.codes.tolist() == [-1, -1, 0, 1, 2, 3]
-    assert tape.operands.tolist() == [0, 1, 2, 0, 0, 3, 1, 4]
-    x.grad = y.grad = 0.0
-    z.backward()
-    assert (x.grad, y.grad) == (2 * 8.0 * 4.0, 2 * 8.0 * 2.0)

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from test_random_graphs import LEAVES, NUMBER, PROGRAM, _path_sums, _run
 
 import tinygrad_scalar as ts
-from tinygrad_scalar import Value
+from tinygrad_scalar import Value, tracing
 from tinygrad_scalar.errors import TraceError
 from tinygrad_scalar.vectorize.trace import example_arguments
 
@@ -755,6 +755,34 @@ def test_threads_may_trace_at_the_same_time_as_others_read_their_values():
         stop.set()
         reader.join()
     assert wrong == []
+
+
+def test_threads_may_trace_at_the_same_time():
+    interval = sys.getswitchinterval()
+    wrong = []
+
+    def trace_many():
+        try:
+            for _ in range(30):
+                table = [Value(float(k)) for k in range(4)]
+                step = ts.vectorize(
+                    lambda i, table=table: sum(ts.lookup(table, i) for _ in range(20)), table, check=False
+                )
+                assert step([0, 1, 3])[0] == pytest.approx(20 * 4 / 3)
+        except BaseException as error:
+            wrong.append(error)
+
+    sys.setswitchinterval(1e-6)
+    try:
+        threads = [threading.Thread(target=trace_many) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    finally:
+        sys.setswitchinterval(interval)
+    assert wrong == []
+    assert tracing.active is None
 
 
 # --- never silently wrong --------------------------------------------------------------------------------------------

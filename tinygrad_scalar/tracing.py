@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Protocol
@@ -31,20 +32,22 @@ class Tracer(Protocol):
 
 active: Tracer | None = None
 listeners: list[Callable[[bool], None]] = []  # told of every change of it: the compiled Value keeps a flag of its own
+_turn = threading.RLock()  # one thread traces at a time; a traced function may itself vectorize another
 
 
 @contextmanager
 def followed_by(tracer: Tracer) -> Iterator[None]:
-    """Within this block `tracer` is asked."""
+    """Within this block `tracer` is asked; other threads wait with their own."""
     global active
-    before = active
-    active = tracer
-    _tell()
-    try:
-        yield
-    finally:
-        active = before
+    with _turn:
+        before = active
+        active = tracer
         _tell()
+        try:
+            yield
+        finally:
+            active = before
+            _tell()
 
 
 def _tell() -> None:
