@@ -2,14 +2,19 @@
 
 Each candidate computes the mean of Σⱼ(aⱼ − yⱼ)² and its gradient with respect to every weight and bias, in float64, for
 the same tanh networks and examples. Each in a process of its own and in turn; medians, and ratios to the hand-written
-NumPy. Peers that are not installed are left out: pip install ddx-ad casadi jax torch.
+NumPy of the same round. Peers that are not installed are left out: pip install ddx-ad casadi jax torch.
+
+With --one-core all of them share one core. On a shared machine that is steadier: a second thread waits for its core,
+for milliseconds at times.
 """
 
 from __future__ import annotations
 
 import importlib.util
 import multiprocessing
+import os
 import statistics
+import sys
 import time
 
 import numpy as np
@@ -17,7 +22,8 @@ import numpy as np
 import tinygrad_scalar as ts
 
 CASES = [((2, 3, 1), 4), ((2, 16, 16, 1), 100), ((64, 32, 10), 256), ((784, 128, 10), 128)]
-ROUNDS = 40
+ROUNDS = 20
+PAUSE = 0.15  # seconds before each turn: the threads of the one before still spin, and would take a core
 SLICE = 3e-3  # seconds that a candidate runs before the next has its turn
 
 
@@ -171,6 +177,7 @@ CANDIDATES |= {name: (globals()[name], name) for name in ("casadi", "jax", "torc
 
 def timed(step):
     """Seconds a call takes, over about SLICE of them."""
+    step()
     start = time.perf_counter()
     step()
     once = time.perf_counter() - start
@@ -204,18 +211,22 @@ def main():
         times = {name: [] for name in turns}
         for _ in range(ROUNDS):
             for name, turn in turns.items():
+                time.sleep(PAUSE)
                 turn.send(True)
                 times[name].append(turn.recv())
         for turn in turns.values():
             turn.send(False)
         for process in processes:
             process.join()
-        medians = {name: statistics.median(seconds) for name, seconds in times.items()}
         print(f"{'-'.join(map(str, sizes))}, {m} examples")
-        for name, seconds in medians.items():
-            print(f"  {name:14} {1e6 * seconds:9.1f} µs, {seconds / medians['NumPy by hand']:6.2f} times NumPy by hand")
+        by_hand = times["NumPy by hand"]
+        for name, seconds in times.items():
+            ratio = statistics.median(theirs / ours for theirs, ours in zip(seconds, by_hand))
+            print(f"  {name:14} {1e6 * statistics.median(seconds):9.1f} µs, {ratio:6.2f} times NumPy by hand")
 
 
 if __name__ == "__main__":
+    if "--one-core" in sys.argv[1:]:
+        os.sched_setaffinity(0, [max(os.sched_getaffinity(0))])
     multiprocessing.set_start_method("spawn")
     main()

@@ -137,15 +137,18 @@ def test_arrays_of_another_size_or_kind_are_refused():
     assert tape.run(theta, (good,), np.empty(2)) == 2.0
 
 
-def test_quickly_answers_only_where_the_arguments_fit():
+def test_quick_answers_only_where_the_arguments_fit():
     w = [Value(0.5), Value(1.5)]
     tape = tape_of(lambda x, y: w[0] * x[0] + w[1] * x[1] * y, w, [np.ones((1, 2)), np.ones(1)])
     theta, shapes = np.array([0.5, 1.5]), ((2,), ())
     X, Y = np.ones((3, 2)), np.ones(3)
-    value, gradient = tape.quickly(theta, (X, Y), shapes, 3)
+    answer = native.Quick(tape, theta, shapes, 3).answer
+    value, gradient = answer((X, Y))
     assert (value, gradient.tolist()) == (2.0, [1.0, 1.0])
     for arrays in (
         (X,), (X, Y, Y), (X, Y[:2]), (X.tolist(), Y), (X.astype(int), Y), (X.astype("f"), Y), (X[:, ::-1], Y),
         (np.ones((3, 3)), Y), (X, X), (np.ones((4, 2)), np.ones(4)), (X[:0], Y[:0]), (np.float64(1.0), Y), (None, None),
     ):  # fmt: skip
-        assert tape.quickly(theta, arrays, shapes, 3) is None
+        assert answer(arrays) is None
+    for parameters in (np.ones(3), np.ones(2, "f"), np.ones((2, 1)), np.ones(4)[::2], [0.5, 1.5], None):
+        assert native.Quick(tape, parameters, shapes, 3).answer((X, Y)) is None

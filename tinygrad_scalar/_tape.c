@@ -1757,6 +1757,7 @@ typedef struct {
 
 /*--- Type declarations ---*/
 struct __pyx_obj_15tinygrad_scalar_5_tape_Tape;
+struct __pyx_obj_15tinygrad_scalar_5_tape_Quick;
 struct __pyx_array_obj;
 struct __pyx_MemviewEnum_obj;
 struct __pyx_memoryview_obj;
@@ -1812,8 +1813,9 @@ struct __pyx_t_15tinygrad_scalar_5_tape_Ufunc;
 struct __pyx_t_15tinygrad_scalar_5_tape_Function;
 struct __pyx_t_15tinygrad_scalar_5_tape_Step;
 struct __pyx_t_15tinygrad_scalar_5_tape_Call;
+struct __pyx_t_15tinygrad_scalar_5_tape_ArrayFields;
 
-/* "tinygrad_scalar/_tape.pyx":83
+/* "tinygrad_scalar/_tape.pyx":79
  *     void* data
  * 
  * cdef enum:             # <<<<<<<<<<<<<<
@@ -1825,7 +1827,7 @@ enum  {
   __pyx_e_15tinygrad_scalar_5_tape_DOUBLE = 12
 };
 
-/* "tinygrad_scalar/_tape.pyx":132
+/* "tinygrad_scalar/_tape.pyx":128
  * # --- the program -----------------------------------------------------------------------------------------------------
  * 
  * cdef enum:             # <<<<<<<<<<<<<<
@@ -1834,7 +1836,7 @@ enum  {
 */
 enum  {
 
-  /* "tinygrad_scalar/_tape.pyx":133
+  /* "tinygrad_scalar/_tape.pyx":129
  * 
  * cdef enum:
  *     LOOKUP = N_CODES - 1  # slot `out` is one of the slots tables[y : y + z], the one that the number in slot x says             # <<<<<<<<<<<<<<
@@ -1844,7 +1846,7 @@ enum  {
   __pyx_e_15tinygrad_scalar_5_tape_LOOKUP = (__pyx_e_15tinygrad_scalar_5_tape_N_CODES - 1)
 };
 
-/* "tinygrad_scalar/_tape.pyx":161
+/* "tinygrad_scalar/_tape.pyx":157
  * 
  * 
  * cdef enum:             # <<<<<<<<<<<<<<
@@ -1856,7 +1858,26 @@ enum  {
   __pyx_e_15tinygrad_scalar_5_tape_MOST_ARGUMENTS = 16
 };
 
-/* "tinygrad_scalar/_tape.pyx":63
+/* "tinygrad_scalar/_tape.pyx":635
+ *     int flags
+ * 
+ * cdef enum:             # <<<<<<<<<<<<<<
+ *     AS_EXPECTED = 0x0001 | 0x0100  # NumPy's flags for C-contiguous and aligned
+ * 
+*/
+enum  {
+
+  /* "tinygrad_scalar/_tape.pyx":636
+ * 
+ * cdef enum:
+ *     AS_EXPECTED = 0x0001 | 0x0100  # NumPy's flags for C-contiguous and aligned             # <<<<<<<<<<<<<<
+ * 
+ * cdef object float64 = np.dtype(np.float64)
+*/
+  __pyx_e_15tinygrad_scalar_5_tape_AS_EXPECTED = (0x0001 | 0x0100)
+};
+
+/* "tinygrad_scalar/_tape.pyx":59
  * # --- NumPy's loops ---------------------------------------------------------------------------------------------------
  * 
  * ctypedef void (*UfuncLoop)(char** arguments, const Py_ssize_t* n, const Py_ssize_t* strides, void* data) noexcept nogil             # <<<<<<<<<<<<<<
@@ -1865,7 +1886,7 @@ enum  {
 */
 typedef void (*__pyx_t_15tinygrad_scalar_5_tape_UfuncLoop)(char **, Py_ssize_t const *, Py_ssize_t const *, void *);
 
-/* "tinygrad_scalar/_tape.pyx":65
+/* "tinygrad_scalar/_tape.pyx":61
  * ctypedef void (*UfuncLoop)(char** arguments, const Py_ssize_t* n, const Py_ssize_t* strides, void* data) noexcept nogil
  * 
  * cdef struct Ufunc:  # the front of NumPy's PyUFuncObject             # <<<<<<<<<<<<<<
@@ -1887,7 +1908,7 @@ struct __pyx_t_15tinygrad_scalar_5_tape_Ufunc {
   char const *types;
 };
 
-/* "tinygrad_scalar/_tape.pyx":79
+/* "tinygrad_scalar/_tape.pyx":75
  *     const char* types
  * 
  * cdef struct Function:             # <<<<<<<<<<<<<<
@@ -1899,7 +1920,7 @@ struct __pyx_t_15tinygrad_scalar_5_tape_Function {
   void *data;
 };
 
-/* "tinygrad_scalar/_tape.pyx":135
+/* "tinygrad_scalar/_tape.pyx":131
  *     LOOKUP = N_CODES - 1  # slot `out` is one of the slots tables[y : y + z], the one that the number in slot x says
  * 
  * cdef struct Step:             # <<<<<<<<<<<<<<
@@ -1916,7 +1937,7 @@ struct __pyx_t_15tinygrad_scalar_5_tape_Step {
   double number;
 };
 
-/* "tinygrad_scalar/_tape.pyx":173
+/* "tinygrad_scalar/_tape.pyx":169
  * 
  * 
  * cdef struct Call:             # <<<<<<<<<<<<<<
@@ -1935,7 +1956,26 @@ struct __pyx_t_15tinygrad_scalar_5_tape_Call {
   Py_ssize_t widths[__pyx_e_15tinygrad_scalar_5_tape_MOST_ARGUMENTS];
 };
 
-/* "tinygrad_scalar/_tape.pyx":215
+/* "tinygrad_scalar/_tape.pyx":624
+ * # --- few examples ----------------------------------------------------------------------------------------------------
+ * 
+ * cdef struct ArrayFields:  # the front of NumPy's PyArrayObject, also part of its ABI             # <<<<<<<<<<<<<<
+ *     Py_ssize_t references
+ *     void* type
+*/
+struct __pyx_t_15tinygrad_scalar_5_tape_ArrayFields {
+  Py_ssize_t references;
+  void *type;
+  char *data;
+  int ndim;
+  Py_ssize_t *shape;
+  Py_ssize_t *strides;
+  PyObject *base;
+  PyObject *dtype;
+  int flags;
+};
+
+/* "tinygrad_scalar/_tape.pyx":211
  * 
  * 
  * cdef class Tape:             # <<<<<<<<<<<<<<
@@ -1967,6 +2007,23 @@ struct __pyx_obj_15tinygrad_scalar_5_tape_Tape {
   Py_ssize_t n_constants;
   int *constant_slots;
   double *constants;
+};
+
+
+/* "tinygrad_scalar/_tape.pyx":662
+ * 
+ * 
+ * cdef class Quick:             # <<<<<<<<<<<<<<
+ *     """A tape bound to its parameters, for calls whose whole cost is a microsecond: arrays are read where they lie."""
+ * 
+*/
+struct __pyx_obj_15tinygrad_scalar_5_tape_Quick {
+  PyObject_HEAD
+  struct __pyx_obj_15tinygrad_scalar_5_tape_Tape *tape;
+  PyObject *parameters;
+  Py_ssize_t most;
+  Py_ssize_t n_arrays;
+  PyObject *shapes;
 };
 
 
@@ -2047,7 +2104,7 @@ struct __pyx_memoryviewslice_obj {
 
 
 
-/* "tinygrad_scalar/_tape.pyx":215
+/* "tinygrad_scalar/_tape.pyx":211
  * 
  * 
  * cdef class Tape:             # <<<<<<<<<<<<<<
@@ -3014,6 +3071,23 @@ static CYTHON_INLINE PyObject* __Pyx_PyUnicode_FromDouble(double value, char for
 static CYTHON_INLINE PyObject* __Pyx_uchar___Pyx_PyUnicode_From_long(long value, Py_ssize_t width, char padding_char);
 static CYTHON_INLINE PyObject* __Pyx____Pyx_PyUnicode_From_long(long value, Py_ssize_t width, char padding_char, char format_char);
 
+/* SliceObject.proto */
+static CYTHON_INLINE PyObject* __Pyx_PyObject_GetSlice(
+        PyObject* obj, Py_ssize_t cstart, Py_ssize_t cstop,
+        PyObject** py_start, PyObject** py_stop, PyObject** py_slice,
+        int has_cstart, int has_cstop, int wraparound);
+
+/* DictGetItem.proto */
+#if !CYTHON_COMPILING_IN_PYPY
+static PyObject *__Pyx_PyDict_GetItem(PyObject *d, PyObject* key);
+#define __Pyx_PyObject_Dict_GetItem(obj, name)\
+    (likely(__Pyx_PyAnyDict_CheckExact(obj)) ?\
+     __Pyx_PyDict_GetItem(obj, name) : PyObject_GetItem(obj, name))
+#else
+#define __Pyx_PyDict_GetItem(d, key) PyObject_GetItem(d, key)
+#define __Pyx_PyObject_Dict_GetItem(obj, name)  PyObject_GetItem(obj, name)
+#endif
+
 /* AllocateExtensionType.proto */
 static PyObject *__Pyx_AllocateExtensionType(PyTypeObject *t, int is_final);
 
@@ -3237,6 +3311,12 @@ static CYTHON_INLINE int __pyx_memoryview_slice_memviewslice(
         int have_start, int have_stop, int have_step,
         int is_slice);
 
+/* PyObjectCallMethod1.proto */
+static CYTHON_INLINE PyObject* __Pyx_PyObject_CallMethod1(PyObject* obj, PyObject* method_name, PyObject* arg);
+
+/* CheckUnpickleChecksumError.export */
+static void __Pyx_RaiseUnpickleChecksumError(long checksum, long checksum1, long checksum2, long checksum3, const char *members);
+
 /* IsLittleEndian.proto (used by BufferFormatCheck) */
 static CYTHON_INLINE int __Pyx_Is_Little_Endian(void);
 
@@ -3273,6 +3353,12 @@ __pyx_memoryview_copy_new_contig(const __Pyx_memviewslice *from_mvs,
                                  Py_ssize_t sizeof_dtype, int contig_flag,
                                  int dtype_is_object);
 
+/* UpdateUnpickledDict.export */
+static int __Pyx_UpdateUnpickledDict(PyObject *obj, PyObject *state, Py_ssize_t index);
+
+/* CheckUnpickleChecksum.proto */
+static CYTHON_INLINE int __Pyx_CheckUnpickleChecksum(long checksum, long checksum1, long checksum2, long checksum3, const char *members);
+
 /* PyObjectVectorcallKwds.proto (used by PyObjectVectorcallMethodKwds) */
 #if CYTHON_VECTORCALL
 #define __Pyx_Object_VectorcallKwds PyObject_Vectorcall
@@ -3302,26 +3388,17 @@ static CYTHON_INLINE PyObject* __Pyx_PyLong_From___pyx_anon_enum(int value);
 /* CIntFromPy.proto */
 static CYTHON_INLINE int __Pyx_PyLong_As_int(PyObject *);
 
+/* CIntFromPy.proto */
+static CYTHON_INLINE long __Pyx_PyLong_As_long(PyObject *);
+
 /* CIntToPy.proto */
 static CYTHON_INLINE PyObject* __Pyx_PyLong_From_int(int value);
 
 /* CIntToPy.proto */
 static CYTHON_INLINE PyObject* __Pyx_PyLong_From_long(long value);
 
-/* PyObjectCallMethod1.proto (used by UpdateUnpickledDict) */
-static CYTHON_INLINE PyObject* __Pyx_PyObject_CallMethod1(PyObject* obj, PyObject* method_name, PyObject* arg);
-
-/* UpdateUnpickledDict.export */
-static int __Pyx_UpdateUnpickledDict(PyObject *obj, PyObject *state, Py_ssize_t index);
-
-/* CheckUnpickleChecksumError.export */
-static void __Pyx_RaiseUnpickleChecksumError(long checksum, long checksum1, long checksum2, long checksum3, const char *members);
-
-/* CheckUnpickleChecksum.proto */
-static CYTHON_INLINE int __Pyx_CheckUnpickleChecksum(long checksum, long checksum1, long checksum2, long checksum3, const char *members);
-
 /* CIntFromPy.proto */
-static CYTHON_INLINE long __Pyx_PyLong_As_long(PyObject *);
+static CYTHON_INLINE size_t __Pyx_PyLong_As_size_t(PyObject *);
 
 /* CIntFromPy.proto */
 static CYTHON_INLINE char __Pyx_PyLong_As_char(PyObject *);
@@ -3496,6 +3573,8 @@ static PyObject *__pyx_v_15tinygrad_scalar_5_tape_ndarray = 0;
 static PyObject *__pyx_v_15tinygrad_scalar_5_tape_empty = 0;
 static struct __pyx_t_15tinygrad_scalar_5_tape_Function __pyx_v_15tinygrad_scalar_5_tape_functions[__pyx_e_15tinygrad_scalar_5_tape_N_CODES];
 static PyObject *__pyx_v_15tinygrad_scalar_5_tape_NAMES = 0;
+static PyObject *__pyx_v_15tinygrad_scalar_5_tape_float64 = 0;
+static int __pyx_v_15tinygrad_scalar_5_tape_LAYOUT_IS_KNOWN;
 static PyObject *__pyx_collections_abc_Sequence = 0;
 static PyObject *generic = 0;
 static PyObject *strided = 0;
@@ -3511,6 +3590,8 @@ static void *__pyx_f_15tinygrad_scalar_5_tape_block(Py_ssize_t); /*proto*/
 static double *__pyx_f_15tinygrad_scalar_5_tape_doubles(struct __pyx_t_15tinygrad_scalar_5_tape_Call *, PyObject *, Py_ssize_t, int); /*proto*/
 static int __pyx_f_15tinygrad_scalar_5_tape_begin(struct __pyx_t_15tinygrad_scalar_5_tape_Call *, PyObject *, Py_ssize_t, Py_ssize_t); /*proto*/
 static void __pyx_f_15tinygrad_scalar_5_tape_end(struct __pyx_t_15tinygrad_scalar_5_tape_Call *); /*proto*/
+static CYTHON_INLINE struct __pyx_t_15tinygrad_scalar_5_tape_ArrayFields *__pyx_f_15tinygrad_scalar_5_tape_float64_array(PyObject *); /*proto*/
+static PyObject *__pyx_f_15tinygrad_scalar_5_tape___pyx_unpickle_Quick__set_state(struct __pyx_obj_15tinygrad_scalar_5_tape_Quick *, PyObject *); /*proto*/
 static int __pyx_array_allocate_buffer(struct __pyx_array_obj *); /*proto*/
 static struct __pyx_array_obj *__pyx_array_new(PyObject *, Py_ssize_t, char *, char const *, char *); /*proto*/
 static PyObject *__pyx_memoryview_new(PyObject *, int, int, __Pyx_TypeInfo const *); /*proto*/
@@ -3569,6 +3650,7 @@ static const char __pyx_k_fortran[] = "fortran";
 static const char __pyx_k_Dimension_d_is_not_direct[] = "Dimension %d is not direct";
 static const char __pyx_k_Cannot_index_with_type_200U[] = "Cannot index with type \047%.200U\047";
 static const char __pyx_k_itemsize_0_for_cython_array[] = "itemsize <= 0 for cython.array";
+static const char __pyx_k_most_n_arrays_parameters_shapes[] = "most, n_arrays, parameters, shapes, tape";
 static const char __pyx_k_Buffer_view_does_not_expose_stri[] = "Buffer view does not expose strides";
 static const char __pyx_k_Can_only_create_a_buffer_that_is[] = "Can only create a buffer that is contiguous in memory.";
 static const char __pyx_k_Cannot_create_writable_memory_vi[] = "Cannot create writable memory view from read-only memoryview";
@@ -3624,9 +3706,14 @@ static PyObject *__pyx_pf_15View_dot_MemoryView___pyx_unpickle_Enum(CYTHON_UNUSE
 static int __pyx_pf_15tinygrad_scalar_5_tape_4Tape___cinit__(struct __pyx_obj_15tinygrad_scalar_5_tape_Tape *__pyx_v_self, PyObject *__pyx_v_steps, PyObject *__pyx_v_numbers, PyObject *__pyx_v_tables, Py_ssize_t __pyx_v_n_slots, Py_ssize_t __pyx_v_n_parameters, Py_ssize_t __pyx_v_n_inputs, PyObject *__pyx_v_constant_slots, PyObject *__pyx_v_constants, int __pyx_v_cost, PyObject *__pyx_v_watched); /* proto */
 static void __pyx_pf_15tinygrad_scalar_5_tape_4Tape_2__dealloc__(struct __pyx_obj_15tinygrad_scalar_5_tape_Tape *__pyx_v_self); /* proto */
 static PyObject *__pyx_pf_15tinygrad_scalar_5_tape_4Tape_4run(struct __pyx_obj_15tinygrad_scalar_5_tape_Tape *__pyx_v_self, PyObject *__pyx_v_parameters, PyObject *__pyx_v_arrays, PyObject *__pyx_v_gradient, PyObject *__pyx_v_input_gradients, PyObject *__pyx_v_watched); /* proto */
-static PyObject *__pyx_pf_15tinygrad_scalar_5_tape_4Tape_6quickly(struct __pyx_obj_15tinygrad_scalar_5_tape_Tape *__pyx_v_self, PyObject *__pyx_v_parameters, PyObject *__pyx_v_arrays, PyObject *__pyx_v_shapes, Py_ssize_t __pyx_v_most); /* proto */
-static PyObject *__pyx_pf_15tinygrad_scalar_5_tape_4Tape_8__reduce_cython__(CYTHON_UNUSED struct __pyx_obj_15tinygrad_scalar_5_tape_Tape *__pyx_v_self); /* proto */
-static PyObject *__pyx_pf_15tinygrad_scalar_5_tape_4Tape_10__setstate_cython__(CYTHON_UNUSED struct __pyx_obj_15tinygrad_scalar_5_tape_Tape *__pyx_v_self, CYTHON_UNUSED PyObject *__pyx_v___pyx_state); /* proto */
+static PyObject *__pyx_pf_15tinygrad_scalar_5_tape_4Tape_6__reduce_cython__(CYTHON_UNUSED struct __pyx_obj_15tinygrad_scalar_5_tape_Tape *__pyx_v_self); /* proto */
+static PyObject *__pyx_pf_15tinygrad_scalar_5_tape_4Tape_8__setstate_cython__(CYTHON_UNUSED struct __pyx_obj_15tinygrad_scalar_5_tape_Tape *__pyx_v_self, CYTHON_UNUSED PyObject *__pyx_v___pyx_state); /* proto */
+static PyObject *__pyx_pf_15tinygrad_scalar_5_tape_layout_is_known(CYTHON_UNUSED PyObject *__pyx_self); /* proto */
+static int __pyx_pf_15tinygrad_scalar_5_tape_5Quick___init__(struct __pyx_obj_15tinygrad_scalar_5_tape_Quick *__pyx_v_self, struct __pyx_obj_15tinygrad_scalar_5_tape_Tape *__pyx_v_tape, PyObject *__pyx_v_parameters, PyObject *__pyx_v_shapes, Py_ssize_t __pyx_v_most); /* proto */
+static PyObject *__pyx_pf_15tinygrad_scalar_5_tape_5Quick_2answer(struct __pyx_obj_15tinygrad_scalar_5_tape_Quick *__pyx_v_self, PyObject *__pyx_v_arrays); /* proto */
+static PyObject *__pyx_pf_15tinygrad_scalar_5_tape_5Quick_4__reduce_cython__(struct __pyx_obj_15tinygrad_scalar_5_tape_Quick *__pyx_v_self); /* proto */
+static PyObject *__pyx_pf_15tinygrad_scalar_5_tape_5Quick_6__setstate_cython__(struct __pyx_obj_15tinygrad_scalar_5_tape_Quick *__pyx_v_self, PyObject *__pyx_v___pyx_state); /* proto */
+static PyObject *__pyx_pf_15tinygrad_scalar_5_tape_2__pyx_unpickle_Quick(CYTHON_UNUSED PyObject *__pyx_self, PyObject *__pyx_v___pyx_type, long __pyx_v___pyx_checksum, PyObject *__pyx_v___pyx_state); /* proto */
 static PyObject *__pyx_tp_new__initialisation_15tinygrad_scalar_5_tape_Tape(PyObject *o, 
 #if CYTHON_VECTORCALL_TPNEW
     PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames
@@ -3649,6 +3736,35 @@ static PyObject *__pyx_tp_new_15tinygrad_scalar_5_tape_Tape(PyTypeObject *t, PyO
 #endif
 #if CYTHON_VECTORCALL_TPNEW
 static PyObject *__pyx_tp_vectorcall_15tinygrad_scalar_5_tape_Tape(PyObject *t, PyObject *const *args, size_t nargsf, PyObject *kwnames); /*proto*/
+#endif
+static PyObject *__pyx_tp_new__initialisation_15tinygrad_scalar_5_tape_Quick(PyObject *o, 
+#if CYTHON_VECTORCALL_TPNEW
+    PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames
+#else
+    PyObject *a, PyObject *k
+#endif
+); /*proto*/
+static PyObject *__pyx_tp_new_vectorcall_15tinygrad_scalar_5_tape_Quick(PyTypeObject *t, 
+#if CYTHON_VECTORCALL_TPNEW
+    PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames
+#else
+    PyObject *a, PyObject *k
+#endif
+); /*proto*/
+#if CYTHON_VECTORCALL_TPNEW
+static PyObject *__pyx_tp_new_15tinygrad_scalar_5_tape_Quick(PyTypeObject *t, PyObject *a, PyObject *k); /*proto*/
+#endif
+#if !CYTHON_VECTORCALL_TPNEW
+#define __pyx_tp_new_15tinygrad_scalar_5_tape_Quick __pyx_tp_new_vectorcall_15tinygrad_scalar_5_tape_Quick
+#endif
+#if CYTHON_VECTORCALL_TPNEW
+static PyObject *__pyx_tp_vectorcall_15tinygrad_scalar_5_tape_Quick(PyObject *t, PyObject *const *args, size_t nargsf, PyObject *kwnames); /*proto*/
+#endif
+#if CYTHON_VECTORCALL_TPNEW
+static int __pyx_tp_init_15tinygrad_scalar_5_tape_Quick(PyObject *o, PyObject *args, PyObject *kwds); /*proto*/
+#endif
+#if !CYTHON_VECTORCALL_TPNEW
+#define __pyx_tp_init_15tinygrad_scalar_5_tape_Quick __pyx_pw_15tinygrad_scalar_5_tape_5Quick_1__init__
 #endif
 static PyObject *__pyx_tp_new__initialisation_array(PyObject *o, 
 #if CYTHON_VECTORCALL_TPNEW
@@ -3773,11 +3889,13 @@ namespace {
     PyObject *__pyx_empty_unicode;
     PyTypeObject *__pyx_ptype_7cpython_4type_type;
     PyObject *__pyx_type_15tinygrad_scalar_5_tape_Tape;
+    PyObject *__pyx_type_15tinygrad_scalar_5_tape_Quick;
     PyObject *__pyx_type___pyx_array;
     PyObject *__pyx_type___pyx_MemviewEnum;
     PyObject *__pyx_type___pyx_memoryview;
     PyObject *__pyx_type___pyx_memoryviewslice;
     PyTypeObject *__pyx_ptype_15tinygrad_scalar_5_tape_Tape;
+    PyTypeObject *__pyx_ptype_15tinygrad_scalar_5_tape_Quick;
     PyTypeObject *__pyx_array_type;
     PyTypeObject *__pyx_MemviewEnum_type;
     PyTypeObject *__pyx_memoryview_type;
@@ -3785,10 +3903,10 @@ namespace {
     __Pyx_CachedCFunction __pyx_umethod_PyDict_Type_items;
     __Pyx_CachedCFunction __pyx_umethod_PyDict_Type_pop;
     __Pyx_CachedCFunction __pyx_umethod_PyDict_Type_values;
-    PyObject *__pyx_slice[1];
-    PyObject *__pyx_tuple[2];
-    PyObject *__pyx_string_tab[173];
-    PyObject *__pyx_number_tab[5];
+    PyObject *__pyx_slice[2];
+    PyObject *__pyx_tuple[4];
+    PyObject *__pyx_string_tab[183];
+    PyObject *__pyx_number_tab[9];
 /* #### Code section: module_state_contents ### */
 /* PyFrozenDict.module_state_decls */
 #if CYTHON_COMPILING_IN_LIMITED_API
@@ -3870,140 +3988,154 @@ static __pyx_mstatetype * const __pyx_mstate_global = &__pyx_mstate_global_stati
 #define __pyx_n_u_ASCII __pyx_string_tab[41]
 #define __pyx_n_u_CODES __pyx_string_tab[42]
 #define __pyx_n_u_Ellipsis __pyx_string_tab[43]
-#define __pyx_n_u_Sequence __pyx_string_tab[44]
-#define __pyx_n_u_Tape __pyx_string_tab[45]
-#define __pyx_n_u_View_MemoryView __pyx_string_tab[46]
-#define __pyx_n_u_Pyx_PyDict_NextRef __pyx_string_tab[47]
-#define __pyx_n_u_class __pyx_string_tab[48]
-#define __pyx_n_u_class_getitem __pyx_string_tab[49]
-#define __pyx_n_u_dict __pyx_string_tab[50]
-#define __pyx_n_u_getstate __pyx_string_tab[51]
-#define __pyx_n_u_import __pyx_string_tab[52]
-#define __pyx_n_u_main __pyx_string_tab[53]
-#define __pyx_n_u_module __pyx_string_tab[54]
-#define __pyx_n_u_name_2 __pyx_string_tab[55]
-#define __pyx_n_u_new __pyx_string_tab[56]
-#define __pyx_n_u_pyx_checksum __pyx_string_tab[57]
-#define __pyx_n_u_pyx_state __pyx_string_tab[58]
-#define __pyx_n_u_pyx_type __pyx_string_tab[59]
-#define __pyx_n_u_pyx_unpickle_Enum __pyx_string_tab[60]
-#define __pyx_n_u_pyx_vtable __pyx_string_tab[61]
-#define __pyx_n_u_qualname __pyx_string_tab[62]
-#define __pyx_n_u_reduce __pyx_string_tab[63]
-#define __pyx_n_u_reduce_cython __pyx_string_tab[64]
-#define __pyx_n_u_reduce_ex __pyx_string_tab[65]
-#define __pyx_n_u_set_name __pyx_string_tab[66]
-#define __pyx_n_u_setstate __pyx_string_tab[67]
-#define __pyx_n_u_setstate_cython __pyx_string_tab[68]
-#define __pyx_n_u_test __pyx_string_tab[69]
-#define __pyx_n_u_code __pyx_string_tab[70]
-#define __pyx_n_u_name_3 __pyx_string_tab[71]
-#define __pyx_n_u_abc __pyx_string_tab[72]
-#define __pyx_n_u_abs __pyx_string_tab[73]
-#define __pyx_n_u_acos __pyx_string_tab[74]
-#define __pyx_n_u_acosh __pyx_string_tab[75]
-#define __pyx_n_u_allocate_buffer __pyx_string_tab[76]
-#define __pyx_n_u_arccos __pyx_string_tab[77]
-#define __pyx_n_u_arccosh __pyx_string_tab[78]
-#define __pyx_n_u_arcsin __pyx_string_tab[79]
-#define __pyx_n_u_arcsinh __pyx_string_tab[80]
-#define __pyx_n_u_arctan __pyx_string_tab[81]
-#define __pyx_n_u_arctanh __pyx_string_tab[82]
-#define __pyx_n_u_arrays __pyx_string_tab[83]
-#define __pyx_n_u_ascontiguousarray __pyx_string_tab[84]
-#define __pyx_n_u_asin __pyx_string_tab[85]
-#define __pyx_n_u_asinh __pyx_string_tab[86]
-#define __pyx_n_u_atan __pyx_string_tab[87]
-#define __pyx_n_u_atanh __pyx_string_tab[88]
-#define __pyx_n_u_base __pyx_string_tab[89]
-#define __pyx_n_u_c __pyx_string_tab[90]
-#define __pyx_n_u_cline_in_traceback __pyx_string_tab[91]
-#define __pyx_n_u_constant_power __pyx_string_tab[92]
-#define __pyx_n_u_constant_slots __pyx_string_tab[93]
-#define __pyx_n_u_constants __pyx_string_tab[94]
-#define __pyx_n_u_cos __pyx_string_tab[95]
-#define __pyx_n_u_cosh __pyx_string_tab[96]
-#define __pyx_n_u_cost __pyx_string_tab[97]
-#define __pyx_n_u_count __pyx_string_tab[98]
-#define __pyx_n_u_dtype_is_object __pyx_string_tab[99]
-#define __pyx_n_u_empty __pyx_string_tab[100]
-#define __pyx_n_u_encode __pyx_string_tab[101]
-#define __pyx_n_u_enumerate __pyx_string_tab[102]
-#define __pyx_n_u_erf __pyx_string_tab[103]
-#define __pyx_n_u_error __pyx_string_tab[104]
-#define __pyx_n_u_exp __pyx_string_tab[105]
-#define __pyx_n_u_expm1 __pyx_string_tab[106]
-#define __pyx_n_u_flags __pyx_string_tab[107]
-#define __pyx_n_u_float64 __pyx_string_tab[108]
-#define __pyx_n_u_format __pyx_string_tab[109]
-#define __pyx_n_u_fortran __pyx_string_tab[110]
-#define __pyx_n_u_gradient __pyx_string_tab[111]
-#define __pyx_n_u_greater __pyx_string_tab[112]
-#define __pyx_n_u_greater_equal __pyx_string_tab[113]
-#define __pyx_n_u_id __pyx_string_tab[114]
-#define __pyx_n_u_index __pyx_string_tab[115]
-#define __pyx_n_u_input_gradients __pyx_string_tab[116]
-#define __pyx_n_u_int32 __pyx_string_tab[117]
-#define __pyx_n_u_items __pyx_string_tab[118]
-#define __pyx_n_u_itemsize __pyx_string_tab[119]
-#define __pyx_n_u_leaky_relu __pyx_string_tab[120]
-#define __pyx_n_u_log __pyx_string_tab[121]
-#define __pyx_n_u_log1p __pyx_string_tab[122]
-#define __pyx_n_u_logaddexp __pyx_string_tab[123]
-#define __pyx_n_u_lookup __pyx_string_tab[124]
-#define __pyx_n_u_maximum __pyx_string_tab[125]
-#define __pyx_n_u_memview __pyx_string_tab[126]
-#define __pyx_n_u_minimum __pyx_string_tab[127]
-#define __pyx_n_u_mode __pyx_string_tab[128]
-#define __pyx_n_u_most __pyx_string_tab[129]
-#define __pyx_n_u_n_inputs __pyx_string_tab[130]
-#define __pyx_n_u_n_parameters __pyx_string_tab[131]
-#define __pyx_n_u_n_slots __pyx_string_tab[132]
-#define __pyx_n_u_name __pyx_string_tab[133]
-#define __pyx_n_u_ndarray __pyx_string_tab[134]
-#define __pyx_n_u_ndim __pyx_string_tab[135]
-#define __pyx_n_u_neg __pyx_string_tab[136]
-#define __pyx_n_u_np __pyx_string_tab[137]
-#define __pyx_n_u_ntypes __pyx_string_tab[138]
-#define __pyx_n_u_numbers __pyx_string_tab[139]
-#define __pyx_n_u_numpy __pyx_string_tab[140]
-#define __pyx_n_u_obj __pyx_string_tab[141]
-#define __pyx_n_u_pack __pyx_string_tab[142]
-#define __pyx_n_u_parameters __pyx_string_tab[143]
-#define __pyx_n_u_pop __pyx_string_tab[144]
-#define __pyx_n_u_register __pyx_string_tab[145]
-#define __pyx_n_u_relu __pyx_string_tab[146]
-#define __pyx_n_u_reshape __pyx_string_tab[147]
-#define __pyx_n_u_setdefault __pyx_string_tab[148]
-#define __pyx_n_u_shape __pyx_string_tab[149]
-#define __pyx_n_u_shapes __pyx_string_tab[150]
-#define __pyx_n_u_sigmoid __pyx_string_tab[151]
-#define __pyx_n_u_sin __pyx_string_tab[152]
-#define __pyx_n_u_sinh __pyx_string_tab[153]
-#define __pyx_n_u_size __pyx_string_tab[154]
-#define __pyx_n_u_softplus __pyx_string_tab[155]
-#define __pyx_n_u_sqrt __pyx_string_tab[156]
-#define __pyx_n_u_start __pyx_string_tab[157]
-#define __pyx_n_u_step __pyx_string_tab[158]
-#define __pyx_n_u_steps __pyx_string_tab[159]
-#define __pyx_n_u_stop __pyx_string_tab[160]
-#define __pyx_n_u_struct __pyx_string_tab[161]
-#define __pyx_n_u_tables __pyx_string_tab[162]
-#define __pyx_n_u_tan __pyx_string_tab[163]
-#define __pyx_n_u_tanh __pyx_string_tab[164]
-#define __pyx_n_u_ufunc __pyx_string_tab[165]
-#define __pyx_n_u_unpack __pyx_string_tab[166]
-#define __pyx_n_u_update __pyx_string_tab[167]
-#define __pyx_n_u_values __pyx_string_tab[168]
-#define __pyx_n_u_watched __pyx_string_tab[169]
-#define __pyx_n_u_where __pyx_string_tab[170]
-#define __pyx_n_u_x __pyx_string_tab[171]
-#define __pyx_n_b_O __pyx_string_tab[172]
-#define __pyx_int_0 __pyx_number_tab[0]
-#define __pyx_int_neg_1 __pyx_number_tab[1]
-#define __pyx_int_1 __pyx_number_tab[2]
-#define __pyx_int_5 __pyx_number_tab[3]
-#define __pyx_int_136983863 __pyx_number_tab[4]
+#define __pyx_n_u_Quick __pyx_string_tab[44]
+#define __pyx_n_u_Sequence __pyx_string_tab[45]
+#define __pyx_n_u_Tape __pyx_string_tab[46]
+#define __pyx_n_u_View_MemoryView __pyx_string_tab[47]
+#define __pyx_n_u_Pyx_PyDict_NextRef __pyx_string_tab[48]
+#define __pyx_n_u_array_interface __pyx_string_tab[49]
+#define __pyx_n_u_class __pyx_string_tab[50]
+#define __pyx_n_u_class_getitem __pyx_string_tab[51]
+#define __pyx_n_u_dict __pyx_string_tab[52]
+#define __pyx_n_u_getstate __pyx_string_tab[53]
+#define __pyx_n_u_import __pyx_string_tab[54]
+#define __pyx_n_u_main __pyx_string_tab[55]
+#define __pyx_n_u_module __pyx_string_tab[56]
+#define __pyx_n_u_name_2 __pyx_string_tab[57]
+#define __pyx_n_u_new __pyx_string_tab[58]
+#define __pyx_n_u_pyx_checksum __pyx_string_tab[59]
+#define __pyx_n_u_pyx_state __pyx_string_tab[60]
+#define __pyx_n_u_pyx_type __pyx_string_tab[61]
+#define __pyx_n_u_pyx_unpickle_Enum __pyx_string_tab[62]
+#define __pyx_n_u_pyx_unpickle_Quick __pyx_string_tab[63]
+#define __pyx_n_u_pyx_vtable __pyx_string_tab[64]
+#define __pyx_n_u_qualname __pyx_string_tab[65]
+#define __pyx_n_u_reduce __pyx_string_tab[66]
+#define __pyx_n_u_reduce_cython __pyx_string_tab[67]
+#define __pyx_n_u_reduce_ex __pyx_string_tab[68]
+#define __pyx_n_u_set_name __pyx_string_tab[69]
+#define __pyx_n_u_setstate __pyx_string_tab[70]
+#define __pyx_n_u_setstate_cython __pyx_string_tab[71]
+#define __pyx_n_u_test __pyx_string_tab[72]
+#define __pyx_n_u_code __pyx_string_tab[73]
+#define __pyx_n_u_name_3 __pyx_string_tab[74]
+#define __pyx_n_u_abc __pyx_string_tab[75]
+#define __pyx_n_u_abs __pyx_string_tab[76]
+#define __pyx_n_u_acos __pyx_string_tab[77]
+#define __pyx_n_u_acosh __pyx_string_tab[78]
+#define __pyx_n_u_allocate_buffer __pyx_string_tab[79]
+#define __pyx_n_u_arange __pyx_string_tab[80]
+#define __pyx_n_u_arccos __pyx_string_tab[81]
+#define __pyx_n_u_arccosh __pyx_string_tab[82]
+#define __pyx_n_u_arcsin __pyx_string_tab[83]
+#define __pyx_n_u_arcsinh __pyx_string_tab[84]
+#define __pyx_n_u_arctan __pyx_string_tab[85]
+#define __pyx_n_u_arctanh __pyx_string_tab[86]
+#define __pyx_n_u_arrays __pyx_string_tab[87]
+#define __pyx_n_u_ascontiguousarray __pyx_string_tab[88]
+#define __pyx_n_u_asin __pyx_string_tab[89]
+#define __pyx_n_u_asinh __pyx_string_tab[90]
+#define __pyx_n_u_atan __pyx_string_tab[91]
+#define __pyx_n_u_atanh __pyx_string_tab[92]
+#define __pyx_n_u_base __pyx_string_tab[93]
+#define __pyx_n_u_c __pyx_string_tab[94]
+#define __pyx_n_u_cline_in_traceback __pyx_string_tab[95]
+#define __pyx_n_u_constant_power __pyx_string_tab[96]
+#define __pyx_n_u_constant_slots __pyx_string_tab[97]
+#define __pyx_n_u_constants __pyx_string_tab[98]
+#define __pyx_n_u_cos __pyx_string_tab[99]
+#define __pyx_n_u_cosh __pyx_string_tab[100]
+#define __pyx_n_u_cost __pyx_string_tab[101]
+#define __pyx_n_u_count __pyx_string_tab[102]
+#define __pyx_n_u_data __pyx_string_tab[103]
+#define __pyx_n_u_dtype __pyx_string_tab[104]
+#define __pyx_n_u_dtype_is_object __pyx_string_tab[105]
+#define __pyx_n_u_empty __pyx_string_tab[106]
+#define __pyx_n_u_encode __pyx_string_tab[107]
+#define __pyx_n_u_enumerate __pyx_string_tab[108]
+#define __pyx_n_u_erf __pyx_string_tab[109]
+#define __pyx_n_u_error __pyx_string_tab[110]
+#define __pyx_n_u_exp __pyx_string_tab[111]
+#define __pyx_n_u_expm1 __pyx_string_tab[112]
+#define __pyx_n_u_flags __pyx_string_tab[113]
+#define __pyx_n_u_float64 __pyx_string_tab[114]
+#define __pyx_n_u_format __pyx_string_tab[115]
+#define __pyx_n_u_fortran __pyx_string_tab[116]
+#define __pyx_n_u_gradient __pyx_string_tab[117]
+#define __pyx_n_u_greater __pyx_string_tab[118]
+#define __pyx_n_u_greater_equal __pyx_string_tab[119]
+#define __pyx_n_u_id __pyx_string_tab[120]
+#define __pyx_n_u_index __pyx_string_tab[121]
+#define __pyx_n_u_input_gradients __pyx_string_tab[122]
+#define __pyx_n_u_int32 __pyx_string_tab[123]
+#define __pyx_n_u_items __pyx_string_tab[124]
+#define __pyx_n_u_itemsize __pyx_string_tab[125]
+#define __pyx_n_u_layout_is_known __pyx_string_tab[126]
+#define __pyx_n_u_leaky_relu __pyx_string_tab[127]
+#define __pyx_n_u_log __pyx_string_tab[128]
+#define __pyx_n_u_log1p __pyx_string_tab[129]
+#define __pyx_n_u_logaddexp __pyx_string_tab[130]
+#define __pyx_n_u_lookup __pyx_string_tab[131]
+#define __pyx_n_u_maximum __pyx_string_tab[132]
+#define __pyx_n_u_memview __pyx_string_tab[133]
+#define __pyx_n_u_minimum __pyx_string_tab[134]
+#define __pyx_n_u_mode __pyx_string_tab[135]
+#define __pyx_n_u_most __pyx_string_tab[136]
+#define __pyx_n_u_n_inputs __pyx_string_tab[137]
+#define __pyx_n_u_n_parameters __pyx_string_tab[138]
+#define __pyx_n_u_n_slots __pyx_string_tab[139]
+#define __pyx_n_u_name __pyx_string_tab[140]
+#define __pyx_n_u_ndarray __pyx_string_tab[141]
+#define __pyx_n_u_ndim __pyx_string_tab[142]
+#define __pyx_n_u_neg __pyx_string_tab[143]
+#define __pyx_n_u_np __pyx_string_tab[144]
+#define __pyx_n_u_ntypes __pyx_string_tab[145]
+#define __pyx_n_u_num __pyx_string_tab[146]
+#define __pyx_n_u_numbers __pyx_string_tab[147]
+#define __pyx_n_u_numpy __pyx_string_tab[148]
+#define __pyx_n_u_obj __pyx_string_tab[149]
+#define __pyx_n_u_pack __pyx_string_tab[150]
+#define __pyx_n_u_parameters __pyx_string_tab[151]
+#define __pyx_n_u_pop __pyx_string_tab[152]
+#define __pyx_n_u_register __pyx_string_tab[153]
+#define __pyx_n_u_relu __pyx_string_tab[154]
+#define __pyx_n_u_reshape __pyx_string_tab[155]
+#define __pyx_n_u_setdefault __pyx_string_tab[156]
+#define __pyx_n_u_shape __pyx_string_tab[157]
+#define __pyx_n_u_shapes __pyx_string_tab[158]
+#define __pyx_n_u_sigmoid __pyx_string_tab[159]
+#define __pyx_n_u_sin __pyx_string_tab[160]
+#define __pyx_n_u_sinh __pyx_string_tab[161]
+#define __pyx_n_u_size __pyx_string_tab[162]
+#define __pyx_n_u_softplus __pyx_string_tab[163]
+#define __pyx_n_u_sqrt __pyx_string_tab[164]
+#define __pyx_n_u_start __pyx_string_tab[165]
+#define __pyx_n_u_step __pyx_string_tab[166]
+#define __pyx_n_u_steps __pyx_string_tab[167]
+#define __pyx_n_u_stop __pyx_string_tab[168]
+#define __pyx_n_u_struct __pyx_string_tab[169]
+#define __pyx_n_u_tables __pyx_string_tab[170]
+#define __pyx_n_u_tan __pyx_string_tab[171]
+#define __pyx_n_u_tanh __pyx_string_tab[172]
+#define __pyx_n_u_tape __pyx_string_tab[173]
+#define __pyx_n_u_tinygrad_scalar__tape __pyx_string_tab[174]
+#define __pyx_n_u_ufunc __pyx_string_tab[175]
+#define __pyx_n_u_unpack __pyx_string_tab[176]
+#define __pyx_n_u_update __pyx_string_tab[177]
+#define __pyx_n_u_values __pyx_string_tab[178]
+#define __pyx_n_u_watched __pyx_string_tab[179]
+#define __pyx_n_u_where __pyx_string_tab[180]
+#define __pyx_n_u_x __pyx_string_tab[181]
+#define __pyx_n_b_O __pyx_string_tab[182]
+#define __pyx_float_6_0 __pyx_number_tab[0]
+#define __pyx_int_0 __pyx_number_tab[1]
+#define __pyx_int_neg_1 __pyx_number_tab[2]
+#define __pyx_int_1 __pyx_number_tab[3]
+#define __pyx_int_2 __pyx_number_tab[4]
+#define __pyx_int_3 __pyx_number_tab[5]
+#define __pyx_int_5 __pyx_number_tab[6]
+#define __pyx_int_136983863 __pyx_number_tab[7]
+#define __pyx_int_211346169 __pyx_number_tab[8]
 /* #### Code section: module_state_clear ### */
 #if CYTHON_USE_MODULE_STATE
 static CYTHON_SMALL_CODE int __pyx_m_clear(PyObject *m) {
@@ -4021,6 +4153,8 @@ static CYTHON_SMALL_CODE int __pyx_m_clear(PyObject *m) {
   Py_CLEAR(clear_module_state->__pyx_ptype_7cpython_4type_type);
   Py_CLEAR(clear_module_state->__pyx_ptype_15tinygrad_scalar_5_tape_Tape);
   Py_CLEAR(clear_module_state->__pyx_type_15tinygrad_scalar_5_tape_Tape);
+  Py_CLEAR(clear_module_state->__pyx_ptype_15tinygrad_scalar_5_tape_Quick);
+  Py_CLEAR(clear_module_state->__pyx_type_15tinygrad_scalar_5_tape_Quick);
   Py_CLEAR(clear_module_state->__pyx_array_type);
   Py_CLEAR(clear_module_state->__pyx_type___pyx_array);
   Py_CLEAR(clear_module_state->__pyx_MemviewEnum_type);
@@ -4032,10 +4166,10 @@ static CYTHON_SMALL_CODE int __pyx_m_clear(PyObject *m) {
   Py_CLEAR(clear_module_state->__pyx_umethod_PyDict_Type_items.method);
   Py_CLEAR(clear_module_state->__pyx_umethod_PyDict_Type_pop.method);
   Py_CLEAR(clear_module_state->__pyx_umethod_PyDict_Type_values.method);
-  for (int i=0; i<1; ++i) { Py_CLEAR(clear_module_state->__pyx_slice[i]); }
-  for (int i=0; i<2; ++i) { Py_CLEAR(clear_module_state->__pyx_tuple[i]); }
-  for (int i=0; i<173; ++i) { Py_CLEAR(clear_module_state->__pyx_string_tab[i]); }
-  for (int i=0; i<5; ++i) { Py_CLEAR(clear_module_state->__pyx_number_tab[i]); }
+  for (int i=0; i<2; ++i) { Py_CLEAR(clear_module_state->__pyx_slice[i]); }
+  for (int i=0; i<4; ++i) { Py_CLEAR(clear_module_state->__pyx_tuple[i]); }
+  for (int i=0; i<183; ++i) { Py_CLEAR(clear_module_state->__pyx_string_tab[i]); }
+  for (int i=0; i<9; ++i) { Py_CLEAR(clear_module_state->__pyx_number_tab[i]); }
 /* #### Code section: module_state_clear_contents ### */
 /* #### Code section: module_state_clear_end ### */
 return 0;
@@ -4055,6 +4189,8 @@ static CYTHON_SMALL_CODE int __pyx_m_traverse(PyObject *m, visitproc visit, void
   Py_VISIT(traverse_module_state->__pyx_ptype_7cpython_4type_type);
   Py_VISIT(traverse_module_state->__pyx_ptype_15tinygrad_scalar_5_tape_Tape);
   Py_VISIT(traverse_module_state->__pyx_type_15tinygrad_scalar_5_tape_Tape);
+  Py_VISIT(traverse_module_state->__pyx_ptype_15tinygrad_scalar_5_tape_Quick);
+  Py_VISIT(traverse_module_state->__pyx_type_15tinygrad_scalar_5_tape_Quick);
   Py_VISIT(traverse_module_state->__pyx_array_type);
   Py_VISIT(traverse_module_state->__pyx_type___pyx_array);
   Py_VISIT(traverse_module_state->__pyx_MemviewEnum_type);
@@ -4066,10 +4202,10 @@ static CYTHON_SMALL_CODE int __pyx_m_traverse(PyObject *m, visitproc visit, void
   Py_VISIT(traverse_module_state->__pyx_umethod_PyDict_Type_items.method);
   Py_VISIT(traverse_module_state->__pyx_umethod_PyDict_Type_pop.method);
   Py_VISIT(traverse_module_state->__pyx_umethod_PyDict_Type_values.method);
-  for (int i=0; i<1; ++i) { __Pyx_VISIT_CONST(traverse_module_state->__pyx_slice[i]); }
-  for (int i=0; i<2; ++i) { __Pyx_VISIT_CONST(traverse_module_state->__pyx_tuple[i]); }
-  for (int i=0; i<173; ++i) { __Pyx_VISIT_CONST(traverse_module_state->__pyx_string_tab[i]); }
-  for (int i=0; i<5; ++i) { __Pyx_VISIT_CONST(traverse_module_state->__pyx_number_tab[i]); }
+  for (int i=0; i<2; ++i) { __Pyx_VISIT_CONST(traverse_module_state->__pyx_slice[i]); }
+  for (int i=0; i<4; ++i) { __Pyx_VISIT_CONST(traverse_module_state->__pyx_tuple[i]); }
+  for (int i=0; i<183; ++i) { __Pyx_VISIT_CONST(traverse_module_state->__pyx_string_tab[i]); }
+  for (int i=0; i<9; ++i) { __Pyx_VISIT_CONST(traverse_module_state->__pyx_number_tab[i]); }
 /* #### Code section: module_state_traverse_contents ### */
 /* #### Code section: module_state_traverse_end ### */
 return 0;
@@ -20396,7 +20532,7 @@ static CYTHON_INLINE void __pyx_f_15tinygrad_scalar_4_ops_binary(enum __pyx_t_15
   /* function exit code */
 }
 
-/* "tinygrad_scalar/_tape.pyx":90
+/* "tinygrad_scalar/_tape.pyx":86
  * 
  * 
  * cdef void find_loop(Code code, str name) noexcept:             # <<<<<<<<<<<<<<
@@ -20423,7 +20559,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_find_loop(enum __pyx_t_15tinygrad_s
   int __pyx_clineno = 0;
   __Pyx_RefNannySetupContext("find_loop", 0);
 
-  /* "tinygrad_scalar/_tape.pyx":92
+  /* "tinygrad_scalar/_tape.pyx":88
  * cdef void find_loop(Code code, str name) noexcept:
  *     """Find NumPy's loop for a function of one float64; none where it is not just as expected."""
  *     functions[<int>code].loop = NULL             # <<<<<<<<<<<<<<
@@ -20432,22 +20568,22 @@ static void __pyx_f_15tinygrad_scalar_5_tape_find_loop(enum __pyx_t_15tinygrad_s
 */
   (__pyx_v_15tinygrad_scalar_5_tape_functions[((int)__pyx_v_code)]).loop = NULL;
 
-  /* "tinygrad_scalar/_tape.pyx":93
+  /* "tinygrad_scalar/_tape.pyx":89
  *     """Find NumPy's loop for a function of one float64; none where it is not just as expected."""
  *     functions[<int>code].loop = NULL
  *     ufunc = getattr(np, name)             # <<<<<<<<<<<<<<
  *     cdef Ufunc* layout = <Ufunc*><PyObject*>ufunc
  *     cdef int i
 */
-  __Pyx_GetModuleGlobalName(__pyx_t_1, __pyx_mstate_global->__pyx_n_u_np); if (unlikely(!__pyx_t_1)) __PYX_ERR(0, 93, __pyx_L1_error)
+  __Pyx_GetModuleGlobalName(__pyx_t_1, __pyx_mstate_global->__pyx_n_u_np); if (unlikely(!__pyx_t_1)) __PYX_ERR(0, 89, __pyx_L1_error)
   __Pyx_GOTREF(__pyx_t_1);
-  __pyx_t_2 = __Pyx_GetAttr(__pyx_t_1, __pyx_v_name); if (unlikely(!__pyx_t_2)) __PYX_ERR(0, 93, __pyx_L1_error)
+  __pyx_t_2 = __Pyx_GetAttr(__pyx_t_1, __pyx_v_name); if (unlikely(!__pyx_t_2)) __PYX_ERR(0, 89, __pyx_L1_error)
   __Pyx_GOTREF(__pyx_t_2);
   __Pyx_DECREF(__pyx_t_1); __pyx_t_1 = 0;
   __pyx_v_ufunc = __pyx_t_2;
   __pyx_t_2 = 0;
 
-  /* "tinygrad_scalar/_tape.pyx":94
+  /* "tinygrad_scalar/_tape.pyx":90
  *     functions[<int>code].loop = NULL
  *     ufunc = getattr(np, name)
  *     cdef Ufunc* layout = <Ufunc*><PyObject*>ufunc             # <<<<<<<<<<<<<<
@@ -20456,16 +20592,16 @@ static void __pyx_f_15tinygrad_scalar_5_tape_find_loop(enum __pyx_t_15tinygrad_s
 */
   __pyx_v_layout = ((struct __pyx_t_15tinygrad_scalar_5_tape_Ufunc *)((PyObject *)__pyx_v_ufunc));
 
-  /* "tinygrad_scalar/_tape.pyx":96
+  /* "tinygrad_scalar/_tape.pyx":92
  *     cdef Ufunc* layout = <Ufunc*><PyObject*>ufunc
  *     cdef int i
  *     if type(ufunc) is not np.ufunc or (layout.n_inputs, layout.n_outputs, layout.n_types) != (1, 1, ufunc.ntypes):             # <<<<<<<<<<<<<<
  *         return
  *     for i in range(layout.n_types):
 */
-  __Pyx_GetModuleGlobalName(__pyx_t_2, __pyx_mstate_global->__pyx_n_u_np); if (unlikely(!__pyx_t_2)) __PYX_ERR(0, 96, __pyx_L1_error)
+  __Pyx_GetModuleGlobalName(__pyx_t_2, __pyx_mstate_global->__pyx_n_u_np); if (unlikely(!__pyx_t_2)) __PYX_ERR(0, 92, __pyx_L1_error)
   __Pyx_GOTREF(__pyx_t_2);
-  __pyx_t_1 = __Pyx_PyObject_GetAttrStr(__pyx_t_2, __pyx_mstate_global->__pyx_n_u_ufunc); if (unlikely(!__pyx_t_1)) __PYX_ERR(0, 96, __pyx_L1_error)
+  __pyx_t_1 = __Pyx_PyObject_GetAttrStr(__pyx_t_2, __pyx_mstate_global->__pyx_n_u_ufunc); if (unlikely(!__pyx_t_1)) __PYX_ERR(0, 92, __pyx_L1_error)
   __Pyx_GOTREF(__pyx_t_1);
   __Pyx_DECREF(__pyx_t_2); __pyx_t_2 = 0;
   __pyx_t_4 = (((PyObject *)Py_TYPE(__pyx_v_ufunc)) != __pyx_t_1);
@@ -20478,37 +20614,37 @@ static void __pyx_f_15tinygrad_scalar_5_tape_find_loop(enum __pyx_t_15tinygrad_s
 
     goto __pyx_L4_bool_binop_done;
   }
-  __pyx_t_1 = __Pyx_PyLong_From_int(__pyx_v_layout->n_inputs); if (unlikely(!__pyx_t_1)) __PYX_ERR(0, 96, __pyx_L1_error)
+  __pyx_t_1 = __Pyx_PyLong_From_int(__pyx_v_layout->n_inputs); if (unlikely(!__pyx_t_1)) __PYX_ERR(0, 92, __pyx_L1_error)
   __Pyx_GOTREF(__pyx_t_1);
-  __pyx_t_2 = __Pyx_PyLong_From_int(__pyx_v_layout->n_outputs); if (unlikely(!__pyx_t_2)) __PYX_ERR(0, 96, __pyx_L1_error)
+  __pyx_t_2 = __Pyx_PyLong_From_int(__pyx_v_layout->n_outputs); if (unlikely(!__pyx_t_2)) __PYX_ERR(0, 92, __pyx_L1_error)
   __Pyx_GOTREF(__pyx_t_2);
-  __pyx_t_5 = __Pyx_PyLong_From_int(__pyx_v_layout->n_types); if (unlikely(!__pyx_t_5)) __PYX_ERR(0, 96, __pyx_L1_error)
+  __pyx_t_5 = __Pyx_PyLong_From_int(__pyx_v_layout->n_types); if (unlikely(!__pyx_t_5)) __PYX_ERR(0, 92, __pyx_L1_error)
   __Pyx_GOTREF(__pyx_t_5);
-  __pyx_t_6 = PyTuple_New(3); if (unlikely(!__pyx_t_6)) __PYX_ERR(0, 96, __pyx_L1_error)
+  __pyx_t_6 = PyTuple_New(3); if (unlikely(!__pyx_t_6)) __PYX_ERR(0, 92, __pyx_L1_error)
   __Pyx_GOTREF(__pyx_t_6);
   __Pyx_GIVEREF(__pyx_t_1);
-  if (__Pyx_PyTuple_SET_ITEM(__pyx_t_6, 0, __pyx_t_1) != (0)) __PYX_ERR(0, 96, __pyx_L1_error);
+  if (__Pyx_PyTuple_SET_ITEM(__pyx_t_6, 0, __pyx_t_1) != (0)) __PYX_ERR(0, 92, __pyx_L1_error);
   __Pyx_GIVEREF(__pyx_t_2);
-  if (__Pyx_PyTuple_SET_ITEM(__pyx_t_6, 1, __pyx_t_2) != (0)) __PYX_ERR(0, 96, __pyx_L1_error);
+  if (__Pyx_PyTuple_SET_ITEM(__pyx_t_6, 1, __pyx_t_2) != (0)) __PYX_ERR(0, 92, __pyx_L1_error);
   __Pyx_GIVEREF(__pyx_t_5);
-  if (__Pyx_PyTuple_SET_ITEM(__pyx_t_6, 2, __pyx_t_5) != (0)) __PYX_ERR(0, 96, __pyx_L1_error);
+  if (__Pyx_PyTuple_SET_ITEM(__pyx_t_6, 2, __pyx_t_5) != (0)) __PYX_ERR(0, 92, __pyx_L1_error);
   __pyx_t_1 = 0;
   __pyx_t_2 = 0;
   __pyx_t_5 = 0;
-  __pyx_t_5 = __Pyx_PyObject_GetAttrStr(__pyx_v_ufunc, __pyx_mstate_global->__pyx_n_u_ntypes); if (unlikely(!__pyx_t_5)) __PYX_ERR(0, 96, __pyx_L1_error)
+  __pyx_t_5 = __Pyx_PyObject_GetAttrStr(__pyx_v_ufunc, __pyx_mstate_global->__pyx_n_u_ntypes); if (unlikely(!__pyx_t_5)) __PYX_ERR(0, 92, __pyx_L1_error)
   __Pyx_GOTREF(__pyx_t_5);
-  __pyx_t_2 = PyTuple_New(3); if (unlikely(!__pyx_t_2)) __PYX_ERR(0, 96, __pyx_L1_error)
+  __pyx_t_2 = PyTuple_New(3); if (unlikely(!__pyx_t_2)) __PYX_ERR(0, 92, __pyx_L1_error)
   __Pyx_GOTREF(__pyx_t_2);
   __Pyx_INCREF(__pyx_mstate_global->__pyx_int_1);
   __Pyx_GIVEREF(__pyx_mstate_global->__pyx_int_1);
-  if (__Pyx_PyTuple_SET_ITEM(__pyx_t_2, 0, __pyx_mstate_global->__pyx_int_1) != (0)) __PYX_ERR(0, 96, __pyx_L1_error);
+  if (__Pyx_PyTuple_SET_ITEM(__pyx_t_2, 0, __pyx_mstate_global->__pyx_int_1) != (0)) __PYX_ERR(0, 92, __pyx_L1_error);
   __Pyx_INCREF(__pyx_mstate_global->__pyx_int_1);
   __Pyx_GIVEREF(__pyx_mstate_global->__pyx_int_1);
-  if (__Pyx_PyTuple_SET_ITEM(__pyx_t_2, 1, __pyx_mstate_global->__pyx_int_1) != (0)) __PYX_ERR(0, 96, __pyx_L1_error);
+  if (__Pyx_PyTuple_SET_ITEM(__pyx_t_2, 1, __pyx_mstate_global->__pyx_int_1) != (0)) __PYX_ERR(0, 92, __pyx_L1_error);
   __Pyx_GIVEREF(__pyx_t_5);
-  if (__Pyx_PyTuple_SET_ITEM(__pyx_t_2, 2, __pyx_t_5) != (0)) __PYX_ERR(0, 96, __pyx_L1_error);
+  if (__Pyx_PyTuple_SET_ITEM(__pyx_t_2, 2, __pyx_t_5) != (0)) __PYX_ERR(0, 92, __pyx_L1_error);
   __pyx_t_5 = 0;
-  __pyx_t_4 = __Pyx_PyObject_RichCompareBool(__pyx_t_6, __pyx_t_2, Py_NE); if (unlikely((__pyx_t_4 < 0))) __PYX_ERR(0, 96, __pyx_L1_error)
+  __pyx_t_4 = __Pyx_PyObject_RichCompareBool(__pyx_t_6, __pyx_t_2, Py_NE); if (unlikely((__pyx_t_4 < 0))) __PYX_ERR(0, 92, __pyx_L1_error)
   __Pyx_DECREF(__pyx_t_6); __pyx_t_6 = 0;
   __Pyx_DECREF(__pyx_t_2); __pyx_t_2 = 0;
 
@@ -20518,7 +20654,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_find_loop(enum __pyx_t_15tinygrad_s
   if (__pyx_t_3) {
 
 
-    /* "tinygrad_scalar/_tape.pyx":97
+    /* "tinygrad_scalar/_tape.pyx":93
  *     cdef int i
  *     if type(ufunc) is not np.ufunc or (layout.n_inputs, layout.n_outputs, layout.n_types) != (1, 1, ufunc.ntypes):
  *         return             # <<<<<<<<<<<<<<
@@ -20529,7 +20665,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_find_loop(enum __pyx_t_15tinygrad_s
     }
     goto __pyx_L0;
 
-    /* "tinygrad_scalar/_tape.pyx":96
+    /* "tinygrad_scalar/_tape.pyx":92
  *     cdef Ufunc* layout = <Ufunc*><PyObject*>ufunc
  *     cdef int i
  *     if type(ufunc) is not np.ufunc or (layout.n_inputs, layout.n_outputs, layout.n_types) != (1, 1, ufunc.ntypes):             # <<<<<<<<<<<<<<
@@ -20538,7 +20674,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_find_loop(enum __pyx_t_15tinygrad_s
 */
   }
 
-  /* "tinygrad_scalar/_tape.pyx":98
+  /* "tinygrad_scalar/_tape.pyx":94
  *     if type(ufunc) is not np.ufunc or (layout.n_inputs, layout.n_outputs, layout.n_types) != (1, 1, ufunc.ntypes):
  *         return
  *     for i in range(layout.n_types):             # <<<<<<<<<<<<<<
@@ -20552,7 +20688,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_find_loop(enum __pyx_t_15tinygrad_s
   for (__pyx_t_9 = 0; __pyx_t_9 < __pyx_t_8; __pyx_t_9+=1) {
     __pyx_v_i = __pyx_t_9;
 
-    /* "tinygrad_scalar/_tape.pyx":99
+    /* "tinygrad_scalar/_tape.pyx":95
  *         return
  *     for i in range(layout.n_types):
  *         if layout.types[2 * i] == DOUBLE and layout.types[2 * i + 1] == DOUBLE:             # <<<<<<<<<<<<<<
@@ -20578,7 +20714,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_find_loop(enum __pyx_t_15tinygrad_s
     if (__pyx_t_3) {
 
 
-      /* "tinygrad_scalar/_tape.pyx":100
+      /* "tinygrad_scalar/_tape.pyx":96
  *     for i in range(layout.n_types):
  *         if layout.types[2 * i] == DOUBLE and layout.types[2 * i + 1] == DOUBLE:
  *             functions[<int>code].loop = layout.loops[i]             # <<<<<<<<<<<<<<
@@ -20587,7 +20723,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_find_loop(enum __pyx_t_15tinygrad_s
 */
       (__pyx_v_15tinygrad_scalar_5_tape_functions[((int)__pyx_v_code)]).loop = (__pyx_v_layout->loops[__pyx_v_i]);
 
-      /* "tinygrad_scalar/_tape.pyx":101
+      /* "tinygrad_scalar/_tape.pyx":97
  *         if layout.types[2 * i] == DOUBLE and layout.types[2 * i + 1] == DOUBLE:
  *             functions[<int>code].loop = layout.loops[i]
  *             functions[<int>code].data = layout.data[i]             # <<<<<<<<<<<<<<
@@ -20596,7 +20732,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_find_loop(enum __pyx_t_15tinygrad_s
 */
       (__pyx_v_15tinygrad_scalar_5_tape_functions[((int)__pyx_v_code)]).data = (__pyx_v_layout->data[__pyx_v_i]);
 
-      /* "tinygrad_scalar/_tape.pyx":102
+      /* "tinygrad_scalar/_tape.pyx":98
  *             functions[<int>code].loop = layout.loops[i]
  *             functions[<int>code].data = layout.data[i]
  *             break             # <<<<<<<<<<<<<<
@@ -20605,7 +20741,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_find_loop(enum __pyx_t_15tinygrad_s
 */
       goto __pyx_L7_break;
 
-      /* "tinygrad_scalar/_tape.pyx":99
+      /* "tinygrad_scalar/_tape.pyx":95
  *         return
  *     for i in range(layout.n_types):
  *         if layout.types[2 * i] == DOUBLE and layout.types[2 * i + 1] == DOUBLE:             # <<<<<<<<<<<<<<
@@ -20617,7 +20753,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_find_loop(enum __pyx_t_15tinygrad_s
   __pyx_L7_break:;
 
 
-  /* "tinygrad_scalar/_tape.pyx":90
+  /* "tinygrad_scalar/_tape.pyx":86
  * 
  * 
  * cdef void find_loop(Code code, str name) noexcept:             # <<<<<<<<<<<<<<
@@ -20641,7 +20777,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_find_loop(enum __pyx_t_15tinygrad_s
   __Pyx_RefNannyFinishContext();
 }
 
-/* "tinygrad_scalar/_tape.pyx":114
+/* "tinygrad_scalar/_tape.pyx":110
  * 
  * 
  * cdef inline void lanes_function(Code code, double* out, double* x) noexcept nogil:             # <<<<<<<<<<<<<<
@@ -20661,7 +20797,7 @@ static CYTHON_INLINE void __pyx_f_15tinygrad_scalar_5_tape_lanes_function(enum _
   int __pyx_t_4;
   int __pyx_t_5;
 
-  /* "tinygrad_scalar/_tape.pyx":117
+  /* "tinygrad_scalar/_tape.pyx":113
  *     cdef char* arguments[2]
  *     cdef Py_ssize_t strides[2]
  *     cdef Py_ssize_t n = LANES             # <<<<<<<<<<<<<<
@@ -20670,7 +20806,7 @@ static CYTHON_INLINE void __pyx_f_15tinygrad_scalar_5_tape_lanes_function(enum _
 */
   __pyx_v_n = LANES;
 
-  /* "tinygrad_scalar/_tape.pyx":120
+  /* "tinygrad_scalar/_tape.pyx":116
  *     cdef int i
  *     cdef double slope
  *     if functions[<int>code].loop is not NULL:             # <<<<<<<<<<<<<<
@@ -20682,7 +20818,7 @@ static CYTHON_INLINE void __pyx_f_15tinygrad_scalar_5_tape_lanes_function(enum _
   if (__pyx_t_1) {
 
 
-    /* "tinygrad_scalar/_tape.pyx":121
+    /* "tinygrad_scalar/_tape.pyx":117
  *     cdef double slope
  *     if functions[<int>code].loop is not NULL:
  *         arguments[0] = <char*>x             # <<<<<<<<<<<<<<
@@ -20691,7 +20827,7 @@ static CYTHON_INLINE void __pyx_f_15tinygrad_scalar_5_tape_lanes_function(enum _
 */
     (__pyx_v_arguments[0]) = ((char *)__pyx_v_x);
 
-    /* "tinygrad_scalar/_tape.pyx":122
+    /* "tinygrad_scalar/_tape.pyx":118
  *     if functions[<int>code].loop is not NULL:
  *         arguments[0] = <char*>x
  *         arguments[1] = <char*>out             # <<<<<<<<<<<<<<
@@ -20700,7 +20836,7 @@ static CYTHON_INLINE void __pyx_f_15tinygrad_scalar_5_tape_lanes_function(enum _
 */
     (__pyx_v_arguments[1]) = ((char *)__pyx_v_out);
 
-    /* "tinygrad_scalar/_tape.pyx":123
+    /* "tinygrad_scalar/_tape.pyx":119
  *         arguments[0] = <char*>x
  *         arguments[1] = <char*>out
  *         strides[0] = strides[1] = sizeof(double)             # <<<<<<<<<<<<<<
@@ -20713,7 +20849,7 @@ static CYTHON_INLINE void __pyx_f_15tinygrad_scalar_5_tape_lanes_function(enum _
     (__pyx_v_strides[1]) = __pyx_t_2;
 
 
-    /* "tinygrad_scalar/_tape.pyx":124
+    /* "tinygrad_scalar/_tape.pyx":120
  *         arguments[1] = <char*>out
  *         strides[0] = strides[1] = sizeof(double)
  *         functions[<int>code].loop(arguments, &n, strides, functions[<int>code].data)             # <<<<<<<<<<<<<<
@@ -20722,7 +20858,7 @@ static CYTHON_INLINE void __pyx_f_15tinygrad_scalar_5_tape_lanes_function(enum _
 */
     (__pyx_v_15tinygrad_scalar_5_tape_functions[((int)__pyx_v_code)]).loop(__pyx_v_arguments, (&__pyx_v_n), __pyx_v_strides, (__pyx_v_15tinygrad_scalar_5_tape_functions[((int)__pyx_v_code)]).data);
 
-    /* "tinygrad_scalar/_tape.pyx":125
+    /* "tinygrad_scalar/_tape.pyx":121
  *         strides[0] = strides[1] = sizeof(double)
  *         functions[<int>code].loop(arguments, &n, strides, functions[<int>code].data)
  *         return             # <<<<<<<<<<<<<<
@@ -20733,7 +20869,7 @@ static CYTHON_INLINE void __pyx_f_15tinygrad_scalar_5_tape_lanes_function(enum _
     }
     goto __pyx_L0;
 
-    /* "tinygrad_scalar/_tape.pyx":120
+    /* "tinygrad_scalar/_tape.pyx":116
  *     cdef int i
  *     cdef double slope
  *     if functions[<int>code].loop is not NULL:             # <<<<<<<<<<<<<<
@@ -20742,7 +20878,7 @@ static CYTHON_INLINE void __pyx_f_15tinygrad_scalar_5_tape_lanes_function(enum _
 */
   }
 
-  /* "tinygrad_scalar/_tape.pyx":126
+  /* "tinygrad_scalar/_tape.pyx":122
  *         functions[<int>code].loop(arguments, &n, strides, functions[<int>code].data)
  *         return
  *     for i in range(LANES):             # <<<<<<<<<<<<<<
@@ -20756,7 +20892,7 @@ static CYTHON_INLINE void __pyx_f_15tinygrad_scalar_5_tape_lanes_function(enum _
   for (__pyx_t_5 = 0; __pyx_t_5 < __pyx_t_4; __pyx_t_5+=1) {
     __pyx_v_i = __pyx_t_5;
 
-    /* "tinygrad_scalar/_tape.pyx":127
+    /* "tinygrad_scalar/_tape.pyx":123
  *         return
  *     for i in range(LANES):
  *         _ops.unary(code, 0.0, x[i], out + i, &slope)             # <<<<<<<<<<<<<<
@@ -20767,7 +20903,7 @@ static CYTHON_INLINE void __pyx_f_15tinygrad_scalar_5_tape_lanes_function(enum _
   }
 
 
-  /* "tinygrad_scalar/_tape.pyx":114
+  /* "tinygrad_scalar/_tape.pyx":110
  * 
  * 
  * cdef inline void lanes_function(Code code, double* out, double* x) noexcept nogil:             # <<<<<<<<<<<<<<
@@ -20784,7 +20920,7 @@ static CYTHON_INLINE void __pyx_f_15tinygrad_scalar_5_tape_lanes_function(enum _
 
 }
 
-/* "tinygrad_scalar/_tape.pyx":157
+/* "tinygrad_scalar/_tape.pyx":153
  * 
  * 
  * cdef inline bint is_binary(int code) noexcept nogil:             # <<<<<<<<<<<<<<
@@ -20796,7 +20932,7 @@ static CYTHON_INLINE int __pyx_f_15tinygrad_scalar_5_tape_is_binary(int __pyx_v_
   int __pyx_r;
   int __pyx_t_1;
 
-  /* "tinygrad_scalar/_tape.pyx":158
+  /* "tinygrad_scalar/_tape.pyx":154
  * 
  * cdef inline bint is_binary(int code) noexcept nogil:
  *     return _ops.ADD <= code <= _ops.GREATER_EQUAL             # <<<<<<<<<<<<<<
@@ -20812,7 +20948,7 @@ static CYTHON_INLINE int __pyx_f_15tinygrad_scalar_5_tape_is_binary(int __pyx_v_
   }
   goto __pyx_L0;
 
-  /* "tinygrad_scalar/_tape.pyx":157
+  /* "tinygrad_scalar/_tape.pyx":153
  * 
  * 
  * cdef inline bint is_binary(int code) noexcept nogil:             # <<<<<<<<<<<<<<
@@ -20825,7 +20961,7 @@ static CYTHON_INLINE int __pyx_f_15tinygrad_scalar_5_tape_is_binary(int __pyx_v_
   return __pyx_r;
 }
 
-/* "tinygrad_scalar/_tape.pyx":166
+/* "tinygrad_scalar/_tape.pyx":162
  * 
  * 
  * cdef void* block(Py_ssize_t size) except NULL:             # <<<<<<<<<<<<<<
@@ -20844,7 +20980,7 @@ static void *__pyx_f_15tinygrad_scalar_5_tape_block(Py_ssize_t __pyx_v_size) {
   const char *__pyx_filename = NULL;
   int __pyx_clineno = 0;
 
-  /* "tinygrad_scalar/_tape.pyx":167
+  /* "tinygrad_scalar/_tape.pyx":163
  * 
  * cdef void* block(Py_ssize_t size) except NULL:
  *     cdef void* memory = PyMem_Malloc(max(size, 1))             # <<<<<<<<<<<<<<
@@ -20868,7 +21004,7 @@ static void *__pyx_f_15tinygrad_scalar_5_tape_block(Py_ssize_t __pyx_v_size) {
   __pyx_v_memory = PyMem_Malloc(__pyx_t_3);
 
 
-  /* "tinygrad_scalar/_tape.pyx":168
+  /* "tinygrad_scalar/_tape.pyx":164
  * cdef void* block(Py_ssize_t size) except NULL:
  *     cdef void* memory = PyMem_Malloc(max(size, 1))
  *     if memory is NULL:             # <<<<<<<<<<<<<<
@@ -20880,16 +21016,16 @@ static void *__pyx_f_15tinygrad_scalar_5_tape_block(Py_ssize_t __pyx_v_size) {
   if (unlikely(__pyx_t_4)) {
 
 
-    /* "tinygrad_scalar/_tape.pyx":169
+    /* "tinygrad_scalar/_tape.pyx":165
  *     cdef void* memory = PyMem_Malloc(max(size, 1))
  *     if memory is NULL:
  *         raise MemoryError             # <<<<<<<<<<<<<<
  *     return memory
  * 
 */
-    PyErr_NoMemory(); __PYX_ERR(0, 169, __pyx_L1_error)
+    PyErr_NoMemory(); __PYX_ERR(0, 165, __pyx_L1_error)
 
-    /* "tinygrad_scalar/_tape.pyx":168
+    /* "tinygrad_scalar/_tape.pyx":164
  * cdef void* block(Py_ssize_t size) except NULL:
  *     cdef void* memory = PyMem_Malloc(max(size, 1))
  *     if memory is NULL:             # <<<<<<<<<<<<<<
@@ -20898,7 +21034,7 @@ static void *__pyx_f_15tinygrad_scalar_5_tape_block(Py_ssize_t __pyx_v_size) {
 */
   }
 
-  /* "tinygrad_scalar/_tape.pyx":170
+  /* "tinygrad_scalar/_tape.pyx":166
  *     if memory is NULL:
  *         raise MemoryError
  *     return memory             # <<<<<<<<<<<<<<
@@ -20911,7 +21047,7 @@ static void *__pyx_f_15tinygrad_scalar_5_tape_block(Py_ssize_t __pyx_v_size) {
   }
   goto __pyx_L0;
 
-  /* "tinygrad_scalar/_tape.pyx":166
+  /* "tinygrad_scalar/_tape.pyx":162
  * 
  * 
  * cdef void* block(Py_ssize_t size) except NULL:             # <<<<<<<<<<<<<<
@@ -20929,7 +21065,7 @@ static void *__pyx_f_15tinygrad_scalar_5_tape_block(Py_ssize_t __pyx_v_size) {
   return __pyx_r;
 }
 
-/* "tinygrad_scalar/_tape.pyx":186
+/* "tinygrad_scalar/_tape.pyx":182
  * 
  * 
  * cdef double* doubles(Call* call, array, Py_ssize_t size, bint writable) except NULL:             # <<<<<<<<<<<<<<
@@ -20960,7 +21096,7 @@ static double *__pyx_f_15tinygrad_scalar_5_tape_doubles(struct __pyx_t_15tinygra
   int __pyx_clineno = 0;
   __Pyx_RefNannySetupContext("doubles", 0);
 
-  /* "tinygrad_scalar/_tape.pyx":188
+  /* "tinygrad_scalar/_tape.pyx":184
  * cdef double* doubles(Call* call, array, Py_ssize_t size, bint writable) except NULL:
  *     """The numbers of an array of `size` of them, or of any size for 1."""
  *     cdef Py_buffer* view = &call.views[call.n_views]             # <<<<<<<<<<<<<<
@@ -20969,7 +21105,7 @@ static double *__pyx_f_15tinygrad_scalar_5_tape_doubles(struct __pyx_t_15tinygra
 */
   __pyx_v_view = (&(__pyx_v_call->views[__pyx_v_call->n_views]));
 
-  /* "tinygrad_scalar/_tape.pyx":189
+  /* "tinygrad_scalar/_tape.pyx":185
  *     """The numbers of an array of `size` of them, or of any size for 1."""
  *     cdef Py_buffer* view = &call.views[call.n_views]
  *     PyObject_GetBuffer(array, view, PyBUF_FORMAT | PyBUF_C_CONTIGUOUS | (PyBUF_WRITABLE if writable else 0))             # <<<<<<<<<<<<<<
@@ -20983,11 +21119,11 @@ static double *__pyx_f_15tinygrad_scalar_5_tape_doubles(struct __pyx_t_15tinygra
 
     __pyx_t_1 = 0;
   }
-  __pyx_t_2 = PyObject_GetBuffer(__pyx_v_array, __pyx_v_view, ((PyBUF_FORMAT | PyBUF_C_CONTIGUOUS) | __pyx_t_1)); if (unlikely(__pyx_t_2 == ((int)-1))) __PYX_ERR(0, 189, __pyx_L1_error)
+  __pyx_t_2 = PyObject_GetBuffer(__pyx_v_array, __pyx_v_view, ((PyBUF_FORMAT | PyBUF_C_CONTIGUOUS) | __pyx_t_1)); if (unlikely(__pyx_t_2 == ((int)-1))) __PYX_ERR(0, 185, __pyx_L1_error)
 
 
 
-  /* "tinygrad_scalar/_tape.pyx":190
+  /* "tinygrad_scalar/_tape.pyx":186
  *     cdef Py_buffer* view = &call.views[call.n_views]
  *     PyObject_GetBuffer(array, view, PyBUF_FORMAT | PyBUF_C_CONTIGUOUS | (PyBUF_WRITABLE if writable else 0))
  *     call.n_views += 1             # <<<<<<<<<<<<<<
@@ -20996,7 +21132,7 @@ static double *__pyx_f_15tinygrad_scalar_5_tape_doubles(struct __pyx_t_15tinygra
 */
   __pyx_v_call->n_views = (__pyx_v_call->n_views + 1);
 
-  /* "tinygrad_scalar/_tape.pyx":191
+  /* "tinygrad_scalar/_tape.pyx":187
  *     PyObject_GetBuffer(array, view, PyBUF_FORMAT | PyBUF_C_CONTIGUOUS | (PyBUF_WRITABLE if writable else 0))
  *     call.n_views += 1
  *     if view.format[0] != b"d" or view.format[1] != 0 or (size >= 0 and view.len != size * <Py_ssize_t>sizeof(double)):             # <<<<<<<<<<<<<<
@@ -21042,7 +21178,7 @@ static double *__pyx_f_15tinygrad_scalar_5_tape_doubles(struct __pyx_t_15tinygra
   if (unlikely(__pyx_t_3)) {
 
 
-    /* "tinygrad_scalar/_tape.pyx":192
+    /* "tinygrad_scalar/_tape.pyx":188
  *     call.n_views += 1
  *     if view.format[0] != b"d" or view.format[1] != 0 or (size >= 0 and view.len != size * <Py_ssize_t>sizeof(double)):
  *         raise ValueError(f"an array of {size} float64 is needed, not of {view.len} bytes of {view.format.decode()!r}")             # <<<<<<<<<<<<<<
@@ -21050,18 +21186,18 @@ static double *__pyx_f_15tinygrad_scalar_5_tape_doubles(struct __pyx_t_15tinygra
  * 
 */
     __pyx_t_6 = NULL;
-    __pyx_t_7 = __Pyx_PyUnicode_From_Py_ssize_t(__pyx_v_size, 0, ' ', 'd'); if (unlikely(!__pyx_t_7)) __PYX_ERR(0, 192, __pyx_L1_error)
+    __pyx_t_7 = __Pyx_PyUnicode_From_Py_ssize_t(__pyx_v_size, 0, ' ', 'd'); if (unlikely(!__pyx_t_7)) __PYX_ERR(0, 188, __pyx_L1_error)
     __Pyx_GOTREF(__pyx_t_7);
-    __pyx_t_8 = __Pyx_PyUnicode_From_Py_ssize_t(__pyx_v_view->len, 0, ' ', 'd'); if (unlikely(!__pyx_t_8)) __PYX_ERR(0, 192, __pyx_L1_error)
+    __pyx_t_8 = __Pyx_PyUnicode_From_Py_ssize_t(__pyx_v_view->len, 0, ' ', 'd'); if (unlikely(!__pyx_t_8)) __PYX_ERR(0, 188, __pyx_L1_error)
     __Pyx_GOTREF(__pyx_t_8);
 
     __pyx_t_9 = __pyx_v_view->format;
-    __pyx_t_10 = __Pyx_ssize_strlen(__pyx_t_9); if (unlikely(__pyx_t_10 == ((Py_ssize_t)-1))) __PYX_ERR(0, 192, __pyx_L1_error)
-    __pyx_t_11 = __Pyx_decode_c_string(__pyx_t_9, 0, __pyx_t_10, NULL, NULL, NULL); if (unlikely(!__pyx_t_11)) __PYX_ERR(0, 192, __pyx_L1_error)
+    __pyx_t_10 = __Pyx_ssize_strlen(__pyx_t_9); if (unlikely(__pyx_t_10 == ((Py_ssize_t)-1))) __PYX_ERR(0, 188, __pyx_L1_error)
+    __pyx_t_11 = __Pyx_decode_c_string(__pyx_t_9, 0, __pyx_t_10, NULL, NULL, NULL); if (unlikely(!__pyx_t_11)) __PYX_ERR(0, 188, __pyx_L1_error)
     __Pyx_GOTREF(__pyx_t_11);
 
-    if (!(likely(PyUnicode_CheckExact(__pyx_t_11)) || __Pyx_RaiseUnexpectedTypeError("str", __pyx_t_11))) __PYX_ERR(0, 192, __pyx_L1_error)
-    __pyx_t_12 = __Pyx_PyObject_FormatSimpleAndDecref(PyObject_Repr(__pyx_t_11), __pyx_mstate_global->__pyx_empty_unicode); if (unlikely(!__pyx_t_12)) __PYX_ERR(0, 192, __pyx_L1_error)
+    if (!(likely(PyUnicode_CheckExact(__pyx_t_11)) || __Pyx_RaiseUnexpectedTypeError("str", __pyx_t_11))) __PYX_ERR(0, 188, __pyx_L1_error)
+    __pyx_t_12 = __Pyx_PyObject_FormatSimpleAndDecref(PyObject_Repr(__pyx_t_11), __pyx_mstate_global->__pyx_empty_unicode); if (unlikely(!__pyx_t_12)) __PYX_ERR(0, 188, __pyx_L1_error)
     __Pyx_GOTREF(__pyx_t_12);
     __Pyx_DECREF(__pyx_t_11); __pyx_t_11 = 0;
     __pyx_t_13[0] = __pyx_mstate_global->__pyx_kp_u_an_array_of;
@@ -21079,7 +21215,7 @@ static double *__pyx_f_15tinygrad_scalar_5_tape_doubles(struct __pyx_t_15tinygra
     __pyx_t_2 |= __Pyx_PyUnicode_KIND_04(__pyx_t_13[5]);
     #endif
     __pyx_t_11 = __Pyx_PyUnicode_Join(__pyx_t_13, 6, __pyx_t_10, __pyx_t_2);
-    if (unlikely(!__pyx_t_11)) __PYX_ERR(0, 192, __pyx_L1_error)
+    if (unlikely(!__pyx_t_11)) __PYX_ERR(0, 188, __pyx_L1_error)
     __Pyx_GOTREF(__pyx_t_11);
     __Pyx_DECREF(__pyx_t_7); __pyx_t_7 = 0;
     __Pyx_DECREF(__pyx_t_8); __pyx_t_8 = 0;
@@ -21090,14 +21226,14 @@ static double *__pyx_f_15tinygrad_scalar_5_tape_doubles(struct __pyx_t_15tinygra
       __pyx_t_5 = __Pyx_PyObject_FastCall((PyObject*)(((PyTypeObject*)PyExc_ValueError)), __pyx_callargs+__pyx_t_14, (2-__pyx_t_14) | (__pyx_t_14*__Pyx_PY_VECTORCALL_ARGUMENTS_OFFSET));
       __Pyx_XDECREF(__pyx_t_6); __pyx_t_6 = 0;
       __Pyx_DECREF(__pyx_t_11); __pyx_t_11 = 0;
-      if (unlikely(!__pyx_t_5)) __PYX_ERR(0, 192, __pyx_L1_error)
+      if (unlikely(!__pyx_t_5)) __PYX_ERR(0, 188, __pyx_L1_error)
       __Pyx_GOTREF(__pyx_t_5);
     }
     __Pyx_Raise(__pyx_t_5, 0, 0, 0);
     __Pyx_DECREF(__pyx_t_5); __pyx_t_5 = 0;
-    __PYX_ERR(0, 192, __pyx_L1_error)
+    __PYX_ERR(0, 188, __pyx_L1_error)
 
-    /* "tinygrad_scalar/_tape.pyx":191
+    /* "tinygrad_scalar/_tape.pyx":187
  *     PyObject_GetBuffer(array, view, PyBUF_FORMAT | PyBUF_C_CONTIGUOUS | (PyBUF_WRITABLE if writable else 0))
  *     call.n_views += 1
  *     if view.format[0] != b"d" or view.format[1] != 0 or (size >= 0 and view.len != size * <Py_ssize_t>sizeof(double)):             # <<<<<<<<<<<<<<
@@ -21106,7 +21242,7 @@ static double *__pyx_f_15tinygrad_scalar_5_tape_doubles(struct __pyx_t_15tinygra
 */
   }
 
-  /* "tinygrad_scalar/_tape.pyx":193
+  /* "tinygrad_scalar/_tape.pyx":189
  *     if view.format[0] != b"d" or view.format[1] != 0 or (size >= 0 and view.len != size * <Py_ssize_t>sizeof(double)):
  *         raise ValueError(f"an array of {size} float64 is needed, not of {view.len} bytes of {view.format.decode()!r}")
  *     return <double*>view.buf             # <<<<<<<<<<<<<<
@@ -21119,7 +21255,7 @@ static double *__pyx_f_15tinygrad_scalar_5_tape_doubles(struct __pyx_t_15tinygra
   }
   goto __pyx_L0;
 
-  /* "tinygrad_scalar/_tape.pyx":186
+  /* "tinygrad_scalar/_tape.pyx":182
  * 
  * 
  * cdef double* doubles(Call* call, array, Py_ssize_t size, bint writable) except NULL:             # <<<<<<<<<<<<<<
@@ -21144,7 +21280,7 @@ static double *__pyx_f_15tinygrad_scalar_5_tape_doubles(struct __pyx_t_15tinygra
   return __pyx_r;
 }
 
-/* "tinygrad_scalar/_tape.pyx":196
+/* "tinygrad_scalar/_tape.pyx":192
  * 
  * 
  * cdef int begin(Call* call, parameters, Py_ssize_t n_parameters, Py_ssize_t n_arrays) except -1:             # <<<<<<<<<<<<<<
@@ -21173,7 +21309,7 @@ static int __pyx_f_15tinygrad_scalar_5_tape_begin(struct __pyx_t_15tinygrad_scal
   int __pyx_clineno = 0;
   __Pyx_RefNannySetupContext("begin", 0);
 
-  /* "tinygrad_scalar/_tape.pyx":198
+  /* "tinygrad_scalar/_tape.pyx":194
  * cdef int begin(Call* call, parameters, Py_ssize_t n_parameters, Py_ssize_t n_arrays) except -1:
  *     cdef Py_ssize_t a
  *     call.n_views = 0             # <<<<<<<<<<<<<<
@@ -21182,7 +21318,7 @@ static int __pyx_f_15tinygrad_scalar_5_tape_begin(struct __pyx_t_15tinygrad_scal
 */
   __pyx_v_call->n_views = 0;
 
-  /* "tinygrad_scalar/_tape.pyx":199
+  /* "tinygrad_scalar/_tape.pyx":195
  *     cdef Py_ssize_t a
  *     call.n_views = 0
  *     call.d_theta = call.watched = NULL             # <<<<<<<<<<<<<<
@@ -21192,7 +21328,7 @@ static int __pyx_f_15tinygrad_scalar_5_tape_begin(struct __pyx_t_15tinygrad_scal
   __pyx_v_call->d_theta = NULL;
   __pyx_v_call->watched = NULL;
 
-  /* "tinygrad_scalar/_tape.pyx":200
+  /* "tinygrad_scalar/_tape.pyx":196
  *     call.n_views = 0
  *     call.d_theta = call.watched = NULL
  *     call.n_arrays = n_arrays             # <<<<<<<<<<<<<<
@@ -21201,7 +21337,7 @@ static int __pyx_f_15tinygrad_scalar_5_tape_begin(struct __pyx_t_15tinygrad_scal
 */
   __pyx_v_call->n_arrays = __pyx_v_n_arrays;
 
-  /* "tinygrad_scalar/_tape.pyx":201
+  /* "tinygrad_scalar/_tape.pyx":197
  *     call.d_theta = call.watched = NULL
  *     call.n_arrays = n_arrays
  *     if n_arrays > MOST_ARGUMENTS:             # <<<<<<<<<<<<<<
@@ -21213,7 +21349,7 @@ static int __pyx_f_15tinygrad_scalar_5_tape_begin(struct __pyx_t_15tinygrad_scal
   if (unlikely(__pyx_t_1)) {
 
 
-    /* "tinygrad_scalar/_tape.pyx":202
+    /* "tinygrad_scalar/_tape.pyx":198
  *     call.n_arrays = n_arrays
  *     if n_arrays > MOST_ARGUMENTS:
  *         raise ValueError(f"a scalar program takes at most {MOST_ARGUMENTS} arguments")             # <<<<<<<<<<<<<<
@@ -21221,7 +21357,7 @@ static int __pyx_f_15tinygrad_scalar_5_tape_begin(struct __pyx_t_15tinygrad_scal
  *         call.d_rows[a] = NULL
 */
     __pyx_t_3 = NULL;
-    __pyx_t_4 = __Pyx_PyUnicode_From___pyx_anon_enum(__pyx_e_15tinygrad_scalar_5_tape_MOST_ARGUMENTS, 0, ' ', 'd'); if (unlikely(!__pyx_t_4)) __PYX_ERR(0, 202, __pyx_L1_error)
+    __pyx_t_4 = __Pyx_PyUnicode_From___pyx_anon_enum(__pyx_e_15tinygrad_scalar_5_tape_MOST_ARGUMENTS, 0, ' ', 'd'); if (unlikely(!__pyx_t_4)) __PYX_ERR(0, 198, __pyx_L1_error)
     __Pyx_GOTREF(__pyx_t_4);
     __pyx_t_5[0] = __pyx_mstate_global->__pyx_kp_u_a_scalar_program_takes_at_most;
     __pyx_t_5[1] = __pyx_t_4;
@@ -21232,7 +21368,7 @@ static int __pyx_f_15tinygrad_scalar_5_tape_begin(struct __pyx_t_15tinygrad_scal
     #endif
     __pyx_t_7 = 0;
     __pyx_t_8 = __Pyx_PyUnicode_Join(__pyx_t_5, 3, __pyx_t_6, __pyx_t_7);
-    if (unlikely(!__pyx_t_8)) __PYX_ERR(0, 202, __pyx_L1_error)
+    if (unlikely(!__pyx_t_8)) __PYX_ERR(0, 198, __pyx_L1_error)
     __Pyx_GOTREF(__pyx_t_8);
     __Pyx_DECREF(__pyx_t_4); __pyx_t_4 = 0;
     __pyx_t_9 = 1;
@@ -21241,14 +21377,14 @@ static int __pyx_f_15tinygrad_scalar_5_tape_begin(struct __pyx_t_15tinygrad_scal
       __pyx_t_2 = __Pyx_PyObject_FastCall((PyObject*)(((PyTypeObject*)PyExc_ValueError)), __pyx_callargs+__pyx_t_9, (2-__pyx_t_9) | (__pyx_t_9*__Pyx_PY_VECTORCALL_ARGUMENTS_OFFSET));
       __Pyx_XDECREF(__pyx_t_3); __pyx_t_3 = 0;
       __Pyx_DECREF(__pyx_t_8); __pyx_t_8 = 0;
-      if (unlikely(!__pyx_t_2)) __PYX_ERR(0, 202, __pyx_L1_error)
+      if (unlikely(!__pyx_t_2)) __PYX_ERR(0, 198, __pyx_L1_error)
       __Pyx_GOTREF(__pyx_t_2);
     }
     __Pyx_Raise(__pyx_t_2, 0, 0, 0);
     __Pyx_DECREF(__pyx_t_2); __pyx_t_2 = 0;
-    __PYX_ERR(0, 202, __pyx_L1_error)
+    __PYX_ERR(0, 198, __pyx_L1_error)
 
-    /* "tinygrad_scalar/_tape.pyx":201
+    /* "tinygrad_scalar/_tape.pyx":197
  *     call.d_theta = call.watched = NULL
  *     call.n_arrays = n_arrays
  *     if n_arrays > MOST_ARGUMENTS:             # <<<<<<<<<<<<<<
@@ -21257,7 +21393,7 @@ static int __pyx_f_15tinygrad_scalar_5_tape_begin(struct __pyx_t_15tinygrad_scal
 */
   }
 
-  /* "tinygrad_scalar/_tape.pyx":203
+  /* "tinygrad_scalar/_tape.pyx":199
  *     if n_arrays > MOST_ARGUMENTS:
  *         raise ValueError(f"a scalar program takes at most {MOST_ARGUMENTS} arguments")
  *     for a in range(n_arrays):             # <<<<<<<<<<<<<<
@@ -21271,7 +21407,7 @@ static int __pyx_f_15tinygrad_scalar_5_tape_begin(struct __pyx_t_15tinygrad_scal
   for (__pyx_t_11 = 0; __pyx_t_11 < __pyx_t_10; __pyx_t_11+=1) {
     __pyx_v_a = __pyx_t_11;
 
-    /* "tinygrad_scalar/_tape.pyx":204
+    /* "tinygrad_scalar/_tape.pyx":200
  *         raise ValueError(f"a scalar program takes at most {MOST_ARGUMENTS} arguments")
  *     for a in range(n_arrays):
  *         call.d_rows[a] = NULL             # <<<<<<<<<<<<<<
@@ -21282,17 +21418,17 @@ static int __pyx_f_15tinygrad_scalar_5_tape_begin(struct __pyx_t_15tinygrad_scal
   }
 
 
-  /* "tinygrad_scalar/_tape.pyx":205
+  /* "tinygrad_scalar/_tape.pyx":201
  *     for a in range(n_arrays):
  *         call.d_rows[a] = NULL
  *     call.theta = doubles(call, parameters, n_parameters, False)             # <<<<<<<<<<<<<<
  *     return 0
  * 
 */
-  __pyx_t_12 = __pyx_f_15tinygrad_scalar_5_tape_doubles(__pyx_v_call, __pyx_v_parameters, __pyx_v_n_parameters, 0); if (unlikely(__pyx_t_12 == ((void *)NULL))) __PYX_ERR(0, 205, __pyx_L1_error)
+  __pyx_t_12 = __pyx_f_15tinygrad_scalar_5_tape_doubles(__pyx_v_call, __pyx_v_parameters, __pyx_v_n_parameters, 0); if (unlikely(__pyx_t_12 == ((void *)NULL))) __PYX_ERR(0, 201, __pyx_L1_error)
   __pyx_v_call->theta = __pyx_t_12;
 
-  /* "tinygrad_scalar/_tape.pyx":206
+  /* "tinygrad_scalar/_tape.pyx":202
  *         call.d_rows[a] = NULL
  *     call.theta = doubles(call, parameters, n_parameters, False)
  *     return 0             # <<<<<<<<<<<<<<
@@ -21305,7 +21441,7 @@ static int __pyx_f_15tinygrad_scalar_5_tape_begin(struct __pyx_t_15tinygrad_scal
   }
   goto __pyx_L0;
 
-  /* "tinygrad_scalar/_tape.pyx":196
+  /* "tinygrad_scalar/_tape.pyx":192
  * 
  * 
  * cdef int begin(Call* call, parameters, Py_ssize_t n_parameters, Py_ssize_t n_arrays) except -1:             # <<<<<<<<<<<<<<
@@ -21328,7 +21464,7 @@ static int __pyx_f_15tinygrad_scalar_5_tape_begin(struct __pyx_t_15tinygrad_scal
   return __pyx_r;
 }
 
-/* "tinygrad_scalar/_tape.pyx":209
+/* "tinygrad_scalar/_tape.pyx":205
  * 
  * 
  * cdef void end(Call* call) noexcept:             # <<<<<<<<<<<<<<
@@ -21342,7 +21478,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_end(struct __pyx_t_15tinygrad_scala
   int __pyx_t_2;
   int __pyx_t_3;
 
-  /* "tinygrad_scalar/_tape.pyx":211
+  /* "tinygrad_scalar/_tape.pyx":207
  * cdef void end(Call* call) noexcept:
  *     cdef int i
  *     for i in range(call.n_views):             # <<<<<<<<<<<<<<
@@ -21356,7 +21492,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_end(struct __pyx_t_15tinygrad_scala
   for (__pyx_t_3 = 0; __pyx_t_3 < __pyx_t_2; __pyx_t_3+=1) {
     __pyx_v_i = __pyx_t_3;
 
-    /* "tinygrad_scalar/_tape.pyx":212
+    /* "tinygrad_scalar/_tape.pyx":208
  *     cdef int i
  *     for i in range(call.n_views):
  *         PyBuffer_Release(&call.views[i])             # <<<<<<<<<<<<<<
@@ -21367,7 +21503,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_end(struct __pyx_t_15tinygrad_scala
   }
 
 
-  /* "tinygrad_scalar/_tape.pyx":209
+  /* "tinygrad_scalar/_tape.pyx":205
  * 
  * 
  * cdef void end(Call* call) noexcept:             # <<<<<<<<<<<<<<
@@ -21380,7 +21516,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_end(struct __pyx_t_15tinygrad_scala
 
 }
 
-/* "tinygrad_scalar/_tape.pyx":240
+/* "tinygrad_scalar/_tape.pyx":236
  *     cdef double* constants
  * 
  *     def __cinit__(             # <<<<<<<<<<<<<<
@@ -21435,95 +21571,95 @@ PyObject *__pyx_args, PyObject *__pyx_kwds
   {
     PyObject ** const __pyx_pyargnames[] = {&__pyx_mstate_global->__pyx_n_u_steps,&__pyx_mstate_global->__pyx_n_u_numbers,&__pyx_mstate_global->__pyx_n_u_tables,&__pyx_mstate_global->__pyx_n_u_n_slots,&__pyx_mstate_global->__pyx_n_u_n_parameters,&__pyx_mstate_global->__pyx_n_u_n_inputs,&__pyx_mstate_global->__pyx_n_u_constant_slots,&__pyx_mstate_global->__pyx_n_u_constants,&__pyx_mstate_global->__pyx_n_u_cost,&__pyx_mstate_global->__pyx_n_u_watched,0};
     const Py_ssize_t __pyx_kwds_len = (__pyx_kwds) ? __Pyx_NumKwargs_FASTCALL_TPNEW(__pyx_kwds) : 0;
-    if (unlikely(__pyx_kwds_len < 0)) __PYX_ERR(0, 240, __pyx_L3_error)
+    if (unlikely(__pyx_kwds_len < 0)) __PYX_ERR(0, 236, __pyx_L3_error)
     if (__pyx_kwds_len > 0) {
       switch (__pyx_nargs) {
         case 10:
         values[9] = __Pyx_ArgRef_FASTCALL_TPNEW(__pyx_args, 9);
-        if (!CYTHON_ASSUME_SAFE_MACROS && unlikely(!values[9])) __PYX_ERR(0, 240, __pyx_L3_error)
+        if (!CYTHON_ASSUME_SAFE_MACROS && unlikely(!values[9])) __PYX_ERR(0, 236, __pyx_L3_error)
         CYTHON_FALLTHROUGH;
         case  9:
         values[8] = __Pyx_ArgRef_FASTCALL_TPNEW(__pyx_args, 8);
-        if (!CYTHON_ASSUME_SAFE_MACROS && unlikely(!values[8])) __PYX_ERR(0, 240, __pyx_L3_error)
+        if (!CYTHON_ASSUME_SAFE_MACROS && unlikely(!values[8])) __PYX_ERR(0, 236, __pyx_L3_error)
         CYTHON_FALLTHROUGH;
         case  8:
         values[7] = __Pyx_ArgRef_FASTCALL_TPNEW(__pyx_args, 7);
-        if (!CYTHON_ASSUME_SAFE_MACROS && unlikely(!values[7])) __PYX_ERR(0, 240, __pyx_L3_error)
+        if (!CYTHON_ASSUME_SAFE_MACROS && unlikely(!values[7])) __PYX_ERR(0, 236, __pyx_L3_error)
         CYTHON_FALLTHROUGH;
         case  7:
         values[6] = __Pyx_ArgRef_FASTCALL_TPNEW(__pyx_args, 6);
-        if (!CYTHON_ASSUME_SAFE_MACROS && unlikely(!values[6])) __PYX_ERR(0, 240, __pyx_L3_error)
+        if (!CYTHON_ASSUME_SAFE_MACROS && unlikely(!values[6])) __PYX_ERR(0, 236, __pyx_L3_error)
         CYTHON_FALLTHROUGH;
         case  6:
         values[5] = __Pyx_ArgRef_FASTCALL_TPNEW(__pyx_args, 5);
-        if (!CYTHON_ASSUME_SAFE_MACROS && unlikely(!values[5])) __PYX_ERR(0, 240, __pyx_L3_error)
+        if (!CYTHON_ASSUME_SAFE_MACROS && unlikely(!values[5])) __PYX_ERR(0, 236, __pyx_L3_error)
         CYTHON_FALLTHROUGH;
         case  5:
         values[4] = __Pyx_ArgRef_FASTCALL_TPNEW(__pyx_args, 4);
-        if (!CYTHON_ASSUME_SAFE_MACROS && unlikely(!values[4])) __PYX_ERR(0, 240, __pyx_L3_error)
+        if (!CYTHON_ASSUME_SAFE_MACROS && unlikely(!values[4])) __PYX_ERR(0, 236, __pyx_L3_error)
         CYTHON_FALLTHROUGH;
         case  4:
         values[3] = __Pyx_ArgRef_FASTCALL_TPNEW(__pyx_args, 3);
-        if (!CYTHON_ASSUME_SAFE_MACROS && unlikely(!values[3])) __PYX_ERR(0, 240, __pyx_L3_error)
+        if (!CYTHON_ASSUME_SAFE_MACROS && unlikely(!values[3])) __PYX_ERR(0, 236, __pyx_L3_error)
         CYTHON_FALLTHROUGH;
         case  3:
         values[2] = __Pyx_ArgRef_FASTCALL_TPNEW(__pyx_args, 2);
-        if (!CYTHON_ASSUME_SAFE_MACROS && unlikely(!values[2])) __PYX_ERR(0, 240, __pyx_L3_error)
+        if (!CYTHON_ASSUME_SAFE_MACROS && unlikely(!values[2])) __PYX_ERR(0, 236, __pyx_L3_error)
         CYTHON_FALLTHROUGH;
         case  2:
         values[1] = __Pyx_ArgRef_FASTCALL_TPNEW(__pyx_args, 1);
-        if (!CYTHON_ASSUME_SAFE_MACROS && unlikely(!values[1])) __PYX_ERR(0, 240, __pyx_L3_error)
+        if (!CYTHON_ASSUME_SAFE_MACROS && unlikely(!values[1])) __PYX_ERR(0, 236, __pyx_L3_error)
         CYTHON_FALLTHROUGH;
         case  1:
         values[0] = __Pyx_ArgRef_FASTCALL_TPNEW(__pyx_args, 0);
-        if (!CYTHON_ASSUME_SAFE_MACROS && unlikely(!values[0])) __PYX_ERR(0, 240, __pyx_L3_error)
+        if (!CYTHON_ASSUME_SAFE_MACROS && unlikely(!values[0])) __PYX_ERR(0, 236, __pyx_L3_error)
         CYTHON_FALLTHROUGH;
         case  0: break;
         default: goto __pyx_L5_argtuple_error;
       }
       const Py_ssize_t kwd_pos_args = __pyx_nargs;
-      if (__Pyx_ParseKeywords(__pyx_kwds, __pyx_kwvalues, __pyx_pyargnames, 0, values, kwd_pos_args, __pyx_kwds_len, "__cinit__", 0) < (0)) __PYX_ERR(0, 240, __pyx_L3_error)
+      if (__Pyx_ParseKeywords(__pyx_kwds, __pyx_kwvalues, __pyx_pyargnames, 0, values, kwd_pos_args, __pyx_kwds_len, "__cinit__", 0) < (0)) __PYX_ERR(0, 236, __pyx_L3_error)
       for (Py_ssize_t i = __pyx_nargs; i < 10; i++) {
-        if (unlikely(!values[i])) { __Pyx_RaiseArgtupleInvalid("__cinit__", 1, 10, 10, i); __PYX_ERR(0, 240, __pyx_L3_error) }
+        if (unlikely(!values[i])) { __Pyx_RaiseArgtupleInvalid("__cinit__", 1, 10, 10, i); __PYX_ERR(0, 236, __pyx_L3_error) }
       }
     } else if (unlikely(__pyx_nargs != 10)) {
       goto __pyx_L5_argtuple_error;
     } else {
       values[0] = __Pyx_ArgRef_FASTCALL_TPNEW(__pyx_args, 0);
-      if (!CYTHON_ASSUME_SAFE_MACROS && unlikely(!values[0])) __PYX_ERR(0, 240, __pyx_L3_error)
+      if (!CYTHON_ASSUME_SAFE_MACROS && unlikely(!values[0])) __PYX_ERR(0, 236, __pyx_L3_error)
       values[1] = __Pyx_ArgRef_FASTCALL_TPNEW(__pyx_args, 1);
-      if (!CYTHON_ASSUME_SAFE_MACROS && unlikely(!values[1])) __PYX_ERR(0, 240, __pyx_L3_error)
+      if (!CYTHON_ASSUME_SAFE_MACROS && unlikely(!values[1])) __PYX_ERR(0, 236, __pyx_L3_error)
       values[2] = __Pyx_ArgRef_FASTCALL_TPNEW(__pyx_args, 2);
-      if (!CYTHON_ASSUME_SAFE_MACROS && unlikely(!values[2])) __PYX_ERR(0, 240, __pyx_L3_error)
+      if (!CYTHON_ASSUME_SAFE_MACROS && unlikely(!values[2])) __PYX_ERR(0, 236, __pyx_L3_error)
       values[3] = __Pyx_ArgRef_FASTCALL_TPNEW(__pyx_args, 3);
-      if (!CYTHON_ASSUME_SAFE_MACROS && unlikely(!values[3])) __PYX_ERR(0, 240, __pyx_L3_error)
+      if (!CYTHON_ASSUME_SAFE_MACROS && unlikely(!values[3])) __PYX_ERR(0, 236, __pyx_L3_error)
       values[4] = __Pyx_ArgRef_FASTCALL_TPNEW(__pyx_args, 4);
-      if (!CYTHON_ASSUME_SAFE_MACROS && unlikely(!values[4])) __PYX_ERR(0, 240, __pyx_L3_error)
+      if (!CYTHON_ASSUME_SAFE_MACROS && unlikely(!values[4])) __PYX_ERR(0, 236, __pyx_L3_error)
       values[5] = __Pyx_ArgRef_FASTCALL_TPNEW(__pyx_args, 5);
-      if (!CYTHON_ASSUME_SAFE_MACROS && unlikely(!values[5])) __PYX_ERR(0, 240, __pyx_L3_error)
+      if (!CYTHON_ASSUME_SAFE_MACROS && unlikely(!values[5])) __PYX_ERR(0, 236, __pyx_L3_error)
       values[6] = __Pyx_ArgRef_FASTCALL_TPNEW(__pyx_args, 6);
-      if (!CYTHON_ASSUME_SAFE_MACROS && unlikely(!values[6])) __PYX_ERR(0, 240, __pyx_L3_error)
+      if (!CYTHON_ASSUME_SAFE_MACROS && unlikely(!values[6])) __PYX_ERR(0, 236, __pyx_L3_error)
       values[7] = __Pyx_ArgRef_FASTCALL_TPNEW(__pyx_args, 7);
-      if (!CYTHON_ASSUME_SAFE_MACROS && unlikely(!values[7])) __PYX_ERR(0, 240, __pyx_L3_error)
+      if (!CYTHON_ASSUME_SAFE_MACROS && unlikely(!values[7])) __PYX_ERR(0, 236, __pyx_L3_error)
       values[8] = __Pyx_ArgRef_FASTCALL_TPNEW(__pyx_args, 8);
-      if (!CYTHON_ASSUME_SAFE_MACROS && unlikely(!values[8])) __PYX_ERR(0, 240, __pyx_L3_error)
+      if (!CYTHON_ASSUME_SAFE_MACROS && unlikely(!values[8])) __PYX_ERR(0, 236, __pyx_L3_error)
       values[9] = __Pyx_ArgRef_FASTCALL_TPNEW(__pyx_args, 9);
-      if (!CYTHON_ASSUME_SAFE_MACROS && unlikely(!values[9])) __PYX_ERR(0, 240, __pyx_L3_error)
+      if (!CYTHON_ASSUME_SAFE_MACROS && unlikely(!values[9])) __PYX_ERR(0, 236, __pyx_L3_error)
     }
     __pyx_v_steps = values[0];
     __pyx_v_numbers = values[1];
     __pyx_v_tables = values[2];
-    __pyx_v_n_slots = __Pyx_PyIndex_AsSsize_t(values[3]); if (unlikely((__pyx_v_n_slots == (Py_ssize_t)-1) && PyErr_Occurred())) __PYX_ERR(0, 241, __pyx_L3_error)
-    __pyx_v_n_parameters = __Pyx_PyIndex_AsSsize_t(values[4]); if (unlikely((__pyx_v_n_parameters == (Py_ssize_t)-1) && PyErr_Occurred())) __PYX_ERR(0, 241, __pyx_L3_error)
-    __pyx_v_n_inputs = __Pyx_PyIndex_AsSsize_t(values[5]); if (unlikely((__pyx_v_n_inputs == (Py_ssize_t)-1) && PyErr_Occurred())) __PYX_ERR(0, 241, __pyx_L3_error)
+    __pyx_v_n_slots = __Pyx_PyIndex_AsSsize_t(values[3]); if (unlikely((__pyx_v_n_slots == (Py_ssize_t)-1) && PyErr_Occurred())) __PYX_ERR(0, 237, __pyx_L3_error)
+    __pyx_v_n_parameters = __Pyx_PyIndex_AsSsize_t(values[4]); if (unlikely((__pyx_v_n_parameters == (Py_ssize_t)-1) && PyErr_Occurred())) __PYX_ERR(0, 237, __pyx_L3_error)
+    __pyx_v_n_inputs = __Pyx_PyIndex_AsSsize_t(values[5]); if (unlikely((__pyx_v_n_inputs == (Py_ssize_t)-1) && PyErr_Occurred())) __PYX_ERR(0, 237, __pyx_L3_error)
     __pyx_v_constant_slots = values[6];
     __pyx_v_constants = values[7];
-    __pyx_v_cost = __Pyx_PyLong_As_int(values[8]); if (unlikely((__pyx_v_cost == (int)-1) && PyErr_Occurred())) __PYX_ERR(0, 242, __pyx_L3_error)
+    __pyx_v_cost = __Pyx_PyLong_As_int(values[8]); if (unlikely((__pyx_v_cost == (int)-1) && PyErr_Occurred())) __PYX_ERR(0, 238, __pyx_L3_error)
     __pyx_v_watched = values[9];
   }
   goto __pyx_L6_skip;
   __pyx_L5_argtuple_error:;
-  __Pyx_RaiseArgtupleInvalid("__cinit__", 1, 10, 10, __pyx_nargs); __PYX_ERR(0, 240, __pyx_L3_error)
+  __Pyx_RaiseArgtupleInvalid("__cinit__", 1, 10, 10, __pyx_nargs); __PYX_ERR(0, 236, __pyx_L3_error)
   __pyx_L6_skip:;
   goto __pyx_L4_argument_unpacking_done;
   __pyx_L3_error:;
@@ -21580,17 +21716,17 @@ static int __pyx_pf_15tinygrad_scalar_5_tape_4Tape___cinit__(struct __pyx_obj_15
   int __pyx_clineno = 0;
   __Pyx_RefNannySetupContext("__cinit__", 0);
 
-  /* "tinygrad_scalar/_tape.pyx":244
+  /* "tinygrad_scalar/_tape.pyx":240
  *         constant_slots, constants, int cost, watched,
  *     ):
  *         cdef Py_ssize_t i, n = len(steps)             # <<<<<<<<<<<<<<
  *         cdef int[:, ::1] rows = np.ascontiguousarray(steps, np.int32).reshape(n, 5)
  *         cdef double[::1] their_numbers = np.ascontiguousarray(numbers, np.float64)
 */
-  __pyx_t_1 = PyObject_Length(__pyx_v_steps); if (unlikely(__pyx_t_1 == ((Py_ssize_t)-1))) __PYX_ERR(0, 244, __pyx_L1_error)
+  __pyx_t_1 = PyObject_Length(__pyx_v_steps); if (unlikely(__pyx_t_1 == ((Py_ssize_t)-1))) __PYX_ERR(0, 240, __pyx_L1_error)
   __pyx_v_n = __pyx_t_1;
 
-  /* "tinygrad_scalar/_tape.pyx":245
+  /* "tinygrad_scalar/_tape.pyx":241
  *     ):
  *         cdef Py_ssize_t i, n = len(steps)
  *         cdef int[:, ::1] rows = np.ascontiguousarray(steps, np.int32).reshape(n, 5)             # <<<<<<<<<<<<<<
@@ -21598,14 +21734,14 @@ static int __pyx_pf_15tinygrad_scalar_5_tape_4Tape___cinit__(struct __pyx_obj_15
  *         self.n_steps, self.n_slots, self.n_parameters, self.n_inputs = n, n_slots, n_parameters, n_inputs
 */
   __pyx_t_5 = NULL;
-  __Pyx_GetModuleGlobalName(__pyx_t_6, __pyx_mstate_global->__pyx_n_u_np); if (unlikely(!__pyx_t_6)) __PYX_ERR(0, 245, __pyx_L1_error)
+  __Pyx_GetModuleGlobalName(__pyx_t_6, __pyx_mstate_global->__pyx_n_u_np); if (unlikely(!__pyx_t_6)) __PYX_ERR(0, 241, __pyx_L1_error)
   __Pyx_GOTREF(__pyx_t_6);
-  __pyx_t_7 = __Pyx_PyObject_GetAttrStr(__pyx_t_6, __pyx_mstate_global->__pyx_n_u_ascontiguousarray); if (unlikely(!__pyx_t_7)) __PYX_ERR(0, 245, __pyx_L1_error)
+  __pyx_t_7 = __Pyx_PyObject_GetAttrStr(__pyx_t_6, __pyx_mstate_global->__pyx_n_u_ascontiguousarray); if (unlikely(!__pyx_t_7)) __PYX_ERR(0, 241, __pyx_L1_error)
   __Pyx_GOTREF(__pyx_t_7);
   __Pyx_DECREF(__pyx_t_6); __pyx_t_6 = 0;
-  __Pyx_GetModuleGlobalName(__pyx_t_6, __pyx_mstate_global->__pyx_n_u_np); if (unlikely(!__pyx_t_6)) __PYX_ERR(0, 245, __pyx_L1_error)
+  __Pyx_GetModuleGlobalName(__pyx_t_6, __pyx_mstate_global->__pyx_n_u_np); if (unlikely(!__pyx_t_6)) __PYX_ERR(0, 241, __pyx_L1_error)
   __Pyx_GOTREF(__pyx_t_6);
-  __pyx_t_8 = __Pyx_PyObject_GetAttrStr(__pyx_t_6, __pyx_mstate_global->__pyx_n_u_int32); if (unlikely(!__pyx_t_8)) __PYX_ERR(0, 245, __pyx_L1_error)
+  __pyx_t_8 = __Pyx_PyObject_GetAttrStr(__pyx_t_6, __pyx_mstate_global->__pyx_n_u_int32); if (unlikely(!__pyx_t_8)) __PYX_ERR(0, 241, __pyx_L1_error)
   __Pyx_GOTREF(__pyx_t_8);
   __Pyx_DECREF(__pyx_t_6); __pyx_t_6 = 0;
   __pyx_t_9 = 1;
@@ -21626,12 +21762,12 @@ static int __pyx_pf_15tinygrad_scalar_5_tape_4Tape___cinit__(struct __pyx_obj_15
     __Pyx_XDECREF(__pyx_t_5); __pyx_t_5 = 0;
     __Pyx_DECREF(__pyx_t_8); __pyx_t_8 = 0;
     __Pyx_DECREF(__pyx_t_7); __pyx_t_7 = 0;
-    if (unlikely(!__pyx_t_4)) __PYX_ERR(0, 245, __pyx_L1_error)
+    if (unlikely(!__pyx_t_4)) __PYX_ERR(0, 241, __pyx_L1_error)
     __Pyx_GOTREF(__pyx_t_4);
   }
   __pyx_t_3 = __pyx_t_4;
   __Pyx_INCREF(__pyx_t_3);
-  __pyx_t_7 = PyLong_FromSsize_t(__pyx_v_n); if (unlikely(!__pyx_t_7)) __PYX_ERR(0, 245, __pyx_L1_error)
+  __pyx_t_7 = PyLong_FromSsize_t(__pyx_v_n); if (unlikely(!__pyx_t_7)) __PYX_ERR(0, 241, __pyx_L1_error)
   __Pyx_GOTREF(__pyx_t_7);
   __pyx_t_9 = 0;
   {
@@ -21640,16 +21776,16 @@ static int __pyx_pf_15tinygrad_scalar_5_tape_4Tape___cinit__(struct __pyx_obj_15
     __Pyx_XDECREF(__pyx_t_3); __pyx_t_3 = 0;
     __Pyx_DECREF(__pyx_t_7); __pyx_t_7 = 0;
     __Pyx_DECREF(__pyx_t_4); __pyx_t_4 = 0;
-    if (unlikely(!__pyx_t_2)) __PYX_ERR(0, 245, __pyx_L1_error)
+    if (unlikely(!__pyx_t_2)) __PYX_ERR(0, 241, __pyx_L1_error)
     __Pyx_GOTREF(__pyx_t_2);
   }
-  __pyx_t_10 = __Pyx_PyObject_to_MemoryviewSlice_d_dc_int(__pyx_t_2, PyBUF_WRITABLE); if (unlikely(!__pyx_t_10.memview)) __PYX_ERR(0, 245, __pyx_L1_error)
+  __pyx_t_10 = __Pyx_PyObject_to_MemoryviewSlice_d_dc_int(__pyx_t_2, PyBUF_WRITABLE); if (unlikely(!__pyx_t_10.memview)) __PYX_ERR(0, 241, __pyx_L1_error)
   __Pyx_DECREF(__pyx_t_2); __pyx_t_2 = 0;
   __pyx_v_rows = __pyx_t_10;
   __pyx_t_10.memview = NULL;
   __pyx_t_10.data = NULL;
 
-  /* "tinygrad_scalar/_tape.pyx":246
+  /* "tinygrad_scalar/_tape.pyx":242
  *         cdef Py_ssize_t i, n = len(steps)
  *         cdef int[:, ::1] rows = np.ascontiguousarray(steps, np.int32).reshape(n, 5)
  *         cdef double[::1] their_numbers = np.ascontiguousarray(numbers, np.float64)             # <<<<<<<<<<<<<<
@@ -21657,14 +21793,14 @@ static int __pyx_pf_15tinygrad_scalar_5_tape_4Tape___cinit__(struct __pyx_obj_15
  *         self.cost = cost
 */
   __pyx_t_4 = NULL;
-  __Pyx_GetModuleGlobalName(__pyx_t_7, __pyx_mstate_global->__pyx_n_u_np); if (unlikely(!__pyx_t_7)) __PYX_ERR(0, 246, __pyx_L1_error)
+  __Pyx_GetModuleGlobalName(__pyx_t_7, __pyx_mstate_global->__pyx_n_u_np); if (unlikely(!__pyx_t_7)) __PYX_ERR(0, 242, __pyx_L1_error)
   __Pyx_GOTREF(__pyx_t_7);
-  __pyx_t_3 = __Pyx_PyObject_GetAttrStr(__pyx_t_7, __pyx_mstate_global->__pyx_n_u_ascontiguousarray); if (unlikely(!__pyx_t_3)) __PYX_ERR(0, 246, __pyx_L1_error)
+  __pyx_t_3 = __Pyx_PyObject_GetAttrStr(__pyx_t_7, __pyx_mstate_global->__pyx_n_u_ascontiguousarray); if (unlikely(!__pyx_t_3)) __PYX_ERR(0, 242, __pyx_L1_error)
   __Pyx_GOTREF(__pyx_t_3);
   __Pyx_DECREF(__pyx_t_7); __pyx_t_7 = 0;
-  __Pyx_GetModuleGlobalName(__pyx_t_7, __pyx_mstate_global->__pyx_n_u_np); if (unlikely(!__pyx_t_7)) __PYX_ERR(0, 246, __pyx_L1_error)
+  __Pyx_GetModuleGlobalName(__pyx_t_7, __pyx_mstate_global->__pyx_n_u_np); if (unlikely(!__pyx_t_7)) __PYX_ERR(0, 242, __pyx_L1_error)
   __Pyx_GOTREF(__pyx_t_7);
-  __pyx_t_8 = __Pyx_PyObject_GetAttrStr(__pyx_t_7, __pyx_mstate_global->__pyx_n_u_float64); if (unlikely(!__pyx_t_8)) __PYX_ERR(0, 246, __pyx_L1_error)
+  __pyx_t_8 = __Pyx_PyObject_GetAttrStr(__pyx_t_7, __pyx_mstate_global->__pyx_n_u_float64); if (unlikely(!__pyx_t_8)) __PYX_ERR(0, 242, __pyx_L1_error)
   __Pyx_GOTREF(__pyx_t_8);
   __Pyx_DECREF(__pyx_t_7); __pyx_t_7 = 0;
   __pyx_t_9 = 1;
@@ -21685,16 +21821,16 @@ static int __pyx_pf_15tinygrad_scalar_5_tape_4Tape___cinit__(struct __pyx_obj_15
     __Pyx_XDECREF(__pyx_t_4); __pyx_t_4 = 0;
     __Pyx_DECREF(__pyx_t_8); __pyx_t_8 = 0;
     __Pyx_DECREF(__pyx_t_3); __pyx_t_3 = 0;
-    if (unlikely(!__pyx_t_2)) __PYX_ERR(0, 246, __pyx_L1_error)
+    if (unlikely(!__pyx_t_2)) __PYX_ERR(0, 242, __pyx_L1_error)
     __Pyx_GOTREF(__pyx_t_2);
   }
-  __pyx_t_11 = __Pyx_PyObject_to_MemoryviewSlice_dc_double(__pyx_t_2, PyBUF_WRITABLE); if (unlikely(!__pyx_t_11.memview)) __PYX_ERR(0, 246, __pyx_L1_error)
+  __pyx_t_11 = __Pyx_PyObject_to_MemoryviewSlice_dc_double(__pyx_t_2, PyBUF_WRITABLE); if (unlikely(!__pyx_t_11.memview)) __PYX_ERR(0, 242, __pyx_L1_error)
   __Pyx_DECREF(__pyx_t_2); __pyx_t_2 = 0;
   __pyx_v_their_numbers = __pyx_t_11;
   __pyx_t_11.memview = NULL;
   __pyx_t_11.data = NULL;
 
-  /* "tinygrad_scalar/_tape.pyx":247
+  /* "tinygrad_scalar/_tape.pyx":243
  *         cdef int[:, ::1] rows = np.ascontiguousarray(steps, np.int32).reshape(n, 5)
  *         cdef double[::1] their_numbers = np.ascontiguousarray(numbers, np.float64)
  *         self.n_steps, self.n_slots, self.n_parameters, self.n_inputs = n, n_slots, n_parameters, n_inputs             # <<<<<<<<<<<<<<
@@ -21714,7 +21850,7 @@ static int __pyx_pf_15tinygrad_scalar_5_tape_4Tape___cinit__(struct __pyx_obj_15
   __pyx_v_self->n_parameters = __pyx_t_13;
   __pyx_v_self->n_inputs = __pyx_t_14;
 
-  /* "tinygrad_scalar/_tape.pyx":248
+  /* "tinygrad_scalar/_tape.pyx":244
  *         cdef double[::1] their_numbers = np.ascontiguousarray(numbers, np.float64)
  *         self.n_steps, self.n_slots, self.n_parameters, self.n_inputs = n, n_slots, n_parameters, n_inputs
  *         self.cost = cost             # <<<<<<<<<<<<<<
@@ -21723,98 +21859,98 @@ static int __pyx_pf_15tinygrad_scalar_5_tape_4Tape___cinit__(struct __pyx_obj_15
 */
   __pyx_v_self->cost = __pyx_v_cost;
 
-  /* "tinygrad_scalar/_tape.pyx":249
+  /* "tinygrad_scalar/_tape.pyx":245
  *         self.n_steps, self.n_slots, self.n_parameters, self.n_inputs = n, n_slots, n_parameters, n_inputs
  *         self.cost = cost
  *         self.n_constants, self.n_watched = len(constants), len(watched)             # <<<<<<<<<<<<<<
  *         self.steps = <Step*>block(n * sizeof(Step))
  *         self.tables = <int*>block(len(tables) * sizeof(int))
 */
-  __pyx_t_14 = PyObject_Length(__pyx_v_constants); if (unlikely(__pyx_t_14 == ((Py_ssize_t)-1))) __PYX_ERR(0, 249, __pyx_L1_error)
-  __pyx_t_13 = PyObject_Length(__pyx_v_watched); if (unlikely(__pyx_t_13 == ((Py_ssize_t)-1))) __PYX_ERR(0, 249, __pyx_L1_error)
+  __pyx_t_14 = PyObject_Length(__pyx_v_constants); if (unlikely(__pyx_t_14 == ((Py_ssize_t)-1))) __PYX_ERR(0, 245, __pyx_L1_error)
+  __pyx_t_13 = PyObject_Length(__pyx_v_watched); if (unlikely(__pyx_t_13 == ((Py_ssize_t)-1))) __PYX_ERR(0, 245, __pyx_L1_error)
   __pyx_v_self->n_constants = __pyx_t_14;
   __pyx_v_self->n_watched = __pyx_t_13;
 
-  /* "tinygrad_scalar/_tape.pyx":250
+  /* "tinygrad_scalar/_tape.pyx":246
  *         self.cost = cost
  *         self.n_constants, self.n_watched = len(constants), len(watched)
  *         self.steps = <Step*>block(n * sizeof(Step))             # <<<<<<<<<<<<<<
  *         self.tables = <int*>block(len(tables) * sizeof(int))
  *         self.watched = <int*>block(self.n_watched * sizeof(int))
 */
-  __pyx_t_15 = __pyx_f_15tinygrad_scalar_5_tape_block((__pyx_v_n * (sizeof(struct __pyx_t_15tinygrad_scalar_5_tape_Step)))); if (unlikely(__pyx_t_15 == ((void *)NULL))) __PYX_ERR(0, 250, __pyx_L1_error)
+  __pyx_t_15 = __pyx_f_15tinygrad_scalar_5_tape_block((__pyx_v_n * (sizeof(struct __pyx_t_15tinygrad_scalar_5_tape_Step)))); if (unlikely(__pyx_t_15 == ((void *)NULL))) __PYX_ERR(0, 246, __pyx_L1_error)
   __pyx_v_self->steps = ((struct __pyx_t_15tinygrad_scalar_5_tape_Step *)__pyx_t_15);
 
 
-  /* "tinygrad_scalar/_tape.pyx":251
+  /* "tinygrad_scalar/_tape.pyx":247
  *         self.n_constants, self.n_watched = len(constants), len(watched)
  *         self.steps = <Step*>block(n * sizeof(Step))
  *         self.tables = <int*>block(len(tables) * sizeof(int))             # <<<<<<<<<<<<<<
  *         self.watched = <int*>block(self.n_watched * sizeof(int))
  *         self.constant_slots = <int*>block(self.n_constants * sizeof(int))
 */
-  __pyx_t_13 = PyObject_Length(__pyx_v_tables); if (unlikely(__pyx_t_13 == ((Py_ssize_t)-1))) __PYX_ERR(0, 251, __pyx_L1_error)
-  __pyx_t_15 = __pyx_f_15tinygrad_scalar_5_tape_block((__pyx_t_13 * (sizeof(int)))); if (unlikely(__pyx_t_15 == ((void *)NULL))) __PYX_ERR(0, 251, __pyx_L1_error)
+  __pyx_t_13 = PyObject_Length(__pyx_v_tables); if (unlikely(__pyx_t_13 == ((Py_ssize_t)-1))) __PYX_ERR(0, 247, __pyx_L1_error)
+  __pyx_t_15 = __pyx_f_15tinygrad_scalar_5_tape_block((__pyx_t_13 * (sizeof(int)))); if (unlikely(__pyx_t_15 == ((void *)NULL))) __PYX_ERR(0, 247, __pyx_L1_error)
 
   __pyx_v_self->tables = ((int *)__pyx_t_15);
 
 
-  /* "tinygrad_scalar/_tape.pyx":252
+  /* "tinygrad_scalar/_tape.pyx":248
  *         self.steps = <Step*>block(n * sizeof(Step))
  *         self.tables = <int*>block(len(tables) * sizeof(int))
  *         self.watched = <int*>block(self.n_watched * sizeof(int))             # <<<<<<<<<<<<<<
  *         self.constant_slots = <int*>block(self.n_constants * sizeof(int))
  *         self.constants = <double*>block(self.n_constants * sizeof(double))
 */
-  __pyx_t_15 = __pyx_f_15tinygrad_scalar_5_tape_block((__pyx_v_self->n_watched * (sizeof(int)))); if (unlikely(__pyx_t_15 == ((void *)NULL))) __PYX_ERR(0, 252, __pyx_L1_error)
+  __pyx_t_15 = __pyx_f_15tinygrad_scalar_5_tape_block((__pyx_v_self->n_watched * (sizeof(int)))); if (unlikely(__pyx_t_15 == ((void *)NULL))) __PYX_ERR(0, 248, __pyx_L1_error)
   __pyx_v_self->watched = ((int *)__pyx_t_15);
 
 
-  /* "tinygrad_scalar/_tape.pyx":253
+  /* "tinygrad_scalar/_tape.pyx":249
  *         self.tables = <int*>block(len(tables) * sizeof(int))
  *         self.watched = <int*>block(self.n_watched * sizeof(int))
  *         self.constant_slots = <int*>block(self.n_constants * sizeof(int))             # <<<<<<<<<<<<<<
  *         self.constants = <double*>block(self.n_constants * sizeof(double))
  *         for i in range(len(tables)):
 */
-  __pyx_t_15 = __pyx_f_15tinygrad_scalar_5_tape_block((__pyx_v_self->n_constants * (sizeof(int)))); if (unlikely(__pyx_t_15 == ((void *)NULL))) __PYX_ERR(0, 253, __pyx_L1_error)
+  __pyx_t_15 = __pyx_f_15tinygrad_scalar_5_tape_block((__pyx_v_self->n_constants * (sizeof(int)))); if (unlikely(__pyx_t_15 == ((void *)NULL))) __PYX_ERR(0, 249, __pyx_L1_error)
   __pyx_v_self->constant_slots = ((int *)__pyx_t_15);
 
 
-  /* "tinygrad_scalar/_tape.pyx":254
+  /* "tinygrad_scalar/_tape.pyx":250
  *         self.watched = <int*>block(self.n_watched * sizeof(int))
  *         self.constant_slots = <int*>block(self.n_constants * sizeof(int))
  *         self.constants = <double*>block(self.n_constants * sizeof(double))             # <<<<<<<<<<<<<<
  *         for i in range(len(tables)):
  *             self.tables[i] = tables[i]
 */
-  __pyx_t_15 = __pyx_f_15tinygrad_scalar_5_tape_block((__pyx_v_self->n_constants * (sizeof(double)))); if (unlikely(__pyx_t_15 == ((void *)NULL))) __PYX_ERR(0, 254, __pyx_L1_error)
+  __pyx_t_15 = __pyx_f_15tinygrad_scalar_5_tape_block((__pyx_v_self->n_constants * (sizeof(double)))); if (unlikely(__pyx_t_15 == ((void *)NULL))) __PYX_ERR(0, 250, __pyx_L1_error)
   __pyx_v_self->constants = ((double *)__pyx_t_15);
 
 
-  /* "tinygrad_scalar/_tape.pyx":255
+  /* "tinygrad_scalar/_tape.pyx":251
  *         self.constant_slots = <int*>block(self.n_constants * sizeof(int))
  *         self.constants = <double*>block(self.n_constants * sizeof(double))
  *         for i in range(len(tables)):             # <<<<<<<<<<<<<<
  *             self.tables[i] = tables[i]
  *         for i in range(self.n_watched):
 */
-  __pyx_t_13 = PyObject_Length(__pyx_v_tables); if (unlikely(__pyx_t_13 == ((Py_ssize_t)-1))) __PYX_ERR(0, 255, __pyx_L1_error)
+  __pyx_t_13 = PyObject_Length(__pyx_v_tables); if (unlikely(__pyx_t_13 == ((Py_ssize_t)-1))) __PYX_ERR(0, 251, __pyx_L1_error)
   __pyx_t_14 = __pyx_t_13;
 
   for (__pyx_t_12 = 0; __pyx_t_12 < __pyx_t_14; __pyx_t_12+=1) {
     __pyx_v_i = __pyx_t_12;
 
-    /* "tinygrad_scalar/_tape.pyx":256
+    /* "tinygrad_scalar/_tape.pyx":252
  *         self.constants = <double*>block(self.n_constants * sizeof(double))
  *         for i in range(len(tables)):
  *             self.tables[i] = tables[i]             # <<<<<<<<<<<<<<
  *         for i in range(self.n_watched):
  *             self.watched[i] = watched[i]
 */
-    __pyx_t_2 = __Pyx_GetItemInt(__pyx_v_tables, __pyx_v_i, Py_ssize_t, 1, PyLong_FromSsize_t, 0, 0, 1, __Pyx_ReferenceSharing_FunctionArgument); if (unlikely(!__pyx_t_2)) __PYX_ERR(0, 256, __pyx_L1_error)
+    __pyx_t_2 = __Pyx_GetItemInt(__pyx_v_tables, __pyx_v_i, Py_ssize_t, 1, PyLong_FromSsize_t, 0, 0, 1, __Pyx_ReferenceSharing_FunctionArgument); if (unlikely(!__pyx_t_2)) __PYX_ERR(0, 252, __pyx_L1_error)
     __Pyx_GOTREF(__pyx_t_2);
-    __pyx_t_16 = __Pyx_PyLong_As_int(__pyx_t_2); if (unlikely((__pyx_t_16 == (int)-1) && PyErr_Occurred())) __PYX_ERR(0, 256, __pyx_L1_error)
+    __pyx_t_16 = __Pyx_PyLong_As_int(__pyx_t_2); if (unlikely((__pyx_t_16 == (int)-1) && PyErr_Occurred())) __PYX_ERR(0, 252, __pyx_L1_error)
     __Pyx_DECREF(__pyx_t_2); __pyx_t_2 = 0;
     (__pyx_v_self->tables[__pyx_v_i]) = __pyx_t_16;
 
@@ -21822,7 +21958,7 @@ static int __pyx_pf_15tinygrad_scalar_5_tape_4Tape___cinit__(struct __pyx_obj_15
 
 
 
-  /* "tinygrad_scalar/_tape.pyx":257
+  /* "tinygrad_scalar/_tape.pyx":253
  *         for i in range(len(tables)):
  *             self.tables[i] = tables[i]
  *         for i in range(self.n_watched):             # <<<<<<<<<<<<<<
@@ -21836,23 +21972,23 @@ static int __pyx_pf_15tinygrad_scalar_5_tape_4Tape___cinit__(struct __pyx_obj_15
   for (__pyx_t_12 = 0; __pyx_t_12 < __pyx_t_14; __pyx_t_12+=1) {
     __pyx_v_i = __pyx_t_12;
 
-    /* "tinygrad_scalar/_tape.pyx":258
+    /* "tinygrad_scalar/_tape.pyx":254
  *             self.tables[i] = tables[i]
  *         for i in range(self.n_watched):
  *             self.watched[i] = watched[i]             # <<<<<<<<<<<<<<
  *         for i in range(self.n_constants):
  *             self.constant_slots[i] = constant_slots[i]
 */
-    __pyx_t_2 = __Pyx_GetItemInt(__pyx_v_watched, __pyx_v_i, Py_ssize_t, 1, PyLong_FromSsize_t, 0, 0, 1, __Pyx_ReferenceSharing_FunctionArgument); if (unlikely(!__pyx_t_2)) __PYX_ERR(0, 258, __pyx_L1_error)
+    __pyx_t_2 = __Pyx_GetItemInt(__pyx_v_watched, __pyx_v_i, Py_ssize_t, 1, PyLong_FromSsize_t, 0, 0, 1, __Pyx_ReferenceSharing_FunctionArgument); if (unlikely(!__pyx_t_2)) __PYX_ERR(0, 254, __pyx_L1_error)
     __Pyx_GOTREF(__pyx_t_2);
-    __pyx_t_16 = __Pyx_PyLong_As_int(__pyx_t_2); if (unlikely((__pyx_t_16 == (int)-1) && PyErr_Occurred())) __PYX_ERR(0, 258, __pyx_L1_error)
+    __pyx_t_16 = __Pyx_PyLong_As_int(__pyx_t_2); if (unlikely((__pyx_t_16 == (int)-1) && PyErr_Occurred())) __PYX_ERR(0, 254, __pyx_L1_error)
     __Pyx_DECREF(__pyx_t_2); __pyx_t_2 = 0;
     (__pyx_v_self->watched[__pyx_v_i]) = __pyx_t_16;
 
   }
 
 
-  /* "tinygrad_scalar/_tape.pyx":259
+  /* "tinygrad_scalar/_tape.pyx":255
  *         for i in range(self.n_watched):
  *             self.watched[i] = watched[i]
  *         for i in range(self.n_constants):             # <<<<<<<<<<<<<<
@@ -21866,37 +22002,37 @@ static int __pyx_pf_15tinygrad_scalar_5_tape_4Tape___cinit__(struct __pyx_obj_15
   for (__pyx_t_12 = 0; __pyx_t_12 < __pyx_t_14; __pyx_t_12+=1) {
     __pyx_v_i = __pyx_t_12;
 
-    /* "tinygrad_scalar/_tape.pyx":260
+    /* "tinygrad_scalar/_tape.pyx":256
  *             self.watched[i] = watched[i]
  *         for i in range(self.n_constants):
  *             self.constant_slots[i] = constant_slots[i]             # <<<<<<<<<<<<<<
  *             self.constants[i] = constants[i]
  *         for i in range(n):
 */
-    __pyx_t_2 = __Pyx_GetItemInt(__pyx_v_constant_slots, __pyx_v_i, Py_ssize_t, 1, PyLong_FromSsize_t, 0, 0, 1, __Pyx_ReferenceSharing_FunctionArgument); if (unlikely(!__pyx_t_2)) __PYX_ERR(0, 260, __pyx_L1_error)
+    __pyx_t_2 = __Pyx_GetItemInt(__pyx_v_constant_slots, __pyx_v_i, Py_ssize_t, 1, PyLong_FromSsize_t, 0, 0, 1, __Pyx_ReferenceSharing_FunctionArgument); if (unlikely(!__pyx_t_2)) __PYX_ERR(0, 256, __pyx_L1_error)
     __Pyx_GOTREF(__pyx_t_2);
-    __pyx_t_16 = __Pyx_PyLong_As_int(__pyx_t_2); if (unlikely((__pyx_t_16 == (int)-1) && PyErr_Occurred())) __PYX_ERR(0, 260, __pyx_L1_error)
+    __pyx_t_16 = __Pyx_PyLong_As_int(__pyx_t_2); if (unlikely((__pyx_t_16 == (int)-1) && PyErr_Occurred())) __PYX_ERR(0, 256, __pyx_L1_error)
     __Pyx_DECREF(__pyx_t_2); __pyx_t_2 = 0;
     (__pyx_v_self->constant_slots[__pyx_v_i]) = __pyx_t_16;
 
 
-    /* "tinygrad_scalar/_tape.pyx":261
+    /* "tinygrad_scalar/_tape.pyx":257
  *         for i in range(self.n_constants):
  *             self.constant_slots[i] = constant_slots[i]
  *             self.constants[i] = constants[i]             # <<<<<<<<<<<<<<
  *         for i in range(n):
  *             self.steps[i].code = rows[i, 0]
 */
-    __pyx_t_2 = __Pyx_GetItemInt(__pyx_v_constants, __pyx_v_i, Py_ssize_t, 1, PyLong_FromSsize_t, 0, 0, 1, __Pyx_ReferenceSharing_FunctionArgument); if (unlikely(!__pyx_t_2)) __PYX_ERR(0, 261, __pyx_L1_error)
+    __pyx_t_2 = __Pyx_GetItemInt(__pyx_v_constants, __pyx_v_i, Py_ssize_t, 1, PyLong_FromSsize_t, 0, 0, 1, __Pyx_ReferenceSharing_FunctionArgument); if (unlikely(!__pyx_t_2)) __PYX_ERR(0, 257, __pyx_L1_error)
     __Pyx_GOTREF(__pyx_t_2);
-    __pyx_t_17 = __Pyx_PyFloat_AsDouble(__pyx_t_2); if (unlikely((__pyx_t_17 == (double)-1) && PyErr_Occurred())) __PYX_ERR(0, 261, __pyx_L1_error)
+    __pyx_t_17 = __Pyx_PyFloat_AsDouble(__pyx_t_2); if (unlikely((__pyx_t_17 == (double)-1) && PyErr_Occurred())) __PYX_ERR(0, 257, __pyx_L1_error)
     __Pyx_DECREF(__pyx_t_2); __pyx_t_2 = 0;
     (__pyx_v_self->constants[__pyx_v_i]) = __pyx_t_17;
 
   }
 
 
-  /* "tinygrad_scalar/_tape.pyx":262
+  /* "tinygrad_scalar/_tape.pyx":258
  *             self.constant_slots[i] = constant_slots[i]
  *             self.constants[i] = constants[i]
  *         for i in range(n):             # <<<<<<<<<<<<<<
@@ -21910,7 +22046,7 @@ static int __pyx_pf_15tinygrad_scalar_5_tape_4Tape___cinit__(struct __pyx_obj_15
   for (__pyx_t_12 = 0; __pyx_t_12 < __pyx_t_14; __pyx_t_12+=1) {
     __pyx_v_i = __pyx_t_12;
 
-    /* "tinygrad_scalar/_tape.pyx":263
+    /* "tinygrad_scalar/_tape.pyx":259
  *             self.constants[i] = constants[i]
  *         for i in range(n):
  *             self.steps[i].code = rows[i, 0]             # <<<<<<<<<<<<<<
@@ -21921,7 +22057,7 @@ static int __pyx_pf_15tinygrad_scalar_5_tape_4Tape___cinit__(struct __pyx_obj_15
     __pyx_t_19 = 0;
     (__pyx_v_self->steps[__pyx_v_i]).code = (*((int *) ( /* dim=1 */ ((char *) (((int *) ( /* dim=0 */ (__pyx_v_rows.data + __pyx_t_18 * __pyx_v_rows.strides[0]) )) + __pyx_t_19)) )));
 
-    /* "tinygrad_scalar/_tape.pyx":264
+    /* "tinygrad_scalar/_tape.pyx":260
  *         for i in range(n):
  *             self.steps[i].code = rows[i, 0]
  *             self.steps[i].out = rows[i, 1]             # <<<<<<<<<<<<<<
@@ -21932,7 +22068,7 @@ static int __pyx_pf_15tinygrad_scalar_5_tape_4Tape___cinit__(struct __pyx_obj_15
     __pyx_t_18 = 1;
     (__pyx_v_self->steps[__pyx_v_i]).out = (*((int *) ( /* dim=1 */ ((char *) (((int *) ( /* dim=0 */ (__pyx_v_rows.data + __pyx_t_19 * __pyx_v_rows.strides[0]) )) + __pyx_t_18)) )));
 
-    /* "tinygrad_scalar/_tape.pyx":265
+    /* "tinygrad_scalar/_tape.pyx":261
  *             self.steps[i].code = rows[i, 0]
  *             self.steps[i].out = rows[i, 1]
  *             self.steps[i].x = rows[i, 2]             # <<<<<<<<<<<<<<
@@ -21943,7 +22079,7 @@ static int __pyx_pf_15tinygrad_scalar_5_tape_4Tape___cinit__(struct __pyx_obj_15
     __pyx_t_19 = 2;
     (__pyx_v_self->steps[__pyx_v_i]).x = (*((int *) ( /* dim=1 */ ((char *) (((int *) ( /* dim=0 */ (__pyx_v_rows.data + __pyx_t_18 * __pyx_v_rows.strides[0]) )) + __pyx_t_19)) )));
 
-    /* "tinygrad_scalar/_tape.pyx":266
+    /* "tinygrad_scalar/_tape.pyx":262
  *             self.steps[i].out = rows[i, 1]
  *             self.steps[i].x = rows[i, 2]
  *             self.steps[i].y = rows[i, 3]             # <<<<<<<<<<<<<<
@@ -21954,7 +22090,7 @@ static int __pyx_pf_15tinygrad_scalar_5_tape_4Tape___cinit__(struct __pyx_obj_15
     __pyx_t_18 = 3;
     (__pyx_v_self->steps[__pyx_v_i]).y = (*((int *) ( /* dim=1 */ ((char *) (((int *) ( /* dim=0 */ (__pyx_v_rows.data + __pyx_t_19 * __pyx_v_rows.strides[0]) )) + __pyx_t_18)) )));
 
-    /* "tinygrad_scalar/_tape.pyx":267
+    /* "tinygrad_scalar/_tape.pyx":263
  *             self.steps[i].x = rows[i, 2]
  *             self.steps[i].y = rows[i, 3]
  *             self.steps[i].z = rows[i, 4]             # <<<<<<<<<<<<<<
@@ -21965,7 +22101,7 @@ static int __pyx_pf_15tinygrad_scalar_5_tape_4Tape___cinit__(struct __pyx_obj_15
     __pyx_t_19 = 4;
     (__pyx_v_self->steps[__pyx_v_i]).z = (*((int *) ( /* dim=1 */ ((char *) (((int *) ( /* dim=0 */ (__pyx_v_rows.data + __pyx_t_18 * __pyx_v_rows.strides[0]) )) + __pyx_t_19)) )));
 
-    /* "tinygrad_scalar/_tape.pyx":268
+    /* "tinygrad_scalar/_tape.pyx":264
  *             self.steps[i].y = rows[i, 3]
  *             self.steps[i].z = rows[i, 4]
  *             self.steps[i].number = their_numbers[i]             # <<<<<<<<<<<<<<
@@ -21975,7 +22111,7 @@ static int __pyx_pf_15tinygrad_scalar_5_tape_4Tape___cinit__(struct __pyx_obj_15
     __pyx_t_19 = __pyx_v_i;
     (__pyx_v_self->steps[__pyx_v_i]).number = (*((double *) ( /* dim=0 */ ((char *) (((double *) __pyx_v_their_numbers.data) + __pyx_t_19)) )));
 
-    /* "tinygrad_scalar/_tape.pyx":269
+    /* "tinygrad_scalar/_tape.pyx":265
  *             self.steps[i].z = rows[i, 4]
  *             self.steps[i].number = their_numbers[i]
  *             self.steps[i].slope = <int>self.n_slopes             # <<<<<<<<<<<<<<
@@ -21984,7 +22120,7 @@ static int __pyx_pf_15tinygrad_scalar_5_tape_4Tape___cinit__(struct __pyx_obj_15
 */
     (__pyx_v_self->steps[__pyx_v_i]).slope = ((int)__pyx_v_self->n_slopes);
 
-    /* "tinygrad_scalar/_tape.pyx":270
+    /* "tinygrad_scalar/_tape.pyx":266
  *             self.steps[i].number = their_numbers[i]
  *             self.steps[i].slope = <int>self.n_slopes
  *             self.n_slopes += 2 if is_binary(rows[i, 0]) else 1             # <<<<<<<<<<<<<<
@@ -22008,7 +22144,7 @@ static int __pyx_pf_15tinygrad_scalar_5_tape_4Tape___cinit__(struct __pyx_obj_15
   }
 
 
-  /* "tinygrad_scalar/_tape.pyx":271
+  /* "tinygrad_scalar/_tape.pyx":267
  *             self.steps[i].slope = <int>self.n_slopes
  *             self.n_slopes += 2 if is_binary(rows[i, 0]) else 1
  *         self.lanes = 0             # <<<<<<<<<<<<<<
@@ -22017,7 +22153,7 @@ static int __pyx_pf_15tinygrad_scalar_5_tape_4Tape___cinit__(struct __pyx_obj_15
 */
   __pyx_v_self->lanes = 0;
 
-  /* "tinygrad_scalar/_tape.pyx":240
+  /* "tinygrad_scalar/_tape.pyx":236
  *     cdef double* constants
  * 
  *     def __cinit__(             # <<<<<<<<<<<<<<
@@ -22050,7 +22186,7 @@ static int __pyx_pf_15tinygrad_scalar_5_tape_4Tape___cinit__(struct __pyx_obj_15
   return __pyx_r;
 }
 
-/* "tinygrad_scalar/_tape.pyx":273
+/* "tinygrad_scalar/_tape.pyx":269
  *         self.lanes = 0
  * 
  *     def __dealloc__(self):             # <<<<<<<<<<<<<<
@@ -22073,7 +22209,7 @@ static void __pyx_pw_15tinygrad_scalar_5_tape_4Tape_3__dealloc__(PyObject *__pyx
 
 static void __pyx_pf_15tinygrad_scalar_5_tape_4Tape_2__dealloc__(struct __pyx_obj_15tinygrad_scalar_5_tape_Tape *__pyx_v_self) {
 
-  /* "tinygrad_scalar/_tape.pyx":274
+  /* "tinygrad_scalar/_tape.pyx":270
  * 
  *     def __dealloc__(self):
  *         PyMem_Free(self.steps)             # <<<<<<<<<<<<<<
@@ -22082,7 +22218,7 @@ static void __pyx_pf_15tinygrad_scalar_5_tape_4Tape_2__dealloc__(struct __pyx_ob
 */
   PyMem_Free(__pyx_v_self->steps);
 
-  /* "tinygrad_scalar/_tape.pyx":275
+  /* "tinygrad_scalar/_tape.pyx":271
  *     def __dealloc__(self):
  *         PyMem_Free(self.steps)
  *         PyMem_Free(self.tables)             # <<<<<<<<<<<<<<
@@ -22091,7 +22227,7 @@ static void __pyx_pf_15tinygrad_scalar_5_tape_4Tape_2__dealloc__(struct __pyx_ob
 */
   PyMem_Free(__pyx_v_self->tables);
 
-  /* "tinygrad_scalar/_tape.pyx":276
+  /* "tinygrad_scalar/_tape.pyx":272
  *         PyMem_Free(self.steps)
  *         PyMem_Free(self.tables)
  *         PyMem_Free(self.watched)             # <<<<<<<<<<<<<<
@@ -22100,7 +22236,7 @@ static void __pyx_pf_15tinygrad_scalar_5_tape_4Tape_2__dealloc__(struct __pyx_ob
 */
   PyMem_Free(__pyx_v_self->watched);
 
-  /* "tinygrad_scalar/_tape.pyx":277
+  /* "tinygrad_scalar/_tape.pyx":273
  *         PyMem_Free(self.tables)
  *         PyMem_Free(self.watched)
  *         PyMem_Free(self.constant_slots)             # <<<<<<<<<<<<<<
@@ -22109,7 +22245,7 @@ static void __pyx_pf_15tinygrad_scalar_5_tape_4Tape_2__dealloc__(struct __pyx_ob
 */
   PyMem_Free(__pyx_v_self->constant_slots);
 
-  /* "tinygrad_scalar/_tape.pyx":278
+  /* "tinygrad_scalar/_tape.pyx":274
  *         PyMem_Free(self.watched)
  *         PyMem_Free(self.constant_slots)
  *         PyMem_Free(self.constants)             # <<<<<<<<<<<<<<
@@ -22118,7 +22254,7 @@ static void __pyx_pf_15tinygrad_scalar_5_tape_4Tape_2__dealloc__(struct __pyx_ob
 */
   PyMem_Free(__pyx_v_self->constants);
 
-  /* "tinygrad_scalar/_tape.pyx":279
+  /* "tinygrad_scalar/_tape.pyx":275
  *         PyMem_Free(self.constant_slots)
  *         PyMem_Free(self.constants)
  *         PyMem_Free(self.memory)             # <<<<<<<<<<<<<<
@@ -22127,7 +22263,7 @@ static void __pyx_pf_15tinygrad_scalar_5_tape_4Tape_2__dealloc__(struct __pyx_ob
 */
   PyMem_Free(__pyx_v_self->memory);
 
-  /* "tinygrad_scalar/_tape.pyx":273
+  /* "tinygrad_scalar/_tape.pyx":269
  *         self.lanes = 0
  * 
  *     def __dealloc__(self):             # <<<<<<<<<<<<<<
@@ -22139,7 +22275,7 @@ static void __pyx_pf_15tinygrad_scalar_5_tape_4Tape_2__dealloc__(struct __pyx_ob
 
 }
 
-/* "tinygrad_scalar/_tape.pyx":281
+/* "tinygrad_scalar/_tape.pyx":277
  *         PyMem_Free(self.memory)
  * 
  *     cdef int make_memory(self, Py_ssize_t lanes) except -1:             # <<<<<<<<<<<<<<
@@ -22166,7 +22302,7 @@ static int __pyx_f_15tinygrad_scalar_5_tape_4Tape_make_memory(struct __pyx_obj_1
   const char *__pyx_filename = NULL;
   int __pyx_clineno = 0;
 
-  /* "tinygrad_scalar/_tape.pyx":283
+  /* "tinygrad_scalar/_tape.pyx":279
  *     cdef int make_memory(self, Py_ssize_t lanes) except -1:
  *         """Memory for that many examples at once, every number 0."""
  *         cdef Py_ssize_t numbers = (2 * self.n_slots + self.n_slopes + 4) * lanes + 8             # <<<<<<<<<<<<<<
@@ -22175,7 +22311,7 @@ static int __pyx_f_15tinygrad_scalar_5_tape_4Tape_make_memory(struct __pyx_obj_1
 */
   __pyx_v_numbers = (((((2 * __pyx_v_self->n_slots) + __pyx_v_self->n_slopes) + 4) * __pyx_v_lanes) + 8);
 
-  /* "tinygrad_scalar/_tape.pyx":287
+  /* "tinygrad_scalar/_tape.pyx":283
  *         cdef size_t start
  *         cdef Py_ssize_t i, k
  *         if self.lanes == lanes:             # <<<<<<<<<<<<<<
@@ -22187,7 +22323,7 @@ static int __pyx_f_15tinygrad_scalar_5_tape_4Tape_make_memory(struct __pyx_obj_1
   if (__pyx_t_1) {
 
 
-    /* "tinygrad_scalar/_tape.pyx":288
+    /* "tinygrad_scalar/_tape.pyx":284
  *         cdef Py_ssize_t i, k
  *         if self.lanes == lanes:
  *             return 0             # <<<<<<<<<<<<<<
@@ -22200,7 +22336,7 @@ static int __pyx_f_15tinygrad_scalar_5_tape_4Tape_make_memory(struct __pyx_obj_1
     }
     goto __pyx_L0;
 
-    /* "tinygrad_scalar/_tape.pyx":287
+    /* "tinygrad_scalar/_tape.pyx":283
  *         cdef size_t start
  *         cdef Py_ssize_t i, k
  *         if self.lanes == lanes:             # <<<<<<<<<<<<<<
@@ -22209,7 +22345,7 @@ static int __pyx_f_15tinygrad_scalar_5_tape_4Tape_make_memory(struct __pyx_obj_1
 */
   }
 
-  /* "tinygrad_scalar/_tape.pyx":289
+  /* "tinygrad_scalar/_tape.pyx":285
  *         if self.lanes == lanes:
  *             return 0
  *         self.lanes = 0             # <<<<<<<<<<<<<<
@@ -22218,18 +22354,18 @@ static int __pyx_f_15tinygrad_scalar_5_tape_4Tape_make_memory(struct __pyx_obj_1
 */
   __pyx_v_self->lanes = 0;
 
-  /* "tinygrad_scalar/_tape.pyx":290
+  /* "tinygrad_scalar/_tape.pyx":286
  *             return 0
  *         self.lanes = 0
  *         memory = <double*>block(numbers * sizeof(double))             # <<<<<<<<<<<<<<
  *         PyMem_Free(self.memory)
  *         self.memory = memory
 */
-  __pyx_t_2 = __pyx_f_15tinygrad_scalar_5_tape_block((__pyx_v_numbers * (sizeof(double)))); if (unlikely(__pyx_t_2 == ((void *)NULL))) __PYX_ERR(0, 290, __pyx_L1_error)
+  __pyx_t_2 = __pyx_f_15tinygrad_scalar_5_tape_block((__pyx_v_numbers * (sizeof(double)))); if (unlikely(__pyx_t_2 == ((void *)NULL))) __PYX_ERR(0, 286, __pyx_L1_error)
   __pyx_v_memory = ((double *)__pyx_t_2);
 
 
-  /* "tinygrad_scalar/_tape.pyx":291
+  /* "tinygrad_scalar/_tape.pyx":287
  *         self.lanes = 0
  *         memory = <double*>block(numbers * sizeof(double))
  *         PyMem_Free(self.memory)             # <<<<<<<<<<<<<<
@@ -22238,7 +22374,7 @@ static int __pyx_f_15tinygrad_scalar_5_tape_4Tape_make_memory(struct __pyx_obj_1
 */
   PyMem_Free(__pyx_v_self->memory);
 
-  /* "tinygrad_scalar/_tape.pyx":292
+  /* "tinygrad_scalar/_tape.pyx":288
  *         memory = <double*>block(numbers * sizeof(double))
  *         PyMem_Free(self.memory)
  *         self.memory = memory             # <<<<<<<<<<<<<<
@@ -22247,7 +22383,7 @@ static int __pyx_f_15tinygrad_scalar_5_tape_4Tape_make_memory(struct __pyx_obj_1
 */
   __pyx_v_self->memory = __pyx_v_memory;
 
-  /* "tinygrad_scalar/_tape.pyx":293
+  /* "tinygrad_scalar/_tape.pyx":289
  *         PyMem_Free(self.memory)
  *         self.memory = memory
  *         memset(memory, 0, numbers * sizeof(double))             # <<<<<<<<<<<<<<
@@ -22256,7 +22392,7 @@ static int __pyx_f_15tinygrad_scalar_5_tape_4Tape_make_memory(struct __pyx_obj_1
 */
   (void)(memset(__pyx_v_memory, 0, (__pyx_v_numbers * (sizeof(double)))));
 
-  /* "tinygrad_scalar/_tape.pyx":294
+  /* "tinygrad_scalar/_tape.pyx":290
  *         self.memory = memory
  *         memset(memory, 0, numbers * sizeof(double))
  *         start = (<size_t>memory + 63) & ~<size_t>63             # <<<<<<<<<<<<<<
@@ -22265,7 +22401,7 @@ static int __pyx_f_15tinygrad_scalar_5_tape_4Tape_make_memory(struct __pyx_obj_1
 */
   __pyx_v_start = ((((size_t)__pyx_v_memory) + 63) & (~((size_t)63)));
 
-  /* "tinygrad_scalar/_tape.pyx":295
+  /* "tinygrad_scalar/_tape.pyx":291
  *         memset(memory, 0, numbers * sizeof(double))
  *         start = (<size_t>memory + 63) & ~<size_t>63
  *         self.v = <double*>start             # <<<<<<<<<<<<<<
@@ -22274,7 +22410,7 @@ static int __pyx_f_15tinygrad_scalar_5_tape_4Tape_make_memory(struct __pyx_obj_1
 */
   __pyx_v_self->v = ((double *)__pyx_v_start);
 
-  /* "tinygrad_scalar/_tape.pyx":296
+  /* "tinygrad_scalar/_tape.pyx":292
  *         start = (<size_t>memory + 63) & ~<size_t>63
  *         self.v = <double*>start
  *         self.d = self.v + self.n_slots * lanes             # <<<<<<<<<<<<<<
@@ -22283,7 +22419,7 @@ static int __pyx_f_15tinygrad_scalar_5_tape_4Tape_make_memory(struct __pyx_obj_1
 */
   __pyx_v_self->d = (__pyx_v_self->v + (__pyx_v_self->n_slots * __pyx_v_lanes));
 
-  /* "tinygrad_scalar/_tape.pyx":297
+  /* "tinygrad_scalar/_tape.pyx":293
  *         self.v = <double*>start
  *         self.d = self.v + self.n_slots * lanes
  *         self.slopes = self.d + self.n_slots * lanes             # <<<<<<<<<<<<<<
@@ -22292,7 +22428,7 @@ static int __pyx_f_15tinygrad_scalar_5_tape_4Tape_make_memory(struct __pyx_obj_1
 */
   __pyx_v_self->slopes = (__pyx_v_self->d + (__pyx_v_self->n_slots * __pyx_v_lanes));
 
-  /* "tinygrad_scalar/_tape.pyx":298
+  /* "tinygrad_scalar/_tape.pyx":294
  *         self.d = self.v + self.n_slots * lanes
  *         self.slopes = self.d + self.n_slots * lanes
  *         self.scratch = self.slopes + self.n_slopes * lanes             # <<<<<<<<<<<<<<
@@ -22301,7 +22437,7 @@ static int __pyx_f_15tinygrad_scalar_5_tape_4Tape_make_memory(struct __pyx_obj_1
 */
   __pyx_v_self->scratch = (__pyx_v_self->slopes + (__pyx_v_self->n_slopes * __pyx_v_lanes));
 
-  /* "tinygrad_scalar/_tape.pyx":299
+  /* "tinygrad_scalar/_tape.pyx":295
  *         self.slopes = self.d + self.n_slots * lanes
  *         self.scratch = self.slopes + self.n_slopes * lanes
  *         self.lanes = lanes             # <<<<<<<<<<<<<<
@@ -22310,7 +22446,7 @@ static int __pyx_f_15tinygrad_scalar_5_tape_4Tape_make_memory(struct __pyx_obj_1
 */
   __pyx_v_self->lanes = __pyx_v_lanes;
 
-  /* "tinygrad_scalar/_tape.pyx":300
+  /* "tinygrad_scalar/_tape.pyx":296
  *         self.scratch = self.slopes + self.n_slopes * lanes
  *         self.lanes = lanes
  *         for k in range(self.n_constants):             # <<<<<<<<<<<<<<
@@ -22324,7 +22460,7 @@ static int __pyx_f_15tinygrad_scalar_5_tape_4Tape_make_memory(struct __pyx_obj_1
   for (__pyx_t_5 = 0; __pyx_t_5 < __pyx_t_4; __pyx_t_5+=1) {
     __pyx_v_k = __pyx_t_5;
 
-    /* "tinygrad_scalar/_tape.pyx":301
+    /* "tinygrad_scalar/_tape.pyx":297
  *         self.lanes = lanes
  *         for k in range(self.n_constants):
  *             for i in range(lanes):             # <<<<<<<<<<<<<<
@@ -22338,7 +22474,7 @@ static int __pyx_f_15tinygrad_scalar_5_tape_4Tape_make_memory(struct __pyx_obj_1
     for (__pyx_t_8 = 0; __pyx_t_8 < __pyx_t_7; __pyx_t_8+=1) {
       __pyx_v_i = __pyx_t_8;
 
-      /* "tinygrad_scalar/_tape.pyx":302
+      /* "tinygrad_scalar/_tape.pyx":298
  *         for k in range(self.n_constants):
  *             for i in range(lanes):
  *                 self.v[self.constant_slots[k] * lanes + i] = self.constants[k]             # <<<<<<<<<<<<<<
@@ -22351,7 +22487,7 @@ static int __pyx_f_15tinygrad_scalar_5_tape_4Tape_make_memory(struct __pyx_obj_1
   }
 
 
-  /* "tinygrad_scalar/_tape.pyx":303
+  /* "tinygrad_scalar/_tape.pyx":299
  *             for i in range(lanes):
  *                 self.v[self.constant_slots[k] * lanes + i] = self.constants[k]
  *         return 0             # <<<<<<<<<<<<<<
@@ -22364,7 +22500,7 @@ static int __pyx_f_15tinygrad_scalar_5_tape_4Tape_make_memory(struct __pyx_obj_1
   }
   goto __pyx_L0;
 
-  /* "tinygrad_scalar/_tape.pyx":281
+  /* "tinygrad_scalar/_tape.pyx":277
  *         PyMem_Free(self.memory)
  * 
  *     cdef int make_memory(self, Py_ssize_t lanes) except -1:             # <<<<<<<<<<<<<<
@@ -22386,7 +22522,7 @@ static int __pyx_f_15tinygrad_scalar_5_tape_4Tape_make_memory(struct __pyx_obj_1
   return __pyx_r;
 }
 
-/* "tinygrad_scalar/_tape.pyx":305
+/* "tinygrad_scalar/_tape.pyx":301
  *         return 0
  * 
  *     def run(self, parameters, tuple arrays, gradient=None, tuple input_gradients=None, watched=None):             # <<<<<<<<<<<<<<
@@ -22437,59 +22573,59 @@ PyObject *__pyx_args, PyObject *__pyx_kwds
   {
     PyObject ** const __pyx_pyargnames[] = {&__pyx_mstate_global->__pyx_n_u_parameters,&__pyx_mstate_global->__pyx_n_u_arrays,&__pyx_mstate_global->__pyx_n_u_gradient,&__pyx_mstate_global->__pyx_n_u_input_gradients,&__pyx_mstate_global->__pyx_n_u_watched,0};
     const Py_ssize_t __pyx_kwds_len = (__pyx_kwds) ? __Pyx_NumKwargs_FASTCALL(__pyx_kwds) : 0;
-    if (unlikely(__pyx_kwds_len < 0)) __PYX_ERR(0, 305, __pyx_L3_error)
+    if (unlikely(__pyx_kwds_len < 0)) __PYX_ERR(0, 301, __pyx_L3_error)
     if (__pyx_kwds_len > 0) {
       switch (__pyx_nargs) {
         case  5:
         values[4] = __Pyx_ArgRef_FASTCALL(__pyx_args, 4);
-        if (!CYTHON_ASSUME_SAFE_MACROS && unlikely(!values[4])) __PYX_ERR(0, 305, __pyx_L3_error)
+        if (!CYTHON_ASSUME_SAFE_MACROS && unlikely(!values[4])) __PYX_ERR(0, 301, __pyx_L3_error)
         CYTHON_FALLTHROUGH;
         case  4:
         values[3] = __Pyx_ArgRef_FASTCALL(__pyx_args, 3);
-        if (!CYTHON_ASSUME_SAFE_MACROS && unlikely(!values[3])) __PYX_ERR(0, 305, __pyx_L3_error)
+        if (!CYTHON_ASSUME_SAFE_MACROS && unlikely(!values[3])) __PYX_ERR(0, 301, __pyx_L3_error)
         CYTHON_FALLTHROUGH;
         case  3:
         values[2] = __Pyx_ArgRef_FASTCALL(__pyx_args, 2);
-        if (!CYTHON_ASSUME_SAFE_MACROS && unlikely(!values[2])) __PYX_ERR(0, 305, __pyx_L3_error)
+        if (!CYTHON_ASSUME_SAFE_MACROS && unlikely(!values[2])) __PYX_ERR(0, 301, __pyx_L3_error)
         CYTHON_FALLTHROUGH;
         case  2:
         values[1] = __Pyx_ArgRef_FASTCALL(__pyx_args, 1);
-        if (!CYTHON_ASSUME_SAFE_MACROS && unlikely(!values[1])) __PYX_ERR(0, 305, __pyx_L3_error)
+        if (!CYTHON_ASSUME_SAFE_MACROS && unlikely(!values[1])) __PYX_ERR(0, 301, __pyx_L3_error)
         CYTHON_FALLTHROUGH;
         case  1:
         values[0] = __Pyx_ArgRef_FASTCALL(__pyx_args, 0);
-        if (!CYTHON_ASSUME_SAFE_MACROS && unlikely(!values[0])) __PYX_ERR(0, 305, __pyx_L3_error)
+        if (!CYTHON_ASSUME_SAFE_MACROS && unlikely(!values[0])) __PYX_ERR(0, 301, __pyx_L3_error)
         CYTHON_FALLTHROUGH;
         case  0: break;
         default: goto __pyx_L5_argtuple_error;
       }
       const Py_ssize_t kwd_pos_args = __pyx_nargs;
-      if (__Pyx_ParseKeywords(__pyx_kwds, __pyx_kwvalues, __pyx_pyargnames, 0, values, kwd_pos_args, __pyx_kwds_len, "run", 0) < (0)) __PYX_ERR(0, 305, __pyx_L3_error)
+      if (__Pyx_ParseKeywords(__pyx_kwds, __pyx_kwvalues, __pyx_pyargnames, 0, values, kwd_pos_args, __pyx_kwds_len, "run", 0) < (0)) __PYX_ERR(0, 301, __pyx_L3_error)
       if (!values[2]) values[2] = __Pyx_NewRef(((PyObject *)Py_None));
       if (!values[3]) values[3] = __Pyx_NewRef(((PyObject*)Py_None));
       if (!values[4]) values[4] = __Pyx_NewRef(((PyObject *)Py_None));
       for (Py_ssize_t i = __pyx_nargs; i < 2; i++) {
-        if (unlikely(!values[i])) { __Pyx_RaiseArgtupleInvalid("run", 0, 2, 5, i); __PYX_ERR(0, 305, __pyx_L3_error) }
+        if (unlikely(!values[i])) { __Pyx_RaiseArgtupleInvalid("run", 0, 2, 5, i); __PYX_ERR(0, 301, __pyx_L3_error) }
       }
     } else {
       switch (__pyx_nargs) {
         case  5:
         values[4] = __Pyx_ArgRef_FASTCALL(__pyx_args, 4);
-        if (!CYTHON_ASSUME_SAFE_MACROS && unlikely(!values[4])) __PYX_ERR(0, 305, __pyx_L3_error)
+        if (!CYTHON_ASSUME_SAFE_MACROS && unlikely(!values[4])) __PYX_ERR(0, 301, __pyx_L3_error)
         CYTHON_FALLTHROUGH;
         case  4:
         values[3] = __Pyx_ArgRef_FASTCALL(__pyx_args, 3);
-        if (!CYTHON_ASSUME_SAFE_MACROS && unlikely(!values[3])) __PYX_ERR(0, 305, __pyx_L3_error)
+        if (!CYTHON_ASSUME_SAFE_MACROS && unlikely(!values[3])) __PYX_ERR(0, 301, __pyx_L3_error)
         CYTHON_FALLTHROUGH;
         case  3:
         values[2] = __Pyx_ArgRef_FASTCALL(__pyx_args, 2);
-        if (!CYTHON_ASSUME_SAFE_MACROS && unlikely(!values[2])) __PYX_ERR(0, 305, __pyx_L3_error)
+        if (!CYTHON_ASSUME_SAFE_MACROS && unlikely(!values[2])) __PYX_ERR(0, 301, __pyx_L3_error)
         CYTHON_FALLTHROUGH;
         case  2:
         values[1] = __Pyx_ArgRef_FASTCALL(__pyx_args, 1);
-        if (!CYTHON_ASSUME_SAFE_MACROS && unlikely(!values[1])) __PYX_ERR(0, 305, __pyx_L3_error)
+        if (!CYTHON_ASSUME_SAFE_MACROS && unlikely(!values[1])) __PYX_ERR(0, 301, __pyx_L3_error)
         values[0] = __Pyx_ArgRef_FASTCALL(__pyx_args, 0);
-        if (!CYTHON_ASSUME_SAFE_MACROS && unlikely(!values[0])) __PYX_ERR(0, 305, __pyx_L3_error)
+        if (!CYTHON_ASSUME_SAFE_MACROS && unlikely(!values[0])) __PYX_ERR(0, 301, __pyx_L3_error)
         break;
         default: goto __pyx_L5_argtuple_error;
       }
@@ -22505,7 +22641,7 @@ PyObject *__pyx_args, PyObject *__pyx_kwds
   }
   goto __pyx_L6_skip;
   __pyx_L5_argtuple_error:;
-  __Pyx_RaiseArgtupleInvalid("run", 0, 2, 5, __pyx_nargs); __PYX_ERR(0, 305, __pyx_L3_error)
+  __Pyx_RaiseArgtupleInvalid("run", 0, 2, 5, __pyx_nargs); __PYX_ERR(0, 301, __pyx_L3_error)
   __pyx_L6_skip:;
   goto __pyx_L4_argument_unpacking_done;
   __pyx_L3_error:;
@@ -22516,8 +22652,8 @@ PyObject *__pyx_args, PyObject *__pyx_kwds
   __Pyx_RefNannyFinishContext();
   return NULL;
   __pyx_L4_argument_unpacking_done:;
-  if (unlikely(!__Pyx_ArgTypeTest(((PyObject *)__pyx_v_arrays), (&PyTuple_Type), 1, "arrays", 1))) __PYX_ERR(0, 305, __pyx_L1_error)
-  if (unlikely(!__Pyx_ArgTypeTest(((PyObject *)__pyx_v_input_gradients), (&PyTuple_Type), 1, "input_gradients", 1))) __PYX_ERR(0, 305, __pyx_L1_error)
+  if (unlikely(!__Pyx_ArgTypeTest(((PyObject *)__pyx_v_arrays), (&PyTuple_Type), 1, "arrays", 1))) __PYX_ERR(0, 301, __pyx_L1_error)
+  if (unlikely(!__Pyx_ArgTypeTest(((PyObject *)__pyx_v_input_gradients), (&PyTuple_Type), 1, "input_gradients", 1))) __PYX_ERR(0, 301, __pyx_L1_error)
   __pyx_r = __pyx_pf_15tinygrad_scalar_5_tape_4Tape_4run(((struct __pyx_obj_15tinygrad_scalar_5_tape_Tape *)__pyx_v_self), __pyx_v_parameters, __pyx_v_arrays, __pyx_v_gradient, __pyx_v_input_gradients, __pyx_v_watched);
 
   /* function exit code */
@@ -22565,7 +22701,7 @@ static PyObject *__pyx_pf_15tinygrad_scalar_5_tape_4Tape_4run(struct __pyx_obj_1
   int __pyx_clineno = 0;
   __Pyx_RefNannySetupContext("run", 0);
 
-  /* "tinygrad_scalar/_tape.pyx":313
+  /* "tinygrad_scalar/_tape.pyx":309
  *         """
  *         cdef Call call
  *         cdef Py_ssize_t a, m = len(arrays[0])             # <<<<<<<<<<<<<<
@@ -22574,15 +22710,15 @@ static PyObject *__pyx_pf_15tinygrad_scalar_5_tape_4Tape_4run(struct __pyx_obj_1
 */
   if (unlikely(__pyx_v_arrays == Py_None)) {
     PyErr_SetString(PyExc_TypeError, "\047NoneType\047 object is not subscriptable");
-    __PYX_ERR(0, 313, __pyx_L1_error)
+    __PYX_ERR(0, 309, __pyx_L1_error)
   }
   __pyx_t_1 = __Pyx_PyTuple_GET_ITEM(__pyx_v_arrays, 0);
   __Pyx_INCREF(__pyx_t_1);
-  __pyx_t_2 = PyObject_Length(__pyx_t_1); if (unlikely(__pyx_t_2 == ((Py_ssize_t)-1))) __PYX_ERR(0, 313, __pyx_L1_error)
+  __pyx_t_2 = PyObject_Length(__pyx_t_1); if (unlikely(__pyx_t_2 == ((Py_ssize_t)-1))) __PYX_ERR(0, 309, __pyx_L1_error)
   __Pyx_DECREF(__pyx_t_1); __pyx_t_1 = 0;
   __pyx_v_m = __pyx_t_2;
 
-  /* "tinygrad_scalar/_tape.pyx":314
+  /* "tinygrad_scalar/_tape.pyx":310
  *         cdef Call call
  *         cdef Py_ssize_t a, m = len(arrays[0])
  *         try:             # <<<<<<<<<<<<<<
@@ -22591,7 +22727,7 @@ static PyObject *__pyx_pf_15tinygrad_scalar_5_tape_4Tape_4run(struct __pyx_obj_1
 */
   /*try:*/ {
 
-    /* "tinygrad_scalar/_tape.pyx":315
+    /* "tinygrad_scalar/_tape.pyx":311
  *         cdef Py_ssize_t a, m = len(arrays[0])
  *         try:
  *             begin(&call, parameters, self.n_parameters, len(arrays))             # <<<<<<<<<<<<<<
@@ -22600,14 +22736,14 @@ static PyObject *__pyx_pf_15tinygrad_scalar_5_tape_4Tape_4run(struct __pyx_obj_1
 */
     if (unlikely(__pyx_v_arrays == Py_None)) {
       PyErr_SetString(PyExc_TypeError, "object of type \047NoneType\047 has no len()");
-      __PYX_ERR(0, 315, __pyx_L4_error)
+      __PYX_ERR(0, 311, __pyx_L4_error)
     }
-    __pyx_t_2 = __Pyx_PyTuple_GET_SIZE(__pyx_v_arrays); if (unlikely(__pyx_t_2 == ((Py_ssize_t)-1))) __PYX_ERR(0, 315, __pyx_L4_error)
-    __pyx_t_3 = __pyx_f_15tinygrad_scalar_5_tape_begin((&__pyx_v_call), __pyx_v_parameters, __pyx_v_self->n_parameters, __pyx_t_2); if (unlikely(__pyx_t_3 == ((int)-1))) __PYX_ERR(0, 315, __pyx_L4_error)
+    __pyx_t_2 = __Pyx_PyTuple_GET_SIZE(__pyx_v_arrays); if (unlikely(__pyx_t_2 == ((Py_ssize_t)-1))) __PYX_ERR(0, 311, __pyx_L4_error)
+    __pyx_t_3 = __pyx_f_15tinygrad_scalar_5_tape_begin((&__pyx_v_call), __pyx_v_parameters, __pyx_v_self->n_parameters, __pyx_t_2); if (unlikely(__pyx_t_3 == ((int)-1))) __PYX_ERR(0, 311, __pyx_L4_error)
 
 
 
-    /* "tinygrad_scalar/_tape.pyx":316
+    /* "tinygrad_scalar/_tape.pyx":312
  *         try:
  *             begin(&call, parameters, self.n_parameters, len(arrays))
  *             for a in range(call.n_arrays):             # <<<<<<<<<<<<<<
@@ -22621,7 +22757,7 @@ static PyObject *__pyx_pf_15tinygrad_scalar_5_tape_4Tape_4run(struct __pyx_obj_1
     for (__pyx_t_5 = 0; __pyx_t_5 < __pyx_t_4; __pyx_t_5+=1) {
       __pyx_v_a = __pyx_t_5;
 
-      /* "tinygrad_scalar/_tape.pyx":317
+      /* "tinygrad_scalar/_tape.pyx":313
  *             begin(&call, parameters, self.n_parameters, len(arrays))
  *             for a in range(call.n_arrays):
  *                 call.rows[a] = doubles(&call, arrays[a], -1, False)             # <<<<<<<<<<<<<<
@@ -22630,16 +22766,16 @@ static PyObject *__pyx_pf_15tinygrad_scalar_5_tape_4Tape_4run(struct __pyx_obj_1
 */
       if (unlikely(__pyx_v_arrays == Py_None)) {
         PyErr_SetString(PyExc_TypeError, "\047NoneType\047 object is not subscriptable");
-        __PYX_ERR(0, 317, __pyx_L4_error)
+        __PYX_ERR(0, 313, __pyx_L4_error)
       }
       __pyx_t_1 = __Pyx_PyTuple_GET_ITEM(__pyx_v_arrays, __pyx_v_a);
       __Pyx_INCREF(__pyx_t_1);
-      __pyx_t_6 = __pyx_f_15tinygrad_scalar_5_tape_doubles((&__pyx_v_call), __pyx_t_1, -1L, 0); if (unlikely(__pyx_t_6 == ((void *)NULL))) __PYX_ERR(0, 317, __pyx_L4_error)
+      __pyx_t_6 = __pyx_f_15tinygrad_scalar_5_tape_doubles((&__pyx_v_call), __pyx_t_1, -1L, 0); if (unlikely(__pyx_t_6 == ((void *)NULL))) __PYX_ERR(0, 313, __pyx_L4_error)
       __Pyx_DECREF(__pyx_t_1); __pyx_t_1 = 0;
       (__pyx_v_call.rows[__pyx_v_a]) = __pyx_t_6;
 
 
-      /* "tinygrad_scalar/_tape.pyx":318
+      /* "tinygrad_scalar/_tape.pyx":314
  *             for a in range(call.n_arrays):
  *                 call.rows[a] = doubles(&call, arrays[a], -1, False)
  *                 call.widths[a] = len(arrays[a][0])             # <<<<<<<<<<<<<<
@@ -22648,16 +22784,16 @@ static PyObject *__pyx_pf_15tinygrad_scalar_5_tape_4Tape_4run(struct __pyx_obj_1
 */
       if (unlikely(__pyx_v_arrays == Py_None)) {
         PyErr_SetString(PyExc_TypeError, "\047NoneType\047 object is not subscriptable");
-        __PYX_ERR(0, 318, __pyx_L4_error)
+        __PYX_ERR(0, 314, __pyx_L4_error)
       }
-      __pyx_t_1 = __Pyx_GetItemInt(__Pyx_PyTuple_GET_ITEM(__pyx_v_arrays, __pyx_v_a), 0, long, 1, __Pyx_PyLong_From_long, 0, 0, 1, __Pyx_ReferenceSharing_SharedReference); if (unlikely(!__pyx_t_1)) __PYX_ERR(0, 318, __pyx_L4_error)
+      __pyx_t_1 = __Pyx_GetItemInt(__Pyx_PyTuple_GET_ITEM(__pyx_v_arrays, __pyx_v_a), 0, long, 1, __Pyx_PyLong_From_long, 0, 0, 1, __Pyx_ReferenceSharing_SharedReference); if (unlikely(!__pyx_t_1)) __PYX_ERR(0, 314, __pyx_L4_error)
       __Pyx_GOTREF(__pyx_t_1);
-      __pyx_t_7 = PyObject_Length(__pyx_t_1); if (unlikely(__pyx_t_7 == ((Py_ssize_t)-1))) __PYX_ERR(0, 318, __pyx_L4_error)
+      __pyx_t_7 = PyObject_Length(__pyx_t_1); if (unlikely(__pyx_t_7 == ((Py_ssize_t)-1))) __PYX_ERR(0, 314, __pyx_L4_error)
       __Pyx_DECREF(__pyx_t_1); __pyx_t_1 = 0;
       (__pyx_v_call.widths[__pyx_v_a]) = __pyx_t_7;
 
 
-      /* "tinygrad_scalar/_tape.pyx":319
+      /* "tinygrad_scalar/_tape.pyx":315
  *                 call.rows[a] = doubles(&call, arrays[a], -1, False)
  *                 call.widths[a] = len(arrays[a][0])
  *                 if input_gradients is not None:             # <<<<<<<<<<<<<<
@@ -22668,7 +22804,7 @@ static PyObject *__pyx_pf_15tinygrad_scalar_5_tape_4Tape_4run(struct __pyx_obj_1
       if (__pyx_t_8) {
 
 
-        /* "tinygrad_scalar/_tape.pyx":320
+        /* "tinygrad_scalar/_tape.pyx":316
  *                 call.widths[a] = len(arrays[a][0])
  *                 if input_gradients is not None:
  *                     call.d_rows[a] = doubles(&call, input_gradients[a], m * call.widths[a], True)             # <<<<<<<<<<<<<<
@@ -22677,16 +22813,16 @@ static PyObject *__pyx_pf_15tinygrad_scalar_5_tape_4Tape_4run(struct __pyx_obj_1
 */
         if (unlikely(__pyx_v_input_gradients == Py_None)) {
           PyErr_SetString(PyExc_TypeError, "\047NoneType\047 object is not subscriptable");
-          __PYX_ERR(0, 320, __pyx_L4_error)
+          __PYX_ERR(0, 316, __pyx_L4_error)
         }
         __pyx_t_1 = __Pyx_PyTuple_GET_ITEM(__pyx_v_input_gradients, __pyx_v_a);
         __Pyx_INCREF(__pyx_t_1);
-        __pyx_t_6 = __pyx_f_15tinygrad_scalar_5_tape_doubles((&__pyx_v_call), __pyx_t_1, (__pyx_v_m * (__pyx_v_call.widths[__pyx_v_a])), 1); if (unlikely(__pyx_t_6 == ((void *)NULL))) __PYX_ERR(0, 320, __pyx_L4_error)
+        __pyx_t_6 = __pyx_f_15tinygrad_scalar_5_tape_doubles((&__pyx_v_call), __pyx_t_1, (__pyx_v_m * (__pyx_v_call.widths[__pyx_v_a])), 1); if (unlikely(__pyx_t_6 == ((void *)NULL))) __PYX_ERR(0, 316, __pyx_L4_error)
         __Pyx_DECREF(__pyx_t_1); __pyx_t_1 = 0;
         (__pyx_v_call.d_rows[__pyx_v_a]) = __pyx_t_6;
 
 
-        /* "tinygrad_scalar/_tape.pyx":319
+        /* "tinygrad_scalar/_tape.pyx":315
  *                 call.rows[a] = doubles(&call, arrays[a], -1, False)
  *                 call.widths[a] = len(arrays[a][0])
  *                 if input_gradients is not None:             # <<<<<<<<<<<<<<
@@ -22697,7 +22833,7 @@ static PyObject *__pyx_pf_15tinygrad_scalar_5_tape_4Tape_4run(struct __pyx_obj_1
     }
 
 
-    /* "tinygrad_scalar/_tape.pyx":321
+    /* "tinygrad_scalar/_tape.pyx":317
  *                 if input_gradients is not None:
  *                     call.d_rows[a] = doubles(&call, input_gradients[a], m * call.widths[a], True)
  *             if gradient is not None:             # <<<<<<<<<<<<<<
@@ -22708,17 +22844,17 @@ static PyObject *__pyx_pf_15tinygrad_scalar_5_tape_4Tape_4run(struct __pyx_obj_1
     if (__pyx_t_8) {
 
 
-      /* "tinygrad_scalar/_tape.pyx":322
+      /* "tinygrad_scalar/_tape.pyx":318
  *                     call.d_rows[a] = doubles(&call, input_gradients[a], m * call.widths[a], True)
  *             if gradient is not None:
  *                 call.d_theta = doubles(&call, gradient, self.n_parameters, True)             # <<<<<<<<<<<<<<
  *             if self.n_watched:
  *                 call.watched = doubles(&call, watched, m * self.n_watched, True)
 */
-      __pyx_t_6 = __pyx_f_15tinygrad_scalar_5_tape_doubles((&__pyx_v_call), __pyx_v_gradient, __pyx_v_self->n_parameters, 1); if (unlikely(__pyx_t_6 == ((void *)NULL))) __PYX_ERR(0, 322, __pyx_L4_error)
+      __pyx_t_6 = __pyx_f_15tinygrad_scalar_5_tape_doubles((&__pyx_v_call), __pyx_v_gradient, __pyx_v_self->n_parameters, 1); if (unlikely(__pyx_t_6 == ((void *)NULL))) __PYX_ERR(0, 318, __pyx_L4_error)
       __pyx_v_call.d_theta = __pyx_t_6;
 
-      /* "tinygrad_scalar/_tape.pyx":321
+      /* "tinygrad_scalar/_tape.pyx":317
  *                 if input_gradients is not None:
  *                     call.d_rows[a] = doubles(&call, input_gradients[a], m * call.widths[a], True)
  *             if gradient is not None:             # <<<<<<<<<<<<<<
@@ -22727,7 +22863,7 @@ static PyObject *__pyx_pf_15tinygrad_scalar_5_tape_4Tape_4run(struct __pyx_obj_1
 */
     }
 
-    /* "tinygrad_scalar/_tape.pyx":323
+    /* "tinygrad_scalar/_tape.pyx":319
  *             if gradient is not None:
  *                 call.d_theta = doubles(&call, gradient, self.n_parameters, True)
  *             if self.n_watched:             # <<<<<<<<<<<<<<
@@ -22739,17 +22875,17 @@ static PyObject *__pyx_pf_15tinygrad_scalar_5_tape_4Tape_4run(struct __pyx_obj_1
     if (__pyx_t_8) {
 
 
-      /* "tinygrad_scalar/_tape.pyx":324
+      /* "tinygrad_scalar/_tape.pyx":320
  *                 call.d_theta = doubles(&call, gradient, self.n_parameters, True)
  *             if self.n_watched:
  *                 call.watched = doubles(&call, watched, m * self.n_watched, True)             # <<<<<<<<<<<<<<
  *             return self.run_call(&call, m)
  *         finally:
 */
-      __pyx_t_6 = __pyx_f_15tinygrad_scalar_5_tape_doubles((&__pyx_v_call), __pyx_v_watched, (__pyx_v_m * __pyx_v_self->n_watched), 1); if (unlikely(__pyx_t_6 == ((void *)NULL))) __PYX_ERR(0, 324, __pyx_L4_error)
+      __pyx_t_6 = __pyx_f_15tinygrad_scalar_5_tape_doubles((&__pyx_v_call), __pyx_v_watched, (__pyx_v_m * __pyx_v_self->n_watched), 1); if (unlikely(__pyx_t_6 == ((void *)NULL))) __PYX_ERR(0, 320, __pyx_L4_error)
       __pyx_v_call.watched = __pyx_t_6;
 
-      /* "tinygrad_scalar/_tape.pyx":323
+      /* "tinygrad_scalar/_tape.pyx":319
  *             if gradient is not None:
  *                 call.d_theta = doubles(&call, gradient, self.n_parameters, True)
  *             if self.n_watched:             # <<<<<<<<<<<<<<
@@ -22758,15 +22894,15 @@ static PyObject *__pyx_pf_15tinygrad_scalar_5_tape_4Tape_4run(struct __pyx_obj_1
 */
     }
 
-    /* "tinygrad_scalar/_tape.pyx":325
+    /* "tinygrad_scalar/_tape.pyx":321
  *             if self.n_watched:
  *                 call.watched = doubles(&call, watched, m * self.n_watched, True)
  *             return self.run_call(&call, m)             # <<<<<<<<<<<<<<
  *         finally:
  *             end(&call)
 */
-    __pyx_t_9 = ((struct __pyx_vtabstruct_15tinygrad_scalar_5_tape_Tape *)__pyx_v_self->__pyx_vtab)->run_call(__pyx_v_self, (&__pyx_v_call), __pyx_v_m); if (unlikely(__PYX_CHECK_FLOAT_EXCEPTION(__pyx_t_9, ((double)(-1.0))) && PyErr_Occurred())) __PYX_ERR(0, 325, __pyx_L4_error)
-    __pyx_t_1 = PyFloat_FromDouble(__pyx_t_9); if (unlikely(!__pyx_t_1)) __PYX_ERR(0, 325, __pyx_L4_error)
+    __pyx_t_9 = ((struct __pyx_vtabstruct_15tinygrad_scalar_5_tape_Tape *)__pyx_v_self->__pyx_vtab)->run_call(__pyx_v_self, (&__pyx_v_call), __pyx_v_m); if (unlikely(__PYX_CHECK_FLOAT_EXCEPTION(__pyx_t_9, ((double)(-1.0))) && PyErr_Occurred())) __PYX_ERR(0, 321, __pyx_L4_error)
+    __pyx_t_1 = PyFloat_FromDouble(__pyx_t_9); if (unlikely(!__pyx_t_1)) __PYX_ERR(0, 321, __pyx_L4_error)
     __Pyx_GOTREF(__pyx_t_1);
 
     {
@@ -22781,12 +22917,12 @@ static PyObject *__pyx_pf_15tinygrad_scalar_5_tape_4Tape_4run(struct __pyx_obj_1
     goto __pyx_L3_return;
   }
 
-  /* "tinygrad_scalar/_tape.pyx":327
+  /* "tinygrad_scalar/_tape.pyx":323
  *             return self.run_call(&call, m)
  *         finally:
  *             end(&call)             # <<<<<<<<<<<<<<
  * 
- *     def quickly(self, parameters, tuple arrays, tuple shapes, Py_ssize_t most):
+ *     cdef double run_call(self, Call* call, Py_ssize_t m) except? -1.0:
 */
   /*finally:*/ {
     __pyx_L4_error:;
@@ -22829,7 +22965,7 @@ static PyObject *__pyx_pf_15tinygrad_scalar_5_tape_4Tape_4run(struct __pyx_obj_1
     }
   }
 
-  /* "tinygrad_scalar/_tape.pyx":305
+  /* "tinygrad_scalar/_tape.pyx":301
  *         return 0
  * 
  *     def run(self, parameters, tuple arrays, gradient=None, tuple input_gradients=None, watched=None):             # <<<<<<<<<<<<<<
@@ -22851,814 +22987,7 @@ static PyObject *__pyx_pf_15tinygrad_scalar_5_tape_4Tape_4run(struct __pyx_obj_1
   return __pyx_r;
 }
 
-/* "tinygrad_scalar/_tape.pyx":329
- *             end(&call)
- * 
- *     def quickly(self, parameters, tuple arrays, tuple shapes, Py_ssize_t most):             # <<<<<<<<<<<<<<
- *         """The mean cost and its gradient, if the arrays are of float64 and the shapes (m, *shape), m at most `most`.
- * 
-*/
-
-/* Python wrapper */
-static PyObject *__pyx_pw_15tinygrad_scalar_5_tape_4Tape_7quickly(PyObject *__pyx_v_self, 
-#if CYTHON_VECTORCALL
-PyObject *const *__pyx_args, Py_ssize_t __pyx_nargs, PyObject *__pyx_kwds
-#else
-PyObject *__pyx_args, PyObject *__pyx_kwds
-#endif
-); /*proto*/
-PyDoc_STRVAR(__pyx_doc_15tinygrad_scalar_5_tape_4Tape_6quickly, "The mean cost and its gradient, if the arrays are of float64 and the shapes (m, *shape), m at most `most`.\n\n        None if they are not. What this does not do: watched slots, gradients of arguments.\n        ");
-static PyObject *__pyx_pw_15tinygrad_scalar_5_tape_4Tape_7quickly(PyObject *__pyx_v_self, 
-#if CYTHON_VECTORCALL
-PyObject *const *__pyx_args, Py_ssize_t __pyx_nargs, PyObject *__pyx_kwds
-#else
-PyObject *__pyx_args, PyObject *__pyx_kwds
-#endif
-) {
-  PyObject *__pyx_v_parameters = 0;
-  PyObject *__pyx_v_arrays = 0;
-  PyObject *__pyx_v_shapes = 0;
-  Py_ssize_t __pyx_v_most;
-  #if !CYTHON_VECTORCALL
-  CYTHON_UNUSED Py_ssize_t __pyx_nargs;
-  #endif
-  CYTHON_UNUSED PyObject *const *__pyx_kwvalues;
-  PyObject* values[4] = {0,0,0,0};
-  int __pyx_lineno = 0;
-  const char *__pyx_filename = NULL;
-  int __pyx_clineno = 0;
-  PyObject *__pyx_r = 0;
-  __Pyx_RefNannyDeclarations
-  __Pyx_RefNannySetupContext("quickly (wrapper)", 0);
-  #if !CYTHON_VECTORCALL
-  #if CYTHON_ASSUME_SAFE_SIZE
-  __pyx_nargs = PyTuple_GET_SIZE(__pyx_args);
-  #else
-  __pyx_nargs = PyTuple_Size(__pyx_args); if (unlikely(__pyx_nargs < 0)) return NULL;
-  #endif
-  #endif
-  __pyx_kwvalues = __Pyx_KwValues_FASTCALL(__pyx_args, __pyx_nargs);
-  {
-    PyObject ** const __pyx_pyargnames[] = {&__pyx_mstate_global->__pyx_n_u_parameters,&__pyx_mstate_global->__pyx_n_u_arrays,&__pyx_mstate_global->__pyx_n_u_shapes,&__pyx_mstate_global->__pyx_n_u_most,0};
-    const Py_ssize_t __pyx_kwds_len = (__pyx_kwds) ? __Pyx_NumKwargs_FASTCALL(__pyx_kwds) : 0;
-    if (unlikely(__pyx_kwds_len < 0)) __PYX_ERR(0, 329, __pyx_L3_error)
-    if (__pyx_kwds_len > 0) {
-      switch (__pyx_nargs) {
-        case  4:
-        values[3] = __Pyx_ArgRef_FASTCALL(__pyx_args, 3);
-        if (!CYTHON_ASSUME_SAFE_MACROS && unlikely(!values[3])) __PYX_ERR(0, 329, __pyx_L3_error)
-        CYTHON_FALLTHROUGH;
-        case  3:
-        values[2] = __Pyx_ArgRef_FASTCALL(__pyx_args, 2);
-        if (!CYTHON_ASSUME_SAFE_MACROS && unlikely(!values[2])) __PYX_ERR(0, 329, __pyx_L3_error)
-        CYTHON_FALLTHROUGH;
-        case  2:
-        values[1] = __Pyx_ArgRef_FASTCALL(__pyx_args, 1);
-        if (!CYTHON_ASSUME_SAFE_MACROS && unlikely(!values[1])) __PYX_ERR(0, 329, __pyx_L3_error)
-        CYTHON_FALLTHROUGH;
-        case  1:
-        values[0] = __Pyx_ArgRef_FASTCALL(__pyx_args, 0);
-        if (!CYTHON_ASSUME_SAFE_MACROS && unlikely(!values[0])) __PYX_ERR(0, 329, __pyx_L3_error)
-        CYTHON_FALLTHROUGH;
-        case  0: break;
-        default: goto __pyx_L5_argtuple_error;
-      }
-      const Py_ssize_t kwd_pos_args = __pyx_nargs;
-      if (__Pyx_ParseKeywords(__pyx_kwds, __pyx_kwvalues, __pyx_pyargnames, 0, values, kwd_pos_args, __pyx_kwds_len, "quickly", 0) < (0)) __PYX_ERR(0, 329, __pyx_L3_error)
-      for (Py_ssize_t i = __pyx_nargs; i < 4; i++) {
-        if (unlikely(!values[i])) { __Pyx_RaiseArgtupleInvalid("quickly", 1, 4, 4, i); __PYX_ERR(0, 329, __pyx_L3_error) }
-      }
-    } else if (unlikely(__pyx_nargs != 4)) {
-      goto __pyx_L5_argtuple_error;
-    } else {
-      values[0] = __Pyx_ArgRef_FASTCALL(__pyx_args, 0);
-      if (!CYTHON_ASSUME_SAFE_MACROS && unlikely(!values[0])) __PYX_ERR(0, 329, __pyx_L3_error)
-      values[1] = __Pyx_ArgRef_FASTCALL(__pyx_args, 1);
-      if (!CYTHON_ASSUME_SAFE_MACROS && unlikely(!values[1])) __PYX_ERR(0, 329, __pyx_L3_error)
-      values[2] = __Pyx_ArgRef_FASTCALL(__pyx_args, 2);
-      if (!CYTHON_ASSUME_SAFE_MACROS && unlikely(!values[2])) __PYX_ERR(0, 329, __pyx_L3_error)
-      values[3] = __Pyx_ArgRef_FASTCALL(__pyx_args, 3);
-      if (!CYTHON_ASSUME_SAFE_MACROS && unlikely(!values[3])) __PYX_ERR(0, 329, __pyx_L3_error)
-    }
-    __pyx_v_parameters = values[0];
-    __pyx_v_arrays = ((PyObject*)values[1]);
-    __pyx_v_shapes = ((PyObject*)values[2]);
-    __pyx_v_most = __Pyx_PyIndex_AsSsize_t(values[3]); if (unlikely((__pyx_v_most == (Py_ssize_t)-1) && PyErr_Occurred())) __PYX_ERR(0, 329, __pyx_L3_error)
-  }
-  goto __pyx_L6_skip;
-  __pyx_L5_argtuple_error:;
-  __Pyx_RaiseArgtupleInvalid("quickly", 1, 4, 4, __pyx_nargs); __PYX_ERR(0, 329, __pyx_L3_error)
-  __pyx_L6_skip:;
-  goto __pyx_L4_argument_unpacking_done;
-  __pyx_L3_error:;
-  for (Py_ssize_t __pyx_temp=0; __pyx_temp < (Py_ssize_t)(sizeof(values)/sizeof(values[0])); ++__pyx_temp) {
-    Py_XDECREF(values[__pyx_temp]);
-  }
-  __Pyx_AddTraceback("tinygrad_scalar._tape.Tape.quickly", __pyx_clineno, __pyx_lineno, __pyx_filename);
-  __Pyx_RefNannyFinishContext();
-  return NULL;
-  __pyx_L4_argument_unpacking_done:;
-  if (unlikely(!__Pyx_ArgTypeTest(((PyObject *)__pyx_v_arrays), (&PyTuple_Type), 1, "arrays", 1))) __PYX_ERR(0, 329, __pyx_L1_error)
-  if (unlikely(!__Pyx_ArgTypeTest(((PyObject *)__pyx_v_shapes), (&PyTuple_Type), 1, "shapes", 1))) __PYX_ERR(0, 329, __pyx_L1_error)
-  __pyx_r = __pyx_pf_15tinygrad_scalar_5_tape_4Tape_6quickly(((struct __pyx_obj_15tinygrad_scalar_5_tape_Tape *)__pyx_v_self), __pyx_v_parameters, __pyx_v_arrays, __pyx_v_shapes, __pyx_v_most);
-
-  /* function exit code */
-  goto __pyx_L0;
-  __pyx_L1_error:;
-  __pyx_r = NULL;
-  for (Py_ssize_t __pyx_temp=0; __pyx_temp < (Py_ssize_t)(sizeof(values)/sizeof(values[0])); ++__pyx_temp) {
-    Py_XDECREF(values[__pyx_temp]);
-  }
-  goto __pyx_L7_cleaned_up;
-  __pyx_L0:;
-  for (Py_ssize_t __pyx_temp=0; __pyx_temp < (Py_ssize_t)(sizeof(values)/sizeof(values[0])); ++__pyx_temp) {
-    Py_XDECREF(values[__pyx_temp]);
-  }
-  __pyx_L7_cleaned_up:;
-
-  __Pyx_RefNannyFinishContext();
-  return __pyx_r;
-}
-
-static PyObject *__pyx_pf_15tinygrad_scalar_5_tape_4Tape_6quickly(struct __pyx_obj_15tinygrad_scalar_5_tape_Tape *__pyx_v_self, PyObject *__pyx_v_parameters, PyObject *__pyx_v_arrays, PyObject *__pyx_v_shapes, Py_ssize_t __pyx_v_most) {
-  struct __pyx_t_15tinygrad_scalar_5_tape_Call __pyx_v_call;
-  Py_ssize_t __pyx_v_a;
-  Py_ssize_t __pyx_v_k;
-  Py_ssize_t __pyx_v_m;
-  Py_buffer *__pyx_v_view;
-  PyObject *__pyx_v_shape = 0;
-  PyObject *__pyx_v_gradient = NULL;
-  PyObject *__pyx_r = NULL;
-  __Pyx_RefNannyDeclarations
-  Py_ssize_t __pyx_t_1;
-  Py_ssize_t __pyx_t_2;
-  int __pyx_t_3;
-  int __pyx_t_4;
-  Py_ssize_t __pyx_t_5;
-  PyObject *__pyx_t_6 = NULL;
-  int __pyx_t_7;
-  Py_ssize_t __pyx_t_8;
-  int __pyx_t_9;
-  Py_ssize_t __pyx_t_10;
-  Py_ssize_t __pyx_t_11;
-  Py_ssize_t __pyx_t_12;
-  PyObject *__pyx_t_13 = NULL;
-  PyObject *__pyx_t_14 = NULL;
-  PyObject *__pyx_t_15 = NULL;
-  size_t __pyx_t_16;
-  double *__pyx_t_17;
-  double __pyx_t_18;
-  int __pyx_t_19;
-  char const *__pyx_t_20;
-  PyObject *__pyx_t_21 = NULL;
-  PyObject *__pyx_t_22 = NULL;
-  PyObject *__pyx_t_23 = NULL;
-  PyObject *__pyx_t_24 = NULL;
-  PyObject *__pyx_t_25 = NULL;
-  PyObject *__pyx_t_26 = NULL;
-  int __pyx_lineno = 0;
-  const char *__pyx_filename = NULL;
-  int __pyx_clineno = 0;
-  __Pyx_RefNannySetupContext("quickly", 0);
-
-  /* "tinygrad_scalar/_tape.pyx":335
- *         """
- *         cdef Call call
- *         cdef Py_ssize_t a, k, m = -1             # <<<<<<<<<<<<<<
- *         cdef Py_buffer* view
- *         cdef tuple shape
-*/
-  __pyx_v_m = -1L;
-
-  /* "tinygrad_scalar/_tape.pyx":338
- *         cdef Py_buffer* view
- *         cdef tuple shape
- *         if len(arrays) != len(shapes):             # <<<<<<<<<<<<<<
- *             return None
- *         try:
-*/
-  if (unlikely(__pyx_v_arrays == Py_None)) {
-    PyErr_SetString(PyExc_TypeError, "object of type \047NoneType\047 has no len()");
-    __PYX_ERR(0, 338, __pyx_L1_error)
-  }
-  __pyx_t_1 = __Pyx_PyTuple_GET_SIZE(__pyx_v_arrays); if (unlikely(__pyx_t_1 == ((Py_ssize_t)-1))) __PYX_ERR(0, 338, __pyx_L1_error)
-  if (unlikely(__pyx_v_shapes == Py_None)) {
-    PyErr_SetString(PyExc_TypeError, "object of type \047NoneType\047 has no len()");
-    __PYX_ERR(0, 338, __pyx_L1_error)
-  }
-  __pyx_t_2 = __Pyx_PyTuple_GET_SIZE(__pyx_v_shapes); if (unlikely(__pyx_t_2 == ((Py_ssize_t)-1))) __PYX_ERR(0, 338, __pyx_L1_error)
-  __pyx_t_3 = (__pyx_t_1 != __pyx_t_2);
-
-
-
-  if (__pyx_t_3) {
-
-
-    /* "tinygrad_scalar/_tape.pyx":339
- *         cdef tuple shape
- *         if len(arrays) != len(shapes):
- *             return None             # <<<<<<<<<<<<<<
- *         try:
- *             begin(&call, parameters, self.n_parameters, len(arrays))
-*/
-    {
-      PyObject *__pyx_temp;
-      {
-        __pyx_temp = __pyx_r;
-        __pyx_r = Py_None; __Pyx_INCREF(Py_None);
-      }
-      __Pyx_XDECREF(__pyx_temp);
-    }
-    goto __pyx_L0;
-
-    /* "tinygrad_scalar/_tape.pyx":338
- *         cdef Py_buffer* view
- *         cdef tuple shape
- *         if len(arrays) != len(shapes):             # <<<<<<<<<<<<<<
- *             return None
- *         try:
-*/
-  }
-
-  /* "tinygrad_scalar/_tape.pyx":340
- *         if len(arrays) != len(shapes):
- *             return None
- *         try:             # <<<<<<<<<<<<<<
- *             begin(&call, parameters, self.n_parameters, len(arrays))
- *             for a in range(call.n_arrays):
-*/
-  /*try:*/ {
-
-    /* "tinygrad_scalar/_tape.pyx":341
- *             return None
- *         try:
- *             begin(&call, parameters, self.n_parameters, len(arrays))             # <<<<<<<<<<<<<<
- *             for a in range(call.n_arrays):
- *                 shape = <tuple>shapes[a]
-*/
-    if (unlikely(__pyx_v_arrays == Py_None)) {
-      PyErr_SetString(PyExc_TypeError, "object of type \047NoneType\047 has no len()");
-      __PYX_ERR(0, 341, __pyx_L5_error)
-    }
-    __pyx_t_2 = __Pyx_PyTuple_GET_SIZE(__pyx_v_arrays); if (unlikely(__pyx_t_2 == ((Py_ssize_t)-1))) __PYX_ERR(0, 341, __pyx_L5_error)
-    __pyx_t_4 = __pyx_f_15tinygrad_scalar_5_tape_begin((&__pyx_v_call), __pyx_v_parameters, __pyx_v_self->n_parameters, __pyx_t_2); if (unlikely(__pyx_t_4 == ((int)-1))) __PYX_ERR(0, 341, __pyx_L5_error)
-
-
-
-    /* "tinygrad_scalar/_tape.pyx":342
- *         try:
- *             begin(&call, parameters, self.n_parameters, len(arrays))
- *             for a in range(call.n_arrays):             # <<<<<<<<<<<<<<
- *                 shape = <tuple>shapes[a]
- *                 view = &call.views[call.n_views]
-*/
-
-    __pyx_t_2 = __pyx_v_call.n_arrays;
-    __pyx_t_1 = __pyx_t_2;
-
-    for (__pyx_t_5 = 0; __pyx_t_5 < __pyx_t_1; __pyx_t_5+=1) {
-      __pyx_v_a = __pyx_t_5;
-
-      /* "tinygrad_scalar/_tape.pyx":343
- *             begin(&call, parameters, self.n_parameters, len(arrays))
- *             for a in range(call.n_arrays):
- *                 shape = <tuple>shapes[a]             # <<<<<<<<<<<<<<
- *                 view = &call.views[call.n_views]
- *                 if type(arrays[a]) is not ndarray:
-*/
-      if (unlikely(__pyx_v_shapes == Py_None)) {
-        PyErr_SetString(PyExc_TypeError, "\047NoneType\047 object is not subscriptable");
-        __PYX_ERR(0, 343, __pyx_L5_error)
-      }
-      __pyx_t_6 = __Pyx_PyTuple_GET_ITEM(__pyx_v_shapes, __pyx_v_a);
-      __Pyx_INCREF(__pyx_t_6);
-      __Pyx_XDECREF_SET(__pyx_v_shape, ((PyObject*)__pyx_t_6));
-      __pyx_t_6 = 0;
-
-      /* "tinygrad_scalar/_tape.pyx":344
- *             for a in range(call.n_arrays):
- *                 shape = <tuple>shapes[a]
- *                 view = &call.views[call.n_views]             # <<<<<<<<<<<<<<
- *                 if type(arrays[a]) is not ndarray:
- *                     return None
-*/
-      __pyx_v_view = (&(__pyx_v_call.views[__pyx_v_call.n_views]));
-
-      /* "tinygrad_scalar/_tape.pyx":345
- *                 shape = <tuple>shapes[a]
- *                 view = &call.views[call.n_views]
- *                 if type(arrays[a]) is not ndarray:             # <<<<<<<<<<<<<<
- *                     return None
- *                 if PyObject_GetBuffer_quietly(arrays[a], view, PyBUF_FORMAT | PyBUF_C_CONTIGUOUS) != 0:
-*/
-      if (unlikely(__pyx_v_arrays == Py_None)) {
-        PyErr_SetString(PyExc_TypeError, "\047NoneType\047 object is not subscriptable");
-        __PYX_ERR(0, 345, __pyx_L5_error)
-      }
-      __pyx_t_3 = (((PyObject *)Py_TYPE(__Pyx_PyTuple_GET_ITEM(__pyx_v_arrays, __pyx_v_a))) != __pyx_v_15tinygrad_scalar_5_tape_ndarray);
-      if (__pyx_t_3) {
-
-
-        /* "tinygrad_scalar/_tape.pyx":346
- *                 view = &call.views[call.n_views]
- *                 if type(arrays[a]) is not ndarray:
- *                     return None             # <<<<<<<<<<<<<<
- *                 if PyObject_GetBuffer_quietly(arrays[a], view, PyBUF_FORMAT | PyBUF_C_CONTIGUOUS) != 0:
- *                     PyErr_Clear()  # it is not contiguous
-*/
-        {
-          PyObject *__pyx_temp;
-          {
-            __pyx_temp = __pyx_r;
-            __pyx_r = Py_None; __Pyx_INCREF(Py_None);
-          }
-          __Pyx_XDECREF(__pyx_temp);
-        }
-        goto __pyx_L4_return;
-
-        /* "tinygrad_scalar/_tape.pyx":345
- *                 shape = <tuple>shapes[a]
- *                 view = &call.views[call.n_views]
- *                 if type(arrays[a]) is not ndarray:             # <<<<<<<<<<<<<<
- *                     return None
- *                 if PyObject_GetBuffer_quietly(arrays[a], view, PyBUF_FORMAT | PyBUF_C_CONTIGUOUS) != 0:
-*/
-      }
-
-      /* "tinygrad_scalar/_tape.pyx":347
- *                 if type(arrays[a]) is not ndarray:
- *                     return None
- *                 if PyObject_GetBuffer_quietly(arrays[a], view, PyBUF_FORMAT | PyBUF_C_CONTIGUOUS) != 0:             # <<<<<<<<<<<<<<
- *                     PyErr_Clear()  # it is not contiguous
- *                     return None
-*/
-      if (unlikely(__pyx_v_arrays == Py_None)) {
-        PyErr_SetString(PyExc_TypeError, "\047NoneType\047 object is not subscriptable");
-        __PYX_ERR(0, 347, __pyx_L5_error)
-      }
-      __pyx_t_6 = __Pyx_PyTuple_GET_ITEM(__pyx_v_arrays, __pyx_v_a);
-      __Pyx_INCREF(__pyx_t_6);
-      __pyx_t_3 = (PyObject_GetBuffer(__pyx_t_6, __pyx_v_view, (PyBUF_FORMAT | PyBUF_C_CONTIGUOUS)) != 0);
-
-      __Pyx_DECREF(__pyx_t_6); __pyx_t_6 = 0;
-      if (__pyx_t_3) {
-
-
-        /* "tinygrad_scalar/_tape.pyx":348
- *                     return None
- *                 if PyObject_GetBuffer_quietly(arrays[a], view, PyBUF_FORMAT | PyBUF_C_CONTIGUOUS) != 0:
- *                     PyErr_Clear()  # it is not contiguous             # <<<<<<<<<<<<<<
- *                     return None
- *                 call.n_views += 1
-*/
-        PyErr_Clear();
-
-        /* "tinygrad_scalar/_tape.pyx":349
- *                 if PyObject_GetBuffer_quietly(arrays[a], view, PyBUF_FORMAT | PyBUF_C_CONTIGUOUS) != 0:
- *                     PyErr_Clear()  # it is not contiguous
- *                     return None             # <<<<<<<<<<<<<<
- *                 call.n_views += 1
- *                 if m < 0 and view.ndim > 0:
-*/
-        {
-          PyObject *__pyx_temp;
-          {
-            __pyx_temp = __pyx_r;
-            __pyx_r = Py_None; __Pyx_INCREF(Py_None);
-          }
-          __Pyx_XDECREF(__pyx_temp);
-        }
-        goto __pyx_L4_return;
-
-        /* "tinygrad_scalar/_tape.pyx":347
- *                 if type(arrays[a]) is not ndarray:
- *                     return None
- *                 if PyObject_GetBuffer_quietly(arrays[a], view, PyBUF_FORMAT | PyBUF_C_CONTIGUOUS) != 0:             # <<<<<<<<<<<<<<
- *                     PyErr_Clear()  # it is not contiguous
- *                     return None
-*/
-      }
-
-      /* "tinygrad_scalar/_tape.pyx":350
- *                     PyErr_Clear()  # it is not contiguous
- *                     return None
- *                 call.n_views += 1             # <<<<<<<<<<<<<<
- *                 if m < 0 and view.ndim > 0:
- *                     m = view.shape[0]
-*/
-      __pyx_v_call.n_views = (__pyx_v_call.n_views + 1);
-
-      /* "tinygrad_scalar/_tape.pyx":351
- *                     return None
- *                 call.n_views += 1
- *                 if m < 0 and view.ndim > 0:             # <<<<<<<<<<<<<<
- *                     m = view.shape[0]
- *                 if (
-*/
-      __pyx_t_7 = (__pyx_v_m < 0);
-
-      if (__pyx_t_7) {
-
-      } else {
-
-        __pyx_t_3 = __pyx_t_7;
-
-        goto __pyx_L12_bool_binop_done;
-      }
-      __pyx_t_7 = (__pyx_v_view->ndim > 0);
-
-
-      __pyx_t_3 = __pyx_t_7;
-
-      __pyx_L12_bool_binop_done:;
-      if (__pyx_t_3) {
-
-
-        /* "tinygrad_scalar/_tape.pyx":352
- *                 call.n_views += 1
- *                 if m < 0 and view.ndim > 0:
- *                     m = view.shape[0]             # <<<<<<<<<<<<<<
- *                 if (
- *                     view.format[0] != b"d" or view.format[1] != 0 or view.ndim != 1 + len(shape)
-*/
-        __pyx_v_m = (__pyx_v_view->shape[0]);
-
-        /* "tinygrad_scalar/_tape.pyx":351
- *                     return None
- *                 call.n_views += 1
- *                 if m < 0 and view.ndim > 0:             # <<<<<<<<<<<<<<
- *                     m = view.shape[0]
- *                 if (
-*/
-      }
-
-      /* "tinygrad_scalar/_tape.pyx":354
- *                     m = view.shape[0]
- *                 if (
- *                     view.format[0] != b"d" or view.format[1] != 0 or view.ndim != 1 + len(shape)             # <<<<<<<<<<<<<<
- *                     or m != view.shape[0] or not 0 < m <= most
- *                 ):
-*/
-      __pyx_t_7 = ((__pyx_v_view->format[0]) != 'd');
-
-      if (!__pyx_t_7) {
-
-      } else {
-
-        __pyx_t_3 = __pyx_t_7;
-
-        goto __pyx_L15_bool_binop_done;
-      }
-      __pyx_t_7 = ((__pyx_v_view->format[1]) != 0);
-
-      if (!__pyx_t_7) {
-
-      } else {
-
-        __pyx_t_3 = __pyx_t_7;
-
-        goto __pyx_L15_bool_binop_done;
-      }
-
-      /* "tinygrad_scalar/_tape.pyx":355
- *                 if (
- *                     view.format[0] != b"d" or view.format[1] != 0 or view.ndim != 1 + len(shape)
- *                     or m != view.shape[0] or not 0 < m <= most             # <<<<<<<<<<<<<<
- *                 ):
- *                     return None
-*/
-      if (unlikely(__pyx_v_shape == Py_None)) {
-        PyErr_SetString(PyExc_TypeError, "object of type \047NoneType\047 has no len()");
-        __PYX_ERR(0, 354, __pyx_L5_error)
-      }
-
-      /* "tinygrad_scalar/_tape.pyx":354
- *                     m = view.shape[0]
- *                 if (
- *                     view.format[0] != b"d" or view.format[1] != 0 or view.ndim != 1 + len(shape)             # <<<<<<<<<<<<<<
- *                     or m != view.shape[0] or not 0 < m <= most
- *                 ):
-*/
-      __pyx_t_8 = __Pyx_PyTuple_GET_SIZE(__pyx_v_shape); if (unlikely(__pyx_t_8 == ((Py_ssize_t)-1))) __PYX_ERR(0, 354, __pyx_L5_error)
-      __pyx_t_7 = (__pyx_v_view->ndim != (1 + __pyx_t_8));
-
-
-      if (!__pyx_t_7) {
-
-      } else {
-
-        __pyx_t_3 = __pyx_t_7;
-
-        goto __pyx_L15_bool_binop_done;
-      }
-
-      /* "tinygrad_scalar/_tape.pyx":355
- *                 if (
- *                     view.format[0] != b"d" or view.format[1] != 0 or view.ndim != 1 + len(shape)
- *                     or m != view.shape[0] or not 0 < m <= most             # <<<<<<<<<<<<<<
- *                 ):
- *                     return None
-*/
-      __pyx_t_7 = (__pyx_v_m != (__pyx_v_view->shape[0]));
-
-      if (!__pyx_t_7) {
-
-      } else {
-
-        __pyx_t_3 = __pyx_t_7;
-
-        goto __pyx_L15_bool_binop_done;
-      }
-      __pyx_t_7 = (0 < __pyx_v_m);
-      if (__pyx_t_7) {
-        __pyx_t_7 = (__pyx_v_m <= __pyx_v_most);
-      }
-      __pyx_t_9 = (!__pyx_t_7);
-
-
-
-      __pyx_t_3 = __pyx_t_9;
-
-      __pyx_L15_bool_binop_done:;
-
-      /* "tinygrad_scalar/_tape.pyx":353
- *                 if m < 0 and view.ndim > 0:
- *                     m = view.shape[0]
- *                 if (             # <<<<<<<<<<<<<<
- *                     view.format[0] != b"d" or view.format[1] != 0 or view.ndim != 1 + len(shape)
- *                     or m != view.shape[0] or not 0 < m <= most
-*/
-      if (__pyx_t_3) {
-
-
-        /* "tinygrad_scalar/_tape.pyx":357
- *                     or m != view.shape[0] or not 0 < m <= most
- *                 ):
- *                     return None             # <<<<<<<<<<<<<<
- *                 for k in range(len(shape)):
- *                     if view.shape[k + 1] != <Py_ssize_t>shape[k]:
-*/
-        {
-          PyObject *__pyx_temp;
-          {
-            __pyx_temp = __pyx_r;
-            __pyx_r = Py_None; __Pyx_INCREF(Py_None);
-          }
-          __Pyx_XDECREF(__pyx_temp);
-        }
-        goto __pyx_L4_return;
-
-        /* "tinygrad_scalar/_tape.pyx":353
- *                 if m < 0 and view.ndim > 0:
- *                     m = view.shape[0]
- *                 if (             # <<<<<<<<<<<<<<
- *                     view.format[0] != b"d" or view.format[1] != 0 or view.ndim != 1 + len(shape)
- *                     or m != view.shape[0] or not 0 < m <= most
-*/
-      }
-
-      /* "tinygrad_scalar/_tape.pyx":358
- *                 ):
- *                     return None
- *                 for k in range(len(shape)):             # <<<<<<<<<<<<<<
- *                     if view.shape[k + 1] != <Py_ssize_t>shape[k]:
- *                         return None
-*/
-      if (unlikely(__pyx_v_shape == Py_None)) {
-        PyErr_SetString(PyExc_TypeError, "object of type \047NoneType\047 has no len()");
-        __PYX_ERR(0, 358, __pyx_L5_error)
-      }
-      __pyx_t_8 = __Pyx_PyTuple_GET_SIZE(__pyx_v_shape); if (unlikely(__pyx_t_8 == ((Py_ssize_t)-1))) __PYX_ERR(0, 358, __pyx_L5_error)
-      __pyx_t_10 = __pyx_t_8;
-
-      for (__pyx_t_11 = 0; __pyx_t_11 < __pyx_t_10; __pyx_t_11+=1) {
-        __pyx_v_k = __pyx_t_11;
-
-        /* "tinygrad_scalar/_tape.pyx":359
- *                     return None
- *                 for k in range(len(shape)):
- *                     if view.shape[k + 1] != <Py_ssize_t>shape[k]:             # <<<<<<<<<<<<<<
- *                         return None
- *                 call.rows[a] = <double*>view.buf
-*/
-        if (unlikely(__pyx_v_shape == Py_None)) {
-          PyErr_SetString(PyExc_TypeError, "\047NoneType\047 object is not subscriptable");
-          __PYX_ERR(0, 359, __pyx_L5_error)
-        }
-        __pyx_t_12 = __Pyx_PyIndex_AsSsize_t(__Pyx_PyTuple_GET_ITEM(__pyx_v_shape, __pyx_v_k)); if (unlikely((__pyx_t_12 == (Py_ssize_t)-1) && PyErr_Occurred())) __PYX_ERR(0, 359, __pyx_L5_error)
-        __pyx_t_3 = ((__pyx_v_view->shape[(__pyx_v_k + 1)]) != ((Py_ssize_t)__pyx_t_12));
-
-
-        if (__pyx_t_3) {
-
-
-          /* "tinygrad_scalar/_tape.pyx":360
- *                 for k in range(len(shape)):
- *                     if view.shape[k + 1] != <Py_ssize_t>shape[k]:
- *                         return None             # <<<<<<<<<<<<<<
- *                 call.rows[a] = <double*>view.buf
- *                 call.widths[a] = view.len // (m * <Py_ssize_t>sizeof(double))
-*/
-          {
-            PyObject *__pyx_temp;
-            {
-              __pyx_temp = __pyx_r;
-              __pyx_r = Py_None; __Pyx_INCREF(Py_None);
-            }
-            __Pyx_XDECREF(__pyx_temp);
-          }
-          goto __pyx_L4_return;
-
-          /* "tinygrad_scalar/_tape.pyx":359
- *                     return None
- *                 for k in range(len(shape)):
- *                     if view.shape[k + 1] != <Py_ssize_t>shape[k]:             # <<<<<<<<<<<<<<
- *                         return None
- *                 call.rows[a] = <double*>view.buf
-*/
-        }
-      }
-
-
-
-      /* "tinygrad_scalar/_tape.pyx":361
- *                     if view.shape[k + 1] != <Py_ssize_t>shape[k]:
- *                         return None
- *                 call.rows[a] = <double*>view.buf             # <<<<<<<<<<<<<<
- *                 call.widths[a] = view.len // (m * <Py_ssize_t>sizeof(double))
- *             gradient = empty(self.n_parameters)
-*/
-      (__pyx_v_call.rows[__pyx_v_a]) = ((double *)__pyx_v_view->buf);
-
-      /* "tinygrad_scalar/_tape.pyx":362
- *                         return None
- *                 call.rows[a] = <double*>view.buf
- *                 call.widths[a] = view.len // (m * <Py_ssize_t>sizeof(double))             # <<<<<<<<<<<<<<
- *             gradient = empty(self.n_parameters)
- *             call.d_theta = doubles(&call, gradient, self.n_parameters, True)
-*/
-      (__pyx_v_call.widths[__pyx_v_a]) = (__pyx_v_view->len / (__pyx_v_m * ((Py_ssize_t)(sizeof(double)))));
-    }
-
-
-    /* "tinygrad_scalar/_tape.pyx":363
- *                 call.rows[a] = <double*>view.buf
- *                 call.widths[a] = view.len // (m * <Py_ssize_t>sizeof(double))
- *             gradient = empty(self.n_parameters)             # <<<<<<<<<<<<<<
- *             call.d_theta = doubles(&call, gradient, self.n_parameters, True)
- *             return self.run_call(&call, m), gradient
-*/
-    __pyx_t_13 = NULL;
-    __Pyx_INCREF(__pyx_v_15tinygrad_scalar_5_tape_empty);
-    __pyx_t_14 = __pyx_v_15tinygrad_scalar_5_tape_empty; 
-    __pyx_t_15 = PyLong_FromSsize_t(__pyx_v_self->n_parameters); if (unlikely(!__pyx_t_15)) __PYX_ERR(0, 363, __pyx_L5_error)
-    __Pyx_GOTREF(__pyx_t_15);
-    __pyx_t_16 = 1;
-    #if CYTHON_UNPACK_METHODS
-    if (unlikely(PyMethod_Check(__pyx_t_14))) {
-      __pyx_t_13 = PyMethod_GET_SELF(__pyx_t_14);
-      assert(__pyx_t_13);
-      PyObject* __pyx__function = PyMethod_GET_FUNCTION(__pyx_t_14);
-      __Pyx_INCREF(__pyx_t_13);
-      __Pyx_INCREF(__pyx__function);
-      __Pyx_DECREF_SET(__pyx_t_14, __pyx__function);
-      __pyx_t_16 = 0;
-    }
-    #endif
-    {
-      PyObject *__pyx_callargs[2] = {__pyx_t_13, __pyx_t_15};
-      __pyx_t_6 = __Pyx_PyObject_FastCall((PyObject*)__pyx_t_14, __pyx_callargs+__pyx_t_16, (2-__pyx_t_16) | (__pyx_t_16*__Pyx_PY_VECTORCALL_ARGUMENTS_OFFSET));
-      __Pyx_XDECREF(__pyx_t_13); __pyx_t_13 = 0;
-      __Pyx_DECREF(__pyx_t_15); __pyx_t_15 = 0;
-      __Pyx_DECREF(__pyx_t_14); __pyx_t_14 = 0;
-      if (unlikely(!__pyx_t_6)) __PYX_ERR(0, 363, __pyx_L5_error)
-      __Pyx_GOTREF(__pyx_t_6);
-    }
-    __pyx_v_gradient = __pyx_t_6;
-    __pyx_t_6 = 0;
-
-    /* "tinygrad_scalar/_tape.pyx":364
- *                 call.widths[a] = view.len // (m * <Py_ssize_t>sizeof(double))
- *             gradient = empty(self.n_parameters)
- *             call.d_theta = doubles(&call, gradient, self.n_parameters, True)             # <<<<<<<<<<<<<<
- *             return self.run_call(&call, m), gradient
- *         finally:
-*/
-    __pyx_t_17 = __pyx_f_15tinygrad_scalar_5_tape_doubles((&__pyx_v_call), __pyx_v_gradient, __pyx_v_self->n_parameters, 1); if (unlikely(__pyx_t_17 == ((void *)NULL))) __PYX_ERR(0, 364, __pyx_L5_error)
-    __pyx_v_call.d_theta = __pyx_t_17;
-
-    /* "tinygrad_scalar/_tape.pyx":365
- *             gradient = empty(self.n_parameters)
- *             call.d_theta = doubles(&call, gradient, self.n_parameters, True)
- *             return self.run_call(&call, m), gradient             # <<<<<<<<<<<<<<
- *         finally:
- *             end(&call)
-*/
-    __pyx_t_18 = ((struct __pyx_vtabstruct_15tinygrad_scalar_5_tape_Tape *)__pyx_v_self->__pyx_vtab)->run_call(__pyx_v_self, (&__pyx_v_call), __pyx_v_m); if (unlikely(__PYX_CHECK_FLOAT_EXCEPTION(__pyx_t_18, ((double)(-1.0))) && PyErr_Occurred())) __PYX_ERR(0, 365, __pyx_L5_error)
-    __pyx_t_6 = PyFloat_FromDouble(__pyx_t_18); if (unlikely(!__pyx_t_6)) __PYX_ERR(0, 365, __pyx_L5_error)
-    __Pyx_GOTREF(__pyx_t_6);
-
-    __pyx_t_14 = PyTuple_New(2); if (unlikely(!__pyx_t_14)) __PYX_ERR(0, 365, __pyx_L5_error)
-    __Pyx_GOTREF(__pyx_t_14);
-    __Pyx_GIVEREF(__pyx_t_6);
-    if (__Pyx_PyTuple_SET_ITEM(__pyx_t_14, 0, __pyx_t_6) != (0)) __PYX_ERR(0, 365, __pyx_L5_error);
-    __Pyx_INCREF(__pyx_v_gradient);
-    __Pyx_GIVEREF(__pyx_v_gradient);
-    if (__Pyx_PyTuple_SET_ITEM(__pyx_t_14, 1, __pyx_v_gradient) != (0)) __PYX_ERR(0, 365, __pyx_L5_error);
-    __pyx_t_6 = 0;
-    {
-      PyObject *__pyx_temp;
-      {
-        __pyx_temp = __pyx_r;
-        __pyx_r = __pyx_t_14;
-      }
-      __Pyx_XDECREF(__pyx_temp);
-    }
-    __pyx_t_14 = 0;
-    goto __pyx_L4_return;
-  }
-
-  /* "tinygrad_scalar/_tape.pyx":367
- *             return self.run_call(&call, m), gradient
- *         finally:
- *             end(&call)             # <<<<<<<<<<<<<<
- * 
- *     cdef double run_call(self, Call* call, Py_ssize_t m) except? -1.0:
-*/
-  /*finally:*/ {
-    __pyx_L5_error:;
-    /*exception exit:*/{
-      __Pyx_PyThreadState_declare
-      __Pyx_PyThreadState_assign
-      __pyx_t_21 = 0; __pyx_t_22 = 0; __pyx_t_23 = 0; __pyx_t_24 = 0; __pyx_t_25 = 0; __pyx_t_26 = 0;
-      __Pyx_XDECREF(__pyx_t_13); __pyx_t_13 = 0;
-      __Pyx_XDECREF(__pyx_t_14); __pyx_t_14 = 0;
-      __Pyx_XDECREF(__pyx_t_15); __pyx_t_15 = 0;
-      __Pyx_XDECREF(__pyx_t_6); __pyx_t_6 = 0;
-       __Pyx_ExceptionSwap(&__pyx_t_24, &__pyx_t_25, &__pyx_t_26);
-      if ( unlikely(__Pyx_GetException(&__pyx_t_21, &__pyx_t_22, &__pyx_t_23) < 0)) __Pyx_ErrFetch(&__pyx_t_21, &__pyx_t_22, &__pyx_t_23);
-      __Pyx_XGOTREF(__pyx_t_21);
-      __Pyx_XGOTREF(__pyx_t_22);
-      __Pyx_XGOTREF(__pyx_t_23);
-      __Pyx_XGOTREF(__pyx_t_24);
-      __Pyx_XGOTREF(__pyx_t_25);
-      __Pyx_XGOTREF(__pyx_t_26);
-      __pyx_t_4 = __pyx_lineno; __pyx_t_19 = __pyx_clineno; __pyx_t_20 = __pyx_filename;
-      {
-        __pyx_f_15tinygrad_scalar_5_tape_end((&__pyx_v_call));
-      }
-      __Pyx_XGIVEREF(__pyx_t_24);
-      __Pyx_XGIVEREF(__pyx_t_25);
-      __Pyx_XGIVEREF(__pyx_t_26);
-      __Pyx_ExceptionReset(__pyx_t_24, __pyx_t_25, __pyx_t_26);
-      __Pyx_XGIVEREF(__pyx_t_21);
-      __Pyx_XGIVEREF(__pyx_t_22);
-      __Pyx_XGIVEREF(__pyx_t_23);
-      __Pyx_ErrRestore(__pyx_t_21, __pyx_t_22, __pyx_t_23);
-      __pyx_t_21 = 0; __pyx_t_22 = 0; __pyx_t_23 = 0; __pyx_t_24 = 0; __pyx_t_25 = 0; __pyx_t_26 = 0;
-      __pyx_lineno = __pyx_t_4; __pyx_clineno = __pyx_t_19; __pyx_filename = __pyx_t_20;
-      goto __pyx_L1_error;
-    }
-    __pyx_L4_return: {
-      __pyx_t_26 = __pyx_r;
-      __pyx_r = 0;
-      __pyx_f_15tinygrad_scalar_5_tape_end((&__pyx_v_call));
-      __pyx_r = __pyx_t_26;
-      __pyx_t_26 = 0;
-      goto __pyx_L0;
-    }
-  }
-
-  /* "tinygrad_scalar/_tape.pyx":329
- *             end(&call)
- * 
- *     def quickly(self, parameters, tuple arrays, tuple shapes, Py_ssize_t most):             # <<<<<<<<<<<<<<
- *         """The mean cost and its gradient, if the arrays are of float64 and the shapes (m, *shape), m at most `most`.
- * 
-*/
-
-  /* function exit code */
-  __pyx_L1_error:;
-  __Pyx_XDECREF(__pyx_t_6);
-  __Pyx_XDECREF(__pyx_t_13);
-  __Pyx_XDECREF(__pyx_t_14);
-  __Pyx_XDECREF(__pyx_t_15);
-  __Pyx_AddTraceback("tinygrad_scalar._tape.Tape.quickly", __pyx_clineno, __pyx_lineno, __pyx_filename);
-  __pyx_r = NULL;
-  __pyx_L0:;
-
-
-
-
-
-  __Pyx_XDECREF(__pyx_v_shape);
-  __Pyx_XDECREF(__pyx_v_gradient);
-  __Pyx_XGIVEREF(__pyx_r);
-  __Pyx_RefNannyFinishContext();
-  return __pyx_r;
-}
-
-/* "tinygrad_scalar/_tape.pyx":369
+/* "tinygrad_scalar/_tape.pyx":325
  *             end(&call)
  * 
  *     cdef double run_call(self, Call* call, Py_ssize_t m) except? -1.0:             # <<<<<<<<<<<<<<
@@ -23699,7 +23028,7 @@ static double __pyx_f_15tinygrad_scalar_5_tape_4Tape_run_call(struct __pyx_obj_1
   int __pyx_clineno = 0;
   __Pyx_RefNannySetupContext("run_call", 0);
 
-  /* "tinygrad_scalar/_tape.pyx":370
+  /* "tinygrad_scalar/_tape.pyx":326
  * 
  *     cdef double run_call(self, Call* call, Py_ssize_t m) except? -1.0:
  *         cdef Py_ssize_t a, columns = 0             # <<<<<<<<<<<<<<
@@ -23708,7 +23037,7 @@ static double __pyx_f_15tinygrad_scalar_5_tape_4Tape_run_call(struct __pyx_obj_1
 */
   __pyx_v_columns = 0;
 
-  /* "tinygrad_scalar/_tape.pyx":372
+  /* "tinygrad_scalar/_tape.pyx":328
  *         cdef Py_ssize_t a, columns = 0
  *         cdef double mean
  *         for a in range(call.n_arrays):             # <<<<<<<<<<<<<<
@@ -23722,7 +23051,7 @@ static double __pyx_f_15tinygrad_scalar_5_tape_4Tape_run_call(struct __pyx_obj_1
   for (__pyx_t_3 = 0; __pyx_t_3 < __pyx_t_2; __pyx_t_3+=1) {
     __pyx_v_a = __pyx_t_3;
 
-    /* "tinygrad_scalar/_tape.pyx":373
+    /* "tinygrad_scalar/_tape.pyx":329
  *         cdef double mean
  *         for a in range(call.n_arrays):
  *             columns += call.widths[a]             # <<<<<<<<<<<<<<
@@ -23733,7 +23062,7 @@ static double __pyx_f_15tinygrad_scalar_5_tape_4Tape_run_call(struct __pyx_obj_1
   }
 
 
-  /* "tinygrad_scalar/_tape.pyx":374
+  /* "tinygrad_scalar/_tape.pyx":330
  *         for a in range(call.n_arrays):
  *             columns += call.widths[a]
  *         if columns != self.n_inputs:             # <<<<<<<<<<<<<<
@@ -23745,7 +23074,7 @@ static double __pyx_f_15tinygrad_scalar_5_tape_4Tape_run_call(struct __pyx_obj_1
   if (unlikely(__pyx_t_4)) {
 
 
-    /* "tinygrad_scalar/_tape.pyx":375
+    /* "tinygrad_scalar/_tape.pyx":331
  *             columns += call.widths[a]
  *         if columns != self.n_inputs:
  *             raise ValueError("the arguments do not have the program's sizes")             # <<<<<<<<<<<<<<
@@ -23758,14 +23087,14 @@ static double __pyx_f_15tinygrad_scalar_5_tape_4Tape_run_call(struct __pyx_obj_1
       PyObject *__pyx_callargs[2] = {__pyx_t_6, __pyx_mstate_global->__pyx_kp_u_the_arguments_do_not_have_the_pr};
       __pyx_t_5 = __Pyx_PyObject_FastCall((PyObject*)(((PyTypeObject*)PyExc_ValueError)), __pyx_callargs+__pyx_t_7, (2-__pyx_t_7) | (__pyx_t_7*__Pyx_PY_VECTORCALL_ARGUMENTS_OFFSET));
       __Pyx_XDECREF(__pyx_t_6); __pyx_t_6 = 0;
-      if (unlikely(!__pyx_t_5)) __PYX_ERR(0, 375, __pyx_L1_error)
+      if (unlikely(!__pyx_t_5)) __PYX_ERR(0, 331, __pyx_L1_error)
       __Pyx_GOTREF(__pyx_t_5);
     }
     __Pyx_Raise(__pyx_t_5, 0, 0, 0);
     __Pyx_DECREF(__pyx_t_5); __pyx_t_5 = 0;
-    __PYX_ERR(0, 375, __pyx_L1_error)
+    __PYX_ERR(0, 331, __pyx_L1_error)
 
-    /* "tinygrad_scalar/_tape.pyx":374
+    /* "tinygrad_scalar/_tape.pyx":330
  *         for a in range(call.n_arrays):
  *             columns += call.widths[a]
  *         if columns != self.n_inputs:             # <<<<<<<<<<<<<<
@@ -23774,7 +23103,7 @@ static double __pyx_f_15tinygrad_scalar_5_tape_4Tape_run_call(struct __pyx_obj_1
 */
   }
 
-  /* "tinygrad_scalar/_tape.pyx":376
+  /* "tinygrad_scalar/_tape.pyx":332
  *         if columns != self.n_inputs:
  *             raise ValueError("the arguments do not have the program's sizes")
  *         if self.busy:             # <<<<<<<<<<<<<<
@@ -23783,7 +23112,7 @@ static double __pyx_f_15tinygrad_scalar_5_tape_4Tape_run_call(struct __pyx_obj_1
 */
   if (unlikely(__pyx_v_self->busy)) {
 
-    /* "tinygrad_scalar/_tape.pyx":377
+    /* "tinygrad_scalar/_tape.pyx":333
  *             raise ValueError("the arguments do not have the program's sizes")
  *         if self.busy:
  *             raise RuntimeError("a signal handler called the program that it interrupted")             # <<<<<<<<<<<<<<
@@ -23796,14 +23125,14 @@ static double __pyx_f_15tinygrad_scalar_5_tape_4Tape_run_call(struct __pyx_obj_1
       PyObject *__pyx_callargs[2] = {__pyx_t_6, __pyx_mstate_global->__pyx_kp_u_a_signal_handler_called_the_prog};
       __pyx_t_5 = __Pyx_PyObject_FastCall((PyObject*)(((PyTypeObject*)PyExc_RuntimeError)), __pyx_callargs+__pyx_t_7, (2-__pyx_t_7) | (__pyx_t_7*__Pyx_PY_VECTORCALL_ARGUMENTS_OFFSET));
       __Pyx_XDECREF(__pyx_t_6); __pyx_t_6 = 0;
-      if (unlikely(!__pyx_t_5)) __PYX_ERR(0, 377, __pyx_L1_error)
+      if (unlikely(!__pyx_t_5)) __PYX_ERR(0, 333, __pyx_L1_error)
       __Pyx_GOTREF(__pyx_t_5);
     }
     __Pyx_Raise(__pyx_t_5, 0, 0, 0);
     __Pyx_DECREF(__pyx_t_5); __pyx_t_5 = 0;
-    __PYX_ERR(0, 377, __pyx_L1_error)
+    __PYX_ERR(0, 333, __pyx_L1_error)
 
-    /* "tinygrad_scalar/_tape.pyx":376
+    /* "tinygrad_scalar/_tape.pyx":332
  *         if columns != self.n_inputs:
  *             raise ValueError("the arguments do not have the program's sizes")
  *         if self.busy:             # <<<<<<<<<<<<<<
@@ -23812,7 +23141,7 @@ static double __pyx_f_15tinygrad_scalar_5_tape_4Tape_run_call(struct __pyx_obj_1
 */
   }
 
-  /* "tinygrad_scalar/_tape.pyx":378
+  /* "tinygrad_scalar/_tape.pyx":334
  *         if self.busy:
  *             raise RuntimeError("a signal handler called the program that it interrupted")
  *         self.make_memory(LANES if m >= FEW else 1)             # <<<<<<<<<<<<<<
@@ -23829,11 +23158,11 @@ static double __pyx_f_15tinygrad_scalar_5_tape_4Tape_run_call(struct __pyx_obj_1
     __pyx_t_1 = 1;
   }
 
-  __pyx_t_8 = ((struct __pyx_vtabstruct_15tinygrad_scalar_5_tape_Tape *)__pyx_v_self->__pyx_vtab)->make_memory(__pyx_v_self, __pyx_t_1); if (unlikely(__pyx_t_8 == ((int)-1))) __PYX_ERR(0, 378, __pyx_L1_error)
+  __pyx_t_8 = ((struct __pyx_vtabstruct_15tinygrad_scalar_5_tape_Tape *)__pyx_v_self->__pyx_vtab)->make_memory(__pyx_v_self, __pyx_t_1); if (unlikely(__pyx_t_8 == ((int)-1))) __PYX_ERR(0, 334, __pyx_L1_error)
 
 
 
-  /* "tinygrad_scalar/_tape.pyx":379
+  /* "tinygrad_scalar/_tape.pyx":335
  *             raise RuntimeError("a signal handler called the program that it interrupted")
  *         self.make_memory(LANES if m >= FEW else 1)
  *         self.busy = True             # <<<<<<<<<<<<<<
@@ -23842,7 +23171,7 @@ static double __pyx_f_15tinygrad_scalar_5_tape_4Tape_run_call(struct __pyx_obj_1
 */
   __pyx_v_self->busy = 1;
 
-  /* "tinygrad_scalar/_tape.pyx":380
+  /* "tinygrad_scalar/_tape.pyx":336
  *         self.make_memory(LANES if m >= FEW else 1)
  *         self.busy = True
  *         self.missing_row = NULL             # <<<<<<<<<<<<<<
@@ -23851,7 +23180,7 @@ static double __pyx_f_15tinygrad_scalar_5_tape_4Tape_run_call(struct __pyx_obj_1
 */
   __pyx_v_self->missing_row = NULL;
 
-  /* "tinygrad_scalar/_tape.pyx":381
+  /* "tinygrad_scalar/_tape.pyx":337
  *         self.busy = True
  *         self.missing_row = NULL
  *         try:             # <<<<<<<<<<<<<<
@@ -23868,17 +23197,17 @@ static double __pyx_f_15tinygrad_scalar_5_tape_4Tape_run_call(struct __pyx_obj_1
       __Pyx_XGOTREF(__pyx_t_11);
       /*try:*/ {
 
-        /* "tinygrad_scalar/_tape.pyx":382
+        /* "tinygrad_scalar/_tape.pyx":338
  *         self.missing_row = NULL
  *         try:
  *             mean = self.run_blocks(call, m)             # <<<<<<<<<<<<<<
  *         except:
  *             self.lanes = 0  # gradients may lie about in the memory: it is made anew
 */
-        __pyx_t_12 = ((struct __pyx_vtabstruct_15tinygrad_scalar_5_tape_Tape *)__pyx_v_self->__pyx_vtab)->run_blocks(__pyx_v_self, __pyx_v_call, __pyx_v_m); if (unlikely(__PYX_CHECK_FLOAT_EXCEPTION(__pyx_t_12, ((double)(-1.0))) && PyErr_Occurred())) __PYX_ERR(0, 382, __pyx_L10_error)
+        __pyx_t_12 = ((struct __pyx_vtabstruct_15tinygrad_scalar_5_tape_Tape *)__pyx_v_self->__pyx_vtab)->run_blocks(__pyx_v_self, __pyx_v_call, __pyx_v_m); if (unlikely(__PYX_CHECK_FLOAT_EXCEPTION(__pyx_t_12, ((double)(-1.0))) && PyErr_Occurred())) __PYX_ERR(0, 338, __pyx_L10_error)
         __pyx_v_mean = __pyx_t_12;
 
-        /* "tinygrad_scalar/_tape.pyx":381
+        /* "tinygrad_scalar/_tape.pyx":337
  *         self.busy = True
  *         self.missing_row = NULL
  *         try:             # <<<<<<<<<<<<<<
@@ -23894,7 +23223,7 @@ static double __pyx_f_15tinygrad_scalar_5_tape_4Tape_run_call(struct __pyx_obj_1
       __Pyx_XDECREF(__pyx_t_5); __pyx_t_5 = 0;
       __Pyx_XDECREF(__pyx_t_6); __pyx_t_6 = 0;
 
-      /* "tinygrad_scalar/_tape.pyx":383
+      /* "tinygrad_scalar/_tape.pyx":339
  *         try:
  *             mean = self.run_blocks(call, m)
  *         except:             # <<<<<<<<<<<<<<
@@ -23903,12 +23232,12 @@ static double __pyx_f_15tinygrad_scalar_5_tape_4Tape_run_call(struct __pyx_obj_1
 */
       /*except:*/ {
         __Pyx_AddTraceback("tinygrad_scalar._tape.Tape.run_call", __pyx_clineno, __pyx_lineno, __pyx_filename);
-        if (__Pyx_GetException(&__pyx_t_5, &__pyx_t_6, &__pyx_t_13) < 0) __PYX_ERR(0, 383, __pyx_L12_except_error)
+        if (__Pyx_GetException(&__pyx_t_5, &__pyx_t_6, &__pyx_t_13) < 0) __PYX_ERR(0, 339, __pyx_L12_except_error)
         __Pyx_XGOTREF(__pyx_t_5);
         __Pyx_XGOTREF(__pyx_t_6);
         __Pyx_XGOTREF(__pyx_t_13);
 
-        /* "tinygrad_scalar/_tape.pyx":384
+        /* "tinygrad_scalar/_tape.pyx":340
  *             mean = self.run_blocks(call, m)
  *         except:
  *             self.lanes = 0  # gradients may lie about in the memory: it is made anew             # <<<<<<<<<<<<<<
@@ -23917,7 +23246,7 @@ static double __pyx_f_15tinygrad_scalar_5_tape_4Tape_run_call(struct __pyx_obj_1
 */
         __pyx_v_self->lanes = 0;
 
-        /* "tinygrad_scalar/_tape.pyx":385
+        /* "tinygrad_scalar/_tape.pyx":341
  *         except:
  *             self.lanes = 0  # gradients may lie about in the memory: it is made anew
  *             raise             # <<<<<<<<<<<<<<
@@ -23929,10 +23258,10 @@ static double __pyx_f_15tinygrad_scalar_5_tape_4Tape_run_call(struct __pyx_obj_1
         __Pyx_XGIVEREF(__pyx_t_13);
         __Pyx_ErrRestoreWithState(__pyx_t_5, __pyx_t_6, __pyx_t_13);
         __pyx_t_5 = 0;  __pyx_t_6 = 0;  __pyx_t_13 = 0; 
-        __PYX_ERR(0, 385, __pyx_L12_except_error)
+        __PYX_ERR(0, 341, __pyx_L12_except_error)
       }
 
-      /* "tinygrad_scalar/_tape.pyx":381
+      /* "tinygrad_scalar/_tape.pyx":337
  *         self.busy = True
  *         self.missing_row = NULL
  *         try:             # <<<<<<<<<<<<<<
@@ -23949,7 +23278,7 @@ static double __pyx_f_15tinygrad_scalar_5_tape_4Tape_run_call(struct __pyx_obj_1
     }
   }
 
-  /* "tinygrad_scalar/_tape.pyx":387
+  /* "tinygrad_scalar/_tape.pyx":343
  *             raise
  *         finally:
  *             self.busy = False             # <<<<<<<<<<<<<<
@@ -23996,7 +23325,7 @@ static double __pyx_f_15tinygrad_scalar_5_tape_4Tape_run_call(struct __pyx_obj_1
     __pyx_L9:;
   }
 
-  /* "tinygrad_scalar/_tape.pyx":388
+  /* "tinygrad_scalar/_tape.pyx":344
  *         finally:
  *             self.busy = False
  *         if self.missing_row is not NULL:             # <<<<<<<<<<<<<<
@@ -24008,7 +23337,7 @@ static double __pyx_f_15tinygrad_scalar_5_tape_4Tape_run_call(struct __pyx_obj_1
   if (unlikely(__pyx_t_4)) {
 
 
-    /* "tinygrad_scalar/_tape.pyx":389
+    /* "tinygrad_scalar/_tape.pyx":345
  *             self.busy = False
  *         if self.missing_row is not NULL:
  *             raise ValueError(             # <<<<<<<<<<<<<<
@@ -24017,26 +23346,26 @@ static double __pyx_f_15tinygrad_scalar_5_tape_4Tape_run_call(struct __pyx_obj_1
 */
     __pyx_t_6 = NULL;
 
-    /* "tinygrad_scalar/_tape.pyx":390
+    /* "tinygrad_scalar/_tape.pyx":346
  *         if self.missing_row is not NULL:
  *             raise ValueError(
  *                 f"row {self.wanted_row:.0f} is looked up in a table of {self.missing_row.z} rows, "             # <<<<<<<<<<<<<<
  *                 f"0 to {self.missing_row.z - 1}"
  *             )
 */
-    __pyx_t_5 = __Pyx_PyUnicode_FromDouble(__pyx_v_self->wanted_row, 'f', 0); if (unlikely(!__pyx_t_5)) __PYX_ERR(0, 390, __pyx_L1_error)
+    __pyx_t_5 = __Pyx_PyUnicode_FromDouble(__pyx_v_self->wanted_row, 'f', 0); if (unlikely(!__pyx_t_5)) __PYX_ERR(0, 346, __pyx_L1_error)
     __Pyx_GOTREF(__pyx_t_5);
-    __pyx_t_19 = __Pyx_PyUnicode_From_int(__pyx_v_self->missing_row->z, 0, ' ', 'd'); if (unlikely(!__pyx_t_19)) __PYX_ERR(0, 390, __pyx_L1_error)
+    __pyx_t_19 = __Pyx_PyUnicode_From_int(__pyx_v_self->missing_row->z, 0, ' ', 'd'); if (unlikely(!__pyx_t_19)) __PYX_ERR(0, 346, __pyx_L1_error)
     __Pyx_GOTREF(__pyx_t_19);
 
-    /* "tinygrad_scalar/_tape.pyx":391
+    /* "tinygrad_scalar/_tape.pyx":347
  *             raise ValueError(
  *                 f"row {self.wanted_row:.0f} is looked up in a table of {self.missing_row.z} rows, "
  *                 f"0 to {self.missing_row.z - 1}"             # <<<<<<<<<<<<<<
  *             )
  *         return mean
 */
-    __pyx_t_20 = __Pyx_PyUnicode_From_long((__pyx_v_self->missing_row->z - 1), 0, ' ', 'd'); if (unlikely(!__pyx_t_20)) __PYX_ERR(0, 391, __pyx_L1_error)
+    __pyx_t_20 = __Pyx_PyUnicode_From_long((__pyx_v_self->missing_row->z - 1), 0, ' ', 'd'); if (unlikely(!__pyx_t_20)) __PYX_ERR(0, 347, __pyx_L1_error)
     __Pyx_GOTREF(__pyx_t_20);
     __pyx_t_21[0] = __pyx_mstate_global->__pyx_kp_u_row;
     __pyx_t_21[1] = __pyx_t_5;
@@ -24045,7 +23374,7 @@ static double __pyx_f_15tinygrad_scalar_5_tape_4Tape_run_call(struct __pyx_obj_1
     __pyx_t_21[4] = __pyx_mstate_global->__pyx_kp_u_rows_0_to;
     __pyx_t_21[5] = __pyx_t_20;
 
-    /* "tinygrad_scalar/_tape.pyx":390
+    /* "tinygrad_scalar/_tape.pyx":346
  *         if self.missing_row is not NULL:
  *             raise ValueError(
  *                 f"row {self.wanted_row:.0f} is looked up in a table of {self.missing_row.z} rows, "             # <<<<<<<<<<<<<<
@@ -24058,7 +23387,7 @@ static double __pyx_f_15tinygrad_scalar_5_tape_4Tape_run_call(struct __pyx_obj_1
     #endif
     __pyx_t_14 = 0;
     __pyx_t_22 = __Pyx_PyUnicode_Join(__pyx_t_21, 6, __pyx_t_1, __pyx_t_14);
-    if (unlikely(!__pyx_t_22)) __PYX_ERR(0, 390, __pyx_L1_error)
+    if (unlikely(!__pyx_t_22)) __PYX_ERR(0, 346, __pyx_L1_error)
     __Pyx_GOTREF(__pyx_t_22);
     __Pyx_DECREF(__pyx_t_5); __pyx_t_5 = 0;
     __Pyx_DECREF(__pyx_t_19); __pyx_t_19 = 0;
@@ -24069,14 +23398,14 @@ static double __pyx_f_15tinygrad_scalar_5_tape_4Tape_run_call(struct __pyx_obj_1
       __pyx_t_13 = __Pyx_PyObject_FastCall((PyObject*)(((PyTypeObject*)PyExc_ValueError)), __pyx_callargs+__pyx_t_7, (2-__pyx_t_7) | (__pyx_t_7*__Pyx_PY_VECTORCALL_ARGUMENTS_OFFSET));
       __Pyx_XDECREF(__pyx_t_6); __pyx_t_6 = 0;
       __Pyx_DECREF(__pyx_t_22); __pyx_t_22 = 0;
-      if (unlikely(!__pyx_t_13)) __PYX_ERR(0, 389, __pyx_L1_error)
+      if (unlikely(!__pyx_t_13)) __PYX_ERR(0, 345, __pyx_L1_error)
       __Pyx_GOTREF(__pyx_t_13);
     }
     __Pyx_Raise(__pyx_t_13, 0, 0, 0);
     __Pyx_DECREF(__pyx_t_13); __pyx_t_13 = 0;
-    __PYX_ERR(0, 389, __pyx_L1_error)
+    __PYX_ERR(0, 345, __pyx_L1_error)
 
-    /* "tinygrad_scalar/_tape.pyx":388
+    /* "tinygrad_scalar/_tape.pyx":344
  *         finally:
  *             self.busy = False
  *         if self.missing_row is not NULL:             # <<<<<<<<<<<<<<
@@ -24085,7 +23414,7 @@ static double __pyx_f_15tinygrad_scalar_5_tape_4Tape_run_call(struct __pyx_obj_1
 */
   }
 
-  /* "tinygrad_scalar/_tape.pyx":393
+  /* "tinygrad_scalar/_tape.pyx":349
  *                 f"0 to {self.missing_row.z - 1}"
  *             )
  *         return mean             # <<<<<<<<<<<<<<
@@ -24098,7 +23427,7 @@ static double __pyx_f_15tinygrad_scalar_5_tape_4Tape_run_call(struct __pyx_obj_1
   }
   goto __pyx_L0;
 
-  /* "tinygrad_scalar/_tape.pyx":369
+  /* "tinygrad_scalar/_tape.pyx":325
  *             end(&call)
  * 
  *     cdef double run_call(self, Call* call, Py_ssize_t m) except? -1.0:             # <<<<<<<<<<<<<<
@@ -24125,7 +23454,7 @@ static double __pyx_f_15tinygrad_scalar_5_tape_4Tape_run_call(struct __pyx_obj_1
   return __pyx_r;
 }
 
-/* "tinygrad_scalar/_tape.pyx":395
+/* "tinygrad_scalar/_tape.pyx":351
  *         return mean
  * 
  *     cdef double run_blocks(self, Call* call, Py_ssize_t m) except? -1.0:             # <<<<<<<<<<<<<<
@@ -24172,7 +23501,7 @@ static double __pyx_f_15tinygrad_scalar_5_tape_4Tape_run_blocks(struct __pyx_obj
   const char *__pyx_filename = NULL;
   int __pyx_clineno = 0;
 
-  /* "tinygrad_scalar/_tape.pyx":396
+  /* "tinygrad_scalar/_tape.pyx":352
  * 
  *     cdef double run_blocks(self, Call* call, Py_ssize_t m) except? -1.0:
  *         cdef Py_ssize_t lanes = self.lanes, start = 0, n = 0, i, k, a, slot             # <<<<<<<<<<<<<<
@@ -24185,7 +23514,7 @@ static double __pyx_f_15tinygrad_scalar_5_tape_4Tape_run_blocks(struct __pyx_obj
   __pyx_v_start = 0;
   __pyx_v_n = 0;
 
-  /* "tinygrad_scalar/_tape.pyx":397
+  /* "tinygrad_scalar/_tape.pyx":353
  *     cdef double run_blocks(self, Call* call, Py_ssize_t m) except? -1.0:
  *         cdef Py_ssize_t lanes = self.lanes, start = 0, n = 0, i, k, a, slot
  *         cdef double total = 0.0             # <<<<<<<<<<<<<<
@@ -24194,7 +23523,7 @@ static double __pyx_f_15tinygrad_scalar_5_tape_4Tape_run_blocks(struct __pyx_obj
 */
   __pyx_v_total = 0.0;
 
-  /* "tinygrad_scalar/_tape.pyx":398
+  /* "tinygrad_scalar/_tape.pyx":354
  *         cdef Py_ssize_t lanes = self.lanes, start = 0, n = 0, i, k, a, slot
  *         cdef double total = 0.0
  *         cdef double* v = self.v             # <<<<<<<<<<<<<<
@@ -24205,7 +23534,7 @@ static double __pyx_f_15tinygrad_scalar_5_tape_4Tape_run_blocks(struct __pyx_obj
 
   __pyx_v_v = __pyx_t_2;
 
-  /* "tinygrad_scalar/_tape.pyx":399
+  /* "tinygrad_scalar/_tape.pyx":355
  *         cdef double total = 0.0
  *         cdef double* v = self.v
  *         cdef double* d = self.d             # <<<<<<<<<<<<<<
@@ -24216,7 +23545,7 @@ static double __pyx_f_15tinygrad_scalar_5_tape_4Tape_run_blocks(struct __pyx_obj
 
   __pyx_v_d = __pyx_t_2;
 
-  /* "tinygrad_scalar/_tape.pyx":400
+  /* "tinygrad_scalar/_tape.pyx":356
  *         cdef double* v = self.v
  *         cdef double* d = self.d
  *         cdef double* theta = call.theta             # <<<<<<<<<<<<<<
@@ -24227,7 +23556,7 @@ static double __pyx_f_15tinygrad_scalar_5_tape_4Tape_run_blocks(struct __pyx_obj
 
   __pyx_v_theta = __pyx_t_2;
 
-  /* "tinygrad_scalar/_tape.pyx":401
+  /* "tinygrad_scalar/_tape.pyx":357
  *         cdef double* d = self.d
  *         cdef double* theta = call.theta
  *         cdef double* d_theta = call.d_theta             # <<<<<<<<<<<<<<
@@ -24238,7 +23567,7 @@ static double __pyx_f_15tinygrad_scalar_5_tape_4Tape_run_blocks(struct __pyx_obj
 
   __pyx_v_d_theta = __pyx_t_2;
 
-  /* "tinygrad_scalar/_tape.pyx":402
+  /* "tinygrad_scalar/_tape.pyx":358
  *         cdef double* theta = call.theta
  *         cdef double* d_theta = call.d_theta
  *         cdef double** rows = call.rows             # <<<<<<<<<<<<<<
@@ -24249,7 +23578,7 @@ static double __pyx_f_15tinygrad_scalar_5_tape_4Tape_run_blocks(struct __pyx_obj
 
   __pyx_v_rows = __pyx_t_3;
 
-  /* "tinygrad_scalar/_tape.pyx":403
+  /* "tinygrad_scalar/_tape.pyx":359
  *         cdef double* d_theta = call.d_theta
  *         cdef double** rows = call.rows
  *         cdef double** d_rows = call.d_rows             # <<<<<<<<<<<<<<
@@ -24260,7 +23589,7 @@ static double __pyx_f_15tinygrad_scalar_5_tape_4Tape_run_blocks(struct __pyx_obj
 
   __pyx_v_d_rows = __pyx_t_3;
 
-  /* "tinygrad_scalar/_tape.pyx":404
+  /* "tinygrad_scalar/_tape.pyx":360
  *         cdef double** rows = call.rows
  *         cdef double** d_rows = call.d_rows
  *         cdef Py_ssize_t* widths = call.widths             # <<<<<<<<<<<<<<
@@ -24271,7 +23600,7 @@ static double __pyx_f_15tinygrad_scalar_5_tape_4Tape_run_blocks(struct __pyx_obj
 
   __pyx_v_widths = __pyx_t_4;
 
-  /* "tinygrad_scalar/_tape.pyx":405
+  /* "tinygrad_scalar/_tape.pyx":361
  *         cdef double** d_rows = call.d_rows
  *         cdef Py_ssize_t* widths = call.widths
  *         cdef Py_ssize_t n_arrays = call.n_arrays             # <<<<<<<<<<<<<<
@@ -24282,7 +23611,7 @@ static double __pyx_f_15tinygrad_scalar_5_tape_4Tape_run_blocks(struct __pyx_obj
 
   __pyx_v_n_arrays = __pyx_t_1;
 
-  /* "tinygrad_scalar/_tape.pyx":406
+  /* "tinygrad_scalar/_tape.pyx":362
  *         cdef Py_ssize_t* widths = call.widths
  *         cdef Py_ssize_t n_arrays = call.n_arrays
  *         for k in range(self.n_parameters):             # <<<<<<<<<<<<<<
@@ -24296,7 +23625,7 @@ static double __pyx_f_15tinygrad_scalar_5_tape_4Tape_run_blocks(struct __pyx_obj
   for (__pyx_t_6 = 0; __pyx_t_6 < __pyx_t_5; __pyx_t_6+=1) {
     __pyx_v_k = __pyx_t_6;
 
-    /* "tinygrad_scalar/_tape.pyx":407
+    /* "tinygrad_scalar/_tape.pyx":363
  *         cdef Py_ssize_t n_arrays = call.n_arrays
  *         for k in range(self.n_parameters):
  *             for i in range(lanes):             # <<<<<<<<<<<<<<
@@ -24310,7 +23639,7 @@ static double __pyx_f_15tinygrad_scalar_5_tape_4Tape_run_blocks(struct __pyx_obj
     for (__pyx_t_9 = 0; __pyx_t_9 < __pyx_t_8; __pyx_t_9+=1) {
       __pyx_v_i = __pyx_t_9;
 
-      /* "tinygrad_scalar/_tape.pyx":408
+      /* "tinygrad_scalar/_tape.pyx":364
  *         for k in range(self.n_parameters):
  *             for i in range(lanes):
  *                 v[k * lanes + i] = theta[k]             # <<<<<<<<<<<<<<
@@ -24323,7 +23652,7 @@ static double __pyx_f_15tinygrad_scalar_5_tape_4Tape_run_blocks(struct __pyx_obj
   }
 
 
-  /* "tinygrad_scalar/_tape.pyx":409
+  /* "tinygrad_scalar/_tape.pyx":365
  *             for i in range(lanes):
  *                 v[k * lanes + i] = theta[k]
  *         if d_theta is not NULL:             # <<<<<<<<<<<<<<
@@ -24335,7 +23664,7 @@ static double __pyx_f_15tinygrad_scalar_5_tape_4Tape_run_blocks(struct __pyx_obj
   if (__pyx_t_10) {
 
 
-    /* "tinygrad_scalar/_tape.pyx":410
+    /* "tinygrad_scalar/_tape.pyx":366
  *                 v[k * lanes + i] = theta[k]
  *         if d_theta is not NULL:
  *             memset(d_theta, 0, self.n_parameters * sizeof(double))             # <<<<<<<<<<<<<<
@@ -24344,7 +23673,7 @@ static double __pyx_f_15tinygrad_scalar_5_tape_4Tape_run_blocks(struct __pyx_obj
 */
     (void)(memset(__pyx_v_d_theta, 0, (__pyx_v_self->n_parameters * (sizeof(double)))));
 
-    /* "tinygrad_scalar/_tape.pyx":409
+    /* "tinygrad_scalar/_tape.pyx":365
  *             for i in range(lanes):
  *                 v[k * lanes + i] = theta[k]
  *         if d_theta is not NULL:             # <<<<<<<<<<<<<<
@@ -24353,7 +23682,7 @@ static double __pyx_f_15tinygrad_scalar_5_tape_4Tape_run_blocks(struct __pyx_obj
 */
   }
 
-  /* "tinygrad_scalar/_tape.pyx":411
+  /* "tinygrad_scalar/_tape.pyx":367
  *         if d_theta is not NULL:
  *             memset(d_theta, 0, self.n_parameters * sizeof(double))
  *         while start < m:             # <<<<<<<<<<<<<<
@@ -24366,17 +23695,17 @@ static double __pyx_f_15tinygrad_scalar_5_tape_4Tape_run_blocks(struct __pyx_obj
 
     if (!__pyx_t_10) break;
 
-    /* "tinygrad_scalar/_tape.pyx":412
+    /* "tinygrad_scalar/_tape.pyx":368
  *             memset(d_theta, 0, self.n_parameters * sizeof(double))
  *         while start < m:
  *             PyErr_CheckSignals()             # <<<<<<<<<<<<<<
  *             n = min(lanes, m - start)
  *             slot = self.n_parameters
 */
-    __pyx_t_11 = PyErr_CheckSignals(); if (unlikely(__pyx_t_11 == ((int)-1))) __PYX_ERR(0, 412, __pyx_L1_error)
+    __pyx_t_11 = PyErr_CheckSignals(); if (unlikely(__pyx_t_11 == ((int)-1))) __PYX_ERR(0, 368, __pyx_L1_error)
 
 
-    /* "tinygrad_scalar/_tape.pyx":413
+    /* "tinygrad_scalar/_tape.pyx":369
  *         while start < m:
  *             PyErr_CheckSignals()
  *             n = min(lanes, m - start)             # <<<<<<<<<<<<<<
@@ -24400,7 +23729,7 @@ static double __pyx_f_15tinygrad_scalar_5_tape_4Tape_run_blocks(struct __pyx_obj
     __pyx_v_n = __pyx_t_6;
 
 
-    /* "tinygrad_scalar/_tape.pyx":414
+    /* "tinygrad_scalar/_tape.pyx":370
  *             PyErr_CheckSignals()
  *             n = min(lanes, m - start)
  *             slot = self.n_parameters             # <<<<<<<<<<<<<<
@@ -24411,7 +23740,7 @@ static double __pyx_f_15tinygrad_scalar_5_tape_4Tape_run_blocks(struct __pyx_obj
 
     __pyx_v_slot = __pyx_t_6;
 
-    /* "tinygrad_scalar/_tape.pyx":415
+    /* "tinygrad_scalar/_tape.pyx":371
  *             n = min(lanes, m - start)
  *             slot = self.n_parameters
  *             for a in range(n_arrays):             # <<<<<<<<<<<<<<
@@ -24425,7 +23754,7 @@ static double __pyx_f_15tinygrad_scalar_5_tape_4Tape_run_blocks(struct __pyx_obj
     for (__pyx_t_5 = 0; __pyx_t_5 < __pyx_t_1; __pyx_t_5+=1) {
       __pyx_v_a = __pyx_t_5;
 
-      /* "tinygrad_scalar/_tape.pyx":416
+      /* "tinygrad_scalar/_tape.pyx":372
  *             slot = self.n_parameters
  *             for a in range(n_arrays):
  *                 for k in range(widths[a]):             # <<<<<<<<<<<<<<
@@ -24439,7 +23768,7 @@ static double __pyx_f_15tinygrad_scalar_5_tape_4Tape_run_blocks(struct __pyx_obj
       for (__pyx_t_9 = 0; __pyx_t_9 < __pyx_t_8; __pyx_t_9+=1) {
         __pyx_v_k = __pyx_t_9;
 
-        /* "tinygrad_scalar/_tape.pyx":417
+        /* "tinygrad_scalar/_tape.pyx":373
  *             for a in range(n_arrays):
  *                 for k in range(widths[a]):
  *                     for i in range(lanes):  # beyond the last example it is repeated             # <<<<<<<<<<<<<<
@@ -24453,7 +23782,7 @@ static double __pyx_f_15tinygrad_scalar_5_tape_4Tape_run_blocks(struct __pyx_obj
         for (__pyx_t_14 = 0; __pyx_t_14 < __pyx_t_13; __pyx_t_14+=1) {
           __pyx_v_i = __pyx_t_14;
 
-          /* "tinygrad_scalar/_tape.pyx":418
+          /* "tinygrad_scalar/_tape.pyx":374
  *                 for k in range(widths[a]):
  *                     for i in range(lanes):  # beyond the last example it is repeated
  *                         v[slot * lanes + i] = rows[a][(start + min(i, n - 1)) * widths[a] + k]             # <<<<<<<<<<<<<<
@@ -24479,7 +23808,7 @@ static double __pyx_f_15tinygrad_scalar_5_tape_4Tape_run_blocks(struct __pyx_obj
         }
 
 
-        /* "tinygrad_scalar/_tape.pyx":419
+        /* "tinygrad_scalar/_tape.pyx":375
  *                     for i in range(lanes):  # beyond the last example it is repeated
  *                         v[slot * lanes + i] = rows[a][(start + min(i, n - 1)) * widths[a] + k]
  *                     slot += 1             # <<<<<<<<<<<<<<
@@ -24492,7 +23821,7 @@ static double __pyx_f_15tinygrad_scalar_5_tape_4Tape_run_blocks(struct __pyx_obj
     }
 
 
-    /* "tinygrad_scalar/_tape.pyx":420
+    /* "tinygrad_scalar/_tape.pyx":376
  *                         v[slot * lanes + i] = rows[a][(start + min(i, n - 1)) * widths[a] + k]
  *                     slot += 1
  *             if lanes == 1:             # <<<<<<<<<<<<<<
@@ -24504,7 +23833,7 @@ static double __pyx_f_15tinygrad_scalar_5_tape_4Tape_run_blocks(struct __pyx_obj
     if (__pyx_t_10) {
 
 
-      /* "tinygrad_scalar/_tape.pyx":421
+      /* "tinygrad_scalar/_tape.pyx":377
  *                     slot += 1
  *             if lanes == 1:
  *                 self.forward_one()             # <<<<<<<<<<<<<<
@@ -24513,7 +23842,7 @@ static double __pyx_f_15tinygrad_scalar_5_tape_4Tape_run_blocks(struct __pyx_obj
 */
       ((struct __pyx_vtabstruct_15tinygrad_scalar_5_tape_Tape *)__pyx_v_self->__pyx_vtab)->forward_one(__pyx_v_self);
 
-      /* "tinygrad_scalar/_tape.pyx":420
+      /* "tinygrad_scalar/_tape.pyx":376
  *                         v[slot * lanes + i] = rows[a][(start + min(i, n - 1)) * widths[a] + k]
  *                     slot += 1
  *             if lanes == 1:             # <<<<<<<<<<<<<<
@@ -24523,7 +23852,7 @@ static double __pyx_f_15tinygrad_scalar_5_tape_4Tape_run_blocks(struct __pyx_obj
       goto __pyx_L16;
     }
 
-    /* "tinygrad_scalar/_tape.pyx":423
+    /* "tinygrad_scalar/_tape.pyx":379
  *                 self.forward_one()
  *             else:
  *                 self.forward_lanes()             # <<<<<<<<<<<<<<
@@ -24535,7 +23864,7 @@ static double __pyx_f_15tinygrad_scalar_5_tape_4Tape_run_blocks(struct __pyx_obj
     }
     __pyx_L16:;
 
-    /* "tinygrad_scalar/_tape.pyx":424
+    /* "tinygrad_scalar/_tape.pyx":380
  *             else:
  *                 self.forward_lanes()
  *             for i in range(n):             # <<<<<<<<<<<<<<
@@ -24549,7 +23878,7 @@ static double __pyx_f_15tinygrad_scalar_5_tape_4Tape_run_blocks(struct __pyx_obj
     for (__pyx_t_5 = 0; __pyx_t_5 < __pyx_t_1; __pyx_t_5+=1) {
       __pyx_v_i = __pyx_t_5;
 
-      /* "tinygrad_scalar/_tape.pyx":425
+      /* "tinygrad_scalar/_tape.pyx":381
  *                 self.forward_lanes()
  *             for i in range(n):
  *                 total += v[self.cost * lanes + i]             # <<<<<<<<<<<<<<
@@ -24558,7 +23887,7 @@ static double __pyx_f_15tinygrad_scalar_5_tape_4Tape_run_blocks(struct __pyx_obj
 */
       __pyx_v_total = (__pyx_v_total + (__pyx_v_v[((__pyx_v_self->cost * __pyx_v_lanes) + __pyx_v_i)]));
 
-      /* "tinygrad_scalar/_tape.pyx":426
+      /* "tinygrad_scalar/_tape.pyx":382
  *             for i in range(n):
  *                 total += v[self.cost * lanes + i]
  *                 for k in range(self.n_watched):             # <<<<<<<<<<<<<<
@@ -24572,7 +23901,7 @@ static double __pyx_f_15tinygrad_scalar_5_tape_4Tape_run_blocks(struct __pyx_obj
       for (__pyx_t_9 = 0; __pyx_t_9 < __pyx_t_8; __pyx_t_9+=1) {
         __pyx_v_k = __pyx_t_9;
 
-        /* "tinygrad_scalar/_tape.pyx":427
+        /* "tinygrad_scalar/_tape.pyx":383
  *                 total += v[self.cost * lanes + i]
  *                 for k in range(self.n_watched):
  *                     call.watched[(start + i) * self.n_watched + k] = v[self.watched[k] * lanes + i]             # <<<<<<<<<<<<<<
@@ -24585,7 +23914,7 @@ static double __pyx_f_15tinygrad_scalar_5_tape_4Tape_run_blocks(struct __pyx_obj
     }
 
 
-    /* "tinygrad_scalar/_tape.pyx":428
+    /* "tinygrad_scalar/_tape.pyx":384
  *                 for k in range(self.n_watched):
  *                     call.watched[(start + i) * self.n_watched + k] = v[self.watched[k] * lanes + i]
  *             if d_theta is not NULL:             # <<<<<<<<<<<<<<
@@ -24597,7 +23926,7 @@ static double __pyx_f_15tinygrad_scalar_5_tape_4Tape_run_blocks(struct __pyx_obj
     if (__pyx_t_10) {
 
 
-      /* "tinygrad_scalar/_tape.pyx":429
+      /* "tinygrad_scalar/_tape.pyx":385
  *                     call.watched[(start + i) * self.n_watched + k] = v[self.watched[k] * lanes + i]
  *             if d_theta is not NULL:
  *                 if n < lanes:             # <<<<<<<<<<<<<<
@@ -24609,7 +23938,7 @@ static double __pyx_f_15tinygrad_scalar_5_tape_4Tape_run_blocks(struct __pyx_obj
       if (__pyx_t_10) {
 
 
-        /* "tinygrad_scalar/_tape.pyx":430
+        /* "tinygrad_scalar/_tape.pyx":386
  *             if d_theta is not NULL:
  *                 if n < lanes:
  *                     self.collect(d_theta, lanes)  # before what is beyond the last example gets into the gradients             # <<<<<<<<<<<<<<
@@ -24618,7 +23947,7 @@ static double __pyx_f_15tinygrad_scalar_5_tape_4Tape_run_blocks(struct __pyx_obj
 */
         ((struct __pyx_vtabstruct_15tinygrad_scalar_5_tape_Tape *)__pyx_v_self->__pyx_vtab)->collect(__pyx_v_self, __pyx_v_d_theta, __pyx_v_lanes);
 
-        /* "tinygrad_scalar/_tape.pyx":429
+        /* "tinygrad_scalar/_tape.pyx":385
  *                     call.watched[(start + i) * self.n_watched + k] = v[self.watched[k] * lanes + i]
  *             if d_theta is not NULL:
  *                 if n < lanes:             # <<<<<<<<<<<<<<
@@ -24627,7 +23956,7 @@ static double __pyx_f_15tinygrad_scalar_5_tape_4Tape_run_blocks(struct __pyx_obj
 */
       }
 
-      /* "tinygrad_scalar/_tape.pyx":431
+      /* "tinygrad_scalar/_tape.pyx":387
  *                 if n < lanes:
  *                     self.collect(d_theta, lanes)  # before what is beyond the last example gets into the gradients
  *                 for i in range(n):             # <<<<<<<<<<<<<<
@@ -24641,7 +23970,7 @@ static double __pyx_f_15tinygrad_scalar_5_tape_4Tape_run_blocks(struct __pyx_obj
       for (__pyx_t_5 = 0; __pyx_t_5 < __pyx_t_1; __pyx_t_5+=1) {
         __pyx_v_i = __pyx_t_5;
 
-        /* "tinygrad_scalar/_tape.pyx":432
+        /* "tinygrad_scalar/_tape.pyx":388
  *                     self.collect(d_theta, lanes)  # before what is beyond the last example gets into the gradients
  *                 for i in range(n):
  *                     d[self.cost * lanes + i] += 1.0             # <<<<<<<<<<<<<<
@@ -24654,7 +23983,7 @@ static double __pyx_f_15tinygrad_scalar_5_tape_4Tape_run_blocks(struct __pyx_obj
       }
 
 
-      /* "tinygrad_scalar/_tape.pyx":433
+      /* "tinygrad_scalar/_tape.pyx":389
  *                 for i in range(n):
  *                     d[self.cost * lanes + i] += 1.0
  *                 if lanes == 1:             # <<<<<<<<<<<<<<
@@ -24666,7 +23995,7 @@ static double __pyx_f_15tinygrad_scalar_5_tape_4Tape_run_blocks(struct __pyx_obj
       if (__pyx_t_10) {
 
 
-        /* "tinygrad_scalar/_tape.pyx":434
+        /* "tinygrad_scalar/_tape.pyx":390
  *                     d[self.cost * lanes + i] += 1.0
  *                 if lanes == 1:
  *                     self.backward_one()             # <<<<<<<<<<<<<<
@@ -24675,7 +24004,7 @@ static double __pyx_f_15tinygrad_scalar_5_tape_4Tape_run_blocks(struct __pyx_obj
 */
         ((struct __pyx_vtabstruct_15tinygrad_scalar_5_tape_Tape *)__pyx_v_self->__pyx_vtab)->backward_one(__pyx_v_self);
 
-        /* "tinygrad_scalar/_tape.pyx":433
+        /* "tinygrad_scalar/_tape.pyx":389
  *                 for i in range(n):
  *                     d[self.cost * lanes + i] += 1.0
  *                 if lanes == 1:             # <<<<<<<<<<<<<<
@@ -24685,7 +24014,7 @@ static double __pyx_f_15tinygrad_scalar_5_tape_4Tape_run_blocks(struct __pyx_obj
         goto __pyx_L25;
       }
 
-      /* "tinygrad_scalar/_tape.pyx":436
+      /* "tinygrad_scalar/_tape.pyx":392
  *                     self.backward_one()
  *                 else:
  *                     self.backward_lanes()             # <<<<<<<<<<<<<<
@@ -24697,7 +24026,7 @@ static double __pyx_f_15tinygrad_scalar_5_tape_4Tape_run_blocks(struct __pyx_obj
       }
       __pyx_L25:;
 
-      /* "tinygrad_scalar/_tape.pyx":437
+      /* "tinygrad_scalar/_tape.pyx":393
  *                 else:
  *                     self.backward_lanes()
  *                 slot = self.n_parameters             # <<<<<<<<<<<<<<
@@ -24708,7 +24037,7 @@ static double __pyx_f_15tinygrad_scalar_5_tape_4Tape_run_blocks(struct __pyx_obj
 
       __pyx_v_slot = __pyx_t_6;
 
-      /* "tinygrad_scalar/_tape.pyx":438
+      /* "tinygrad_scalar/_tape.pyx":394
  *                     self.backward_lanes()
  *                 slot = self.n_parameters
  *                 for a in range(n_arrays):             # <<<<<<<<<<<<<<
@@ -24722,7 +24051,7 @@ static double __pyx_f_15tinygrad_scalar_5_tape_4Tape_run_blocks(struct __pyx_obj
       for (__pyx_t_5 = 0; __pyx_t_5 < __pyx_t_1; __pyx_t_5+=1) {
         __pyx_v_a = __pyx_t_5;
 
-        /* "tinygrad_scalar/_tape.pyx":439
+        /* "tinygrad_scalar/_tape.pyx":395
  *                 slot = self.n_parameters
  *                 for a in range(n_arrays):
  *                     for k in range(widths[a]):             # <<<<<<<<<<<<<<
@@ -24736,7 +24065,7 @@ static double __pyx_f_15tinygrad_scalar_5_tape_4Tape_run_blocks(struct __pyx_obj
         for (__pyx_t_9 = 0; __pyx_t_9 < __pyx_t_8; __pyx_t_9+=1) {
           __pyx_v_k = __pyx_t_9;
 
-          /* "tinygrad_scalar/_tape.pyx":440
+          /* "tinygrad_scalar/_tape.pyx":396
  *                 for a in range(n_arrays):
  *                     for k in range(widths[a]):
  *                         if d_rows[a] is not NULL:             # <<<<<<<<<<<<<<
@@ -24748,7 +24077,7 @@ static double __pyx_f_15tinygrad_scalar_5_tape_4Tape_run_blocks(struct __pyx_obj
           if (__pyx_t_10) {
 
 
-            /* "tinygrad_scalar/_tape.pyx":441
+            /* "tinygrad_scalar/_tape.pyx":397
  *                     for k in range(widths[a]):
  *                         if d_rows[a] is not NULL:
  *                             for i in range(n):             # <<<<<<<<<<<<<<
@@ -24762,7 +24091,7 @@ static double __pyx_f_15tinygrad_scalar_5_tape_4Tape_run_blocks(struct __pyx_obj
             for (__pyx_t_14 = 0; __pyx_t_14 < __pyx_t_13; __pyx_t_14+=1) {
               __pyx_v_i = __pyx_t_14;
 
-              /* "tinygrad_scalar/_tape.pyx":442
+              /* "tinygrad_scalar/_tape.pyx":398
  *                         if d_rows[a] is not NULL:
  *                             for i in range(n):
  *                                 d_rows[a][(start + i) * widths[a] + k] = d[slot * lanes + i] / m             # <<<<<<<<<<<<<<
@@ -24773,7 +24102,7 @@ static double __pyx_f_15tinygrad_scalar_5_tape_4Tape_run_blocks(struct __pyx_obj
             }
 
 
-            /* "tinygrad_scalar/_tape.pyx":440
+            /* "tinygrad_scalar/_tape.pyx":396
  *                 for a in range(n_arrays):
  *                     for k in range(widths[a]):
  *                         if d_rows[a] is not NULL:             # <<<<<<<<<<<<<<
@@ -24782,7 +24111,7 @@ static double __pyx_f_15tinygrad_scalar_5_tape_4Tape_run_blocks(struct __pyx_obj
 */
           }
 
-          /* "tinygrad_scalar/_tape.pyx":443
+          /* "tinygrad_scalar/_tape.pyx":399
  *                             for i in range(n):
  *                                 d_rows[a][(start + i) * widths[a] + k] = d[slot * lanes + i] / m
  *                         memset(d + slot * lanes, 0, lanes * sizeof(double))             # <<<<<<<<<<<<<<
@@ -24791,7 +24120,7 @@ static double __pyx_f_15tinygrad_scalar_5_tape_4Tape_run_blocks(struct __pyx_obj
 */
           (void)(memset((__pyx_v_d + (__pyx_v_slot * __pyx_v_lanes)), 0, (__pyx_v_lanes * (sizeof(double)))));
 
-          /* "tinygrad_scalar/_tape.pyx":444
+          /* "tinygrad_scalar/_tape.pyx":400
  *                                 d_rows[a][(start + i) * widths[a] + k] = d[slot * lanes + i] / m
  *                         memset(d + slot * lanes, 0, lanes * sizeof(double))
  *                         slot += 1             # <<<<<<<<<<<<<<
@@ -24804,7 +24133,7 @@ static double __pyx_f_15tinygrad_scalar_5_tape_4Tape_run_blocks(struct __pyx_obj
       }
 
 
-      /* "tinygrad_scalar/_tape.pyx":428
+      /* "tinygrad_scalar/_tape.pyx":384
  *                 for k in range(self.n_watched):
  *                     call.watched[(start + i) * self.n_watched + k] = v[self.watched[k] * lanes + i]
  *             if d_theta is not NULL:             # <<<<<<<<<<<<<<
@@ -24813,7 +24142,7 @@ static double __pyx_f_15tinygrad_scalar_5_tape_4Tape_run_blocks(struct __pyx_obj
 */
     }
 
-    /* "tinygrad_scalar/_tape.pyx":445
+    /* "tinygrad_scalar/_tape.pyx":401
  *                         memset(d + slot * lanes, 0, lanes * sizeof(double))
  *                         slot += 1
  *             start += n             # <<<<<<<<<<<<<<
@@ -24823,7 +24152,7 @@ static double __pyx_f_15tinygrad_scalar_5_tape_4Tape_run_blocks(struct __pyx_obj
     __pyx_v_start = (__pyx_v_start + __pyx_v_n);
   }
 
-  /* "tinygrad_scalar/_tape.pyx":446
+  /* "tinygrad_scalar/_tape.pyx":402
  *                         slot += 1
  *             start += n
  *         if d_theta is not NULL:             # <<<<<<<<<<<<<<
@@ -24835,7 +24164,7 @@ static double __pyx_f_15tinygrad_scalar_5_tape_4Tape_run_blocks(struct __pyx_obj
   if (__pyx_t_10) {
 
 
-    /* "tinygrad_scalar/_tape.pyx":447
+    /* "tinygrad_scalar/_tape.pyx":403
  *             start += n
  *         if d_theta is not NULL:
  *             self.collect(d_theta, n)             # <<<<<<<<<<<<<<
@@ -24844,7 +24173,7 @@ static double __pyx_f_15tinygrad_scalar_5_tape_4Tape_run_blocks(struct __pyx_obj
 */
     ((struct __pyx_vtabstruct_15tinygrad_scalar_5_tape_Tape *)__pyx_v_self->__pyx_vtab)->collect(__pyx_v_self, __pyx_v_d_theta, __pyx_v_n);
 
-    /* "tinygrad_scalar/_tape.pyx":448
+    /* "tinygrad_scalar/_tape.pyx":404
  *         if d_theta is not NULL:
  *             self.collect(d_theta, n)
  *             for k in range(self.n_parameters):             # <<<<<<<<<<<<<<
@@ -24858,7 +24187,7 @@ static double __pyx_f_15tinygrad_scalar_5_tape_4Tape_run_blocks(struct __pyx_obj
     for (__pyx_t_5 = 0; __pyx_t_5 < __pyx_t_1; __pyx_t_5+=1) {
       __pyx_v_k = __pyx_t_5;
 
-      /* "tinygrad_scalar/_tape.pyx":449
+      /* "tinygrad_scalar/_tape.pyx":405
  *             self.collect(d_theta, n)
  *             for k in range(self.n_parameters):
  *                 d_theta[k] /= m             # <<<<<<<<<<<<<<
@@ -24871,7 +24200,7 @@ static double __pyx_f_15tinygrad_scalar_5_tape_4Tape_run_blocks(struct __pyx_obj
     }
 
 
-    /* "tinygrad_scalar/_tape.pyx":450
+    /* "tinygrad_scalar/_tape.pyx":406
  *             for k in range(self.n_parameters):
  *                 d_theta[k] /= m
  *             for k in range(self.n_constants):             # <<<<<<<<<<<<<<
@@ -24885,7 +24214,7 @@ static double __pyx_f_15tinygrad_scalar_5_tape_4Tape_run_blocks(struct __pyx_obj
     for (__pyx_t_5 = 0; __pyx_t_5 < __pyx_t_1; __pyx_t_5+=1) {
       __pyx_v_k = __pyx_t_5;
 
-      /* "tinygrad_scalar/_tape.pyx":451
+      /* "tinygrad_scalar/_tape.pyx":407
  *                 d_theta[k] /= m
  *             for k in range(self.n_constants):
  *                 memset(d + self.constant_slots[k] * lanes, 0, lanes * sizeof(double))             # <<<<<<<<<<<<<<
@@ -24896,7 +24225,7 @@ static double __pyx_f_15tinygrad_scalar_5_tape_4Tape_run_blocks(struct __pyx_obj
     }
 
 
-    /* "tinygrad_scalar/_tape.pyx":446
+    /* "tinygrad_scalar/_tape.pyx":402
  *                         slot += 1
  *             start += n
  *         if d_theta is not NULL:             # <<<<<<<<<<<<<<
@@ -24905,7 +24234,7 @@ static double __pyx_f_15tinygrad_scalar_5_tape_4Tape_run_blocks(struct __pyx_obj
 */
   }
 
-  /* "tinygrad_scalar/_tape.pyx":452
+  /* "tinygrad_scalar/_tape.pyx":408
  *             for k in range(self.n_constants):
  *                 memset(d + self.constant_slots[k] * lanes, 0, lanes * sizeof(double))
  *         return total / m             # <<<<<<<<<<<<<<
@@ -24918,7 +24247,7 @@ static double __pyx_f_15tinygrad_scalar_5_tape_4Tape_run_blocks(struct __pyx_obj
   }
   goto __pyx_L0;
 
-  /* "tinygrad_scalar/_tape.pyx":395
+  /* "tinygrad_scalar/_tape.pyx":351
  *         return mean
  * 
  *     cdef double run_blocks(self, Call* call, Py_ssize_t m) except? -1.0:             # <<<<<<<<<<<<<<
@@ -24951,7 +24280,7 @@ static double __pyx_f_15tinygrad_scalar_5_tape_4Tape_run_blocks(struct __pyx_obj
   return __pyx_r;
 }
 
-/* "tinygrad_scalar/_tape.pyx":454
+/* "tinygrad_scalar/_tape.pyx":410
  *         return total / m
  * 
  *     cdef void collect(self, double* d_theta, Py_ssize_t n) noexcept:             # <<<<<<<<<<<<<<
@@ -24970,7 +24299,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_collect(struct __pyx_obj_15ti
   Py_ssize_t __pyx_t_6;
   Py_ssize_t __pyx_t_7;
 
-  /* "tinygrad_scalar/_tape.pyx":457
+  /* "tinygrad_scalar/_tape.pyx":413
  *         """Move the gradients with respect to the parameters, of the first n lanes, to `d_theta`."""
  *         cdef Py_ssize_t k, i
  *         for k in range(self.n_parameters):             # <<<<<<<<<<<<<<
@@ -24984,7 +24313,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_collect(struct __pyx_obj_15ti
   for (__pyx_t_3 = 0; __pyx_t_3 < __pyx_t_2; __pyx_t_3+=1) {
     __pyx_v_k = __pyx_t_3;
 
-    /* "tinygrad_scalar/_tape.pyx":458
+    /* "tinygrad_scalar/_tape.pyx":414
  *         cdef Py_ssize_t k, i
  *         for k in range(self.n_parameters):
  *             for i in range(n):             # <<<<<<<<<<<<<<
@@ -24998,7 +24327,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_collect(struct __pyx_obj_15ti
     for (__pyx_t_6 = 0; __pyx_t_6 < __pyx_t_5; __pyx_t_6+=1) {
       __pyx_v_i = __pyx_t_6;
 
-      /* "tinygrad_scalar/_tape.pyx":459
+      /* "tinygrad_scalar/_tape.pyx":415
  *         for k in range(self.n_parameters):
  *             for i in range(n):
  *                 d_theta[k] += self.d[k * self.lanes + i]             # <<<<<<<<<<<<<<
@@ -25013,7 +24342,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_collect(struct __pyx_obj_15ti
   }
 
 
-  /* "tinygrad_scalar/_tape.pyx":460
+  /* "tinygrad_scalar/_tape.pyx":416
  *             for i in range(n):
  *                 d_theta[k] += self.d[k * self.lanes + i]
  *         memset(self.d, 0, self.n_parameters * self.lanes * sizeof(double))             # <<<<<<<<<<<<<<
@@ -25022,7 +24351,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_collect(struct __pyx_obj_15ti
 */
   (void)(memset(__pyx_v_self->d, 0, ((__pyx_v_self->n_parameters * __pyx_v_self->lanes) * (sizeof(double)))));
 
-  /* "tinygrad_scalar/_tape.pyx":454
+  /* "tinygrad_scalar/_tape.pyx":410
  *         return total / m
  * 
  *     cdef void collect(self, double* d_theta, Py_ssize_t n) noexcept:             # <<<<<<<<<<<<<<
@@ -25036,7 +24365,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_collect(struct __pyx_obj_15ti
 
 }
 
-/* "tinygrad_scalar/_tape.pyx":462
+/* "tinygrad_scalar/_tape.pyx":418
  *         memset(self.d, 0, self.n_parameters * self.lanes * sizeof(double))
  * 
  *     cdef inline int row(self, Step* step, double index) noexcept nogil:             # <<<<<<<<<<<<<<
@@ -25050,7 +24379,7 @@ static CYTHON_INLINE int __pyx_f_15tinygrad_scalar_5_tape_4Tape_row(struct __pyx
   struct __pyx_t_15tinygrad_scalar_5_tape_Step *__pyx_t_2;
   double __pyx_t_3;
 
-  /* "tinygrad_scalar/_tape.pyx":464
+  /* "tinygrad_scalar/_tape.pyx":420
  *     cdef inline int row(self, Step* step, double index) noexcept nogil:
  *         """The slot that a lookup chooses; where there is none the first, and the error is kept for later."""
  *         if 0.0 <= index < step.z:             # <<<<<<<<<<<<<<
@@ -25064,7 +24393,7 @@ static CYTHON_INLINE int __pyx_f_15tinygrad_scalar_5_tape_4Tape_row(struct __pyx
   if (__pyx_t_1) {
 
 
-    /* "tinygrad_scalar/_tape.pyx":465
+    /* "tinygrad_scalar/_tape.pyx":421
  *         """The slot that a lookup chooses; where there is none the first, and the error is kept for later."""
  *         if 0.0 <= index < step.z:
  *             return self.tables[step.y + <int>index]             # <<<<<<<<<<<<<<
@@ -25077,7 +24406,7 @@ static CYTHON_INLINE int __pyx_f_15tinygrad_scalar_5_tape_4Tape_row(struct __pyx
     }
     goto __pyx_L0;
 
-    /* "tinygrad_scalar/_tape.pyx":464
+    /* "tinygrad_scalar/_tape.pyx":420
  *     cdef inline int row(self, Step* step, double index) noexcept nogil:
  *         """The slot that a lookup chooses; where there is none the first, and the error is kept for later."""
  *         if 0.0 <= index < step.z:             # <<<<<<<<<<<<<<
@@ -25086,7 +24415,7 @@ static CYTHON_INLINE int __pyx_f_15tinygrad_scalar_5_tape_4Tape_row(struct __pyx
 */
   }
 
-  /* "tinygrad_scalar/_tape.pyx":466
+  /* "tinygrad_scalar/_tape.pyx":422
  *         if 0.0 <= index < step.z:
  *             return self.tables[step.y + <int>index]
  *         self.missing_row, self.wanted_row = step, index             # <<<<<<<<<<<<<<
@@ -25100,7 +24429,7 @@ static CYTHON_INLINE int __pyx_f_15tinygrad_scalar_5_tape_4Tape_row(struct __pyx
   __pyx_v_self->missing_row = __pyx_t_2;
   __pyx_v_self->wanted_row = __pyx_t_3;
 
-  /* "tinygrad_scalar/_tape.pyx":467
+  /* "tinygrad_scalar/_tape.pyx":423
  *             return self.tables[step.y + <int>index]
  *         self.missing_row, self.wanted_row = step, index
  *         return self.tables[step.y]             # <<<<<<<<<<<<<<
@@ -25113,7 +24442,7 @@ static CYTHON_INLINE int __pyx_f_15tinygrad_scalar_5_tape_4Tape_row(struct __pyx
   }
   goto __pyx_L0;
 
-  /* "tinygrad_scalar/_tape.pyx":462
+  /* "tinygrad_scalar/_tape.pyx":418
  *         memset(self.d, 0, self.n_parameters * self.lanes * sizeof(double))
  * 
  *     cdef inline int row(self, Step* step, double index) noexcept nogil:             # <<<<<<<<<<<<<<
@@ -25126,7 +24455,7 @@ static CYTHON_INLINE int __pyx_f_15tinygrad_scalar_5_tape_4Tape_row(struct __pyx
   return __pyx_r;
 }
 
-/* "tinygrad_scalar/_tape.pyx":471
+/* "tinygrad_scalar/_tape.pyx":427
  *     # --- one example -------------------------------------------------------------------------------------------------
  * 
  *     cdef void forward_one(self) noexcept nogil:             # <<<<<<<<<<<<<<
@@ -25146,7 +24475,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_forward_one(struct __pyx_obj_
   int __pyx_t_5;
   double __pyx_t_6;
 
-  /* "tinygrad_scalar/_tape.pyx":474
+  /* "tinygrad_scalar/_tape.pyx":430
  *         cdef Py_ssize_t s
  *         cdef Step* step
  *         cdef double* v = self.v             # <<<<<<<<<<<<<<
@@ -25157,7 +24486,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_forward_one(struct __pyx_obj_
 
   __pyx_v_v = __pyx_t_1;
 
-  /* "tinygrad_scalar/_tape.pyx":476
+  /* "tinygrad_scalar/_tape.pyx":432
  *         cdef double* v = self.v
  *         cdef double* slope
  *         for s in range(self.n_steps):             # <<<<<<<<<<<<<<
@@ -25171,7 +24500,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_forward_one(struct __pyx_obj_
   for (__pyx_t_4 = 0; __pyx_t_4 < __pyx_t_3; __pyx_t_4+=1) {
     __pyx_v_s = __pyx_t_4;
 
-    /* "tinygrad_scalar/_tape.pyx":477
+    /* "tinygrad_scalar/_tape.pyx":433
  *         cdef double* slope
  *         for s in range(self.n_steps):
  *             step = self.steps + s             # <<<<<<<<<<<<<<
@@ -25180,7 +24509,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_forward_one(struct __pyx_obj_
 */
     __pyx_v_step = (__pyx_v_self->steps + __pyx_v_s);
 
-    /* "tinygrad_scalar/_tape.pyx":478
+    /* "tinygrad_scalar/_tape.pyx":434
  *         for s in range(self.n_steps):
  *             step = self.steps + s
  *             slope = self.slopes + step.slope             # <<<<<<<<<<<<<<
@@ -25189,7 +24518,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_forward_one(struct __pyx_obj_
 */
     __pyx_v_slope = (__pyx_v_self->slopes + __pyx_v_step->slope);
 
-    /* "tinygrad_scalar/_tape.pyx":479
+    /* "tinygrad_scalar/_tape.pyx":435
  *             step = self.steps + s
  *             slope = self.slopes + step.slope
  *             if step.code == _ops.MULTIPLY:             # <<<<<<<<<<<<<<
@@ -25201,7 +24530,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_forward_one(struct __pyx_obj_
     if (__pyx_t_5) {
 
 
-      /* "tinygrad_scalar/_tape.pyx":480
+      /* "tinygrad_scalar/_tape.pyx":436
  *             slope = self.slopes + step.slope
  *             if step.code == _ops.MULTIPLY:
  *                 v[step.out] = v[step.x] * v[step.y]             # <<<<<<<<<<<<<<
@@ -25210,7 +24539,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_forward_one(struct __pyx_obj_
 */
       (__pyx_v_v[__pyx_v_step->out]) = ((__pyx_v_v[__pyx_v_step->x]) * (__pyx_v_v[__pyx_v_step->y]));
 
-      /* "tinygrad_scalar/_tape.pyx":479
+      /* "tinygrad_scalar/_tape.pyx":435
  *             step = self.steps + s
  *             slope = self.slopes + step.slope
  *             if step.code == _ops.MULTIPLY:             # <<<<<<<<<<<<<<
@@ -25220,7 +24549,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_forward_one(struct __pyx_obj_
       goto __pyx_L5;
     }
 
-    /* "tinygrad_scalar/_tape.pyx":481
+    /* "tinygrad_scalar/_tape.pyx":437
  *             if step.code == _ops.MULTIPLY:
  *                 v[step.out] = v[step.x] * v[step.y]
  *             elif step.code == _ops.ADD:             # <<<<<<<<<<<<<<
@@ -25232,7 +24561,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_forward_one(struct __pyx_obj_
     if (__pyx_t_5) {
 
 
-      /* "tinygrad_scalar/_tape.pyx":482
+      /* "tinygrad_scalar/_tape.pyx":438
  *                 v[step.out] = v[step.x] * v[step.y]
  *             elif step.code == _ops.ADD:
  *                 v[step.out] = v[step.x] + v[step.y]             # <<<<<<<<<<<<<<
@@ -25241,7 +24570,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_forward_one(struct __pyx_obj_
 */
       (__pyx_v_v[__pyx_v_step->out]) = ((__pyx_v_v[__pyx_v_step->x]) + (__pyx_v_v[__pyx_v_step->y]));
 
-      /* "tinygrad_scalar/_tape.pyx":481
+      /* "tinygrad_scalar/_tape.pyx":437
  *             if step.code == _ops.MULTIPLY:
  *                 v[step.out] = v[step.x] * v[step.y]
  *             elif step.code == _ops.ADD:             # <<<<<<<<<<<<<<
@@ -25251,7 +24580,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_forward_one(struct __pyx_obj_
       goto __pyx_L5;
     }
 
-    /* "tinygrad_scalar/_tape.pyx":483
+    /* "tinygrad_scalar/_tape.pyx":439
  *             elif step.code == _ops.ADD:
  *                 v[step.out] = v[step.x] + v[step.y]
  *             elif step.code == _ops.SUBTRACT:             # <<<<<<<<<<<<<<
@@ -25263,7 +24592,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_forward_one(struct __pyx_obj_
     if (__pyx_t_5) {
 
 
-      /* "tinygrad_scalar/_tape.pyx":484
+      /* "tinygrad_scalar/_tape.pyx":440
  *                 v[step.out] = v[step.x] + v[step.y]
  *             elif step.code == _ops.SUBTRACT:
  *                 v[step.out] = v[step.x] - v[step.y]             # <<<<<<<<<<<<<<
@@ -25272,7 +24601,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_forward_one(struct __pyx_obj_
 */
       (__pyx_v_v[__pyx_v_step->out]) = ((__pyx_v_v[__pyx_v_step->x]) - (__pyx_v_v[__pyx_v_step->y]));
 
-      /* "tinygrad_scalar/_tape.pyx":483
+      /* "tinygrad_scalar/_tape.pyx":439
  *             elif step.code == _ops.ADD:
  *                 v[step.out] = v[step.x] + v[step.y]
  *             elif step.code == _ops.SUBTRACT:             # <<<<<<<<<<<<<<
@@ -25282,7 +24611,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_forward_one(struct __pyx_obj_
       goto __pyx_L5;
     }
 
-    /* "tinygrad_scalar/_tape.pyx":485
+    /* "tinygrad_scalar/_tape.pyx":441
  *             elif step.code == _ops.SUBTRACT:
  *                 v[step.out] = v[step.x] - v[step.y]
  *             elif is_binary(step.code):             # <<<<<<<<<<<<<<
@@ -25294,7 +24623,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_forward_one(struct __pyx_obj_
     if (__pyx_t_5) {
 
 
-      /* "tinygrad_scalar/_tape.pyx":486
+      /* "tinygrad_scalar/_tape.pyx":442
  *                 v[step.out] = v[step.x] - v[step.y]
  *             elif is_binary(step.code):
  *                 _ops.binary(<Code>step.code, v[step.x], v[step.y], v + step.out, slope, slope + 1)             # <<<<<<<<<<<<<<
@@ -25303,7 +24632,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_forward_one(struct __pyx_obj_
 */
       __pyx_f_15tinygrad_scalar_4_ops_binary(((enum __pyx_t_15tinygrad_scalar_4_ops_Code)__pyx_v_step->code), (__pyx_v_v[__pyx_v_step->x]), (__pyx_v_v[__pyx_v_step->y]), (__pyx_v_v + __pyx_v_step->out), __pyx_v_slope, (__pyx_v_slope + 1));
 
-      /* "tinygrad_scalar/_tape.pyx":485
+      /* "tinygrad_scalar/_tape.pyx":441
  *             elif step.code == _ops.SUBTRACT:
  *                 v[step.out] = v[step.x] - v[step.y]
  *             elif is_binary(step.code):             # <<<<<<<<<<<<<<
@@ -25313,7 +24642,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_forward_one(struct __pyx_obj_
       goto __pyx_L5;
     }
 
-    /* "tinygrad_scalar/_tape.pyx":487
+    /* "tinygrad_scalar/_tape.pyx":443
  *             elif is_binary(step.code):
  *                 _ops.binary(<Code>step.code, v[step.x], v[step.y], v + step.out, slope, slope + 1)
  *             elif step.code == _ops.WHERE:             # <<<<<<<<<<<<<<
@@ -25325,7 +24654,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_forward_one(struct __pyx_obj_
     if (__pyx_t_5) {
 
 
-      /* "tinygrad_scalar/_tape.pyx":488
+      /* "tinygrad_scalar/_tape.pyx":444
  *                 _ops.binary(<Code>step.code, v[step.x], v[step.y], v + step.out, slope, slope + 1)
  *             elif step.code == _ops.WHERE:
  *                 v[step.out] = v[step.y] if v[step.x] != 0.0 else v[step.z]             # <<<<<<<<<<<<<<
@@ -25345,7 +24674,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_forward_one(struct __pyx_obj_
       (__pyx_v_v[__pyx_v_step->out]) = __pyx_t_6;
 
 
-      /* "tinygrad_scalar/_tape.pyx":487
+      /* "tinygrad_scalar/_tape.pyx":443
  *             elif is_binary(step.code):
  *                 _ops.binary(<Code>step.code, v[step.x], v[step.y], v + step.out, slope, slope + 1)
  *             elif step.code == _ops.WHERE:             # <<<<<<<<<<<<<<
@@ -25355,7 +24684,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_forward_one(struct __pyx_obj_
       goto __pyx_L5;
     }
 
-    /* "tinygrad_scalar/_tape.pyx":489
+    /* "tinygrad_scalar/_tape.pyx":445
  *             elif step.code == _ops.WHERE:
  *                 v[step.out] = v[step.y] if v[step.x] != 0.0 else v[step.z]
  *             elif step.code == LOOKUP:             # <<<<<<<<<<<<<<
@@ -25367,7 +24696,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_forward_one(struct __pyx_obj_
     if (__pyx_t_5) {
 
 
-      /* "tinygrad_scalar/_tape.pyx":490
+      /* "tinygrad_scalar/_tape.pyx":446
  *                 v[step.out] = v[step.y] if v[step.x] != 0.0 else v[step.z]
  *             elif step.code == LOOKUP:
  *                 v[step.out] = v[self.row(step, v[step.x])]             # <<<<<<<<<<<<<<
@@ -25376,7 +24705,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_forward_one(struct __pyx_obj_
 */
       (__pyx_v_v[__pyx_v_step->out]) = (__pyx_v_v[__pyx_f_15tinygrad_scalar_5_tape_4Tape_row(__pyx_v_self, __pyx_v_step, (__pyx_v_v[__pyx_v_step->x]))]);
 
-      /* "tinygrad_scalar/_tape.pyx":489
+      /* "tinygrad_scalar/_tape.pyx":445
  *             elif step.code == _ops.WHERE:
  *                 v[step.out] = v[step.y] if v[step.x] != 0.0 else v[step.z]
  *             elif step.code == LOOKUP:             # <<<<<<<<<<<<<<
@@ -25386,7 +24715,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_forward_one(struct __pyx_obj_
       goto __pyx_L5;
     }
 
-    /* "tinygrad_scalar/_tape.pyx":492
+    /* "tinygrad_scalar/_tape.pyx":448
  *                 v[step.out] = v[self.row(step, v[step.x])]
  *             else:
  *                 _ops.unary(<Code>step.code, step.number, v[step.x], v + step.out, slope)             # <<<<<<<<<<<<<<
@@ -25400,7 +24729,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_forward_one(struct __pyx_obj_
   }
 
 
-  /* "tinygrad_scalar/_tape.pyx":471
+  /* "tinygrad_scalar/_tape.pyx":427
  *     # --- one example -------------------------------------------------------------------------------------------------
  * 
  *     cdef void forward_one(self) noexcept nogil:             # <<<<<<<<<<<<<<
@@ -25415,7 +24744,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_forward_one(struct __pyx_obj_
 
 }
 
-/* "tinygrad_scalar/_tape.pyx":494
+/* "tinygrad_scalar/_tape.pyx":450
  *                 _ops.unary(<Code>step.code, step.number, v[step.x], v + step.out, slope)
  * 
  *     cdef void backward_one(self) noexcept nogil:             # <<<<<<<<<<<<<<
@@ -25435,7 +24764,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_backward_one(struct __pyx_obj
   int __pyx_t_3;
   int __pyx_t_4;
 
-  /* "tinygrad_scalar/_tape.pyx":497
+  /* "tinygrad_scalar/_tape.pyx":453
  *         cdef Py_ssize_t s
  *         cdef Step* step
  *         cdef double* v = self.v             # <<<<<<<<<<<<<<
@@ -25446,7 +24775,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_backward_one(struct __pyx_obj
 
   __pyx_v_v = __pyx_t_1;
 
-  /* "tinygrad_scalar/_tape.pyx":498
+  /* "tinygrad_scalar/_tape.pyx":454
  *         cdef Step* step
  *         cdef double* v = self.v
  *         cdef double* d = self.d             # <<<<<<<<<<<<<<
@@ -25457,7 +24786,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_backward_one(struct __pyx_obj
 
   __pyx_v_d = __pyx_t_1;
 
-  /* "tinygrad_scalar/_tape.pyx":501
+  /* "tinygrad_scalar/_tape.pyx":457
  *         cdef double* slope
  *         cdef double upstream
  *         for s in range(self.n_steps - 1, -1, -1):             # <<<<<<<<<<<<<<
@@ -25467,7 +24796,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_backward_one(struct __pyx_obj
   for (__pyx_t_2 = (__pyx_v_self->n_steps - 1); __pyx_t_2 > -1L; __pyx_t_2-=1) {
     __pyx_v_s = __pyx_t_2;
 
-    /* "tinygrad_scalar/_tape.pyx":502
+    /* "tinygrad_scalar/_tape.pyx":458
  *         cdef double upstream
  *         for s in range(self.n_steps - 1, -1, -1):
  *             step = self.steps + s             # <<<<<<<<<<<<<<
@@ -25476,7 +24805,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_backward_one(struct __pyx_obj
 */
     __pyx_v_step = (__pyx_v_self->steps + __pyx_v_s);
 
-    /* "tinygrad_scalar/_tape.pyx":503
+    /* "tinygrad_scalar/_tape.pyx":459
  *         for s in range(self.n_steps - 1, -1, -1):
  *             step = self.steps + s
  *             upstream = d[step.out]             # <<<<<<<<<<<<<<
@@ -25485,7 +24814,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_backward_one(struct __pyx_obj
 */
     __pyx_v_upstream = (__pyx_v_d[__pyx_v_step->out]);
 
-    /* "tinygrad_scalar/_tape.pyx":504
+    /* "tinygrad_scalar/_tape.pyx":460
  *             step = self.steps + s
  *             upstream = d[step.out]
  *             d[step.out] = 0.0             # <<<<<<<<<<<<<<
@@ -25494,7 +24823,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_backward_one(struct __pyx_obj
 */
     (__pyx_v_d[__pyx_v_step->out]) = 0.0;
 
-    /* "tinygrad_scalar/_tape.pyx":505
+    /* "tinygrad_scalar/_tape.pyx":461
  *             upstream = d[step.out]
  *             d[step.out] = 0.0
  *             if step.code == _ops.MULTIPLY:             # <<<<<<<<<<<<<<
@@ -25506,7 +24835,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_backward_one(struct __pyx_obj
     if (__pyx_t_3) {
 
 
-      /* "tinygrad_scalar/_tape.pyx":506
+      /* "tinygrad_scalar/_tape.pyx":462
  *             d[step.out] = 0.0
  *             if step.code == _ops.MULTIPLY:
  *                 d[step.x] += v[step.y] * upstream             # <<<<<<<<<<<<<<
@@ -25517,7 +24846,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_backward_one(struct __pyx_obj
       __pyx_t_4 = __pyx_v_step->x;
       (__pyx_v_d[__pyx_t_4]) = ((__pyx_v_d[__pyx_t_4]) + ((__pyx_v_v[__pyx_v_step->y]) * __pyx_v_upstream));
 
-      /* "tinygrad_scalar/_tape.pyx":507
+      /* "tinygrad_scalar/_tape.pyx":463
  *             if step.code == _ops.MULTIPLY:
  *                 d[step.x] += v[step.y] * upstream
  *                 d[step.y] += v[step.x] * upstream             # <<<<<<<<<<<<<<
@@ -25528,7 +24857,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_backward_one(struct __pyx_obj
       __pyx_t_4 = __pyx_v_step->y;
       (__pyx_v_d[__pyx_t_4]) = ((__pyx_v_d[__pyx_t_4]) + ((__pyx_v_v[__pyx_v_step->x]) * __pyx_v_upstream));
 
-      /* "tinygrad_scalar/_tape.pyx":505
+      /* "tinygrad_scalar/_tape.pyx":461
  *             upstream = d[step.out]
  *             d[step.out] = 0.0
  *             if step.code == _ops.MULTIPLY:             # <<<<<<<<<<<<<<
@@ -25538,7 +24867,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_backward_one(struct __pyx_obj
       goto __pyx_L5;
     }
 
-    /* "tinygrad_scalar/_tape.pyx":508
+    /* "tinygrad_scalar/_tape.pyx":464
  *                 d[step.x] += v[step.y] * upstream
  *                 d[step.y] += v[step.x] * upstream
  *             elif step.code == _ops.ADD:             # <<<<<<<<<<<<<<
@@ -25550,7 +24879,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_backward_one(struct __pyx_obj
     if (__pyx_t_3) {
 
 
-      /* "tinygrad_scalar/_tape.pyx":509
+      /* "tinygrad_scalar/_tape.pyx":465
  *                 d[step.y] += v[step.x] * upstream
  *             elif step.code == _ops.ADD:
  *                 d[step.x] += upstream             # <<<<<<<<<<<<<<
@@ -25561,7 +24890,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_backward_one(struct __pyx_obj
       __pyx_t_4 = __pyx_v_step->x;
       (__pyx_v_d[__pyx_t_4]) = ((__pyx_v_d[__pyx_t_4]) + __pyx_v_upstream);
 
-      /* "tinygrad_scalar/_tape.pyx":510
+      /* "tinygrad_scalar/_tape.pyx":466
  *             elif step.code == _ops.ADD:
  *                 d[step.x] += upstream
  *                 d[step.y] += upstream             # <<<<<<<<<<<<<<
@@ -25572,7 +24901,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_backward_one(struct __pyx_obj
       __pyx_t_4 = __pyx_v_step->y;
       (__pyx_v_d[__pyx_t_4]) = ((__pyx_v_d[__pyx_t_4]) + __pyx_v_upstream);
 
-      /* "tinygrad_scalar/_tape.pyx":508
+      /* "tinygrad_scalar/_tape.pyx":464
  *                 d[step.x] += v[step.y] * upstream
  *                 d[step.y] += v[step.x] * upstream
  *             elif step.code == _ops.ADD:             # <<<<<<<<<<<<<<
@@ -25582,7 +24911,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_backward_one(struct __pyx_obj
       goto __pyx_L5;
     }
 
-    /* "tinygrad_scalar/_tape.pyx":511
+    /* "tinygrad_scalar/_tape.pyx":467
  *                 d[step.x] += upstream
  *                 d[step.y] += upstream
  *             elif step.code == _ops.SUBTRACT:             # <<<<<<<<<<<<<<
@@ -25594,7 +24923,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_backward_one(struct __pyx_obj
     if (__pyx_t_3) {
 
 
-      /* "tinygrad_scalar/_tape.pyx":512
+      /* "tinygrad_scalar/_tape.pyx":468
  *                 d[step.y] += upstream
  *             elif step.code == _ops.SUBTRACT:
  *                 d[step.x] += upstream             # <<<<<<<<<<<<<<
@@ -25605,7 +24934,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_backward_one(struct __pyx_obj
       __pyx_t_4 = __pyx_v_step->x;
       (__pyx_v_d[__pyx_t_4]) = ((__pyx_v_d[__pyx_t_4]) + __pyx_v_upstream);
 
-      /* "tinygrad_scalar/_tape.pyx":513
+      /* "tinygrad_scalar/_tape.pyx":469
  *             elif step.code == _ops.SUBTRACT:
  *                 d[step.x] += upstream
  *                 d[step.y] -= upstream             # <<<<<<<<<<<<<<
@@ -25616,7 +24945,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_backward_one(struct __pyx_obj
       __pyx_t_4 = __pyx_v_step->y;
       (__pyx_v_d[__pyx_t_4]) = ((__pyx_v_d[__pyx_t_4]) - __pyx_v_upstream);
 
-      /* "tinygrad_scalar/_tape.pyx":511
+      /* "tinygrad_scalar/_tape.pyx":467
  *                 d[step.x] += upstream
  *                 d[step.y] += upstream
  *             elif step.code == _ops.SUBTRACT:             # <<<<<<<<<<<<<<
@@ -25626,7 +24955,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_backward_one(struct __pyx_obj
       goto __pyx_L5;
     }
 
-    /* "tinygrad_scalar/_tape.pyx":514
+    /* "tinygrad_scalar/_tape.pyx":470
  *                 d[step.x] += upstream
  *                 d[step.y] -= upstream
  *             elif is_binary(step.code):             # <<<<<<<<<<<<<<
@@ -25638,7 +24967,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_backward_one(struct __pyx_obj
     if (__pyx_t_3) {
 
 
-      /* "tinygrad_scalar/_tape.pyx":515
+      /* "tinygrad_scalar/_tape.pyx":471
  *                 d[step.y] -= upstream
  *             elif is_binary(step.code):
  *                 slope = self.slopes + step.slope             # <<<<<<<<<<<<<<
@@ -25647,7 +24976,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_backward_one(struct __pyx_obj
 */
       __pyx_v_slope = (__pyx_v_self->slopes + __pyx_v_step->slope);
 
-      /* "tinygrad_scalar/_tape.pyx":516
+      /* "tinygrad_scalar/_tape.pyx":472
  *             elif is_binary(step.code):
  *                 slope = self.slopes + step.slope
  *                 d[step.x] += slope[0] * upstream             # <<<<<<<<<<<<<<
@@ -25658,7 +24987,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_backward_one(struct __pyx_obj
       __pyx_t_4 = __pyx_v_step->x;
       (__pyx_v_d[__pyx_t_4]) = ((__pyx_v_d[__pyx_t_4]) + ((__pyx_v_slope[0]) * __pyx_v_upstream));
 
-      /* "tinygrad_scalar/_tape.pyx":517
+      /* "tinygrad_scalar/_tape.pyx":473
  *                 slope = self.slopes + step.slope
  *                 d[step.x] += slope[0] * upstream
  *                 d[step.y] += slope[1] * upstream             # <<<<<<<<<<<<<<
@@ -25669,7 +24998,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_backward_one(struct __pyx_obj
       __pyx_t_4 = __pyx_v_step->y;
       (__pyx_v_d[__pyx_t_4]) = ((__pyx_v_d[__pyx_t_4]) + ((__pyx_v_slope[1]) * __pyx_v_upstream));
 
-      /* "tinygrad_scalar/_tape.pyx":514
+      /* "tinygrad_scalar/_tape.pyx":470
  *                 d[step.x] += upstream
  *                 d[step.y] -= upstream
  *             elif is_binary(step.code):             # <<<<<<<<<<<<<<
@@ -25679,7 +25008,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_backward_one(struct __pyx_obj
       goto __pyx_L5;
     }
 
-    /* "tinygrad_scalar/_tape.pyx":518
+    /* "tinygrad_scalar/_tape.pyx":474
  *                 d[step.x] += slope[0] * upstream
  *                 d[step.y] += slope[1] * upstream
  *             elif step.code == _ops.WHERE:             # <<<<<<<<<<<<<<
@@ -25691,7 +25020,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_backward_one(struct __pyx_obj
     if (__pyx_t_3) {
 
 
-      /* "tinygrad_scalar/_tape.pyx":519
+      /* "tinygrad_scalar/_tape.pyx":475
  *                 d[step.y] += slope[1] * upstream
  *             elif step.code == _ops.WHERE:
  *                 d[step.y if v[step.x] != 0.0 else step.z] += upstream             # <<<<<<<<<<<<<<
@@ -25711,7 +25040,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_backward_one(struct __pyx_obj
       (__pyx_v_d[__pyx_t_4]) = ((__pyx_v_d[__pyx_t_4]) + __pyx_v_upstream);
 
 
-      /* "tinygrad_scalar/_tape.pyx":518
+      /* "tinygrad_scalar/_tape.pyx":474
  *                 d[step.x] += slope[0] * upstream
  *                 d[step.y] += slope[1] * upstream
  *             elif step.code == _ops.WHERE:             # <<<<<<<<<<<<<<
@@ -25721,7 +25050,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_backward_one(struct __pyx_obj
       goto __pyx_L5;
     }
 
-    /* "tinygrad_scalar/_tape.pyx":520
+    /* "tinygrad_scalar/_tape.pyx":476
  *             elif step.code == _ops.WHERE:
  *                 d[step.y if v[step.x] != 0.0 else step.z] += upstream
  *             elif step.code == LOOKUP:             # <<<<<<<<<<<<<<
@@ -25733,7 +25062,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_backward_one(struct __pyx_obj
     if (__pyx_t_3) {
 
 
-      /* "tinygrad_scalar/_tape.pyx":521
+      /* "tinygrad_scalar/_tape.pyx":477
  *                 d[step.y if v[step.x] != 0.0 else step.z] += upstream
  *             elif step.code == LOOKUP:
  *                 d[self.row(step, v[step.x])] += upstream             # <<<<<<<<<<<<<<
@@ -25744,7 +25073,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_backward_one(struct __pyx_obj
       __pyx_t_4 = __pyx_f_15tinygrad_scalar_5_tape_4Tape_row(__pyx_v_self, __pyx_v_step, (__pyx_v_v[__pyx_v_step->x]));
       (__pyx_v_d[__pyx_t_4]) = ((__pyx_v_d[__pyx_t_4]) + __pyx_v_upstream);
 
-      /* "tinygrad_scalar/_tape.pyx":520
+      /* "tinygrad_scalar/_tape.pyx":476
  *             elif step.code == _ops.WHERE:
  *                 d[step.y if v[step.x] != 0.0 else step.z] += upstream
  *             elif step.code == LOOKUP:             # <<<<<<<<<<<<<<
@@ -25754,7 +25083,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_backward_one(struct __pyx_obj
       goto __pyx_L5;
     }
 
-    /* "tinygrad_scalar/_tape.pyx":523
+    /* "tinygrad_scalar/_tape.pyx":479
  *                 d[self.row(step, v[step.x])] += upstream
  *             else:
  *                 d[step.x] += self.slopes[step.slope] * upstream             # <<<<<<<<<<<<<<
@@ -25769,7 +25098,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_backward_one(struct __pyx_obj
     __pyx_L5:;
   }
 
-  /* "tinygrad_scalar/_tape.pyx":494
+  /* "tinygrad_scalar/_tape.pyx":450
  *                 _ops.unary(<Code>step.code, step.number, v[step.x], v + step.out, slope)
  * 
  *     cdef void backward_one(self) noexcept nogil:             # <<<<<<<<<<<<<<
@@ -25786,7 +25115,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_backward_one(struct __pyx_obj
 
 }
 
-/* "tinygrad_scalar/_tape.pyx":527
+/* "tinygrad_scalar/_tape.pyx":483
  *     # --- a block of examples -----------------------------------------------------------------------------------------
  * 
  *     cdef void forward_lanes(self) noexcept nogil:             # <<<<<<<<<<<<<<
@@ -25816,7 +25145,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_forward_lanes(struct __pyx_ob
   Py_ssize_t __pyx_t_9;
   int __pyx_t_10;
 
-  /* "tinygrad_scalar/_tape.pyx":530
+  /* "tinygrad_scalar/_tape.pyx":486
  *         cdef Py_ssize_t s, i
  *         cdef Step* step
  *         cdef double* v = self.v             # <<<<<<<<<<<<<<
@@ -25827,7 +25156,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_forward_lanes(struct __pyx_ob
 
   __pyx_v_v = __pyx_t_1;
 
-  /* "tinygrad_scalar/_tape.pyx":535
+  /* "tinygrad_scalar/_tape.pyx":491
  *         cdef double* out
  *         cdef double* slope
  *         cdef double* e = self.scratch             # <<<<<<<<<<<<<<
@@ -25838,7 +25167,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_forward_lanes(struct __pyx_ob
 
   __pyx_v_e = __pyx_t_1;
 
-  /* "tinygrad_scalar/_tape.pyx":537
+  /* "tinygrad_scalar/_tape.pyx":493
  *         cdef double* e = self.scratch
  *         cdef int code
  *         for s in range(self.n_steps):             # <<<<<<<<<<<<<<
@@ -25852,7 +25181,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_forward_lanes(struct __pyx_ob
   for (__pyx_t_4 = 0; __pyx_t_4 < __pyx_t_3; __pyx_t_4+=1) {
     __pyx_v_s = __pyx_t_4;
 
-    /* "tinygrad_scalar/_tape.pyx":538
+    /* "tinygrad_scalar/_tape.pyx":494
  *         cdef int code
  *         for s in range(self.n_steps):
  *             step = self.steps + s             # <<<<<<<<<<<<<<
@@ -25861,7 +25190,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_forward_lanes(struct __pyx_ob
 */
     __pyx_v_step = (__pyx_v_self->steps + __pyx_v_s);
 
-    /* "tinygrad_scalar/_tape.pyx":539
+    /* "tinygrad_scalar/_tape.pyx":495
  *         for s in range(self.n_steps):
  *             step = self.steps + s
  *             code = step.code             # <<<<<<<<<<<<<<
@@ -25872,7 +25201,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_forward_lanes(struct __pyx_ob
 
     __pyx_v_code = __pyx_t_5;
 
-    /* "tinygrad_scalar/_tape.pyx":540
+    /* "tinygrad_scalar/_tape.pyx":496
  *             step = self.steps + s
  *             code = step.code
  *             out = v + step.out * LANES             # <<<<<<<<<<<<<<
@@ -25881,7 +25210,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_forward_lanes(struct __pyx_ob
 */
     __pyx_v_out = (__pyx_v_v + (__pyx_v_step->out * LANES));
 
-    /* "tinygrad_scalar/_tape.pyx":541
+    /* "tinygrad_scalar/_tape.pyx":497
  *             code = step.code
  *             out = v + step.out * LANES
  *             x = v + step.x * LANES             # <<<<<<<<<<<<<<
@@ -25890,7 +25219,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_forward_lanes(struct __pyx_ob
 */
     __pyx_v_x = (__pyx_v_v + (__pyx_v_step->x * LANES));
 
-    /* "tinygrad_scalar/_tape.pyx":542
+    /* "tinygrad_scalar/_tape.pyx":498
  *             out = v + step.out * LANES
  *             x = v + step.x * LANES
  *             slope = self.slopes + step.slope * LANES             # <<<<<<<<<<<<<<
@@ -25899,7 +25228,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_forward_lanes(struct __pyx_ob
 */
     __pyx_v_slope = (__pyx_v_self->slopes + (__pyx_v_step->slope * LANES));
 
-    /* "tinygrad_scalar/_tape.pyx":543
+    /* "tinygrad_scalar/_tape.pyx":499
  *             x = v + step.x * LANES
  *             slope = self.slopes + step.slope * LANES
  *             if is_binary(code):             # <<<<<<<<<<<<<<
@@ -25911,7 +25240,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_forward_lanes(struct __pyx_ob
     if (__pyx_t_6) {
 
 
-      /* "tinygrad_scalar/_tape.pyx":544
+      /* "tinygrad_scalar/_tape.pyx":500
  *             slope = self.slopes + step.slope * LANES
  *             if is_binary(code):
  *                 y = v + step.y * LANES             # <<<<<<<<<<<<<<
@@ -25920,7 +25249,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_forward_lanes(struct __pyx_ob
 */
       __pyx_v_y = (__pyx_v_v + (__pyx_v_step->y * LANES));
 
-      /* "tinygrad_scalar/_tape.pyx":545
+      /* "tinygrad_scalar/_tape.pyx":501
  *             if is_binary(code):
  *                 y = v + step.y * LANES
  *                 if code == _ops.MULTIPLY:             # <<<<<<<<<<<<<<
@@ -25930,7 +25259,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_forward_lanes(struct __pyx_ob
       switch (__pyx_v_code) {
         case __pyx_e_15tinygrad_scalar_4_ops_MULTIPLY:
 
-        /* "tinygrad_scalar/_tape.pyx":546
+        /* "tinygrad_scalar/_tape.pyx":502
  *                 y = v + step.y * LANES
  *                 if code == _ops.MULTIPLY:
  *                     lanes_multiply(out, x, y)             # <<<<<<<<<<<<<<
@@ -25939,7 +25268,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_forward_lanes(struct __pyx_ob
 */
         lanes_multiply(__pyx_v_out, __pyx_v_x, __pyx_v_y);
 
-        /* "tinygrad_scalar/_tape.pyx":545
+        /* "tinygrad_scalar/_tape.pyx":501
  *             if is_binary(code):
  *                 y = v + step.y * LANES
  *                 if code == _ops.MULTIPLY:             # <<<<<<<<<<<<<<
@@ -25949,7 +25278,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_forward_lanes(struct __pyx_ob
         break;
         case __pyx_e_15tinygrad_scalar_4_ops_ADD:
 
-        /* "tinygrad_scalar/_tape.pyx":548
+        /* "tinygrad_scalar/_tape.pyx":504
  *                     lanes_multiply(out, x, y)
  *                 elif code == _ops.ADD:
  *                     lanes_add(out, x, y)             # <<<<<<<<<<<<<<
@@ -25958,7 +25287,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_forward_lanes(struct __pyx_ob
 */
         lanes_add(__pyx_v_out, __pyx_v_x, __pyx_v_y);
 
-        /* "tinygrad_scalar/_tape.pyx":547
+        /* "tinygrad_scalar/_tape.pyx":503
  *                 if code == _ops.MULTIPLY:
  *                     lanes_multiply(out, x, y)
  *                 elif code == _ops.ADD:             # <<<<<<<<<<<<<<
@@ -25968,7 +25297,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_forward_lanes(struct __pyx_ob
         break;
         case __pyx_e_15tinygrad_scalar_4_ops_SUBTRACT:
 
-        /* "tinygrad_scalar/_tape.pyx":550
+        /* "tinygrad_scalar/_tape.pyx":506
  *                     lanes_add(out, x, y)
  *                 elif code == _ops.SUBTRACT:
  *                     lanes_subtract(out, x, y)             # <<<<<<<<<<<<<<
@@ -25977,7 +25306,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_forward_lanes(struct __pyx_ob
 */
         lanes_subtract(__pyx_v_out, __pyx_v_x, __pyx_v_y);
 
-        /* "tinygrad_scalar/_tape.pyx":549
+        /* "tinygrad_scalar/_tape.pyx":505
  *                 elif code == _ops.ADD:
  *                     lanes_add(out, x, y)
  *                 elif code == _ops.SUBTRACT:             # <<<<<<<<<<<<<<
@@ -25987,7 +25316,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_forward_lanes(struct __pyx_ob
         break;
         case __pyx_e_15tinygrad_scalar_4_ops_DIVIDE:
 
-        /* "tinygrad_scalar/_tape.pyx":552
+        /* "tinygrad_scalar/_tape.pyx":508
  *                     lanes_subtract(out, x, y)
  *                 elif code == _ops.DIVIDE:
  *                     lanes_divide(out, x, y)             # <<<<<<<<<<<<<<
@@ -25996,7 +25325,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_forward_lanes(struct __pyx_ob
 */
         lanes_divide(__pyx_v_out, __pyx_v_x, __pyx_v_y);
 
-        /* "tinygrad_scalar/_tape.pyx":551
+        /* "tinygrad_scalar/_tape.pyx":507
  *                 elif code == _ops.SUBTRACT:
  *                     lanes_subtract(out, x, y)
  *                 elif code == _ops.DIVIDE:             # <<<<<<<<<<<<<<
@@ -26006,7 +25335,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_forward_lanes(struct __pyx_ob
         break;
         default:
 
-        /* "tinygrad_scalar/_tape.pyx":554
+        /* "tinygrad_scalar/_tape.pyx":510
  *                     lanes_divide(out, x, y)
  *                 else:
  *                     for i in range(LANES):             # <<<<<<<<<<<<<<
@@ -26020,7 +25349,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_forward_lanes(struct __pyx_ob
         for (__pyx_t_9 = 0; __pyx_t_9 < __pyx_t_8; __pyx_t_9+=1) {
           __pyx_v_i = __pyx_t_9;
 
-          /* "tinygrad_scalar/_tape.pyx":555
+          /* "tinygrad_scalar/_tape.pyx":511
  *                 else:
  *                     for i in range(LANES):
  *                         _ops.binary(<Code>code, x[i], y[i], out + i, slope + i, slope + LANES + i)             # <<<<<<<<<<<<<<
@@ -26033,7 +25362,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_forward_lanes(struct __pyx_ob
         break;
       }
 
-      /* "tinygrad_scalar/_tape.pyx":543
+      /* "tinygrad_scalar/_tape.pyx":499
  *             x = v + step.x * LANES
  *             slope = self.slopes + step.slope * LANES
  *             if is_binary(code):             # <<<<<<<<<<<<<<
@@ -26043,7 +25372,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_forward_lanes(struct __pyx_ob
       goto __pyx_L5;
     }
 
-    /* "tinygrad_scalar/_tape.pyx":556
+    /* "tinygrad_scalar/_tape.pyx":512
  *                     for i in range(LANES):
  *                         _ops.binary(<Code>code, x[i], y[i], out + i, slope + i, slope + LANES + i)
  *             elif code == _ops.TANH:             # <<<<<<<<<<<<<<
@@ -26055,7 +25384,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_forward_lanes(struct __pyx_ob
     if (__pyx_t_6) {
 
 
-      /* "tinygrad_scalar/_tape.pyx":557
+      /* "tinygrad_scalar/_tape.pyx":513
  *                         _ops.binary(<Code>code, x[i], y[i], out + i, slope + i, slope + LANES + i)
  *             elif code == _ops.TANH:
  *                 lanes_function(_ops.TANH, out, x)             # <<<<<<<<<<<<<<
@@ -26064,7 +25393,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_forward_lanes(struct __pyx_ob
 */
       __pyx_f_15tinygrad_scalar_5_tape_lanes_function(__pyx_e_15tinygrad_scalar_4_ops_TANH, __pyx_v_out, __pyx_v_x);
 
-      /* "tinygrad_scalar/_tape.pyx":558
+      /* "tinygrad_scalar/_tape.pyx":514
  *             elif code == _ops.TANH:
  *                 lanes_function(_ops.TANH, out, x)
  *                 lanes_minus_twice_absolute(e, x)             # <<<<<<<<<<<<<<
@@ -26073,7 +25402,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_forward_lanes(struct __pyx_ob
 */
       lanes_minus_twice_absolute(__pyx_v_e, __pyx_v_x);
 
-      /* "tinygrad_scalar/_tape.pyx":559
+      /* "tinygrad_scalar/_tape.pyx":515
  *                 lanes_function(_ops.TANH, out, x)
  *                 lanes_minus_twice_absolute(e, x)
  *                 lanes_function(_ops.EXP, e, e)             # <<<<<<<<<<<<<<
@@ -26082,7 +25411,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_forward_lanes(struct __pyx_ob
 */
       __pyx_f_15tinygrad_scalar_5_tape_lanes_function(__pyx_e_15tinygrad_scalar_4_ops_EXP, __pyx_v_e, __pyx_v_e);
 
-      /* "tinygrad_scalar/_tape.pyx":560
+      /* "tinygrad_scalar/_tape.pyx":516
  *                 lanes_minus_twice_absolute(e, x)
  *                 lanes_function(_ops.EXP, e, e)
  *                 lanes_tanh_slope(slope, e)             # <<<<<<<<<<<<<<
@@ -26091,7 +25420,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_forward_lanes(struct __pyx_ob
 */
       lanes_tanh_slope(__pyx_v_slope, __pyx_v_e);
 
-      /* "tinygrad_scalar/_tape.pyx":556
+      /* "tinygrad_scalar/_tape.pyx":512
  *                     for i in range(LANES):
  *                         _ops.binary(<Code>code, x[i], y[i], out + i, slope + i, slope + LANES + i)
  *             elif code == _ops.TANH:             # <<<<<<<<<<<<<<
@@ -26101,7 +25430,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_forward_lanes(struct __pyx_ob
       goto __pyx_L5;
     }
 
-    /* "tinygrad_scalar/_tape.pyx":561
+    /* "tinygrad_scalar/_tape.pyx":517
  *                 lanes_function(_ops.EXP, e, e)
  *                 lanes_tanh_slope(slope, e)
  *             elif code == _ops.SIGMOID:             # <<<<<<<<<<<<<<
@@ -26113,7 +25442,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_forward_lanes(struct __pyx_ob
     if (__pyx_t_6) {
 
 
-      /* "tinygrad_scalar/_tape.pyx":562
+      /* "tinygrad_scalar/_tape.pyx":518
  *                 lanes_tanh_slope(slope, e)
  *             elif code == _ops.SIGMOID:
  *                 lanes_minus_absolute(e, x)             # <<<<<<<<<<<<<<
@@ -26122,7 +25451,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_forward_lanes(struct __pyx_ob
 */
       lanes_minus_absolute(__pyx_v_e, __pyx_v_x);
 
-      /* "tinygrad_scalar/_tape.pyx":563
+      /* "tinygrad_scalar/_tape.pyx":519
  *             elif code == _ops.SIGMOID:
  *                 lanes_minus_absolute(e, x)
  *                 lanes_function(_ops.EXP, e, e)             # <<<<<<<<<<<<<<
@@ -26131,7 +25460,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_forward_lanes(struct __pyx_ob
 */
       __pyx_f_15tinygrad_scalar_5_tape_lanes_function(__pyx_e_15tinygrad_scalar_4_ops_EXP, __pyx_v_e, __pyx_v_e);
 
-      /* "tinygrad_scalar/_tape.pyx":564
+      /* "tinygrad_scalar/_tape.pyx":520
  *                 lanes_minus_absolute(e, x)
  *                 lanes_function(_ops.EXP, e, e)
  *                 lanes_sigmoid(out, x, e)             # <<<<<<<<<<<<<<
@@ -26140,7 +25469,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_forward_lanes(struct __pyx_ob
 */
       lanes_sigmoid(__pyx_v_out, __pyx_v_x, __pyx_v_e);
 
-      /* "tinygrad_scalar/_tape.pyx":565
+      /* "tinygrad_scalar/_tape.pyx":521
  *                 lanes_function(_ops.EXP, e, e)
  *                 lanes_sigmoid(out, x, e)
  *                 lanes_sigmoid_slope(slope, e)             # <<<<<<<<<<<<<<
@@ -26149,7 +25478,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_forward_lanes(struct __pyx_ob
 */
       lanes_sigmoid_slope(__pyx_v_slope, __pyx_v_e);
 
-      /* "tinygrad_scalar/_tape.pyx":561
+      /* "tinygrad_scalar/_tape.pyx":517
  *                 lanes_function(_ops.EXP, e, e)
  *                 lanes_tanh_slope(slope, e)
  *             elif code == _ops.SIGMOID:             # <<<<<<<<<<<<<<
@@ -26159,7 +25488,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_forward_lanes(struct __pyx_ob
       goto __pyx_L5;
     }
 
-    /* "tinygrad_scalar/_tape.pyx":566
+    /* "tinygrad_scalar/_tape.pyx":522
  *                 lanes_sigmoid(out, x, e)
  *                 lanes_sigmoid_slope(slope, e)
  *             elif code == _ops.RELU:             # <<<<<<<<<<<<<<
@@ -26171,7 +25500,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_forward_lanes(struct __pyx_ob
     if (__pyx_t_6) {
 
 
-      /* "tinygrad_scalar/_tape.pyx":567
+      /* "tinygrad_scalar/_tape.pyx":523
  *                 lanes_sigmoid_slope(slope, e)
  *             elif code == _ops.RELU:
  *                 lanes_relu(out, x)             # <<<<<<<<<<<<<<
@@ -26180,7 +25509,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_forward_lanes(struct __pyx_ob
 */
       lanes_relu(__pyx_v_out, __pyx_v_x);
 
-      /* "tinygrad_scalar/_tape.pyx":568
+      /* "tinygrad_scalar/_tape.pyx":524
  *             elif code == _ops.RELU:
  *                 lanes_relu(out, x)
  *                 lanes_positive(slope, x)             # <<<<<<<<<<<<<<
@@ -26189,7 +25518,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_forward_lanes(struct __pyx_ob
 */
       lanes_positive(__pyx_v_slope, __pyx_v_x);
 
-      /* "tinygrad_scalar/_tape.pyx":566
+      /* "tinygrad_scalar/_tape.pyx":522
  *                 lanes_sigmoid(out, x, e)
  *                 lanes_sigmoid_slope(slope, e)
  *             elif code == _ops.RELU:             # <<<<<<<<<<<<<<
@@ -26199,7 +25528,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_forward_lanes(struct __pyx_ob
       goto __pyx_L5;
     }
 
-    /* "tinygrad_scalar/_tape.pyx":569
+    /* "tinygrad_scalar/_tape.pyx":525
  *                 lanes_relu(out, x)
  *                 lanes_positive(slope, x)
  *             elif code == _ops.NEGATE:             # <<<<<<<<<<<<<<
@@ -26211,7 +25540,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_forward_lanes(struct __pyx_ob
     if (__pyx_t_6) {
 
 
-      /* "tinygrad_scalar/_tape.pyx":570
+      /* "tinygrad_scalar/_tape.pyx":526
  *                 lanes_positive(slope, x)
  *             elif code == _ops.NEGATE:
  *                 lanes_negate(out, x)             # <<<<<<<<<<<<<<
@@ -26220,7 +25549,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_forward_lanes(struct __pyx_ob
 */
       lanes_negate(__pyx_v_out, __pyx_v_x);
 
-      /* "tinygrad_scalar/_tape.pyx":569
+      /* "tinygrad_scalar/_tape.pyx":525
  *                 lanes_relu(out, x)
  *                 lanes_positive(slope, x)
  *             elif code == _ops.NEGATE:             # <<<<<<<<<<<<<<
@@ -26230,7 +25559,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_forward_lanes(struct __pyx_ob
       goto __pyx_L5;
     }
 
-    /* "tinygrad_scalar/_tape.pyx":571
+    /* "tinygrad_scalar/_tape.pyx":527
  *             elif code == _ops.NEGATE:
  *                 lanes_negate(out, x)
  *             elif code == _ops.ABSOLUTE:             # <<<<<<<<<<<<<<
@@ -26242,7 +25571,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_forward_lanes(struct __pyx_ob
     if (__pyx_t_6) {
 
 
-      /* "tinygrad_scalar/_tape.pyx":572
+      /* "tinygrad_scalar/_tape.pyx":528
  *                 lanes_negate(out, x)
  *             elif code == _ops.ABSOLUTE:
  *                 lanes_absolute(out, x)             # <<<<<<<<<<<<<<
@@ -26251,7 +25580,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_forward_lanes(struct __pyx_ob
 */
       lanes_absolute(__pyx_v_out, __pyx_v_x);
 
-      /* "tinygrad_scalar/_tape.pyx":573
+      /* "tinygrad_scalar/_tape.pyx":529
  *             elif code == _ops.ABSOLUTE:
  *                 lanes_absolute(out, x)
  *                 lanes_sign(slope, x)             # <<<<<<<<<<<<<<
@@ -26260,7 +25589,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_forward_lanes(struct __pyx_ob
 */
       lanes_sign(__pyx_v_slope, __pyx_v_x);
 
-      /* "tinygrad_scalar/_tape.pyx":571
+      /* "tinygrad_scalar/_tape.pyx":527
  *             elif code == _ops.NEGATE:
  *                 lanes_negate(out, x)
  *             elif code == _ops.ABSOLUTE:             # <<<<<<<<<<<<<<
@@ -26270,7 +25599,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_forward_lanes(struct __pyx_ob
       goto __pyx_L5;
     }
 
-    /* "tinygrad_scalar/_tape.pyx":574
+    /* "tinygrad_scalar/_tape.pyx":530
  *                 lanes_absolute(out, x)
  *                 lanes_sign(slope, x)
  *             elif code == _ops.EXP:             # <<<<<<<<<<<<<<
@@ -26282,7 +25611,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_forward_lanes(struct __pyx_ob
     if (__pyx_t_6) {
 
 
-      /* "tinygrad_scalar/_tape.pyx":575
+      /* "tinygrad_scalar/_tape.pyx":531
  *                 lanes_sign(slope, x)
  *             elif code == _ops.EXP:
  *                 lanes_function(_ops.EXP, out, x)             # <<<<<<<<<<<<<<
@@ -26291,7 +25620,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_forward_lanes(struct __pyx_ob
 */
       __pyx_f_15tinygrad_scalar_5_tape_lanes_function(__pyx_e_15tinygrad_scalar_4_ops_EXP, __pyx_v_out, __pyx_v_x);
 
-      /* "tinygrad_scalar/_tape.pyx":574
+      /* "tinygrad_scalar/_tape.pyx":530
  *                 lanes_absolute(out, x)
  *                 lanes_sign(slope, x)
  *             elif code == _ops.EXP:             # <<<<<<<<<<<<<<
@@ -26301,7 +25630,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_forward_lanes(struct __pyx_ob
       goto __pyx_L5;
     }
 
-    /* "tinygrad_scalar/_tape.pyx":576
+    /* "tinygrad_scalar/_tape.pyx":532
  *             elif code == _ops.EXP:
  *                 lanes_function(_ops.EXP, out, x)
  *             elif code == _ops.LOG:             # <<<<<<<<<<<<<<
@@ -26313,7 +25642,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_forward_lanes(struct __pyx_ob
     if (__pyx_t_6) {
 
 
-      /* "tinygrad_scalar/_tape.pyx":577
+      /* "tinygrad_scalar/_tape.pyx":533
  *                 lanes_function(_ops.EXP, out, x)
  *             elif code == _ops.LOG:
  *                 lanes_function(_ops.LOG, out, x)             # <<<<<<<<<<<<<<
@@ -26322,7 +25651,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_forward_lanes(struct __pyx_ob
 */
       __pyx_f_15tinygrad_scalar_5_tape_lanes_function(__pyx_e_15tinygrad_scalar_4_ops_LOG, __pyx_v_out, __pyx_v_x);
 
-      /* "tinygrad_scalar/_tape.pyx":578
+      /* "tinygrad_scalar/_tape.pyx":534
  *             elif code == _ops.LOG:
  *                 lanes_function(_ops.LOG, out, x)
  *                 lanes_reciprocal(slope, x)             # <<<<<<<<<<<<<<
@@ -26331,7 +25660,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_forward_lanes(struct __pyx_ob
 */
       lanes_reciprocal(__pyx_v_slope, __pyx_v_x);
 
-      /* "tinygrad_scalar/_tape.pyx":576
+      /* "tinygrad_scalar/_tape.pyx":532
  *             elif code == _ops.EXP:
  *                 lanes_function(_ops.EXP, out, x)
  *             elif code == _ops.LOG:             # <<<<<<<<<<<<<<
@@ -26341,7 +25670,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_forward_lanes(struct __pyx_ob
       goto __pyx_L5;
     }
 
-    /* "tinygrad_scalar/_tape.pyx":579
+    /* "tinygrad_scalar/_tape.pyx":535
  *                 lanes_function(_ops.LOG, out, x)
  *                 lanes_reciprocal(slope, x)
  *             elif code == _ops.SQRT:             # <<<<<<<<<<<<<<
@@ -26353,7 +25682,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_forward_lanes(struct __pyx_ob
     if (__pyx_t_6) {
 
 
-      /* "tinygrad_scalar/_tape.pyx":580
+      /* "tinygrad_scalar/_tape.pyx":536
  *                 lanes_reciprocal(slope, x)
  *             elif code == _ops.SQRT:
  *                 lanes_sqrt(out, x)             # <<<<<<<<<<<<<<
@@ -26362,7 +25691,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_forward_lanes(struct __pyx_ob
 */
       lanes_sqrt(__pyx_v_out, __pyx_v_x);
 
-      /* "tinygrad_scalar/_tape.pyx":581
+      /* "tinygrad_scalar/_tape.pyx":537
  *             elif code == _ops.SQRT:
  *                 lanes_sqrt(out, x)
  *                 lanes_half_reciprocal(slope, out)             # <<<<<<<<<<<<<<
@@ -26371,7 +25700,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_forward_lanes(struct __pyx_ob
 */
       lanes_half_reciprocal(__pyx_v_slope, __pyx_v_out);
 
-      /* "tinygrad_scalar/_tape.pyx":579
+      /* "tinygrad_scalar/_tape.pyx":535
  *                 lanes_function(_ops.LOG, out, x)
  *                 lanes_reciprocal(slope, x)
  *             elif code == _ops.SQRT:             # <<<<<<<<<<<<<<
@@ -26381,7 +25710,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_forward_lanes(struct __pyx_ob
       goto __pyx_L5;
     }
 
-    /* "tinygrad_scalar/_tape.pyx":582
+    /* "tinygrad_scalar/_tape.pyx":538
  *                 lanes_sqrt(out, x)
  *                 lanes_half_reciprocal(slope, out)
  *             elif code == _ops.SIN:             # <<<<<<<<<<<<<<
@@ -26393,7 +25722,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_forward_lanes(struct __pyx_ob
     if (__pyx_t_6) {
 
 
-      /* "tinygrad_scalar/_tape.pyx":583
+      /* "tinygrad_scalar/_tape.pyx":539
  *                 lanes_half_reciprocal(slope, out)
  *             elif code == _ops.SIN:
  *                 lanes_function(_ops.SIN, out, x)             # <<<<<<<<<<<<<<
@@ -26402,7 +25731,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_forward_lanes(struct __pyx_ob
 */
       __pyx_f_15tinygrad_scalar_5_tape_lanes_function(__pyx_e_15tinygrad_scalar_4_ops_SIN, __pyx_v_out, __pyx_v_x);
 
-      /* "tinygrad_scalar/_tape.pyx":584
+      /* "tinygrad_scalar/_tape.pyx":540
  *             elif code == _ops.SIN:
  *                 lanes_function(_ops.SIN, out, x)
  *                 lanes_function(_ops.COS, slope, x)             # <<<<<<<<<<<<<<
@@ -26411,7 +25740,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_forward_lanes(struct __pyx_ob
 */
       __pyx_f_15tinygrad_scalar_5_tape_lanes_function(__pyx_e_15tinygrad_scalar_4_ops_COS, __pyx_v_slope, __pyx_v_x);
 
-      /* "tinygrad_scalar/_tape.pyx":582
+      /* "tinygrad_scalar/_tape.pyx":538
  *                 lanes_sqrt(out, x)
  *                 lanes_half_reciprocal(slope, out)
  *             elif code == _ops.SIN:             # <<<<<<<<<<<<<<
@@ -26421,7 +25750,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_forward_lanes(struct __pyx_ob
       goto __pyx_L5;
     }
 
-    /* "tinygrad_scalar/_tape.pyx":585
+    /* "tinygrad_scalar/_tape.pyx":541
  *                 lanes_function(_ops.SIN, out, x)
  *                 lanes_function(_ops.COS, slope, x)
  *             elif code == _ops.COS:             # <<<<<<<<<<<<<<
@@ -26433,7 +25762,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_forward_lanes(struct __pyx_ob
     if (__pyx_t_6) {
 
 
-      /* "tinygrad_scalar/_tape.pyx":586
+      /* "tinygrad_scalar/_tape.pyx":542
  *                 lanes_function(_ops.COS, slope, x)
  *             elif code == _ops.COS:
  *                 lanes_function(_ops.COS, out, x)             # <<<<<<<<<<<<<<
@@ -26442,7 +25771,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_forward_lanes(struct __pyx_ob
 */
       __pyx_f_15tinygrad_scalar_5_tape_lanes_function(__pyx_e_15tinygrad_scalar_4_ops_COS, __pyx_v_out, __pyx_v_x);
 
-      /* "tinygrad_scalar/_tape.pyx":587
+      /* "tinygrad_scalar/_tape.pyx":543
  *             elif code == _ops.COS:
  *                 lanes_function(_ops.COS, out, x)
  *                 lanes_function(_ops.SIN, slope, x)             # <<<<<<<<<<<<<<
@@ -26451,7 +25780,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_forward_lanes(struct __pyx_ob
 */
       __pyx_f_15tinygrad_scalar_5_tape_lanes_function(__pyx_e_15tinygrad_scalar_4_ops_SIN, __pyx_v_slope, __pyx_v_x);
 
-      /* "tinygrad_scalar/_tape.pyx":585
+      /* "tinygrad_scalar/_tape.pyx":541
  *                 lanes_function(_ops.SIN, out, x)
  *                 lanes_function(_ops.COS, slope, x)
  *             elif code == _ops.COS:             # <<<<<<<<<<<<<<
@@ -26461,7 +25790,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_forward_lanes(struct __pyx_ob
       goto __pyx_L5;
     }
 
-    /* "tinygrad_scalar/_tape.pyx":588
+    /* "tinygrad_scalar/_tape.pyx":544
  *                 lanes_function(_ops.COS, out, x)
  *                 lanes_function(_ops.SIN, slope, x)
  *             elif code == _ops.TAN:             # <<<<<<<<<<<<<<
@@ -26473,7 +25802,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_forward_lanes(struct __pyx_ob
     if (__pyx_t_6) {
 
 
-      /* "tinygrad_scalar/_tape.pyx":589
+      /* "tinygrad_scalar/_tape.pyx":545
  *                 lanes_function(_ops.SIN, slope, x)
  *             elif code == _ops.TAN:
  *                 lanes_function(_ops.TAN, out, x)             # <<<<<<<<<<<<<<
@@ -26482,7 +25811,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_forward_lanes(struct __pyx_ob
 */
       __pyx_f_15tinygrad_scalar_5_tape_lanes_function(__pyx_e_15tinygrad_scalar_4_ops_TAN, __pyx_v_out, __pyx_v_x);
 
-      /* "tinygrad_scalar/_tape.pyx":590
+      /* "tinygrad_scalar/_tape.pyx":546
  *             elif code == _ops.TAN:
  *                 lanes_function(_ops.TAN, out, x)
  *                 lanes_one_plus_square(slope, out)             # <<<<<<<<<<<<<<
@@ -26491,7 +25820,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_forward_lanes(struct __pyx_ob
 */
       lanes_one_plus_square(__pyx_v_slope, __pyx_v_out);
 
-      /* "tinygrad_scalar/_tape.pyx":588
+      /* "tinygrad_scalar/_tape.pyx":544
  *                 lanes_function(_ops.COS, out, x)
  *                 lanes_function(_ops.SIN, slope, x)
  *             elif code == _ops.TAN:             # <<<<<<<<<<<<<<
@@ -26501,7 +25830,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_forward_lanes(struct __pyx_ob
       goto __pyx_L5;
     }
 
-    /* "tinygrad_scalar/_tape.pyx":591
+    /* "tinygrad_scalar/_tape.pyx":547
  *                 lanes_function(_ops.TAN, out, x)
  *                 lanes_one_plus_square(slope, out)
  *             elif code == _ops.SINH:             # <<<<<<<<<<<<<<
@@ -26513,7 +25842,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_forward_lanes(struct __pyx_ob
     if (__pyx_t_6) {
 
 
-      /* "tinygrad_scalar/_tape.pyx":592
+      /* "tinygrad_scalar/_tape.pyx":548
  *                 lanes_one_plus_square(slope, out)
  *             elif code == _ops.SINH:
  *                 lanes_function(_ops.SINH, out, x)             # <<<<<<<<<<<<<<
@@ -26522,7 +25851,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_forward_lanes(struct __pyx_ob
 */
       __pyx_f_15tinygrad_scalar_5_tape_lanes_function(__pyx_e_15tinygrad_scalar_4_ops_SINH, __pyx_v_out, __pyx_v_x);
 
-      /* "tinygrad_scalar/_tape.pyx":593
+      /* "tinygrad_scalar/_tape.pyx":549
  *             elif code == _ops.SINH:
  *                 lanes_function(_ops.SINH, out, x)
  *                 lanes_function(_ops.COSH, slope, x)             # <<<<<<<<<<<<<<
@@ -26531,7 +25860,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_forward_lanes(struct __pyx_ob
 */
       __pyx_f_15tinygrad_scalar_5_tape_lanes_function(__pyx_e_15tinygrad_scalar_4_ops_COSH, __pyx_v_slope, __pyx_v_x);
 
-      /* "tinygrad_scalar/_tape.pyx":591
+      /* "tinygrad_scalar/_tape.pyx":547
  *                 lanes_function(_ops.TAN, out, x)
  *                 lanes_one_plus_square(slope, out)
  *             elif code == _ops.SINH:             # <<<<<<<<<<<<<<
@@ -26541,7 +25870,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_forward_lanes(struct __pyx_ob
       goto __pyx_L5;
     }
 
-    /* "tinygrad_scalar/_tape.pyx":594
+    /* "tinygrad_scalar/_tape.pyx":550
  *                 lanes_function(_ops.SINH, out, x)
  *                 lanes_function(_ops.COSH, slope, x)
  *             elif code == _ops.COSH:             # <<<<<<<<<<<<<<
@@ -26553,7 +25882,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_forward_lanes(struct __pyx_ob
     if (__pyx_t_6) {
 
 
-      /* "tinygrad_scalar/_tape.pyx":595
+      /* "tinygrad_scalar/_tape.pyx":551
  *                 lanes_function(_ops.COSH, slope, x)
  *             elif code == _ops.COSH:
  *                 lanes_function(_ops.COSH, out, x)             # <<<<<<<<<<<<<<
@@ -26562,7 +25891,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_forward_lanes(struct __pyx_ob
 */
       __pyx_f_15tinygrad_scalar_5_tape_lanes_function(__pyx_e_15tinygrad_scalar_4_ops_COSH, __pyx_v_out, __pyx_v_x);
 
-      /* "tinygrad_scalar/_tape.pyx":596
+      /* "tinygrad_scalar/_tape.pyx":552
  *             elif code == _ops.COSH:
  *                 lanes_function(_ops.COSH, out, x)
  *                 lanes_function(_ops.SINH, slope, x)             # <<<<<<<<<<<<<<
@@ -26571,7 +25900,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_forward_lanes(struct __pyx_ob
 */
       __pyx_f_15tinygrad_scalar_5_tape_lanes_function(__pyx_e_15tinygrad_scalar_4_ops_SINH, __pyx_v_slope, __pyx_v_x);
 
-      /* "tinygrad_scalar/_tape.pyx":594
+      /* "tinygrad_scalar/_tape.pyx":550
  *                 lanes_function(_ops.SINH, out, x)
  *                 lanes_function(_ops.COSH, slope, x)
  *             elif code == _ops.COSH:             # <<<<<<<<<<<<<<
@@ -26581,7 +25910,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_forward_lanes(struct __pyx_ob
       goto __pyx_L5;
     }
 
-    /* "tinygrad_scalar/_tape.pyx":597
+    /* "tinygrad_scalar/_tape.pyx":553
  *                 lanes_function(_ops.COSH, out, x)
  *                 lanes_function(_ops.SINH, slope, x)
  *             elif code == _ops.CONSTANT_POWER and step.number == 2.0:             # <<<<<<<<<<<<<<
@@ -26607,7 +25936,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_forward_lanes(struct __pyx_ob
     if (__pyx_t_6) {
 
 
-      /* "tinygrad_scalar/_tape.pyx":598
+      /* "tinygrad_scalar/_tape.pyx":554
  *                 lanes_function(_ops.SINH, slope, x)
  *             elif code == _ops.CONSTANT_POWER and step.number == 2.0:
  *                 lanes_multiply(out, x, x)             # <<<<<<<<<<<<<<
@@ -26616,7 +25945,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_forward_lanes(struct __pyx_ob
 */
       lanes_multiply(__pyx_v_out, __pyx_v_x, __pyx_v_x);
 
-      /* "tinygrad_scalar/_tape.pyx":597
+      /* "tinygrad_scalar/_tape.pyx":553
  *                 lanes_function(_ops.COSH, out, x)
  *                 lanes_function(_ops.SINH, slope, x)
  *             elif code == _ops.CONSTANT_POWER and step.number == 2.0:             # <<<<<<<<<<<<<<
@@ -26626,7 +25955,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_forward_lanes(struct __pyx_ob
       goto __pyx_L5;
     }
 
-    /* "tinygrad_scalar/_tape.pyx":599
+    /* "tinygrad_scalar/_tape.pyx":555
  *             elif code == _ops.CONSTANT_POWER and step.number == 2.0:
  *                 lanes_multiply(out, x, x)
  *             elif code == _ops.WHERE:             # <<<<<<<<<<<<<<
@@ -26638,7 +25967,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_forward_lanes(struct __pyx_ob
     if (__pyx_t_6) {
 
 
-      /* "tinygrad_scalar/_tape.pyx":600
+      /* "tinygrad_scalar/_tape.pyx":556
  *                 lanes_multiply(out, x, x)
  *             elif code == _ops.WHERE:
  *                 lanes_where(out, x, v + step.y * LANES, v + step.z * LANES)             # <<<<<<<<<<<<<<
@@ -26647,7 +25976,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_forward_lanes(struct __pyx_ob
 */
       lanes_where(__pyx_v_out, __pyx_v_x, (__pyx_v_v + (__pyx_v_step->y * LANES)), (__pyx_v_v + (__pyx_v_step->z * LANES)));
 
-      /* "tinygrad_scalar/_tape.pyx":599
+      /* "tinygrad_scalar/_tape.pyx":555
  *             elif code == _ops.CONSTANT_POWER and step.number == 2.0:
  *                 lanes_multiply(out, x, x)
  *             elif code == _ops.WHERE:             # <<<<<<<<<<<<<<
@@ -26657,7 +25986,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_forward_lanes(struct __pyx_ob
       goto __pyx_L5;
     }
 
-    /* "tinygrad_scalar/_tape.pyx":601
+    /* "tinygrad_scalar/_tape.pyx":557
  *             elif code == _ops.WHERE:
  *                 lanes_where(out, x, v + step.y * LANES, v + step.z * LANES)
  *             elif code == LOOKUP:             # <<<<<<<<<<<<<<
@@ -26669,7 +25998,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_forward_lanes(struct __pyx_ob
     if (__pyx_t_6) {
 
 
-      /* "tinygrad_scalar/_tape.pyx":602
+      /* "tinygrad_scalar/_tape.pyx":558
  *                 lanes_where(out, x, v + step.y * LANES, v + step.z * LANES)
  *             elif code == LOOKUP:
  *                 for i in range(LANES):             # <<<<<<<<<<<<<<
@@ -26683,7 +26012,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_forward_lanes(struct __pyx_ob
       for (__pyx_t_9 = 0; __pyx_t_9 < __pyx_t_8; __pyx_t_9+=1) {
         __pyx_v_i = __pyx_t_9;
 
-        /* "tinygrad_scalar/_tape.pyx":603
+        /* "tinygrad_scalar/_tape.pyx":559
  *             elif code == LOOKUP:
  *                 for i in range(LANES):
  *                     out[i] = v[self.row(step, x[i]) * LANES + i]             # <<<<<<<<<<<<<<
@@ -26694,7 +26023,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_forward_lanes(struct __pyx_ob
       }
 
 
-      /* "tinygrad_scalar/_tape.pyx":601
+      /* "tinygrad_scalar/_tape.pyx":557
  *             elif code == _ops.WHERE:
  *                 lanes_where(out, x, v + step.y * LANES, v + step.z * LANES)
  *             elif code == LOOKUP:             # <<<<<<<<<<<<<<
@@ -26704,7 +26033,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_forward_lanes(struct __pyx_ob
       goto __pyx_L5;
     }
 
-    /* "tinygrad_scalar/_tape.pyx":605
+    /* "tinygrad_scalar/_tape.pyx":561
  *                     out[i] = v[self.row(step, x[i]) * LANES + i]
  *             else:
  *                 for i in range(LANES):             # <<<<<<<<<<<<<<
@@ -26719,7 +26048,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_forward_lanes(struct __pyx_ob
       for (__pyx_t_9 = 0; __pyx_t_9 < __pyx_t_8; __pyx_t_9+=1) {
         __pyx_v_i = __pyx_t_9;
 
-        /* "tinygrad_scalar/_tape.pyx":606
+        /* "tinygrad_scalar/_tape.pyx":562
  *             else:
  *                 for i in range(LANES):
  *                     _ops.unary(<Code>code, step.number, x[i], out + i, slope + i)             # <<<<<<<<<<<<<<
@@ -26734,7 +26063,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_forward_lanes(struct __pyx_ob
   }
 
 
-  /* "tinygrad_scalar/_tape.pyx":527
+  /* "tinygrad_scalar/_tape.pyx":483
  *     # --- a block of examples -----------------------------------------------------------------------------------------
  * 
  *     cdef void forward_lanes(self) noexcept nogil:             # <<<<<<<<<<<<<<
@@ -26755,7 +26084,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_forward_lanes(struct __pyx_ob
 
 }
 
-/* "tinygrad_scalar/_tape.pyx":608
+/* "tinygrad_scalar/_tape.pyx":564
  *                     _ops.unary(<Code>code, step.number, x[i], out + i, slope + i)
  * 
  *     cdef void backward_lanes(self) noexcept nogil:             # <<<<<<<<<<<<<<
@@ -26787,7 +26116,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_backward_lanes(struct __pyx_o
   Py_ssize_t __pyx_t_8;
   Py_ssize_t __pyx_t_9;
 
-  /* "tinygrad_scalar/_tape.pyx":611
+  /* "tinygrad_scalar/_tape.pyx":567
  *         cdef Py_ssize_t s, i
  *         cdef Step* step
  *         cdef double* v = self.v             # <<<<<<<<<<<<<<
@@ -26798,7 +26127,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_backward_lanes(struct __pyx_o
 
   __pyx_v_v = __pyx_t_1;
 
-  /* "tinygrad_scalar/_tape.pyx":612
+  /* "tinygrad_scalar/_tape.pyx":568
  *         cdef Step* step
  *         cdef double* v = self.v
  *         cdef double* d = self.d             # <<<<<<<<<<<<<<
@@ -26809,7 +26138,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_backward_lanes(struct __pyx_o
 
   __pyx_v_d = __pyx_t_1;
 
-  /* "tinygrad_scalar/_tape.pyx":619
+  /* "tinygrad_scalar/_tape.pyx":575
  *         cdef double* slope
  *         cdef double* upstream
  *         cdef double* t = self.scratch             # <<<<<<<<<<<<<<
@@ -26820,7 +26149,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_backward_lanes(struct __pyx_o
 
   __pyx_v_t = __pyx_t_1;
 
-  /* "tinygrad_scalar/_tape.pyx":621
+  /* "tinygrad_scalar/_tape.pyx":577
  *         cdef double* t = self.scratch
  *         cdef int code
  *         for s in range(self.n_steps - 1, -1, -1):             # <<<<<<<<<<<<<<
@@ -26830,7 +26159,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_backward_lanes(struct __pyx_o
   for (__pyx_t_2 = (__pyx_v_self->n_steps - 1); __pyx_t_2 > -1L; __pyx_t_2-=1) {
     __pyx_v_s = __pyx_t_2;
 
-    /* "tinygrad_scalar/_tape.pyx":622
+    /* "tinygrad_scalar/_tape.pyx":578
  *         cdef int code
  *         for s in range(self.n_steps - 1, -1, -1):
  *             step = self.steps + s             # <<<<<<<<<<<<<<
@@ -26839,7 +26168,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_backward_lanes(struct __pyx_o
 */
     __pyx_v_step = (__pyx_v_self->steps + __pyx_v_s);
 
-    /* "tinygrad_scalar/_tape.pyx":623
+    /* "tinygrad_scalar/_tape.pyx":579
  *         for s in range(self.n_steps - 1, -1, -1):
  *             step = self.steps + s
  *             code = step.code             # <<<<<<<<<<<<<<
@@ -26850,7 +26179,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_backward_lanes(struct __pyx_o
 
     __pyx_v_code = __pyx_t_3;
 
-    /* "tinygrad_scalar/_tape.pyx":624
+    /* "tinygrad_scalar/_tape.pyx":580
  *             step = self.steps + s
  *             code = step.code
  *             upstream = d + step.out * LANES             # <<<<<<<<<<<<<<
@@ -26859,7 +26188,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_backward_lanes(struct __pyx_o
 */
     __pyx_v_upstream = (__pyx_v_d + (__pyx_v_step->out * LANES));
 
-    /* "tinygrad_scalar/_tape.pyx":625
+    /* "tinygrad_scalar/_tape.pyx":581
  *             code = step.code
  *             upstream = d + step.out * LANES
  *             x = v + step.x * LANES             # <<<<<<<<<<<<<<
@@ -26868,7 +26197,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_backward_lanes(struct __pyx_o
 */
     __pyx_v_x = (__pyx_v_v + (__pyx_v_step->x * LANES));
 
-    /* "tinygrad_scalar/_tape.pyx":626
+    /* "tinygrad_scalar/_tape.pyx":582
  *             upstream = d + step.out * LANES
  *             x = v + step.x * LANES
  *             dx = d + step.x * LANES             # <<<<<<<<<<<<<<
@@ -26877,7 +26206,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_backward_lanes(struct __pyx_o
 */
     __pyx_v_dx = (__pyx_v_d + (__pyx_v_step->x * LANES));
 
-    /* "tinygrad_scalar/_tape.pyx":627
+    /* "tinygrad_scalar/_tape.pyx":583
  *             x = v + step.x * LANES
  *             dx = d + step.x * LANES
  *             slope = self.slopes + step.slope * LANES             # <<<<<<<<<<<<<<
@@ -26886,7 +26215,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_backward_lanes(struct __pyx_o
 */
     __pyx_v_slope = (__pyx_v_self->slopes + (__pyx_v_step->slope * LANES));
 
-    /* "tinygrad_scalar/_tape.pyx":628
+    /* "tinygrad_scalar/_tape.pyx":584
  *             dx = d + step.x * LANES
  *             slope = self.slopes + step.slope * LANES
  *             if is_binary(code):             # <<<<<<<<<<<<<<
@@ -26898,7 +26227,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_backward_lanes(struct __pyx_o
     if (__pyx_t_4) {
 
 
-      /* "tinygrad_scalar/_tape.pyx":629
+      /* "tinygrad_scalar/_tape.pyx":585
  *             slope = self.slopes + step.slope * LANES
  *             if is_binary(code):
  *                 y = v + step.y * LANES             # <<<<<<<<<<<<<<
@@ -26907,7 +26236,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_backward_lanes(struct __pyx_o
 */
       __pyx_v_y = (__pyx_v_v + (__pyx_v_step->y * LANES));
 
-      /* "tinygrad_scalar/_tape.pyx":630
+      /* "tinygrad_scalar/_tape.pyx":586
  *             if is_binary(code):
  *                 y = v + step.y * LANES
  *                 dy = d + step.y * LANES             # <<<<<<<<<<<<<<
@@ -26916,7 +26245,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_backward_lanes(struct __pyx_o
 */
       __pyx_v_dy = (__pyx_v_d + (__pyx_v_step->y * LANES));
 
-      /* "tinygrad_scalar/_tape.pyx":631
+      /* "tinygrad_scalar/_tape.pyx":587
  *                 y = v + step.y * LANES
  *                 dy = d + step.y * LANES
  *                 if code == _ops.MULTIPLY:             # <<<<<<<<<<<<<<
@@ -26926,7 +26255,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_backward_lanes(struct __pyx_o
       switch (__pyx_v_code) {
         case __pyx_e_15tinygrad_scalar_4_ops_MULTIPLY:
 
-        /* "tinygrad_scalar/_tape.pyx":632
+        /* "tinygrad_scalar/_tape.pyx":588
  *                 dy = d + step.y * LANES
  *                 if code == _ops.MULTIPLY:
  *                     lanes_add_product(dx, y, upstream)             # <<<<<<<<<<<<<<
@@ -26935,7 +26264,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_backward_lanes(struct __pyx_o
 */
         lanes_add_product(__pyx_v_dx, __pyx_v_y, __pyx_v_upstream);
 
-        /* "tinygrad_scalar/_tape.pyx":633
+        /* "tinygrad_scalar/_tape.pyx":589
  *                 if code == _ops.MULTIPLY:
  *                     lanes_add_product(dx, y, upstream)
  *                     lanes_add_product(dy, x, upstream)             # <<<<<<<<<<<<<<
@@ -26944,7 +26273,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_backward_lanes(struct __pyx_o
 */
         lanes_add_product(__pyx_v_dy, __pyx_v_x, __pyx_v_upstream);
 
-        /* "tinygrad_scalar/_tape.pyx":631
+        /* "tinygrad_scalar/_tape.pyx":587
  *                 y = v + step.y * LANES
  *                 dy = d + step.y * LANES
  *                 if code == _ops.MULTIPLY:             # <<<<<<<<<<<<<<
@@ -26954,7 +26283,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_backward_lanes(struct __pyx_o
         break;
         case __pyx_e_15tinygrad_scalar_4_ops_ADD:
 
-        /* "tinygrad_scalar/_tape.pyx":635
+        /* "tinygrad_scalar/_tape.pyx":591
  *                     lanes_add_product(dy, x, upstream)
  *                 elif code == _ops.ADD:
  *                     lanes_add_to(dx, upstream)             # <<<<<<<<<<<<<<
@@ -26963,7 +26292,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_backward_lanes(struct __pyx_o
 */
         lanes_add_to(__pyx_v_dx, __pyx_v_upstream);
 
-        /* "tinygrad_scalar/_tape.pyx":636
+        /* "tinygrad_scalar/_tape.pyx":592
  *                 elif code == _ops.ADD:
  *                     lanes_add_to(dx, upstream)
  *                     lanes_add_to(dy, upstream)             # <<<<<<<<<<<<<<
@@ -26972,7 +26301,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_backward_lanes(struct __pyx_o
 */
         lanes_add_to(__pyx_v_dy, __pyx_v_upstream);
 
-        /* "tinygrad_scalar/_tape.pyx":634
+        /* "tinygrad_scalar/_tape.pyx":590
  *                     lanes_add_product(dx, y, upstream)
  *                     lanes_add_product(dy, x, upstream)
  *                 elif code == _ops.ADD:             # <<<<<<<<<<<<<<
@@ -26982,7 +26311,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_backward_lanes(struct __pyx_o
         break;
         case __pyx_e_15tinygrad_scalar_4_ops_SUBTRACT:
 
-        /* "tinygrad_scalar/_tape.pyx":638
+        /* "tinygrad_scalar/_tape.pyx":594
  *                     lanes_add_to(dy, upstream)
  *                 elif code == _ops.SUBTRACT:
  *                     lanes_add_to(dx, upstream)             # <<<<<<<<<<<<<<
@@ -26991,7 +26320,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_backward_lanes(struct __pyx_o
 */
         lanes_add_to(__pyx_v_dx, __pyx_v_upstream);
 
-        /* "tinygrad_scalar/_tape.pyx":639
+        /* "tinygrad_scalar/_tape.pyx":595
  *                 elif code == _ops.SUBTRACT:
  *                     lanes_add_to(dx, upstream)
  *                     lanes_subtract_from(dy, upstream)             # <<<<<<<<<<<<<<
@@ -27000,7 +26329,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_backward_lanes(struct __pyx_o
 */
         lanes_subtract_from(__pyx_v_dy, __pyx_v_upstream);
 
-        /* "tinygrad_scalar/_tape.pyx":637
+        /* "tinygrad_scalar/_tape.pyx":593
  *                     lanes_add_to(dx, upstream)
  *                     lanes_add_to(dy, upstream)
  *                 elif code == _ops.SUBTRACT:             # <<<<<<<<<<<<<<
@@ -27010,7 +26339,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_backward_lanes(struct __pyx_o
         break;
         case __pyx_e_15tinygrad_scalar_4_ops_DIVIDE:
 
-        /* "tinygrad_scalar/_tape.pyx":641
+        /* "tinygrad_scalar/_tape.pyx":597
  *                     lanes_subtract_from(dy, upstream)
  *                 elif code == _ops.DIVIDE:
  *                     lanes_divide(t, upstream, y)             # <<<<<<<<<<<<<<
@@ -27019,7 +26348,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_backward_lanes(struct __pyx_o
 */
         lanes_divide(__pyx_v_t, __pyx_v_upstream, __pyx_v_y);
 
-        /* "tinygrad_scalar/_tape.pyx":642
+        /* "tinygrad_scalar/_tape.pyx":598
  *                 elif code == _ops.DIVIDE:
  *                     lanes_divide(t, upstream, y)
  *                     lanes_add_to(dx, t)             # <<<<<<<<<<<<<<
@@ -27028,7 +26357,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_backward_lanes(struct __pyx_o
 */
         lanes_add_to(__pyx_v_dx, __pyx_v_t);
 
-        /* "tinygrad_scalar/_tape.pyx":643
+        /* "tinygrad_scalar/_tape.pyx":599
  *                     lanes_divide(t, upstream, y)
  *                     lanes_add_to(dx, t)
  *                     lanes_subtract_product(dy, t, v + step.out * LANES)             # <<<<<<<<<<<<<<
@@ -27037,7 +26366,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_backward_lanes(struct __pyx_o
 */
         lanes_subtract_product(__pyx_v_dy, __pyx_v_t, (__pyx_v_v + (__pyx_v_step->out * LANES)));
 
-        /* "tinygrad_scalar/_tape.pyx":640
+        /* "tinygrad_scalar/_tape.pyx":596
  *                     lanes_add_to(dx, upstream)
  *                     lanes_subtract_from(dy, upstream)
  *                 elif code == _ops.DIVIDE:             # <<<<<<<<<<<<<<
@@ -27047,7 +26376,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_backward_lanes(struct __pyx_o
         break;
         default:
 
-        /* "tinygrad_scalar/_tape.pyx":645
+        /* "tinygrad_scalar/_tape.pyx":601
  *                     lanes_subtract_product(dy, t, v + step.out * LANES)
  *                 else:
  *                     lanes_add_product(dx, slope, upstream)             # <<<<<<<<<<<<<<
@@ -27056,7 +26385,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_backward_lanes(struct __pyx_o
 */
         lanes_add_product(__pyx_v_dx, __pyx_v_slope, __pyx_v_upstream);
 
-        /* "tinygrad_scalar/_tape.pyx":646
+        /* "tinygrad_scalar/_tape.pyx":602
  *                 else:
  *                     lanes_add_product(dx, slope, upstream)
  *                     lanes_add_product(dy, slope + LANES, upstream)             # <<<<<<<<<<<<<<
@@ -27067,7 +26396,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_backward_lanes(struct __pyx_o
         break;
       }
 
-      /* "tinygrad_scalar/_tape.pyx":628
+      /* "tinygrad_scalar/_tape.pyx":584
  *             dx = d + step.x * LANES
  *             slope = self.slopes + step.slope * LANES
  *             if is_binary(code):             # <<<<<<<<<<<<<<
@@ -27077,7 +26406,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_backward_lanes(struct __pyx_o
       goto __pyx_L5;
     }
 
-    /* "tinygrad_scalar/_tape.pyx":647
+    /* "tinygrad_scalar/_tape.pyx":603
  *                     lanes_add_product(dx, slope, upstream)
  *                     lanes_add_product(dy, slope + LANES, upstream)
  *             elif code == _ops.NEGATE:             # <<<<<<<<<<<<<<
@@ -27089,7 +26418,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_backward_lanes(struct __pyx_o
     if (__pyx_t_4) {
 
 
-      /* "tinygrad_scalar/_tape.pyx":648
+      /* "tinygrad_scalar/_tape.pyx":604
  *                     lanes_add_product(dy, slope + LANES, upstream)
  *             elif code == _ops.NEGATE:
  *                 lanes_subtract_from(dx, upstream)             # <<<<<<<<<<<<<<
@@ -27098,7 +26427,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_backward_lanes(struct __pyx_o
 */
       lanes_subtract_from(__pyx_v_dx, __pyx_v_upstream);
 
-      /* "tinygrad_scalar/_tape.pyx":647
+      /* "tinygrad_scalar/_tape.pyx":603
  *                     lanes_add_product(dx, slope, upstream)
  *                     lanes_add_product(dy, slope + LANES, upstream)
  *             elif code == _ops.NEGATE:             # <<<<<<<<<<<<<<
@@ -27108,7 +26437,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_backward_lanes(struct __pyx_o
       goto __pyx_L5;
     }
 
-    /* "tinygrad_scalar/_tape.pyx":649
+    /* "tinygrad_scalar/_tape.pyx":605
  *             elif code == _ops.NEGATE:
  *                 lanes_subtract_from(dx, upstream)
  *             elif code == _ops.EXP:             # <<<<<<<<<<<<<<
@@ -27120,7 +26449,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_backward_lanes(struct __pyx_o
     if (__pyx_t_4) {
 
 
-      /* "tinygrad_scalar/_tape.pyx":650
+      /* "tinygrad_scalar/_tape.pyx":606
  *                 lanes_subtract_from(dx, upstream)
  *             elif code == _ops.EXP:
  *                 lanes_add_product(dx, v + step.out * LANES, upstream)             # <<<<<<<<<<<<<<
@@ -27129,7 +26458,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_backward_lanes(struct __pyx_o
 */
       lanes_add_product(__pyx_v_dx, (__pyx_v_v + (__pyx_v_step->out * LANES)), __pyx_v_upstream);
 
-      /* "tinygrad_scalar/_tape.pyx":649
+      /* "tinygrad_scalar/_tape.pyx":605
  *             elif code == _ops.NEGATE:
  *                 lanes_subtract_from(dx, upstream)
  *             elif code == _ops.EXP:             # <<<<<<<<<<<<<<
@@ -27139,7 +26468,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_backward_lanes(struct __pyx_o
       goto __pyx_L5;
     }
 
-    /* "tinygrad_scalar/_tape.pyx":651
+    /* "tinygrad_scalar/_tape.pyx":607
  *             elif code == _ops.EXP:
  *                 lanes_add_product(dx, v + step.out * LANES, upstream)
  *             elif code == _ops.COS:             # <<<<<<<<<<<<<<
@@ -27151,7 +26480,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_backward_lanes(struct __pyx_o
     if (__pyx_t_4) {
 
 
-      /* "tinygrad_scalar/_tape.pyx":652
+      /* "tinygrad_scalar/_tape.pyx":608
  *                 lanes_add_product(dx, v + step.out * LANES, upstream)
  *             elif code == _ops.COS:
  *                 lanes_subtract_product(dx, slope, upstream)             # <<<<<<<<<<<<<<
@@ -27160,7 +26489,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_backward_lanes(struct __pyx_o
 */
       lanes_subtract_product(__pyx_v_dx, __pyx_v_slope, __pyx_v_upstream);
 
-      /* "tinygrad_scalar/_tape.pyx":651
+      /* "tinygrad_scalar/_tape.pyx":607
  *             elif code == _ops.EXP:
  *                 lanes_add_product(dx, v + step.out * LANES, upstream)
  *             elif code == _ops.COS:             # <<<<<<<<<<<<<<
@@ -27170,7 +26499,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_backward_lanes(struct __pyx_o
       goto __pyx_L5;
     }
 
-    /* "tinygrad_scalar/_tape.pyx":653
+    /* "tinygrad_scalar/_tape.pyx":609
  *             elif code == _ops.COS:
  *                 lanes_subtract_product(dx, slope, upstream)
  *             elif code == _ops.CONSTANT_POWER and step.number == 2.0:             # <<<<<<<<<<<<<<
@@ -27196,7 +26525,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_backward_lanes(struct __pyx_o
     if (__pyx_t_4) {
 
 
-      /* "tinygrad_scalar/_tape.pyx":654
+      /* "tinygrad_scalar/_tape.pyx":610
  *                 lanes_subtract_product(dx, slope, upstream)
  *             elif code == _ops.CONSTANT_POWER and step.number == 2.0:
  *                 lanes_add_twice_product(dx, x, upstream)             # <<<<<<<<<<<<<<
@@ -27205,7 +26534,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_backward_lanes(struct __pyx_o
 */
       lanes_add_twice_product(__pyx_v_dx, __pyx_v_x, __pyx_v_upstream);
 
-      /* "tinygrad_scalar/_tape.pyx":653
+      /* "tinygrad_scalar/_tape.pyx":609
  *             elif code == _ops.COS:
  *                 lanes_subtract_product(dx, slope, upstream)
  *             elif code == _ops.CONSTANT_POWER and step.number == 2.0:             # <<<<<<<<<<<<<<
@@ -27215,7 +26544,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_backward_lanes(struct __pyx_o
       goto __pyx_L5;
     }
 
-    /* "tinygrad_scalar/_tape.pyx":655
+    /* "tinygrad_scalar/_tape.pyx":611
  *             elif code == _ops.CONSTANT_POWER and step.number == 2.0:
  *                 lanes_add_twice_product(dx, x, upstream)
  *             elif code == _ops.WHERE:             # <<<<<<<<<<<<<<
@@ -27227,7 +26556,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_backward_lanes(struct __pyx_o
     if (__pyx_t_4) {
 
 
-      /* "tinygrad_scalar/_tape.pyx":656
+      /* "tinygrad_scalar/_tape.pyx":612
  *                 lanes_add_twice_product(dx, x, upstream)
  *             elif code == _ops.WHERE:
  *                 lanes_add_where(d + step.y * LANES, x, upstream)             # <<<<<<<<<<<<<<
@@ -27236,7 +26565,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_backward_lanes(struct __pyx_o
 */
       lanes_add_where((__pyx_v_d + (__pyx_v_step->y * LANES)), __pyx_v_x, __pyx_v_upstream);
 
-      /* "tinygrad_scalar/_tape.pyx":657
+      /* "tinygrad_scalar/_tape.pyx":613
  *             elif code == _ops.WHERE:
  *                 lanes_add_where(d + step.y * LANES, x, upstream)
  *                 lanes_add_unless(d + step.z * LANES, x, upstream)             # <<<<<<<<<<<<<<
@@ -27245,7 +26574,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_backward_lanes(struct __pyx_o
 */
       lanes_add_unless((__pyx_v_d + (__pyx_v_step->z * LANES)), __pyx_v_x, __pyx_v_upstream);
 
-      /* "tinygrad_scalar/_tape.pyx":655
+      /* "tinygrad_scalar/_tape.pyx":611
  *             elif code == _ops.CONSTANT_POWER and step.number == 2.0:
  *                 lanes_add_twice_product(dx, x, upstream)
  *             elif code == _ops.WHERE:             # <<<<<<<<<<<<<<
@@ -27255,7 +26584,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_backward_lanes(struct __pyx_o
       goto __pyx_L5;
     }
 
-    /* "tinygrad_scalar/_tape.pyx":658
+    /* "tinygrad_scalar/_tape.pyx":614
  *                 lanes_add_where(d + step.y * LANES, x, upstream)
  *                 lanes_add_unless(d + step.z * LANES, x, upstream)
  *             elif code == LOOKUP:             # <<<<<<<<<<<<<<
@@ -27267,7 +26596,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_backward_lanes(struct __pyx_o
     if (__pyx_t_4) {
 
 
-      /* "tinygrad_scalar/_tape.pyx":659
+      /* "tinygrad_scalar/_tape.pyx":615
  *                 lanes_add_unless(d + step.z * LANES, x, upstream)
  *             elif code == LOOKUP:
  *                 for i in range(LANES):             # <<<<<<<<<<<<<<
@@ -27281,7 +26610,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_backward_lanes(struct __pyx_o
       for (__pyx_t_8 = 0; __pyx_t_8 < __pyx_t_7; __pyx_t_8+=1) {
         __pyx_v_i = __pyx_t_8;
 
-        /* "tinygrad_scalar/_tape.pyx":660
+        /* "tinygrad_scalar/_tape.pyx":616
  *             elif code == LOOKUP:
  *                 for i in range(LANES):
  *                     d[self.row(step, x[i]) * LANES + i] += upstream[i]             # <<<<<<<<<<<<<<
@@ -27294,7 +26623,7 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_backward_lanes(struct __pyx_o
       }
 
 
-      /* "tinygrad_scalar/_tape.pyx":658
+      /* "tinygrad_scalar/_tape.pyx":614
  *                 lanes_add_where(d + step.y * LANES, x, upstream)
  *                 lanes_add_unless(d + step.z * LANES, x, upstream)
  *             elif code == LOOKUP:             # <<<<<<<<<<<<<<
@@ -27304,26 +26633,29 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_backward_lanes(struct __pyx_o
       goto __pyx_L5;
     }
 
-    /* "tinygrad_scalar/_tape.pyx":662
+    /* "tinygrad_scalar/_tape.pyx":618
  *                     d[self.row(step, x[i]) * LANES + i] += upstream[i]
  *             else:
  *                 lanes_add_product(dx, slope, upstream)             # <<<<<<<<<<<<<<
  *             memset(upstream, 0, LANES * sizeof(double))
+ * 
 */
     /*else*/ {
       lanes_add_product(__pyx_v_dx, __pyx_v_slope, __pyx_v_upstream);
     }
     __pyx_L5:;
 
-    /* "tinygrad_scalar/_tape.pyx":663
+    /* "tinygrad_scalar/_tape.pyx":619
  *             else:
  *                 lanes_add_product(dx, slope, upstream)
  *             memset(upstream, 0, LANES * sizeof(double))             # <<<<<<<<<<<<<<
+ * 
+ * 
 */
     (void)(memset(__pyx_v_upstream, 0, (LANES * (sizeof(double)))));
   }
 
-  /* "tinygrad_scalar/_tape.pyx":608
+  /* "tinygrad_scalar/_tape.pyx":564
  *                     _ops.unary(<Code>code, step.number, x[i], out + i, slope + i)
  * 
  *     cdef void backward_lanes(self) noexcept nogil:             # <<<<<<<<<<<<<<
@@ -27354,14 +26686,14 @@ static void __pyx_f_15tinygrad_scalar_5_tape_4Tape_backward_lanes(struct __pyx_o
 */
 
 /* Python wrapper */
-static PyObject *__pyx_pw_15tinygrad_scalar_5_tape_4Tape_9__reduce_cython__(PyObject *__pyx_v_self, 
+static PyObject *__pyx_pw_15tinygrad_scalar_5_tape_4Tape_7__reduce_cython__(PyObject *__pyx_v_self, 
 #if CYTHON_VECTORCALL
 PyObject *const *__pyx_args, Py_ssize_t __pyx_nargs, PyObject *__pyx_kwds
 #else
 PyObject *__pyx_args, PyObject *__pyx_kwds
 #endif
 ); /*proto*/
-static PyObject *__pyx_pw_15tinygrad_scalar_5_tape_4Tape_9__reduce_cython__(PyObject *__pyx_v_self, 
+static PyObject *__pyx_pw_15tinygrad_scalar_5_tape_4Tape_7__reduce_cython__(PyObject *__pyx_v_self, 
 #if CYTHON_VECTORCALL
 PyObject *const *__pyx_args, Py_ssize_t __pyx_nargs, PyObject *__pyx_kwds
 #else
@@ -27387,14 +26719,14 @@ PyObject *__pyx_args, PyObject *__pyx_kwds
   const Py_ssize_t __pyx_kwds_len = unlikely(__pyx_kwds) ? __Pyx_NumKwargs_FASTCALL(__pyx_kwds) : 0;
   if (unlikely(__pyx_kwds_len < 0)) return NULL;
   if (unlikely(__pyx_kwds_len > 0)) {__Pyx_RejectKeywords("__reduce_cython__", __pyx_kwds); return NULL;}
-  __pyx_r = __pyx_pf_15tinygrad_scalar_5_tape_4Tape_8__reduce_cython__(((struct __pyx_obj_15tinygrad_scalar_5_tape_Tape *)__pyx_v_self));
+  __pyx_r = __pyx_pf_15tinygrad_scalar_5_tape_4Tape_6__reduce_cython__(((struct __pyx_obj_15tinygrad_scalar_5_tape_Tape *)__pyx_v_self));
 
   /* function exit code */
   __Pyx_RefNannyFinishContext();
   return __pyx_r;
 }
 
-static PyObject *__pyx_pf_15tinygrad_scalar_5_tape_4Tape_8__reduce_cython__(CYTHON_UNUSED struct __pyx_obj_15tinygrad_scalar_5_tape_Tape *__pyx_v_self) {
+static PyObject *__pyx_pf_15tinygrad_scalar_5_tape_4Tape_6__reduce_cython__(CYTHON_UNUSED struct __pyx_obj_15tinygrad_scalar_5_tape_Tape *__pyx_v_self) {
   PyObject *__pyx_r = NULL;
   __Pyx_RefNannyDeclarations
   int __pyx_lineno = 0;
@@ -27434,14 +26766,14 @@ static PyObject *__pyx_pf_15tinygrad_scalar_5_tape_4Tape_8__reduce_cython__(CYTH
 */
 
 /* Python wrapper */
-static PyObject *__pyx_pw_15tinygrad_scalar_5_tape_4Tape_11__setstate_cython__(PyObject *__pyx_v_self, 
+static PyObject *__pyx_pw_15tinygrad_scalar_5_tape_4Tape_9__setstate_cython__(PyObject *__pyx_v_self, 
 #if CYTHON_VECTORCALL
 PyObject *const *__pyx_args, Py_ssize_t __pyx_nargs, PyObject *__pyx_kwds
 #else
 PyObject *__pyx_args, PyObject *__pyx_kwds
 #endif
 ); /*proto*/
-static PyObject *__pyx_pw_15tinygrad_scalar_5_tape_4Tape_11__setstate_cython__(PyObject *__pyx_v_self, 
+static PyObject *__pyx_pw_15tinygrad_scalar_5_tape_4Tape_9__setstate_cython__(PyObject *__pyx_v_self, 
 #if CYTHON_VECTORCALL
 PyObject *const *__pyx_args, Py_ssize_t __pyx_nargs, PyObject *__pyx_kwds
 #else
@@ -27507,7 +26839,7 @@ PyObject *__pyx_args, PyObject *__pyx_kwds
   __Pyx_RefNannyFinishContext();
   return NULL;
   __pyx_L4_argument_unpacking_done:;
-  __pyx_r = __pyx_pf_15tinygrad_scalar_5_tape_4Tape_10__setstate_cython__(((struct __pyx_obj_15tinygrad_scalar_5_tape_Tape *)__pyx_v_self), __pyx_v___pyx_state);
+  __pyx_r = __pyx_pf_15tinygrad_scalar_5_tape_4Tape_8__setstate_cython__(((struct __pyx_obj_15tinygrad_scalar_5_tape_Tape *)__pyx_v_self), __pyx_v___pyx_state);
 
   /* function exit code */
   for (Py_ssize_t __pyx_temp=0; __pyx_temp < (Py_ssize_t)(sizeof(values)/sizeof(values[0])); ++__pyx_temp) {
@@ -27517,7 +26849,7 @@ PyObject *__pyx_args, PyObject *__pyx_kwds
   return __pyx_r;
 }
 
-static PyObject *__pyx_pf_15tinygrad_scalar_5_tape_4Tape_10__setstate_cython__(CYTHON_UNUSED struct __pyx_obj_15tinygrad_scalar_5_tape_Tape *__pyx_v_self, CYTHON_UNUSED PyObject *__pyx_v___pyx_state) {
+static PyObject *__pyx_pf_15tinygrad_scalar_5_tape_4Tape_8__setstate_cython__(CYTHON_UNUSED struct __pyx_obj_15tinygrad_scalar_5_tape_Tape *__pyx_v_self, CYTHON_UNUSED PyObject *__pyx_v___pyx_state) {
   PyObject *__pyx_r = NULL;
   __Pyx_RefNannyDeclarations
   int __pyx_lineno = 0;
@@ -27544,6 +26876,2180 @@ static PyObject *__pyx_pf_15tinygrad_scalar_5_tape_4Tape_10__setstate_cython__(C
   __pyx_L1_error:;
   __Pyx_AddTraceback("tinygrad_scalar._tape.Tape.__setstate_cython__", __pyx_clineno, __pyx_lineno, __pyx_filename);
   __pyx_r = NULL;
+  __Pyx_XGIVEREF(__pyx_r);
+  __Pyx_RefNannyFinishContext();
+  return __pyx_r;
+}
+
+/* "tinygrad_scalar/_tape.pyx":641
+ * 
+ * 
+ * cdef inline ArrayFields* float64_array(array) noexcept:             # <<<<<<<<<<<<<<
+ *     """The fields of a C-contiguous array of float64; NULL if it is something else."""
+ *     cdef ArrayFields* fields = <ArrayFields*><PyObject*>array
+*/
+
+static CYTHON_INLINE struct __pyx_t_15tinygrad_scalar_5_tape_ArrayFields *__pyx_f_15tinygrad_scalar_5_tape_float64_array(PyObject *__pyx_v_array) {
+  struct __pyx_t_15tinygrad_scalar_5_tape_ArrayFields *__pyx_v_fields;
+  struct __pyx_t_15tinygrad_scalar_5_tape_ArrayFields *__pyx_r;
+  int __pyx_t_1;
+  int __pyx_t_2;
+  struct __pyx_t_15tinygrad_scalar_5_tape_ArrayFields *__pyx_t_3;
+
+  /* "tinygrad_scalar/_tape.pyx":643
+ * cdef inline ArrayFields* float64_array(array) noexcept:
+ *     """The fields of a C-contiguous array of float64; NULL if it is something else."""
+ *     cdef ArrayFields* fields = <ArrayFields*><PyObject*>array             # <<<<<<<<<<<<<<
+ *     if type(array) is not ndarray or fields.dtype is not <PyObject*>float64:
+ *         return NULL
+*/
+  __pyx_v_fields = ((struct __pyx_t_15tinygrad_scalar_5_tape_ArrayFields *)((PyObject *)__pyx_v_array));
+
+  /* "tinygrad_scalar/_tape.pyx":644
+ *     """The fields of a C-contiguous array of float64; NULL if it is something else."""
+ *     cdef ArrayFields* fields = <ArrayFields*><PyObject*>array
+ *     if type(array) is not ndarray or fields.dtype is not <PyObject*>float64:             # <<<<<<<<<<<<<<
+ *         return NULL
+ *     return fields if fields.flags & AS_EXPECTED == AS_EXPECTED else NULL
+*/
+  __pyx_t_2 = (((PyObject *)Py_TYPE(__pyx_v_array)) != __pyx_v_15tinygrad_scalar_5_tape_ndarray);
+  if (!__pyx_t_2) {
+
+  } else {
+
+    __pyx_t_1 = __pyx_t_2;
+
+    goto __pyx_L4_bool_binop_done;
+  }
+  __pyx_t_2 = (__pyx_v_fields->dtype != ((PyObject *)__pyx_v_15tinygrad_scalar_5_tape_float64));
+
+
+  __pyx_t_1 = __pyx_t_2;
+
+  __pyx_L4_bool_binop_done:;
+  if (__pyx_t_1) {
+
+
+    /* "tinygrad_scalar/_tape.pyx":645
+ *     cdef ArrayFields* fields = <ArrayFields*><PyObject*>array
+ *     if type(array) is not ndarray or fields.dtype is not <PyObject*>float64:
+ *         return NULL             # <<<<<<<<<<<<<<
+ *     return fields if fields.flags & AS_EXPECTED == AS_EXPECTED else NULL
+ * 
+*/
+    {
+
+      __pyx_r = NULL;
+    }
+    goto __pyx_L0;
+
+    /* "tinygrad_scalar/_tape.pyx":644
+ *     """The fields of a C-contiguous array of float64; NULL if it is something else."""
+ *     cdef ArrayFields* fields = <ArrayFields*><PyObject*>array
+ *     if type(array) is not ndarray or fields.dtype is not <PyObject*>float64:             # <<<<<<<<<<<<<<
+ *         return NULL
+ *     return fields if fields.flags & AS_EXPECTED == AS_EXPECTED else NULL
+*/
+  }
+
+  /* "tinygrad_scalar/_tape.pyx":646
+ *     if type(array) is not ndarray or fields.dtype is not <PyObject*>float64:
+ *         return NULL
+ *     return fields if fields.flags & AS_EXPECTED == AS_EXPECTED else NULL             # <<<<<<<<<<<<<<
+ * 
+ * 
+*/
+  __pyx_t_1 = ((__pyx_v_fields->flags & __pyx_e_15tinygrad_scalar_5_tape_AS_EXPECTED) == __pyx_e_15tinygrad_scalar_5_tape_AS_EXPECTED);
+
+  if (__pyx_t_1) {
+
+    __pyx_t_3 = __pyx_v_fields;
+  } else {
+
+    __pyx_t_3 = NULL;
+  }
+
+  {
+    __pyx_r = __pyx_t_3;
+  }
+  goto __pyx_L0;
+
+  /* "tinygrad_scalar/_tape.pyx":641
+ * 
+ * 
+ * cdef inline ArrayFields* float64_array(array) noexcept:             # <<<<<<<<<<<<<<
+ *     """The fields of a C-contiguous array of float64; NULL if it is something else."""
+ *     cdef ArrayFields* fields = <ArrayFields*><PyObject*>array
+*/
+
+  /* function exit code */
+  __pyx_L0:;
+
+
+  return __pyx_r;
+}
+
+/* "tinygrad_scalar/_tape.pyx":649
+ * 
+ * 
+ * def layout_is_known():             # <<<<<<<<<<<<<<
+ *     """Whether NumPy's arrays are laid out as this module believes."""
+ *     array = np.arange(6.0).reshape(2, 3)[:1]
+*/
+
+/* Python wrapper */
+static PyObject *__pyx_pw_15tinygrad_scalar_5_tape_1layout_is_known(PyObject *__pyx_self, CYTHON_UNUSED PyObject *unused); /*proto*/
+PyDoc_STRVAR(__pyx_doc_15tinygrad_scalar_5_tape_layout_is_known, "Whether NumPy\047s arrays are laid out as this module believes.");
+static PyMethodDef __pyx_mdef_15tinygrad_scalar_5_tape_1layout_is_known = {"layout_is_known", (PyCFunction)__pyx_pw_15tinygrad_scalar_5_tape_1layout_is_known, METH_NOARGS, __pyx_doc_15tinygrad_scalar_5_tape_layout_is_known};
+static PyObject *__pyx_pw_15tinygrad_scalar_5_tape_1layout_is_known(PyObject *__pyx_self, CYTHON_UNUSED PyObject *unused) {
+  CYTHON_UNUSED PyObject *const *__pyx_kwvalues;
+  PyObject *__pyx_r = 0;
+  __Pyx_RefNannyDeclarations
+  __Pyx_RefNannySetupContext("layout_is_known (wrapper)", 0);
+  __pyx_kwvalues = __Pyx_KwValues_VARARGS(__pyx_args, __pyx_nargs);
+  __pyx_r = __pyx_pf_15tinygrad_scalar_5_tape_layout_is_known(__pyx_self);
+
+  /* function exit code */
+  __Pyx_RefNannyFinishContext();
+  return __pyx_r;
+}
+
+static PyObject *__pyx_pf_15tinygrad_scalar_5_tape_layout_is_known(CYTHON_UNUSED PyObject *__pyx_self) {
+  PyObject *__pyx_v_array = NULL;
+  struct __pyx_t_15tinygrad_scalar_5_tape_ArrayFields *__pyx_v_fields;
+  PyObject *__pyx_v_address = NULL;
+  PyObject *__pyx_r = NULL;
+  __Pyx_RefNannyDeclarations
+  PyObject *__pyx_t_1 = NULL;
+  PyObject *__pyx_t_2 = NULL;
+  PyObject *__pyx_t_3 = NULL;
+  PyObject *__pyx_t_4 = NULL;
+  size_t __pyx_t_5;
+  int __pyx_t_6;
+  int __pyx_t_7;
+  int __pyx_lineno = 0;
+  const char *__pyx_filename = NULL;
+  int __pyx_clineno = 0;
+  __Pyx_RefNannySetupContext("layout_is_known", 0);
+
+  /* "tinygrad_scalar/_tape.pyx":651
+ * def layout_is_known():
+ *     """Whether NumPy's arrays are laid out as this module believes."""
+ *     array = np.arange(6.0).reshape(2, 3)[:1]             # <<<<<<<<<<<<<<
+ *     cdef ArrayFields* fields = <ArrayFields*><PyObject*>array
+ *     address = array.__array_interface__["data"][0]
+*/
+  __pyx_t_2 = NULL;
+  __Pyx_GetModuleGlobalName(__pyx_t_3, __pyx_mstate_global->__pyx_n_u_np); if (unlikely(!__pyx_t_3)) __PYX_ERR(0, 651, __pyx_L1_error)
+  __Pyx_GOTREF(__pyx_t_3);
+  __pyx_t_4 = __Pyx_PyObject_GetAttrStr(__pyx_t_3, __pyx_mstate_global->__pyx_n_u_arange); if (unlikely(!__pyx_t_4)) __PYX_ERR(0, 651, __pyx_L1_error)
+  __Pyx_GOTREF(__pyx_t_4);
+  __Pyx_DECREF(__pyx_t_3); __pyx_t_3 = 0;
+  __pyx_t_5 = 1;
+  #if CYTHON_UNPACK_METHODS
+  if (unlikely(PyMethod_Check(__pyx_t_4))) {
+    __pyx_t_2 = PyMethod_GET_SELF(__pyx_t_4);
+    assert(__pyx_t_2);
+    PyObject* __pyx__function = PyMethod_GET_FUNCTION(__pyx_t_4);
+    __Pyx_INCREF(__pyx_t_2);
+    __Pyx_INCREF(__pyx__function);
+    __Pyx_DECREF_SET(__pyx_t_4, __pyx__function);
+    __pyx_t_5 = 0;
+  }
+  #endif
+  {
+    PyObject *__pyx_callargs[2] = {__pyx_t_2, __pyx_mstate_global->__pyx_float_6_0};
+    __pyx_t_1 = __Pyx_PyObject_FastCall((PyObject*)__pyx_t_4, __pyx_callargs+__pyx_t_5, (2-__pyx_t_5) | (__pyx_t_5*__Pyx_PY_VECTORCALL_ARGUMENTS_OFFSET));
+    __Pyx_XDECREF(__pyx_t_2); __pyx_t_2 = 0;
+    __Pyx_DECREF(__pyx_t_4); __pyx_t_4 = 0;
+    if (unlikely(!__pyx_t_1)) __PYX_ERR(0, 651, __pyx_L1_error)
+    __Pyx_GOTREF(__pyx_t_1);
+  }
+  __pyx_t_4 = __Pyx_PyObject_GetAttrStr(__pyx_t_1, __pyx_mstate_global->__pyx_n_u_reshape); if (unlikely(!__pyx_t_4)) __PYX_ERR(0, 651, __pyx_L1_error)
+  __Pyx_GOTREF(__pyx_t_4);
+  __Pyx_DECREF(__pyx_t_1); __pyx_t_1 = 0;
+  __pyx_t_1 = __Pyx_PyObject_Call(__pyx_t_4, __pyx_mstate_global->__pyx_tuple[2], NULL); if (unlikely(!__pyx_t_1)) __PYX_ERR(0, 651, __pyx_L1_error)
+  __Pyx_GOTREF(__pyx_t_1);
+  __Pyx_DECREF(__pyx_t_4); __pyx_t_4 = 0;
+  __pyx_t_4 = __Pyx_PyObject_GetSlice(__pyx_t_1, 0, 1, NULL, NULL, &__pyx_mstate_global->__pyx_slice[1], 0, 1, 0); if (unlikely(!__pyx_t_4)) __PYX_ERR(0, 651, __pyx_L1_error)
+  __Pyx_GOTREF(__pyx_t_4);
+  __Pyx_DECREF(__pyx_t_1); __pyx_t_1 = 0;
+  __pyx_v_array = __pyx_t_4;
+  __pyx_t_4 = 0;
+
+  /* "tinygrad_scalar/_tape.pyx":652
+ *     """Whether NumPy's arrays are laid out as this module believes."""
+ *     array = np.arange(6.0).reshape(2, 3)[:1]
+ *     cdef ArrayFields* fields = <ArrayFields*><PyObject*>array             # <<<<<<<<<<<<<<
+ *     address = array.__array_interface__["data"][0]
+ *     if <size_t>fields.data != <size_t>address or (fields.ndim, fields.dtype is <PyObject*>float64) != (2, True):
+*/
+  __pyx_v_fields = ((struct __pyx_t_15tinygrad_scalar_5_tape_ArrayFields *)((PyObject *)__pyx_v_array));
+
+  /* "tinygrad_scalar/_tape.pyx":653
+ *     array = np.arange(6.0).reshape(2, 3)[:1]
+ *     cdef ArrayFields* fields = <ArrayFields*><PyObject*>array
+ *     address = array.__array_interface__["data"][0]             # <<<<<<<<<<<<<<
+ *     if <size_t>fields.data != <size_t>address or (fields.ndim, fields.dtype is <PyObject*>float64) != (2, True):
+ *         return False
+*/
+  __pyx_t_4 = __Pyx_PyObject_GetAttrStr(__pyx_v_array, __pyx_mstate_global->__pyx_n_u_array_interface); if (unlikely(!__pyx_t_4)) __PYX_ERR(0, 653, __pyx_L1_error)
+  __Pyx_GOTREF(__pyx_t_4);
+  __pyx_t_1 = __Pyx_PyObject_Dict_GetItem(__pyx_t_4, __pyx_mstate_global->__pyx_n_u_data); if (unlikely(!__pyx_t_1)) __PYX_ERR(0, 653, __pyx_L1_error)
+  __Pyx_GOTREF(__pyx_t_1);
+  __Pyx_DECREF(__pyx_t_4); __pyx_t_4 = 0;
+  __pyx_t_4 = __Pyx_GetItemInt(__pyx_t_1, 0, long, 1, __Pyx_PyLong_From_long, 0, 0, 1, __Pyx_ReferenceSharing_OwnStrongReference); if (unlikely(!__pyx_t_4)) __PYX_ERR(0, 653, __pyx_L1_error)
+  __Pyx_GOTREF(__pyx_t_4);
+  __Pyx_DECREF(__pyx_t_1); __pyx_t_1 = 0;
+  __pyx_v_address = __pyx_t_4;
+  __pyx_t_4 = 0;
+
+  /* "tinygrad_scalar/_tape.pyx":654
+ *     cdef ArrayFields* fields = <ArrayFields*><PyObject*>array
+ *     address = array.__array_interface__["data"][0]
+ *     if <size_t>fields.data != <size_t>address or (fields.ndim, fields.dtype is <PyObject*>float64) != (2, True):             # <<<<<<<<<<<<<<
+ *         return False
+ *     return (fields.shape[0], fields.shape[1], fields.flags) == (1, 3, array.flags.num)
+*/
+  __pyx_t_5 = __Pyx_PyLong_As_size_t(__pyx_v_address); if (unlikely((__pyx_t_5 == (size_t)-1) && PyErr_Occurred())) __PYX_ERR(0, 654, __pyx_L1_error)
+  __pyx_t_7 = (((size_t)__pyx_v_fields->data) != ((size_t)__pyx_t_5));
+
+
+  if (!__pyx_t_7) {
+
+  } else {
+
+    __pyx_t_6 = __pyx_t_7;
+
+    goto __pyx_L4_bool_binop_done;
+  }
+  __pyx_t_4 = __Pyx_PyLong_From_int(__pyx_v_fields->ndim); if (unlikely(!__pyx_t_4)) __PYX_ERR(0, 654, __pyx_L1_error)
+  __Pyx_GOTREF(__pyx_t_4);
+  __pyx_t_1 = __Pyx_PyBool_FromLong((__pyx_v_fields->dtype == ((PyObject *)__pyx_v_15tinygrad_scalar_5_tape_float64))); if (unlikely(!__pyx_t_1)) __PYX_ERR(0, 654, __pyx_L1_error)
+  __Pyx_GOTREF(__pyx_t_1);
+  __pyx_t_2 = PyTuple_New(2); if (unlikely(!__pyx_t_2)) __PYX_ERR(0, 654, __pyx_L1_error)
+  __Pyx_GOTREF(__pyx_t_2);
+  __Pyx_GIVEREF(__pyx_t_4);
+  if (__Pyx_PyTuple_SET_ITEM(__pyx_t_2, 0, __pyx_t_4) != (0)) __PYX_ERR(0, 654, __pyx_L1_error);
+  __Pyx_GIVEREF(__pyx_t_1);
+  if (__Pyx_PyTuple_SET_ITEM(__pyx_t_2, 1, __pyx_t_1) != (0)) __PYX_ERR(0, 654, __pyx_L1_error);
+  __pyx_t_4 = 0;
+  __pyx_t_1 = 0;
+  __pyx_t_7 = __Pyx_PyObject_RichCompareBool(__pyx_t_2, __pyx_mstate_global->__pyx_tuple[3], Py_NE); if (unlikely((__pyx_t_7 < 0))) __PYX_ERR(0, 654, __pyx_L1_error)
+  __Pyx_DECREF(__pyx_t_2); __pyx_t_2 = 0;
+
+  __pyx_t_6 = __pyx_t_7;
+
+  __pyx_L4_bool_binop_done:;
+  if (__pyx_t_6) {
+
+
+    /* "tinygrad_scalar/_tape.pyx":655
+ *     address = array.__array_interface__["data"][0]
+ *     if <size_t>fields.data != <size_t>address or (fields.ndim, fields.dtype is <PyObject*>float64) != (2, True):
+ *         return False             # <<<<<<<<<<<<<<
+ *     return (fields.shape[0], fields.shape[1], fields.flags) == (1, 3, array.flags.num)
+ * 
+*/
+    {
+      PyObject *__pyx_temp;
+      {
+        __pyx_temp = __pyx_r;
+        __Pyx_INCREF(Py_False);
+        __pyx_r = Py_False;
+      }
+      __Pyx_XDECREF(__pyx_temp);
+    }
+    goto __pyx_L0;
+
+    /* "tinygrad_scalar/_tape.pyx":654
+ *     cdef ArrayFields* fields = <ArrayFields*><PyObject*>array
+ *     address = array.__array_interface__["data"][0]
+ *     if <size_t>fields.data != <size_t>address or (fields.ndim, fields.dtype is <PyObject*>float64) != (2, True):             # <<<<<<<<<<<<<<
+ *         return False
+ *     return (fields.shape[0], fields.shape[1], fields.flags) == (1, 3, array.flags.num)
+*/
+  }
+
+  /* "tinygrad_scalar/_tape.pyx":656
+ *     if <size_t>fields.data != <size_t>address or (fields.ndim, fields.dtype is <PyObject*>float64) != (2, True):
+ *         return False
+ *     return (fields.shape[0], fields.shape[1], fields.flags) == (1, 3, array.flags.num)             # <<<<<<<<<<<<<<
+ * 
+ * 
+*/
+  __pyx_t_2 = PyLong_FromSsize_t((__pyx_v_fields->shape[0])); if (unlikely(!__pyx_t_2)) __PYX_ERR(0, 656, __pyx_L1_error)
+  __Pyx_GOTREF(__pyx_t_2);
+  __pyx_t_1 = PyLong_FromSsize_t((__pyx_v_fields->shape[1])); if (unlikely(!__pyx_t_1)) __PYX_ERR(0, 656, __pyx_L1_error)
+  __Pyx_GOTREF(__pyx_t_1);
+  __pyx_t_4 = __Pyx_PyLong_From_int(__pyx_v_fields->flags); if (unlikely(!__pyx_t_4)) __PYX_ERR(0, 656, __pyx_L1_error)
+  __Pyx_GOTREF(__pyx_t_4);
+  __pyx_t_3 = PyTuple_New(3); if (unlikely(!__pyx_t_3)) __PYX_ERR(0, 656, __pyx_L1_error)
+  __Pyx_GOTREF(__pyx_t_3);
+  __Pyx_GIVEREF(__pyx_t_2);
+  if (__Pyx_PyTuple_SET_ITEM(__pyx_t_3, 0, __pyx_t_2) != (0)) __PYX_ERR(0, 656, __pyx_L1_error);
+  __Pyx_GIVEREF(__pyx_t_1);
+  if (__Pyx_PyTuple_SET_ITEM(__pyx_t_3, 1, __pyx_t_1) != (0)) __PYX_ERR(0, 656, __pyx_L1_error);
+  __Pyx_GIVEREF(__pyx_t_4);
+  if (__Pyx_PyTuple_SET_ITEM(__pyx_t_3, 2, __pyx_t_4) != (0)) __PYX_ERR(0, 656, __pyx_L1_error);
+  __pyx_t_2 = 0;
+  __pyx_t_1 = 0;
+  __pyx_t_4 = 0;
+  __pyx_t_4 = __Pyx_PyObject_GetAttrStr(__pyx_v_array, __pyx_mstate_global->__pyx_n_u_flags); if (unlikely(!__pyx_t_4)) __PYX_ERR(0, 656, __pyx_L1_error)
+  __Pyx_GOTREF(__pyx_t_4);
+  __pyx_t_1 = __Pyx_PyObject_GetAttrStr(__pyx_t_4, __pyx_mstate_global->__pyx_n_u_num); if (unlikely(!__pyx_t_1)) __PYX_ERR(0, 656, __pyx_L1_error)
+  __Pyx_GOTREF(__pyx_t_1);
+  __Pyx_DECREF(__pyx_t_4); __pyx_t_4 = 0;
+  __pyx_t_4 = PyTuple_New(3); if (unlikely(!__pyx_t_4)) __PYX_ERR(0, 656, __pyx_L1_error)
+  __Pyx_GOTREF(__pyx_t_4);
+  __Pyx_INCREF(__pyx_mstate_global->__pyx_int_1);
+  __Pyx_GIVEREF(__pyx_mstate_global->__pyx_int_1);
+  if (__Pyx_PyTuple_SET_ITEM(__pyx_t_4, 0, __pyx_mstate_global->__pyx_int_1) != (0)) __PYX_ERR(0, 656, __pyx_L1_error);
+  __Pyx_INCREF(__pyx_mstate_global->__pyx_int_3);
+  __Pyx_GIVEREF(__pyx_mstate_global->__pyx_int_3);
+  if (__Pyx_PyTuple_SET_ITEM(__pyx_t_4, 1, __pyx_mstate_global->__pyx_int_3) != (0)) __PYX_ERR(0, 656, __pyx_L1_error);
+  __Pyx_GIVEREF(__pyx_t_1);
+  if (__Pyx_PyTuple_SET_ITEM(__pyx_t_4, 2, __pyx_t_1) != (0)) __PYX_ERR(0, 656, __pyx_L1_error);
+  __pyx_t_1 = 0;
+  __pyx_t_1 = PyObject_RichCompare(__pyx_t_3, __pyx_t_4, Py_EQ); __Pyx_XGOTREF(__pyx_t_1); if (unlikely(!__pyx_t_1)) __PYX_ERR(0, 656, __pyx_L1_error)
+  __Pyx_DECREF(__pyx_t_3); __pyx_t_3 = 0;
+  __Pyx_DECREF(__pyx_t_4); __pyx_t_4 = 0;
+  {
+    PyObject *__pyx_temp;
+    {
+      __pyx_temp = __pyx_r;
+      __pyx_r = __pyx_t_1;
+    }
+    __Pyx_XDECREF(__pyx_temp);
+  }
+  __pyx_t_1 = 0;
+  goto __pyx_L0;
+
+  /* "tinygrad_scalar/_tape.pyx":649
+ * 
+ * 
+ * def layout_is_known():             # <<<<<<<<<<<<<<
+ *     """Whether NumPy's arrays are laid out as this module believes."""
+ *     array = np.arange(6.0).reshape(2, 3)[:1]
+*/
+
+  /* function exit code */
+  __pyx_L1_error:;
+  __Pyx_XDECREF(__pyx_t_1);
+  __Pyx_XDECREF(__pyx_t_2);
+  __Pyx_XDECREF(__pyx_t_3);
+  __Pyx_XDECREF(__pyx_t_4);
+  __Pyx_AddTraceback("tinygrad_scalar._tape.layout_is_known", __pyx_clineno, __pyx_lineno, __pyx_filename);
+  __pyx_r = NULL;
+  __pyx_L0:;
+  __Pyx_XDECREF(__pyx_v_array);
+
+  __Pyx_XDECREF(__pyx_v_address);
+  __Pyx_XGIVEREF(__pyx_r);
+  __Pyx_RefNannyFinishContext();
+  return __pyx_r;
+}
+
+/* "tinygrad_scalar/_tape.pyx":671
+ *     cdef object shapes
+ * 
+ *     def __init__(self, Tape tape, parameters, tuple shapes, Py_ssize_t most):             # <<<<<<<<<<<<<<
+ *         """For arguments of `shapes` an example, at most so many examples."""
+ *         if len(shapes) > MOST_ARGUMENTS:
+*/
+
+/* Python wrapper */
+static int __pyx_pw_15tinygrad_scalar_5_tape_5Quick_1__init__(PyObject *__pyx_v_self, 
+#if CYTHON_VECTORCALL_TPNEW
+PyObject *const *__pyx_args, Py_ssize_t __pyx_nargs, PyObject *__pyx_kwds
+#else
+PyObject *__pyx_args, PyObject *__pyx_kwds
+#endif
+); /*proto*/
+PyDoc_STRVAR(__pyx_doc_15tinygrad_scalar_5_tape_5Quick___init__, "For arguments of `shapes` an example, at most so many examples.");
+#if CYTHON_UPDATE_DESCRIPTOR_DOC
+struct wrapperbase __pyx_wrapperbase_15tinygrad_scalar_5_tape_5Quick___init__;
+#endif
+static int __pyx_pw_15tinygrad_scalar_5_tape_5Quick_1__init__(PyObject *__pyx_v_self, 
+#if CYTHON_VECTORCALL_TPNEW
+PyObject *const *__pyx_args, Py_ssize_t __pyx_nargs, PyObject *__pyx_kwds
+#else
+PyObject *__pyx_args, PyObject *__pyx_kwds
+#endif
+) {
+  struct __pyx_obj_15tinygrad_scalar_5_tape_Tape *__pyx_v_tape = 0;
+  PyObject *__pyx_v_parameters = 0;
+  PyObject *__pyx_v_shapes = 0;
+  Py_ssize_t __pyx_v_most;
+  #if !CYTHON_VECTORCALL_TPNEW
+  CYTHON_UNUSED Py_ssize_t __pyx_nargs;
+  #endif
+  CYTHON_UNUSED PyObject *const *__pyx_kwvalues;
+  PyObject* values[4] = {0,0,0,0};
+  int __pyx_lineno = 0;
+  const char *__pyx_filename = NULL;
+  int __pyx_clineno = 0;
+  int __pyx_r;
+  __Pyx_RefNannyDeclarations
+  __Pyx_RefNannySetupContext("__init__ (wrapper)", 0);
+  #if !CYTHON_VECTORCALL_TPNEW
+  #if CYTHON_ASSUME_SAFE_SIZE
+  __pyx_nargs = PyTuple_GET_SIZE(__pyx_args);
+  #else
+  __pyx_nargs = PyTuple_Size(__pyx_args); if (unlikely(__pyx_nargs < 0)) return -1;
+  #endif
+  #endif
+  __pyx_kwvalues = __Pyx_KwValues_FASTCALL_TPNEW(__pyx_args, __pyx_nargs);
+  {
+    PyObject ** const __pyx_pyargnames[] = {&__pyx_mstate_global->__pyx_n_u_tape,&__pyx_mstate_global->__pyx_n_u_parameters,&__pyx_mstate_global->__pyx_n_u_shapes,&__pyx_mstate_global->__pyx_n_u_most,0};
+    const Py_ssize_t __pyx_kwds_len = (__pyx_kwds) ? __Pyx_NumKwargs_FASTCALL_TPNEW(__pyx_kwds) : 0;
+    if (unlikely(__pyx_kwds_len < 0)) __PYX_ERR(0, 671, __pyx_L3_error)
+    if (__pyx_kwds_len > 0) {
+      switch (__pyx_nargs) {
+        case  4:
+        values[3] = __Pyx_ArgRef_FASTCALL_TPNEW(__pyx_args, 3);
+        if (!CYTHON_ASSUME_SAFE_MACROS && unlikely(!values[3])) __PYX_ERR(0, 671, __pyx_L3_error)
+        CYTHON_FALLTHROUGH;
+        case  3:
+        values[2] = __Pyx_ArgRef_FASTCALL_TPNEW(__pyx_args, 2);
+        if (!CYTHON_ASSUME_SAFE_MACROS && unlikely(!values[2])) __PYX_ERR(0, 671, __pyx_L3_error)
+        CYTHON_FALLTHROUGH;
+        case  2:
+        values[1] = __Pyx_ArgRef_FASTCALL_TPNEW(__pyx_args, 1);
+        if (!CYTHON_ASSUME_SAFE_MACROS && unlikely(!values[1])) __PYX_ERR(0, 671, __pyx_L3_error)
+        CYTHON_FALLTHROUGH;
+        case  1:
+        values[0] = __Pyx_ArgRef_FASTCALL_TPNEW(__pyx_args, 0);
+        if (!CYTHON_ASSUME_SAFE_MACROS && unlikely(!values[0])) __PYX_ERR(0, 671, __pyx_L3_error)
+        CYTHON_FALLTHROUGH;
+        case  0: break;
+        default: goto __pyx_L5_argtuple_error;
+      }
+      const Py_ssize_t kwd_pos_args = __pyx_nargs;
+      if (__Pyx_ParseKeywords(__pyx_kwds, __pyx_kwvalues, __pyx_pyargnames, 0, values, kwd_pos_args, __pyx_kwds_len, "__init__", 0) < (0)) __PYX_ERR(0, 671, __pyx_L3_error)
+      for (Py_ssize_t i = __pyx_nargs; i < 4; i++) {
+        if (unlikely(!values[i])) { __Pyx_RaiseArgtupleInvalid("__init__", 1, 4, 4, i); __PYX_ERR(0, 671, __pyx_L3_error) }
+      }
+    } else if (unlikely(__pyx_nargs != 4)) {
+      goto __pyx_L5_argtuple_error;
+    } else {
+      values[0] = __Pyx_ArgRef_FASTCALL_TPNEW(__pyx_args, 0);
+      if (!CYTHON_ASSUME_SAFE_MACROS && unlikely(!values[0])) __PYX_ERR(0, 671, __pyx_L3_error)
+      values[1] = __Pyx_ArgRef_FASTCALL_TPNEW(__pyx_args, 1);
+      if (!CYTHON_ASSUME_SAFE_MACROS && unlikely(!values[1])) __PYX_ERR(0, 671, __pyx_L3_error)
+      values[2] = __Pyx_ArgRef_FASTCALL_TPNEW(__pyx_args, 2);
+      if (!CYTHON_ASSUME_SAFE_MACROS && unlikely(!values[2])) __PYX_ERR(0, 671, __pyx_L3_error)
+      values[3] = __Pyx_ArgRef_FASTCALL_TPNEW(__pyx_args, 3);
+      if (!CYTHON_ASSUME_SAFE_MACROS && unlikely(!values[3])) __PYX_ERR(0, 671, __pyx_L3_error)
+    }
+    __pyx_v_tape = ((struct __pyx_obj_15tinygrad_scalar_5_tape_Tape *)values[0]);
+    __pyx_v_parameters = values[1];
+    __pyx_v_shapes = ((PyObject*)values[2]);
+    __pyx_v_most = __Pyx_PyIndex_AsSsize_t(values[3]); if (unlikely((__pyx_v_most == (Py_ssize_t)-1) && PyErr_Occurred())) __PYX_ERR(0, 671, __pyx_L3_error)
+  }
+  goto __pyx_L6_skip;
+  __pyx_L5_argtuple_error:;
+  __Pyx_RaiseArgtupleInvalid("__init__", 1, 4, 4, __pyx_nargs); __PYX_ERR(0, 671, __pyx_L3_error)
+  __pyx_L6_skip:;
+  goto __pyx_L4_argument_unpacking_done;
+  __pyx_L3_error:;
+  for (Py_ssize_t __pyx_temp=0; __pyx_temp < (Py_ssize_t)(sizeof(values)/sizeof(values[0])); ++__pyx_temp) {
+    Py_XDECREF(values[__pyx_temp]);
+  }
+  __Pyx_AddTraceback("tinygrad_scalar._tape.Quick.__init__", __pyx_clineno, __pyx_lineno, __pyx_filename);
+  __Pyx_RefNannyFinishContext();
+  return -1;
+  __pyx_L4_argument_unpacking_done:;
+  if (unlikely(!__Pyx_ArgTypeTest(((PyObject *)__pyx_v_tape), __pyx_mstate_global->__pyx_ptype_15tinygrad_scalar_5_tape_Tape, 1, "tape", 0))) __PYX_ERR(0, 671, __pyx_L1_error)
+  if (unlikely(!__Pyx_ArgTypeTest(((PyObject *)__pyx_v_shapes), (&PyTuple_Type), 1, "shapes", 1))) __PYX_ERR(0, 671, __pyx_L1_error)
+  __pyx_r = __pyx_pf_15tinygrad_scalar_5_tape_5Quick___init__(((struct __pyx_obj_15tinygrad_scalar_5_tape_Quick *)__pyx_v_self), __pyx_v_tape, __pyx_v_parameters, __pyx_v_shapes, __pyx_v_most);
+
+  /* function exit code */
+  goto __pyx_L0;
+  __pyx_L1_error:;
+  __pyx_r = -1;
+  for (Py_ssize_t __pyx_temp=0; __pyx_temp < (Py_ssize_t)(sizeof(values)/sizeof(values[0])); ++__pyx_temp) {
+    Py_XDECREF(values[__pyx_temp]);
+  }
+  goto __pyx_L7_cleaned_up;
+  __pyx_L0:;
+  for (Py_ssize_t __pyx_temp=0; __pyx_temp < (Py_ssize_t)(sizeof(values)/sizeof(values[0])); ++__pyx_temp) {
+    Py_XDECREF(values[__pyx_temp]);
+  }
+  __pyx_L7_cleaned_up:;
+
+  __Pyx_RefNannyFinishContext();
+  return __pyx_r;
+}
+
+static int __pyx_pf_15tinygrad_scalar_5_tape_5Quick___init__(struct __pyx_obj_15tinygrad_scalar_5_tape_Quick *__pyx_v_self, struct __pyx_obj_15tinygrad_scalar_5_tape_Tape *__pyx_v_tape, PyObject *__pyx_v_parameters, PyObject *__pyx_v_shapes, Py_ssize_t __pyx_v_most) {
+  int __pyx_r;
+  __Pyx_RefNannyDeclarations
+  Py_ssize_t __pyx_t_1;
+  int __pyx_t_2;
+  PyObject *__pyx_t_3 = NULL;
+  PyObject *__pyx_t_4 = NULL;
+  PyObject *__pyx_t_5 = NULL;
+  PyObject *__pyx_t_6[3];
+  int __pyx_t_7;
+  PyObject *__pyx_t_8 = NULL;
+  size_t __pyx_t_9;
+  int __pyx_lineno = 0;
+  const char *__pyx_filename = NULL;
+  int __pyx_clineno = 0;
+  __Pyx_RefNannySetupContext("__init__", 0);
+
+  /* "tinygrad_scalar/_tape.pyx":673
+ *     def __init__(self, Tape tape, parameters, tuple shapes, Py_ssize_t most):
+ *         """For arguments of `shapes` an example, at most so many examples."""
+ *         if len(shapes) > MOST_ARGUMENTS:             # <<<<<<<<<<<<<<
+ *             raise ValueError(f"a scalar program takes at most {MOST_ARGUMENTS} arguments")
+ *         self.tape, self.parameters, self.shapes, self.most = tape, parameters, shapes, most
+*/
+  if (unlikely(__pyx_v_shapes == Py_None)) {
+    PyErr_SetString(PyExc_TypeError, "object of type \047NoneType\047 has no len()");
+    __PYX_ERR(0, 673, __pyx_L1_error)
+  }
+  __pyx_t_1 = __Pyx_PyTuple_GET_SIZE(__pyx_v_shapes); if (unlikely(__pyx_t_1 == ((Py_ssize_t)-1))) __PYX_ERR(0, 673, __pyx_L1_error)
+  __pyx_t_2 = (__pyx_t_1 > __pyx_e_15tinygrad_scalar_5_tape_MOST_ARGUMENTS);
+
+
+  if (unlikely(__pyx_t_2)) {
+
+
+    /* "tinygrad_scalar/_tape.pyx":674
+ *         """For arguments of `shapes` an example, at most so many examples."""
+ *         if len(shapes) > MOST_ARGUMENTS:
+ *             raise ValueError(f"a scalar program takes at most {MOST_ARGUMENTS} arguments")             # <<<<<<<<<<<<<<
+ *         self.tape, self.parameters, self.shapes, self.most = tape, parameters, shapes, most
+ *         self.n_arrays = len(shapes)
+*/
+    __pyx_t_4 = NULL;
+    __pyx_t_5 = __Pyx_PyUnicode_From___pyx_anon_enum(__pyx_e_15tinygrad_scalar_5_tape_MOST_ARGUMENTS, 0, ' ', 'd'); if (unlikely(!__pyx_t_5)) __PYX_ERR(0, 674, __pyx_L1_error)
+    __Pyx_GOTREF(__pyx_t_5);
+    __pyx_t_6[0] = __pyx_mstate_global->__pyx_kp_u_a_scalar_program_takes_at_most;
+    __pyx_t_6[1] = __pyx_t_5;
+    __pyx_t_6[2] = __pyx_mstate_global->__pyx_kp_u_arguments;
+    __pyx_t_1 = 41;
+    #if __Pyx_PyUnicode_Join_CAN_USE_KIND_AND_LENGTH
+    __pyx_t_1 += __Pyx_PyUnicode_GET_LENGTH(__pyx_t_6[1]);
+    #endif
+    __pyx_t_7 = 0;
+    __pyx_t_8 = __Pyx_PyUnicode_Join(__pyx_t_6, 3, __pyx_t_1, __pyx_t_7);
+    if (unlikely(!__pyx_t_8)) __PYX_ERR(0, 674, __pyx_L1_error)
+    __Pyx_GOTREF(__pyx_t_8);
+    __Pyx_DECREF(__pyx_t_5); __pyx_t_5 = 0;
+    __pyx_t_9 = 1;
+    {
+      PyObject *__pyx_callargs[2] = {__pyx_t_4, __pyx_t_8};
+      __pyx_t_3 = __Pyx_PyObject_FastCall((PyObject*)(((PyTypeObject*)PyExc_ValueError)), __pyx_callargs+__pyx_t_9, (2-__pyx_t_9) | (__pyx_t_9*__Pyx_PY_VECTORCALL_ARGUMENTS_OFFSET));
+      __Pyx_XDECREF(__pyx_t_4); __pyx_t_4 = 0;
+      __Pyx_DECREF(__pyx_t_8); __pyx_t_8 = 0;
+      if (unlikely(!__pyx_t_3)) __PYX_ERR(0, 674, __pyx_L1_error)
+      __Pyx_GOTREF(__pyx_t_3);
+    }
+    __Pyx_Raise(__pyx_t_3, 0, 0, 0);
+    __Pyx_DECREF(__pyx_t_3); __pyx_t_3 = 0;
+    __PYX_ERR(0, 674, __pyx_L1_error)
+
+    /* "tinygrad_scalar/_tape.pyx":673
+ *     def __init__(self, Tape tape, parameters, tuple shapes, Py_ssize_t most):
+ *         """For arguments of `shapes` an example, at most so many examples."""
+ *         if len(shapes) > MOST_ARGUMENTS:             # <<<<<<<<<<<<<<
+ *             raise ValueError(f"a scalar program takes at most {MOST_ARGUMENTS} arguments")
+ *         self.tape, self.parameters, self.shapes, self.most = tape, parameters, shapes, most
+*/
+  }
+
+  /* "tinygrad_scalar/_tape.pyx":675
+ *         if len(shapes) > MOST_ARGUMENTS:
+ *             raise ValueError(f"a scalar program takes at most {MOST_ARGUMENTS} arguments")
+ *         self.tape, self.parameters, self.shapes, self.most = tape, parameters, shapes, most             # <<<<<<<<<<<<<<
+ *         self.n_arrays = len(shapes)
+ * 
+*/
+  __pyx_t_3 = ((PyObject *)__pyx_v_tape);
+  __Pyx_INCREF(__pyx_t_3);
+  __pyx_t_8 = __pyx_v_parameters;
+  __Pyx_INCREF(__pyx_t_8);
+  __pyx_t_4 = __pyx_v_shapes;
+  __Pyx_INCREF(__pyx_t_4);
+  __pyx_t_1 = __pyx_v_most;
+
+  __Pyx_GIVEREF(__pyx_t_3);
+  __Pyx_GOTREF((PyObject *)__pyx_v_self->tape);
+  __Pyx_DECREF_SET(__pyx_v_self->tape, ((struct __pyx_obj_15tinygrad_scalar_5_tape_Tape *)__pyx_t_3));
+  __pyx_t_3 = 0;
+  __Pyx_GIVEREF(__pyx_t_8);
+  __Pyx_GOTREF(__pyx_v_self->parameters);
+  __Pyx_DECREF_SET(__pyx_v_self->parameters, __pyx_t_8);
+  __pyx_t_8 = 0;
+  __Pyx_GIVEREF(__pyx_t_4);
+  __Pyx_GOTREF(__pyx_v_self->shapes);
+  __Pyx_DECREF_SET(__pyx_v_self->shapes, __pyx_t_4);
+  __pyx_t_4 = 0;
+  __pyx_v_self->most = __pyx_t_1;
+
+  /* "tinygrad_scalar/_tape.pyx":676
+ *             raise ValueError(f"a scalar program takes at most {MOST_ARGUMENTS} arguments")
+ *         self.tape, self.parameters, self.shapes, self.most = tape, parameters, shapes, most
+ *         self.n_arrays = len(shapes)             # <<<<<<<<<<<<<<
+ * 
+ *     def answer(self, tuple arrays):
+*/
+  if (unlikely(__pyx_v_shapes == Py_None)) {
+    PyErr_SetString(PyExc_TypeError, "object of type \047NoneType\047 has no len()");
+    __PYX_ERR(0, 676, __pyx_L1_error)
+  }
+  __pyx_t_1 = __Pyx_PyTuple_GET_SIZE(__pyx_v_shapes); if (unlikely(__pyx_t_1 == ((Py_ssize_t)-1))) __PYX_ERR(0, 676, __pyx_L1_error)
+  __pyx_v_self->n_arrays = __pyx_t_1;
+
+  /* "tinygrad_scalar/_tape.pyx":671
+ *     cdef object shapes
+ * 
+ *     def __init__(self, Tape tape, parameters, tuple shapes, Py_ssize_t most):             # <<<<<<<<<<<<<<
+ *         """For arguments of `shapes` an example, at most so many examples."""
+ *         if len(shapes) > MOST_ARGUMENTS:
+*/
+
+  /* function exit code */
+  __pyx_r = 0;
+  goto __pyx_L0;
+  __pyx_L1_error:;
+  __Pyx_XDECREF(__pyx_t_3);
+  __Pyx_XDECREF(__pyx_t_4);
+  __Pyx_XDECREF(__pyx_t_5);
+  __Pyx_XDECREF(__pyx_t_8);
+  __Pyx_AddTraceback("tinygrad_scalar._tape.Quick.__init__", __pyx_clineno, __pyx_lineno, __pyx_filename);
+  __pyx_r = -1;
+  __pyx_L0:;
+
+  __Pyx_RefNannyFinishContext();
+  return __pyx_r;
+}
+
+/* "tinygrad_scalar/_tape.pyx":678
+ *         self.n_arrays = len(shapes)
+ * 
+ *     def answer(self, tuple arrays):             # <<<<<<<<<<<<<<
+ *         """The mean cost and its gradient, if the arrays are float64 as they are expected; None if they are not."""
+ *         cdef Call call
+*/
+
+/* Python wrapper */
+static PyObject *__pyx_pw_15tinygrad_scalar_5_tape_5Quick_3answer(PyObject *__pyx_v_self, 
+#if CYTHON_VECTORCALL
+PyObject *const *__pyx_args, Py_ssize_t __pyx_nargs, PyObject *__pyx_kwds
+#else
+PyObject *__pyx_args, PyObject *__pyx_kwds
+#endif
+); /*proto*/
+PyDoc_STRVAR(__pyx_doc_15tinygrad_scalar_5_tape_5Quick_2answer, "The mean cost and its gradient, if the arrays are float64 as they are expected; None if they are not.");
+static PyObject *__pyx_pw_15tinygrad_scalar_5_tape_5Quick_3answer(PyObject *__pyx_v_self, 
+#if CYTHON_VECTORCALL
+PyObject *const *__pyx_args, Py_ssize_t __pyx_nargs, PyObject *__pyx_kwds
+#else
+PyObject *__pyx_args, PyObject *__pyx_kwds
+#endif
+) {
+  PyObject *__pyx_v_arrays = 0;
+  #if !CYTHON_VECTORCALL
+  CYTHON_UNUSED Py_ssize_t __pyx_nargs;
+  #endif
+  CYTHON_UNUSED PyObject *const *__pyx_kwvalues;
+  PyObject* values[1] = {0};
+  int __pyx_lineno = 0;
+  const char *__pyx_filename = NULL;
+  int __pyx_clineno = 0;
+  PyObject *__pyx_r = 0;
+  __Pyx_RefNannyDeclarations
+  __Pyx_RefNannySetupContext("answer (wrapper)", 0);
+  #if !CYTHON_VECTORCALL
+  #if CYTHON_ASSUME_SAFE_SIZE
+  __pyx_nargs = PyTuple_GET_SIZE(__pyx_args);
+  #else
+  __pyx_nargs = PyTuple_Size(__pyx_args); if (unlikely(__pyx_nargs < 0)) return NULL;
+  #endif
+  #endif
+  __pyx_kwvalues = __Pyx_KwValues_FASTCALL(__pyx_args, __pyx_nargs);
+  {
+    PyObject ** const __pyx_pyargnames[] = {&__pyx_mstate_global->__pyx_n_u_arrays,0};
+    const Py_ssize_t __pyx_kwds_len = (__pyx_kwds) ? __Pyx_NumKwargs_FASTCALL(__pyx_kwds) : 0;
+    if (unlikely(__pyx_kwds_len < 0)) __PYX_ERR(0, 678, __pyx_L3_error)
+    if (__pyx_kwds_len > 0) {
+      switch (__pyx_nargs) {
+        case  1:
+        values[0] = __Pyx_ArgRef_FASTCALL(__pyx_args, 0);
+        if (!CYTHON_ASSUME_SAFE_MACROS && unlikely(!values[0])) __PYX_ERR(0, 678, __pyx_L3_error)
+        CYTHON_FALLTHROUGH;
+        case  0: break;
+        default: goto __pyx_L5_argtuple_error;
+      }
+      const Py_ssize_t kwd_pos_args = __pyx_nargs;
+      if (__Pyx_ParseKeywords(__pyx_kwds, __pyx_kwvalues, __pyx_pyargnames, 0, values, kwd_pos_args, __pyx_kwds_len, "answer", 0) < (0)) __PYX_ERR(0, 678, __pyx_L3_error)
+      for (Py_ssize_t i = __pyx_nargs; i < 1; i++) {
+        if (unlikely(!values[i])) { __Pyx_RaiseArgtupleInvalid("answer", 1, 1, 1, i); __PYX_ERR(0, 678, __pyx_L3_error) }
+      }
+    } else if (unlikely(__pyx_nargs != 1)) {
+      goto __pyx_L5_argtuple_error;
+    } else {
+      values[0] = __Pyx_ArgRef_FASTCALL(__pyx_args, 0);
+      if (!CYTHON_ASSUME_SAFE_MACROS && unlikely(!values[0])) __PYX_ERR(0, 678, __pyx_L3_error)
+    }
+    __pyx_v_arrays = ((PyObject*)values[0]);
+  }
+  goto __pyx_L6_skip;
+  __pyx_L5_argtuple_error:;
+  __Pyx_RaiseArgtupleInvalid("answer", 1, 1, 1, __pyx_nargs); __PYX_ERR(0, 678, __pyx_L3_error)
+  __pyx_L6_skip:;
+  goto __pyx_L4_argument_unpacking_done;
+  __pyx_L3_error:;
+  for (Py_ssize_t __pyx_temp=0; __pyx_temp < (Py_ssize_t)(sizeof(values)/sizeof(values[0])); ++__pyx_temp) {
+    Py_XDECREF(values[__pyx_temp]);
+  }
+  __Pyx_AddTraceback("tinygrad_scalar._tape.Quick.answer", __pyx_clineno, __pyx_lineno, __pyx_filename);
+  __Pyx_RefNannyFinishContext();
+  return NULL;
+  __pyx_L4_argument_unpacking_done:;
+  if (unlikely(!__Pyx_ArgTypeTest(((PyObject *)__pyx_v_arrays), (&PyTuple_Type), 1, "arrays", 1))) __PYX_ERR(0, 678, __pyx_L1_error)
+  __pyx_r = __pyx_pf_15tinygrad_scalar_5_tape_5Quick_2answer(((struct __pyx_obj_15tinygrad_scalar_5_tape_Quick *)__pyx_v_self), __pyx_v_arrays);
+
+  /* function exit code */
+  goto __pyx_L0;
+  __pyx_L1_error:;
+  __pyx_r = NULL;
+  for (Py_ssize_t __pyx_temp=0; __pyx_temp < (Py_ssize_t)(sizeof(values)/sizeof(values[0])); ++__pyx_temp) {
+    Py_XDECREF(values[__pyx_temp]);
+  }
+  goto __pyx_L7_cleaned_up;
+  __pyx_L0:;
+  for (Py_ssize_t __pyx_temp=0; __pyx_temp < (Py_ssize_t)(sizeof(values)/sizeof(values[0])); ++__pyx_temp) {
+    Py_XDECREF(values[__pyx_temp]);
+  }
+  __pyx_L7_cleaned_up:;
+  __Pyx_RefNannyFinishContext();
+  return __pyx_r;
+}
+
+static PyObject *__pyx_pf_15tinygrad_scalar_5_tape_5Quick_2answer(struct __pyx_obj_15tinygrad_scalar_5_tape_Quick *__pyx_v_self, PyObject *__pyx_v_arrays) {
+  struct __pyx_t_15tinygrad_scalar_5_tape_Call __pyx_v_call;
+  Py_ssize_t __pyx_v_a;
+  Py_ssize_t __pyx_v_k;
+  Py_ssize_t __pyx_v_m;
+  struct __pyx_t_15tinygrad_scalar_5_tape_ArrayFields *__pyx_v_fields;
+  PyObject *__pyx_v_shape = 0;
+  PyObject *__pyx_v_gradient = NULL;
+  PyObject *__pyx_r = NULL;
+  __Pyx_RefNannyDeclarations
+  PyObject *__pyx_t_1 = NULL;
+  int __pyx_t_2;
+  int __pyx_t_3;
+  Py_ssize_t __pyx_t_4;
+  Py_ssize_t __pyx_t_5;
+  Py_ssize_t __pyx_t_6;
+  Py_ssize_t __pyx_t_7;
+  int __pyx_t_8;
+  Py_ssize_t __pyx_t_9;
+  Py_ssize_t __pyx_t_10;
+  Py_ssize_t __pyx_t_11;
+  PyObject *__pyx_t_12 = NULL;
+  PyObject *__pyx_t_13 = NULL;
+  PyObject *__pyx_t_14 = NULL;
+  size_t __pyx_t_15;
+  double __pyx_t_16;
+  int __pyx_lineno = 0;
+  const char *__pyx_filename = NULL;
+  int __pyx_clineno = 0;
+  __Pyx_RefNannySetupContext("answer", 0);
+
+  /* "tinygrad_scalar/_tape.pyx":681
+ *         """The mean cost and its gradient, if the arrays are float64 as they are expected; None if they are not."""
+ *         cdef Call call
+ *         cdef Py_ssize_t a, k, m = -1             # <<<<<<<<<<<<<<
+ *         cdef ArrayFields* fields = float64_array(self.parameters)
+ *         cdef tuple shape
+*/
+  __pyx_v_m = -1L;
+
+  /* "tinygrad_scalar/_tape.pyx":682
+ *         cdef Call call
+ *         cdef Py_ssize_t a, k, m = -1
+ *         cdef ArrayFields* fields = float64_array(self.parameters)             # <<<<<<<<<<<<<<
+ *         cdef tuple shape
+ *         if not LAYOUT_IS_KNOWN or len(arrays) != self.n_arrays or fields is NULL:
+*/
+  __pyx_t_1 = __pyx_v_self->parameters;
+  __Pyx_INCREF(__pyx_t_1);
+  __pyx_v_fields = __pyx_f_15tinygrad_scalar_5_tape_float64_array(__pyx_t_1);
+  __Pyx_DECREF(__pyx_t_1); __pyx_t_1 = 0;
+
+  /* "tinygrad_scalar/_tape.pyx":684
+ *         cdef ArrayFields* fields = float64_array(self.parameters)
+ *         cdef tuple shape
+ *         if not LAYOUT_IS_KNOWN or len(arrays) != self.n_arrays or fields is NULL:             # <<<<<<<<<<<<<<
+ *             return None
+ *         if fields.ndim != 1 or fields.shape[0] != self.tape.n_parameters:
+*/
+  __pyx_t_3 = (!__pyx_v_15tinygrad_scalar_5_tape_LAYOUT_IS_KNOWN);
+
+  if (!__pyx_t_3) {
+
+  } else {
+
+    __pyx_t_2 = __pyx_t_3;
+
+    goto __pyx_L4_bool_binop_done;
+  }
+  if (unlikely(__pyx_v_arrays == Py_None)) {
+    PyErr_SetString(PyExc_TypeError, "object of type \047NoneType\047 has no len()");
+    __PYX_ERR(0, 684, __pyx_L1_error)
+  }
+  __pyx_t_4 = __Pyx_PyTuple_GET_SIZE(__pyx_v_arrays); if (unlikely(__pyx_t_4 == ((Py_ssize_t)-1))) __PYX_ERR(0, 684, __pyx_L1_error)
+  __pyx_t_3 = (__pyx_t_4 != __pyx_v_self->n_arrays);
+
+
+  if (!__pyx_t_3) {
+
+  } else {
+
+    __pyx_t_2 = __pyx_t_3;
+
+    goto __pyx_L4_bool_binop_done;
+  }
+  __pyx_t_3 = (__pyx_v_fields == NULL);
+
+
+  __pyx_t_2 = __pyx_t_3;
+
+  __pyx_L4_bool_binop_done:;
+  if (__pyx_t_2) {
+
+
+    /* "tinygrad_scalar/_tape.pyx":685
+ *         cdef tuple shape
+ *         if not LAYOUT_IS_KNOWN or len(arrays) != self.n_arrays or fields is NULL:
+ *             return None             # <<<<<<<<<<<<<<
+ *         if fields.ndim != 1 or fields.shape[0] != self.tape.n_parameters:
+ *             return None
+*/
+    {
+      PyObject *__pyx_temp;
+      {
+        __pyx_temp = __pyx_r;
+        __pyx_r = Py_None; __Pyx_INCREF(Py_None);
+      }
+      __Pyx_XDECREF(__pyx_temp);
+    }
+    goto __pyx_L0;
+
+    /* "tinygrad_scalar/_tape.pyx":684
+ *         cdef ArrayFields* fields = float64_array(self.parameters)
+ *         cdef tuple shape
+ *         if not LAYOUT_IS_KNOWN or len(arrays) != self.n_arrays or fields is NULL:             # <<<<<<<<<<<<<<
+ *             return None
+ *         if fields.ndim != 1 or fields.shape[0] != self.tape.n_parameters:
+*/
+  }
+
+  /* "tinygrad_scalar/_tape.pyx":686
+ *         if not LAYOUT_IS_KNOWN or len(arrays) != self.n_arrays or fields is NULL:
+ *             return None
+ *         if fields.ndim != 1 or fields.shape[0] != self.tape.n_parameters:             # <<<<<<<<<<<<<<
+ *             return None
+ *         call.n_views = 0
+*/
+  __pyx_t_3 = (__pyx_v_fields->ndim != 1);
+
+  if (!__pyx_t_3) {
+
+  } else {
+
+    __pyx_t_2 = __pyx_t_3;
+
+    goto __pyx_L8_bool_binop_done;
+  }
+  __pyx_t_3 = ((__pyx_v_fields->shape[0]) != __pyx_v_self->tape->n_parameters);
+
+
+  __pyx_t_2 = __pyx_t_3;
+
+  __pyx_L8_bool_binop_done:;
+  if (__pyx_t_2) {
+
+
+    /* "tinygrad_scalar/_tape.pyx":687
+ *             return None
+ *         if fields.ndim != 1 or fields.shape[0] != self.tape.n_parameters:
+ *             return None             # <<<<<<<<<<<<<<
+ *         call.n_views = 0
+ *         call.n_arrays = self.n_arrays
+*/
+    {
+      PyObject *__pyx_temp;
+      {
+        __pyx_temp = __pyx_r;
+        __pyx_r = Py_None; __Pyx_INCREF(Py_None);
+      }
+      __Pyx_XDECREF(__pyx_temp);
+    }
+    goto __pyx_L0;
+
+    /* "tinygrad_scalar/_tape.pyx":686
+ *         if not LAYOUT_IS_KNOWN or len(arrays) != self.n_arrays or fields is NULL:
+ *             return None
+ *         if fields.ndim != 1 or fields.shape[0] != self.tape.n_parameters:             # <<<<<<<<<<<<<<
+ *             return None
+ *         call.n_views = 0
+*/
+  }
+
+  /* "tinygrad_scalar/_tape.pyx":688
+ *         if fields.ndim != 1 or fields.shape[0] != self.tape.n_parameters:
+ *             return None
+ *         call.n_views = 0             # <<<<<<<<<<<<<<
+ *         call.n_arrays = self.n_arrays
+ *         call.theta = <double*>fields.data
+*/
+  __pyx_v_call.n_views = 0;
+
+  /* "tinygrad_scalar/_tape.pyx":689
+ *             return None
+ *         call.n_views = 0
+ *         call.n_arrays = self.n_arrays             # <<<<<<<<<<<<<<
+ *         call.theta = <double*>fields.data
+ *         call.watched = NULL
+*/
+  __pyx_t_4 = __pyx_v_self->n_arrays;
+
+  __pyx_v_call.n_arrays = __pyx_t_4;
+
+  /* "tinygrad_scalar/_tape.pyx":690
+ *         call.n_views = 0
+ *         call.n_arrays = self.n_arrays
+ *         call.theta = <double*>fields.data             # <<<<<<<<<<<<<<
+ *         call.watched = NULL
+ *         for a in range(self.n_arrays):
+*/
+  __pyx_v_call.theta = ((double *)__pyx_v_fields->data);
+
+  /* "tinygrad_scalar/_tape.pyx":691
+ *         call.n_arrays = self.n_arrays
+ *         call.theta = <double*>fields.data
+ *         call.watched = NULL             # <<<<<<<<<<<<<<
+ *         for a in range(self.n_arrays):
+ *             fields = float64_array(arrays[a])
+*/
+  __pyx_v_call.watched = NULL;
+
+  /* "tinygrad_scalar/_tape.pyx":692
+ *         call.theta = <double*>fields.data
+ *         call.watched = NULL
+ *         for a in range(self.n_arrays):             # <<<<<<<<<<<<<<
+ *             fields = float64_array(arrays[a])
+ *             shape = <tuple>(<tuple>self.shapes)[a]
+*/
+
+  __pyx_t_4 = __pyx_v_self->n_arrays;
+  __pyx_t_5 = __pyx_t_4;
+
+  for (__pyx_t_6 = 0; __pyx_t_6 < __pyx_t_5; __pyx_t_6+=1) {
+    __pyx_v_a = __pyx_t_6;
+
+    /* "tinygrad_scalar/_tape.pyx":693
+ *         call.watched = NULL
+ *         for a in range(self.n_arrays):
+ *             fields = float64_array(arrays[a])             # <<<<<<<<<<<<<<
+ *             shape = <tuple>(<tuple>self.shapes)[a]
+ *             if fields is NULL or fields.ndim != 1 + len(shape):
+*/
+    if (unlikely(__pyx_v_arrays == Py_None)) {
+      PyErr_SetString(PyExc_TypeError, "\047NoneType\047 object is not subscriptable");
+      __PYX_ERR(0, 693, __pyx_L1_error)
+    }
+    __pyx_t_1 = __Pyx_PyTuple_GET_ITEM(__pyx_v_arrays, __pyx_v_a);
+    __Pyx_INCREF(__pyx_t_1);
+    __pyx_v_fields = __pyx_f_15tinygrad_scalar_5_tape_float64_array(__pyx_t_1);
+    __Pyx_DECREF(__pyx_t_1); __pyx_t_1 = 0;
+
+    /* "tinygrad_scalar/_tape.pyx":694
+ *         for a in range(self.n_arrays):
+ *             fields = float64_array(arrays[a])
+ *             shape = <tuple>(<tuple>self.shapes)[a]             # <<<<<<<<<<<<<<
+ *             if fields is NULL or fields.ndim != 1 + len(shape):
+ *                 return None
+*/
+    if (unlikely(__pyx_v_self->shapes == Py_None)) {
+      PyErr_SetString(PyExc_TypeError, "\047NoneType\047 object is not subscriptable");
+      __PYX_ERR(0, 694, __pyx_L1_error)
+    }
+    __pyx_t_1 = __Pyx_PyTuple_GET_ITEM(((PyObject*)__pyx_v_self->shapes), __pyx_v_a);
+    __Pyx_INCREF(__pyx_t_1);
+    __Pyx_XDECREF_SET(__pyx_v_shape, ((PyObject*)__pyx_t_1));
+    __pyx_t_1 = 0;
+
+    /* "tinygrad_scalar/_tape.pyx":695
+ *             fields = float64_array(arrays[a])
+ *             shape = <tuple>(<tuple>self.shapes)[a]
+ *             if fields is NULL or fields.ndim != 1 + len(shape):             # <<<<<<<<<<<<<<
+ *                 return None
+ *             if m < 0:
+*/
+    __pyx_t_3 = (__pyx_v_fields == NULL);
+
+    if (!__pyx_t_3) {
+
+    } else {
+
+      __pyx_t_2 = __pyx_t_3;
+
+      goto __pyx_L13_bool_binop_done;
+    }
+    if (unlikely(__pyx_v_shape == Py_None)) {
+      PyErr_SetString(PyExc_TypeError, "object of type \047NoneType\047 has no len()");
+      __PYX_ERR(0, 695, __pyx_L1_error)
+    }
+    __pyx_t_7 = __Pyx_PyTuple_GET_SIZE(__pyx_v_shape); if (unlikely(__pyx_t_7 == ((Py_ssize_t)-1))) __PYX_ERR(0, 695, __pyx_L1_error)
+    __pyx_t_3 = (__pyx_v_fields->ndim != (1 + __pyx_t_7));
+
+
+
+    __pyx_t_2 = __pyx_t_3;
+
+    __pyx_L13_bool_binop_done:;
+    if (__pyx_t_2) {
+
+
+      /* "tinygrad_scalar/_tape.pyx":696
+ *             shape = <tuple>(<tuple>self.shapes)[a]
+ *             if fields is NULL or fields.ndim != 1 + len(shape):
+ *                 return None             # <<<<<<<<<<<<<<
+ *             if m < 0:
+ *                 m = fields.shape[0]
+*/
+      {
+        PyObject *__pyx_temp;
+        {
+          __pyx_temp = __pyx_r;
+          __pyx_r = Py_None; __Pyx_INCREF(Py_None);
+        }
+        __Pyx_XDECREF(__pyx_temp);
+      }
+      goto __pyx_L0;
+
+      /* "tinygrad_scalar/_tape.pyx":695
+ *             fields = float64_array(arrays[a])
+ *             shape = <tuple>(<tuple>self.shapes)[a]
+ *             if fields is NULL or fields.ndim != 1 + len(shape):             # <<<<<<<<<<<<<<
+ *                 return None
+ *             if m < 0:
+*/
+    }
+
+    /* "tinygrad_scalar/_tape.pyx":697
+ *             if fields is NULL or fields.ndim != 1 + len(shape):
+ *                 return None
+ *             if m < 0:             # <<<<<<<<<<<<<<
+ *                 m = fields.shape[0]
+ *             if m != fields.shape[0] or not 0 < m <= self.most:
+*/
+    __pyx_t_2 = (__pyx_v_m < 0);
+
+    if (__pyx_t_2) {
+
+
+      /* "tinygrad_scalar/_tape.pyx":698
+ *                 return None
+ *             if m < 0:
+ *                 m = fields.shape[0]             # <<<<<<<<<<<<<<
+ *             if m != fields.shape[0] or not 0 < m <= self.most:
+ *                 return None
+*/
+      __pyx_v_m = (__pyx_v_fields->shape[0]);
+
+      /* "tinygrad_scalar/_tape.pyx":697
+ *             if fields is NULL or fields.ndim != 1 + len(shape):
+ *                 return None
+ *             if m < 0:             # <<<<<<<<<<<<<<
+ *                 m = fields.shape[0]
+ *             if m != fields.shape[0] or not 0 < m <= self.most:
+*/
+    }
+
+    /* "tinygrad_scalar/_tape.pyx":699
+ *             if m < 0:
+ *                 m = fields.shape[0]
+ *             if m != fields.shape[0] or not 0 < m <= self.most:             # <<<<<<<<<<<<<<
+ *                 return None
+ *             call.widths[a] = 1
+*/
+    __pyx_t_3 = (__pyx_v_m != (__pyx_v_fields->shape[0]));
+
+    if (!__pyx_t_3) {
+
+    } else {
+
+      __pyx_t_2 = __pyx_t_3;
+
+      goto __pyx_L17_bool_binop_done;
+    }
+    __pyx_t_3 = (0 < __pyx_v_m);
+    if (__pyx_t_3) {
+      __pyx_t_3 = (__pyx_v_m <= __pyx_v_self->most);
+    }
+    __pyx_t_8 = (!__pyx_t_3);
+
+
+
+    __pyx_t_2 = __pyx_t_8;
+
+    __pyx_L17_bool_binop_done:;
+    if (__pyx_t_2) {
+
+
+      /* "tinygrad_scalar/_tape.pyx":700
+ *                 m = fields.shape[0]
+ *             if m != fields.shape[0] or not 0 < m <= self.most:
+ *                 return None             # <<<<<<<<<<<<<<
+ *             call.widths[a] = 1
+ *             for k in range(len(shape)):
+*/
+      {
+        PyObject *__pyx_temp;
+        {
+          __pyx_temp = __pyx_r;
+          __pyx_r = Py_None; __Pyx_INCREF(Py_None);
+        }
+        __Pyx_XDECREF(__pyx_temp);
+      }
+      goto __pyx_L0;
+
+      /* "tinygrad_scalar/_tape.pyx":699
+ *             if m < 0:
+ *                 m = fields.shape[0]
+ *             if m != fields.shape[0] or not 0 < m <= self.most:             # <<<<<<<<<<<<<<
+ *                 return None
+ *             call.widths[a] = 1
+*/
+    }
+
+    /* "tinygrad_scalar/_tape.pyx":701
+ *             if m != fields.shape[0] or not 0 < m <= self.most:
+ *                 return None
+ *             call.widths[a] = 1             # <<<<<<<<<<<<<<
+ *             for k in range(len(shape)):
+ *                 if fields.shape[k + 1] != <Py_ssize_t>shape[k]:
+*/
+    (__pyx_v_call.widths[__pyx_v_a]) = 1;
+
+    /* "tinygrad_scalar/_tape.pyx":702
+ *                 return None
+ *             call.widths[a] = 1
+ *             for k in range(len(shape)):             # <<<<<<<<<<<<<<
+ *                 if fields.shape[k + 1] != <Py_ssize_t>shape[k]:
+ *                     return None
+*/
+    if (unlikely(__pyx_v_shape == Py_None)) {
+      PyErr_SetString(PyExc_TypeError, "object of type \047NoneType\047 has no len()");
+      __PYX_ERR(0, 702, __pyx_L1_error)
+    }
+    __pyx_t_7 = __Pyx_PyTuple_GET_SIZE(__pyx_v_shape); if (unlikely(__pyx_t_7 == ((Py_ssize_t)-1))) __PYX_ERR(0, 702, __pyx_L1_error)
+    __pyx_t_9 = __pyx_t_7;
+
+    for (__pyx_t_10 = 0; __pyx_t_10 < __pyx_t_9; __pyx_t_10+=1) {
+      __pyx_v_k = __pyx_t_10;
+
+      /* "tinygrad_scalar/_tape.pyx":703
+ *             call.widths[a] = 1
+ *             for k in range(len(shape)):
+ *                 if fields.shape[k + 1] != <Py_ssize_t>shape[k]:             # <<<<<<<<<<<<<<
+ *                     return None
+ *                 call.widths[a] *= fields.shape[k + 1]
+*/
+      if (unlikely(__pyx_v_shape == Py_None)) {
+        PyErr_SetString(PyExc_TypeError, "\047NoneType\047 object is not subscriptable");
+        __PYX_ERR(0, 703, __pyx_L1_error)
+      }
+      __pyx_t_11 = __Pyx_PyIndex_AsSsize_t(__Pyx_PyTuple_GET_ITEM(__pyx_v_shape, __pyx_v_k)); if (unlikely((__pyx_t_11 == (Py_ssize_t)-1) && PyErr_Occurred())) __PYX_ERR(0, 703, __pyx_L1_error)
+      __pyx_t_2 = ((__pyx_v_fields->shape[(__pyx_v_k + 1)]) != ((Py_ssize_t)__pyx_t_11));
+
+
+      if (__pyx_t_2) {
+
+
+        /* "tinygrad_scalar/_tape.pyx":704
+ *             for k in range(len(shape)):
+ *                 if fields.shape[k + 1] != <Py_ssize_t>shape[k]:
+ *                     return None             # <<<<<<<<<<<<<<
+ *                 call.widths[a] *= fields.shape[k + 1]
+ *             call.rows[a] = <double*>fields.data
+*/
+        {
+          PyObject *__pyx_temp;
+          {
+            __pyx_temp = __pyx_r;
+            __pyx_r = Py_None; __Pyx_INCREF(Py_None);
+          }
+          __Pyx_XDECREF(__pyx_temp);
+        }
+        goto __pyx_L0;
+
+        /* "tinygrad_scalar/_tape.pyx":703
+ *             call.widths[a] = 1
+ *             for k in range(len(shape)):
+ *                 if fields.shape[k + 1] != <Py_ssize_t>shape[k]:             # <<<<<<<<<<<<<<
+ *                     return None
+ *                 call.widths[a] *= fields.shape[k + 1]
+*/
+      }
+
+      /* "tinygrad_scalar/_tape.pyx":705
+ *                 if fields.shape[k + 1] != <Py_ssize_t>shape[k]:
+ *                     return None
+ *                 call.widths[a] *= fields.shape[k + 1]             # <<<<<<<<<<<<<<
+ *             call.rows[a] = <double*>fields.data
+ *             call.d_rows[a] = NULL
+*/
+
+      __pyx_t_11 = __pyx_v_a;
+      (__pyx_v_call.widths[__pyx_t_11]) = ((__pyx_v_call.widths[__pyx_t_11]) * (__pyx_v_fields->shape[(__pyx_v_k + 1)]));
+    }
+
+
+
+    /* "tinygrad_scalar/_tape.pyx":706
+ *                     return None
+ *                 call.widths[a] *= fields.shape[k + 1]
+ *             call.rows[a] = <double*>fields.data             # <<<<<<<<<<<<<<
+ *             call.d_rows[a] = NULL
+ *         gradient = empty(self.tape.n_parameters)
+*/
+    (__pyx_v_call.rows[__pyx_v_a]) = ((double *)__pyx_v_fields->data);
+
+    /* "tinygrad_scalar/_tape.pyx":707
+ *                 call.widths[a] *= fields.shape[k + 1]
+ *             call.rows[a] = <double*>fields.data
+ *             call.d_rows[a] = NULL             # <<<<<<<<<<<<<<
+ *         gradient = empty(self.tape.n_parameters)
+ *         call.d_theta = <double*>(<ArrayFields*><PyObject*>gradient).data
+*/
+    (__pyx_v_call.d_rows[__pyx_v_a]) = NULL;
+  }
+
+
+  /* "tinygrad_scalar/_tape.pyx":708
+ *             call.rows[a] = <double*>fields.data
+ *             call.d_rows[a] = NULL
+ *         gradient = empty(self.tape.n_parameters)             # <<<<<<<<<<<<<<
+ *         call.d_theta = <double*>(<ArrayFields*><PyObject*>gradient).data
+ *         return self.tape.run_call(&call, m), gradient
+*/
+  __pyx_t_12 = NULL;
+  __Pyx_INCREF(__pyx_v_15tinygrad_scalar_5_tape_empty);
+  __pyx_t_13 = __pyx_v_15tinygrad_scalar_5_tape_empty; 
+  __pyx_t_14 = PyLong_FromSsize_t(__pyx_v_self->tape->n_parameters); if (unlikely(!__pyx_t_14)) __PYX_ERR(0, 708, __pyx_L1_error)
+  __Pyx_GOTREF(__pyx_t_14);
+  __pyx_t_15 = 1;
+  #if CYTHON_UNPACK_METHODS
+  if (unlikely(PyMethod_Check(__pyx_t_13))) {
+    __pyx_t_12 = PyMethod_GET_SELF(__pyx_t_13);
+    assert(__pyx_t_12);
+    PyObject* __pyx__function = PyMethod_GET_FUNCTION(__pyx_t_13);
+    __Pyx_INCREF(__pyx_t_12);
+    __Pyx_INCREF(__pyx__function);
+    __Pyx_DECREF_SET(__pyx_t_13, __pyx__function);
+    __pyx_t_15 = 0;
+  }
+  #endif
+  {
+    PyObject *__pyx_callargs[2] = {__pyx_t_12, __pyx_t_14};
+    __pyx_t_1 = __Pyx_PyObject_FastCall((PyObject*)__pyx_t_13, __pyx_callargs+__pyx_t_15, (2-__pyx_t_15) | (__pyx_t_15*__Pyx_PY_VECTORCALL_ARGUMENTS_OFFSET));
+    __Pyx_XDECREF(__pyx_t_12); __pyx_t_12 = 0;
+    __Pyx_DECREF(__pyx_t_14); __pyx_t_14 = 0;
+    __Pyx_DECREF(__pyx_t_13); __pyx_t_13 = 0;
+    if (unlikely(!__pyx_t_1)) __PYX_ERR(0, 708, __pyx_L1_error)
+    __Pyx_GOTREF(__pyx_t_1);
+  }
+  __pyx_v_gradient = __pyx_t_1;
+  __pyx_t_1 = 0;
+
+  /* "tinygrad_scalar/_tape.pyx":709
+ *             call.d_rows[a] = NULL
+ *         gradient = empty(self.tape.n_parameters)
+ *         call.d_theta = <double*>(<ArrayFields*><PyObject*>gradient).data             # <<<<<<<<<<<<<<
+ *         return self.tape.run_call(&call, m), gradient
+*/
+  __pyx_v_call.d_theta = ((double *)((struct __pyx_t_15tinygrad_scalar_5_tape_ArrayFields *)((PyObject *)__pyx_v_gradient))->data);
+
+  /* "tinygrad_scalar/_tape.pyx":710
+ *         gradient = empty(self.tape.n_parameters)
+ *         call.d_theta = <double*>(<ArrayFields*><PyObject*>gradient).data
+ *         return self.tape.run_call(&call, m), gradient             # <<<<<<<<<<<<<<
+*/
+  __pyx_t_16 = ((struct __pyx_vtabstruct_15tinygrad_scalar_5_tape_Tape *)__pyx_v_self->tape->__pyx_vtab)->run_call(__pyx_v_self->tape, (&__pyx_v_call), __pyx_v_m); if (unlikely(__PYX_CHECK_FLOAT_EXCEPTION(__pyx_t_16, ((double)(-1.0))) && PyErr_Occurred())) __PYX_ERR(0, 710, __pyx_L1_error)
+  __pyx_t_1 = PyFloat_FromDouble(__pyx_t_16); if (unlikely(!__pyx_t_1)) __PYX_ERR(0, 710, __pyx_L1_error)
+  __Pyx_GOTREF(__pyx_t_1);
+
+  __pyx_t_13 = PyTuple_New(2); if (unlikely(!__pyx_t_13)) __PYX_ERR(0, 710, __pyx_L1_error)
+  __Pyx_GOTREF(__pyx_t_13);
+  __Pyx_GIVEREF(__pyx_t_1);
+  if (__Pyx_PyTuple_SET_ITEM(__pyx_t_13, 0, __pyx_t_1) != (0)) __PYX_ERR(0, 710, __pyx_L1_error);
+  __Pyx_INCREF(__pyx_v_gradient);
+  __Pyx_GIVEREF(__pyx_v_gradient);
+  if (__Pyx_PyTuple_SET_ITEM(__pyx_t_13, 1, __pyx_v_gradient) != (0)) __PYX_ERR(0, 710, __pyx_L1_error);
+  __pyx_t_1 = 0;
+  {
+    PyObject *__pyx_temp;
+    {
+      __pyx_temp = __pyx_r;
+      __pyx_r = __pyx_t_13;
+    }
+    __Pyx_XDECREF(__pyx_temp);
+  }
+  __pyx_t_13 = 0;
+  goto __pyx_L0;
+
+  /* "tinygrad_scalar/_tape.pyx":678
+ *         self.n_arrays = len(shapes)
+ * 
+ *     def answer(self, tuple arrays):             # <<<<<<<<<<<<<<
+ *         """The mean cost and its gradient, if the arrays are float64 as they are expected; None if they are not."""
+ *         cdef Call call
+*/
+
+  /* function exit code */
+  __pyx_L1_error:;
+  __Pyx_XDECREF(__pyx_t_1);
+  __Pyx_XDECREF(__pyx_t_12);
+  __Pyx_XDECREF(__pyx_t_13);
+  __Pyx_XDECREF(__pyx_t_14);
+  __Pyx_AddTraceback("tinygrad_scalar._tape.Quick.answer", __pyx_clineno, __pyx_lineno, __pyx_filename);
+  __pyx_r = NULL;
+  __pyx_L0:;
+
+
+
+
+
+  __Pyx_XDECREF(__pyx_v_shape);
+  __Pyx_XDECREF(__pyx_v_gradient);
+  __Pyx_XGIVEREF(__pyx_r);
+  __Pyx_RefNannyFinishContext();
+  return __pyx_r;
+}
+
+/* "(tree fragment)":1
+ * def __reduce_cython__(self):             # <<<<<<<<<<<<<<
+ *     cdef tuple state
+ *     cdef object _dict
+*/
+
+/* Python wrapper */
+static PyObject *__pyx_pw_15tinygrad_scalar_5_tape_5Quick_5__reduce_cython__(PyObject *__pyx_v_self, 
+#if CYTHON_VECTORCALL
+PyObject *const *__pyx_args, Py_ssize_t __pyx_nargs, PyObject *__pyx_kwds
+#else
+PyObject *__pyx_args, PyObject *__pyx_kwds
+#endif
+); /*proto*/
+static PyObject *__pyx_pw_15tinygrad_scalar_5_tape_5Quick_5__reduce_cython__(PyObject *__pyx_v_self, 
+#if CYTHON_VECTORCALL
+PyObject *const *__pyx_args, Py_ssize_t __pyx_nargs, PyObject *__pyx_kwds
+#else
+PyObject *__pyx_args, PyObject *__pyx_kwds
+#endif
+) {
+  #if !CYTHON_VECTORCALL
+  CYTHON_UNUSED Py_ssize_t __pyx_nargs;
+  #endif
+  CYTHON_UNUSED PyObject *const *__pyx_kwvalues;
+  PyObject *__pyx_r = 0;
+  __Pyx_RefNannyDeclarations
+  __Pyx_RefNannySetupContext("__reduce_cython__ (wrapper)", 0);
+  #if !CYTHON_VECTORCALL
+  #if CYTHON_ASSUME_SAFE_SIZE
+  __pyx_nargs = PyTuple_GET_SIZE(__pyx_args);
+  #else
+  __pyx_nargs = PyTuple_Size(__pyx_args); if (unlikely(__pyx_nargs < 0)) return NULL;
+  #endif
+  #endif
+  __pyx_kwvalues = __Pyx_KwValues_FASTCALL(__pyx_args, __pyx_nargs);
+  if (unlikely(__pyx_nargs > 0)) { __Pyx_RaiseArgtupleInvalid("__reduce_cython__", 1, 0, 0, __pyx_nargs); return NULL; }
+  const Py_ssize_t __pyx_kwds_len = unlikely(__pyx_kwds) ? __Pyx_NumKwargs_FASTCALL(__pyx_kwds) : 0;
+  if (unlikely(__pyx_kwds_len < 0)) return NULL;
+  if (unlikely(__pyx_kwds_len > 0)) {__Pyx_RejectKeywords("__reduce_cython__", __pyx_kwds); return NULL;}
+  __pyx_r = __pyx_pf_15tinygrad_scalar_5_tape_5Quick_4__reduce_cython__(((struct __pyx_obj_15tinygrad_scalar_5_tape_Quick *)__pyx_v_self));
+
+  /* function exit code */
+  __Pyx_RefNannyFinishContext();
+  return __pyx_r;
+}
+
+static PyObject *__pyx_pf_15tinygrad_scalar_5_tape_5Quick_4__reduce_cython__(struct __pyx_obj_15tinygrad_scalar_5_tape_Quick *__pyx_v_self) {
+  PyObject *__pyx_v_state = 0;
+  PyObject *__pyx_v__dict = 0;
+  int __pyx_v_use_setstate;
+  PyObject *__pyx_r = NULL;
+  __Pyx_RefNannyDeclarations
+  PyObject *__pyx_t_1 = NULL;
+  PyObject *__pyx_t_2 = NULL;
+  PyObject *__pyx_t_3 = NULL;
+  PyObject *__pyx_t_4 = NULL;
+  int __pyx_t_5;
+  int __pyx_t_6;
+  int __pyx_lineno = 0;
+  const char *__pyx_filename = NULL;
+  int __pyx_clineno = 0;
+  __Pyx_RefNannySetupContext("__reduce_cython__", 0);
+
+  /* "(tree fragment)":5
+ *     cdef object _dict
+ *     cdef bint use_setstate
+ *     with CRITICAL_SECTION(self):             # <<<<<<<<<<<<<<
+ *         state = (self.most, self.n_arrays, self.parameters, self.shapes, self.tape)
+ *         _dict = getattr(self, '__dict__', None)
+*/
+  {
+      __Pyx_PyCriticalSection __pyx_cs;
+      __pyx_t_1 = ((PyObject *)__pyx_v_self);
+      __Pyx_INCREF(__pyx_t_1);
+      __Pyx_PyCriticalSection_Begin(&__pyx_cs, (PyObject*)__pyx_t_1);
+      /*try:*/ {
+
+        /* "(tree fragment)":6
+ *     cdef bint use_setstate
+ *     with CRITICAL_SECTION(self):
+ *         state = (self.most, self.n_arrays, self.parameters, self.shapes, self.tape)             # <<<<<<<<<<<<<<
+ *         _dict = getattr(self, '__dict__', None)
+ *     if _dict is not None and _dict:
+*/
+        __pyx_t_2 = PyLong_FromSsize_t(__pyx_v_self->most); if (unlikely(!__pyx_t_2)) __PYX_ERR(1, 6, __pyx_L4_error)
+        __Pyx_GOTREF(__pyx_t_2);
+        __pyx_t_3 = PyLong_FromSsize_t(__pyx_v_self->n_arrays); if (unlikely(!__pyx_t_3)) __PYX_ERR(1, 6, __pyx_L4_error)
+        __Pyx_GOTREF(__pyx_t_3);
+        __pyx_t_4 = PyTuple_New(5); if (unlikely(!__pyx_t_4)) __PYX_ERR(1, 6, __pyx_L4_error)
+        __Pyx_GOTREF(__pyx_t_4);
+        __Pyx_GIVEREF(__pyx_t_2);
+        if (__Pyx_PyTuple_SET_ITEM(__pyx_t_4, 0, __pyx_t_2) != (0)) __PYX_ERR(1, 6, __pyx_L4_error);
+        __Pyx_GIVEREF(__pyx_t_3);
+        if (__Pyx_PyTuple_SET_ITEM(__pyx_t_4, 1, __pyx_t_3) != (0)) __PYX_ERR(1, 6, __pyx_L4_error);
+        __Pyx_INCREF(__pyx_v_self->parameters);
+        __Pyx_GIVEREF(__pyx_v_self->parameters);
+        if (__Pyx_PyTuple_SET_ITEM(__pyx_t_4, 2, __pyx_v_self->parameters) != (0)) __PYX_ERR(1, 6, __pyx_L4_error);
+        __Pyx_INCREF(__pyx_v_self->shapes);
+        __Pyx_GIVEREF(__pyx_v_self->shapes);
+        if (__Pyx_PyTuple_SET_ITEM(__pyx_t_4, 3, __pyx_v_self->shapes) != (0)) __PYX_ERR(1, 6, __pyx_L4_error);
+        __Pyx_INCREF((PyObject *)__pyx_v_self->tape);
+        __Pyx_GIVEREF((PyObject *)__pyx_v_self->tape);
+        if (__Pyx_PyTuple_SET_ITEM(__pyx_t_4, 4, ((PyObject *)__pyx_v_self->tape)) != (0)) __PYX_ERR(1, 6, __pyx_L4_error);
+        __pyx_t_2 = 0;
+        __pyx_t_3 = 0;
+        __pyx_v_state = ((PyObject*)__pyx_t_4);
+        __pyx_t_4 = 0;
+
+        /* "(tree fragment)":7
+ *     with CRITICAL_SECTION(self):
+ *         state = (self.most, self.n_arrays, self.parameters, self.shapes, self.tape)
+ *         _dict = getattr(self, '__dict__', None)             # <<<<<<<<<<<<<<
+ *     if _dict is not None and _dict:
+ *         state += (_dict,)
+*/
+        __pyx_t_4 = __Pyx_GetAttr3(((PyObject *)__pyx_v_self), __pyx_mstate_global->__pyx_n_u_dict, Py_None); if (unlikely(!__pyx_t_4)) __PYX_ERR(1, 7, __pyx_L4_error)
+        __Pyx_GOTREF(__pyx_t_4);
+        __pyx_v__dict = __pyx_t_4;
+        __pyx_t_4 = 0;
+      }
+
+      /* "(tree fragment)":5
+ *     cdef object _dict
+ *     cdef bint use_setstate
+ *     with CRITICAL_SECTION(self):             # <<<<<<<<<<<<<<
+ *         state = (self.most, self.n_arrays, self.parameters, self.shapes, self.tape)
+ *         _dict = getattr(self, '__dict__', None)
+*/
+      /*finally:*/ {
+        /*normal exit:*/{
+          __Pyx_PyCriticalSection_End(&__pyx_cs);
+          goto __pyx_L5;
+        }
+        __pyx_L4_error: {
+          __Pyx_PyCriticalSection_End(&__pyx_cs);
+          goto __pyx_L1_error;
+        }
+        __pyx_L5:;
+      }
+      __Pyx_DECREF(__pyx_t_1); __pyx_t_1 = 0;
+  }
+
+  /* "(tree fragment)":8
+ *         state = (self.most, self.n_arrays, self.parameters, self.shapes, self.tape)
+ *         _dict = getattr(self, '__dict__', None)
+ *     if _dict is not None and _dict:             # <<<<<<<<<<<<<<
+ *         state += (_dict,)
+ *         use_setstate = True
+*/
+  __pyx_t_6 = (__pyx_v__dict != Py_None);
+  if (__pyx_t_6) {
+
+  } else {
+
+    __pyx_t_5 = __pyx_t_6;
+
+    goto __pyx_L7_bool_binop_done;
+  }
+  __pyx_t_6 = __Pyx_PyObject_IsTrue(__pyx_v__dict); if (unlikely((__pyx_t_6 < 0))) __PYX_ERR(1, 8, __pyx_L1_error)
+
+  __pyx_t_5 = __pyx_t_6;
+
+  __pyx_L7_bool_binop_done:;
+  if (__pyx_t_5) {
+
+
+    /* "(tree fragment)":9
+ *         _dict = getattr(self, '__dict__', None)
+ *     if _dict is not None and _dict:
+ *         state += (_dict,)             # <<<<<<<<<<<<<<
+ *         use_setstate = True
+ *     else:
+*/
+    __pyx_t_1 = PyTuple_New(1); if (unlikely(!__pyx_t_1)) __PYX_ERR(1, 9, __pyx_L1_error)
+    __Pyx_GOTREF(__pyx_t_1);
+    __Pyx_INCREF(__pyx_v__dict);
+    __Pyx_GIVEREF(__pyx_v__dict);
+    if (__Pyx_PyTuple_SET_ITEM(__pyx_t_1, 0, __pyx_v__dict) != (0)) __PYX_ERR(1, 9, __pyx_L1_error);
+    __pyx_t_4 = PyNumber_InPlaceAdd(__pyx_v_state, __pyx_t_1); if (unlikely(!__pyx_t_4)) __PYX_ERR(1, 9, __pyx_L1_error)
+    __Pyx_GOTREF(__pyx_t_4);
+    __Pyx_DECREF(__pyx_t_1); __pyx_t_1 = 0;
+    __Pyx_DECREF_SET(__pyx_v_state, ((PyObject*)__pyx_t_4));
+    __pyx_t_4 = 0;
+
+    /* "(tree fragment)":10
+ *     if _dict is not None and _dict:
+ *         state += (_dict,)
+ *         use_setstate = True             # <<<<<<<<<<<<<<
+ *     else:
+ *         use_setstate = self.parameters is not None or self.shapes is not None or self.tape is not None
+*/
+    __pyx_v_use_setstate = 1;
+
+    /* "(tree fragment)":8
+ *         state = (self.most, self.n_arrays, self.parameters, self.shapes, self.tape)
+ *         _dict = getattr(self, '__dict__', None)
+ *     if _dict is not None and _dict:             # <<<<<<<<<<<<<<
+ *         state += (_dict,)
+ *         use_setstate = True
+*/
+    goto __pyx_L6;
+  }
+
+  /* "(tree fragment)":12
+ *         use_setstate = True
+ *     else:
+ *         use_setstate = self.parameters is not None or self.shapes is not None or self.tape is not None             # <<<<<<<<<<<<<<
+ *     if use_setstate:
+ *         return __pyx_unpickle_Quick, (type(self), 0xc98e2f9, None), state
+*/
+  /*else*/ {
+    __pyx_t_6 = (__pyx_v_self->parameters != Py_None);
+    if (!__pyx_t_6) {
+
+    } else {
+
+      __pyx_t_5 = __pyx_t_6;
+
+      goto __pyx_L9_bool_binop_done;
+    }
+    __pyx_t_6 = (__pyx_v_self->shapes != Py_None);
+    if (!__pyx_t_6) {
+
+    } else {
+
+      __pyx_t_5 = __pyx_t_6;
+
+      goto __pyx_L9_bool_binop_done;
+    }
+    __pyx_t_6 = (((PyObject *)__pyx_v_self->tape) != Py_None);
+
+    __pyx_t_5 = __pyx_t_6;
+
+    __pyx_L9_bool_binop_done:;
+    __pyx_v_use_setstate = __pyx_t_5;
+  }
+  __pyx_L6:;
+
+  /* "(tree fragment)":13
+ *     else:
+ *         use_setstate = self.parameters is not None or self.shapes is not None or self.tape is not None
+ *     if use_setstate:             # <<<<<<<<<<<<<<
+ *         return __pyx_unpickle_Quick, (type(self), 0xc98e2f9, None), state
+ *     else:
+*/
+  if (__pyx_v_use_setstate) {
+
+    /* "(tree fragment)":14
+ *         use_setstate = self.parameters is not None or self.shapes is not None or self.tape is not None
+ *     if use_setstate:
+ *         return __pyx_unpickle_Quick, (type(self), 0xc98e2f9, None), state             # <<<<<<<<<<<<<<
+ *     else:
+ *         return __pyx_unpickle_Quick, (type(self), 0xc98e2f9, state)
+*/
+    __Pyx_GetModuleGlobalName(__pyx_t_4, __pyx_mstate_global->__pyx_n_u_pyx_unpickle_Quick); if (unlikely(!__pyx_t_4)) __PYX_ERR(1, 14, __pyx_L1_error)
+    __Pyx_GOTREF(__pyx_t_4);
+    __pyx_t_1 = PyTuple_New(3); if (unlikely(!__pyx_t_1)) __PYX_ERR(1, 14, __pyx_L1_error)
+    __Pyx_GOTREF(__pyx_t_1);
+    __Pyx_INCREF(((PyObject *)Py_TYPE(((PyObject *)__pyx_v_self))));
+    __Pyx_GIVEREF(((PyObject *)Py_TYPE(((PyObject *)__pyx_v_self))));
+    if (__Pyx_PyTuple_SET_ITEM(__pyx_t_1, 0, ((PyObject *)Py_TYPE(((PyObject *)__pyx_v_self)))) != (0)) __PYX_ERR(1, 14, __pyx_L1_error);
+    __Pyx_INCREF(__pyx_mstate_global->__pyx_int_211346169);
+    __Pyx_GIVEREF(__pyx_mstate_global->__pyx_int_211346169);
+    if (__Pyx_PyTuple_SET_ITEM(__pyx_t_1, 1, __pyx_mstate_global->__pyx_int_211346169) != (0)) __PYX_ERR(1, 14, __pyx_L1_error);
+    __Pyx_INCREF(Py_None);
+    __Pyx_GIVEREF(Py_None);
+    if (__Pyx_PyTuple_SET_ITEM(__pyx_t_1, 2, Py_None) != (0)) __PYX_ERR(1, 14, __pyx_L1_error);
+    __pyx_t_3 = PyTuple_New(3); if (unlikely(!__pyx_t_3)) __PYX_ERR(1, 14, __pyx_L1_error)
+    __Pyx_GOTREF(__pyx_t_3);
+    __Pyx_GIVEREF(__pyx_t_4);
+    if (__Pyx_PyTuple_SET_ITEM(__pyx_t_3, 0, __pyx_t_4) != (0)) __PYX_ERR(1, 14, __pyx_L1_error);
+    __Pyx_GIVEREF(__pyx_t_1);
+    if (__Pyx_PyTuple_SET_ITEM(__pyx_t_3, 1, __pyx_t_1) != (0)) __PYX_ERR(1, 14, __pyx_L1_error);
+    __Pyx_INCREF(__pyx_v_state);
+    __Pyx_GIVEREF(__pyx_v_state);
+    if (__Pyx_PyTuple_SET_ITEM(__pyx_t_3, 2, __pyx_v_state) != (0)) __PYX_ERR(1, 14, __pyx_L1_error);
+    __pyx_t_4 = 0;
+    __pyx_t_1 = 0;
+    {
+      PyObject *__pyx_temp;
+      {
+        __pyx_temp = __pyx_r;
+        __pyx_r = __pyx_t_3;
+      }
+      __Pyx_XDECREF(__pyx_temp);
+    }
+    __pyx_t_3 = 0;
+    goto __pyx_L0;
+
+    /* "(tree fragment)":13
+ *     else:
+ *         use_setstate = self.parameters is not None or self.shapes is not None or self.tape is not None
+ *     if use_setstate:             # <<<<<<<<<<<<<<
+ *         return __pyx_unpickle_Quick, (type(self), 0xc98e2f9, None), state
+ *     else:
+*/
+  }
+
+  /* "(tree fragment)":16
+ *         return __pyx_unpickle_Quick, (type(self), 0xc98e2f9, None), state
+ *     else:
+ *         return __pyx_unpickle_Quick, (type(self), 0xc98e2f9, state)             # <<<<<<<<<<<<<<
+ * def __setstate_cython__(self, __pyx_state):
+ *     __pyx_unpickle_Quick__set_state(self, __pyx_state)
+*/
+  /*else*/ {
+    __Pyx_GetModuleGlobalName(__pyx_t_3, __pyx_mstate_global->__pyx_n_u_pyx_unpickle_Quick); if (unlikely(!__pyx_t_3)) __PYX_ERR(1, 16, __pyx_L1_error)
+    __Pyx_GOTREF(__pyx_t_3);
+    __pyx_t_1 = PyTuple_New(3); if (unlikely(!__pyx_t_1)) __PYX_ERR(1, 16, __pyx_L1_error)
+    __Pyx_GOTREF(__pyx_t_1);
+    __Pyx_INCREF(((PyObject *)Py_TYPE(((PyObject *)__pyx_v_self))));
+    __Pyx_GIVEREF(((PyObject *)Py_TYPE(((PyObject *)__pyx_v_self))));
+    if (__Pyx_PyTuple_SET_ITEM(__pyx_t_1, 0, ((PyObject *)Py_TYPE(((PyObject *)__pyx_v_self)))) != (0)) __PYX_ERR(1, 16, __pyx_L1_error);
+    __Pyx_INCREF(__pyx_mstate_global->__pyx_int_211346169);
+    __Pyx_GIVEREF(__pyx_mstate_global->__pyx_int_211346169);
+    if (__Pyx_PyTuple_SET_ITEM(__pyx_t_1, 1, __pyx_mstate_global->__pyx_int_211346169) != (0)) __PYX_ERR(1, 16, __pyx_L1_error);
+    __Pyx_INCREF(__pyx_v_state);
+    __Pyx_GIVEREF(__pyx_v_state);
+    if (__Pyx_PyTuple_SET_ITEM(__pyx_t_1, 2, __pyx_v_state) != (0)) __PYX_ERR(1, 16, __pyx_L1_error);
+    __pyx_t_4 = PyTuple_New(2); if (unlikely(!__pyx_t_4)) __PYX_ERR(1, 16, __pyx_L1_error)
+    __Pyx_GOTREF(__pyx_t_4);
+    __Pyx_GIVEREF(__pyx_t_3);
+    if (__Pyx_PyTuple_SET_ITEM(__pyx_t_4, 0, __pyx_t_3) != (0)) __PYX_ERR(1, 16, __pyx_L1_error);
+    __Pyx_GIVEREF(__pyx_t_1);
+    if (__Pyx_PyTuple_SET_ITEM(__pyx_t_4, 1, __pyx_t_1) != (0)) __PYX_ERR(1, 16, __pyx_L1_error);
+    __pyx_t_3 = 0;
+    __pyx_t_1 = 0;
+    {
+      PyObject *__pyx_temp;
+      {
+        __pyx_temp = __pyx_r;
+        __pyx_r = __pyx_t_4;
+      }
+      __Pyx_XDECREF(__pyx_temp);
+    }
+    __pyx_t_4 = 0;
+    goto __pyx_L0;
+  }
+
+  /* "(tree fragment)":1
+ * def __reduce_cython__(self):             # <<<<<<<<<<<<<<
+ *     cdef tuple state
+ *     cdef object _dict
+*/
+
+  /* function exit code */
+  __pyx_L1_error:;
+  __Pyx_XDECREF(__pyx_t_1);
+  __Pyx_XDECREF(__pyx_t_2);
+  __Pyx_XDECREF(__pyx_t_3);
+  __Pyx_XDECREF(__pyx_t_4);
+  __Pyx_AddTraceback("tinygrad_scalar._tape.Quick.__reduce_cython__", __pyx_clineno, __pyx_lineno, __pyx_filename);
+  __pyx_r = NULL;
+  __pyx_L0:;
+  __Pyx_XDECREF(__pyx_v_state);
+  __Pyx_XDECREF(__pyx_v__dict);
+
+  __Pyx_XGIVEREF(__pyx_r);
+  __Pyx_RefNannyFinishContext();
+  return __pyx_r;
+}
+
+/* "(tree fragment)":17
+ *     else:
+ *         return __pyx_unpickle_Quick, (type(self), 0xc98e2f9, state)
+ * def __setstate_cython__(self, __pyx_state):             # <<<<<<<<<<<<<<
+ *     __pyx_unpickle_Quick__set_state(self, __pyx_state)
+*/
+
+/* Python wrapper */
+static PyObject *__pyx_pw_15tinygrad_scalar_5_tape_5Quick_7__setstate_cython__(PyObject *__pyx_v_self, 
+#if CYTHON_VECTORCALL
+PyObject *const *__pyx_args, Py_ssize_t __pyx_nargs, PyObject *__pyx_kwds
+#else
+PyObject *__pyx_args, PyObject *__pyx_kwds
+#endif
+); /*proto*/
+static PyObject *__pyx_pw_15tinygrad_scalar_5_tape_5Quick_7__setstate_cython__(PyObject *__pyx_v_self, 
+#if CYTHON_VECTORCALL
+PyObject *const *__pyx_args, Py_ssize_t __pyx_nargs, PyObject *__pyx_kwds
+#else
+PyObject *__pyx_args, PyObject *__pyx_kwds
+#endif
+) {
+  PyObject *__pyx_v___pyx_state = 0;
+  #if !CYTHON_VECTORCALL
+  CYTHON_UNUSED Py_ssize_t __pyx_nargs;
+  #endif
+  CYTHON_UNUSED PyObject *const *__pyx_kwvalues;
+  PyObject* values[1] = {0};
+  int __pyx_lineno = 0;
+  const char *__pyx_filename = NULL;
+  int __pyx_clineno = 0;
+  PyObject *__pyx_r = 0;
+  __Pyx_RefNannyDeclarations
+  __Pyx_RefNannySetupContext("__setstate_cython__ (wrapper)", 0);
+  #if !CYTHON_VECTORCALL
+  #if CYTHON_ASSUME_SAFE_SIZE
+  __pyx_nargs = PyTuple_GET_SIZE(__pyx_args);
+  #else
+  __pyx_nargs = PyTuple_Size(__pyx_args); if (unlikely(__pyx_nargs < 0)) return NULL;
+  #endif
+  #endif
+  __pyx_kwvalues = __Pyx_KwValues_FASTCALL(__pyx_args, __pyx_nargs);
+  {
+    PyObject ** const __pyx_pyargnames[] = {&__pyx_mstate_global->__pyx_n_u_pyx_state,0};
+    const Py_ssize_t __pyx_kwds_len = (__pyx_kwds) ? __Pyx_NumKwargs_FASTCALL(__pyx_kwds) : 0;
+    if (unlikely(__pyx_kwds_len < 0)) __PYX_ERR(1, 17, __pyx_L3_error)
+    if (__pyx_kwds_len > 0) {
+      switch (__pyx_nargs) {
+        case  1:
+        values[0] = __Pyx_ArgRef_FASTCALL(__pyx_args, 0);
+        if (!CYTHON_ASSUME_SAFE_MACROS && unlikely(!values[0])) __PYX_ERR(1, 17, __pyx_L3_error)
+        CYTHON_FALLTHROUGH;
+        case  0: break;
+        default: goto __pyx_L5_argtuple_error;
+      }
+      const Py_ssize_t kwd_pos_args = __pyx_nargs;
+      if (__Pyx_ParseKeywords(__pyx_kwds, __pyx_kwvalues, __pyx_pyargnames, 0, values, kwd_pos_args, __pyx_kwds_len, "__setstate_cython__", 0) < (0)) __PYX_ERR(1, 17, __pyx_L3_error)
+      for (Py_ssize_t i = __pyx_nargs; i < 1; i++) {
+        if (unlikely(!values[i])) { __Pyx_RaiseArgtupleInvalid("__setstate_cython__", 1, 1, 1, i); __PYX_ERR(1, 17, __pyx_L3_error) }
+      }
+    } else if (unlikely(__pyx_nargs != 1)) {
+      goto __pyx_L5_argtuple_error;
+    } else {
+      values[0] = __Pyx_ArgRef_FASTCALL(__pyx_args, 0);
+      if (!CYTHON_ASSUME_SAFE_MACROS && unlikely(!values[0])) __PYX_ERR(1, 17, __pyx_L3_error)
+    }
+    __pyx_v___pyx_state = values[0];
+  }
+  goto __pyx_L6_skip;
+  __pyx_L5_argtuple_error:;
+  __Pyx_RaiseArgtupleInvalid("__setstate_cython__", 1, 1, 1, __pyx_nargs); __PYX_ERR(1, 17, __pyx_L3_error)
+  __pyx_L6_skip:;
+  goto __pyx_L4_argument_unpacking_done;
+  __pyx_L3_error:;
+  for (Py_ssize_t __pyx_temp=0; __pyx_temp < (Py_ssize_t)(sizeof(values)/sizeof(values[0])); ++__pyx_temp) {
+    Py_XDECREF(values[__pyx_temp]);
+  }
+  __Pyx_AddTraceback("tinygrad_scalar._tape.Quick.__setstate_cython__", __pyx_clineno, __pyx_lineno, __pyx_filename);
+  __Pyx_RefNannyFinishContext();
+  return NULL;
+  __pyx_L4_argument_unpacking_done:;
+  __pyx_r = __pyx_pf_15tinygrad_scalar_5_tape_5Quick_6__setstate_cython__(((struct __pyx_obj_15tinygrad_scalar_5_tape_Quick *)__pyx_v_self), __pyx_v___pyx_state);
+
+  /* function exit code */
+  for (Py_ssize_t __pyx_temp=0; __pyx_temp < (Py_ssize_t)(sizeof(values)/sizeof(values[0])); ++__pyx_temp) {
+    Py_XDECREF(values[__pyx_temp]);
+  }
+  __Pyx_RefNannyFinishContext();
+  return __pyx_r;
+}
+
+static PyObject *__pyx_pf_15tinygrad_scalar_5_tape_5Quick_6__setstate_cython__(struct __pyx_obj_15tinygrad_scalar_5_tape_Quick *__pyx_v_self, PyObject *__pyx_v___pyx_state) {
+  PyObject *__pyx_r = NULL;
+  __Pyx_RefNannyDeclarations
+  PyObject *__pyx_t_1 = NULL;
+  PyObject *__pyx_t_2 = NULL;
+  int __pyx_lineno = 0;
+  const char *__pyx_filename = NULL;
+  int __pyx_clineno = 0;
+  __Pyx_RefNannySetupContext("__setstate_cython__", 0);
+
+  /* "(tree fragment)":18
+ *         return __pyx_unpickle_Quick, (type(self), 0xc98e2f9, state)
+ * def __setstate_cython__(self, __pyx_state):
+ *     __pyx_unpickle_Quick__set_state(self, __pyx_state)             # <<<<<<<<<<<<<<
+*/
+  __pyx_t_1 = __pyx_v___pyx_state;
+  __Pyx_INCREF(__pyx_t_1);
+  if (!(likely(PyTuple_CheckExact(__pyx_t_1))||((__pyx_t_1) == Py_None) || __Pyx_RaiseUnexpectedTypeError("tuple", __pyx_t_1))) __PYX_ERR(1, 18, __pyx_L1_error)
+  if (unlikely(__pyx_t_1 == Py_None)) {
+    PyErr_SetString(PyExc_TypeError, "cannot pass None into a C function argument that is declared \047not None\047");
+    __PYX_ERR(1, 18, __pyx_L1_error)
+  }
+  __pyx_t_2 = __pyx_f_15tinygrad_scalar_5_tape___pyx_unpickle_Quick__set_state(__pyx_v_self, ((PyObject*)__pyx_t_1)); if (unlikely(!__pyx_t_2)) __PYX_ERR(1, 18, __pyx_L1_error)
+  __Pyx_GOTREF(__pyx_t_2);
+  __Pyx_DECREF(__pyx_t_1); __pyx_t_1 = 0;
+  __Pyx_DECREF(__pyx_t_2); __pyx_t_2 = 0;
+
+  /* "(tree fragment)":17
+ *     else:
+ *         return __pyx_unpickle_Quick, (type(self), 0xc98e2f9, state)
+ * def __setstate_cython__(self, __pyx_state):             # <<<<<<<<<<<<<<
+ *     __pyx_unpickle_Quick__set_state(self, __pyx_state)
+*/
+
+  /* function exit code */
+  __pyx_r = Py_None; __Pyx_INCREF(Py_None);
+  goto __pyx_L0;
+  __pyx_L1_error:;
+  __Pyx_XDECREF(__pyx_t_1);
+  __Pyx_XDECREF(__pyx_t_2);
+  __Pyx_AddTraceback("tinygrad_scalar._tape.Quick.__setstate_cython__", __pyx_clineno, __pyx_lineno, __pyx_filename);
+  __pyx_r = NULL;
+  __pyx_L0:;
+  __Pyx_XGIVEREF(__pyx_r);
+  __Pyx_RefNannyFinishContext();
+  return __pyx_r;
+}
+
+/* "(tree fragment)":4
+ *     int __Pyx_CheckUnpickleChecksum(long, long, long, long, const char*) except -1
+ *     int __Pyx_UpdateUnpickledDict(object, object, Py_ssize_t) except -1
+ * def __pyx_unpickle_Quick(__pyx_type, long __pyx_checksum, tuple __pyx_state):             # <<<<<<<<<<<<<<
+ *     cdef object __pyx_result
+ *     __Pyx_CheckUnpickleChecksum(__pyx_checksum, 0xc98e2f9, 0x1df7dba, 0xdd3ce29, b'most, n_arrays, parameters, shapes, tape')
+*/
+
+/* Python wrapper */
+static PyObject *__pyx_pw_15tinygrad_scalar_5_tape_3__pyx_unpickle_Quick(PyObject *__pyx_self, 
+#if CYTHON_VECTORCALL
+PyObject *const *__pyx_args, Py_ssize_t __pyx_nargs, PyObject *__pyx_kwds
+#else
+PyObject *__pyx_args, PyObject *__pyx_kwds
+#endif
+); /*proto*/
+static PyMethodDef __pyx_mdef_15tinygrad_scalar_5_tape_3__pyx_unpickle_Quick = {"__pyx_unpickle_Quick", (PyCFunction)(void(*)(void))(__Pyx_PyCFunction_FastCallWithKeywords)__pyx_pw_15tinygrad_scalar_5_tape_3__pyx_unpickle_Quick, __Pyx_METH_FASTCALL|METH_KEYWORDS, 0};
+static PyObject *__pyx_pw_15tinygrad_scalar_5_tape_3__pyx_unpickle_Quick(PyObject *__pyx_self, 
+#if CYTHON_VECTORCALL
+PyObject *const *__pyx_args, Py_ssize_t __pyx_nargs, PyObject *__pyx_kwds
+#else
+PyObject *__pyx_args, PyObject *__pyx_kwds
+#endif
+) {
+  PyObject *__pyx_v___pyx_type = 0;
+  long __pyx_v___pyx_checksum;
+  PyObject *__pyx_v___pyx_state = 0;
+  #if !CYTHON_VECTORCALL
+  CYTHON_UNUSED Py_ssize_t __pyx_nargs;
+  #endif
+  CYTHON_UNUSED PyObject *const *__pyx_kwvalues;
+  PyObject* values[3] = {0,0,0};
+  int __pyx_lineno = 0;
+  const char *__pyx_filename = NULL;
+  int __pyx_clineno = 0;
+  PyObject *__pyx_r = 0;
+  __Pyx_RefNannyDeclarations
+  __Pyx_RefNannySetupContext("__pyx_unpickle_Quick (wrapper)", 0);
+  #if !CYTHON_VECTORCALL
+  #if CYTHON_ASSUME_SAFE_SIZE
+  __pyx_nargs = PyTuple_GET_SIZE(__pyx_args);
+  #else
+  __pyx_nargs = PyTuple_Size(__pyx_args); if (unlikely(__pyx_nargs < 0)) return NULL;
+  #endif
+  #endif
+  __pyx_kwvalues = __Pyx_KwValues_FASTCALL(__pyx_args, __pyx_nargs);
+  {
+    PyObject ** const __pyx_pyargnames[] = {&__pyx_mstate_global->__pyx_n_u_pyx_type,&__pyx_mstate_global->__pyx_n_u_pyx_checksum,&__pyx_mstate_global->__pyx_n_u_pyx_state,0};
+    const Py_ssize_t __pyx_kwds_len = (__pyx_kwds) ? __Pyx_NumKwargs_FASTCALL(__pyx_kwds) : 0;
+    if (unlikely(__pyx_kwds_len < 0)) __PYX_ERR(1, 4, __pyx_L3_error)
+    if (__pyx_kwds_len > 0) {
+      switch (__pyx_nargs) {
+        case  3:
+        values[2] = __Pyx_ArgRef_FASTCALL(__pyx_args, 2);
+        if (!CYTHON_ASSUME_SAFE_MACROS && unlikely(!values[2])) __PYX_ERR(1, 4, __pyx_L3_error)
+        CYTHON_FALLTHROUGH;
+        case  2:
+        values[1] = __Pyx_ArgRef_FASTCALL(__pyx_args, 1);
+        if (!CYTHON_ASSUME_SAFE_MACROS && unlikely(!values[1])) __PYX_ERR(1, 4, __pyx_L3_error)
+        CYTHON_FALLTHROUGH;
+        case  1:
+        values[0] = __Pyx_ArgRef_FASTCALL(__pyx_args, 0);
+        if (!CYTHON_ASSUME_SAFE_MACROS && unlikely(!values[0])) __PYX_ERR(1, 4, __pyx_L3_error)
+        CYTHON_FALLTHROUGH;
+        case  0: break;
+        default: goto __pyx_L5_argtuple_error;
+      }
+      const Py_ssize_t kwd_pos_args = __pyx_nargs;
+      if (__Pyx_ParseKeywords(__pyx_kwds, __pyx_kwvalues, __pyx_pyargnames, 0, values, kwd_pos_args, __pyx_kwds_len, "__pyx_unpickle_Quick", 0) < (0)) __PYX_ERR(1, 4, __pyx_L3_error)
+      for (Py_ssize_t i = __pyx_nargs; i < 3; i++) {
+        if (unlikely(!values[i])) { __Pyx_RaiseArgtupleInvalid("__pyx_unpickle_Quick", 1, 3, 3, i); __PYX_ERR(1, 4, __pyx_L3_error) }
+      }
+    } else if (unlikely(__pyx_nargs != 3)) {
+      goto __pyx_L5_argtuple_error;
+    } else {
+      values[0] = __Pyx_ArgRef_FASTCALL(__pyx_args, 0);
+      if (!CYTHON_ASSUME_SAFE_MACROS && unlikely(!values[0])) __PYX_ERR(1, 4, __pyx_L3_error)
+      values[1] = __Pyx_ArgRef_FASTCALL(__pyx_args, 1);
+      if (!CYTHON_ASSUME_SAFE_MACROS && unlikely(!values[1])) __PYX_ERR(1, 4, __pyx_L3_error)
+      values[2] = __Pyx_ArgRef_FASTCALL(__pyx_args, 2);
+      if (!CYTHON_ASSUME_SAFE_MACROS && unlikely(!values[2])) __PYX_ERR(1, 4, __pyx_L3_error)
+    }
+    __pyx_v___pyx_type = values[0];
+    __pyx_v___pyx_checksum = __Pyx_PyLong_As_long(values[1]); if (unlikely((__pyx_v___pyx_checksum == (long)-1) && PyErr_Occurred())) __PYX_ERR(1, 4, __pyx_L3_error)
+    __pyx_v___pyx_state = ((PyObject*)values[2]);
+  }
+  goto __pyx_L6_skip;
+  __pyx_L5_argtuple_error:;
+  __Pyx_RaiseArgtupleInvalid("__pyx_unpickle_Quick", 1, 3, 3, __pyx_nargs); __PYX_ERR(1, 4, __pyx_L3_error)
+  __pyx_L6_skip:;
+  goto __pyx_L4_argument_unpacking_done;
+  __pyx_L3_error:;
+  for (Py_ssize_t __pyx_temp=0; __pyx_temp < (Py_ssize_t)(sizeof(values)/sizeof(values[0])); ++__pyx_temp) {
+    Py_XDECREF(values[__pyx_temp]);
+  }
+  __Pyx_AddTraceback("tinygrad_scalar._tape.__pyx_unpickle_Quick", __pyx_clineno, __pyx_lineno, __pyx_filename);
+  __Pyx_RefNannyFinishContext();
+  return NULL;
+  __pyx_L4_argument_unpacking_done:;
+  if (unlikely(!__Pyx_ArgTypeTest(((PyObject *)__pyx_v___pyx_state), (&PyTuple_Type), 1, "__pyx_state", 1))) __PYX_ERR(1, 4, __pyx_L1_error)
+  __pyx_r = __pyx_pf_15tinygrad_scalar_5_tape_2__pyx_unpickle_Quick(__pyx_self, __pyx_v___pyx_type, __pyx_v___pyx_checksum, __pyx_v___pyx_state);
+
+  /* function exit code */
+  goto __pyx_L0;
+  __pyx_L1_error:;
+  __pyx_r = NULL;
+  for (Py_ssize_t __pyx_temp=0; __pyx_temp < (Py_ssize_t)(sizeof(values)/sizeof(values[0])); ++__pyx_temp) {
+    Py_XDECREF(values[__pyx_temp]);
+  }
+  goto __pyx_L7_cleaned_up;
+  __pyx_L0:;
+  for (Py_ssize_t __pyx_temp=0; __pyx_temp < (Py_ssize_t)(sizeof(values)/sizeof(values[0])); ++__pyx_temp) {
+    Py_XDECREF(values[__pyx_temp]);
+  }
+  __pyx_L7_cleaned_up:;
+
+  __Pyx_RefNannyFinishContext();
+  return __pyx_r;
+}
+
+static PyObject *__pyx_pf_15tinygrad_scalar_5_tape_2__pyx_unpickle_Quick(CYTHON_UNUSED PyObject *__pyx_self, PyObject *__pyx_v___pyx_type, long __pyx_v___pyx_checksum, PyObject *__pyx_v___pyx_state) {
+  PyObject *__pyx_v___pyx_result = 0;
+  PyObject *__pyx_r = NULL;
+  __Pyx_RefNannyDeclarations
+  int __pyx_t_1;
+  PyObject *__pyx_t_2 = NULL;
+  PyObject *__pyx_t_3 = NULL;
+  size_t __pyx_t_4;
+  int __pyx_t_5;
+  int __pyx_lineno = 0;
+  const char *__pyx_filename = NULL;
+  int __pyx_clineno = 0;
+  __Pyx_RefNannySetupContext("__pyx_unpickle_Quick", 0);
+
+  /* "(tree fragment)":6
+ * def __pyx_unpickle_Quick(__pyx_type, long __pyx_checksum, tuple __pyx_state):
+ *     cdef object __pyx_result
+ *     __Pyx_CheckUnpickleChecksum(__pyx_checksum, 0xc98e2f9, 0x1df7dba, 0xdd3ce29, b'most, n_arrays, parameters, shapes, tape')             # <<<<<<<<<<<<<<
+ *     __pyx_result = Quick.__new__(__pyx_type)
+ *     if __pyx_state is not None:
+*/
+  __pyx_t_1 = __Pyx_CheckUnpickleChecksum(__pyx_v___pyx_checksum, 0xc98e2f9, 0x1df7dba, 0xdd3ce29, __pyx_k_most_n_arrays_parameters_shapes); if (unlikely(__pyx_t_1 == ((int)-1))) __PYX_ERR(1, 6, __pyx_L1_error)
+
+
+  /* "(tree fragment)":7
+ *     cdef object __pyx_result
+ *     __Pyx_CheckUnpickleChecksum(__pyx_checksum, 0xc98e2f9, 0x1df7dba, 0xdd3ce29, b'most, n_arrays, parameters, shapes, tape')
+ *     __pyx_result = Quick.__new__(__pyx_type)             # <<<<<<<<<<<<<<
+ *     if __pyx_state is not None:
+ *         __pyx_unpickle_Quick__set_state(<Quick> __pyx_result, __pyx_state)
+*/
+  __pyx_t_3 = ((PyObject *)__pyx_mstate_global->__pyx_ptype_15tinygrad_scalar_5_tape_Quick);
+  __Pyx_INCREF(__pyx_t_3);
+  __pyx_t_4 = 0;
+  {
+    PyObject *__pyx_callargs[2] = {__pyx_t_3, __pyx_v___pyx_type};
+    __pyx_t_2 = __Pyx_PyObject_FastCallMethod((PyObject*)__pyx_mstate_global->__pyx_n_u_new, __pyx_callargs+__pyx_t_4, (2-__pyx_t_4) | (1*__Pyx_PY_VECTORCALL_ARGUMENTS_OFFSET));
+    __Pyx_XDECREF(__pyx_t_3); __pyx_t_3 = 0;
+    if (unlikely(!__pyx_t_2)) __PYX_ERR(1, 7, __pyx_L1_error)
+    __Pyx_GOTREF(__pyx_t_2);
+  }
+  __pyx_v___pyx_result = __pyx_t_2;
+  __pyx_t_2 = 0;
+
+  /* "(tree fragment)":8
+ *     __Pyx_CheckUnpickleChecksum(__pyx_checksum, 0xc98e2f9, 0x1df7dba, 0xdd3ce29, b'most, n_arrays, parameters, shapes, tape')
+ *     __pyx_result = Quick.__new__(__pyx_type)
+ *     if __pyx_state is not None:             # <<<<<<<<<<<<<<
+ *         __pyx_unpickle_Quick__set_state(<Quick> __pyx_result, __pyx_state)
+ *     return __pyx_result
+*/
+  __pyx_t_5 = (__pyx_v___pyx_state != ((PyObject*)Py_None));
+  if (__pyx_t_5) {
+
+
+    /* "(tree fragment)":9
+ *     __pyx_result = Quick.__new__(__pyx_type)
+ *     if __pyx_state is not None:
+ *         __pyx_unpickle_Quick__set_state(<Quick> __pyx_result, __pyx_state)             # <<<<<<<<<<<<<<
+ *     return __pyx_result
+ * cdef __pyx_unpickle_Quick__set_state(Quick __pyx_result, __pyx_state: tuple):
+*/
+    if (unlikely(__pyx_v___pyx_state == Py_None)) {
+      PyErr_SetString(PyExc_TypeError, "cannot pass None into a C function argument that is declared \047not None\047");
+      __PYX_ERR(1, 9, __pyx_L1_error)
+    }
+    __pyx_t_2 = __pyx_f_15tinygrad_scalar_5_tape___pyx_unpickle_Quick__set_state(((struct __pyx_obj_15tinygrad_scalar_5_tape_Quick *)__pyx_v___pyx_result), __pyx_v___pyx_state); if (unlikely(!__pyx_t_2)) __PYX_ERR(1, 9, __pyx_L1_error)
+    __Pyx_GOTREF(__pyx_t_2);
+    __Pyx_DECREF(__pyx_t_2); __pyx_t_2 = 0;
+
+    /* "(tree fragment)":8
+ *     __Pyx_CheckUnpickleChecksum(__pyx_checksum, 0xc98e2f9, 0x1df7dba, 0xdd3ce29, b'most, n_arrays, parameters, shapes, tape')
+ *     __pyx_result = Quick.__new__(__pyx_type)
+ *     if __pyx_state is not None:             # <<<<<<<<<<<<<<
+ *         __pyx_unpickle_Quick__set_state(<Quick> __pyx_result, __pyx_state)
+ *     return __pyx_result
+*/
+  }
+
+  /* "(tree fragment)":10
+ *     if __pyx_state is not None:
+ *         __pyx_unpickle_Quick__set_state(<Quick> __pyx_result, __pyx_state)
+ *     return __pyx_result             # <<<<<<<<<<<<<<
+ * cdef __pyx_unpickle_Quick__set_state(Quick __pyx_result, __pyx_state: tuple):
+ *     __pyx_result.most = __pyx_state[0]; __pyx_result.n_arrays = __pyx_state[1]; __pyx_result.parameters = __pyx_state[2]; __pyx_result.shapes = __pyx_state[3]; __pyx_result.tape = __pyx_state[4]
+*/
+  {
+    PyObject *__pyx_temp;
+    {
+      __pyx_temp = __pyx_r;
+      __Pyx_INCREF(__pyx_v___pyx_result);
+      __pyx_r = __pyx_v___pyx_result;
+    }
+    __Pyx_XDECREF(__pyx_temp);
+  }
+  goto __pyx_L0;
+
+  /* "(tree fragment)":4
+ *     int __Pyx_CheckUnpickleChecksum(long, long, long, long, const char*) except -1
+ *     int __Pyx_UpdateUnpickledDict(object, object, Py_ssize_t) except -1
+ * def __pyx_unpickle_Quick(__pyx_type, long __pyx_checksum, tuple __pyx_state):             # <<<<<<<<<<<<<<
+ *     cdef object __pyx_result
+ *     __Pyx_CheckUnpickleChecksum(__pyx_checksum, 0xc98e2f9, 0x1df7dba, 0xdd3ce29, b'most, n_arrays, parameters, shapes, tape')
+*/
+
+  /* function exit code */
+  __pyx_L1_error:;
+  __Pyx_XDECREF(__pyx_t_2);
+  __Pyx_XDECREF(__pyx_t_3);
+  __Pyx_AddTraceback("tinygrad_scalar._tape.__pyx_unpickle_Quick", __pyx_clineno, __pyx_lineno, __pyx_filename);
+  __pyx_r = NULL;
+  __pyx_L0:;
+  __Pyx_XDECREF(__pyx_v___pyx_result);
+  __Pyx_XGIVEREF(__pyx_r);
+  __Pyx_RefNannyFinishContext();
+  return __pyx_r;
+}
+
+/* "(tree fragment)":11
+ *         __pyx_unpickle_Quick__set_state(<Quick> __pyx_result, __pyx_state)
+ *     return __pyx_result
+ * cdef __pyx_unpickle_Quick__set_state(Quick __pyx_result, __pyx_state: tuple):             # <<<<<<<<<<<<<<
+ *     __pyx_result.most = __pyx_state[0]; __pyx_result.n_arrays = __pyx_state[1]; __pyx_result.parameters = __pyx_state[2]; __pyx_result.shapes = __pyx_state[3]; __pyx_result.tape = __pyx_state[4]
+ *     __Pyx_UpdateUnpickledDict(__pyx_result, __pyx_state, 5)
+*/
+
+static PyObject *__pyx_f_15tinygrad_scalar_5_tape___pyx_unpickle_Quick__set_state(struct __pyx_obj_15tinygrad_scalar_5_tape_Quick *__pyx_v___pyx_result, PyObject *__pyx_v___pyx_state) {
+  PyObject *__pyx_r = NULL;
+  __Pyx_RefNannyDeclarations
+  Py_ssize_t __pyx_t_1;
+  PyObject *__pyx_t_2 = NULL;
+  int __pyx_t_3;
+  int __pyx_lineno = 0;
+  const char *__pyx_filename = NULL;
+  int __pyx_clineno = 0;
+  __Pyx_RefNannySetupContext("__pyx_unpickle_Quick__set_state", 0);
+
+  /* "(tree fragment)":12
+ *     return __pyx_result
+ * cdef __pyx_unpickle_Quick__set_state(Quick __pyx_result, __pyx_state: tuple):
+ *     __pyx_result.most = __pyx_state[0]; __pyx_result.n_arrays = __pyx_state[1]; __pyx_result.parameters = __pyx_state[2]; __pyx_result.shapes = __pyx_state[3]; __pyx_result.tape = __pyx_state[4]             # <<<<<<<<<<<<<<
+ *     __Pyx_UpdateUnpickledDict(__pyx_result, __pyx_state, 5)
+*/
+  __pyx_t_1 = __Pyx_PyIndex_AsSsize_t(__Pyx_PyTuple_GET_ITEM(__pyx_v___pyx_state, 0)); if (unlikely((__pyx_t_1 == (Py_ssize_t)-1) && PyErr_Occurred())) __PYX_ERR(1, 12, __pyx_L1_error)
+  __pyx_v___pyx_result->most = __pyx_t_1;
+  __pyx_t_1 = __Pyx_PyIndex_AsSsize_t(__Pyx_PyTuple_GET_ITEM(__pyx_v___pyx_state, 1)); if (unlikely((__pyx_t_1 == (Py_ssize_t)-1) && PyErr_Occurred())) __PYX_ERR(1, 12, __pyx_L1_error)
+  __pyx_v___pyx_result->n_arrays = __pyx_t_1;
+  __pyx_t_2 = __Pyx_PyTuple_GET_ITEM(__pyx_v___pyx_state, 2);
+  __Pyx_INCREF(__pyx_t_2);
+  __Pyx_GIVEREF(__pyx_t_2);
+  __Pyx_GOTREF(__pyx_v___pyx_result->parameters);
+  __Pyx_DECREF_SET(__pyx_v___pyx_result->parameters, __pyx_t_2);
+  __pyx_t_2 = 0;
+  __pyx_t_2 = __Pyx_PyTuple_GET_ITEM(__pyx_v___pyx_state, 3);
+  __Pyx_INCREF(__pyx_t_2);
+  __Pyx_GIVEREF(__pyx_t_2);
+  __Pyx_GOTREF(__pyx_v___pyx_result->shapes);
+  __Pyx_DECREF_SET(__pyx_v___pyx_result->shapes, __pyx_t_2);
+  __pyx_t_2 = 0;
+  __pyx_t_2 = __Pyx_PyTuple_GET_ITEM(__pyx_v___pyx_state, 4);
+  __Pyx_INCREF(__pyx_t_2);
+  if (!(likely(((__pyx_t_2) == Py_None) || likely(__Pyx_TypeTest(__pyx_t_2, __pyx_mstate_global->__pyx_ptype_15tinygrad_scalar_5_tape_Tape))))) __PYX_ERR(1, 12, __pyx_L1_error)
+  __Pyx_GIVEREF(__pyx_t_2);
+  __Pyx_GOTREF((PyObject *)__pyx_v___pyx_result->tape);
+  __Pyx_DECREF_SET(__pyx_v___pyx_result->tape, ((struct __pyx_obj_15tinygrad_scalar_5_tape_Tape *)__pyx_t_2));
+  __pyx_t_2 = 0;
+
+  /* "(tree fragment)":13
+ * cdef __pyx_unpickle_Quick__set_state(Quick __pyx_result, __pyx_state: tuple):
+ *     __pyx_result.most = __pyx_state[0]; __pyx_result.n_arrays = __pyx_state[1]; __pyx_result.parameters = __pyx_state[2]; __pyx_result.shapes = __pyx_state[3]; __pyx_result.tape = __pyx_state[4]
+ *     __Pyx_UpdateUnpickledDict(__pyx_result, __pyx_state, 5)             # <<<<<<<<<<<<<<
+*/
+  __pyx_t_3 = __Pyx_UpdateUnpickledDict(((PyObject *)__pyx_v___pyx_result), __pyx_v___pyx_state, 5); if (unlikely(__pyx_t_3 == ((int)-1))) __PYX_ERR(1, 13, __pyx_L1_error)
+
+
+  /* "(tree fragment)":11
+ *         __pyx_unpickle_Quick__set_state(<Quick> __pyx_result, __pyx_state)
+ *     return __pyx_result
+ * cdef __pyx_unpickle_Quick__set_state(Quick __pyx_result, __pyx_state: tuple):             # <<<<<<<<<<<<<<
+ *     __pyx_result.most = __pyx_state[0]; __pyx_result.n_arrays = __pyx_state[1]; __pyx_result.parameters = __pyx_state[2]; __pyx_result.shapes = __pyx_state[3]; __pyx_result.tape = __pyx_state[4]
+ *     __Pyx_UpdateUnpickledDict(__pyx_result, __pyx_state, 5)
+*/
+
+  /* function exit code */
+  __pyx_r = Py_None; __Pyx_INCREF(Py_None);
+  goto __pyx_L0;
+  __pyx_L1_error:;
+  __Pyx_XDECREF(__pyx_t_2);
+  __Pyx_AddTraceback("tinygrad_scalar._tape.__pyx_unpickle_Quick__set_state", __pyx_clineno, __pyx_lineno, __pyx_filename);
+  __pyx_r = 0;
+  __pyx_L0:;
   __Pyx_XGIVEREF(__pyx_r);
   __Pyx_RefNannyFinishContext();
   return __pyx_r;
@@ -27644,9 +29150,8 @@ static void __pyx_tp_dealloc_15tinygrad_scalar_5_tape_Tape(PyObject *o) {
 
 static PyMethodDef __pyx_methods_15tinygrad_scalar_5_tape_Tape[] = {
   {"run", (PyCFunction)(void(*)(void))(__Pyx_PyCFunction_FastCallWithKeywords)__pyx_pw_15tinygrad_scalar_5_tape_4Tape_5run, __Pyx_METH_FASTCALL|METH_KEYWORDS, __pyx_doc_15tinygrad_scalar_5_tape_4Tape_4run},
-  {"quickly", (PyCFunction)(void(*)(void))(__Pyx_PyCFunction_FastCallWithKeywords)__pyx_pw_15tinygrad_scalar_5_tape_4Tape_7quickly, __Pyx_METH_FASTCALL|METH_KEYWORDS, __pyx_doc_15tinygrad_scalar_5_tape_4Tape_6quickly},
-  {"__reduce_cython__", (PyCFunction)(void(*)(void))(__Pyx_PyCFunction_FastCallWithKeywords)__pyx_pw_15tinygrad_scalar_5_tape_4Tape_9__reduce_cython__, __Pyx_METH_FASTCALL|METH_KEYWORDS, 0},
-  {"__setstate_cython__", (PyCFunction)(void(*)(void))(__Pyx_PyCFunction_FastCallWithKeywords)__pyx_pw_15tinygrad_scalar_5_tape_4Tape_11__setstate_cython__, __Pyx_METH_FASTCALL|METH_KEYWORDS, 0},
+  {"__reduce_cython__", (PyCFunction)(void(*)(void))(__Pyx_PyCFunction_FastCallWithKeywords)__pyx_pw_15tinygrad_scalar_5_tape_4Tape_7__reduce_cython__, __Pyx_METH_FASTCALL|METH_KEYWORDS, 0},
+  {"__setstate_cython__", (PyCFunction)(void(*)(void))(__Pyx_PyCFunction_FastCallWithKeywords)__pyx_pw_15tinygrad_scalar_5_tape_4Tape_9__setstate_cython__, __Pyx_METH_FASTCALL|METH_KEYWORDS, 0},
   {0, 0, 0, 0}
 };
 #if CYTHON_USE_TYPE_SPECS
@@ -27729,6 +29234,237 @@ static PyTypeObject __pyx_type_15tinygrad_scalar_5_tape_Tape = {
   #if (!CYTHON_COMPILING_IN_PYPY || PYPY_VERSION_NUM >= 0x07030800) && (!CYTHON_COMPILING_IN_LIMITED_API || __PYX_LIMITED_VERSION_HEX >= 0x030E0000)
   #if CYTHON_VECTORCALL_TPNEW
   __pyx_tp_vectorcall_15tinygrad_scalar_5_tape_Tape, /*tp_vectorcall*/
+  #else
+  NULL, /*tp_vectorcall*/
+  #endif
+  #endif
+  #if __PYX_NEED_TP_PRINT_SLOT == 1
+  0, /*tp_print*/
+  #endif
+  #if PY_VERSION_HEX >= 0x030C0000
+  0, /*tp_watched*/
+  #endif
+  #if PY_VERSION_HEX >= 0x030d00A4
+  0, /*tp_versions_used*/
+  #endif
+  #if CYTHON_COMPILING_IN_PYPY && PY_VERSION_HEX < 0x030a0000
+  0, /*tp_pypy_flags*/
+  #endif
+};
+#endif
+
+static PyObject *__pyx_tp_new__initialisation_15tinygrad_scalar_5_tape_Quick(PyObject *o, 
+#if CYTHON_VECTORCALL_TPNEW
+    CYTHON_UNUSED PyObject *const *args, CYTHON_UNUSED Py_ssize_t nargs, CYTHON_UNUSED PyObject *kwnames
+#else
+    CYTHON_UNUSED PyObject *a, CYTHON_UNUSED PyObject *k
+#endif
+) {
+  struct __pyx_obj_15tinygrad_scalar_5_tape_Quick *p = ((struct __pyx_obj_15tinygrad_scalar_5_tape_Quick *)o);
+  p->tape = ((struct __pyx_obj_15tinygrad_scalar_5_tape_Tape *)Py_None); Py_INCREF(Py_None);
+  p->parameters = Py_None; Py_INCREF(Py_None);
+  p->shapes = Py_None; Py_INCREF(Py_None);
+  return o;
+}
+
+static PyObject *__pyx_tp_new_vectorcall_15tinygrad_scalar_5_tape_Quick(PyTypeObject *t, 
+#if CYTHON_VECTORCALL_TPNEW
+    PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames
+#else
+    PyObject *a, PyObject *k
+#endif
+) {
+  PyObject *o;
+  o = __Pyx_AllocateExtensionType(t, 0);
+  if (unlikely(!o)) return 0;
+  return __pyx_tp_new__initialisation_15tinygrad_scalar_5_tape_Quick(o, 
+#if CYTHON_VECTORCALL_TPNEW
+    args, nargs, kwnames
+#else
+    a, k
+#endif
+);
+}
+
+#if CYTHON_VECTORCALL_TPNEW
+static PyObject *__pyx_tp_new_15tinygrad_scalar_5_tape_Quick(PyTypeObject *t, PyObject *a, PyObject *k) {
+  return __Pyx_CallTpnewAsVectorcall(__pyx_tp_new_vectorcall_15tinygrad_scalar_5_tape_Quick, t, a, k);
+}
+#endif
+
+#if CYTHON_VECTORCALL_TPNEW
+static PyObject *__pyx_tp_vectorcall_15tinygrad_scalar_5_tape_Quick(PyObject *t, PyObject *const *args, size_t nargsf, PyObject *kwnames) {
+  if (unlikely((PyTypeObject*)t != __pyx_mstate_global->__pyx_ptype_15tinygrad_scalar_5_tape_Quick || __Pyx_PyType_HasFeature((PyTypeObject*)t, Py_TPFLAGS_IS_ABSTRACT))) {
+    return __Pyx_CallNewInitFromVectorcall((PyTypeObject*)t, args, nargsf, kwnames);
+  }
+  Py_ssize_t nargs = PyVectorcall_NARGS(nargsf);
+  PyObject *o = __pyx_tp_new_vectorcall_15tinygrad_scalar_5_tape_Quick((PyTypeObject*)t, args, nargs, kwnames);
+  if (likely(o)) {
+    assert(Py_TYPE(o) == (PyTypeObject*)t);
+    if (unlikely(__pyx_pw_15tinygrad_scalar_5_tape_5Quick_1__init__(o, args, nargs, kwnames) < 0)) {
+      Py_CLEAR(o);
+    }
+  }
+  return o;
+}
+#endif
+
+#if CYTHON_VECTORCALL_TPNEW
+static int __pyx_tp_init_15tinygrad_scalar_5_tape_Quick(PyObject *o, PyObject *args, PyObject *kwds) {
+  return __Pyx_CallTpinitAsVectorcall(__pyx_pw_15tinygrad_scalar_5_tape_5Quick_1__init__, o, args, kwds);
+}
+#endif
+
+static void __pyx_tp_dealloc_15tinygrad_scalar_5_tape_Quick(PyObject *o) {
+  struct __pyx_obj_15tinygrad_scalar_5_tape_Quick *p = (struct __pyx_obj_15tinygrad_scalar_5_tape_Quick *)o;
+  #if CYTHON_USE_TP_FINALIZE
+  if (unlikely(__Pyx_PyObject_GetSlot(o, tp_finalize, destructor)) && !__Pyx_PyObject_GC_IsFinalized(o)) {
+    if (__Pyx_PyObject_GetSlot(o, tp_dealloc, destructor) == __pyx_tp_dealloc_15tinygrad_scalar_5_tape_Quick) {
+      if (PyObject_CallFinalizerFromDealloc(o)) return;
+    }
+  }
+  #endif
+  PyObject_GC_UnTrack(o);
+  Py_CLEAR(p->tape);
+  Py_CLEAR(p->parameters);
+  Py_CLEAR(p->shapes);
+  PyTypeObject *tp = Py_TYPE(o);
+  #if CYTHON_USE_TYPE_SLOTS
+  (*tp->tp_free)(o);
+  #else
+  {
+    freefunc tp_free = (freefunc)PyType_GetSlot(tp, Py_tp_free);
+    if (tp_free) tp_free(o);
+  }
+  #endif
+  #if CYTHON_USE_TYPE_SPECS
+  Py_DECREF(tp);
+  #endif
+}
+
+static int __pyx_tp_traverse_15tinygrad_scalar_5_tape_Quick(PyObject *o, visitproc v, void *a) {
+  int e;
+  struct __pyx_obj_15tinygrad_scalar_5_tape_Quick *p = (struct __pyx_obj_15tinygrad_scalar_5_tape_Quick *)o;
+  {
+    e = __Pyx_call_type_traverse(o, 1, v, a);
+    if (e) return e;
+  }
+  if (p->tape) {
+    e = (*v)(((PyObject *)p->tape), a); if (e) return e;
+  }
+  if (p->parameters) {
+    e = (*v)(p->parameters, a); if (e) return e;
+  }
+  if (p->shapes) {
+    e = (*v)(p->shapes, a); if (e) return e;
+  }
+  return 0;
+}
+
+static int __pyx_tp_clear_15tinygrad_scalar_5_tape_Quick(PyObject *o) {
+  PyObject* tmp;
+  struct __pyx_obj_15tinygrad_scalar_5_tape_Quick *p = (struct __pyx_obj_15tinygrad_scalar_5_tape_Quick *)o;
+  tmp = ((PyObject*)p->tape);
+  p->tape = ((struct __pyx_obj_15tinygrad_scalar_5_tape_Tape *)Py_None); Py_INCREF(Py_None);
+  Py_XDECREF(tmp);
+  tmp = ((PyObject*)p->parameters);
+  p->parameters = Py_None; Py_INCREF(Py_None);
+  Py_XDECREF(tmp);
+  tmp = ((PyObject*)p->shapes);
+  p->shapes = Py_None; Py_INCREF(Py_None);
+  Py_XDECREF(tmp);
+  return 0;
+}
+
+static PyMethodDef __pyx_methods_15tinygrad_scalar_5_tape_Quick[] = {
+  {"answer", (PyCFunction)(void(*)(void))(__Pyx_PyCFunction_FastCallWithKeywords)__pyx_pw_15tinygrad_scalar_5_tape_5Quick_3answer, __Pyx_METH_FASTCALL|METH_KEYWORDS, __pyx_doc_15tinygrad_scalar_5_tape_5Quick_2answer},
+  {"__reduce_cython__", (PyCFunction)(void(*)(void))(__Pyx_PyCFunction_FastCallWithKeywords)__pyx_pw_15tinygrad_scalar_5_tape_5Quick_5__reduce_cython__, __Pyx_METH_FASTCALL|METH_KEYWORDS, 0},
+  {"__setstate_cython__", (PyCFunction)(void(*)(void))(__Pyx_PyCFunction_FastCallWithKeywords)__pyx_pw_15tinygrad_scalar_5_tape_5Quick_7__setstate_cython__, __Pyx_METH_FASTCALL|METH_KEYWORDS, 0},
+  {0, 0, 0, 0}
+};
+#if CYTHON_USE_TYPE_SPECS
+static PyType_Slot __pyx_type_15tinygrad_scalar_5_tape_Quick_slots[] = {
+  {Py_tp_dealloc, (void *)__pyx_tp_dealloc_15tinygrad_scalar_5_tape_Quick},
+  {Py_tp_doc, (void *)PyDoc_STR("A tape bound to its parameters, for calls whose whole cost is a microsecond: arrays are read where they lie.")},
+  {Py_tp_traverse, (void *)__pyx_tp_traverse_15tinygrad_scalar_5_tape_Quick},
+  {Py_tp_clear, (void *)__pyx_tp_clear_15tinygrad_scalar_5_tape_Quick},
+  {Py_tp_methods, (void *)__pyx_methods_15tinygrad_scalar_5_tape_Quick},
+  {Py_tp_init, (void *)__pyx_tp_init_15tinygrad_scalar_5_tape_Quick},
+  {Py_tp_new, (void *)__pyx_tp_new_15tinygrad_scalar_5_tape_Quick},
+  #if (!CYTHON_COMPILING_IN_PYPY || PYPY_VERSION_NUM >= 0x07030800) && (!CYTHON_COMPILING_IN_LIMITED_API || __PYX_LIMITED_VERSION_HEX >= 0x030E0000)
+  #if CYTHON_VECTORCALL_TPNEW
+  {Py_tp_vectorcall, (void *)__pyx_tp_vectorcall_15tinygrad_scalar_5_tape_Quick},
+  #endif
+  #endif
+  {0, 0},
+};
+static PyType_Spec __pyx_type_15tinygrad_scalar_5_tape_Quick_spec = {
+  "tinygrad_scalar._tape.Quick",
+  sizeof(struct __pyx_obj_15tinygrad_scalar_5_tape_Quick),
+  0,
+  Py_TPFLAGS_DEFAULT|Py_TPFLAGS_HAVE_VERSION_TAG|Py_TPFLAGS_BASETYPE|Py_TPFLAGS_HAVE_GC,
+  __pyx_type_15tinygrad_scalar_5_tape_Quick_slots,
+};
+#else
+
+static PyTypeObject __pyx_type_15tinygrad_scalar_5_tape_Quick = {
+  PyVarObject_HEAD_INIT(0, 0)
+  "tinygrad_scalar._tape.""Quick", /*tp_name*/
+  sizeof(struct __pyx_obj_15tinygrad_scalar_5_tape_Quick), /*tp_basicsize*/
+  0, /*tp_itemsize*/
+  __pyx_tp_dealloc_15tinygrad_scalar_5_tape_Quick, /*tp_dealloc*/
+  0, /*tp_vectorcall_offset*/
+  0, /*tp_getattr*/
+  0, /*tp_setattr*/
+  0, /*tp_as_async*/
+  0, /*tp_repr*/
+  0, /*tp_as_number*/
+  0, /*tp_as_sequence*/
+  0, /*tp_as_mapping*/
+  0, /*tp_hash*/
+  0, /*tp_call*/
+  0, /*tp_str*/
+  0, /*tp_getattro*/
+  0, /*tp_setattro*/
+  0, /*tp_as_buffer*/
+  Py_TPFLAGS_DEFAULT|Py_TPFLAGS_HAVE_VERSION_TAG|Py_TPFLAGS_BASETYPE|Py_TPFLAGS_HAVE_GC, /*tp_flags*/
+  PyDoc_STR("A tape bound to its parameters, for calls whose whole cost is a microsecond: arrays are read where they lie."), /*tp_doc*/
+  __pyx_tp_traverse_15tinygrad_scalar_5_tape_Quick, /*tp_traverse*/
+  __pyx_tp_clear_15tinygrad_scalar_5_tape_Quick, /*tp_clear*/
+  0, /*tp_richcompare*/
+  0, /*tp_weaklistoffset*/
+  0, /*tp_iter*/
+  0, /*tp_iternext*/
+  __pyx_methods_15tinygrad_scalar_5_tape_Quick, /*tp_methods*/
+  0, /*tp_members*/
+  0, /*tp_getset*/
+  0, /*tp_base*/
+  0, /*tp_dict*/
+  0, /*tp_descr_get*/
+  0, /*tp_descr_set*/
+  #if !CYTHON_USE_TYPE_SPECS
+  0, /*tp_dictoffset*/
+  #endif
+  __pyx_tp_init_15tinygrad_scalar_5_tape_Quick, /*tp_init*/
+  0, /*tp_alloc*/
+  __pyx_tp_new_15tinygrad_scalar_5_tape_Quick, /*tp_new*/
+  0, /*tp_free*/
+  0, /*tp_is_gc*/
+  0, /*tp_bases*/
+  0, /*tp_mro*/
+  0, /*tp_cache*/
+  0, /*tp_subclasses*/
+  0, /*tp_weaklist*/
+  0, /*tp_del*/
+  0, /*tp_version_tag*/
+  #if CYTHON_USE_TP_FINALIZE
+  0, /*tp_finalize*/
+  #else
+  NULL, /*tp_finalize*/
+  #endif
+  #if (!CYTHON_COMPILING_IN_PYPY || PYPY_VERSION_NUM >= 0x07030800) && (!CYTHON_COMPILING_IN_LIMITED_API || __PYX_LIMITED_VERSION_HEX >= 0x030E0000)
+  #if CYTHON_VECTORCALL_TPNEW
+  __pyx_tp_vectorcall_15tinygrad_scalar_5_tape_Quick, /*tp_vectorcall*/
   #else
   NULL, /*tp_vectorcall*/
   #endif
@@ -28859,6 +30595,7 @@ static CYTHON_SMALL_CODE int __Pyx_modinit_Global_init_code(__pyx_mstatetype *__
 static CYTHON_SMALL_CODE int __Pyx_modinit_Variable_export_code(__pyx_mstatetype *__pyx_mstate); /*proto*/
 static CYTHON_SMALL_CODE int __Pyx_modinit_Function_export_code(__pyx_mstatetype *__pyx_mstate); /*proto*/
 static CYTHON_SMALL_CODE int __Pyx_modinit_Exttype___pyx_obj_15tinygrad_scalar_5_tape_Tape(__pyx_mstatetype *__pyx_mstate); /*proto*/
+static CYTHON_SMALL_CODE int __Pyx_modinit_Exttype___pyx_obj_15tinygrad_scalar_5_tape_Quick(__pyx_mstatetype *__pyx_mstate); /*proto*/
 static CYTHON_SMALL_CODE int __Pyx_modinit_Exttype___pyx_array_obj(__pyx_mstatetype *__pyx_mstate); /*proto*/
 static CYTHON_SMALL_CODE int __Pyx_modinit_Exttype___pyx_MemviewEnum_obj(__pyx_mstatetype *__pyx_mstate); /*proto*/
 static CYTHON_SMALL_CODE int __Pyx_modinit_Exttype___pyx_memoryview_obj(__pyx_mstatetype *__pyx_mstate); /*proto*/
@@ -28877,6 +30614,7 @@ static int __Pyx_modinit_Global_init_code(__pyx_mstatetype *__pyx_mstate) {
   __pyx_v_15tinygrad_scalar_5_tape_ndarray = Py_None; Py_INCREF(Py_None);
   __pyx_v_15tinygrad_scalar_5_tape_empty = Py_None; Py_INCREF(Py_None);
   __pyx_v_15tinygrad_scalar_5_tape_NAMES = ((PyObject*)Py_None); Py_INCREF(Py_None);
+  __pyx_v_15tinygrad_scalar_5_tape_float64 = Py_None; Py_INCREF(Py_None);
   __pyx_collections_abc_Sequence = Py_None; Py_INCREF(Py_None);
   generic = Py_None; Py_INCREF(Py_None);
   strided = Py_None; Py_INCREF(Py_None);
@@ -28924,14 +30662,14 @@ static int __Pyx_modinit_Exttype___pyx_obj_15tinygrad_scalar_5_tape_Tape(__pyx_m
   __pyx_vtable_15tinygrad_scalar_5_tape_Tape.forward_lanes = (void (*)(struct __pyx_obj_15tinygrad_scalar_5_tape_Tape *))__pyx_f_15tinygrad_scalar_5_tape_4Tape_forward_lanes;
   __pyx_vtable_15tinygrad_scalar_5_tape_Tape.backward_lanes = (void (*)(struct __pyx_obj_15tinygrad_scalar_5_tape_Tape *))__pyx_f_15tinygrad_scalar_5_tape_4Tape_backward_lanes;
   #if CYTHON_USE_TYPE_SPECS
-  __pyx_mstate->__pyx_ptype_15tinygrad_scalar_5_tape_Tape = (PyTypeObject *) __Pyx_PyType_FromModuleAndSpec(__pyx_m, &__pyx_type_15tinygrad_scalar_5_tape_Tape_spec, NULL); if (unlikely(!__pyx_mstate->__pyx_ptype_15tinygrad_scalar_5_tape_Tape)) __PYX_ERR(0, 215, __pyx_L1_error)
+  __pyx_mstate->__pyx_ptype_15tinygrad_scalar_5_tape_Tape = (PyTypeObject *) __Pyx_PyType_FromModuleAndSpec(__pyx_m, &__pyx_type_15tinygrad_scalar_5_tape_Tape_spec, NULL); if (unlikely(!__pyx_mstate->__pyx_ptype_15tinygrad_scalar_5_tape_Tape)) __PYX_ERR(0, 211, __pyx_L1_error)
   #else
   __pyx_mstate->__pyx_ptype_15tinygrad_scalar_5_tape_Tape = &__pyx_type_15tinygrad_scalar_5_tape_Tape;
   #endif
   #if !CYTHON_COMPILING_IN_LIMITED_API
   #endif
   #if !CYTHON_USE_TYPE_SPECS
-  if (__Pyx_PyType_Ready(__pyx_mstate->__pyx_ptype_15tinygrad_scalar_5_tape_Tape) < (0)) __PYX_ERR(0, 215, __pyx_L1_error)
+  if (__Pyx_PyType_Ready(__pyx_mstate->__pyx_ptype_15tinygrad_scalar_5_tape_Tape) < (0)) __PYX_ERR(0, 211, __pyx_L1_error)
   #endif
   #if CYTHON_COMPILING_IN_CPYTHON && PY_VERSION_HEX >= 0x030E0000
   PyUnstable_Object_EnableDeferredRefcount((PyObject*)__pyx_mstate->__pyx_ptype_15tinygrad_scalar_5_tape_Tape);
@@ -28941,9 +30679,54 @@ static int __Pyx_modinit_Exttype___pyx_obj_15tinygrad_scalar_5_tape_Tape(__pyx_m
     __pyx_mstate->__pyx_ptype_15tinygrad_scalar_5_tape_Tape->tp_getattro = PyObject_GenericGetAttr;
   }
   #endif
-  if (__Pyx_SetVtable(__pyx_mstate->__pyx_ptype_15tinygrad_scalar_5_tape_Tape, __pyx_vtabptr_15tinygrad_scalar_5_tape_Tape) < (0)) __PYX_ERR(0, 215, __pyx_L1_error)
-  if (PyObject_SetAttr(__pyx_m, __pyx_mstate_global->__pyx_n_u_Tape, (PyObject *) __pyx_mstate->__pyx_ptype_15tinygrad_scalar_5_tape_Tape) < (0)) __PYX_ERR(0, 215, __pyx_L1_error)
-  if (__Pyx_setup_reduce((PyObject *) __pyx_mstate->__pyx_ptype_15tinygrad_scalar_5_tape_Tape) < (0)) __PYX_ERR(0, 215, __pyx_L1_error)
+  if (__Pyx_SetVtable(__pyx_mstate->__pyx_ptype_15tinygrad_scalar_5_tape_Tape, __pyx_vtabptr_15tinygrad_scalar_5_tape_Tape) < (0)) __PYX_ERR(0, 211, __pyx_L1_error)
+  if (PyObject_SetAttr(__pyx_m, __pyx_mstate_global->__pyx_n_u_Tape, (PyObject *) __pyx_mstate->__pyx_ptype_15tinygrad_scalar_5_tape_Tape) < (0)) __PYX_ERR(0, 211, __pyx_L1_error)
+  if (__Pyx_setup_reduce((PyObject *) __pyx_mstate->__pyx_ptype_15tinygrad_scalar_5_tape_Tape) < (0)) __PYX_ERR(0, 211, __pyx_L1_error)
+  __Pyx_RefNannyFinishContext();
+  return 0;
+  __pyx_L1_error:;
+  __Pyx_RefNannyFinishContext();
+  return -1;
+}
+
+static int __Pyx_modinit_Exttype___pyx_obj_15tinygrad_scalar_5_tape_Quick(__pyx_mstatetype *__pyx_mstate) {
+  __Pyx_RefNannyDeclarations
+  int __pyx_lineno = 0;
+  const char *__pyx_filename = NULL;
+  int __pyx_clineno = 0;
+  CYTHON_UNUSED_VAR(__pyx_mstate);
+  __Pyx_RefNannySetupContext("__Pyx_modinit_Exttype___pyx_obj_15tinygrad_scalar_5_tape_Quick", 0);
+  /*--- Exttype __pyx_obj_15tinygrad_scalar_5_tape_Quick ---*/
+  #if CYTHON_USE_TYPE_SPECS
+  __pyx_mstate->__pyx_ptype_15tinygrad_scalar_5_tape_Quick = (PyTypeObject *) __Pyx_PyType_FromModuleAndSpec(__pyx_m, &__pyx_type_15tinygrad_scalar_5_tape_Quick_spec, NULL); if (unlikely(!__pyx_mstate->__pyx_ptype_15tinygrad_scalar_5_tape_Quick)) __PYX_ERR(0, 662, __pyx_L1_error)
+  #else
+  __pyx_mstate->__pyx_ptype_15tinygrad_scalar_5_tape_Quick = &__pyx_type_15tinygrad_scalar_5_tape_Quick;
+  #endif
+  #if !CYTHON_COMPILING_IN_LIMITED_API
+  #endif
+  #if !CYTHON_USE_TYPE_SPECS
+  if (__Pyx_PyType_Ready(__pyx_mstate->__pyx_ptype_15tinygrad_scalar_5_tape_Quick) < (0)) __PYX_ERR(0, 662, __pyx_L1_error)
+  #endif
+  #if CYTHON_COMPILING_IN_CPYTHON && PY_VERSION_HEX >= 0x030E0000
+  PyUnstable_Object_EnableDeferredRefcount((PyObject*)__pyx_mstate->__pyx_ptype_15tinygrad_scalar_5_tape_Quick);
+  #endif
+  #if !CYTHON_COMPILING_IN_LIMITED_API
+  if ((CYTHON_USE_TYPE_SLOTS && CYTHON_USE_PYTYPE_LOOKUP) && likely(!__pyx_mstate->__pyx_ptype_15tinygrad_scalar_5_tape_Quick->tp_dictoffset && __pyx_mstate->__pyx_ptype_15tinygrad_scalar_5_tape_Quick->tp_getattro == PyObject_GenericGetAttr)) {
+    __pyx_mstate->__pyx_ptype_15tinygrad_scalar_5_tape_Quick->tp_getattro = PyObject_GenericGetAttr;
+  }
+  #endif
+  #if CYTHON_UPDATE_DESCRIPTOR_DOC
+  {
+    PyObject *wrapper = PyObject_GetAttrString((PyObject *)__pyx_mstate->__pyx_ptype_15tinygrad_scalar_5_tape_Quick, "__init__"); if (unlikely(!wrapper)) __PYX_ERR(0, 662, __pyx_L1_error)
+    if (Py_IS_TYPE(wrapper, &PyWrapperDescr_Type)) {
+      __pyx_wrapperbase_15tinygrad_scalar_5_tape_5Quick___init__ = *((PyWrapperDescrObject *)wrapper)->d_base;
+      __pyx_wrapperbase_15tinygrad_scalar_5_tape_5Quick___init__.doc = __pyx_doc_15tinygrad_scalar_5_tape_5Quick___init__;
+      ((PyWrapperDescrObject *)wrapper)->d_base = &__pyx_wrapperbase_15tinygrad_scalar_5_tape_5Quick___init__;
+    }
+  }
+  #endif
+  if (PyObject_SetAttr(__pyx_m, __pyx_mstate_global->__pyx_n_u_Quick, (PyObject *) __pyx_mstate->__pyx_ptype_15tinygrad_scalar_5_tape_Quick) < (0)) __PYX_ERR(0, 662, __pyx_L1_error)
+  if (__Pyx_setup_reduce((PyObject *) __pyx_mstate->__pyx_ptype_15tinygrad_scalar_5_tape_Quick) < (0)) __PYX_ERR(0, 662, __pyx_L1_error)
   __Pyx_RefNannyFinishContext();
   return 0;
   __pyx_L1_error:;
@@ -29385,6 +31168,8 @@ static CYTHON_SMALL_CODE int __pyx_pymod_exec__tape(PyObject *__pyx_pyinit_modul
   PyObject *__pyx_t_12 = NULL;
   int __pyx_t_13;
   enum __pyx_t_15tinygrad_scalar_4_ops_Code __pyx_t_14;
+  PyObject *__pyx_t_15 = NULL;
+  PyObject *__pyx_t_16 = NULL;
   int __pyx_lineno = 0;
   const char *__pyx_filename = NULL;
   int __pyx_clineno = 0;
@@ -29469,6 +31254,7 @@ __Pyx_RefNannySetupContext("PyInit__tape", 0);
   (void)__Pyx_modinit_Function_export_code(__pyx_mstate);
   /*--- Type init code ---*/
   if (unlikely((__Pyx_modinit_Exttype___pyx_obj_15tinygrad_scalar_5_tape_Tape(__pyx_mstate) < 0))) __PYX_ERR(0, 1, __pyx_L1_error)
+  if (unlikely((__Pyx_modinit_Exttype___pyx_obj_15tinygrad_scalar_5_tape_Quick(__pyx_mstate) < 0))) __PYX_ERR(0, 1, __pyx_L1_error)
   if (unlikely((__Pyx_modinit_Exttype___pyx_array_obj(__pyx_mstate) < 0))) __PYX_ERR(0, 1, __pyx_L1_error)
   if (unlikely((__Pyx_modinit_Exttype___pyx_MemviewEnum_obj(__pyx_mstate) < 0))) __PYX_ERR(0, 1, __pyx_L1_error)
   if (unlikely((__Pyx_modinit_Exttype___pyx_memoryview_obj(__pyx_mstate) < 0))) __PYX_ERR(0, 1, __pyx_L1_error)
@@ -29989,7 +31775,7 @@ __Pyx_RefNannySetupContext("PyInit__tape", 0);
  * 
  * cdef object ndarray = np.ndarray, empty = np.empty             # <<<<<<<<<<<<<<
  * 
- * cdef extern from "Python.h":
+ * cdef extern from "_lanes.h":
 */
   __Pyx_GetModuleGlobalName(__pyx_t_4, __pyx_mstate_global->__pyx_n_u_np); if (unlikely(!__pyx_t_4)) __PYX_ERR(0, 23, __pyx_L1_error)
   __Pyx_GOTREF(__pyx_t_4);
@@ -30010,101 +31796,101 @@ __Pyx_RefNannySetupContext("PyInit__tape", 0);
   __Pyx_GIVEREF(__pyx_t_4);
   __pyx_t_4 = 0;
 
-  /* "tinygrad_scalar/_tape.pyx":106
+  /* "tinygrad_scalar/_tape.pyx":102
  * 
  * cdef dict NAMES = {
  *     _ops.EXP: "exp", _ops.EXPM1: "expm1", _ops.LOG: "log", _ops.LOG1P: "log1p", _ops.SIN: "sin", _ops.COS: "cos",             # <<<<<<<<<<<<<<
  *     _ops.TAN: "tan", _ops.ASIN: "arcsin", _ops.ACOS: "arccos", _ops.ATAN: "arctan", _ops.SINH: "sinh",
  *     _ops.COSH: "cosh", _ops.TANH: "tanh", _ops.ASINH: "arcsinh", _ops.ACOSH: "arccosh", _ops.ATANH: "arctanh",
 */
-  __pyx_t_4 = __Pyx_PyDict_NewPresized(16); if (unlikely(!__pyx_t_4)) __PYX_ERR(0, 106, __pyx_L1_error)
+  __pyx_t_4 = __Pyx_PyDict_NewPresized(16); if (unlikely(!__pyx_t_4)) __PYX_ERR(0, 102, __pyx_L1_error)
   __Pyx_GOTREF(__pyx_t_4);
-  __pyx_t_5 = __Pyx_PyLong_From_enum____pyx_t_15tinygrad_scalar_4_ops_Code(__pyx_e_15tinygrad_scalar_4_ops_EXP); if (unlikely(!__pyx_t_5)) __PYX_ERR(0, 106, __pyx_L1_error)
+  __pyx_t_5 = __Pyx_PyLong_From_enum____pyx_t_15tinygrad_scalar_4_ops_Code(__pyx_e_15tinygrad_scalar_4_ops_EXP); if (unlikely(!__pyx_t_5)) __PYX_ERR(0, 102, __pyx_L1_error)
   __Pyx_GOTREF(__pyx_t_5);
-  if (PyDict_SetItem(__pyx_t_4, __pyx_t_5, __pyx_mstate_global->__pyx_n_u_exp) < (0)) __PYX_ERR(0, 106, __pyx_L1_error)
+  if (PyDict_SetItem(__pyx_t_4, __pyx_t_5, __pyx_mstate_global->__pyx_n_u_exp) < (0)) __PYX_ERR(0, 102, __pyx_L1_error)
   __Pyx_DECREF(__pyx_t_5); __pyx_t_5 = 0;
-  __pyx_t_5 = __Pyx_PyLong_From_enum____pyx_t_15tinygrad_scalar_4_ops_Code(__pyx_e_15tinygrad_scalar_4_ops_EXPM1); if (unlikely(!__pyx_t_5)) __PYX_ERR(0, 106, __pyx_L1_error)
+  __pyx_t_5 = __Pyx_PyLong_From_enum____pyx_t_15tinygrad_scalar_4_ops_Code(__pyx_e_15tinygrad_scalar_4_ops_EXPM1); if (unlikely(!__pyx_t_5)) __PYX_ERR(0, 102, __pyx_L1_error)
   __Pyx_GOTREF(__pyx_t_5);
-  if (PyDict_SetItem(__pyx_t_4, __pyx_t_5, __pyx_mstate_global->__pyx_n_u_expm1) < (0)) __PYX_ERR(0, 106, __pyx_L1_error)
+  if (PyDict_SetItem(__pyx_t_4, __pyx_t_5, __pyx_mstate_global->__pyx_n_u_expm1) < (0)) __PYX_ERR(0, 102, __pyx_L1_error)
   __Pyx_DECREF(__pyx_t_5); __pyx_t_5 = 0;
-  __pyx_t_5 = __Pyx_PyLong_From_enum____pyx_t_15tinygrad_scalar_4_ops_Code(__pyx_e_15tinygrad_scalar_4_ops_LOG); if (unlikely(!__pyx_t_5)) __PYX_ERR(0, 106, __pyx_L1_error)
+  __pyx_t_5 = __Pyx_PyLong_From_enum____pyx_t_15tinygrad_scalar_4_ops_Code(__pyx_e_15tinygrad_scalar_4_ops_LOG); if (unlikely(!__pyx_t_5)) __PYX_ERR(0, 102, __pyx_L1_error)
   __Pyx_GOTREF(__pyx_t_5);
-  if (PyDict_SetItem(__pyx_t_4, __pyx_t_5, __pyx_mstate_global->__pyx_n_u_log) < (0)) __PYX_ERR(0, 106, __pyx_L1_error)
+  if (PyDict_SetItem(__pyx_t_4, __pyx_t_5, __pyx_mstate_global->__pyx_n_u_log) < (0)) __PYX_ERR(0, 102, __pyx_L1_error)
   __Pyx_DECREF(__pyx_t_5); __pyx_t_5 = 0;
-  __pyx_t_5 = __Pyx_PyLong_From_enum____pyx_t_15tinygrad_scalar_4_ops_Code(__pyx_e_15tinygrad_scalar_4_ops_LOG1P); if (unlikely(!__pyx_t_5)) __PYX_ERR(0, 106, __pyx_L1_error)
+  __pyx_t_5 = __Pyx_PyLong_From_enum____pyx_t_15tinygrad_scalar_4_ops_Code(__pyx_e_15tinygrad_scalar_4_ops_LOG1P); if (unlikely(!__pyx_t_5)) __PYX_ERR(0, 102, __pyx_L1_error)
   __Pyx_GOTREF(__pyx_t_5);
-  if (PyDict_SetItem(__pyx_t_4, __pyx_t_5, __pyx_mstate_global->__pyx_n_u_log1p) < (0)) __PYX_ERR(0, 106, __pyx_L1_error)
+  if (PyDict_SetItem(__pyx_t_4, __pyx_t_5, __pyx_mstate_global->__pyx_n_u_log1p) < (0)) __PYX_ERR(0, 102, __pyx_L1_error)
   __Pyx_DECREF(__pyx_t_5); __pyx_t_5 = 0;
-  __pyx_t_5 = __Pyx_PyLong_From_enum____pyx_t_15tinygrad_scalar_4_ops_Code(__pyx_e_15tinygrad_scalar_4_ops_SIN); if (unlikely(!__pyx_t_5)) __PYX_ERR(0, 106, __pyx_L1_error)
+  __pyx_t_5 = __Pyx_PyLong_From_enum____pyx_t_15tinygrad_scalar_4_ops_Code(__pyx_e_15tinygrad_scalar_4_ops_SIN); if (unlikely(!__pyx_t_5)) __PYX_ERR(0, 102, __pyx_L1_error)
   __Pyx_GOTREF(__pyx_t_5);
-  if (PyDict_SetItem(__pyx_t_4, __pyx_t_5, __pyx_mstate_global->__pyx_n_u_sin) < (0)) __PYX_ERR(0, 106, __pyx_L1_error)
+  if (PyDict_SetItem(__pyx_t_4, __pyx_t_5, __pyx_mstate_global->__pyx_n_u_sin) < (0)) __PYX_ERR(0, 102, __pyx_L1_error)
   __Pyx_DECREF(__pyx_t_5); __pyx_t_5 = 0;
-  __pyx_t_5 = __Pyx_PyLong_From_enum____pyx_t_15tinygrad_scalar_4_ops_Code(__pyx_e_15tinygrad_scalar_4_ops_COS); if (unlikely(!__pyx_t_5)) __PYX_ERR(0, 106, __pyx_L1_error)
+  __pyx_t_5 = __Pyx_PyLong_From_enum____pyx_t_15tinygrad_scalar_4_ops_Code(__pyx_e_15tinygrad_scalar_4_ops_COS); if (unlikely(!__pyx_t_5)) __PYX_ERR(0, 102, __pyx_L1_error)
   __Pyx_GOTREF(__pyx_t_5);
-  if (PyDict_SetItem(__pyx_t_4, __pyx_t_5, __pyx_mstate_global->__pyx_n_u_cos) < (0)) __PYX_ERR(0, 106, __pyx_L1_error)
+  if (PyDict_SetItem(__pyx_t_4, __pyx_t_5, __pyx_mstate_global->__pyx_n_u_cos) < (0)) __PYX_ERR(0, 102, __pyx_L1_error)
   __Pyx_DECREF(__pyx_t_5); __pyx_t_5 = 0;
 
-  /* "tinygrad_scalar/_tape.pyx":107
+  /* "tinygrad_scalar/_tape.pyx":103
  * cdef dict NAMES = {
  *     _ops.EXP: "exp", _ops.EXPM1: "expm1", _ops.LOG: "log", _ops.LOG1P: "log1p", _ops.SIN: "sin", _ops.COS: "cos",
  *     _ops.TAN: "tan", _ops.ASIN: "arcsin", _ops.ACOS: "arccos", _ops.ATAN: "arctan", _ops.SINH: "sinh",             # <<<<<<<<<<<<<<
  *     _ops.COSH: "cosh", _ops.TANH: "tanh", _ops.ASINH: "arcsinh", _ops.ACOSH: "arccosh", _ops.ATANH: "arctanh",
  * }
 */
-  __pyx_t_5 = __Pyx_PyLong_From_enum____pyx_t_15tinygrad_scalar_4_ops_Code(__pyx_e_15tinygrad_scalar_4_ops_TAN); if (unlikely(!__pyx_t_5)) __PYX_ERR(0, 107, __pyx_L1_error)
+  __pyx_t_5 = __Pyx_PyLong_From_enum____pyx_t_15tinygrad_scalar_4_ops_Code(__pyx_e_15tinygrad_scalar_4_ops_TAN); if (unlikely(!__pyx_t_5)) __PYX_ERR(0, 103, __pyx_L1_error)
   __Pyx_GOTREF(__pyx_t_5);
-  if (PyDict_SetItem(__pyx_t_4, __pyx_t_5, __pyx_mstate_global->__pyx_n_u_tan) < (0)) __PYX_ERR(0, 106, __pyx_L1_error)
+  if (PyDict_SetItem(__pyx_t_4, __pyx_t_5, __pyx_mstate_global->__pyx_n_u_tan) < (0)) __PYX_ERR(0, 102, __pyx_L1_error)
   __Pyx_DECREF(__pyx_t_5); __pyx_t_5 = 0;
-  __pyx_t_5 = __Pyx_PyLong_From_enum____pyx_t_15tinygrad_scalar_4_ops_Code(__pyx_e_15tinygrad_scalar_4_ops_ASIN); if (unlikely(!__pyx_t_5)) __PYX_ERR(0, 107, __pyx_L1_error)
+  __pyx_t_5 = __Pyx_PyLong_From_enum____pyx_t_15tinygrad_scalar_4_ops_Code(__pyx_e_15tinygrad_scalar_4_ops_ASIN); if (unlikely(!__pyx_t_5)) __PYX_ERR(0, 103, __pyx_L1_error)
   __Pyx_GOTREF(__pyx_t_5);
-  if (PyDict_SetItem(__pyx_t_4, __pyx_t_5, __pyx_mstate_global->__pyx_n_u_arcsin) < (0)) __PYX_ERR(0, 106, __pyx_L1_error)
+  if (PyDict_SetItem(__pyx_t_4, __pyx_t_5, __pyx_mstate_global->__pyx_n_u_arcsin) < (0)) __PYX_ERR(0, 102, __pyx_L1_error)
   __Pyx_DECREF(__pyx_t_5); __pyx_t_5 = 0;
-  __pyx_t_5 = __Pyx_PyLong_From_enum____pyx_t_15tinygrad_scalar_4_ops_Code(__pyx_e_15tinygrad_scalar_4_ops_ACOS); if (unlikely(!__pyx_t_5)) __PYX_ERR(0, 107, __pyx_L1_error)
+  __pyx_t_5 = __Pyx_PyLong_From_enum____pyx_t_15tinygrad_scalar_4_ops_Code(__pyx_e_15tinygrad_scalar_4_ops_ACOS); if (unlikely(!__pyx_t_5)) __PYX_ERR(0, 103, __pyx_L1_error)
   __Pyx_GOTREF(__pyx_t_5);
-  if (PyDict_SetItem(__pyx_t_4, __pyx_t_5, __pyx_mstate_global->__pyx_n_u_arccos) < (0)) __PYX_ERR(0, 106, __pyx_L1_error)
+  if (PyDict_SetItem(__pyx_t_4, __pyx_t_5, __pyx_mstate_global->__pyx_n_u_arccos) < (0)) __PYX_ERR(0, 102, __pyx_L1_error)
   __Pyx_DECREF(__pyx_t_5); __pyx_t_5 = 0;
-  __pyx_t_5 = __Pyx_PyLong_From_enum____pyx_t_15tinygrad_scalar_4_ops_Code(__pyx_e_15tinygrad_scalar_4_ops_ATAN); if (unlikely(!__pyx_t_5)) __PYX_ERR(0, 107, __pyx_L1_error)
+  __pyx_t_5 = __Pyx_PyLong_From_enum____pyx_t_15tinygrad_scalar_4_ops_Code(__pyx_e_15tinygrad_scalar_4_ops_ATAN); if (unlikely(!__pyx_t_5)) __PYX_ERR(0, 103, __pyx_L1_error)
   __Pyx_GOTREF(__pyx_t_5);
-  if (PyDict_SetItem(__pyx_t_4, __pyx_t_5, __pyx_mstate_global->__pyx_n_u_arctan) < (0)) __PYX_ERR(0, 106, __pyx_L1_error)
+  if (PyDict_SetItem(__pyx_t_4, __pyx_t_5, __pyx_mstate_global->__pyx_n_u_arctan) < (0)) __PYX_ERR(0, 102, __pyx_L1_error)
   __Pyx_DECREF(__pyx_t_5); __pyx_t_5 = 0;
-  __pyx_t_5 = __Pyx_PyLong_From_enum____pyx_t_15tinygrad_scalar_4_ops_Code(__pyx_e_15tinygrad_scalar_4_ops_SINH); if (unlikely(!__pyx_t_5)) __PYX_ERR(0, 107, __pyx_L1_error)
+  __pyx_t_5 = __Pyx_PyLong_From_enum____pyx_t_15tinygrad_scalar_4_ops_Code(__pyx_e_15tinygrad_scalar_4_ops_SINH); if (unlikely(!__pyx_t_5)) __PYX_ERR(0, 103, __pyx_L1_error)
   __Pyx_GOTREF(__pyx_t_5);
-  if (PyDict_SetItem(__pyx_t_4, __pyx_t_5, __pyx_mstate_global->__pyx_n_u_sinh) < (0)) __PYX_ERR(0, 106, __pyx_L1_error)
+  if (PyDict_SetItem(__pyx_t_4, __pyx_t_5, __pyx_mstate_global->__pyx_n_u_sinh) < (0)) __PYX_ERR(0, 102, __pyx_L1_error)
   __Pyx_DECREF(__pyx_t_5); __pyx_t_5 = 0;
 
-  /* "tinygrad_scalar/_tape.pyx":108
+  /* "tinygrad_scalar/_tape.pyx":104
  *     _ops.EXP: "exp", _ops.EXPM1: "expm1", _ops.LOG: "log", _ops.LOG1P: "log1p", _ops.SIN: "sin", _ops.COS: "cos",
  *     _ops.TAN: "tan", _ops.ASIN: "arcsin", _ops.ACOS: "arccos", _ops.ATAN: "arctan", _ops.SINH: "sinh",
  *     _ops.COSH: "cosh", _ops.TANH: "tanh", _ops.ASINH: "arcsinh", _ops.ACOSH: "arccosh", _ops.ATANH: "arctanh",             # <<<<<<<<<<<<<<
  * }
  * for _code, _name in NAMES.items():
 */
-  __pyx_t_5 = __Pyx_PyLong_From_enum____pyx_t_15tinygrad_scalar_4_ops_Code(__pyx_e_15tinygrad_scalar_4_ops_COSH); if (unlikely(!__pyx_t_5)) __PYX_ERR(0, 108, __pyx_L1_error)
+  __pyx_t_5 = __Pyx_PyLong_From_enum____pyx_t_15tinygrad_scalar_4_ops_Code(__pyx_e_15tinygrad_scalar_4_ops_COSH); if (unlikely(!__pyx_t_5)) __PYX_ERR(0, 104, __pyx_L1_error)
   __Pyx_GOTREF(__pyx_t_5);
-  if (PyDict_SetItem(__pyx_t_4, __pyx_t_5, __pyx_mstate_global->__pyx_n_u_cosh) < (0)) __PYX_ERR(0, 106, __pyx_L1_error)
+  if (PyDict_SetItem(__pyx_t_4, __pyx_t_5, __pyx_mstate_global->__pyx_n_u_cosh) < (0)) __PYX_ERR(0, 102, __pyx_L1_error)
   __Pyx_DECREF(__pyx_t_5); __pyx_t_5 = 0;
-  __pyx_t_5 = __Pyx_PyLong_From_enum____pyx_t_15tinygrad_scalar_4_ops_Code(__pyx_e_15tinygrad_scalar_4_ops_TANH); if (unlikely(!__pyx_t_5)) __PYX_ERR(0, 108, __pyx_L1_error)
+  __pyx_t_5 = __Pyx_PyLong_From_enum____pyx_t_15tinygrad_scalar_4_ops_Code(__pyx_e_15tinygrad_scalar_4_ops_TANH); if (unlikely(!__pyx_t_5)) __PYX_ERR(0, 104, __pyx_L1_error)
   __Pyx_GOTREF(__pyx_t_5);
-  if (PyDict_SetItem(__pyx_t_4, __pyx_t_5, __pyx_mstate_global->__pyx_n_u_tanh) < (0)) __PYX_ERR(0, 106, __pyx_L1_error)
+  if (PyDict_SetItem(__pyx_t_4, __pyx_t_5, __pyx_mstate_global->__pyx_n_u_tanh) < (0)) __PYX_ERR(0, 102, __pyx_L1_error)
   __Pyx_DECREF(__pyx_t_5); __pyx_t_5 = 0;
-  __pyx_t_5 = __Pyx_PyLong_From_enum____pyx_t_15tinygrad_scalar_4_ops_Code(__pyx_e_15tinygrad_scalar_4_ops_ASINH); if (unlikely(!__pyx_t_5)) __PYX_ERR(0, 108, __pyx_L1_error)
+  __pyx_t_5 = __Pyx_PyLong_From_enum____pyx_t_15tinygrad_scalar_4_ops_Code(__pyx_e_15tinygrad_scalar_4_ops_ASINH); if (unlikely(!__pyx_t_5)) __PYX_ERR(0, 104, __pyx_L1_error)
   __Pyx_GOTREF(__pyx_t_5);
-  if (PyDict_SetItem(__pyx_t_4, __pyx_t_5, __pyx_mstate_global->__pyx_n_u_arcsinh) < (0)) __PYX_ERR(0, 106, __pyx_L1_error)
+  if (PyDict_SetItem(__pyx_t_4, __pyx_t_5, __pyx_mstate_global->__pyx_n_u_arcsinh) < (0)) __PYX_ERR(0, 102, __pyx_L1_error)
   __Pyx_DECREF(__pyx_t_5); __pyx_t_5 = 0;
-  __pyx_t_5 = __Pyx_PyLong_From_enum____pyx_t_15tinygrad_scalar_4_ops_Code(__pyx_e_15tinygrad_scalar_4_ops_ACOSH); if (unlikely(!__pyx_t_5)) __PYX_ERR(0, 108, __pyx_L1_error)
+  __pyx_t_5 = __Pyx_PyLong_From_enum____pyx_t_15tinygrad_scalar_4_ops_Code(__pyx_e_15tinygrad_scalar_4_ops_ACOSH); if (unlikely(!__pyx_t_5)) __PYX_ERR(0, 104, __pyx_L1_error)
   __Pyx_GOTREF(__pyx_t_5);
-  if (PyDict_SetItem(__pyx_t_4, __pyx_t_5, __pyx_mstate_global->__pyx_n_u_arccosh) < (0)) __PYX_ERR(0, 106, __pyx_L1_error)
+  if (PyDict_SetItem(__pyx_t_4, __pyx_t_5, __pyx_mstate_global->__pyx_n_u_arccosh) < (0)) __PYX_ERR(0, 102, __pyx_L1_error)
   __Pyx_DECREF(__pyx_t_5); __pyx_t_5 = 0;
-  __pyx_t_5 = __Pyx_PyLong_From_enum____pyx_t_15tinygrad_scalar_4_ops_Code(__pyx_e_15tinygrad_scalar_4_ops_ATANH); if (unlikely(!__pyx_t_5)) __PYX_ERR(0, 108, __pyx_L1_error)
+  __pyx_t_5 = __Pyx_PyLong_From_enum____pyx_t_15tinygrad_scalar_4_ops_Code(__pyx_e_15tinygrad_scalar_4_ops_ATANH); if (unlikely(!__pyx_t_5)) __PYX_ERR(0, 104, __pyx_L1_error)
   __Pyx_GOTREF(__pyx_t_5);
-  if (PyDict_SetItem(__pyx_t_4, __pyx_t_5, __pyx_mstate_global->__pyx_n_u_arctanh) < (0)) __PYX_ERR(0, 106, __pyx_L1_error)
+  if (PyDict_SetItem(__pyx_t_4, __pyx_t_5, __pyx_mstate_global->__pyx_n_u_arctanh) < (0)) __PYX_ERR(0, 102, __pyx_L1_error)
   __Pyx_DECREF(__pyx_t_5); __pyx_t_5 = 0;
   __Pyx_XGOTREF(__pyx_v_15tinygrad_scalar_5_tape_NAMES);
   __Pyx_DECREF_SET(__pyx_v_15tinygrad_scalar_5_tape_NAMES, ((PyObject*)__pyx_t_4));
   __Pyx_GIVEREF(__pyx_t_4);
   __pyx_t_4 = 0;
 
-  /* "tinygrad_scalar/_tape.pyx":110
+  /* "tinygrad_scalar/_tape.pyx":106
  *     _ops.COSH: "cosh", _ops.TANH: "tanh", _ops.ASINH: "arcsinh", _ops.ACOSH: "arccosh", _ops.ATANH: "arctanh",
  * }
  * for _code, _name in NAMES.items():             # <<<<<<<<<<<<<<
@@ -30114,9 +31900,9 @@ __Pyx_RefNannySetupContext("PyInit__tape", 0);
   __pyx_t_9 = 0;
   if (unlikely(__pyx_v_15tinygrad_scalar_5_tape_NAMES == Py_None)) {
     PyErr_Format(PyExc_AttributeError, "\047NoneType\047 object has no attribute \047%.30s\047", "items");
-    __PYX_ERR(0, 110, __pyx_L1_error)
+    __PYX_ERR(0, 106, __pyx_L1_error)
   }
-  __pyx_t_5 = __Pyx_dict_iterator(__pyx_v_15tinygrad_scalar_5_tape_NAMES, 1, __pyx_mstate_global->__pyx_n_u_items, (&__pyx_t_10), (&__pyx_t_11)); if (unlikely(!__pyx_t_5)) __PYX_ERR(0, 110, __pyx_L1_error)
+  __pyx_t_5 = __Pyx_dict_iterator(__pyx_v_15tinygrad_scalar_5_tape_NAMES, 1, __pyx_mstate_global->__pyx_n_u_items, (&__pyx_t_10), (&__pyx_t_11)); if (unlikely(!__pyx_t_5)) __PYX_ERR(0, 106, __pyx_L1_error)
   __Pyx_GOTREF(__pyx_t_5);
   __Pyx_XDECREF(__pyx_t_4);
   __pyx_t_4 = __pyx_t_5;
@@ -30124,256 +31910,336 @@ __Pyx_RefNannySetupContext("PyInit__tape", 0);
   while (1) {
     __pyx_t_13 = __Pyx_dict_iter_next(__pyx_t_4, __pyx_t_10, &__pyx_t_9, &__pyx_t_5, &__pyx_t_12, NULL, __pyx_t_11);
     if (unlikely(__pyx_t_13 == 0)) break;
-    if (unlikely(__pyx_t_13 == -1)) __PYX_ERR(0, 110, __pyx_L1_error)
+    if (unlikely(__pyx_t_13 == -1)) __PYX_ERR(0, 106, __pyx_L1_error)
     __Pyx_GOTREF(__pyx_t_5);
     __Pyx_GOTREF(__pyx_t_12);
-    if (PyDict_SetItem(__pyx_mstate_global->__pyx_d, __pyx_mstate_global->__pyx_n_u_code, __pyx_t_5) < (0)) __PYX_ERR(0, 110, __pyx_L1_error)
+    if (PyDict_SetItem(__pyx_mstate_global->__pyx_d, __pyx_mstate_global->__pyx_n_u_code, __pyx_t_5) < (0)) __PYX_ERR(0, 106, __pyx_L1_error)
     __Pyx_DECREF(__pyx_t_5); __pyx_t_5 = 0;
-    if (PyDict_SetItem(__pyx_mstate_global->__pyx_d, __pyx_mstate_global->__pyx_n_u_name_3, __pyx_t_12) < (0)) __PYX_ERR(0, 110, __pyx_L1_error)
+    if (PyDict_SetItem(__pyx_mstate_global->__pyx_d, __pyx_mstate_global->__pyx_n_u_name_3, __pyx_t_12) < (0)) __PYX_ERR(0, 106, __pyx_L1_error)
     __Pyx_DECREF(__pyx_t_12); __pyx_t_12 = 0;
 
-    /* "tinygrad_scalar/_tape.pyx":111
+    /* "tinygrad_scalar/_tape.pyx":107
  * }
  * for _code, _name in NAMES.items():
  *     find_loop(_code, _name)             # <<<<<<<<<<<<<<
  * 
  * 
 */
-    __Pyx_GetModuleGlobalName(__pyx_t_12, __pyx_mstate_global->__pyx_n_u_code); if (unlikely(!__pyx_t_12)) __PYX_ERR(0, 111, __pyx_L1_error)
+    __Pyx_GetModuleGlobalName(__pyx_t_12, __pyx_mstate_global->__pyx_n_u_code); if (unlikely(!__pyx_t_12)) __PYX_ERR(0, 107, __pyx_L1_error)
     __Pyx_GOTREF(__pyx_t_12);
-    __pyx_t_14 = ((enum __pyx_t_15tinygrad_scalar_4_ops_Code)__Pyx_PyLong_As_enum____pyx_t_15tinygrad_scalar_4_ops_Code(__pyx_t_12)); if (unlikely(PyErr_Occurred())) __PYX_ERR(0, 111, __pyx_L1_error)
+    __pyx_t_14 = ((enum __pyx_t_15tinygrad_scalar_4_ops_Code)__Pyx_PyLong_As_enum____pyx_t_15tinygrad_scalar_4_ops_Code(__pyx_t_12)); if (unlikely(PyErr_Occurred())) __PYX_ERR(0, 107, __pyx_L1_error)
     __Pyx_DECREF(__pyx_t_12); __pyx_t_12 = 0;
-    __Pyx_GetModuleGlobalName(__pyx_t_12, __pyx_mstate_global->__pyx_n_u_name_3); if (unlikely(!__pyx_t_12)) __PYX_ERR(0, 111, __pyx_L1_error)
+    __Pyx_GetModuleGlobalName(__pyx_t_12, __pyx_mstate_global->__pyx_n_u_name_3); if (unlikely(!__pyx_t_12)) __PYX_ERR(0, 107, __pyx_L1_error)
     __Pyx_GOTREF(__pyx_t_12);
-    if (!(likely(PyUnicode_CheckExact(__pyx_t_12))||((__pyx_t_12) == Py_None) || __Pyx_RaiseUnexpectedTypeError("str", __pyx_t_12))) __PYX_ERR(0, 111, __pyx_L1_error)
+    if (!(likely(PyUnicode_CheckExact(__pyx_t_12))||((__pyx_t_12) == Py_None) || __Pyx_RaiseUnexpectedTypeError("str", __pyx_t_12))) __PYX_ERR(0, 107, __pyx_L1_error)
     __pyx_f_15tinygrad_scalar_5_tape_find_loop(__pyx_t_14, ((PyObject*)__pyx_t_12));
 
     __Pyx_DECREF(__pyx_t_12); __pyx_t_12 = 0;
   }
   __Pyx_DECREF(__pyx_t_4); __pyx_t_4 = 0;
 
-  /* "tinygrad_scalar/_tape.pyx":145
+  /* "tinygrad_scalar/_tape.pyx":141
  * 
  * CODES = {
  *     "+": _ops.ADD, "-": _ops.SUBTRACT, "*": _ops.MULTIPLY, "/": _ops.DIVIDE, "**": _ops.POWER,             # <<<<<<<<<<<<<<
  *     "maximum": _ops.MAXIMUM, "minimum": _ops.MINIMUM, "logaddexp": _ops.LOGADDEXP,
  *     "greater": _ops.GREATER, "greater_equal": _ops.GREATER_EQUAL,
 */
-  __pyx_t_4 = __Pyx_PyDict_NewPresized(37); if (unlikely(!__pyx_t_4)) __PYX_ERR(0, 145, __pyx_L1_error)
+  __pyx_t_4 = __Pyx_PyDict_NewPresized(37); if (unlikely(!__pyx_t_4)) __PYX_ERR(0, 141, __pyx_L1_error)
   __Pyx_GOTREF(__pyx_t_4);
-  __pyx_t_12 = __Pyx_PyLong_From_enum____pyx_t_15tinygrad_scalar_4_ops_Code(__pyx_e_15tinygrad_scalar_4_ops_ADD); if (unlikely(!__pyx_t_12)) __PYX_ERR(0, 145, __pyx_L1_error)
+  __pyx_t_12 = __Pyx_PyLong_From_enum____pyx_t_15tinygrad_scalar_4_ops_Code(__pyx_e_15tinygrad_scalar_4_ops_ADD); if (unlikely(!__pyx_t_12)) __PYX_ERR(0, 141, __pyx_L1_error)
   __Pyx_GOTREF(__pyx_t_12);
-  if (PyDict_SetItem(__pyx_t_4, __pyx_mstate_global->__pyx_kp_u__5, __pyx_t_12) < (0)) __PYX_ERR(0, 145, __pyx_L1_error)
+  if (PyDict_SetItem(__pyx_t_4, __pyx_mstate_global->__pyx_kp_u__5, __pyx_t_12) < (0)) __PYX_ERR(0, 141, __pyx_L1_error)
   __Pyx_DECREF(__pyx_t_12); __pyx_t_12 = 0;
-  __pyx_t_12 = __Pyx_PyLong_From_enum____pyx_t_15tinygrad_scalar_4_ops_Code(__pyx_e_15tinygrad_scalar_4_ops_SUBTRACT); if (unlikely(!__pyx_t_12)) __PYX_ERR(0, 145, __pyx_L1_error)
+  __pyx_t_12 = __Pyx_PyLong_From_enum____pyx_t_15tinygrad_scalar_4_ops_Code(__pyx_e_15tinygrad_scalar_4_ops_SUBTRACT); if (unlikely(!__pyx_t_12)) __PYX_ERR(0, 141, __pyx_L1_error)
   __Pyx_GOTREF(__pyx_t_12);
-  if (PyDict_SetItem(__pyx_t_4, __pyx_mstate_global->__pyx_kp_u__6, __pyx_t_12) < (0)) __PYX_ERR(0, 145, __pyx_L1_error)
+  if (PyDict_SetItem(__pyx_t_4, __pyx_mstate_global->__pyx_kp_u__6, __pyx_t_12) < (0)) __PYX_ERR(0, 141, __pyx_L1_error)
   __Pyx_DECREF(__pyx_t_12); __pyx_t_12 = 0;
-  __pyx_t_12 = __Pyx_PyLong_From_enum____pyx_t_15tinygrad_scalar_4_ops_Code(__pyx_e_15tinygrad_scalar_4_ops_MULTIPLY); if (unlikely(!__pyx_t_12)) __PYX_ERR(0, 145, __pyx_L1_error)
+  __pyx_t_12 = __Pyx_PyLong_From_enum____pyx_t_15tinygrad_scalar_4_ops_Code(__pyx_e_15tinygrad_scalar_4_ops_MULTIPLY); if (unlikely(!__pyx_t_12)) __PYX_ERR(0, 141, __pyx_L1_error)
   __Pyx_GOTREF(__pyx_t_12);
-  if (PyDict_SetItem(__pyx_t_4, __pyx_mstate_global->__pyx_kp_u__7, __pyx_t_12) < (0)) __PYX_ERR(0, 145, __pyx_L1_error)
+  if (PyDict_SetItem(__pyx_t_4, __pyx_mstate_global->__pyx_kp_u__7, __pyx_t_12) < (0)) __PYX_ERR(0, 141, __pyx_L1_error)
   __Pyx_DECREF(__pyx_t_12); __pyx_t_12 = 0;
-  __pyx_t_12 = __Pyx_PyLong_From_enum____pyx_t_15tinygrad_scalar_4_ops_Code(__pyx_e_15tinygrad_scalar_4_ops_DIVIDE); if (unlikely(!__pyx_t_12)) __PYX_ERR(0, 145, __pyx_L1_error)
+  __pyx_t_12 = __Pyx_PyLong_From_enum____pyx_t_15tinygrad_scalar_4_ops_Code(__pyx_e_15tinygrad_scalar_4_ops_DIVIDE); if (unlikely(!__pyx_t_12)) __PYX_ERR(0, 141, __pyx_L1_error)
   __Pyx_GOTREF(__pyx_t_12);
-  if (PyDict_SetItem(__pyx_t_4, __pyx_mstate_global->__pyx_kp_u__8, __pyx_t_12) < (0)) __PYX_ERR(0, 145, __pyx_L1_error)
+  if (PyDict_SetItem(__pyx_t_4, __pyx_mstate_global->__pyx_kp_u__8, __pyx_t_12) < (0)) __PYX_ERR(0, 141, __pyx_L1_error)
   __Pyx_DECREF(__pyx_t_12); __pyx_t_12 = 0;
-  __pyx_t_12 = __Pyx_PyLong_From_enum____pyx_t_15tinygrad_scalar_4_ops_Code(__pyx_e_15tinygrad_scalar_4_ops_POWER); if (unlikely(!__pyx_t_12)) __PYX_ERR(0, 145, __pyx_L1_error)
+  __pyx_t_12 = __Pyx_PyLong_From_enum____pyx_t_15tinygrad_scalar_4_ops_Code(__pyx_e_15tinygrad_scalar_4_ops_POWER); if (unlikely(!__pyx_t_12)) __PYX_ERR(0, 141, __pyx_L1_error)
   __Pyx_GOTREF(__pyx_t_12);
-  if (PyDict_SetItem(__pyx_t_4, __pyx_mstate_global->__pyx_kp_u__9, __pyx_t_12) < (0)) __PYX_ERR(0, 145, __pyx_L1_error)
+  if (PyDict_SetItem(__pyx_t_4, __pyx_mstate_global->__pyx_kp_u__9, __pyx_t_12) < (0)) __PYX_ERR(0, 141, __pyx_L1_error)
   __Pyx_DECREF(__pyx_t_12); __pyx_t_12 = 0;
 
-  /* "tinygrad_scalar/_tape.pyx":146
+  /* "tinygrad_scalar/_tape.pyx":142
  * CODES = {
  *     "+": _ops.ADD, "-": _ops.SUBTRACT, "*": _ops.MULTIPLY, "/": _ops.DIVIDE, "**": _ops.POWER,
  *     "maximum": _ops.MAXIMUM, "minimum": _ops.MINIMUM, "logaddexp": _ops.LOGADDEXP,             # <<<<<<<<<<<<<<
  *     "greater": _ops.GREATER, "greater_equal": _ops.GREATER_EQUAL,
  *     "neg": _ops.NEGATE, "abs": _ops.ABSOLUTE, "exp": _ops.EXP, "expm1": _ops.EXPM1, "log": _ops.LOG,
 */
-  __pyx_t_12 = __Pyx_PyLong_From_enum____pyx_t_15tinygrad_scalar_4_ops_Code(__pyx_e_15tinygrad_scalar_4_ops_MAXIMUM); if (unlikely(!__pyx_t_12)) __PYX_ERR(0, 146, __pyx_L1_error)
+  __pyx_t_12 = __Pyx_PyLong_From_enum____pyx_t_15tinygrad_scalar_4_ops_Code(__pyx_e_15tinygrad_scalar_4_ops_MAXIMUM); if (unlikely(!__pyx_t_12)) __PYX_ERR(0, 142, __pyx_L1_error)
   __Pyx_GOTREF(__pyx_t_12);
-  if (PyDict_SetItem(__pyx_t_4, __pyx_mstate_global->__pyx_n_u_maximum, __pyx_t_12) < (0)) __PYX_ERR(0, 145, __pyx_L1_error)
+  if (PyDict_SetItem(__pyx_t_4, __pyx_mstate_global->__pyx_n_u_maximum, __pyx_t_12) < (0)) __PYX_ERR(0, 141, __pyx_L1_error)
   __Pyx_DECREF(__pyx_t_12); __pyx_t_12 = 0;
-  __pyx_t_12 = __Pyx_PyLong_From_enum____pyx_t_15tinygrad_scalar_4_ops_Code(__pyx_e_15tinygrad_scalar_4_ops_MINIMUM); if (unlikely(!__pyx_t_12)) __PYX_ERR(0, 146, __pyx_L1_error)
+  __pyx_t_12 = __Pyx_PyLong_From_enum____pyx_t_15tinygrad_scalar_4_ops_Code(__pyx_e_15tinygrad_scalar_4_ops_MINIMUM); if (unlikely(!__pyx_t_12)) __PYX_ERR(0, 142, __pyx_L1_error)
   __Pyx_GOTREF(__pyx_t_12);
-  if (PyDict_SetItem(__pyx_t_4, __pyx_mstate_global->__pyx_n_u_minimum, __pyx_t_12) < (0)) __PYX_ERR(0, 145, __pyx_L1_error)
+  if (PyDict_SetItem(__pyx_t_4, __pyx_mstate_global->__pyx_n_u_minimum, __pyx_t_12) < (0)) __PYX_ERR(0, 141, __pyx_L1_error)
   __Pyx_DECREF(__pyx_t_12); __pyx_t_12 = 0;
-  __pyx_t_12 = __Pyx_PyLong_From_enum____pyx_t_15tinygrad_scalar_4_ops_Code(__pyx_e_15tinygrad_scalar_4_ops_LOGADDEXP); if (unlikely(!__pyx_t_12)) __PYX_ERR(0, 146, __pyx_L1_error)
+  __pyx_t_12 = __Pyx_PyLong_From_enum____pyx_t_15tinygrad_scalar_4_ops_Code(__pyx_e_15tinygrad_scalar_4_ops_LOGADDEXP); if (unlikely(!__pyx_t_12)) __PYX_ERR(0, 142, __pyx_L1_error)
   __Pyx_GOTREF(__pyx_t_12);
-  if (PyDict_SetItem(__pyx_t_4, __pyx_mstate_global->__pyx_n_u_logaddexp, __pyx_t_12) < (0)) __PYX_ERR(0, 145, __pyx_L1_error)
+  if (PyDict_SetItem(__pyx_t_4, __pyx_mstate_global->__pyx_n_u_logaddexp, __pyx_t_12) < (0)) __PYX_ERR(0, 141, __pyx_L1_error)
   __Pyx_DECREF(__pyx_t_12); __pyx_t_12 = 0;
 
-  /* "tinygrad_scalar/_tape.pyx":147
+  /* "tinygrad_scalar/_tape.pyx":143
  *     "+": _ops.ADD, "-": _ops.SUBTRACT, "*": _ops.MULTIPLY, "/": _ops.DIVIDE, "**": _ops.POWER,
  *     "maximum": _ops.MAXIMUM, "minimum": _ops.MINIMUM, "logaddexp": _ops.LOGADDEXP,
  *     "greater": _ops.GREATER, "greater_equal": _ops.GREATER_EQUAL,             # <<<<<<<<<<<<<<
  *     "neg": _ops.NEGATE, "abs": _ops.ABSOLUTE, "exp": _ops.EXP, "expm1": _ops.EXPM1, "log": _ops.LOG,
  *     "log1p": _ops.LOG1P, "sqrt": _ops.SQRT, "sin": _ops.SIN, "cos": _ops.COS, "tan": _ops.TAN, "asin": _ops.ASIN,
 */
-  __pyx_t_12 = __Pyx_PyLong_From_enum____pyx_t_15tinygrad_scalar_4_ops_Code(__pyx_e_15tinygrad_scalar_4_ops_GREATER); if (unlikely(!__pyx_t_12)) __PYX_ERR(0, 147, __pyx_L1_error)
+  __pyx_t_12 = __Pyx_PyLong_From_enum____pyx_t_15tinygrad_scalar_4_ops_Code(__pyx_e_15tinygrad_scalar_4_ops_GREATER); if (unlikely(!__pyx_t_12)) __PYX_ERR(0, 143, __pyx_L1_error)
   __Pyx_GOTREF(__pyx_t_12);
-  if (PyDict_SetItem(__pyx_t_4, __pyx_mstate_global->__pyx_n_u_greater, __pyx_t_12) < (0)) __PYX_ERR(0, 145, __pyx_L1_error)
+  if (PyDict_SetItem(__pyx_t_4, __pyx_mstate_global->__pyx_n_u_greater, __pyx_t_12) < (0)) __PYX_ERR(0, 141, __pyx_L1_error)
   __Pyx_DECREF(__pyx_t_12); __pyx_t_12 = 0;
-  __pyx_t_12 = __Pyx_PyLong_From_enum____pyx_t_15tinygrad_scalar_4_ops_Code(__pyx_e_15tinygrad_scalar_4_ops_GREATER_EQUAL); if (unlikely(!__pyx_t_12)) __PYX_ERR(0, 147, __pyx_L1_error)
+  __pyx_t_12 = __Pyx_PyLong_From_enum____pyx_t_15tinygrad_scalar_4_ops_Code(__pyx_e_15tinygrad_scalar_4_ops_GREATER_EQUAL); if (unlikely(!__pyx_t_12)) __PYX_ERR(0, 143, __pyx_L1_error)
   __Pyx_GOTREF(__pyx_t_12);
-  if (PyDict_SetItem(__pyx_t_4, __pyx_mstate_global->__pyx_n_u_greater_equal, __pyx_t_12) < (0)) __PYX_ERR(0, 145, __pyx_L1_error)
+  if (PyDict_SetItem(__pyx_t_4, __pyx_mstate_global->__pyx_n_u_greater_equal, __pyx_t_12) < (0)) __PYX_ERR(0, 141, __pyx_L1_error)
   __Pyx_DECREF(__pyx_t_12); __pyx_t_12 = 0;
 
-  /* "tinygrad_scalar/_tape.pyx":148
+  /* "tinygrad_scalar/_tape.pyx":144
  *     "maximum": _ops.MAXIMUM, "minimum": _ops.MINIMUM, "logaddexp": _ops.LOGADDEXP,
  *     "greater": _ops.GREATER, "greater_equal": _ops.GREATER_EQUAL,
  *     "neg": _ops.NEGATE, "abs": _ops.ABSOLUTE, "exp": _ops.EXP, "expm1": _ops.EXPM1, "log": _ops.LOG,             # <<<<<<<<<<<<<<
  *     "log1p": _ops.LOG1P, "sqrt": _ops.SQRT, "sin": _ops.SIN, "cos": _ops.COS, "tan": _ops.TAN, "asin": _ops.ASIN,
  *     "acos": _ops.ACOS, "atan": _ops.ATAN, "sinh": _ops.SINH, "cosh": _ops.COSH, "tanh": _ops.TANH,
 */
-  __pyx_t_12 = __Pyx_PyLong_From_enum____pyx_t_15tinygrad_scalar_4_ops_Code(__pyx_e_15tinygrad_scalar_4_ops_NEGATE); if (unlikely(!__pyx_t_12)) __PYX_ERR(0, 148, __pyx_L1_error)
+  __pyx_t_12 = __Pyx_PyLong_From_enum____pyx_t_15tinygrad_scalar_4_ops_Code(__pyx_e_15tinygrad_scalar_4_ops_NEGATE); if (unlikely(!__pyx_t_12)) __PYX_ERR(0, 144, __pyx_L1_error)
   __Pyx_GOTREF(__pyx_t_12);
-  if (PyDict_SetItem(__pyx_t_4, __pyx_mstate_global->__pyx_n_u_neg, __pyx_t_12) < (0)) __PYX_ERR(0, 145, __pyx_L1_error)
+  if (PyDict_SetItem(__pyx_t_4, __pyx_mstate_global->__pyx_n_u_neg, __pyx_t_12) < (0)) __PYX_ERR(0, 141, __pyx_L1_error)
   __Pyx_DECREF(__pyx_t_12); __pyx_t_12 = 0;
-  __pyx_t_12 = __Pyx_PyLong_From_enum____pyx_t_15tinygrad_scalar_4_ops_Code(__pyx_e_15tinygrad_scalar_4_ops_ABSOLUTE); if (unlikely(!__pyx_t_12)) __PYX_ERR(0, 148, __pyx_L1_error)
+  __pyx_t_12 = __Pyx_PyLong_From_enum____pyx_t_15tinygrad_scalar_4_ops_Code(__pyx_e_15tinygrad_scalar_4_ops_ABSOLUTE); if (unlikely(!__pyx_t_12)) __PYX_ERR(0, 144, __pyx_L1_error)
   __Pyx_GOTREF(__pyx_t_12);
-  if (PyDict_SetItem(__pyx_t_4, __pyx_mstate_global->__pyx_n_u_abs, __pyx_t_12) < (0)) __PYX_ERR(0, 145, __pyx_L1_error)
+  if (PyDict_SetItem(__pyx_t_4, __pyx_mstate_global->__pyx_n_u_abs, __pyx_t_12) < (0)) __PYX_ERR(0, 141, __pyx_L1_error)
   __Pyx_DECREF(__pyx_t_12); __pyx_t_12 = 0;
-  __pyx_t_12 = __Pyx_PyLong_From_enum____pyx_t_15tinygrad_scalar_4_ops_Code(__pyx_e_15tinygrad_scalar_4_ops_EXP); if (unlikely(!__pyx_t_12)) __PYX_ERR(0, 148, __pyx_L1_error)
+  __pyx_t_12 = __Pyx_PyLong_From_enum____pyx_t_15tinygrad_scalar_4_ops_Code(__pyx_e_15tinygrad_scalar_4_ops_EXP); if (unlikely(!__pyx_t_12)) __PYX_ERR(0, 144, __pyx_L1_error)
   __Pyx_GOTREF(__pyx_t_12);
-  if (PyDict_SetItem(__pyx_t_4, __pyx_mstate_global->__pyx_n_u_exp, __pyx_t_12) < (0)) __PYX_ERR(0, 145, __pyx_L1_error)
+  if (PyDict_SetItem(__pyx_t_4, __pyx_mstate_global->__pyx_n_u_exp, __pyx_t_12) < (0)) __PYX_ERR(0, 141, __pyx_L1_error)
   __Pyx_DECREF(__pyx_t_12); __pyx_t_12 = 0;
-  __pyx_t_12 = __Pyx_PyLong_From_enum____pyx_t_15tinygrad_scalar_4_ops_Code(__pyx_e_15tinygrad_scalar_4_ops_EXPM1); if (unlikely(!__pyx_t_12)) __PYX_ERR(0, 148, __pyx_L1_error)
+  __pyx_t_12 = __Pyx_PyLong_From_enum____pyx_t_15tinygrad_scalar_4_ops_Code(__pyx_e_15tinygrad_scalar_4_ops_EXPM1); if (unlikely(!__pyx_t_12)) __PYX_ERR(0, 144, __pyx_L1_error)
   __Pyx_GOTREF(__pyx_t_12);
-  if (PyDict_SetItem(__pyx_t_4, __pyx_mstate_global->__pyx_n_u_expm1, __pyx_t_12) < (0)) __PYX_ERR(0, 145, __pyx_L1_error)
+  if (PyDict_SetItem(__pyx_t_4, __pyx_mstate_global->__pyx_n_u_expm1, __pyx_t_12) < (0)) __PYX_ERR(0, 141, __pyx_L1_error)
   __Pyx_DECREF(__pyx_t_12); __pyx_t_12 = 0;
-  __pyx_t_12 = __Pyx_PyLong_From_enum____pyx_t_15tinygrad_scalar_4_ops_Code(__pyx_e_15tinygrad_scalar_4_ops_LOG); if (unlikely(!__pyx_t_12)) __PYX_ERR(0, 148, __pyx_L1_error)
+  __pyx_t_12 = __Pyx_PyLong_From_enum____pyx_t_15tinygrad_scalar_4_ops_Code(__pyx_e_15tinygrad_scalar_4_ops_LOG); if (unlikely(!__pyx_t_12)) __PYX_ERR(0, 144, __pyx_L1_error)
   __Pyx_GOTREF(__pyx_t_12);
-  if (PyDict_SetItem(__pyx_t_4, __pyx_mstate_global->__pyx_n_u_log, __pyx_t_12) < (0)) __PYX_ERR(0, 145, __pyx_L1_error)
+  if (PyDict_SetItem(__pyx_t_4, __pyx_mstate_global->__pyx_n_u_log, __pyx_t_12) < (0)) __PYX_ERR(0, 141, __pyx_L1_error)
   __Pyx_DECREF(__pyx_t_12); __pyx_t_12 = 0;
 
-  /* "tinygrad_scalar/_tape.pyx":149
+  /* "tinygrad_scalar/_tape.pyx":145
  *     "greater": _ops.GREATER, "greater_equal": _ops.GREATER_EQUAL,
  *     "neg": _ops.NEGATE, "abs": _ops.ABSOLUTE, "exp": _ops.EXP, "expm1": _ops.EXPM1, "log": _ops.LOG,
  *     "log1p": _ops.LOG1P, "sqrt": _ops.SQRT, "sin": _ops.SIN, "cos": _ops.COS, "tan": _ops.TAN, "asin": _ops.ASIN,             # <<<<<<<<<<<<<<
  *     "acos": _ops.ACOS, "atan": _ops.ATAN, "sinh": _ops.SINH, "cosh": _ops.COSH, "tanh": _ops.TANH,
  *     "asinh": _ops.ASINH, "acosh": _ops.ACOSH, "atanh": _ops.ATANH, "sigmoid": _ops.SIGMOID, "relu": _ops.RELU,
 */
-  __pyx_t_12 = __Pyx_PyLong_From_enum____pyx_t_15tinygrad_scalar_4_ops_Code(__pyx_e_15tinygrad_scalar_4_ops_LOG1P); if (unlikely(!__pyx_t_12)) __PYX_ERR(0, 149, __pyx_L1_error)
+  __pyx_t_12 = __Pyx_PyLong_From_enum____pyx_t_15tinygrad_scalar_4_ops_Code(__pyx_e_15tinygrad_scalar_4_ops_LOG1P); if (unlikely(!__pyx_t_12)) __PYX_ERR(0, 145, __pyx_L1_error)
   __Pyx_GOTREF(__pyx_t_12);
-  if (PyDict_SetItem(__pyx_t_4, __pyx_mstate_global->__pyx_n_u_log1p, __pyx_t_12) < (0)) __PYX_ERR(0, 145, __pyx_L1_error)
+  if (PyDict_SetItem(__pyx_t_4, __pyx_mstate_global->__pyx_n_u_log1p, __pyx_t_12) < (0)) __PYX_ERR(0, 141, __pyx_L1_error)
   __Pyx_DECREF(__pyx_t_12); __pyx_t_12 = 0;
-  __pyx_t_12 = __Pyx_PyLong_From_enum____pyx_t_15tinygrad_scalar_4_ops_Code(__pyx_e_15tinygrad_scalar_4_ops_SQRT); if (unlikely(!__pyx_t_12)) __PYX_ERR(0, 149, __pyx_L1_error)
+  __pyx_t_12 = __Pyx_PyLong_From_enum____pyx_t_15tinygrad_scalar_4_ops_Code(__pyx_e_15tinygrad_scalar_4_ops_SQRT); if (unlikely(!__pyx_t_12)) __PYX_ERR(0, 145, __pyx_L1_error)
   __Pyx_GOTREF(__pyx_t_12);
-  if (PyDict_SetItem(__pyx_t_4, __pyx_mstate_global->__pyx_n_u_sqrt, __pyx_t_12) < (0)) __PYX_ERR(0, 145, __pyx_L1_error)
+  if (PyDict_SetItem(__pyx_t_4, __pyx_mstate_global->__pyx_n_u_sqrt, __pyx_t_12) < (0)) __PYX_ERR(0, 141, __pyx_L1_error)
   __Pyx_DECREF(__pyx_t_12); __pyx_t_12 = 0;
-  __pyx_t_12 = __Pyx_PyLong_From_enum____pyx_t_15tinygrad_scalar_4_ops_Code(__pyx_e_15tinygrad_scalar_4_ops_SIN); if (unlikely(!__pyx_t_12)) __PYX_ERR(0, 149, __pyx_L1_error)
+  __pyx_t_12 = __Pyx_PyLong_From_enum____pyx_t_15tinygrad_scalar_4_ops_Code(__pyx_e_15tinygrad_scalar_4_ops_SIN); if (unlikely(!__pyx_t_12)) __PYX_ERR(0, 145, __pyx_L1_error)
   __Pyx_GOTREF(__pyx_t_12);
-  if (PyDict_SetItem(__pyx_t_4, __pyx_mstate_global->__pyx_n_u_sin, __pyx_t_12) < (0)) __PYX_ERR(0, 145, __pyx_L1_error)
+  if (PyDict_SetItem(__pyx_t_4, __pyx_mstate_global->__pyx_n_u_sin, __pyx_t_12) < (0)) __PYX_ERR(0, 141, __pyx_L1_error)
   __Pyx_DECREF(__pyx_t_12); __pyx_t_12 = 0;
-  __pyx_t_12 = __Pyx_PyLong_From_enum____pyx_t_15tinygrad_scalar_4_ops_Code(__pyx_e_15tinygrad_scalar_4_ops_COS); if (unlikely(!__pyx_t_12)) __PYX_ERR(0, 149, __pyx_L1_error)
+  __pyx_t_12 = __Pyx_PyLong_From_enum____pyx_t_15tinygrad_scalar_4_ops_Code(__pyx_e_15tinygrad_scalar_4_ops_COS); if (unlikely(!__pyx_t_12)) __PYX_ERR(0, 145, __pyx_L1_error)
   __Pyx_GOTREF(__pyx_t_12);
-  if (PyDict_SetItem(__pyx_t_4, __pyx_mstate_global->__pyx_n_u_cos, __pyx_t_12) < (0)) __PYX_ERR(0, 145, __pyx_L1_error)
+  if (PyDict_SetItem(__pyx_t_4, __pyx_mstate_global->__pyx_n_u_cos, __pyx_t_12) < (0)) __PYX_ERR(0, 141, __pyx_L1_error)
   __Pyx_DECREF(__pyx_t_12); __pyx_t_12 = 0;
-  __pyx_t_12 = __Pyx_PyLong_From_enum____pyx_t_15tinygrad_scalar_4_ops_Code(__pyx_e_15tinygrad_scalar_4_ops_TAN); if (unlikely(!__pyx_t_12)) __PYX_ERR(0, 149, __pyx_L1_error)
+  __pyx_t_12 = __Pyx_PyLong_From_enum____pyx_t_15tinygrad_scalar_4_ops_Code(__pyx_e_15tinygrad_scalar_4_ops_TAN); if (unlikely(!__pyx_t_12)) __PYX_ERR(0, 145, __pyx_L1_error)
   __Pyx_GOTREF(__pyx_t_12);
-  if (PyDict_SetItem(__pyx_t_4, __pyx_mstate_global->__pyx_n_u_tan, __pyx_t_12) < (0)) __PYX_ERR(0, 145, __pyx_L1_error)
+  if (PyDict_SetItem(__pyx_t_4, __pyx_mstate_global->__pyx_n_u_tan, __pyx_t_12) < (0)) __PYX_ERR(0, 141, __pyx_L1_error)
   __Pyx_DECREF(__pyx_t_12); __pyx_t_12 = 0;
-  __pyx_t_12 = __Pyx_PyLong_From_enum____pyx_t_15tinygrad_scalar_4_ops_Code(__pyx_e_15tinygrad_scalar_4_ops_ASIN); if (unlikely(!__pyx_t_12)) __PYX_ERR(0, 149, __pyx_L1_error)
+  __pyx_t_12 = __Pyx_PyLong_From_enum____pyx_t_15tinygrad_scalar_4_ops_Code(__pyx_e_15tinygrad_scalar_4_ops_ASIN); if (unlikely(!__pyx_t_12)) __PYX_ERR(0, 145, __pyx_L1_error)
   __Pyx_GOTREF(__pyx_t_12);
-  if (PyDict_SetItem(__pyx_t_4, __pyx_mstate_global->__pyx_n_u_asin, __pyx_t_12) < (0)) __PYX_ERR(0, 145, __pyx_L1_error)
+  if (PyDict_SetItem(__pyx_t_4, __pyx_mstate_global->__pyx_n_u_asin, __pyx_t_12) < (0)) __PYX_ERR(0, 141, __pyx_L1_error)
   __Pyx_DECREF(__pyx_t_12); __pyx_t_12 = 0;
 
-  /* "tinygrad_scalar/_tape.pyx":150
+  /* "tinygrad_scalar/_tape.pyx":146
  *     "neg": _ops.NEGATE, "abs": _ops.ABSOLUTE, "exp": _ops.EXP, "expm1": _ops.EXPM1, "log": _ops.LOG,
  *     "log1p": _ops.LOG1P, "sqrt": _ops.SQRT, "sin": _ops.SIN, "cos": _ops.COS, "tan": _ops.TAN, "asin": _ops.ASIN,
  *     "acos": _ops.ACOS, "atan": _ops.ATAN, "sinh": _ops.SINH, "cosh": _ops.COSH, "tanh": _ops.TANH,             # <<<<<<<<<<<<<<
  *     "asinh": _ops.ASINH, "acosh": _ops.ACOSH, "atanh": _ops.ATANH, "sigmoid": _ops.SIGMOID, "relu": _ops.RELU,
  *     "softplus": _ops.SOFTPLUS, "erf": _ops.ERF, "where": _ops.WHERE, "lookup": LOOKUP,
 */
-  __pyx_t_12 = __Pyx_PyLong_From_enum____pyx_t_15tinygrad_scalar_4_ops_Code(__pyx_e_15tinygrad_scalar_4_ops_ACOS); if (unlikely(!__pyx_t_12)) __PYX_ERR(0, 150, __pyx_L1_error)
+  __pyx_t_12 = __Pyx_PyLong_From_enum____pyx_t_15tinygrad_scalar_4_ops_Code(__pyx_e_15tinygrad_scalar_4_ops_ACOS); if (unlikely(!__pyx_t_12)) __PYX_ERR(0, 146, __pyx_L1_error)
   __Pyx_GOTREF(__pyx_t_12);
-  if (PyDict_SetItem(__pyx_t_4, __pyx_mstate_global->__pyx_n_u_acos, __pyx_t_12) < (0)) __PYX_ERR(0, 145, __pyx_L1_error)
+  if (PyDict_SetItem(__pyx_t_4, __pyx_mstate_global->__pyx_n_u_acos, __pyx_t_12) < (0)) __PYX_ERR(0, 141, __pyx_L1_error)
   __Pyx_DECREF(__pyx_t_12); __pyx_t_12 = 0;
-  __pyx_t_12 = __Pyx_PyLong_From_enum____pyx_t_15tinygrad_scalar_4_ops_Code(__pyx_e_15tinygrad_scalar_4_ops_ATAN); if (unlikely(!__pyx_t_12)) __PYX_ERR(0, 150, __pyx_L1_error)
+  __pyx_t_12 = __Pyx_PyLong_From_enum____pyx_t_15tinygrad_scalar_4_ops_Code(__pyx_e_15tinygrad_scalar_4_ops_ATAN); if (unlikely(!__pyx_t_12)) __PYX_ERR(0, 146, __pyx_L1_error)
   __Pyx_GOTREF(__pyx_t_12);
-  if (PyDict_SetItem(__pyx_t_4, __pyx_mstate_global->__pyx_n_u_atan, __pyx_t_12) < (0)) __PYX_ERR(0, 145, __pyx_L1_error)
+  if (PyDict_SetItem(__pyx_t_4, __pyx_mstate_global->__pyx_n_u_atan, __pyx_t_12) < (0)) __PYX_ERR(0, 141, __pyx_L1_error)
   __Pyx_DECREF(__pyx_t_12); __pyx_t_12 = 0;
-  __pyx_t_12 = __Pyx_PyLong_From_enum____pyx_t_15tinygrad_scalar_4_ops_Code(__pyx_e_15tinygrad_scalar_4_ops_SINH); if (unlikely(!__pyx_t_12)) __PYX_ERR(0, 150, __pyx_L1_error)
+  __pyx_t_12 = __Pyx_PyLong_From_enum____pyx_t_15tinygrad_scalar_4_ops_Code(__pyx_e_15tinygrad_scalar_4_ops_SINH); if (unlikely(!__pyx_t_12)) __PYX_ERR(0, 146, __pyx_L1_error)
   __Pyx_GOTREF(__pyx_t_12);
-  if (PyDict_SetItem(__pyx_t_4, __pyx_mstate_global->__pyx_n_u_sinh, __pyx_t_12) < (0)) __PYX_ERR(0, 145, __pyx_L1_error)
+  if (PyDict_SetItem(__pyx_t_4, __pyx_mstate_global->__pyx_n_u_sinh, __pyx_t_12) < (0)) __PYX_ERR(0, 141, __pyx_L1_error)
   __Pyx_DECREF(__pyx_t_12); __pyx_t_12 = 0;
-  __pyx_t_12 = __Pyx_PyLong_From_enum____pyx_t_15tinygrad_scalar_4_ops_Code(__pyx_e_15tinygrad_scalar_4_ops_COSH); if (unlikely(!__pyx_t_12)) __PYX_ERR(0, 150, __pyx_L1_error)
+  __pyx_t_12 = __Pyx_PyLong_From_enum____pyx_t_15tinygrad_scalar_4_ops_Code(__pyx_e_15tinygrad_scalar_4_ops_COSH); if (unlikely(!__pyx_t_12)) __PYX_ERR(0, 146, __pyx_L1_error)
   __Pyx_GOTREF(__pyx_t_12);
-  if (PyDict_SetItem(__pyx_t_4, __pyx_mstate_global->__pyx_n_u_cosh, __pyx_t_12) < (0)) __PYX_ERR(0, 145, __pyx_L1_error)
+  if (PyDict_SetItem(__pyx_t_4, __pyx_mstate_global->__pyx_n_u_cosh, __pyx_t_12) < (0)) __PYX_ERR(0, 141, __pyx_L1_error)
   __Pyx_DECREF(__pyx_t_12); __pyx_t_12 = 0;
-  __pyx_t_12 = __Pyx_PyLong_From_enum____pyx_t_15tinygrad_scalar_4_ops_Code(__pyx_e_15tinygrad_scalar_4_ops_TANH); if (unlikely(!__pyx_t_12)) __PYX_ERR(0, 150, __pyx_L1_error)
+  __pyx_t_12 = __Pyx_PyLong_From_enum____pyx_t_15tinygrad_scalar_4_ops_Code(__pyx_e_15tinygrad_scalar_4_ops_TANH); if (unlikely(!__pyx_t_12)) __PYX_ERR(0, 146, __pyx_L1_error)
   __Pyx_GOTREF(__pyx_t_12);
-  if (PyDict_SetItem(__pyx_t_4, __pyx_mstate_global->__pyx_n_u_tanh, __pyx_t_12) < (0)) __PYX_ERR(0, 145, __pyx_L1_error)
+  if (PyDict_SetItem(__pyx_t_4, __pyx_mstate_global->__pyx_n_u_tanh, __pyx_t_12) < (0)) __PYX_ERR(0, 141, __pyx_L1_error)
   __Pyx_DECREF(__pyx_t_12); __pyx_t_12 = 0;
 
-  /* "tinygrad_scalar/_tape.pyx":151
+  /* "tinygrad_scalar/_tape.pyx":147
  *     "log1p": _ops.LOG1P, "sqrt": _ops.SQRT, "sin": _ops.SIN, "cos": _ops.COS, "tan": _ops.TAN, "asin": _ops.ASIN,
  *     "acos": _ops.ACOS, "atan": _ops.ATAN, "sinh": _ops.SINH, "cosh": _ops.COSH, "tanh": _ops.TANH,
  *     "asinh": _ops.ASINH, "acosh": _ops.ACOSH, "atanh": _ops.ATANH, "sigmoid": _ops.SIGMOID, "relu": _ops.RELU,             # <<<<<<<<<<<<<<
  *     "softplus": _ops.SOFTPLUS, "erf": _ops.ERF, "where": _ops.WHERE, "lookup": LOOKUP,
  *     "constant_power": _ops.CONSTANT_POWER, "leaky_relu": _ops.LEAKY_RELU,
 */
-  __pyx_t_12 = __Pyx_PyLong_From_enum____pyx_t_15tinygrad_scalar_4_ops_Code(__pyx_e_15tinygrad_scalar_4_ops_ASINH); if (unlikely(!__pyx_t_12)) __PYX_ERR(0, 151, __pyx_L1_error)
+  __pyx_t_12 = __Pyx_PyLong_From_enum____pyx_t_15tinygrad_scalar_4_ops_Code(__pyx_e_15tinygrad_scalar_4_ops_ASINH); if (unlikely(!__pyx_t_12)) __PYX_ERR(0, 147, __pyx_L1_error)
   __Pyx_GOTREF(__pyx_t_12);
-  if (PyDict_SetItem(__pyx_t_4, __pyx_mstate_global->__pyx_n_u_asinh, __pyx_t_12) < (0)) __PYX_ERR(0, 145, __pyx_L1_error)
+  if (PyDict_SetItem(__pyx_t_4, __pyx_mstate_global->__pyx_n_u_asinh, __pyx_t_12) < (0)) __PYX_ERR(0, 141, __pyx_L1_error)
   __Pyx_DECREF(__pyx_t_12); __pyx_t_12 = 0;
-  __pyx_t_12 = __Pyx_PyLong_From_enum____pyx_t_15tinygrad_scalar_4_ops_Code(__pyx_e_15tinygrad_scalar_4_ops_ACOSH); if (unlikely(!__pyx_t_12)) __PYX_ERR(0, 151, __pyx_L1_error)
+  __pyx_t_12 = __Pyx_PyLong_From_enum____pyx_t_15tinygrad_scalar_4_ops_Code(__pyx_e_15tinygrad_scalar_4_ops_ACOSH); if (unlikely(!__pyx_t_12)) __PYX_ERR(0, 147, __pyx_L1_error)
   __Pyx_GOTREF(__pyx_t_12);
-  if (PyDict_SetItem(__pyx_t_4, __pyx_mstate_global->__pyx_n_u_acosh, __pyx_t_12) < (0)) __PYX_ERR(0, 145, __pyx_L1_error)
+  if (PyDict_SetItem(__pyx_t_4, __pyx_mstate_global->__pyx_n_u_acosh, __pyx_t_12) < (0)) __PYX_ERR(0, 141, __pyx_L1_error)
   __Pyx_DECREF(__pyx_t_12); __pyx_t_12 = 0;
-  __pyx_t_12 = __Pyx_PyLong_From_enum____pyx_t_15tinygrad_scalar_4_ops_Code(__pyx_e_15tinygrad_scalar_4_ops_ATANH); if (unlikely(!__pyx_t_12)) __PYX_ERR(0, 151, __pyx_L1_error)
+  __pyx_t_12 = __Pyx_PyLong_From_enum____pyx_t_15tinygrad_scalar_4_ops_Code(__pyx_e_15tinygrad_scalar_4_ops_ATANH); if (unlikely(!__pyx_t_12)) __PYX_ERR(0, 147, __pyx_L1_error)
   __Pyx_GOTREF(__pyx_t_12);
-  if (PyDict_SetItem(__pyx_t_4, __pyx_mstate_global->__pyx_n_u_atanh, __pyx_t_12) < (0)) __PYX_ERR(0, 145, __pyx_L1_error)
+  if (PyDict_SetItem(__pyx_t_4, __pyx_mstate_global->__pyx_n_u_atanh, __pyx_t_12) < (0)) __PYX_ERR(0, 141, __pyx_L1_error)
   __Pyx_DECREF(__pyx_t_12); __pyx_t_12 = 0;
-  __pyx_t_12 = __Pyx_PyLong_From_enum____pyx_t_15tinygrad_scalar_4_ops_Code(__pyx_e_15tinygrad_scalar_4_ops_SIGMOID); if (unlikely(!__pyx_t_12)) __PYX_ERR(0, 151, __pyx_L1_error)
+  __pyx_t_12 = __Pyx_PyLong_From_enum____pyx_t_15tinygrad_scalar_4_ops_Code(__pyx_e_15tinygrad_scalar_4_ops_SIGMOID); if (unlikely(!__pyx_t_12)) __PYX_ERR(0, 147, __pyx_L1_error)
   __Pyx_GOTREF(__pyx_t_12);
-  if (PyDict_SetItem(__pyx_t_4, __pyx_mstate_global->__pyx_n_u_sigmoid, __pyx_t_12) < (0)) __PYX_ERR(0, 145, __pyx_L1_error)
+  if (PyDict_SetItem(__pyx_t_4, __pyx_mstate_global->__pyx_n_u_sigmoid, __pyx_t_12) < (0)) __PYX_ERR(0, 141, __pyx_L1_error)
   __Pyx_DECREF(__pyx_t_12); __pyx_t_12 = 0;
-  __pyx_t_12 = __Pyx_PyLong_From_enum____pyx_t_15tinygrad_scalar_4_ops_Code(__pyx_e_15tinygrad_scalar_4_ops_RELU); if (unlikely(!__pyx_t_12)) __PYX_ERR(0, 151, __pyx_L1_error)
+  __pyx_t_12 = __Pyx_PyLong_From_enum____pyx_t_15tinygrad_scalar_4_ops_Code(__pyx_e_15tinygrad_scalar_4_ops_RELU); if (unlikely(!__pyx_t_12)) __PYX_ERR(0, 147, __pyx_L1_error)
   __Pyx_GOTREF(__pyx_t_12);
-  if (PyDict_SetItem(__pyx_t_4, __pyx_mstate_global->__pyx_n_u_relu, __pyx_t_12) < (0)) __PYX_ERR(0, 145, __pyx_L1_error)
+  if (PyDict_SetItem(__pyx_t_4, __pyx_mstate_global->__pyx_n_u_relu, __pyx_t_12) < (0)) __PYX_ERR(0, 141, __pyx_L1_error)
   __Pyx_DECREF(__pyx_t_12); __pyx_t_12 = 0;
 
-  /* "tinygrad_scalar/_tape.pyx":152
+  /* "tinygrad_scalar/_tape.pyx":148
  *     "acos": _ops.ACOS, "atan": _ops.ATAN, "sinh": _ops.SINH, "cosh": _ops.COSH, "tanh": _ops.TANH,
  *     "asinh": _ops.ASINH, "acosh": _ops.ACOSH, "atanh": _ops.ATANH, "sigmoid": _ops.SIGMOID, "relu": _ops.RELU,
  *     "softplus": _ops.SOFTPLUS, "erf": _ops.ERF, "where": _ops.WHERE, "lookup": LOOKUP,             # <<<<<<<<<<<<<<
  *     "constant_power": _ops.CONSTANT_POWER, "leaky_relu": _ops.LEAKY_RELU,
  * }
 */
-  __pyx_t_12 = __Pyx_PyLong_From_enum____pyx_t_15tinygrad_scalar_4_ops_Code(__pyx_e_15tinygrad_scalar_4_ops_SOFTPLUS); if (unlikely(!__pyx_t_12)) __PYX_ERR(0, 152, __pyx_L1_error)
+  __pyx_t_12 = __Pyx_PyLong_From_enum____pyx_t_15tinygrad_scalar_4_ops_Code(__pyx_e_15tinygrad_scalar_4_ops_SOFTPLUS); if (unlikely(!__pyx_t_12)) __PYX_ERR(0, 148, __pyx_L1_error)
   __Pyx_GOTREF(__pyx_t_12);
-  if (PyDict_SetItem(__pyx_t_4, __pyx_mstate_global->__pyx_n_u_softplus, __pyx_t_12) < (0)) __PYX_ERR(0, 145, __pyx_L1_error)
+  if (PyDict_SetItem(__pyx_t_4, __pyx_mstate_global->__pyx_n_u_softplus, __pyx_t_12) < (0)) __PYX_ERR(0, 141, __pyx_L1_error)
   __Pyx_DECREF(__pyx_t_12); __pyx_t_12 = 0;
-  __pyx_t_12 = __Pyx_PyLong_From_enum____pyx_t_15tinygrad_scalar_4_ops_Code(__pyx_e_15tinygrad_scalar_4_ops_ERF); if (unlikely(!__pyx_t_12)) __PYX_ERR(0, 152, __pyx_L1_error)
+  __pyx_t_12 = __Pyx_PyLong_From_enum____pyx_t_15tinygrad_scalar_4_ops_Code(__pyx_e_15tinygrad_scalar_4_ops_ERF); if (unlikely(!__pyx_t_12)) __PYX_ERR(0, 148, __pyx_L1_error)
   __Pyx_GOTREF(__pyx_t_12);
-  if (PyDict_SetItem(__pyx_t_4, __pyx_mstate_global->__pyx_n_u_erf, __pyx_t_12) < (0)) __PYX_ERR(0, 145, __pyx_L1_error)
+  if (PyDict_SetItem(__pyx_t_4, __pyx_mstate_global->__pyx_n_u_erf, __pyx_t_12) < (0)) __PYX_ERR(0, 141, __pyx_L1_error)
   __Pyx_DECREF(__pyx_t_12); __pyx_t_12 = 0;
-  __pyx_t_12 = __Pyx_PyLong_From_enum____pyx_t_15tinygrad_scalar_4_ops_Code(__pyx_e_15tinygrad_scalar_4_ops_WHERE); if (unlikely(!__pyx_t_12)) __PYX_ERR(0, 152, __pyx_L1_error)
+  __pyx_t_12 = __Pyx_PyLong_From_enum____pyx_t_15tinygrad_scalar_4_ops_Code(__pyx_e_15tinygrad_scalar_4_ops_WHERE); if (unlikely(!__pyx_t_12)) __PYX_ERR(0, 148, __pyx_L1_error)
   __Pyx_GOTREF(__pyx_t_12);
-  if (PyDict_SetItem(__pyx_t_4, __pyx_mstate_global->__pyx_n_u_where, __pyx_t_12) < (0)) __PYX_ERR(0, 145, __pyx_L1_error)
+  if (PyDict_SetItem(__pyx_t_4, __pyx_mstate_global->__pyx_n_u_where, __pyx_t_12) < (0)) __PYX_ERR(0, 141, __pyx_L1_error)
   __Pyx_DECREF(__pyx_t_12); __pyx_t_12 = 0;
-  __pyx_t_12 = __Pyx_PyLong_From___pyx_anon_enum(__pyx_e_15tinygrad_scalar_5_tape_LOOKUP); if (unlikely(!__pyx_t_12)) __PYX_ERR(0, 152, __pyx_L1_error)
+  __pyx_t_12 = __Pyx_PyLong_From___pyx_anon_enum(__pyx_e_15tinygrad_scalar_5_tape_LOOKUP); if (unlikely(!__pyx_t_12)) __PYX_ERR(0, 148, __pyx_L1_error)
   __Pyx_GOTREF(__pyx_t_12);
-  if (PyDict_SetItem(__pyx_t_4, __pyx_mstate_global->__pyx_n_u_lookup, __pyx_t_12) < (0)) __PYX_ERR(0, 145, __pyx_L1_error)
+  if (PyDict_SetItem(__pyx_t_4, __pyx_mstate_global->__pyx_n_u_lookup, __pyx_t_12) < (0)) __PYX_ERR(0, 141, __pyx_L1_error)
   __Pyx_DECREF(__pyx_t_12); __pyx_t_12 = 0;
 
-  /* "tinygrad_scalar/_tape.pyx":153
+  /* "tinygrad_scalar/_tape.pyx":149
  *     "asinh": _ops.ASINH, "acosh": _ops.ACOSH, "atanh": _ops.ATANH, "sigmoid": _ops.SIGMOID, "relu": _ops.RELU,
  *     "softplus": _ops.SOFTPLUS, "erf": _ops.ERF, "where": _ops.WHERE, "lookup": LOOKUP,
  *     "constant_power": _ops.CONSTANT_POWER, "leaky_relu": _ops.LEAKY_RELU,             # <<<<<<<<<<<<<<
  * }
  * 
 */
-  __pyx_t_12 = __Pyx_PyLong_From_enum____pyx_t_15tinygrad_scalar_4_ops_Code(__pyx_e_15tinygrad_scalar_4_ops_CONSTANT_POWER); if (unlikely(!__pyx_t_12)) __PYX_ERR(0, 153, __pyx_L1_error)
+  __pyx_t_12 = __Pyx_PyLong_From_enum____pyx_t_15tinygrad_scalar_4_ops_Code(__pyx_e_15tinygrad_scalar_4_ops_CONSTANT_POWER); if (unlikely(!__pyx_t_12)) __PYX_ERR(0, 149, __pyx_L1_error)
   __Pyx_GOTREF(__pyx_t_12);
-  if (PyDict_SetItem(__pyx_t_4, __pyx_mstate_global->__pyx_n_u_constant_power, __pyx_t_12) < (0)) __PYX_ERR(0, 145, __pyx_L1_error)
+  if (PyDict_SetItem(__pyx_t_4, __pyx_mstate_global->__pyx_n_u_constant_power, __pyx_t_12) < (0)) __PYX_ERR(0, 141, __pyx_L1_error)
   __Pyx_DECREF(__pyx_t_12); __pyx_t_12 = 0;
-  __pyx_t_12 = __Pyx_PyLong_From_enum____pyx_t_15tinygrad_scalar_4_ops_Code(__pyx_e_15tinygrad_scalar_4_ops_LEAKY_RELU); if (unlikely(!__pyx_t_12)) __PYX_ERR(0, 153, __pyx_L1_error)
+  __pyx_t_12 = __Pyx_PyLong_From_enum____pyx_t_15tinygrad_scalar_4_ops_Code(__pyx_e_15tinygrad_scalar_4_ops_LEAKY_RELU); if (unlikely(!__pyx_t_12)) __PYX_ERR(0, 149, __pyx_L1_error)
   __Pyx_GOTREF(__pyx_t_12);
-  if (PyDict_SetItem(__pyx_t_4, __pyx_mstate_global->__pyx_n_u_leaky_relu, __pyx_t_12) < (0)) __PYX_ERR(0, 145, __pyx_L1_error)
+  if (PyDict_SetItem(__pyx_t_4, __pyx_mstate_global->__pyx_n_u_leaky_relu, __pyx_t_12) < (0)) __PYX_ERR(0, 141, __pyx_L1_error)
   __Pyx_DECREF(__pyx_t_12); __pyx_t_12 = 0;
-  if (PyDict_SetItem(__pyx_mstate_global->__pyx_d, __pyx_mstate_global->__pyx_n_u_CODES, __pyx_t_4) < (0)) __PYX_ERR(0, 144, __pyx_L1_error)
+  if (PyDict_SetItem(__pyx_mstate_global->__pyx_d, __pyx_mstate_global->__pyx_n_u_CODES, __pyx_t_4) < (0)) __PYX_ERR(0, 140, __pyx_L1_error)
+  __Pyx_DECREF(__pyx_t_4); __pyx_t_4 = 0;
+
+  /* "tinygrad_scalar/_tape.pyx":638
+ *     AS_EXPECTED = 0x0001 | 0x0100  # NumPy's flags for C-contiguous and aligned
+ * 
+ * cdef object float64 = np.dtype(np.float64)             # <<<<<<<<<<<<<<
+ * 
+ * 
+*/
+  __pyx_t_12 = NULL;
+  __Pyx_GetModuleGlobalName(__pyx_t_5, __pyx_mstate_global->__pyx_n_u_np); if (unlikely(!__pyx_t_5)) __PYX_ERR(0, 638, __pyx_L1_error)
+  __Pyx_GOTREF(__pyx_t_5);
+  __pyx_t_15 = __Pyx_PyObject_GetAttrStr(__pyx_t_5, __pyx_mstate_global->__pyx_n_u_dtype); if (unlikely(!__pyx_t_15)) __PYX_ERR(0, 638, __pyx_L1_error)
+  __Pyx_GOTREF(__pyx_t_15);
+  __Pyx_DECREF(__pyx_t_5); __pyx_t_5 = 0;
+  __Pyx_GetModuleGlobalName(__pyx_t_5, __pyx_mstate_global->__pyx_n_u_np); if (unlikely(!__pyx_t_5)) __PYX_ERR(0, 638, __pyx_L1_error)
+  __Pyx_GOTREF(__pyx_t_5);
+  __pyx_t_16 = __Pyx_PyObject_GetAttrStr(__pyx_t_5, __pyx_mstate_global->__pyx_n_u_float64); if (unlikely(!__pyx_t_16)) __PYX_ERR(0, 638, __pyx_L1_error)
+  __Pyx_GOTREF(__pyx_t_16);
+  __Pyx_DECREF(__pyx_t_5); __pyx_t_5 = 0;
+  __pyx_t_6 = 1;
+  {
+    PyObject *__pyx_callargs[2] = {__pyx_t_12, __pyx_t_16};
+    __pyx_t_4 = __Pyx_PyObject_FastCall((PyObject*)__pyx_t_15, __pyx_callargs+__pyx_t_6, (2-__pyx_t_6) | (__pyx_t_6*__Pyx_PY_VECTORCALL_ARGUMENTS_OFFSET));
+    __Pyx_XDECREF(__pyx_t_12); __pyx_t_12 = 0;
+    __Pyx_DECREF(__pyx_t_16); __pyx_t_16 = 0;
+    __Pyx_DECREF(__pyx_t_15); __pyx_t_15 = 0;
+    if (unlikely(!__pyx_t_4)) __PYX_ERR(0, 638, __pyx_L1_error)
+    __Pyx_GOTREF(__pyx_t_4);
+  }
+  __Pyx_XGOTREF(__pyx_v_15tinygrad_scalar_5_tape_float64);
+  __Pyx_DECREF_SET(__pyx_v_15tinygrad_scalar_5_tape_float64, __pyx_t_4);
+  __Pyx_GIVEREF(__pyx_t_4);
+  __pyx_t_4 = 0;
+
+  /* "tinygrad_scalar/_tape.pyx":649
+ * 
+ * 
+ * def layout_is_known():             # <<<<<<<<<<<<<<
+ *     """Whether NumPy's arrays are laid out as this module believes."""
+ *     array = np.arange(6.0).reshape(2, 3)[:1]
+*/
+  __pyx_t_4 = PyCFunction_NewEx(&__pyx_mdef_15tinygrad_scalar_5_tape_1layout_is_known, NULL, __pyx_mstate_global->__pyx_n_u_tinygrad_scalar__tape); if (unlikely(!__pyx_t_4)) __PYX_ERR(0, 649, __pyx_L1_error)
+  __Pyx_GOTREF(__pyx_t_4);
+  if (PyDict_SetItem(__pyx_mstate_global->__pyx_d, __pyx_mstate_global->__pyx_n_u_layout_is_known, __pyx_t_4) < (0)) __PYX_ERR(0, 649, __pyx_L1_error)
+  __Pyx_DECREF(__pyx_t_4); __pyx_t_4 = 0;
+
+  /* "tinygrad_scalar/_tape.pyx":659
+ * 
+ * 
+ * cdef bint LAYOUT_IS_KNOWN = layout_is_known()             # <<<<<<<<<<<<<<
+ * 
+ * 
+*/
+  __pyx_t_15 = NULL;
+  __Pyx_GetModuleGlobalName(__pyx_t_16, __pyx_mstate_global->__pyx_n_u_layout_is_known); if (unlikely(!__pyx_t_16)) __PYX_ERR(0, 659, __pyx_L1_error)
+  __Pyx_GOTREF(__pyx_t_16);
+  __pyx_t_6 = 1;
+  {
+    PyObject *__pyx_callargs[2] = {__pyx_t_15, NULL};
+    __pyx_t_4 = __Pyx_PyObject_FastCall((PyObject*)__pyx_t_16, __pyx_callargs+__pyx_t_6, (1-__pyx_t_6) | (__pyx_t_6*__Pyx_PY_VECTORCALL_ARGUMENTS_OFFSET));
+    __Pyx_XDECREF(__pyx_t_15); __pyx_t_15 = 0;
+    __Pyx_DECREF(__pyx_t_16); __pyx_t_16 = 0;
+    if (unlikely(!__pyx_t_4)) __PYX_ERR(0, 659, __pyx_L1_error)
+    __Pyx_GOTREF(__pyx_t_4);
+  }
+  __pyx_t_8 = __Pyx_PyObject_IsTrue(__pyx_t_4); if (unlikely((__pyx_t_8 == (int)-1) && PyErr_Occurred())) __PYX_ERR(0, 659, __pyx_L1_error)
+  __Pyx_DECREF(__pyx_t_4); __pyx_t_4 = 0;
+  __pyx_v_15tinygrad_scalar_5_tape_LAYOUT_IS_KNOWN = __pyx_t_8;
+
+  /* "(tree fragment)":4
+ *     int __Pyx_CheckUnpickleChecksum(long, long, long, long, const char*) except -1
+ *     int __Pyx_UpdateUnpickledDict(object, object, Py_ssize_t) except -1
+ * def __pyx_unpickle_Quick(__pyx_type, long __pyx_checksum, tuple __pyx_state):             # <<<<<<<<<<<<<<
+ *     cdef object __pyx_result
+ *     __Pyx_CheckUnpickleChecksum(__pyx_checksum, 0xc98e2f9, 0x1df7dba, 0xdd3ce29, b'most, n_arrays, parameters, shapes, tape')
+*/
+  __pyx_t_4 = PyCFunction_NewEx(&__pyx_mdef_15tinygrad_scalar_5_tape_3__pyx_unpickle_Quick, NULL, __pyx_mstate_global->__pyx_n_u_tinygrad_scalar__tape); if (unlikely(!__pyx_t_4)) __PYX_ERR(1, 4, __pyx_L1_error)
+  __Pyx_GOTREF(__pyx_t_4);
+  if (PyDict_SetItem(__pyx_mstate_global->__pyx_d, __pyx_mstate_global->__pyx_n_u_pyx_unpickle_Quick, __pyx_t_4) < (0)) __PYX_ERR(1, 4, __pyx_L1_error)
   __Pyx_DECREF(__pyx_t_4); __pyx_t_4 = 0;
 
   /* "tinygrad_scalar/_tape.pyx":1
@@ -30393,6 +32259,8 @@ __Pyx_RefNannySetupContext("PyInit__tape", 0);
   __Pyx_XDECREF(__pyx_t_4);
   __Pyx_XDECREF(__pyx_t_5);
   __Pyx_XDECREF(__pyx_t_12);
+  __Pyx_XDECREF(__pyx_t_15);
+  __Pyx_XDECREF(__pyx_t_16);
   if (__pyx_m) {
     if (__pyx_mstate->__pyx_d && stringtab_initialized) {
       __Pyx_AddTraceback("init tinygrad_scalar._tape", __pyx_clineno, __pyx_lineno, __pyx_filename);
@@ -30491,10 +32359,41 @@ static int __Pyx_InitCachedConstants(__pyx_mstatetype *__pyx_mstate) {
   __Pyx_GIVEREF(__pyx_mstate_global->__pyx_slice[0]);
   if (__Pyx_PyTuple_SET_ITEM(__pyx_mstate_global->__pyx_tuple[1], 0, __pyx_mstate_global->__pyx_slice[0]) != (0)) __PYX_ERR(1, 763, __pyx_L1_error);
   __Pyx_GIVEREF(__pyx_mstate_global->__pyx_tuple[1]);
+
+  /* "tinygrad_scalar/_tape.pyx":651
+ * def layout_is_known():
+ *     """Whether NumPy's arrays are laid out as this module believes."""
+ *     array = np.arange(6.0).reshape(2, 3)[:1]             # <<<<<<<<<<<<<<
+ *     cdef ArrayFields* fields = <ArrayFields*><PyObject*>array
+ *     address = array.__array_interface__["data"][0]
+*/
+  {
+    PyObject* __pyx_temp[2] = {__pyx_mstate_global->__pyx_int_2, __pyx_mstate_global->__pyx_int_3};
+    __pyx_mstate_global->__pyx_tuple[2] = __Pyx_PyTuple_FromArray(__pyx_temp, 2); if (unlikely(!__pyx_mstate_global->__pyx_tuple[2])) __PYX_ERR(0, 651, __pyx_L1_error)
+    __Pyx_GOTREF(__pyx_mstate_global->__pyx_tuple[2]);
+  }
+  __Pyx_GIVEREF(__pyx_mstate_global->__pyx_tuple[2]);
+  __pyx_mstate_global->__pyx_slice[1] = PySlice_New(Py_None, __pyx_mstate_global->__pyx_int_1, Py_None); if (unlikely(!__pyx_mstate_global->__pyx_slice[1])) __PYX_ERR(0, 651, __pyx_L1_error)
+  __Pyx_GOTREF(__pyx_mstate_global->__pyx_slice[1]);
+  __Pyx_GIVEREF(__pyx_mstate_global->__pyx_slice[1]);
+
+  /* "tinygrad_scalar/_tape.pyx":654
+ *     cdef ArrayFields* fields = <ArrayFields*><PyObject*>array
+ *     address = array.__array_interface__["data"][0]
+ *     if <size_t>fields.data != <size_t>address or (fields.ndim, fields.dtype is <PyObject*>float64) != (2, True):             # <<<<<<<<<<<<<<
+ *         return False
+ *     return (fields.shape[0], fields.shape[1], fields.flags) == (1, 3, array.flags.num)
+*/
+  {
+    PyObject* __pyx_temp[2] = {__pyx_mstate_global->__pyx_int_2, Py_True};
+    __pyx_mstate_global->__pyx_tuple[3] = __Pyx_PyTuple_FromArray(__pyx_temp, 2); if (unlikely(!__pyx_mstate_global->__pyx_tuple[3])) __PYX_ERR(0, 654, __pyx_L1_error)
+    __Pyx_GOTREF(__pyx_mstate_global->__pyx_tuple[3]);
+  }
+  __Pyx_GIVEREF(__pyx_mstate_global->__pyx_tuple[3]);
   #if CYTHON_IMMORTAL_CONSTANTS
   {
     PyObject **table = __pyx_mstate->__pyx_tuple;
-    for (Py_ssize_t i=0; i<2; ++i) {
+    for (Py_ssize_t i=0; i<4; ++i) {
       #if PY_VERSION_HEX >= 0x030F0000
       PyUnstable_SetImmortal(table[i]);
       #elif CYTHON_COMPILING_IN_CPYTHON_FREETHREADING
@@ -30517,7 +32416,7 @@ static int __Pyx_InitCachedConstants(__pyx_mstatetype *__pyx_mstate) {
   #if CYTHON_IMMORTAL_CONSTANTS
   {
     PyObject **table = __pyx_mstate->__pyx_slice;
-    for (Py_ssize_t i=0; i<1; ++i) {
+    for (Py_ssize_t i=0; i<2; ++i) {
       #if PY_VERSION_HEX >= 0x030F0000
       PyUnstable_SetImmortal(table[i]);
       #elif CYTHON_COMPILING_IN_CPYTHON_FREETHREADING
@@ -30551,38 +32450,38 @@ static int __Pyx_InitConstants(__pyx_mstatetype *__pyx_mstate) {
   int __pyx_clineno = 0;
   CYTHON_UNUSED_VAR(__pyx_mstate);
   {
-    const struct { const unsigned int length: 8; } str_length_index[] = {{10},{6},{10},{27},{28},{8},{12},{1},{2},{1},{1},{1},{3},{1},{2},{15},{23},{25},{32},{20},{22},{1},{1},{37},{45},{22},{179},{31},{55},{8},{12},{15},{7},{6},{2},{9},{50},{4},{45},{30},{37},{5},{5},{8},{8},{4},{15},{20},{9},{17},{8},{12},{10},{8},{10},{8},{7},{14},{11},{10},{19},{14},{12},{10},{17},{13},{12},{12},{19},{8},{5},{5},{3},{3},{4},{5},{15},{6},{7},{6},{7},{6},{7},{6},{17},{4},{5},{4},{5},{4},{1},{18},{14},{14},{9},{3},{4},{4},{5},{15},{5},{6},{9},{3},{5},{3},{5},{5},{7},{6},{7},{8},{7},{13},{2},{5},{15},{5},{5},{8},{10},{3},{5},{9},{6},{7},{7},{7},{4},{4},{8},{12},{7},{4},{7},{4},{3},{2},{6},{7},{5},{3},{4},{10},{3},{8},{4},{7},{10},{5},{6},{7},{3},{4},{4},{8},{4},{5},{4},{5},{4},{6},{6},{3},{4},{5},{6},{6},{6},{7},{5},{1}};
+    const struct { const unsigned int length: 8; } str_length_index[] = {{10},{6},{10},{27},{28},{8},{12},{1},{2},{1},{1},{1},{3},{1},{2},{15},{23},{25},{32},{20},{22},{1},{1},{37},{45},{22},{179},{31},{55},{8},{12},{15},{7},{6},{2},{9},{50},{4},{45},{30},{37},{5},{5},{8},{5},{8},{4},{15},{20},{19},{9},{17},{8},{12},{10},{8},{10},{8},{7},{14},{11},{10},{19},{20},{14},{12},{10},{17},{13},{12},{12},{19},{8},{5},{5},{3},{3},{4},{5},{15},{6},{6},{7},{6},{7},{6},{7},{6},{17},{4},{5},{4},{5},{4},{1},{18},{14},{14},{9},{3},{4},{4},{5},{4},{5},{15},{5},{6},{9},{3},{5},{3},{5},{5},{7},{6},{7},{8},{7},{13},{2},{5},{15},{5},{5},{8},{15},{10},{3},{5},{9},{6},{7},{7},{7},{4},{4},{8},{12},{7},{4},{7},{4},{3},{2},{6},{3},{7},{5},{3},{4},{10},{3},{8},{4},{7},{10},{5},{6},{7},{3},{4},{4},{8},{4},{5},{4},{5},{4},{6},{6},{3},{4},{4},{21},{5},{6},{6},{6},{7},{5},{1}};
     const struct { const unsigned int length: 1; } bytes_length_index[] = {{1}};
     #ifndef CYTHON_COMPRESS_STRINGS
       #define CYTHON_COMPRESS_STRINGS 90
     #endif
-    #if (CYTHON_COMPRESS_STRINGS) == 1 /* compression: zlib (945 bytes) */
-static const char cstring[] = "x\332}TYo\3346\020\376+|[\300\265\267Nk\024E\021$(\034\027\360C\023\243.\372JP\344Hb\227\227yxW\371\365\375\206\332\303-\212\010\0225$\347\370\346\024*O\315S\250E\250*n\017bX*\025\021G!F\027U\375\351N\330\"\002\221!s-B\254\375\nG.\306\035\031\321\222\260A(Q\325\340\250\337\305\341o\322\365\203\310q_\256\305\255\250Q\\]]}w\263\335\336\216\337\377\"\336\377N>\346\345/K{f\177\257c\250vj\261\001@0\302\330\314\322\377=\266\341tQj\266\300\362\206Y\304\374\315\373\177\237\2359?|\274W\201\035R\245\330)0\316L\312\334\304\340\026\341;\310W\200|\014\257\312Y#|4t-\350\220 \013U\033\275a\273\2331\346\232U\330\\\213\t\252N\314eV\211z`\016\010\325\347XI\324\031\361\275_\352\034\003\207\317\220\263\003eU\t\326\030\037\264ff\n\342\351\341\351\346\356\347\273\2166\023\007\263\210\322\006\355\000tM\315\320\254\253\320^\227De+\036G\261\304\326\223\304^$\360\275\025\2503\005Q\2502!6\335gUm\014\022\3426L\233c\230\354+\261\364o\312\025\332*Q\264r*\213\224\343\224\225G~w\324K\304\307\202\220\t\016\231r\002x\215\003p0;\266\016\013g\tv\330\342\r\360,\267\204\250)c$\254\023\234T9\253\205}\321\021\222\232\361\224\255\032\264\261\205+\211\002\257\223\266e\245L\210\010\331\250\232\253B\312L\246i\222R\230\3261\207\030n\020\302W\013DRj\033l\005S\334w<\227\0027\261\027\360\254\330\323\013\322\r\242e\277Ri\335\022\353\2033Q#5G\224FU\265\375\237\3335\313\234\246\265\300\312\366\327\347\373\307\307\373/\237\036\236\037\234\263\251\330\362L/\215\202\246?\301\3125\277\275\224\277\224O\313\001\337\047\344^~\246C\375\203F\240\347\254Iy\"&\252\266\222\347\003\303|xpT\220Ab\332\372\204\002d\312+\033\372?\232\346\372]P~\375\263))\023\214\351\231\364\2564\277\356\216Z\230\344JZ\251\026\222\325;hx\010\047\276\327\336\334\254\343\245)wR{J\302\231\322\275\270\337\034\320\2017\250\2743\224\362\006\372\231\276\310a\362\260/\032\255\326EP\017j(J\307\376\315\247\300\313\241\215#z\047k\276\351\353\214_\261a]ySUX\327\271\347\260\250r\231(\375D1{gfVf\034T!\255\235\r$\021Jt\265\246A\351\035\344\2003T\231\342\236\362yW""\\\254\345\264\003\301\357\214\257\352\330B5=\240\266\310u\032\222OuA\031\3001BX{\337S\206\0179f\036)\207\344\337\215NM\3458s1U\274\252\307\331\202\0325\026\005<a<\241\225\216?I\234\014k0\317\350`CjU\236\030\341U\375\361\007.\233\262._\311\221\332-\310\213k.Nx\337%,hGX\346A\336\222\307\244\362\315c\356\361\320\363h!\336\001/\367{\220\335@\t2)4\014\301<\350\036\001NS0=\242\030\254>\320\024R\350s\t~\016\314\327|Z\020\205\204P^\244SL\231&[x4\000T\246\336K(\211c\223\257\333\276`\322\370h\r\234\342l\365N\215cM\256\225\362\222\271\204x\241\324\277R#\210\334t\355%\333s\203\314\266\261\005\215\302\006\204\226\320\315\204)\335\250\354UEC\230\375LH\302\227\177\000\231\360\273\355";
-    PyObject *data = __Pyx_DecompressString(cstring, 945, 1);
+    #if (CYTHON_COMPRESS_STRINGS) == 1 /* compression: zlib (995 bytes) */
+static const char cstring[] = "x\332}U\333n$5\020\375\025\277\215\024\222!\013\021Bh\265\010e\203\224\007v\003Y\361j\271\355\352n3\276\305\227\314\364~=\247\334s\t\0101\352v\227\355*\373\324\355\214Pyj\236B-BUq{\020\303R\251\2108\n1\272\250\352\017w\302\026\021\210\014\231k\021b\355[Xr1\356\310\210\226\204\rB\211\252\006G}/\016\177\221\256\037D\216\373r-nE\215\342\352\352\352\233\233\355\366v\374\366\047\361\3767\3621/\177Z\332\263\372{\035C\265S\213\r\000\202\021\306f\266\376\367\262\r\247\215R\263\005\2267\312\"\346\377\335\377\347\332Y\363\303\317\367*\260C\252\024;\005\306\231I\231\233\030\334\"|\007\371\n\220\217\341U9k\204\217\206\256\005\035\022lq\324Fo\370\336\315\030s\315*l\256\305\204\243N\312eV\211z`\016\010\325\247XI\324\031\361\275_\352\034\003\207\317\220\263\003eU\t\2671>\234\232Y)\210\247\207\247\233\273\037\357:\332L\034\314\"J\033\264\003\32055C\263\256\342\364\272$*[\3618\212%\266\236$\366\"A\357\255A\235)\210B\225\005\261\351>\253jc\2200\267a\332\034\303d_\211\255\177U\256\320V\211\242\225SY\244\034\247\254<\362\273\243^\">\026\204Lp\310\224\023\300k\034\200C\331\361\355\270\341l\301\016[<\001\236\345\226\0205e\214\304\355\004\047U\316ja_t\204\245f<e\253\006ml\341J\242\300\343\244mY%\023\"B6\252\346\252\2202\223i\232\244\024\246u\314!\206\033\204\360\325\002\221\224\332\006[\241\024\367\035\317\245\300M\354\005<+\366\364\202t\203h\331\257TZ\277\211\317\2033Q#5G\224FU\265\375\217\3355\313\234\246\265\300\312\366\227\347\373\307\307\373\317\037\037\236\037\234\263\251\330\362{\263z\367L/\215\202\246/\320\347\302\337^z@\312\247\345\200\367#\n@~\242C\375\203F)\373\275\262GnT\354)\274\342l^\204\211\252\255\344y\301\260)~X*\310l\327\266>\2410Y\362\312\206\376\215\246\271\276\027\224_\277|\273\224\t\367\353\231\364\2564\277\316\216\247\260\310\025\266J-$x\202\023\036\302I\357\274\324\235\\\327^;\021\360\271/M\271\323U\247\204\235%\335\033\341\315\002\035x\202*=\303+o\3349\313\027;\260\024\373\247\321\226\335\004\265\243\206\242t\354\357|J\222\034\3328\242\317\320\243\023\251\254y""\277\2173>\305\206u\344IUa\035\347\036\375\242\312\205\203\372\212b\365\256\314\252\2548\250BZ;\033\010\271\222\340\001M\203\322;\330\001m\2502\305=\345\363\254\270X\313i\006\201\237\031o\325\261\205\312Ef8\334}\220\266\310\225H\311\247\272\240x\340\047!\362\2352P\025h\251\230\231\215\016\311\277\033\235\232\312\221\256AH^\325#-\241\274\215E\355O`6\324\322\361#\211sc\r\250\220\0166\244V\345I\021\356\325\357\277\343\312*\353\360\225\234\002\271T\006\264\013q\037\034\251\335\202\254\271\346\342\204\347]\302\200\306\006\020\376Kh\311\203\363|\363`P\246O\217f\344\031\3403s\004\331\357+A&\244\304\023\320@\356\221\341$\006\323#\r\212\366\201\246\220Bg8\270\215g`\325\346\323\202\270$D\371r@\212)\323d\013\363\014pe\352\215\211\23292\306:\355\003h\313Gk\340&\047\262\267}\034kr\255\224\227\3145\306\003\245\376\226\032!\344\246k\257\351\2366$\275\342\034\220\357\302!\223+Kn%/\266\261\005\215\236\000\266\226\220N\302\177A\243\262W\025\355e\3663!_\237\377\006Z\325\345\305";
+    PyObject *data = __Pyx_DecompressString(cstring, 995, 1);
     #define __Pyx_DecompressString_LZSS_UNUSED
     if (unlikely(!data)) __PYX_ERR(0, 1, __pyx_L1_error)
     const char* const bytes = __Pyx_PyBytes_AsString(data);
     #if !CYTHON_ASSUME_SAFE_MACROS
     if (likely(bytes)); else { Py_DECREF(data); __PYX_ERR(0, 1, __pyx_L1_error) }
     #endif
-    #elif (CYTHON_COMPRESS_STRINGS) > 0 && (CYTHON_COMPRESS_STRINGS) <= 90 /* compression: lzss (1383 bytes) */
-static const char cstring[] = "\377 argumen\377ts at 0x\377 bytes o\377f  float\37764 is ne\377eded, no\371t\026\002\020\000looke\377d up in \177a table2\002\377object> \377rows, 0 \377to ***+-\377..0f/: <\377MemoryVi\373ewb\001<cont\337iguou~\000nd\317 dir:\001\007\rin\336\021\005stri\211\000 a\336$\006 or \004\031><|(\tA\006>?Can\315\001\277assign\244\001r\377ead-only\353 m\240\002v\242\000Inv\377alid mod?e, exp\332\000\365\000\367\047c\047t\001\047for\377tran\047, g|\231 %\005shape\224\"\375x\273 Note t\375h\335 Cython\376\316!deliber\347atek\000\320\001cte\375r!\001n PEP-\267484\335\002re\311!s? subcl\246\000\225C\337built\364 ty\377pes. If \047you\240B\352!p\316\000%\t\377then set\356\200\000e \047\357\002ati\367on_<\000ing\047\366\355$iv\242\000o Fa\377lse.a sc\377alar proogram\335@ke\236b\317most\355@\257!alK h\204@l\266\000*\000l\213`\230h\000(\007\355\001it\234`\327\000r\377uptedadd\355_\300`ea\257`rra=y\343acoll\255`\215\000\377s.abcdis\366\306aen\314agcis\376\004\003dno def\377ault __r\377educe__ {du\257\002non-\224`\373vi\217\000__cin\233it\"\000ow\355\002\327\204\007dmo\274\204\002ha\346\001he\324\005}\047\334 izesuo\002\276\254\204\001alloc\230@ }a\241\002data.\013\020\370\340C\205\204\001\217\204\003s.ASC\377IICODESE\377llipsisS\377equenceT\364\216`\360\204\001.\365\204\007__Py\375x\001\000Dict_N?extRef\273\000\343A\373__\001\005getit\213em\r\001d$\001\027\000\020\000s9t\266`!\001imp\376`+\001\357main\003\002odu}l\231 __nam\002\003\353ewL\001pj\000che\017cksuL\000\n\001?\004\025\001\366\306a__\037\001unpi[ck?\000En \005v\330\206\002\036\220\001qualO\005\375%\206F1c\330\204\002\267\001\231Dex\304\001\367`\216\202\006set\262\006\003\006.\007t\373es\266@_code\374\271\002\215`absaco\366\000\001sh\217E_buf?ferarc\026\001\001\002\235h\n\000sin\000\003\t\001t\351a\t\001\003\000h\277Bsas\244\337\207\007\321Ba+\0010\000h\332@n\376\000\001hbasecc\337line_\310 tr\377acebackc\373on\354 nt_po\367wer\005\006slot\261s\024\005Z\000]\000sh\247\000t\277countd\314\"i\373s_\210\211\003empty\236\204`od""ee\324 \363\206\002e\335r\301\000ror\317\207\001xp\177m1flags\355\211\004\277format\325\207\004g\377radientg\277reater\000\004_\374\326`\225\210\001indexi\237nput_!\005\206 t\35332\263as\000\002ize\377leaky_re\337lulog\000\0001p\346\005\000ad8\000\006\000oku\377pmaximumwmem\361\210\001min\t\002\267ode\354\206\001n_\\\002s\337n_par\323`te\261r\t\000\375\002\341and\243\205\002n\377dimnegnp\351n\223\210\002\274`b$\001ump\237yobjp\310 4\007p\177opregis\227\207\001v\222\000re\255\211\002set\336\206\004x\t\003\302\211\001\231\212\001moid\333@\372\252As\246\206\001oftpl\237ussqr\313a\001\001e}pH\000pssto\006\000\317ruct\213\214\002\263Ban\377hufuncun\376\177\001updatev\377alueswat\177chedwhe\202@\001O";
-    PyObject *data = __Pyx_DecompressString_LZSS(cstring, 1383, 1802);
+    #elif (CYTHON_COMPRESS_STRINGS) > 0 && (CYTHON_COMPRESS_STRINGS) <= 90 /* compression: lzss (1461 bytes) */
+static const char cstring[] = "\377 argumen\377ts at 0x\377 bytes o\377f  float\37764 is ne\377eded, no\371t\026\002\020\000looke\377d up in \177a table2\002\377object> \377rows, 0 \377to ***+-\377..0f/: <\377MemoryVi\373ewb\001<cont\337iguou~\000nd\317 dir:\001\007\rin\336\021\005stri\211\000 a\336$\006 or \004\031><|(\tA\006>?Can\315\001\277assign\244\001r\377ead-only\353 m\240\002v\242\000Inv\377alid mod?e, exp\332\000\365\000\367\047c\047t\001\047for\377tran\047, g|\231 %\005shape\224\"\375x\273 Note t\375h\335 Cython\376\316!deliber\347atek\000\320\001cte\375r!\001n PEP-\267484\335\002re\311!s? subcl\246\000\225C\337built\364 ty\377pes. If \047you\240B\352!p\316\000%\t\377then set\356\200\000e \047\357\002ati\367on_<\000ing\047\366\355$iv\242\000o Fa\377lse.a sc\377alar proogram\335@ke\236b\317most\355@\257!alK h\204@l\266\000*\000l\213`\230h\000(\007\355\001it\234`\327\000r\377uptedadd\355_\300`ea\257`rra=y\343acoll\255`\215\000\377s.abcdis\366\306aen\314agcis\376\004\003dno def\377ault __r\377educe__ {du\257\002non-\224`\373vi\217\000__cin\233it\"\000ow\355\002\327\204\007dmo\274\204\002ha\346\001he\324\005}\047\334 izesuo\002\276\254\204\001alloc\230@ }a\241\002data.\013\020\370\340C\205\204\001\217\204\003s.ASC\377IICODESE\377llipsisQ\377uickSequ\237enceT\223`\365\204\001.\276\372\204\007__Pyx\001\000D\377ict_Next\337Ref__s\002_i\215n\221`fa\346\001\323\000\373A_\375_\001\005getite\305m\r\001d7\001\027\000\020\000st|\316`!\001impor\202 \277__main3\001m\357odul\261 __n[am\002\003ewL\001p}\000\177checksuL\000\260\n\001?\004\025\001\336a__\037\001u3np\307\000?\000En \005\n\006\344\340\002!\003v\204\207\002\244\001qua\021lc\005\251E\262Fc\204\205\002\313\001\305D\273ex\330\001set\226\006s\343et\306\006\003\006.\007tes\236\334\001code\315\002\271`a\337bsaco\000\001sh\376\273E_buffer\377arangear\351c\034\001\001\002h\n\000sinL\000\003\t\001ta\t\001\003\000h\361B\047sas\221\210\007\203ba+\0010\000\365h\214`n\000\001hbas\177eccline\251@\367_tr\250@back\367con\206@nt_p\357ower\005\006slocts\024""\005Z\000]\000sh\255\000\277tcount\341ad\274\315\206\001\000\002_is_\303\211\003e\357mpty\272`ode\331e\367 \256\207\002er\320\000ro\375r\212\210\001xpm1fl\367ags\250\212\004form\373at\220\210\004gradi\377entgreat\333er\000\004_e\230Aid\377indexinp\347ut_!\005\217 t32\372\326as\000\002izela\363yo\037\000\216\000know\377nleaky_r\277elulog\000\0001\315p\005\000adG\000\006\000ok\377upmaximu\357mmem\273\211\001minn\t\002ode\266\207\001n_k\002\357sn_p\220@metcer\t\000\225\"\223\204\001nd\355\205\002\377ndimnegn\243pn\335\210\002\356`\361`b\047\001u\177mpyobjp\343 \3767\007popregi\331s\344\207\001\225\000re\372\211\002se\341t\253\207\004\t\003\217\212\001\346\212\001moi\351d\366@\305As\363\206\001oft\177plussqr\354a\366\001\001epH\000psst=o\006\000ruct\330\214\002\316B\377anhtapet\327iny\330!_\240\211\003._\376\021\001ufuncun\376\230\001updatev\377alueswat\177chedwhe\255@\001O";
+    PyObject *data = __Pyx_DecompressString_LZSS(cstring, 1461, 1904);
     #define __Pyx_DecompressString_UNUSED
     if (unlikely(!data)) __PYX_ERR(0, 1, __pyx_L1_error)
     const char* const bytes = __Pyx_PyBytes_AsString(data);
     #if !CYTHON_ASSUME_SAFE_MACROS
     if (likely(bytes)); else { Py_DECREF(data); __PYX_ERR(0, 1, __pyx_L1_error) }
     #endif
-    #else /* compression: none (1802 bytes) */
-static const char bytes[] = " arguments at 0x bytes of  float64 is needed, not of  is looked up in a table of  object> rows, 0 to ***+-..0f/: <MemoryView of <contiguous and direct><contiguous and indirect><strided and direct or indirect><strided and direct><strided and indirect>>?Cannot assign to read-only memoryviewInvalid mode, expected \047c\047 or \047fortran\047, got Invalid shape in axis Note that Cython is deliberately stricter than PEP-484 and rejects subclasses of builtin types. If you need to pass subclasses then set the \047annotation_typing\047 directive to False.a scalar program takes at most a signal handler called the program that it interruptedadd_notean array of collections.abcdisableenablegcisenabledno default __reduce__ due to non-trivial __cinit__row the arguments do not have the program\047s sizesunable to allocate array data.unable to allocate shape and strides.ASCIICODESEllipsisSequenceTapeView.MemoryView__Pyx_PyDict_NextRef__class____class_getitem____dict____getstate____import____main____module____name____new____pyx_checksum__pyx_state__pyx_type__pyx_unpickle_Enum__pyx_vtable____qualname____reduce____reduce_cython____reduce_ex____set_name____setstate____setstate_cython____test___code_nameabcabsacosacoshallocate_bufferarccosarccosharcsinarcsinharctanarctanharraysascontiguousarrayasinasinhatanatanhbaseccline_in_tracebackconstant_powerconstant_slotsconstantscoscoshcostcountdtype_is_objectemptyencodeenumerateerferrorexpexpm1flagsfloat64formatfortrangradientgreatergreater_equalidindexinput_gradientsint32itemsitemsizeleaky_reluloglog1plogaddexplookupmaximummemviewminimummodemostn_inputsn_parametersn_slotsnamendarrayndimnegnpntypesnumbersnumpyobjpackparameterspopregisterrelureshapesetdefaultshapeshapessigmoidsinsinhsizesoftplussqrtstartstepstepsstopstructtablestantanhufuncunpackupdatevalueswatchedwherexO";
+    #else /* compression: none (1904 bytes) */
+static const char bytes[] = " arguments at 0x bytes of  float64 is needed, not of  is looked up in a table of  object> rows, 0 to ***+-..0f/: <MemoryView of <contiguous and direct><contiguous and indirect><strided and direct or indirect><strided and direct><strided and indirect>>?Cannot assign to read-only memoryviewInvalid mode, expected \047c\047 or \047fortran\047, got Invalid shape in axis Note that Cython is deliberately stricter than PEP-484 and rejects subclasses of builtin types. If you need to pass subclasses then set the \047annotation_typing\047 directive to False.a scalar program takes at most a signal handler called the program that it interruptedadd_notean array of collections.abcdisableenablegcisenabledno default __reduce__ due to non-trivial __cinit__row the arguments do not have the program\047s sizesunable to allocate array data.unable to allocate shape and strides.ASCIICODESEllipsisQuickSequenceTapeView.MemoryView__Pyx_PyDict_NextRef__array_interface____class____class_getitem____dict____getstate____import____main____module____name____new____pyx_checksum__pyx_state__pyx_type__pyx_unpickle_Enum__pyx_unpickle_Quick__pyx_vtable____qualname____reduce____reduce_cython____reduce_ex____set_name____setstate____setstate_cython____test___code_nameabcabsacosacoshallocate_bufferarangearccosarccosharcsinarcsinharctanarctanharraysascontiguousarrayasinasinhatanatanhbaseccline_in_tracebackconstant_powerconstant_slotsconstantscoscoshcostcountdatadtypedtype_is_objectemptyencodeenumerateerferrorexpexpm1flagsfloat64formatfortrangradientgreatergreater_equalidindexinput_gradientsint32itemsitemsizelayout_is_knownleaky_reluloglog1plogaddexplookupmaximummemviewminimummodemostn_inputsn_parametersn_slotsnamendarrayndimnegnpntypesnumnumbersnumpyobjpackparameterspopregisterrelureshapesetdefaultshapeshapessigmoidsinsinhsizesoftplussqrtstartstepstepsstopstructtablestantanhtapetinygrad_scalar._tapeufuncunpackupdatevalueswatchedwherexO";
     PyObject *data = NULL;
     #define __Pyx_DecompressString_UNUSED
     #define __Pyx_DecompressString_LZSS_UNUSED
     #endif
     PyObject **stringtab = __pyx_mstate->__pyx_string_tab;
     Py_ssize_t pos = 0;
-    for (int i = 0; i < 172; i++) {
+    for (int i = 0; i < 182; i++) {
       Py_ssize_t bytes_length = str_length_index[i].length;
       PyObject *string = PyUnicode_DecodeUTF8(bytes + pos, bytes_length, NULL);
       if (likely(string) && i >= 41) PyUnicode_InternInPlace(&string);
@@ -30593,8 +32492,8 @@ static const char bytes[] = " arguments at 0x bytes of  float64 is needed, not o
       stringtab[i] = string;
       pos += bytes_length;
     }
-    for (int i = 172; i < 173; i++) {
-      Py_ssize_t bytes_length = bytes_length_index[i-172].length;
+    for (int i = 182; i < 183; i++) {
+      Py_ssize_t bytes_length = bytes_length_index[i-182].length;
       PyObject *string = PyBytes_FromStringAndSize(bytes + pos, bytes_length);
       stringtab[i] = string;
       pos += bytes_length;
@@ -30604,14 +32503,14 @@ static const char bytes[] = " arguments at 0x bytes of  float64 is needed, not o
       }
     }
     Py_XDECREF(data);
-    for (Py_ssize_t i = 0; i < 173; i++) {
+    for (Py_ssize_t i = 0; i < 183; i++) {
       if (unlikely(PyObject_Hash(stringtab[i]) == -1)) {
         __PYX_ERR(0, 1, __pyx_L1_error)
       }
     }
     #if CYTHON_IMMORTAL_CONSTANTS
     {
-      PyObject **table = stringtab + 172;
+      PyObject **table = stringtab + 182;
       for (Py_ssize_t i=0; i<1; ++i) {
         #if PY_VERSION_HEX >= 0x030F0000
         PyUnstable_SetImmortal(table[i]);
@@ -30634,18 +32533,26 @@ static const char bytes[] = " arguments at 0x bytes of  float64 is needed, not o
     #endif
   }
   {
-    PyObject **numbertab = __pyx_mstate->__pyx_number_tab + 0;
-    int8_t const cint_constants_1[] = {0,-1,1,5};
-    int32_t const cint_constants_4[] = {136983863L};
-    for (int i = 0; i < 5; i++) {
-      numbertab[i] = PyLong_FromLong((i < 4 ? cint_constants_1[i - 0] : cint_constants_4[i - 4]));
+    PyObject **numbertab = __pyx_mstate->__pyx_number_tab;
+    double const c_constants[] = {6.0};
+    for (int i = 0; i < 1; i++) {
+      numbertab[i] = PyFloat_FromDouble(c_constants[i]);
+      if (unlikely(!numbertab[i])) __PYX_ERR(0, 1, __pyx_L1_error)
+    }
+  }
+  {
+    PyObject **numbertab = __pyx_mstate->__pyx_number_tab + 1;
+    int8_t const cint_constants_1[] = {0,-1,1,2,3,5};
+    int32_t const cint_constants_4[] = {136983863L,211346169L};
+    for (int i = 0; i < 8; i++) {
+      numbertab[i] = PyLong_FromLong((i < 6 ? cint_constants_1[i - 0] : cint_constants_4[i - 6]));
       if (unlikely(!numbertab[i])) __PYX_ERR(0, 1, __pyx_L1_error)
     }
   }
   #if CYTHON_IMMORTAL_CONSTANTS
   {
     PyObject **table = __pyx_mstate->__pyx_number_tab;
-    for (Py_ssize_t i=0; i<5; ++i) {
+    for (Py_ssize_t i=0; i<9; ++i) {
       #if PY_VERSION_HEX >= 0x030F0000
       PyUnstable_SetImmortal(table[i]);
       #elif CYTHON_COMPILING_IN_CPYTHON_FREETHREADING
@@ -34193,6 +36100,87 @@ static CYTHON_INLINE PyObject* __Pyx____Pyx_PyUnicode_From_long(long value, Py_s
     return __Pyx_PyUnicode_BuildFromAscii(ulength, dpos, (int) length, prepend_sign, padding_char);
 }
 
+/* SliceObject */
+static CYTHON_INLINE PyObject* __Pyx_PyObject_GetSlice(PyObject* obj,
+        Py_ssize_t cstart, Py_ssize_t cstop,
+        PyObject** _py_start, PyObject** _py_stop, PyObject** _py_slice,
+        int has_cstart, int has_cstop, CYTHON_UNUSED int wraparound) {
+#if CYTHON_USE_TYPE_SLOTS
+    PyMappingMethods* mp = Py_TYPE(obj)->tp_as_mapping;
+    if (likely(mp && mp->mp_subscript))
+#else
+    if ((1))
+#endif
+    {
+        PyObject* result;
+        PyObject *py_slice, *py_start, *py_stop;
+        if (_py_slice) {
+            py_slice = *_py_slice;
+        } else {
+            PyObject* owned_start = NULL;
+            PyObject* owned_stop = NULL;
+            if (_py_start) {
+                py_start = *_py_start;
+            } else {
+                if (has_cstart) {
+                    owned_start = py_start = PyLong_FromSsize_t(cstart);
+                    if (unlikely(!py_start)) goto bad;
+                } else
+                    py_start = Py_None;
+            }
+            if (_py_stop) {
+                py_stop = *_py_stop;
+            } else {
+                if (has_cstop) {
+                    owned_stop = py_stop = PyLong_FromSsize_t(cstop);
+                    if (unlikely(!py_stop)) {
+                        Py_XDECREF(owned_start);
+                        goto bad;
+                    }
+                } else
+                    py_stop = Py_None;
+            }
+            py_slice = PySlice_New(py_start, py_stop, Py_None);
+            Py_XDECREF(owned_start);
+            Py_XDECREF(owned_stop);
+            if (unlikely(!py_slice)) goto bad;
+        }
+#if CYTHON_USE_TYPE_SLOTS
+        result = mp->mp_subscript(obj, py_slice);
+#else
+        result = PyObject_GetItem(obj, py_slice);
+#endif
+        if (!_py_slice) {
+            Py_DECREF(py_slice);
+        }
+        return result;
+    } else {
+        __Pyx_RaiseTypeErrorWithObjectType(
+            "'" __Pyx_FMT_TYPENAME "' object is unsliceable", obj);
+    }
+bad:
+    return NULL;
+}
+
+/* DictGetItem */
+#if !CYTHON_COMPILING_IN_PYPY
+static PyObject *__Pyx_PyDict_GetItem(PyObject *d, PyObject* key) {
+    PyObject *value;
+    if (unlikely(__Pyx_PyDict_GetItemRef(d, key, &value) == 0)) { // no value, no error
+        if (unlikely(PyTuple_Check(key))) {
+            PyObject* args = PyTuple_Pack(1, key);
+            if (likely(args)) {
+                PyErr_SetObject(PyExc_KeyError, args);
+                Py_DECREF(args);
+            }
+        } else {
+            PyErr_SetObject(PyExc_KeyError, key);
+        }
+    }
+    return value;
+}
+#endif
+
 /* AllocateExtensionType */
 static PyObject *__Pyx_AllocateExtensionType(PyTypeObject *t, int is_final) {
     if (is_final || likely(!__Pyx_PyType_HasFeature(t, Py_TPFLAGS_IS_ABSTRACT))) {
@@ -35948,6 +37936,38 @@ static CYTHON_INLINE int __pyx_memoryview_slice_memviewslice(
     return 0;
 }
 
+/* PyObjectCallMethod1 */
+static CYTHON_INLINE PyObject* __Pyx_PyObject_CallMethod1(PyObject* obj, PyObject* method_name, PyObject* arg) {
+#if CYTHON_VECTORCALL && (__PYX_LIMITED_VERSION_HEX >= 0x030C0000 || !CYTHON_COMPILING_IN_LIMITED_API)
+    PyObject *args[2] = {obj, arg};
+    return PyObject_VectorcallMethod(method_name, args, 2 | PY_VECTORCALL_ARGUMENTS_OFFSET, NULL);
+#elif CYTHON_COMPILING_IN_LIMITED_API
+    return PyObject_CallMethodObjArgs(obj, method_name, arg, NULL);
+#else
+    return PyObject_CallMethodOneArg(obj, method_name, arg);
+#endif
+}
+
+/* CheckUnpickleChecksumError */
+static void __Pyx_RaiseUnpickleChecksumError(long checksum, long checksum1, long checksum2, long checksum3, const char *members) {
+    PyObject *pickle_module = PyImport_ImportModule("pickle");
+    if (unlikely(!pickle_module)) return;
+    PyObject *pickle_error = PyObject_GetAttrString(pickle_module, "PickleError");
+    Py_DECREF(pickle_module);
+    if (unlikely(!pickle_error)) return;
+    if (checksum2 == checksum1) {
+        PyErr_Format(pickle_error, "Incompatible checksums (0x%x vs (0x%x) = (%s))",
+            checksum, checksum1, members);
+    } else if (checksum3 == checksum2) {
+        PyErr_Format(pickle_error, "Incompatible checksums (0x%x vs (0x%x, 0x%x) = (%s))",
+            checksum, checksum1, checksum2, members);
+    } else {
+        PyErr_Format(pickle_error, "Incompatible checksums (0x%x vs (0x%x, 0x%x, 0x%x) = (%s))",
+            checksum, checksum1, checksum2, checksum3, members);
+    }
+    Py_DECREF(pickle_error);
+}
+
 /* CIntFromPyVerify */
 #define __PYX_VERIFY_RETURN_INT(target_type, func_type, func_value)\
     __PYX__VERIFY_RETURN_INT(target_type, func_type, func_value, 0)
@@ -36820,6 +38840,68 @@ no_fail:
     return new_mvs;
 }
 
+/* UpdateUnpickledDict */
+static int __Pyx__UpdateUnpickledDict(PyObject *obj, PyObject *state, Py_ssize_t index) {
+    PyObject *state_dict = __Pyx_PySequence_ITEM(state, index);
+    if (unlikely(!state_dict)) {
+        return -1;
+    }
+    int non_empty = PyObject_IsTrue(state_dict);
+    if (non_empty == 0) {
+        Py_DECREF(state_dict);
+        return 0;
+    } else if (unlikely(non_empty == -1)) {
+        return -1;
+    }
+    PyObject *dict;
+    #if CYTHON_COMPILING_IN_LIMITED_API && __PYX_LIMITED_VERSION_HEX < 0x030A0000
+    dict = PyObject_GetAttrString(obj, "__dict__");
+    #else
+    dict = PyObject_GenericGetDict(obj, NULL);
+    #endif
+    if (unlikely(!dict)) {
+        Py_DECREF(state_dict);
+        return -1;
+    }
+    int result;
+    if (likely(PyDict_CheckExact(dict))) {
+        result = PyDict_Update(dict, state_dict);
+    } else {
+        PyObject *obj_result = __Pyx_PyObject_CallMethod1(dict, __pyx_mstate_global->__pyx_n_u_update, state_dict);
+        if (likely(obj_result)) {
+            Py_DECREF(obj_result);
+            result = 0;
+        } else {
+            result = -1;
+        }
+    }
+    Py_DECREF(state_dict);
+    Py_DECREF(dict);
+    return result;
+}
+static int __Pyx_UpdateUnpickledDict(PyObject *obj, PyObject *state, Py_ssize_t index) {
+    Py_ssize_t state_size = __Pyx_PyTuple_GET_SIZE(state);
+    #if !CYTHON_ASSUME_SAFE_SIZE
+    if (unlikely(state_size == -1)) return -1;
+    #endif
+    if (state_size <= index) {
+        return 0;
+    }
+    return __Pyx__UpdateUnpickledDict(obj, state, index);
+}
+
+/* CheckUnpickleChecksum */
+static int __Pyx_CheckUnpickleChecksum(long checksum, long checksum1, long checksum2, long checksum3, const char *members) {
+    int found = 0;
+    found |= checksum1 == checksum;
+    found |= checksum2 == checksum;
+    found |= checksum3 == checksum;
+    if (likely(found))
+        return 0;
+    __Pyx_RaiseUnpickleChecksumError(checksum, checksum1, checksum2, checksum3, members);
+    return -1;
+}
+
 /* PyObjectVectorcallKwds (used by PyObjectVectorcallMethodKwds) */
 #if CYTHON_VECTORCALL
 CYTHON_UNUSED static int __Pyx_CheckVectorcallKwarg(PyObject *kwnames, Py_ssize_t i) {
@@ -37563,258 +39645,6 @@ static CYTHON_INLINE int __Pyx_PyLong_As_int(PyObject *x) {
     }
 }
 
-/* CIntToPy */
-static CYTHON_INLINE PyObject* __Pyx_PyLong_From_int(int value) {
-#ifdef __Pyx_HAS_GCC_DIAGNOSTIC
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wconversion"
-#endif
-    const int neg_one = (int) -1, const_zero = (int) 0;
-#ifdef __Pyx_HAS_GCC_DIAGNOSTIC
-#pragma GCC diagnostic pop
-#endif
-    const int is_unsigned = neg_one > const_zero;
-    if (is_unsigned) {
-        if (sizeof(int) < sizeof(long)) {
-            return PyLong_FromLong((long) value);
-        } else if (sizeof(int) <= sizeof(unsigned long)) {
-            return PyLong_FromUnsignedLong((unsigned long) value);
-#if !CYTHON_COMPILING_IN_PYPY
-        } else if (sizeof(int) <= sizeof(unsigned PY_LONG_LONG)) {
-            return PyLong_FromUnsignedLongLong((unsigned PY_LONG_LONG) value);
-#endif
-        }
-    } else {
-        if (sizeof(int) <= sizeof(long)) {
-            return PyLong_FromLong((long) value);
-        } else if (sizeof(int) <= sizeof(PY_LONG_LONG)) {
-            return PyLong_FromLongLong((PY_LONG_LONG) value);
-        }
-    }
-    {
-        unsigned char *bytes = (unsigned char *)&value;
-#if !CYTHON_COMPILING_IN_LIMITED_API && PY_VERSION_HEX >= 0x030d00A4
-        if (is_unsigned) {
-            return PyLong_FromUnsignedNativeBytes(bytes, sizeof(value), -1);
-        } else {
-            return PyLong_FromNativeBytes(bytes, sizeof(value), -1);
-        }
-#elif !CYTHON_COMPILING_IN_LIMITED_API && PY_VERSION_HEX < 0x030d0000
-        int one = 1; int little = (int)*(unsigned char *)&one;
-        return _PyLong_FromByteArray(bytes, sizeof(int),
-                                     little, !is_unsigned);
-#else
-        int one = 1; int little = (int)*(unsigned char *)&one;
-        PyObject *result = NULL, *kwds = NULL;
-        PyObject *py_bytes = NULL, *order_str = NULL, *from_bytes_str = NULL;;
-        py_bytes = PyBytes_FromStringAndSize((char*)bytes, sizeof(int));
-        if (!py_bytes) goto limited_bad;
-        from_bytes_str = PyUnicode_FromStringAndSize("from_bytes", 10);
-        if (!from_bytes_str) goto limited_bad;
-        order_str = PyUnicode_FromString(little ? "little" : "big");
-        if (!order_str) goto limited_bad;
-        {
-            PyObject *args[] = { (PyObject*)&PyLong_Type, py_bytes, order_str, Py_True };
-            if (!is_unsigned) {
-                PyObject *signed_str = PyUnicode_FromStringAndSize("signed", 6);
-                if (!signed_str) goto limited_bad;
-#if CYTHON_VECTORCALL
-                kwds = PyTuple_Pack(1, signed_str);
-#else
-                {
-                    PyObject *keys[] = {signed_str};
-                    PyObject *values[] = {Py_True};
-                    kwds = __Pyx_MakeKwargDict(keys, values, 1);
-                }
-#endif
-                Py_DECREF(signed_str);
-                if (unlikely(!kwds)) goto limited_bad;
-            }
-            result = __Pyx_Object_VectorcallMethodKwds(from_bytes_str, args, 3 | __Pyx_PY_VECTORCALL_ARGUMENTS_OFFSET, kwds);
-        }
-        limited_bad:
-        Py_XDECREF(kwds);
-        Py_XDECREF(order_str);
-        Py_XDECREF(py_bytes);
-        Py_XDECREF(from_bytes_str);
-        return result;
-#endif
-    }
-}
-
-/* CIntToPy */
-static CYTHON_INLINE PyObject* __Pyx_PyLong_From_long(long value) {
-#ifdef __Pyx_HAS_GCC_DIAGNOSTIC
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wconversion"
-#endif
-    const long neg_one = (long) -1, const_zero = (long) 0;
-#ifdef __Pyx_HAS_GCC_DIAGNOSTIC
-#pragma GCC diagnostic pop
-#endif
-    const int is_unsigned = neg_one > const_zero;
-    if (is_unsigned) {
-        if (sizeof(long) < sizeof(long)) {
-            return PyLong_FromLong((long) value);
-        } else if (sizeof(long) <= sizeof(unsigned long)) {
-            return PyLong_FromUnsignedLong((unsigned long) value);
-#if !CYTHON_COMPILING_IN_PYPY
-        } else if (sizeof(long) <= sizeof(unsigned PY_LONG_LONG)) {
-            return PyLong_FromUnsignedLongLong((unsigned PY_LONG_LONG) value);
-#endif
-        }
-    } else {
-        if (sizeof(long) <= sizeof(long)) {
-            return PyLong_FromLong((long) value);
-        } else if (sizeof(long) <= sizeof(PY_LONG_LONG)) {
-            return PyLong_FromLongLong((PY_LONG_LONG) value);
-        }
-    }
-    {
-        unsigned char *bytes = (unsigned char *)&value;
-#if !CYTHON_COMPILING_IN_LIMITED_API && PY_VERSION_HEX >= 0x030d00A4
-        if (is_unsigned) {
-            return PyLong_FromUnsignedNativeBytes(bytes, sizeof(value), -1);
-        } else {
-            return PyLong_FromNativeBytes(bytes, sizeof(value), -1);
-        }
-#elif !CYTHON_COMPILING_IN_LIMITED_API && PY_VERSION_HEX < 0x030d0000
-        int one = 1; int little = (int)*(unsigned char *)&one;
-        return _PyLong_FromByteArray(bytes, sizeof(long),
-                                     little, !is_unsigned);
-#else
-        int one = 1; int little = (int)*(unsigned char *)&one;
-        PyObject *result = NULL, *kwds = NULL;
-        PyObject *py_bytes = NULL, *order_str = NULL, *from_bytes_str = NULL;;
-        py_bytes = PyBytes_FromStringAndSize((char*)bytes, sizeof(long));
-        if (!py_bytes) goto limited_bad;
-        from_bytes_str = PyUnicode_FromStringAndSize("from_bytes", 10);
-        if (!from_bytes_str) goto limited_bad;
-        order_str = PyUnicode_FromString(little ? "little" : "big");
-        if (!order_str) goto limited_bad;
-        {
-            PyObject *args[] = { (PyObject*)&PyLong_Type, py_bytes, order_str, Py_True };
-            if (!is_unsigned) {
-                PyObject *signed_str = PyUnicode_FromStringAndSize("signed", 6);
-                if (!signed_str) goto limited_bad;
-#if CYTHON_VECTORCALL
-                kwds = PyTuple_Pack(1, signed_str);
-#else
-                {
-                    PyObject *keys[] = {signed_str};
-                    PyObject *values[] = {Py_True};
-                    kwds = __Pyx_MakeKwargDict(keys, values, 1);
-                }
-#endif
-                Py_DECREF(signed_str);
-                if (unlikely(!kwds)) goto limited_bad;
-            }
-            result = __Pyx_Object_VectorcallMethodKwds(from_bytes_str, args, 3 | __Pyx_PY_VECTORCALL_ARGUMENTS_OFFSET, kwds);
-        }
-        limited_bad:
-        Py_XDECREF(kwds);
-        Py_XDECREF(order_str);
-        Py_XDECREF(py_bytes);
-        Py_XDECREF(from_bytes_str);
-        return result;
-#endif
-    }
-}
-
-/* PyObjectCallMethod1 (used by UpdateUnpickledDict) */
-static CYTHON_INLINE PyObject* __Pyx_PyObject_CallMethod1(PyObject* obj, PyObject* method_name, PyObject* arg) {
-#if CYTHON_VECTORCALL && (__PYX_LIMITED_VERSION_HEX >= 0x030C0000 || !CYTHON_COMPILING_IN_LIMITED_API)
-    PyObject *args[2] = {obj, arg};
-    return PyObject_VectorcallMethod(method_name, args, 2 | PY_VECTORCALL_ARGUMENTS_OFFSET, NULL);
-#elif CYTHON_COMPILING_IN_LIMITED_API
-    return PyObject_CallMethodObjArgs(obj, method_name, arg, NULL);
-#else
-    return PyObject_CallMethodOneArg(obj, method_name, arg);
-#endif
-}
-
-/* UpdateUnpickledDict */
-static int __Pyx__UpdateUnpickledDict(PyObject *obj, PyObject *state, Py_ssize_t index) {
-    PyObject *state_dict = __Pyx_PySequence_ITEM(state, index);
-    if (unlikely(!state_dict)) {
-        return -1;
-    }
-    int non_empty = PyObject_IsTrue(state_dict);
-    if (non_empty == 0) {
-        Py_DECREF(state_dict);
-        return 0;
-    } else if (unlikely(non_empty == -1)) {
-        return -1;
-    }
-    PyObject *dict;
-    #if CYTHON_COMPILING_IN_LIMITED_API && __PYX_LIMITED_VERSION_HEX < 0x030A0000
-    dict = PyObject_GetAttrString(obj, "__dict__");
-    #else
-    dict = PyObject_GenericGetDict(obj, NULL);
-    #endif
-    if (unlikely(!dict)) {
-        Py_DECREF(state_dict);
-        return -1;
-    }
-    int result;
-    if (likely(PyDict_CheckExact(dict))) {
-        result = PyDict_Update(dict, state_dict);
-    } else {
-        PyObject *obj_result = __Pyx_PyObject_CallMethod1(dict, __pyx_mstate_global->__pyx_n_u_update, state_dict);
-        if (likely(obj_result)) {
-            Py_DECREF(obj_result);
-            result = 0;
-        } else {
-            result = -1;
-        }
-    }
-    Py_DECREF(state_dict);
-    Py_DECREF(dict);
-    return result;
-}
-static int __Pyx_UpdateUnpickledDict(PyObject *obj, PyObject *state, Py_ssize_t index) {
-    Py_ssize_t state_size = __Pyx_PyTuple_GET_SIZE(state);
-    #if !CYTHON_ASSUME_SAFE_SIZE
-    if (unlikely(state_size == -1)) return -1;
-    #endif
-    if (state_size <= index) {
-        return 0;
-    }
-    return __Pyx__UpdateUnpickledDict(obj, state, index);
-}
-
-/* CheckUnpickleChecksumError (used by CheckUnpickleChecksum) */
-static void __Pyx_RaiseUnpickleChecksumError(long checksum, long checksum1, long checksum2, long checksum3, const char *members) {
-    PyObject *pickle_module = PyImport_ImportModule("pickle");
-    if (unlikely(!pickle_module)) return;
-    PyObject *pickle_error = PyObject_GetAttrString(pickle_module, "PickleError");
-    Py_DECREF(pickle_module);
-    if (unlikely(!pickle_error)) return;
-    if (checksum2 == checksum1) {
-        PyErr_Format(pickle_error, "Incompatible checksums (0x%x vs (0x%x) = (%s))",
-            checksum, checksum1, members);
-    } else if (checksum3 == checksum2) {
-        PyErr_Format(pickle_error, "Incompatible checksums (0x%x vs (0x%x, 0x%x) = (%s))",
-            checksum, checksum1, checksum2, members);
-    } else {
-        PyErr_Format(pickle_error, "Incompatible checksums (0x%x vs (0x%x, 0x%x, 0x%x) = (%s))",
-            checksum, checksum1, checksum2, checksum3, members);
-    }
-    Py_DECREF(pickle_error);
-}
-
-/* CheckUnpickleChecksum */
-static int __Pyx_CheckUnpickleChecksum(long checksum, long checksum1, long checksum2, long checksum3, const char *members) {
-    int found = 0;
-    found |= checksum1 == checksum;
-    found |= checksum2 == checksum;
-    found |= checksum3 == checksum;
-    if (likely(found))
-        return 0;
-    __Pyx_RaiseUnpickleChecksumError(checksum, checksum1, checksum2, checksum3, members);
-    return -1;
-}
-
 /* CIntFromPy */
 static long __Pyx_LargePyLong___Pyx_PyLong_As_long(PyObject *x);
 static long __Pyx_raise_neg_overflow___Pyx_PyLong_As_long(void) {
@@ -38113,6 +39943,465 @@ static CYTHON_INLINE long __Pyx_PyLong_As_long(PyObject *x) {
         return __Pyx_PyLong___Pyx_PyLong_As_long(x);
     } else {
         return __Pyx_NonPyLong___Pyx_PyLong_As_long(x);
+    }
+}
+
+/* CIntToPy */
+static CYTHON_INLINE PyObject* __Pyx_PyLong_From_int(int value) {
+#ifdef __Pyx_HAS_GCC_DIAGNOSTIC
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wconversion"
+#endif
+    const int neg_one = (int) -1, const_zero = (int) 0;
+#ifdef __Pyx_HAS_GCC_DIAGNOSTIC
+#pragma GCC diagnostic pop
+#endif
+    const int is_unsigned = neg_one > const_zero;
+    if (is_unsigned) {
+        if (sizeof(int) < sizeof(long)) {
+            return PyLong_FromLong((long) value);
+        } else if (sizeof(int) <= sizeof(unsigned long)) {
+            return PyLong_FromUnsignedLong((unsigned long) value);
+#if !CYTHON_COMPILING_IN_PYPY
+        } else if (sizeof(int) <= sizeof(unsigned PY_LONG_LONG)) {
+            return PyLong_FromUnsignedLongLong((unsigned PY_LONG_LONG) value);
+#endif
+        }
+    } else {
+        if (sizeof(int) <= sizeof(long)) {
+            return PyLong_FromLong((long) value);
+        } else if (sizeof(int) <= sizeof(PY_LONG_LONG)) {
+            return PyLong_FromLongLong((PY_LONG_LONG) value);
+        }
+    }
+    {
+        unsigned char *bytes = (unsigned char *)&value;
+#if !CYTHON_COMPILING_IN_LIMITED_API && PY_VERSION_HEX >= 0x030d00A4
+        if (is_unsigned) {
+            return PyLong_FromUnsignedNativeBytes(bytes, sizeof(value), -1);
+        } else {
+            return PyLong_FromNativeBytes(bytes, sizeof(value), -1);
+        }
+#elif !CYTHON_COMPILING_IN_LIMITED_API && PY_VERSION_HEX < 0x030d0000
+        int one = 1; int little = (int)*(unsigned char *)&one;
+        return _PyLong_FromByteArray(bytes, sizeof(int),
+                                     little, !is_unsigned);
+#else
+        int one = 1; int little = (int)*(unsigned char *)&one;
+        PyObject *result = NULL, *kwds = NULL;
+        PyObject *py_bytes = NULL, *order_str = NULL, *from_bytes_str = NULL;;
+        py_bytes = PyBytes_FromStringAndSize((char*)bytes, sizeof(int));
+        if (!py_bytes) goto limited_bad;
+        from_bytes_str = PyUnicode_FromStringAndSize("from_bytes", 10);
+        if (!from_bytes_str) goto limited_bad;
+        order_str = PyUnicode_FromString(little ? "little" : "big");
+        if (!order_str) goto limited_bad;
+        {
+            PyObject *args[] = { (PyObject*)&PyLong_Type, py_bytes, order_str, Py_True };
+            if (!is_unsigned) {
+                PyObject *signed_str = PyUnicode_FromStringAndSize("signed", 6);
+                if (!signed_str) goto limited_bad;
+#if CYTHON_VECTORCALL
+                kwds = PyTuple_Pack(1, signed_str);
+#else
+                {
+                    PyObject *keys[] = {signed_str};
+                    PyObject *values[] = {Py_True};
+                    kwds = __Pyx_MakeKwargDict(keys, values, 1);
+                }
+#endif
+                Py_DECREF(signed_str);
+                if (unlikely(!kwds)) goto limited_bad;
+            }
+            result = __Pyx_Object_VectorcallMethodKwds(from_bytes_str, args, 3 | __Pyx_PY_VECTORCALL_ARGUMENTS_OFFSET, kwds);
+        }
+        limited_bad:
+        Py_XDECREF(kwds);
+        Py_XDECREF(order_str);
+        Py_XDECREF(py_bytes);
+        Py_XDECREF(from_bytes_str);
+        return result;
+#endif
+    }
+}
+
+/* CIntToPy */
+static CYTHON_INLINE PyObject* __Pyx_PyLong_From_long(long value) {
+#ifdef __Pyx_HAS_GCC_DIAGNOSTIC
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wconversion"
+#endif
+    const long neg_one = (long) -1, const_zero = (long) 0;
+#ifdef __Pyx_HAS_GCC_DIAGNOSTIC
+#pragma GCC diagnostic pop
+#endif
+    const int is_unsigned = neg_one > const_zero;
+    if (is_unsigned) {
+        if (sizeof(long) < sizeof(long)) {
+            return PyLong_FromLong((long) value);
+        } else if (sizeof(long) <= sizeof(unsigned long)) {
+            return PyLong_FromUnsignedLong((unsigned long) value);
+#if !CYTHON_COMPILING_IN_PYPY
+        } else if (sizeof(long) <= sizeof(unsigned PY_LONG_LONG)) {
+            return PyLong_FromUnsignedLongLong((unsigned PY_LONG_LONG) value);
+#endif
+        }
+    } else {
+        if (sizeof(long) <= sizeof(long)) {
+            return PyLong_FromLong((long) value);
+        } else if (sizeof(long) <= sizeof(PY_LONG_LONG)) {
+            return PyLong_FromLongLong((PY_LONG_LONG) value);
+        }
+    }
+    {
+        unsigned char *bytes = (unsigned char *)&value;
+#if !CYTHON_COMPILING_IN_LIMITED_API && PY_VERSION_HEX >= 0x030d00A4
+        if (is_unsigned) {
+            return PyLong_FromUnsignedNativeBytes(bytes, sizeof(value), -1);
+        } else {
+            return PyLong_FromNativeBytes(bytes, sizeof(value), -1);
+        }
+#elif !CYTHON_COMPILING_IN_LIMITED_API && PY_VERSION_HEX < 0x030d0000
+        int one = 1; int little = (int)*(unsigned char *)&one;
+        return _PyLong_FromByteArray(bytes, sizeof(long),
+                                     little, !is_unsigned);
+#else
+        int one = 1; int little = (int)*(unsigned char *)&one;
+        PyObject *result = NULL, *kwds = NULL;
+        PyObject *py_bytes = NULL, *order_str = NULL, *from_bytes_str = NULL;;
+        py_bytes = PyBytes_FromStringAndSize((char*)bytes, sizeof(long));
+        if (!py_bytes) goto limited_bad;
+        from_bytes_str = PyUnicode_FromStringAndSize("from_bytes", 10);
+        if (!from_bytes_str) goto limited_bad;
+        order_str = PyUnicode_FromString(little ? "little" : "big");
+        if (!order_str) goto limited_bad;
+        {
+            PyObject *args[] = { (PyObject*)&PyLong_Type, py_bytes, order_str, Py_True };
+            if (!is_unsigned) {
+                PyObject *signed_str = PyUnicode_FromStringAndSize("signed", 6);
+                if (!signed_str) goto limited_bad;
+#if CYTHON_VECTORCALL
+                kwds = PyTuple_Pack(1, signed_str);
+#else
+                {
+                    PyObject *keys[] = {signed_str};
+                    PyObject *values[] = {Py_True};
+                    kwds = __Pyx_MakeKwargDict(keys, values, 1);
+                }
+#endif
+                Py_DECREF(signed_str);
+                if (unlikely(!kwds)) goto limited_bad;
+            }
+            result = __Pyx_Object_VectorcallMethodKwds(from_bytes_str, args, 3 | __Pyx_PY_VECTORCALL_ARGUMENTS_OFFSET, kwds);
+        }
+        limited_bad:
+        Py_XDECREF(kwds);
+        Py_XDECREF(order_str);
+        Py_XDECREF(py_bytes);
+        Py_XDECREF(from_bytes_str);
+        return result;
+#endif
+    }
+}
+
+/* CIntFromPy */
+static size_t __Pyx_LargePyLong___Pyx_PyLong_As_size_t(PyObject *x);
+static size_t __Pyx_raise_neg_overflow___Pyx_PyLong_As_size_t(void) {
+    const char* type_name = "size_t";
+    PyErr_Format(PyExc_OverflowError,
+        "can't convert negative value to %.200s", type_name);
+    return (size_t) -1;
+}
+static size_t __Pyx_raise_overflow___Pyx_PyLong_As_size_t(void) {
+    const char* type_name = "size_t";
+    PyErr_Format(PyExc_OverflowError,
+        "value too large to convert to %.200s", type_name);
+    return (size_t) -1;
+}
+static CYTHON_INLINE size_t __Pyx_PyULong___Pyx_PyLong_As_size_t(PyObject *x) {
+    const int is_unsigned = 1;
+#if CYTHON_USE_PYLONG_INTERNALS
+    {
+        const digit* digits = __Pyx_PyLong_Digits(x);
+        const Py_ssize_t size = __Pyx_PyLong_DigitCount(x);
+        if (size == 2 && (8 * sizeof(size_t) > 1 * PyLong_SHIFT)) {
+            if ((8 * sizeof(unsigned long) > 2 * PyLong_SHIFT)) {
+                __PYX_VERIFY_RETURN_INT(size_t, unsigned long, (((((unsigned long)digits[1]) << PyLong_SHIFT) | (unsigned long)digits[0])))
+            } else if ((8 * sizeof(size_t) >= 2 * PyLong_SHIFT)) {
+                return (size_t) (((((size_t)digits[1]) << PyLong_SHIFT) | (size_t)digits[0]));
+            }
+        } else
+        if (size == 3 && (8 * sizeof(size_t) > 2 * PyLong_SHIFT)) {
+            if ((8 * sizeof(unsigned long) > 3 * PyLong_SHIFT)) {
+                __PYX_VERIFY_RETURN_INT(size_t, unsigned long, (((((((unsigned long)digits[2]) << PyLong_SHIFT) | (unsigned long)digits[1]) << PyLong_SHIFT) | (unsigned long)digits[0])))
+            } else if ((8 * sizeof(size_t) >= 3 * PyLong_SHIFT)) {
+                return (size_t) (((((((size_t)digits[2]) << PyLong_SHIFT) | (size_t)digits[1]) << PyLong_SHIFT) | (size_t)digits[0]));
+            }
+        } else
+        if (size == 4 && (8 * sizeof(size_t) > 3 * PyLong_SHIFT)) {
+            if ((8 * sizeof(unsigned long) > 4 * PyLong_SHIFT)) {
+                __PYX_VERIFY_RETURN_INT(size_t, unsigned long, (((((((((unsigned long)digits[3]) << PyLong_SHIFT) | (unsigned long)digits[2]) << PyLong_SHIFT) | (unsigned long)digits[1]) << PyLong_SHIFT) | (unsigned long)digits[0])))
+            } else if ((8 * sizeof(size_t) >= 4 * PyLong_SHIFT)) {
+                return (size_t) (((((((((size_t)digits[3]) << PyLong_SHIFT) | (size_t)digits[2]) << PyLong_SHIFT) | (size_t)digits[1]) << PyLong_SHIFT) | (size_t)digits[0]));
+            }
+        } else
+        {}
+    }
+#elif CYTHON_COMPILING_IN_CPYTHON && PY_VERSION_HEX < 0x030C00A7
+    if (unlikely(Py_SIZE(x) < 0)) {
+        goto raise_neg_overflow;
+    }
+#else
+    {
+        int result = PyObject_RichCompareBool(x, Py_False, Py_LT);
+        if (unlikely(result < 0))
+            return (size_t) -1;
+        if (unlikely(result == 1))
+            goto raise_neg_overflow;
+    }
+#endif
+    if ((sizeof(size_t) <= sizeof(unsigned long))) {
+        __PYX_VERIFY_RETURN_INT_EXC(size_t, unsigned long, PyLong_AsUnsignedLong(x))
+    } else if ((sizeof(size_t) <= sizeof(unsigned PY_LONG_LONG))) {
+        __PYX_VERIFY_RETURN_INT_EXC(size_t, unsigned PY_LONG_LONG, PyLong_AsUnsignedLongLong(x))
+    }
+    return __Pyx_LargePyLong___Pyx_PyLong_As_size_t(x);
+raise_neg_overflow:
+    return __Pyx_raise_neg_overflow___Pyx_PyLong_As_size_t();
+raise_overflow:
+    return __Pyx_raise_overflow___Pyx_PyLong_As_size_t();
+}
+static CYTHON_INLINE size_t __Pyx_PySLong___Pyx_PyLong_As_size_t(PyObject *x) {
+    const int is_unsigned = 0;
+#if CYTHON_USE_PYLONG_INTERNALS
+    if (__Pyx_PyLong_IsNeg(x)) {
+        const Py_ssize_t size = __Pyx_PyLong_DigitCount(x);
+        const digit* digits = __Pyx_PyLong_Digits(x);
+        if (size == 2 && (8 * sizeof(size_t) > 1 * PyLong_SHIFT)) {
+            if ((8 * sizeof(long) > 2 * PyLong_SHIFT)) {
+                long ival = - (long) (((((unsigned long)digits[1]) << PyLong_SHIFT) | (unsigned long)digits[0]));
+                __PYX_VERIFY_RETURN_INT(size_t, long, ival)
+            } else if ((8 * sizeof(size_t) - 1 > 2 * PyLong_SHIFT)) {
+                return (size_t) (((size_t) -1) * (((((size_t)digits[1]) << PyLong_SHIFT) | (size_t)digits[0])));
+            }
+        } else
+        if (size == 3 && (8 * sizeof(size_t) > 2 * PyLong_SHIFT)) {
+            if ((8 * sizeof(long) > 3 * PyLong_SHIFT)) {
+                long ival = - (long) (((((((unsigned long)digits[2]) << PyLong_SHIFT) | (unsigned long)digits[1]) << PyLong_SHIFT) | (unsigned long)digits[0]));
+                __PYX_VERIFY_RETURN_INT(size_t, long, ival)
+            } else if ((8 * sizeof(size_t) - 1 > 3 * PyLong_SHIFT)) {
+                return (size_t) (((size_t) -1) * (((((((size_t)digits[2]) << PyLong_SHIFT) | (size_t)digits[1]) << PyLong_SHIFT) | (size_t)digits[0])));
+            }
+        } else
+        if (size == 4 && (8 * sizeof(size_t) > 3 * PyLong_SHIFT)) {
+            if ((8 * sizeof(long) > 4 * PyLong_SHIFT)) {
+                long ival = - (long) (((((((((unsigned long)digits[3]) << PyLong_SHIFT) | (unsigned long)digits[2]) << PyLong_SHIFT) | (unsigned long)digits[1]) << PyLong_SHIFT) | (unsigned long)digits[0]));
+                __PYX_VERIFY_RETURN_INT(size_t, long, ival)
+            } else if ((8 * sizeof(size_t) - 1 > 4 * PyLong_SHIFT)) {
+                return (size_t) (((size_t) -1) * (((((((((size_t)digits[3]) << PyLong_SHIFT) | (size_t)digits[2]) << PyLong_SHIFT) | (size_t)digits[1]) << PyLong_SHIFT) | (size_t)digits[0])));
+            }
+        } else
+        {}
+    } else {
+        const Py_ssize_t size = __Pyx_PyLong_DigitCount(x);
+        const digit* digits = __Pyx_PyLong_Digits(x);
+        if (size == 2 && (8 * sizeof(size_t) > 1 * PyLong_SHIFT)) {
+            if ((8 * sizeof(long) > 2 * PyLong_SHIFT)) {
+                __PYX_VERIFY_RETURN_INT(size_t, unsigned long, (((((unsigned long)digits[1]) << PyLong_SHIFT) | (unsigned long)digits[0])))
+            } else if ((8 * sizeof(size_t) - 1 > 2 * PyLong_SHIFT)) {
+                return (size_t) (((((size_t)digits[1]) << PyLong_SHIFT) | (size_t)digits[0]));
+            }
+        } else
+        if (size == 3 && (8 * sizeof(size_t) > 2 * PyLong_SHIFT)) {
+            if ((8 * sizeof(long) > 3 * PyLong_SHIFT)) {
+                __PYX_VERIFY_RETURN_INT(size_t, unsigned long, (((((((unsigned long)digits[2]) << PyLong_SHIFT) | (unsigned long)digits[1]) << PyLong_SHIFT) | (unsigned long)digits[0])))
+            } else if ((8 * sizeof(size_t) - 1 > 3 * PyLong_SHIFT)) {
+                return (size_t) (((((((size_t)digits[2]) << PyLong_SHIFT) | (size_t)digits[1]) << PyLong_SHIFT) | (size_t)digits[0]));
+            }
+        } else
+        if (size == 4 && (8 * sizeof(size_t) > 3 * PyLong_SHIFT)) {
+            if ((8 * sizeof(long) > 4 * PyLong_SHIFT)) {
+                __PYX_VERIFY_RETURN_INT(size_t, unsigned long, (((((((((unsigned long)digits[3]) << PyLong_SHIFT) | (unsigned long)digits[2]) << PyLong_SHIFT) | (unsigned long)digits[1]) << PyLong_SHIFT) | (unsigned long)digits[0])))
+            } else if ((8 * sizeof(size_t) - 1 > 4 * PyLong_SHIFT)) {
+                return (size_t) (((((((((size_t)digits[3]) << PyLong_SHIFT) | (size_t)digits[2]) << PyLong_SHIFT) | (size_t)digits[1]) << PyLong_SHIFT) | (size_t)digits[0]));
+            }
+        } else
+        {}
+    }
+#endif
+    #if __PYX_LIMITED_VERSION_HEX >= 0x030d0000
+    if ((sizeof(size_t) <= sizeof(int)) && (sizeof(int) < sizeof(long))) {
+        __PYX_VERIFY_RETURN_INT_EXC(size_t, int, PyLong_AsInt(x))
+    } else
+    #endif
+    if ((sizeof(size_t) <= sizeof(long))) {
+        __PYX_VERIFY_RETURN_INT_EXC(size_t, long, PyLong_AsLong(x))
+    } else if ((sizeof(size_t) <= sizeof(PY_LONG_LONG))) {
+        __PYX_VERIFY_RETURN_INT_EXC(size_t, PY_LONG_LONG, PyLong_AsLongLong(x))
+    }
+    return __Pyx_LargePyLong___Pyx_PyLong_As_size_t(x);
+raise_neg_overflow:
+    return __Pyx_raise_neg_overflow___Pyx_PyLong_As_size_t();
+raise_overflow:
+    return __Pyx_raise_overflow___Pyx_PyLong_As_size_t();
+}
+static size_t __Pyx_LargePyLong___Pyx_PyLong_As_size_t(PyObject *x) {
+#ifdef __Pyx_HAS_GCC_DIAGNOSTIC
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wconversion"
+#endif
+    const size_t neg_one = (size_t) -1, const_zero = (size_t) 0;
+#ifdef __Pyx_HAS_GCC_DIAGNOSTIC
+#pragma GCC diagnostic pop
+#endif
+    const int is_unsigned = neg_one > const_zero;
+    size_t val;
+    int ret = -1;
+#if PY_VERSION_HEX >= 0x030d00A6 && !CYTHON_COMPILING_IN_LIMITED_API
+    Py_ssize_t bytes_copied = PyLong_AsNativeBytes(
+        x, &val, sizeof(val), Py_ASNATIVEBYTES_NATIVE_ENDIAN | (is_unsigned ? Py_ASNATIVEBYTES_UNSIGNED_BUFFER | Py_ASNATIVEBYTES_REJECT_NEGATIVE : 0));
+    if (unlikely(bytes_copied == -1)) {
+    } else if (unlikely(bytes_copied > (Py_ssize_t) sizeof(val))) {
+        goto raise_overflow;
+    } else {
+        ret = 0;
+    }
+#elif PY_VERSION_HEX < 0x030d0000 && !(CYTHON_COMPILING_IN_PYPY || CYTHON_COMPILING_IN_LIMITED_API) || defined(_PyLong_AsByteArray)
+    int one = 1; int is_little = (int)*(unsigned char *)&one;
+    unsigned char *bytes = (unsigned char *)&val;
+    ret = _PyLong_AsByteArray((PyLongObject *)x,
+                                bytes, sizeof(val),
+                                is_little, !is_unsigned);
+    if ((0)) goto raise_overflow;
+#else
+    PyObject *v;
+    PyObject *stepval = NULL, *mask = NULL, *shift = NULL;
+    int bits, remaining_bits, is_negative = 0;
+    int chunk_size = (sizeof(long) < 8) ? 30 : 62;
+    if (likely(PyLong_CheckExact(x))) {
+        v = __Pyx_NewRef(x);
+    } else {
+        v = PyNumber_Long(x);
+        if (unlikely(!v)) return (size_t) -1;
+        assert(PyLong_CheckExact(v));
+    }
+    {
+        int result = PyObject_RichCompareBool(v, Py_False, Py_LT);
+        if (unlikely(result < 0)) {
+            Py_DECREF(v);
+            return (size_t) -1;
+        }
+        is_negative = result == 1;
+    }
+    if (is_unsigned && unlikely(is_negative)) {
+        Py_DECREF(v);
+        PyErr_SetString(PyExc_OverflowError,
+            "can't convert negative value to size_t");
+        return (size_t) -1;
+    } else if (is_negative) {
+        stepval = PyNumber_Invert(v);
+        Py_DECREF(v);
+        if (unlikely(!stepval))
+            return (size_t) -1;
+    } else {
+        stepval = v;
+    }
+    v = NULL;
+    val = (size_t) 0;
+    mask = PyLong_FromLong((1L << chunk_size) - 1); if (unlikely(!mask)) goto done;
+    shift = PyLong_FromLong(chunk_size); if (unlikely(!shift)) goto done;
+    for (bits = 0; bits < (int) sizeof(size_t) * 8 - chunk_size; bits += chunk_size) {
+        PyObject *tmp, *digit;
+        long idigit;
+        digit = PyNumber_And(stepval, mask);
+        if (unlikely(!digit)) goto done;
+        idigit = PyLong_AsLong(digit);
+        Py_DECREF(digit);
+        if (unlikely(idigit < 0)) goto done;
+        val |= ((size_t) idigit) << bits;
+        tmp = PyNumber_Rshift(stepval, shift);
+        if (unlikely(!tmp)) goto done;
+        Py_DECREF(stepval); stepval = tmp;
+    }
+    Py_DECREF(shift); shift = NULL;
+    Py_DECREF(mask); mask = NULL;
+    {
+        long idigit = PyLong_AsLong(stepval);
+        if (unlikely(idigit < 0)) goto done;
+        remaining_bits = ((int) sizeof(size_t) * 8) - bits - (is_unsigned ? 0 : 1);
+        if (unlikely(idigit >= (1L << remaining_bits)))
+            goto raise_overflow;
+        val |= ((size_t) idigit) << bits;
+    }
+    if (!is_unsigned) {
+        if (unlikely(val & (((size_t) 1) << (sizeof(size_t) * 8 - 1))))
+            goto raise_overflow;
+        if (is_negative)
+            val = ~val;
+    }
+    ret = 0;
+done:
+    Py_XDECREF(shift);
+    Py_XDECREF(mask);
+    Py_XDECREF(stepval);
+#endif
+    if (unlikely(ret))
+        return (size_t) -1;
+    return val;
+raise_overflow:
+    return __Pyx_raise_overflow___Pyx_PyLong_As_size_t();
+}
+static CYTHON_INLINE size_t __Pyx_PyLong___Pyx_PyLong_As_size_t(PyObject *x) {
+#ifdef __Pyx_HAS_GCC_DIAGNOSTIC
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wconversion"
+#endif
+    const size_t neg_one = (size_t) -1, const_zero = (size_t) 0;
+#ifdef __Pyx_HAS_GCC_DIAGNOSTIC
+#pragma GCC diagnostic pop
+#endif
+    const int is_unsigned = neg_one > const_zero;
+    if (is_unsigned) {
+        #if CYTHON_USE_PYLONG_INTERNALS
+        if (unlikely(__Pyx_PyLong_IsNeg(x))) {
+            goto raise_neg_overflow;
+        } else if (__Pyx_PyLong_IsCompact(x)) {
+            __PYX_VERIFY_RETURN_INT(size_t, __Pyx_compact_upylong, __Pyx_PyLong_CompactValueUnsigned(x))
+        } else
+        #endif
+        {
+            return __Pyx_PyULong___Pyx_PyLong_As_size_t(x);
+        }
+    } else {
+        #if CYTHON_USE_PYLONG_INTERNALS
+        if (__Pyx_PyLong_IsCompact(x)) {
+            __PYX_VERIFY_RETURN_INT(size_t, __Pyx_compact_pylong, __Pyx_PyLong_CompactValue(x))
+        } else
+        #endif
+        {
+            return __Pyx_PySLong___Pyx_PyLong_As_size_t(x);
+        }
+    }
+#if CYTHON_USE_PYLONG_INTERNALS
+raise_neg_overflow:
+    return __Pyx_raise_neg_overflow___Pyx_PyLong_As_size_t();
+raise_overflow:
+    return __Pyx_raise_overflow___Pyx_PyLong_As_size_t();
+#endif
+}
+static size_t __Pyx_NonPyLong___Pyx_PyLong_As_size_t(PyObject *x) {
+    size_t val;
+    PyObject *tmp = __Pyx_PyNumber_Long(x);
+    if (!tmp) return (size_t) -1;
+    val = __Pyx_PyLong_As_size_t(tmp);
+    Py_DECREF(tmp);
+    return val;
+}
+static CYTHON_INLINE size_t __Pyx_PyLong_As_size_t(PyObject *x) {
+    if (likely(PyLong_Check(x))) {
+        return __Pyx_PyLong___Pyx_PyLong_As_size_t(x);
+    } else {
+        return __Pyx_NonPyLong___Pyx_PyLong_As_size_t(x);
     }
 }
 

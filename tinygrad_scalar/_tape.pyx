@@ -11,7 +11,7 @@ instructions. They are found through NumPy's ufunc objects, whose layout is part
 
 cimport cython
 from cpython.buffer cimport PyBUF_C_CONTIGUOUS, PyBUF_FORMAT, PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer
-from cpython.exc cimport PyErr_CheckSignals, PyErr_Clear
+from cpython.exc cimport PyErr_CheckSignals
 from cpython.mem cimport PyMem_Free, PyMem_Malloc
 from cpython.object cimport PyObject
 from libc.string cimport memcpy, memset
@@ -21,9 +21,6 @@ from tinygrad_scalar._ops cimport Code
 import numpy as np
 
 cdef object ndarray = np.ndarray, empty = np.empty
-
-cdef extern from "Python.h":
-    int PyObject_GetBuffer_quietly "PyObject_GetBuffer" (object, Py_buffer*, int) noexcept
 
 cdef extern from "_lanes.h":
     enum: LANES
@@ -55,7 +52,6 @@ cdef extern from "_lanes.h":
     void lanes_subtract_product(double*, double*, double*) noexcept nogil
     void lanes_add_where(double*, double*, double*) noexcept nogil
     void lanes_add_unless(double*, double*, double*) noexcept nogil
-
 
 
 # --- NumPy's loops ---------------------------------------------------------------------------------------------------
@@ -323,46 +319,6 @@ cdef class Tape:
             if self.n_watched:
                 call.watched = doubles(&call, watched, m * self.n_watched, True)
             return self.run_call(&call, m)
-        finally:
-            end(&call)
-
-    def quickly(self, parameters, tuple arrays, tuple shapes, Py_ssize_t most):
-        """The mean cost and its gradient, if the arrays are of float64 and the shapes (m, *shape), m at most `most`.
-
-        None if they are not. What this does not do: watched slots, gradients of arguments.
-        """
-        cdef Call call
-        cdef Py_ssize_t a, k, m = -1
-        cdef Py_buffer* view
-        cdef tuple shape
-        if len(arrays) != len(shapes):
-            return None
-        try:
-            begin(&call, parameters, self.n_parameters, len(arrays))
-            for a in range(call.n_arrays):
-                shape = <tuple>shapes[a]
-                view = &call.views[call.n_views]
-                if type(arrays[a]) is not ndarray:
-                    return None
-                if PyObject_GetBuffer_quietly(arrays[a], view, PyBUF_FORMAT | PyBUF_C_CONTIGUOUS) != 0:
-                    PyErr_Clear()  # it is not contiguous
-                    return None
-                call.n_views += 1
-                if m < 0 and view.ndim > 0:
-                    m = view.shape[0]
-                if (
-                    view.format[0] != b"d" or view.format[1] != 0 or view.ndim != 1 + len(shape)
-                    or m != view.shape[0] or not 0 < m <= most
-                ):
-                    return None
-                for k in range(len(shape)):
-                    if view.shape[k + 1] != <Py_ssize_t>shape[k]:
-                        return None
-                call.rows[a] = <double*>view.buf
-                call.widths[a] = view.len // (m * <Py_ssize_t>sizeof(double))
-            gradient = empty(self.n_parameters)
-            call.d_theta = doubles(&call, gradient, self.n_parameters, True)
-            return self.run_call(&call, m), gradient
         finally:
             end(&call)
 
@@ -661,3 +617,94 @@ cdef class Tape:
             else:
                 lanes_add_product(dx, slope, upstream)
             memset(upstream, 0, LANES * sizeof(double))
+
+
+# --- few examples ----------------------------------------------------------------------------------------------------
+
+cdef struct ArrayFields:  # the front of NumPy's PyArrayObject, also part of its ABI
+    Py_ssize_t references
+    void* type
+    char* data
+    int ndim
+    Py_ssize_t* shape
+    Py_ssize_t* strides
+    PyObject* base
+    PyObject* dtype
+    int flags
+
+cdef enum:
+    AS_EXPECTED = 0x0001 | 0x0100  # NumPy's flags for C-contiguous and aligned
+
+cdef object float64 = np.dtype(np.float64)
+
+
+cdef inline ArrayFields* float64_array(array) noexcept:
+    """The fields of a C-contiguous array of float64; NULL if it is something else."""
+    cdef ArrayFields* fields = <ArrayFields*><PyObject*>array
+    if type(array) is not ndarray or fields.dtype is not <PyObject*>float64:
+        return NULL
+    return fields if fields.flags & AS_EXPECTED == AS_EXPECTED else NULL
+
+
+def layout_is_known():
+    """Whether NumPy's arrays are laid out as this module believes."""
+    array = np.arange(6.0).reshape(2, 3)[:1]
+    cdef ArrayFields* fields = <ArrayFields*><PyObject*>array
+    address = array.__array_interface__["data"][0]
+    if <size_t>fields.data != <size_t>address or (fields.ndim, fields.dtype is <PyObject*>float64) != (2, True):
+        return False
+    return (fields.shape[0], fields.shape[1], fields.flags) == (1, 3, array.flags.num)
+
+
+cdef bint LAYOUT_IS_KNOWN = layout_is_known()
+
+
+cdef class Quick:
+    """A tape bound to its parameters, for calls whose whole cost is a microsecond: arrays are read where they lie."""
+
+    cdef Tape tape
+    cdef object parameters
+    cdef Py_ssize_t most
+    cdef Py_ssize_t n_arrays
+    cdef object shapes
+
+    def __init__(self, Tape tape, parameters, tuple shapes, Py_ssize_t most):
+        """For arguments of `shapes` an example, at most so many examples."""
+        if len(shapes) > MOST_ARGUMENTS:
+            raise ValueError(f"a scalar program takes at most {MOST_ARGUMENTS} arguments")
+        self.tape, self.parameters, self.shapes, self.most = tape, parameters, shapes, most
+        self.n_arrays = len(shapes)
+
+    def answer(self, tuple arrays):
+        """The mean cost and its gradient, if the arrays are float64 as they are expected; None if they are not."""
+        cdef Call call
+        cdef Py_ssize_t a, k, m = -1
+        cdef ArrayFields* fields = float64_array(self.parameters)
+        cdef tuple shape
+        if not LAYOUT_IS_KNOWN or len(arrays) != self.n_arrays or fields is NULL:
+            return None
+        if fields.ndim != 1 or fields.shape[0] != self.tape.n_parameters:
+            return None
+        call.n_views = 0
+        call.n_arrays = self.n_arrays
+        call.theta = <double*>fields.data
+        call.watched = NULL
+        for a in range(self.n_arrays):
+            fields = float64_array(arrays[a])
+            shape = <tuple>(<tuple>self.shapes)[a]
+            if fields is NULL or fields.ndim != 1 + len(shape):
+                return None
+            if m < 0:
+                m = fields.shape[0]
+            if m != fields.shape[0] or not 0 < m <= self.most:
+                return None
+            call.widths[a] = 1
+            for k in range(len(shape)):
+                if fields.shape[k + 1] != <Py_ssize_t>shape[k]:
+                    return None
+                call.widths[a] *= fields.shape[k + 1]
+            call.rows[a] = <double*>fields.data
+            call.d_rows[a] = NULL
+        gradient = empty(self.tape.n_parameters)
+        call.d_theta = <double*>(<ArrayFields*><PyObject*>gradient).data
+        return self.tape.run_call(&call, m), gradient

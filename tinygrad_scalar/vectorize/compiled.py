@@ -83,10 +83,10 @@ class ArrayWay:
                 value, *guarded = value
                 for array, guard in zip(guarded, guards):
                     _require(array, *guard)
-            results = backward(*rows) if backwards else (parameters,)
-        if not isinstance(results, tuple):
-            results = (results,)
-        return float(value), results[0], results[1:]
+            results = backward(*rows) if backwards else parameters
+        if type(results) is tuple:
+            return float(value), results[0], results[1:]
+        return float(value), results, ()
 
 
 def _cost_of(statement: Statement) -> tuple[float, float]:
@@ -204,16 +204,21 @@ class Compiled:
             way = self._chosen[m] = min(ways, key=lambda way: way.expected(m))
         return way
 
-    def quick(self) -> Callable[[Array, tuple[Any, ...]], tuple[float, Array] | None] | None:
+    def quick(self, parameters: Array) -> Callable[[tuple[Any, ...]], tuple[float, Array] | None] | None:
         """A way for few examples that finds out by itself whether the arguments fit, if there is one; else None."""
-        if self.scalars is None or self.guards or any(integer for _, integer in self.shapes):
+        native = executor()
+        if native is None or self.scalars is None or self.guards or any(integer for _, integer in self.shapes):
             return None
         most, beyond = 0, 1 << 20
         while beyond - most > 1:  # the scalar program is the faster for up to `most` examples
             m = min(2 * most + 1, (most + beyond) // 2)
             most, beyond = (m, beyond) if self._way(m) is self.scalars else (most, m)
-        quickly, shapes = self.scalars.tape.quickly, tuple(shape for shape, _ in self.shapes)
-        return lambda parameters, arrays: quickly(parameters, arrays, shapes, most)
+        if most == 0:
+            return None
+        shapes = tuple(shape for shape, _ in self.shapes)
+        answer: Callable[[tuple[Any, ...]], tuple[float, Array] | None]
+        answer = native.Quick(self.scalars.tape, parameters, shapes, most).answer
+        return answer
 
     def value(self, parameters: Array, rows: Sequence[Array]) -> float:
         return self._way(len(rows[0])).run(parameters, rows, False, self.guards)[0]

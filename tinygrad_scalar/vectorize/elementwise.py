@@ -33,7 +33,7 @@ CALLS = {
     "share": "*share({0}, {1}, out={out})",
     "share of logaddexp": "*share_of_logaddexp({0}, {1}, out={out})",
     "slope of abs": "slope_of_abs({0}, out={out})",
-    "slope of tanh": "*slope_of_tanh({0}, {1}, out={out})",
+    "slope of tanh": "slope_of_tanh({0}, {1}, out={out})",
     "slope of sigmoid": "*slope_of_sigmoid({0}, {1}, out={out})",
     "slope of ** by x": "*slope_of_power({0}, {1}, {2}, out={out})",
     "slope of ** by y": "*slope_of_exponent({0}, {1}, out={out})",
@@ -83,7 +83,7 @@ def sigmoid(z, out):
     exp(out, out=out)
     add(out, 1.0, out=out)
     reciprocal(out, out=out)
-    if minimum.reduce(out, axis=None) == 0.0:
+    if not out.item(out.argmin()) > 0.0:
         small = np.flatnonzero(out == 0.0)
         out.put(small, exp(z.take(small)))
     return out
@@ -101,7 +101,7 @@ def slope_of_tanh(a, z, out):
     """1 - a**2; where that has lost digits, 1/cosh(z)**2."""
     multiply(a, a, out=out)
     subtract(1.0, out, out=out)
-    if minimum.reduce(out, axis=None) < 5e-4:
+    if not out.item(out.argmin()) >= 5e-4:
         saturated = np.flatnonzero(out < 5e-4)
         c = cosh(z.take(saturated))
         out.put(saturated, 1.0 / (c * c))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Sequence
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     Array = NDArray[Any]
 
 DTYPES = ("float64", "float32")
+KIND = attrgetter("__class__", "shape", "dtype")  # what tells whether an argument is like the one before
 
 
 class Vectorized:
@@ -52,7 +54,7 @@ class Vectorized:
         self._parameters: Array = _data_of(values).astype(dtype)
         self._programs: dict[Shapes, Compiled] = {}
         self._last: Compiled | None = None
-        self._quick: Callable[[Array, tuple[Any, ...]], tuple[float, Array] | None] | None = None
+        self._forget()
         self._turn = threading.Lock()
 
     @property
@@ -80,14 +82,12 @@ class Vectorized:
 
         The gradient with respect to an argument has its shape; that with respect to one of integers is None.
         """
-        if self._quick is not None and (result := self._quick(self._parameters, arrays)) is not None:
+        if self._quick is not None and (result := self._quick(arrays)) is not None:
             return result
         program, rows = self._prepared(arrays)
         with self._turn:
             value, gradient, inputs = program.value_and_gradient(self._parameters, rows)
         if not self._wrt_inputs:
-            if self._quick is None and self._parameters.dtype == np.float64:
-                self._quick = program.quick()
             return value, gradient
         shaped = [None if integer else d.reshape(-1, *shape) for d, (shape, integer) in zip(inputs, program.shapes)]
         return value, gradient, shaped
@@ -100,6 +100,13 @@ class Vectorized:
 
     def _prepared(self, arrays: Sequence[ArrayLike]) -> tuple[Compiled, list[Array]]:
         """The program for arguments of such shapes, and the arguments with a row for each example."""
+        try:
+            kinds = tuple(map(KIND, arrays))
+        except AttributeError:
+            kinds = ()  # not all of them are arrays
+        known, program, dtypes = self._known
+        if program is not None and kinds and kinds == known:
+            return program, [_rows(array, dtype) for array, dtype in zip(arrays, dtypes)] if dtypes else arrays
         examples = [_examples(array, i) for i, array in enumerate(arrays)]
         if not examples:
             raise TypeError("a step is called with an array of examples for each argument of the function")
@@ -111,12 +118,22 @@ class Vectorized:
         program = self._programs.get(shapes)
         if program is None:
             program = self._programs[shapes] = self._compile(shapes, examples)
+        dtypes = [np.dtype(np.int64) if integer else self._parameters.dtype for _, integer in shapes]
+        rows = [_rows(array, dtype) for array, dtype in zip(examples, dtypes)]
+        as_they_are = all(row is array for row, array in zip(rows, arrays))
+        if program is not self._known[1] and self._parameters.dtype == np.float64 and not self._wrt_inputs:
+            self._quick = program.quick(self._parameters)
         self._last = program
-        dtype = self._parameters.dtype
-        return program, [
-            array if array.ndim == 2 and array.dtype == dtype else _rows(array, np.int64 if integer else dtype)
-            for array, (_, integer) in zip(examples, shapes)
-        ]
+        if all(type(array) is np.ndarray and array.dtype != np.uint64 for array in arrays):
+            self._known = kinds, program, None if as_they_are else dtypes
+        else:  # what has to be looked at each time
+            self._known = (), program, None
+        return program, rows
+
+    def _forget(self) -> None:
+        """Begin with no call before, whose kind of arguments is `_known` and goes the short way."""
+        self._known: tuple[tuple[Any, ...], Compiled | None, Any] = ((), None, None)
+        self._quick: Callable[[tuple[Any, ...]], tuple[float, Array] | None] | None = None
 
     # --- compiling ---------------------------------------------------------------------------------------------------
 
@@ -177,12 +194,14 @@ class Vectorized:
     # --- pickling: parameters and programs travel, the function and the Values do not ---------------------------------
 
     def __getstate__(self) -> dict[str, Any]:
-        state = {**self.__dict__, "_cost": None, "_values": [], "_quick": None}
-        del state["_turn"]
+        state = {**self.__dict__, "_cost": None, "_values": []}
+        for name in ("_turn", "_known", "_quick"):
+            del state[name]
         return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
+        self._forget()
         self._turn = threading.Lock()
 
 
@@ -210,7 +229,8 @@ def _examples(array: ArrayLike, argument: int) -> Array:
 
 def _rows(array: Array, dtype: Any) -> Array:
     """The numbers of each example in a row."""
-    return array.reshape(len(array), -1).astype(dtype, copy=False)
+    rows = array if array.ndim == 2 else array.reshape(len(array), -1)
+    return rows if rows.dtype == dtype else rows.astype(dtype)
 
 
 def _mismatch(ours: str, theirs: str, i: int) -> TraceError:
