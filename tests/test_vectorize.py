@@ -48,7 +48,8 @@ def assert_equal_to_the_engine(cost, params, arrays, **options):
     for ours, our_gradient in [(value, gradient), *by_every_way(step, arrays)]:
         assert ours == pytest.approx(expected, rel=1e-12, abs=1e-12)
         assert our_gradient.shape == (len(params),)
-        assert (np.abs(our_gradient - by_engine) <= 1e-12 * np.maximum(sizes, np.abs(by_engine))).all()
+        subnormal = 1e-320  # whose rounding is not relative
+        assert (np.abs(our_gradient - by_engine) <= 1e-12 * np.maximum(sizes, np.abs(by_engine)) + subnormal).all()
 
 
 def by_every_way(step, arrays):
@@ -537,6 +538,82 @@ def test_the_source_of_a_network_is_the_equations_of_the_notes_in_under_60_lines
         assert f"add.reduce(delta{layer}, axis=1, keepdims=True, out=db{layer})" in code  # 11c
     for layer in (2, 3):
         assert f"matmul(W{layer}.T, delta{layer}, out=dA{layer - 1})" in code  # 11d
+
+
+# 003 Eq. 1, 2a and 11 in the short notation of Eq. 12, corrected: db sums over the examples (the note's axis=0
+# runs over the neurons), and dW is δAᵀ in both places (Eq. 12's second line has Aᵀδ, whose shapes do not fit).
+FORWARD = r"""
+Z^{[l]} = W^{[l]} A^{[k]} + b^{[l]}                                      | n_l \times m   | 1a
+A^{[l]} = g^{[l]}\left(Z^{[l]}\right),\quad g^{[l]} = G_l               | n_l \times m   | 1b
+"""
+COST = r"""
+C = \frac{1}{m} \sum_{i=1}^{m} \sum_j {\left(A^{[L]} - Y\right)}^{2}    | 1 \times 1     | 2
+dA^{[L]} = 2\, \left(A^{[L]} - Y\right)                                 | n_L \times m   |
+"""
+BACKWARD = r"""
+dA^{[l]} = W^{[n]T} \delta^{[n]}                                        | n_l \times m   | 11d
+\delta^{[l]} = dA^{[l]} \odot g'^{[l]}\left(Z^{[l]}\right)              | n_l \times m   | 11a
+dW^{[l]} = \frac{1}{m} \delta^{[l]} A^{[k]T}                            | n_l \times n_k | 11b
+db^{[l]} = \frac{1}{m} \sum_{i=1}^{m} \delta^{[l](i)}                   | n_l \times 1   | 11c
+"""
+
+
+@pytest.mark.parametrize("sizes", [(3, 2), (2, 16, 16, 2), (5, 4, 3, 2, 2)])
+def test_the_equations_of_a_network_are_003s_symbol_by_symbol(sizes):
+    net = ts.MLP(sizes[0], list(sizes[1:]), "tanh", "sigmoid", seed=0)
+    step = ts.vectorize(lambda x, y: ts.squared_error(net(x), y), net.parameters())
+    step(np.ones((3, sizes[0])), np.ones((3, sizes[-1])))
+    L = len(sizes) - 1
+
+    def of_layer(text, layer):
+        for name, number in (("l", layer), ("k", layer - 1), ("n", layer + 1), ("L", L)):
+            text = text.replace(f"[{name}]", f"[{number}]")
+            if 0 <= number <= L:
+                text = text.replace(f"n_{name}", str(sizes[number]))
+        return text.replace("G_l", r"\sigma" if layer == L else r"\tanh").strip().splitlines()
+
+    expected = [row for layer in range(1, L + 1) for row in of_layer(FORWARD, layer)] + of_layer(COST, L)
+    for layer in range(L, 0, -1):
+        expected += of_layer(BACKWARD, layer)[layer == L :]
+    assert list(step.equations.each) == [tuple(part.strip() for part in row.split("|")) for row in expected]
+
+
+@pytest.mark.peers
+@pytest.mark.parametrize("name", CASES)
+def test_all_equations_can_be_set(name):
+    mathtext = pytest.importorskip("matplotlib.mathtext", reason="matplotlib is not installed")
+    cost, params, arrays = CASES[name](Draw())
+    step = ts.vectorize(cost, params)
+    step(*arrays)
+    parser = mathtext.MathTextParser("path")
+    for latex, shape, _ in step.equations.each:
+        parser.parse(f"${latex}$")
+        parser.parse(f"${shape}$")
+
+
+@pytest.mark.peers
+@pytest.mark.parametrize("name", CASES)
+def test_all_sources_are_clean_and_formatted(name):
+    ruff = pytest.importorskip("ruff", reason="ruff is not installed").find_ruff_bin()
+    cost, params, arrays = CASES[name](Draw())
+    step = ts.vectorize(cost, params)
+    step(*arrays)
+    for command in (["check", "--select", "E,F,W,I,UP,B,SIM,PIE,RET,NPY"], ["format", "--check"]):
+        options = ["--isolated", "--line-length", "120", "--stdin-filename", "step.py", "-"]
+        done = subprocess.run([ruff, *command, *options], input=step.source, capture_output=True, text=True)
+        assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_explain_says_which_scalars_became_which_array():
+    net = ts.MLP(64, [16, 10], "tanh", seed=0)
+    step = ts.vectorize(lambda x, y: ts.squared_error(net(x), y), net.parameters())
+    step(np.ones((3, 64)), np.ones((3, 10)))
+    lines = [line.strip() for line in step.explain().splitlines()]
+    assert "1,024 products → Z1 (16×m) = W1 (16×64) @ A0 (64×m) + b1 (16×1)" in lines
+    assert "1,024 parameters → W1 (16×64) = parameters[0:1024], w(1)[0,0] … w(1)[15,63]" in lines
+    assert "10 values → A2 (10×m) = tanh(Z2)" in lines
+    assert "10 differences → difference1 (10×m) = A2 − YT" in lines
+    assert "1 value → total1 (1×m) = sum of all of square1" in lines
 
 
 # --- random architectures and programs --------------------------------------------------------------------------------

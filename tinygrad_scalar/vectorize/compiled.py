@@ -242,12 +242,13 @@ def compiled(
     native = executor()
     steps = None if native is None else scalar_program(traced, len(parameters), sizes, native.CODES)
     grouping = grouped(traced, len(sizes))
+    labels = [value.label for value in parameters]
 
     def write_arrays() -> tuple[ArrayWay, str, Equations]:
         program = regroup(grouping, len(parameters), sizes)
         differentiate(program, wrt_inputs=wrt_inputs)
         way = ArrayWay(program, [integer for _, integer in shapes])
-        return way, explanation(traced, program), equations(program)
+        return way, explanation(traced, program, labels), equations(program)
 
     guards = [(guard.refused, guard.message) for _, guard in traced.guards]
     made = Compiled(shapes, None if steps is None else ScalarWay(steps), guards, write_arrays)

@@ -217,6 +217,9 @@ class _Writer:
             elif re.fullmatch(r"dA\d+", out.name) and isinstance(statement, Product):
                 number = "11d"
             found.append(Equation(f"{symbol(out.name)} = {right}", self.shape(out), number))
+        for i in range(1, len(found)):
+            if (found[i - 1].number, found[i].number) == ("11c", "11b"):  # the notes have the weights first
+                found[i - 1], found[i] = found[i], found[i - 1]
         return found
 
 

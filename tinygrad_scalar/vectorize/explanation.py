@@ -2,69 +2,121 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
 
-from tinygrad_scalar.vectorize.program import Elementwise, Fold, Gather, Lookup, Product, Scatter
+import numpy as np
 
-if TYPE_CHECKING:
-    from tinygrad_scalar.vectorize.program import Array, Program, Statement
-    from tinygrad_scalar.vectorize.trace import Trace
+from tinygrad_scalar.vectorize.program import Array, Elementwise, Fold, Gather, Lookup, Product, Program, Statement
+from tinygrad_scalar.vectorize.storage import contiguous
+from tinygrad_scalar.vectorize.trace import Trace
+
+INFIX = {"+": "+", "-": "−", "minus fixed": "−", "*": "⊙", "/": "/", "**": "**", "greater": ">", "greater_equal": "≥"}
+COUNTED = {"+": "sum", "-": "difference", "minus fixed": "difference", "*": "product", "/": "quotient"}
 
 
-def explanation(trace: Trace, program: Program) -> str:
-    """A line for each array of the forward pass."""
-    rows = [
-        (what, _told(statement)) for statement in program.forward if (what := _scalars(statement, program)) is not None
-    ]
-    width = max((len(what) for what, _ in rows), default=0)
-    lines = [f"{len(trace.tape.nodes):,} scalars of one example, {len(program.forward)} arrays"]
-    lines += [f"{what:>{width}} → {told}" for what, told in rows]
+def explanation(trace: Trace, program: Program, labels: Sequence[str]) -> str:
+    """A line for each array of the forward pass; `labels` are the parameters'."""
+    rows = _Teller(program, labels).rows()
+    width = max((len(scalars) for scalars, _ in rows), default=0)
+    lines = [f"{len(trace.tape.nodes):,} scalars of one example become {_counted(len(rows), 'array')}"]
+    lines += [f"{scalars:>{width}} → {told}" for scalars, told in rows]
     if trace.constants:
         names = ", ".join(sorted(set(trace.constants))[:8])
         lines.append(f"constants, because they are not among the parameters: {names}")
     return "\n".join(lines)
 
 
+class _Teller:
+    def __init__(self, program: Program, labels: Sequence[str]) -> None:
+        self.program, self.labels = program, labels
+        self._same: dict[Array, Array] = {}  # an array that is another one, in another shape, and that
+
+    def rows(self) -> list[tuple[str, str]]:
+        """For each array how many scalars of which kind it holds, and how it is made."""
+        rows: dict[Array, tuple[str, str]] = {}
+        for statement in self.program.forward:
+            if isinstance(statement, Gather) and self._is_in_order(statement):
+                self._same[statement.out] = self._one(statement.source)
+                continue
+            scalars, told = self.scalars(statement), f"{self.shaped(statement.out)} = {self.made(statement)}"
+            first = statement.operands[0] if statement.operands else statement.out
+            if first in rows and first.name == statement.out.name:  # Z = WA + b, in one line
+                of_product, product = rows.pop(first)
+                scalars, told = of_product, f"{product} + {self.shaped(statement.operands[1])}"
+            rows[statement.out] = scalars, told
+        return list(rows.values())
+
+    def _is_in_order(self, s: Gather) -> bool:
+        whole = s.index.size == s.source.rows and contiguous(s.index) == 0
+        return whole and s.source is not self.program.parameters and s.source.batched == s.out.batched
+
+    def _one(self, array: Array) -> Array:
+        return self._same.get(array, array)
+
+    def name(self, array: Array) -> str:
+        array = self._one(array)
+        if array.values is None:
+            return array.name
+        numbers = [f"{number:g}" for number in array.values.ravel()]
+        if len(set(numbers)) == 1:
+            return numbers[0]
+        return f"[{', '.join(numbers)}]" if len(numbers) <= 4 else f"{len(numbers)} constants"
+
+    def shaped(self, array: Array, shape: str = "") -> str:
+        """The name of an array with its shape, examples being columns; of a constant its number."""
+        of = self._one(array)
+        return self.name(of) if of.values is not None else f"{self.name(of)} ({shape or _shape(of)})"
+
+    def scalars(self, s: Statement) -> str:
+        if isinstance(s, Product):
+            return _counted(s.out.rows * s.left.shape[1], "product")
+        if isinstance(s, Gather) and s.source is self.program.parameters:
+            return _counted(s.out.rows, "parameter")
+        return _counted(s.out.rows, COUNTED.get(s.op, "value") if isinstance(s, Elementwise) else "value")
+
+    def made(self, s: Statement) -> str:
+        """How an array is made from others."""
+        if isinstance(s, Product):
+            k = s.left.shape[1]
+            columns, m = s.right.rows // k, "m" if s.right.batched else ""
+            shape = f"{k}×{columns if columns > 1 or not m else ''}{m}"
+            return f"{self.shaped(s.left, '×'.join(map(str, s.left.shape)))} @ {self.shaped(s.right, shape)}"
+        if isinstance(s, Elementwise):
+            names = [self.name(operand) for operand in s.of]
+            if s.op in INFIX:
+                fixed = ", the latter held fixed" if s.op == "minus fixed" else ""
+                return f"{names[0]} {INFIX[s.op]} {names[1]}{fixed}"
+            if s.op.startswith("**"):
+                return f"{names[0]}{s.op}"
+            return f"−{names[0]}" if s.op == "neg" else f"{s.op}({', '.join(names)})"
+        if isinstance(s, Gather):
+            return self._gathered(s)
+        if isinstance(s, Fold):
+            fold = "sum" if s.op == "+" else s.op
+            every = "all" if s.out.rows == 1 else f"each {s.of.shape[-1]}"
+            return f"{fold} of {every} of {self.name(s.of)}"
+        if isinstance(s, Lookup):
+            return f"rows of {self.name(s.source)} that {s.argument.name.removesuffix('T')} chooses"
+        return f"[{', '.join(self.name(part) for part in s.operands)}]"  # put together from parts
+
+    def _gathered(self, s: Gather) -> str:
+        rows = s.index.ravel()
+        start = contiguous(s.index)
+        if s.source is self.program.parameters:
+            first, last = self.labels[rows[0]], self.labels[rows[-1]]
+            named = (f", {first}" if rows.size == 1 else f", {first} … {last}") if first and last else ""
+        else:
+            named = ""
+        if start is not None:
+            return f"{self.name(s.source)}[{start}:{start + rows.size}]{named}"
+        repeated = ", some of them repeatedly" if np.unique(rows).size < rows.size else ""
+        return f"rows of {self.name(s.source)}{named}{repeated}"
+
+
 def _shape(array: Array) -> str:
-    return "×".join(str(n) for n in (array.shape if len(array.shape) > 1 else (array.rows, 1)))
-
-
-def _scalars(statement: Statement, program: Program) -> str | None:
-    if isinstance(statement, Product):
-        k = statement.left.shape[1]
-        return _counted(statement.out.rows * k, "product")
-    if isinstance(statement, Gather):
-        if statement.source is program.parameters:
-            return _counted(statement.out.rows, "parameter")
-        return _counted(statement.out.rows, "value")
-    return _counted(statement.out.rows, "value")
+    rows = array.shape[0] if len(array.shape) == 2 and not array.batched else array.rows
+    return f"{rows}×{'m' if array.batched else array.rows // rows}"
 
 
 def _counted(n: int, what: str) -> str:
     return f"{n:,} {what}{'' if n == 1 else 's'}"
-
-
-def _name(array: Array) -> str:
-    if array.values is not None:
-        return repr(float(array.values.flat[0])) if array.rows == 1 else "constants"
-    return array.name
-
-
-def _told(statement: Statement) -> str:
-    out = statement.out.name
-    if isinstance(statement, Product):
-        left, right = statement.left, statement.right
-        return (
-            f"{out} = {_name(left)} ({_shape(left)}) @ {_name(right)} ({right.rows // left.shape[1] * left.shape[1]}×m)"
-        )
-    if isinstance(statement, Elementwise):
-        return f"{out} = {statement.op}({', '.join(_name(a) for a in statement.of)})"
-    if isinstance(statement, Gather):
-        return f"{out}, rows of {_name(statement.source)}"
-    if isinstance(statement, Fold):
-        fold = "sum" if statement.op == "+" else statement.op
-        return f"{out} = {fold} of each {statement.of.shape[-1]} of {_name(statement.of)}"
-    if isinstance(statement, Lookup):
-        return f"{out}, looked up in {_name(statement.source)}"
-    assert isinstance(statement, Scatter)
-    return f"{out}, put together from {', '.join(_name(part) for part, _ in statement.parts)}"

@@ -81,13 +81,16 @@ class NumpySource:
 
     def _table(self, values: NDArray[Any], wanted: str = "index") -> str:
         """A variable of the source that holds numbers."""
-        text = np.array2string(
-            values, separator=", ", threshold=values.size + 1, max_line_width=WIDTH - 10, floatmode="unique"
-        ).replace("\n", "\n    ")
-        text = re.sub(r"\binf\b", "np.inf", re.sub(r"\bnan\b", "np.nan", text))
+        text = repr(values.tolist())
         if text not in self._variables:
             self._variables[text] = self._free_name(wanted)
-            self._tables.append(f"{self._variables[text]} = np.array(\n    {text}\n)")
+            line = f"{self._variables[text]} = np.array({text})"
+            if len(line) > WIDTH:
+                lines = np.array2string(
+                    values, separator=", ", threshold=values.size + 1, max_line_width=WIDTH - 10, floatmode="unique"
+                ).replace("\n", "\n    ")
+                line = f"{self._variables[text]} = np.array(\n    {lines}\n)  # fmt: skip"
+            self._tables.append(re.sub(r"\b(inf|nan)\b", r"np.\1", line))
         return self._variables[text]
 
     def _constant(self, array: Array) -> str:
@@ -211,23 +214,21 @@ class NumpySource:
     def _buffers(self, passes: str) -> list[str]:
         """The lines that make the buffers, those of one shape together."""
         used = _names_in([passes, *(expression for _, expression in self._views)])
-        alone: dict[str, list[str]] = {}
-        lines = [f"gradient = np.zeros({self.program.parameters.rows}, dtype)"]
+        owners: dict[str, list[str]] = {}
+        shared: dict[str, list[tuple[str, str]]] = {}
         for block in self.storage.blocks:
             names = [name for name in dict.fromkeys(self._names[array] for array in block.arrays) if name in used]
             made = f"np.empty(({block.rows}, {'m' if block.batched else 1}), dtype)"
-            if len(names) == 1:
-                alone.setdefault(made, []).append(names[0])
-            elif names:
-                lines.append(f"{' = '.join(names)} = {made}")
-        for made, names in alone.items():
-            for i in range(0, len(names), 6):
-                some = names[i : i + 6]
-                lines.append(
-                    f"{some[0]} = {made}"
-                    if len(some) == 1
-                    else f"{', '.join(some)} = ({made} for _ in range({len(some)}))"
-                )
+            if names:
+                owners.setdefault(made, []).append(names[0])
+                shared.setdefault(made, []).extend((name, names[0]) for name in names[1:])
+        lines = [f"gradient = np.zeros({self.program.parameters.rows}, dtype)"]
+        for made, names in owners.items():
+            for some in _in_lines(names, WIDTH - len(made) - 25):
+                many = f"({made} for _ in range({len(some)}))"
+                lines.append(f"{', '.join(some)} = {made if len(some) == 1 else many}")
+            for pairs in _in_lines(shared[made], WIDTH - 20):
+                lines.append(" = ".join(", ".join(names) for names in zip(*pairs)) + "  # in the same place")
         return lines
 
     def _view_lines(self) -> list[str]:
@@ -277,7 +278,7 @@ class NumpySource:
                 call, its_equation = lines[-1]
                 operand = rf"(?<![\w.]){re.escape(self.flat(before.out))}(?=[,)])"
                 nested = re.sub(operand, lambda _, call=call: call, its_lines[0], count=1)  # type: ignore[misc]
-                if len(nested) + 8 <= WIDTH:
+                if len(nested) + len(equation or its_equation) <= WIDTH - 8:
                     lines.pop()
                     its_lines, equation = [nested], equation or its_equation
                     before = None
@@ -434,6 +435,20 @@ class NumpySource:
         if s.out.batched:
             return [f"{out}.fill(0.0)", f"np.add.at({out}, ({rows}, np.arange(m)), {value})"]
         return [f"{out}[:, 0] = np.bincount({rows}.ravel(), {value}.ravel(), {s.out.rows})"]
+
+
+def _in_lines(things: Iterable[Any], width: int) -> list[list[Any]]:
+    """Names, or tuples of names, in groups that fit into a line."""
+    lines: list[list[Any]] = []
+    room = 0
+    for thing in things:
+        length = sum(len(name) + 2 for name in (thing if isinstance(thing, tuple) else (thing,)))
+        if length > room:
+            lines.append([])
+            room = width
+        lines[-1].append(thing)
+        room -= length
+    return lines
 
 
 def _wrapped(start: str, names: list[str]) -> list[str]:

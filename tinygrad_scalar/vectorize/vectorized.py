@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
@@ -32,6 +33,10 @@ class Vectorized:
 
     It may be called from several threads; they take turns.
     """
+
+    # the call before: its kind of arguments goes the short way to its program
+    _known: tuple[tuple[Any, ...], Compiled | None, list[Any] | None]
+    _quick: Callable[[tuple[Any, ...]], tuple[float, Array] | None] | None
 
     def __init__(
         self, cost: Callable[..., Value], params: Iterable[Value], dtype: str, wrt_inputs: bool, check: bool
@@ -100,13 +105,13 @@ class Vectorized:
 
     def _prepared(self, arrays: Sequence[ArrayLike]) -> tuple[Compiled, list[Array]]:
         """The program for arguments of such shapes, and the arguments with a row for each example."""
-        try:
+        kinds: tuple[Any, ...] = ()
+        with suppress(AttributeError):  # if not all of them are arrays
             kinds = tuple(map(KIND, arrays))
-        except AttributeError:
-            kinds = ()  # not all of them are arrays
-        known, program, dtypes = self._known
-        if program is not None and kinds and kinds == known:
-            return program, [_rows(array, dtype) for array, dtype in zip(arrays, dtypes)] if dtypes else arrays
+        known, before, dtypes = self._known
+        if before is not None and kinds and kinds == known:
+            given: list[Array] = list(arrays)  # type: ignore[arg-type]
+            return before, [_rows(array, dtype) for array, dtype in zip(given, dtypes)] if dtypes else given
         examples = [_examples(array, i) for i, array in enumerate(arrays)]
         if not examples:
             raise TypeError("a step is called with an array of examples for each argument of the function")
@@ -131,9 +136,8 @@ class Vectorized:
         return program, rows
 
     def _forget(self) -> None:
-        """Begin with no call before, whose kind of arguments is `_known` and goes the short way."""
-        self._known: tuple[tuple[Any, ...], Compiled | None, Any] = ((), None, None)
-        self._quick: Callable[[tuple[Any, ...]], tuple[float, Array] | None] | None = None
+        """Begin with no call before."""
+        self._known, self._quick = ((), None, None), None
 
     # --- compiling ---------------------------------------------------------------------------------------------------
 
