@@ -23,8 +23,9 @@ HEAVY = ["numpy", "graphviz", "tqdm", "rich", "safetensors"]
 HOUSE = [
     "errors", "number", "ops", "atomic", "pickling", "anomaly", "tracing", "implementation", "walk", "_value", "_tape",
     "value", "bulk", "graph", "functions", "nn", "losses", "optim",
-    "vectorize.program", "vectorize.trace", "vectorize.regroup", "vectorize.reverse", "vectorize.naming",
-    "vectorize.elementwise", "vectorize.storage", "vectorize.numpy_source", "vectorize.equations",
+    "vectorize.program", "vectorize.trace", "vectorize.grouping", "vectorize.regroup", "vectorize.reverse",
+    "vectorize.naming",
+    "vectorize.elementwise", "vectorize.storage", "vectorize.places", "vectorize.numpy_source", "vectorize.equations",
     "vectorize.explanation", "vectorize.scalar_program", "vectorize.compiled", "vectorize.vectorized", "vectorize",
     "training", "datasets", "saving", "expression", "viz", "viz.text", "viz.drawing", "viz.plots", "tabular", "report",
     "demo", "cli", "__main__",

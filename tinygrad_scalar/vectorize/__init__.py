@@ -1,7 +1,8 @@
 """From the scalar graph to the notes' matrix equations (003): trace, regroup, differentiate, print, run.
 
-trace.py writes down the graph that a function makes of one example, regroup.py finds the arrays in it (program.py),
-reverse.py differentiates the array program, numpy_source.py and equations.py print it, vectorized.py runs it.
+trace.py writes down the graph that a function makes of one example, grouping.py and regroup.py find the arrays in it
+(program.py), reverse.py differentiates the array program, numpy_source.py and equations.py print it, vectorized.py runs
+it.
 """
 
 from __future__ import annotations

@@ -14,9 +14,10 @@ import numpy as np
 
 from tinygrad_scalar.vectorize.equations import Equations, equations
 from tinygrad_scalar.vectorize.explanation import explanation
+from tinygrad_scalar.vectorize.grouping import grouped
 from tinygrad_scalar.vectorize.numpy_source import NumpySource
 from tinygrad_scalar.vectorize.program import Elementwise, Product, Program, Statement
-from tinygrad_scalar.vectorize.regroup import grouped, regroup
+from tinygrad_scalar.vectorize.regroup import regroup
 from tinygrad_scalar.vectorize.reverse import differentiate
 from tinygrad_scalar.vectorize.scalar_program import ScalarProgram, executor, scalar_program
 from tinygrad_scalar.vectorize.trace import trace

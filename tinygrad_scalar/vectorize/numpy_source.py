@@ -7,7 +7,6 @@ example.
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
@@ -16,8 +15,8 @@ import numpy as np
 
 from tinygrad_scalar.vectorize.elementwise import HELPERS, NUMPY, call_of
 from tinygrad_scalar.vectorize.naming import argument_name, equation_of, name_arrays
+from tinygrad_scalar.vectorize.places import WIDTH, Places
 from tinygrad_scalar.vectorize.program import (
-    Array,
     Elementwise,
     Fold,
     Gather,
@@ -34,8 +33,6 @@ from tinygrad_scalar.vectorize.storage import Storage, contiguous
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-WIDTH = 110
-
 
 class NumpySource:
     """The source of a program, `text`; `integer` says which arguments are of integers."""
@@ -44,127 +41,8 @@ class NumpySource:
         self.program = program
         name_arrays(program)
         self.storage = Storage(program, integer)
-        self._variables: dict[str, str] = {}  # by the expression that each holds
-        self._taken = {argument.name for argument in program.arguments} | set(NUMPY) | set(HELPERS)
-        self._views: list[tuple[str, str]] = []  # variables of prepare() and their expressions
-        self._tables: list[str] = []
-        self._names = self._name_blocks()
+        self.places = Places(program, self.storage, {*NUMPY, *HELPERS})
         self.text = self._written()
-
-    # --- places and their names ---------------------------------------------------------------------------------------
-
-    def _name_blocks(self) -> dict[Array, str]:
-        """A variable for each array that has a place of its own; two of one name share it if they share the place."""
-        names: dict[Array, str] = {}
-        for block in dict.fromkeys(self.storage.block.values()):
-            mine: dict[str, str] = {}
-            for array in block.arrays:
-                if array.name not in mine:
-                    mine[array.name] = self._free_name(array.name)
-                names[array] = mine[array.name]
-        return names
-
-    def _free_name(self, wanted: str) -> str:
-        name, i = wanted, 1
-        while name in self._taken:
-            i += 1
-            name = f"{wanted}_{i}"
-        self._taken.add(name)
-        return name
-
-    def _variable(self, wanted: str, expression: str) -> str:
-        """A variable of prepare() that holds an expression, made once."""
-        if expression not in self._variables:
-            self._variables[expression] = self._free_name(wanted)
-            self._views.append((self._variables[expression], expression))
-        return self._variables[expression]
-
-    def _table(self, values: NDArray[Any], wanted: str = "index") -> str:
-        """A variable of the source that holds numbers."""
-        text = repr(values.tolist())
-        if text not in self._variables:
-            self._variables[text] = self._free_name(wanted)
-            line = f"{self._variables[text]} = np.array({text})"
-            if len(line) > WIDTH:
-                lines = np.array2string(
-                    values, separator=", ", threshold=values.size + 1, max_line_width=WIDTH - 10, floatmode="unique"
-                ).replace("\n", "\n    ")
-                line = f"{self._variables[text]} = np.array(\n    {lines}\n)  # fmt: skip"
-            self._tables.append(re.sub(r"\b(inf|nan)\b", r"np.\1", line))
-        return self._variables[text]
-
-    def _constant(self, array: Array) -> str:
-        values = array.values
-        assert values is not None
-        distinct = np.unique(values.view(np.int64))  # by their bits, because 0 is not −0
-        if distinct.size == 1 and np.isfinite(values.flat[0]):
-            return repr(float(values.flat[0]))
-        return self._variable("c", f"{self._table(values.ravel(), 'constants')}.astype(dtype).reshape(-1, 1)")
-
-    def _is_bare(self, array: Array) -> bool:
-        """Whether an array is an argument as it is given."""
-        return array in self.program.arguments and array not in self.storage.copied
-
-    def _vector(self, array: Array) -> str | None:
-        """The flat vector that an array is, if it is the parameters or their gradient."""
-        program = self.program
-        return "parameters" if array is program.parameters else "gradient" if array is program.gradient else None
-
-    def _within(self, array: Array) -> tuple[Array, NDArray[np.int64]] | None:
-        """The array that this one is a view of, and as which of its rows."""
-        view = self.storage.views.get(array)
-        if view is not None:
-            return view.source, view.index
-        inside = self.storage.inside.get(array)
-        if inside is None:
-            return None
-        whole, index = inside
-        return whole, np.arange(whole.rows) if index is None else index
-
-    def flat(self, array: Array) -> str:
-        """The expression for an array as (rows, m), or (rows, 1) where it is not batched."""
-        if array.values is not None:
-            return self._constant(array)
-        if self._is_bare(array):
-            return array.name
-        if vector := self._vector(array):
-            return self._variable("theta" if vector == "parameters" else "dtheta", f"{vector}.reshape(-1, 1)")
-        within = self._within(array)
-        if within is None:
-            return self._names[array]
-        whole, index = within
-        start = contiguous(index)
-        assert start is not None, "a strided view is used as a matrix only"
-        if array.rows == whole.rows:
-            return self.flat(whole)
-        rows = f"[{start}:{start + array.rows}]"
-        if vector := self._vector(whole):
-            return self._variable(array.name, f"{vector}{rows}.reshape(-1, 1)")
-        return (
-            f"{self.flat(whole)}{rows}" if self._is_bare(whole) else self._variable(array.name, self.flat(whole) + rows)
-        )
-
-    def matrix(self, array: Array, shape: tuple[int, int]) -> str:
-        """The expression for an array as a matrix of `shape`; what is batched has its columns side by side."""
-        within = self._within(array)
-        vector = self._vector(within[0]) if within else self._vector(array)
-        if vector and within:
-            start = contiguous(within[1])
-            if start is not None:
-                return self._variable(array.name, f"{vector}[{start}:{start + array.rows}].reshape{shape}")
-            strided = self.storage.strided(within[1].reshape(shape))
-            assert strided is not None
-            a, s, p, k = strided
-            return self._variable(array.name, f"{vector}[{a}:{a + p * s}].reshape({p}, {s})[:, :{k}]")
-        if vector:
-            return self._variable("matrix", f"{vector}.reshape{shape}")
-        if array.values is not None:
-            numbers = np.broadcast_to(array.values.reshape(-1), (math.prod(shape),)).reshape(shape)
-            return self._variable("M", f"{self._table(numbers, 'matrix')}.astype(dtype)")
-        flat = self.flat(array)
-        if array.batched:
-            return flat if shape[1] == 1 else self._variable(f"{array.name}_m", f"{flat}.reshape({shape[0]}, -1)")
-        return self._variable(f"{array.name}_m", f"{flat}.reshape{shape}")
 
     # --- writing -----------------------------------------------------------------------------------------------------
 
@@ -173,12 +51,12 @@ class NumpySource:
         arguments = [argument_name(a) for a in range(len(program.arguments))]
         forward, backward = self._lines(program.forward), self._lines(program.backward)
         copies = [
-            f"copyto({self._names[a]}, {arguments[i]}.T)"
+            f"copyto({self.places.names[a]}, {arguments[i]}.T)"
             for i, a in enumerate(program.arguments)
             if a in storage.copied
         ]
-        forward.append(f"return {', '.join([self._mean(), *map(self.flat, program.guarded)])}")
-        results = ["gradient", *(f"{self.flat(d)}.T" for d in program.input_gradients)]
+        forward.append(f"return {', '.join([self._mean(), *map(self.places.flat, program.guarded)])}")
+        results = ["gradient", *(f"{self.places.flat(d)}.T" for d in program.input_gradients)]
         # in a tuple of results each is an array of its own
         scale = " / m" if program.cost.batched else " * 1.0"
         backward.append(f"return {', '.join(result + scale for result in results)}")
@@ -204,20 +82,16 @@ class NumpySource:
         used |= _names_in(helpers)
         head = [*(["import math\n"] if "math" in used else []), "import numpy as np"]
         head += _wrapped("from numpy import ", [name for name in NUMPY if name in used])
-        return (
-            "\n\n\n".join(
-                ["\n".join([*head, *(["", *self._tables] if self._tables else [])]), *helpers, "\n".join(body)]
-            )
-            + "\n"
-        )
+        tables = ["", *self.places.tables] if self.places.tables else []
+        return "\n\n\n".join(["\n".join([*head, *tables]), *helpers, "\n".join(body)]) + "\n"
 
     def _buffers(self, passes: str) -> list[str]:
         """The lines that make the buffers, those of one shape together."""
-        used = _names_in([passes, *(expression for _, expression in self._views)])
+        used = _names_in([passes, *(expression for _, expression in self.places.views)])
         owners: dict[str, list[str]] = {}
         shared: dict[str, list[tuple[str, str]]] = {}
         for block in self.storage.blocks:
-            names = [name for name in dict.fromkeys(self._names[array] for array in block.arrays) if name in used]
+            names = [name for name in dict.fromkeys(self.places.names[array] for array in block.arrays) if name in used]
             made = f"np.empty(({block.rows}, {'m' if block.batched else 1}), dtype)"
             if names:
                 owners.setdefault(made, []).append(names[0])
@@ -235,7 +109,7 @@ class NumpySource:
         """The lines that make views; those of a layer's W and b stand together."""
         lines: list[str] = []
         of_layer: dict[tuple[str, str], int] = {}
-        for name, expression in self._views:
+        for name, expression in self.places.views:
             layer = re.fullmatch(r"(d?)[Wb](\d+)", name)
             key = (layer[1], layer[2]) if layer else ("", name)
             if layer and key in of_layer:
@@ -250,7 +124,7 @@ class NumpySource:
 
     def _mean(self) -> str:
         """The expression for the mean of the costs."""
-        cost, summed = self.program.cost, self.flat(self.storage.summed)
+        cost, summed = self.program.cost, self.places.flat(self.storage.summed)
         if not cost.batched:
             return f"float({summed}[0, 0])" if cost.values is None else summed
         return f"vdot({summed}, {summed}) / m" if self.storage.squared else f"add.reduce({summed}, axis=None) / m"
@@ -276,7 +150,7 @@ class NumpySource:
             equation = equation_of(statement)
             if before is not None and isinstance(statement, Elementwise) and self._is_read_only_by(statement, before):
                 call, its_equation = lines[-1]
-                operand = rf"(?<![\w.]){re.escape(self.flat(before.out))}(?=[,)])"
+                operand = rf"(?<![\w.]){re.escape(self.places.flat(before.out))}(?=[,)])"
                 nested = re.sub(operand, lambda _, call=call: call, its_lines[0], count=1)  # type: ignore[misc]
                 if len(nested) + len(equation or its_equation) <= WIDTH - 8:
                     lines.pop()
@@ -284,7 +158,7 @@ class NumpySource:
                     before = None
             # its line may be nested where it is a call whose result has the form that elements are computed in
             alone = isinstance(statement, Elementwise) or (isinstance(statement, Product) and statement.form == "LR")
-            before = statement if alone and its_lines[0].endswith(f"out={self.flat(statement.out)})") else None
+            before = statement if alone and its_lines[0].endswith(f"out={self.places.flat(statement.out)})") else None
             lines += [(line, equation if k == 0 else "") for k, line in enumerate(its_lines)]
         return [f"{line}  # {equation}" if equation else line for line, equation in lines]
 
@@ -293,62 +167,60 @@ class NumpySource:
         return (
             self.storage.readers.get(statement.out) == [reader]
             and reader.of.count(statement.out) == 1
-            and [self.flat(operand) for operand in reader.of].count(self.flat(statement.out)) == 1
+            and [self.places.flat(operand) for operand in reader.of].count(self.places.flat(statement.out)) == 1
             and statement.out not in self.program.guarded
         )
 
     def _gather(self, s: Gather) -> list[str]:
         if s.source.values is not None:
-            return [f"{self.flat(s.out)}[...] = {self.flat(s.source)}"]
-        index = self._table(s.index.ravel())
+            return [f"{self.places.flat(s.out)}[...] = {self.places.flat(s.source)}"]
+        index = self.places.table(s.index.ravel())
         if s.source.batched != s.out.batched:  # the same in every example
-            return [f"{self.flat(s.out)}[...] = {self.flat(s.source)}[{index}]"]
-        return [f'take({self.flat(s.source)}, {index}, axis=0, out={self.flat(s.out)}, mode="clip")']
+            return [f"{self.places.flat(s.out)}[...] = {self.places.flat(s.source)}[{index}]"]
+        return [f'take({self.places.flat(s.source)}, {index}, axis=0, out={self.places.flat(s.out)}, mode="clip")']
 
     def _elementwise(self, s: Elementwise) -> list[str]:
-        return [call_of(s.op)[0].format(*map(self.flat, s.of), out=self.flat(s.out))]
+        return [call_of(s.op)[0].format(*map(self.places.flat, s.of), out=self.places.flat(s.out))]
 
     def _product(self, s: Product) -> list[str]:
+        matrix = self.places.matrix
         if s.form == "LR":
             p, k = s.left.shape
             q = s.out.rows // p
-            left, right, out = self.matrix(s.left, (p, k)), self.matrix(s.right, (k, q)), self.matrix(s.out, (p, q))
-            return [f"matmul({left}, {right}, out={out})"]
+            return [f"matmul({matrix(s.left, (p, k))}, {matrix(s.right, (k, q))}, out={matrix(s.out, (p, q))})"]
         if s.form == "TR":
             p, k = s.left.shape
             q = s.right.rows // p
-            left, right, out = self.matrix(s.left, (p, k)), self.matrix(s.right, (p, q)), self.matrix(s.out, (k, q))
-            return [f"matmul({left}.T, {right}, out={out})"]
+            return [f"matmul({matrix(s.left, (p, k))}.T, {matrix(s.right, (p, q))}, out={matrix(s.out, (k, q))})"]
         p, k = s.out.shape
         q = s.left.rows // p
-        left, right, out = self.matrix(s.left, (p, q)), self.matrix(s.right, (k, q)), self.matrix(s.out, (p, k))
-        if self._is_bare(s.right) and q == 1:
-            a = self.program.arguments.index(s.right)
-            return [f"matmul({left}, {argument_name(a)}, out={out})"]
-        return [f"matmul({left}, {right}.T, out={out})"]
+        left, right = matrix(s.left, (p, q)), f"{matrix(s.right, (k, q))}.T"
+        if self.places.is_bare(s.right) and q == 1:
+            right = argument_name(self.program.arguments.index(s.right))
+        return [f"matmul({left}, {right}, out={matrix(s.out, (p, k))})"]
 
     def _fold(self, s: Fold) -> list[str]:
         n, k = s.of.shape if len(s.of.shape) == 2 else (1, s.of.rows)
         ufunc = {"+": "add"}.get(s.op, s.op)
-        of, out = self.flat(s.of), self.flat(s.out)
+        of, out = self.places.flat(s.of), self.places.flat(s.out)
         if n == 1:
             return [f"{ufunc}.reduce({of}, axis=0, keepdims=True, out={out})"]
-        if self._is_bare(s.of):
+        if self.places.is_bare(s.of):
             return [f"{ufunc}.reduce({of}.reshape({n}, {k}, -1), axis=1, out={out})"]
-        cube = self._variable(f"{s.of.name}_rows", f"{of}.reshape({n}, {k}, -1)")
+        cube = self.places.variable(f"{s.of.name}_rows", f"{of}.reshape({n}, {k}, -1)")
         return [f"{ufunc}.reduce({cube}, axis=1, out={out})"]
 
     def _overexamples(self, s: OverExamples) -> list[str]:
-        out = self.flat(s.out)
+        out = self.places.flat(s.out)
         if not s.of.batched or s.of.values is not None:
-            return [f"multiply({self.flat(s.of)}, m, out={out})"]
-        return [f"add.reduce({self.flat(s.of)}, axis=1, keepdims=True, out={out})"]
+            return [f"multiply({self.places.flat(s.of)}, m, out={out})"]
+        return [f"add.reduce({self.places.flat(s.of)}, axis=1, keepdims=True, out={out})"]
 
     def _scatter(self, s: Scatter) -> list[str]:
         lines: list[str] = []
         if all(self.storage.inside.get(part, (None, None))[0] is s.out for part, _ in s.parts) and self._is_covered(s):
             return lines
-        out = self.flat(s.out)
+        out = self.places.flat(s.out)
         free = np.ones(s.out.rows, bool)
         later = []
         for part, index in s.parts:
@@ -357,7 +229,7 @@ class NumpySource:
             else:
                 later.append((part, None if index is None else index.ravel()))
         for part, index in later:
-            value = self.flat(part)
+            value = self.places.flat(part)
             if index is None:
                 if free.all():
                     lines.append(f"{out}[...] = {value}")
@@ -366,20 +238,25 @@ class NumpySource:
                     lines.append(f"add({out}, {value}, out={out})")
                 free[:] = False
                 continue
-            unique = np.unique(index).size == index.size
-            start = contiguous(index)
-            target = f"{out}[{start}:{start + index.size}]" if start is not None else f"{out}[{self._table(index)}]"
-            if unique and free[index].all():
+            rows = np.unique(index)
+            if rows.size < index.size:  # rows that come repeatedly are added up, in order
+                order = np.argsort(index, kind="stable")
+                starts = np.searchsorted(index[order], rows)
+                if part.rows == 1 or part.values is not None:
+                    value = f"np.broadcast_to({value}, ({index.size}, {'m' if part.batched else 1}))"
+                value = f"add.reduceat({value}[{self.places.table(order)}], {self.places.table(starts)}, axis=0)"
+            else:
+                rows = index
+            start = contiguous(rows)
+            target = f"{out}[{start}:{start + rows.size}]" if start is not None else f"{out}[{self.places.table(rows)}]"
+            if free[rows].all():
                 lines.append(f"{target} = {value}")
             else:
                 wanted = np.zeros_like(free)
-                wanted[index] = True
+                wanted[rows] = True
                 lines.extend(self._zeros(out, free & wanted))
-                if unique:
-                    lines.append(f"{target} += {value}")
-                else:
-                    lines.append(f"np.add.at({out}, {self._table(index)}, {value})")
-            free[index] = False
+                lines.append(f"{target} += {value}")
+            free[rows] = False
         lines.extend(self._zeros(out, free))
         return lines
 
@@ -397,18 +274,18 @@ class NumpySource:
         start = contiguous(index)
         if start is not None:
             return [f"{out}[{start}:{start + index.size}] = 0.0"]
-        return [f"{out}[{self._table(index)}] = 0.0"]
+        return [f"{out}[{self.places.table(index)}] = 0.0"]
 
     # --- lookups -----------------------------------------------------------------------------------------------------
 
     def _chosen(self, s: Lookup) -> tuple[str, list[str]]:
         """The variable of the rows that a lookup chooses, and the line that computes them."""
         a = self.program.arguments.index(s.argument)
-        rows = self._variable(f"{s.out.name}_rows", f"np.empty(({s.out.rows}, m), np.intp)  # of {s.out.name}")
+        rows = self.places.variable(f"{s.out.name}_rows", f"np.empty(({s.out.rows}, m), np.intp)  # of {s.out.name}")
         name = argument_name(a)
         start = contiguous(s.places)
         whole = start == 0 and s.places.size == s.argument.rows
-        rows_of = f"{start}:{start + s.places.size}" if start is not None else self._table(s.places)
+        rows_of = f"{start}:{start + s.places.size}" if start is not None else self.places.table(s.places)
         chosen = f"{name}.T" if whole else f"{name}.T[{rows_of}]"
         n, choices = s.table.shape
         check = f"require_rows({chosen}, {choices})"
@@ -416,20 +293,20 @@ class NumpySource:
         if choices > 1:
             step = s.table[:, 1:2] - first
             if (s.table == first + step * np.arange(choices)).all() and (step == step[0]).all():
-                base = repr(int(first[0, 0])) if (first == first[0]).all() else f"{self._table(first)}"
+                base = repr(int(first[0, 0])) if (first == first[0]).all() else f"{self.places.table(first)}"
                 return rows, [check, f"add({chosen} * {int(step[0, 0])}, {base}, out={rows})"]
-        return rows, [check, f"{rows}[...] = {self._table(s.table)}[np.arange({n})[:, None], {chosen}]"]
+        return rows, [check, f"{rows}[...] = {self.places.table(s.table)}[np.arange({n})[:, None], {chosen}]"]
 
     def _lookup(self, s: Lookup) -> list[str]:
         rows, lines = self._chosen(s)
-        source, out = self.flat(s.source), self.flat(s.out)
+        source, out = self.places.flat(s.source), self.places.flat(s.out)
         if s.source.batched:
             return [*lines, f"{out}[...] = np.take_along_axis({source}, {rows}, axis=0)"]
         return [*lines, f'take({source}, {rows}, out={out}, mode="clip")']
 
     def _lookupscatter(self, s: LookupScatter) -> list[str]:
         rows, _ = self._chosen(s.lookup)
-        value, out = self.flat(s.of), self.flat(s.out)
+        value, out = self.places.flat(s.of), self.places.flat(s.out)
         if s.of.rows == 1 or not s.of.batched or s.of.values is not None:
             value = f"np.broadcast_to({value}, {rows}.shape)"
         if s.out.batched:
