@@ -1023,3 +1023,118 @@ def test_reading_the_program_before_there_is_one_is_an_error():
     cost, params = line()
     with pytest.raises(ValueError, match="before the first call"):
         _ = ts.vectorize(cost, params).source
+
+
+# --- the Values may change beside the step ----------------------------------------------------------------------------
+
+
+def test_a_value_that_is_set_counts_from_the_next_call_on():
+    w = Value(2.0, "w")
+    step = ts.vectorize(lambda x: w * x, [w])
+    assert step([1.0])[0] == 2.0
+    w.data = 5.0
+    assert step([1.0])[0] == step.value([1.0]) == 5.0
+    w.data = 6.0
+    assert step.parameters.tolist() == [6.0]
+    w.data = 7.0
+    step.write_back()
+    assert w.data == 7.0
+
+
+def test_an_optimizer_of_values_and_a_step_go_together():
+    w = Value(1.0)
+    step = ts.vectorize(lambda x, y: (w * x - y) ** 2, [w])
+    descent = ts.GradientDescent([w], 0.1)
+    for _ in range(50):
+        _, gradient = step([1.0, 2.0], [3.0, 6.0])
+        w.grad = float(gradient[0])
+        descent.step()
+    assert w.data == pytest.approx(3.0)
+
+
+def test_a_number_that_was_changed_on_both_sides_is_an_error_with_two_ways_out():
+    def torn():
+        w = Value(2.0, "w")
+        step = ts.vectorize(lambda x: w * x, [w])
+        step([1.0])
+        step.parameters[0], w.data = 3.0, 4.0
+        with pytest.raises(ValueError, match=r"w was set to 4\.0 and step\.parameters\[0\] to 3\.0: call"):
+            step([1.0])
+        return w, step
+
+    w, step = torn()
+    step.write_back()
+    assert step([1.0])[0] == w.data == 3.0
+    w, step = torn()
+    step.parameters = [w.data]
+    assert step([1.0])[0] == w.data == 4.0
+
+
+def test_only_one_side_need_change_for_each_parameter():
+    w, b = Value(2.0, "w"), Value(1.0, "b")
+    step = ts.vectorize(lambda x: w * x + b, [w, b], dtype="float32")
+    step([1.0])
+    step.parameters[0], b.data = 3.0, 10.0
+    assert step([1.0])[0] == 13.0
+
+
+def test_a_captured_value_that_is_set_is_traced_anew():
+    w, k = Value(2.0), Value(3.0)
+    calls = []
+
+    def cost(x):
+        calls.append(x)
+        return w * x * (k * 2.0)
+
+    step = ts.vectorize(cost, [w], check=False)
+    assert step([1.0])[0] == 12.0
+    Value(5.0).data = 6.0  # of no interest
+    assert step([1.0])[0] == 12.0
+    assert len(calls) == 1
+    k.data = 10.0
+    assert step([1.0])[0] == 40.0
+    assert len(calls) == 2
+
+
+@pytest.mark.parametrize(
+    ("array", "error", "words"),
+    [
+        (np.ma.masked_array([1.0, 2.0], [False, True]), TypeError, "masked"),
+        (np.array([1.0, 2.0], object), TypeError, "astype"),
+        (np.zeros((3, 0)), ValueError, "no numbers for an example"),
+    ],
+)
+def test_arrays_whose_numbers_would_be_guessed_are_refused(array, error, words):
+    w = Value(2.0)
+    with pytest.raises(error, match=words):
+        ts.vectorize(lambda x: w * x, [w])(array)
+
+
+@pytest.mark.parametrize("check", [True, False])
+def test_arrays_that_are_not_aligned_are_read_all_the_same(check):
+    records = np.zeros(3, [("f", "i1"), ("x", "<f8")])
+    records["x"] = [1.0, 2.0, 3.0]
+    w = Value(2.0)
+    step = ts.vectorize(lambda x: w * x, [w], check=check)
+    for _ in range(2):
+        assert step(records["x"])[0] == step.value(records["x"]) == 4.0
+
+
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="exceptions have no notes")
+def test_an_error_in_the_function_says_what_it_was_called_with():
+    w = Value(2.0)
+    with pytest.raises(TypeError) as caught:
+        ts.vectorize(lambda x, y: (w * x[0][0] - y) ** 2, [w])(np.ones((4, 2, 3)), np.ones((4, 1)))
+    assert caught.value.__notes__ == [
+        "vectorize called the function with a list of 2 lists of 3 Values, a list of 1 Value"
+    ]
+
+
+def test_the_gradient_of_what_has_no_letter_of_the_notes_is_in_the_equations():
+    w, b = Value(2.0, "w"), Value(1.0, "b")
+    step = ts.vectorize(lambda x, y: (w * x + b - y) ** 2 + 0.1 * (w * w + b * b), [w, b])
+    step(X, X)
+    left = [equation.latex.partition(" = ")[0] for equation in step.equations.each]
+    assert left[-3:] == [r"d\theta", "db", "dw"]
+    assert step.equations.each[-2].latex.startswith(r"db = db + \frac{1}{m} ")  # beside the 2 · 0.1 θ of dθ
+    assert step.equations.each[-1].latex.startswith(r"dw = dw + \frac{1}{m} ")

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from tinygrad_scalar import errors
+from tinygrad_scalar import value as _value
 from tinygrad_scalar.implementation import accelerated
 from tinygrad_scalar.value import Value
 from tinygrad_scalar.walk import topological_order
@@ -45,6 +46,17 @@ def read_data(values: Sequence[Value], out: Array) -> None:
 def read_gradients(values: Sequence[Value], out: Array) -> None:
     """Write their gradients into `out`, of the same length."""
     out[:] = [value.grad for value in values]
+
+
+def now() -> int:
+    """The time of the last change to any leaf: an integer that grows."""
+    return _value._clock
+
+
+def tick() -> int:
+    """Let time pass, and give it: leaves made from now on are younger than those before."""
+    _value._clock += 1
+    return _value._clock
 
 
 def set_data(values: Sequence[Value], data: Array) -> None:
@@ -100,7 +112,15 @@ def read_graph(roots: Sequence[Value]) -> Tape:
 
 
 if accelerated and not TYPE_CHECKING:
-    from tinygrad_scalar._value import clear_gradients, read_data, read_gradients, set_data, weighted_sum  # noqa: F401
+    from tinygrad_scalar._value import (  # noqa: F401
+        clear_gradients,
+        now,
+        read_data,
+        read_gradients,
+        set_data,
+        tick,
+        weighted_sum,
+    )
     from tinygrad_scalar._value import read_graph as _read_graph
 
     def read_graph(roots: Sequence[Value]) -> Tape:

@@ -36,6 +36,10 @@ def vectorize(
     (m, h, w). The equations are 003's 1 and 11, found in the graph that `cost` makes of the first example. Arrays of
     another shape are traced anew; any m will do.
 
+    `step.parameters` is the array that the program works on, in the order of `params`: train by writing to it in place
+    (`step.parameters -= 0.1 * gradient`), and `step.write_back()` puts it into the Values. A parameter's Value that is
+    set in between counts from the next call on. Other Values that `cost` uses are constants, until they are set.
+
     TraceError if `cost` decides by a number that differs between examples, or if the check finds a difference.
 
     >>> from tinygrad_scalar import Value

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tinygrad_scalar.bulk import read_data
 from tinygrad_scalar.vectorize.equations import Equations, equations
 from tinygrad_scalar.vectorize.explanation import explanation
 from tinygrad_scalar.vectorize.grouping import grouped
@@ -137,7 +138,7 @@ class ScalarWay:
 
     def run(self, parameters: Array, rows: Sequence[Array], backwards: bool, guards: Guards) -> Result:
         m = len(rows[0])
-        arrays = tuple(np.ascontiguousarray(array, np.float64) for array in rows)
+        arrays = tuple(np.require(array, np.float64, ["C", "A"]) for array in rows)
         gradient = np.empty(parameters.size) if backwards else None
         inputs = tuple(np.empty_like(array) for array in arrays) if backwards else ()
         watched = np.empty((m, len(guards))) if guards else None
@@ -155,6 +156,17 @@ def _require(array: Array, refused: Callable[[Any], Any], message: Callable[[flo
         raise ValueError(message(float(np.broadcast_to(array, np.shape(wrong))[wrong][0])))
 
 
+def data_of(values: list[Value]) -> Array:
+    data = np.empty(len(values))
+    read_data(values, data)
+    return data
+
+
+def same(x: Array, y: Array) -> NDArray[np.bool_]:
+    """Where two arrays have the same numbers to the bit."""
+    return np.asarray(x.view(f"i{x.itemsize}") == y.view(f"i{y.itemsize}"))
+
+
 class Compiled:
     """A function compiled for arguments of certain shapes."""
 
@@ -163,16 +175,22 @@ class Compiled:
         shapes: Shapes,
         scalars: ScalarWay | None,
         guards: Guards,
+        captured: list[Value],
         write_arrays: Callable[[], tuple[ArrayWay, str, Equations]],
     ) -> None:
         self.shapes, self.scalars, self.guards = shapes, scalars, guards
+        self._captured, self._constants = captured, data_of(captured)
         self.arrays: ArrayWay | None = None
         self._explanation, self._equations = "", Equations(())
         self._chosen: dict[int, ArrayWay | ScalarWay] = {}
         self._write_arrays: Callable[[], tuple[ArrayWay, str, Equations]] | None = write_arrays
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_write_arrays": None, "_chosen": {}}
+        return {**self.__dict__, "_write_arrays": None, "_chosen": {}, "_captured": []}
+
+    def is_current(self) -> bool:
+        """Whether the captured Values that were taken as constants still have the numbers that they had."""
+        return bool(same(data_of(self._captured), self._constants).all())
 
     def write_arrays(self) -> ArrayWay:
         """The array program; it is written when first asked for."""
@@ -249,10 +267,10 @@ def compiled(
         program = regroup(grouping, len(parameters), sizes)
         differentiate(program, wrt_inputs=wrt_inputs)
         way = ArrayWay(program, [integer for _, integer in shapes])
-        return way, explanation(traced, program, labels), equations(program)
+        return way, explanation(traced, program, labels), equations(program, labels)
 
     guards = [(guard.refused, guard.message) for _, guard in traced.guards]
-    made = Compiled(shapes, None if steps is None else ScalarWay(steps), guards, write_arrays)
+    made = Compiled(shapes, None if steps is None else ScalarWay(steps), guards, traced.captured, write_arrays)
     if steps is None or not grouping.irregular:
         made.write_arrays()
     return made

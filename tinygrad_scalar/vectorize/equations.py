@@ -9,8 +9,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
+import numpy as np
+
+from tinygrad_scalar import graph
 from tinygrad_scalar.vectorize.naming import is_of_layer
 from tinygrad_scalar.vectorize.program import (
     Array,
@@ -25,6 +28,10 @@ from tinygrad_scalar.vectorize.program import (
     Scatter,
     Statement,
 )
+from tinygrad_scalar.vectorize.storage import contiguous
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 BINARY = {"+": "{0} + {1}", "-": "{0} - {1}", "minus fixed": "{0} - {1}", "*": r"{0} \odot {1}"}
 FUNCTIONS = {
@@ -77,6 +84,8 @@ def symbol(name: str) -> str:
     >>> symbol("W1"), symbol("dA0"), symbol("delta2"), symbol("product12")
     ('W^{[1]}', 'dA^{[0]}', '\\\\delta^{[2]}', '\\\\mathrm{product}_{12}')
     """
+    if name == "parameters":
+        return r"\theta"
     layer = re.fullmatch(r"(d?)(W|b|Z|A|delta|slope)(\d+)", name)
     if layer:
         letter = {"delta": r"\delta", "slope": "g'"}.get(layer[2], layer[2])
@@ -93,8 +102,8 @@ def symbol(name: str) -> str:
 
 
 class _Writer:
-    def __init__(self, program: Program) -> None:
-        self.program = program
+    def __init__(self, program: Program, labels: Sequence[str]) -> None:
+        self.program, self.labels = program, labels
         self.made_by = {statement.out: statement for statement in (*program.forward, *program.backward)}
         self.uses: dict[Array, int] = {}
         for statement in self.made_by.values():
@@ -139,22 +148,66 @@ class _Writer:
         if isinstance(s, Elementwise):
             return self._elementwise(s)
         if isinstance(s, Gather):
-            if s.source is self.program.parameters:
-                return r"\theta"
-            every = s.index.size == s.source.rows and (s.index.ravel() == range(s.source.rows)).all()
-            return self.of(s.source) if every else rf"\mathrm{{rows\ of}}\ {self.of(s.source)}"
+            rows = self._rows_of(s.source, s.index.ravel())
+            is_row = not s.out.batched and s.index.ndim == 2 and s.index.shape[0] == 1 < s.index.shape[1]
+            return _transposed(rows) if is_row else rows
         if isinstance(s, Fold):
             fold = {"+": r"\sum_j", "maximum": r"\max_j", "minimum": r"\min_j"}[s.op]
             return f"{fold} {self.of(s.of, within=True)}"
         if isinstance(s, OverExamples):
-            return rf"\sum_{{i=1}}^{{m}} {_raised(self.of(s.of, within=True), '(i)')}"
+            of = self.of(s.of)
+            of = of if self.named(s.of) or s.of.values is not None else rf"\left({of}\right)"
+            return rf"\sum_{{i=1}}^{{m}} {_raised(of, '(i)')}"
         if isinstance(s, Lookup):
-            return rf"{self.of(s.source)}\left[{symbol(s.argument.name)}\right]"
+            table = self.of(s.source)
+            table = table if self.named(s.source) or s.source.values is not None else rf"\left({table}\right)"
+            return rf"{table}\left[{symbol(s.argument.name)}\right]"
         if isinstance(s, LookupScatter):
             return rf"{self.of(s.of)}\ \mathrm{{added\ at}}\ {symbol(s.lookup.argument.name)}"
         assert isinstance(s, Scatter)
         together = " + " if all(index is None for _, index in s.parts) else r",\ "
         return together.join(self.of(part) for part, _ in s.parts) or "0"
+
+    def _rows_of(self, array: Array, rows: NDArray[np.int64]) -> str:
+        """Some rows of an array: all, one by its label, from one to another as in Python, or one by one."""
+        if array is self.program.parameters and rows.size == 1 and self.labels[rows[0]]:
+            label = graph.symbol(self.labels[rows[0]])
+            if label is not None:
+                return label.latex
+        start = contiguous(rows)
+        if start == 0 and rows.size == array.rows:
+            return self.of(array)
+        which = [str(row) for row in rows.tolist()]
+        if start is not None and rows.size > 1:
+            which = [f"{start}:{start + rows.size}"]
+        elif rows.size > 6:
+            which = [*which[:5], r"\ldots"]
+        whole = self.of(array) if self.named(array) else rf"\left({self.of(array)}\right)"
+        return rf"{{{whole}}}_{{{', '.join(which)}}}"
+
+    def _of_the_gradient(self) -> list[Equation]:
+        """What the gradient is put together from and has no name of the notes, a line each."""
+        program = self.program
+        assert program.gradient is not None
+        made_by = self.made_by.get(program.gradient)
+        parts: Sequence[tuple[Array, NDArray[np.int64] | None]] = [(program.gradient, None)]
+        if isinstance(made_by, Scatter):
+            parts = made_by.parts
+        mean = r"\frac{1}{m} " if program.cost.batched else ""
+        lines = []
+        there = np.zeros(program.parameters.rows, bool)
+        for part, index in sorted(parts, key=lambda one: not self._has_a_line(one[0])):
+            rows = np.arange(there.size) if index is None else index.ravel()
+            if not self._has_a_line(part):
+                theta = f"d{self._rows_of(program.parameters, rows)}"
+                right = self.right_side(made_by) if part is program.gradient and made_by else self.of(part, within=True)
+                before = f"{theta} + " if there[rows].any() else ""
+                lines.append(Equation(f"{theta} = {before}{mean}{right}", rf"{rows.size} \times 1", ""))
+            there[rows] = True
+        return lines
+
+    def _has_a_line(self, part: Array) -> bool:
+        return re.fullmatch(r"d[Wb]\d+", part.name) is not None
 
     def _elementwise(self, s: Elementwise) -> str:
         if re.fullmatch(r"slope\d+", s.out.name):
@@ -220,7 +273,7 @@ class _Writer:
         for i in range(1, len(found)):
             if (found[i - 1].number, found[i].number) == ("11c", "11b"):  # the notes have the weights first
                 found[i - 1], found[i] = found[i], found[i - 1]
-        return found
+        return found + self._of_the_gradient()
 
 
 def _transposed(latex: str) -> str:
@@ -232,6 +285,6 @@ def _raised(latex: str, what: str) -> str:
     return f"{latex[:-1]}{what}}}" if re.fullmatch(r"[^ ]*\^\{\[\d+\]\}", latex) else rf"{{{latex}}}^{{{what}}}"
 
 
-def equations(program: Program) -> Equations:
-    """The equations of a program whose arrays have names."""
-    return Equations(_Writer(program).equations())
+def equations(program: Program, labels: Sequence[str]) -> Equations:
+    """The equations of a program whose arrays have names; `labels` are the parameters'."""
+    return Equations(_Writer(program, labels).equations())

@@ -20,9 +20,10 @@ def explanation(trace: Trace, program: Program, labels: Sequence[str]) -> str:
     width = max((len(scalars) for scalars, _ in rows), default=0)
     lines = [f"{len(trace.tape.nodes):,} scalars of one example become {_counted(len(rows), 'array')}"]
     lines += [f"{scalars:>{width}} → {told}" for scalars, told in rows]
-    if trace.constants:
-        names = ", ".join(sorted(set(trace.constants))[:8])
-        lines.append(f"constants, because they are not among the parameters: {names}")
+    if trace.captured:
+        names = sorted({value.label for value in trace.captured if value.label})
+        shown = [*names[:8], *(["…"] if len(names) > 8 else [])] or [f"{len(trace.captured)} without a label"]
+        lines.append(f"constants, because they are not among the parameters: {', '.join(shown)}")
     return "\n".join(lines)
 
 

@@ -116,6 +116,7 @@ class Grouping:
         names = tape.names
         commutes = [name == "*" for name in names]
         batched = self.batched
+        all_added = bool((sums.signs > 0.0).all())
         swapped = np.zeros(n, bool)
         for i in range(n):
             code = codes[i]
@@ -125,37 +126,35 @@ class Grouping:
                 entries, argument, _ = trace.lookups[i]
                 below = [c[entry] for entry in entries]
                 key: Any = ("lookup", tuple(sorted(set(below))), len(entries), argument)
-                of_batch = True
+                below = [2 + argument]  # different in every example
             elif absorbed[i]:
                 continue
             elif fold[i] >= 0:
                 s, e = term_starts[i], term_starts[i + 1]
                 below = [c[t] for t in terms[s:e]]
-                if not any(below):  # all of them constants
+                if below.count(CONSTANT) == e - s:
                     continue
-                signed = [b if sign > 0.0 else -1 - b for b, sign in zip(below, signs[s:e])]
+                signed = below if all_added else [b if sign > 0.0 else -1 - b for b, sign in zip(below, signs[s:e])]
                 if ragged:
                     summary = tuple(sorted(set(signed)))
-                elif len(signed) <= 4:
+                elif e - s <= 4:
                     summary = tuple(sorted(signed))
                 else:
                     summary = tuple(sorted(Counter(signed).items()))
                 key = (FOLDED[fold[i]], summary)
-                of_batch = any(batched[b] for b in set(below))
             else:
                 below = [c[j] for j in operands[starts[i] : starts[i + 1]]]
-                if not any(below):
+                if below.count(CONSTANT) == len(below):
                     continue
                 if commutes[code] and (batched[below[0]], below[0]) > (batched[below[1]], below[1]):
                     below.reverse()
                     swapped[i] = True
                 key = (names[code], *below)
-                of_batch = any(batched[b] for b in below)
             found = colours.get(key)
             if found is None:
                 found = colours[key] = len(self.keys)
                 self.keys.append(key)
-                batched.append(of_batch)
+                batched.append(True in [batched[b] for b in below])
             c[i] = found
         self.colour = np.array(c)
         self.swapped = swapped

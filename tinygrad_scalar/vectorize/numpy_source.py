@@ -63,9 +63,10 @@ class NumpySource:
         forward = [*copies, *self._columns(forward, arguments), *forward]
         backward = [*self._columns(backward, arguments), *backward]
         passes = "\n".join([*forward, *backward])
+        given = ", ".join(f"{name} (m, {a.rows})" for name, a in zip(arguments, program.arguments))
         body = [
             "def prepare(m, parameters):",
-            '    """The passes over m examples: each array has a column for each of them."""',
+            f'    """The passes over m examples, given as rows: {given}. Here each has a column."""',
             "    dtype = parameters.dtype",
             *(f"    {line}" for line in [*self._buffers(passes), *self._view_lines()]),
             "",
@@ -79,7 +80,7 @@ class NumpySource:
         ]
         used = _names_in(body)
         helpers = [HELPERS[name].strip("\n") for name in HELPERS if name in used]
-        used |= _names_in(helpers)
+        used |= _names_in(re.sub(r'""".*?"""', "", helper, flags=re.DOTALL) for helper in helpers)
         head = [*(["import math\n"] if "math" in used else []), "import numpy as np"]
         head += _wrapped("from numpy import ", [name for name in NUMPY if name in used])
         tables = ["", *self.places.tables] if self.places.tables else []

@@ -7,6 +7,7 @@ asks the `Recorder` here.
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from tinygrad_scalar import errors, tracing
-from tinygrad_scalar.bulk import Tape, read_graph
+from tinygrad_scalar.bulk import Tape, read_graph, tick
 from tinygrad_scalar.errors import shown
 from tinygrad_scalar.value import Value
 from tinygrad_scalar.walk import topological_order
@@ -124,7 +125,7 @@ class Trace:
     parameter   for each node the index of the parameter that it is, or −1
     argument    for each node the argument that it is a number of, or −1; `place` says which of its numbers
     lookups     for the node of a looked-up Value, the entries' nodes and the argument and place of the index
-    constants   labels of captured Values that are not parameters and were taken as constants
+    captured    leaves that are not parameters but were there before, and were taken as constants
     """
 
     tape: Tape
@@ -135,7 +136,7 @@ class Trace:
     place: NDArray[np.int64]
     lookups: dict[int, tuple[list[int], int, int]]
     guards: list[tuple[int, Guard]]
-    constants: list[str] = field(default_factory=list)
+    captured: list[Value] = field(default_factory=list)
 
 
 def example_arguments(examples: Sequence[NDArray[Any]], i: int) -> list[Any]:
@@ -169,17 +170,37 @@ def flat(nested: Any) -> Iterator[Value]:
 
 
 def called(cost: Callable[..., Any], arguments: Sequence[Any]) -> Value:
-    """What `cost` returns, which is to be one Value."""
-    C = cost(*arguments)
+    """What `cost` returns, which is to be one Value; what it raises says what it got."""
+    try:
+        C = cost(*arguments)
+    except Exception as error:
+        if sys.version_info >= (3, 11):
+            error.add_note(f"vectorize called the function with {', '.join(map(_kind, arguments))}")
+        raise
     if not isinstance(C, Value):
         raise TypeError(f"the function to vectorize returns one Value, the cost of an example, not {shown(C)}")
     return C
+
+
+def _kind(argument: Any) -> str:
+    """What an argument is: a Value, or lists of so many.
+
+    >>> _kind([[1, 2], [3, 4], [5, 6]])
+    'a list of 3 lists of 2 Values'
+    """
+    if not isinstance(argument, list):
+        return "a Value"
+    kinds = f"a list of {len(argument)}"
+    while isinstance(argument := argument[0], list):
+        kinds += f" lists of {len(argument)}"
+    return f"{kinds} Value{'' if kinds.endswith(' 1') else 's'}"
 
 
 def trace(cost: Callable[..., Any], parameters: Sequence[Value], examples: Sequence[NDArray[Any]]) -> Trace:
     """The graph that `cost` makes of the first example."""
     arguments = example_arguments(examples, 0)
     inputs = [value for nested in arguments for value in flat(nested)]
+    start = tick()
     recorder = Recorder([*parameters, *inputs])
     with tracing.followed_by(recorder):
         C = called(cost, arguments)
@@ -191,7 +212,7 @@ def trace(cost: Callable[..., Any], parameters: Sequence[Value], examples: Seque
     parameter, argument, place = (np.full(n, -1, np.int64) for _ in range(3))
     number = {p: i for i, p in enumerate(parameters)}
     lookups = {}
-    constants = []
+    captured = []
     wanted = {*looked_up, *(guard.value for guard in recorder.guards), C}
     for i, node in enumerate(tape.nodes):
         if node in wanted:
@@ -205,11 +226,11 @@ def trace(cost: Callable[..., Any], parameters: Sequence[Value], examples: Seque
         elif node in recorder.lookups:
             lookup = recorder.lookups[node]
             lookups[i] = ([index[entry] for entry in lookup.entries], lookup.by.argument, lookup.by.place)
-        elif node.label:
-            constants.append(node.label)
+        elif node._time < start:
+            captured.append(node)
     data = np.empty(n)
     from tinygrad_scalar.bulk import read_data
 
     read_data(tape.nodes, data)
     guards = [(index[guard.value], guard) for guard in recorder.guards]
-    return Trace(tape, index[C], data, parameter, argument, place, lookups, guards, constants)
+    return Trace(tape, index[C], data, parameter, argument, place, lookups, guards, captured)

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tinygrad_scalar.bulk import read_data, read_gradients, read_graph, set_data
+from tinygrad_scalar.bulk import now, read_gradients, read_graph, set_data
 from tinygrad_scalar.errors import TraceError, shown
 from tinygrad_scalar.value import Value
-from tinygrad_scalar.vectorize.compiled import Compiled, compiled
+from tinygrad_scalar.vectorize.compiled import Compiled, compiled, data_of, same
 from tinygrad_scalar.vectorize.trace import called, example_arguments
 
 if TYPE_CHECKING:
@@ -56,7 +56,8 @@ class Vectorized:
         self._cost: Callable[..., Value] | None = cost
         self._values = values
         self._wrt_inputs, self._check = wrt_inputs, check
-        self._parameters: Array = _data_of(values).astype(dtype)
+        self._seen, self._data = now(), data_of(values)  # when the Values were looked at last, and what they had
+        self._parameters: Array = self._data.astype(dtype)
         self._programs: dict[Shapes, Compiled] = {}
         self._last: Compiled | None = None
         self._forget()
@@ -65,6 +66,7 @@ class Vectorized:
     @property
     def parameters(self) -> Array:
         """The array that the program works on, in the order of `params`; to be read and written in place."""
+        self._follow()
         return self._parameters
 
     @parameters.setter
@@ -72,13 +74,51 @@ class Vectorized:
         given = np.asarray(numbers, np.float64)
         if given.shape != self._parameters.shape:
             raise ValueError(f"parameters are an array of shape {self._parameters.shape}, not {given.shape}")
+        self._look_at_values()
         self._parameters[:] = given
 
     def write_back(self) -> None:
         """Put `parameters` into the Values."""
         if not self._values:
             raise ValueError("this step came out of a pickle, which holds no Values: read its `parameters`")
+        if self._untouched().all():
+            self._follow()
         set_data(self._values, self._parameters.astype(np.float64))
+        self._look_at_values()
+
+    # --- the Values, which may change too ----------------------------------------------------------------------------
+
+    def _look_at_values(self) -> None:
+        if self._values:
+            self._seen, self._data = now(), data_of(self._values)
+
+    def _untouched(self) -> NDArray[np.bool_]:
+        """Which parameters are still those that the Values had when they were looked at last."""
+        return same(self._parameters, self._data.astype(self._parameters.dtype))
+
+    def _follow(self) -> None:
+        """Take over what Values were set to since the last call; ValueError where `parameters` were changed too."""
+        time = now()
+        if time == self._seen or not self._values:
+            return
+        with self._turn:
+            data = data_of(self._values)
+            changed = ~same(data, self._data)
+            torn = changed & ~self._untouched()
+            if torn.any():
+                i = int(torn.argmax())
+                raise ValueError(
+                    f"{self._values[i].label or f'params[{i}]'} was set to {float(data[i])!r} and step.parameters[{i}] "
+                    f"to {float(self._parameters[i])!r}: call step.write_back() to have the step's numbers, or set "
+                    "step.parameters = [p.data for p in params] to have the Values'"
+                )
+            self._parameters[changed] = data[changed]
+            self._data, self._seen = data, time
+            outdated = [shapes for shapes, program in self._programs.items() if not program.is_current()]
+            for shapes in outdated:
+                del self._programs[shapes]
+            if outdated:
+                self._forget()
 
     # --- running -----------------------------------------------------------------------------------------------------
 
@@ -87,6 +127,8 @@ class Vectorized:
 
         The gradient with respect to an argument has its shape; that with respect to one of integers is None.
         """
+        if now() != self._seen:
+            self._follow()
         if self._quick is not None and (result := self._quick(arrays)) is not None:
             return result
         program, rows = self._prepared(arrays)
@@ -99,6 +141,7 @@ class Vectorized:
 
     def value(self, *arrays: ArrayLike) -> float:
         """The mean cost over the examples, without the gradient."""
+        self._follow()
         program, rows = self._prepared(arrays)
         with self._turn:
             return program.value(self._parameters, rows)
@@ -159,7 +202,7 @@ class Vectorized:
         assert self._cost is not None
         value, gradient, sizes = _by_the_engine(self._cost, self._values, example)
         rows = [_rows(array, np.float64 if array.dtype.kind == "f" else np.int64) for array in example]
-        for ours, our_gradient in program.by_every_way(_data_of(self._values), rows):
+        for ours, our_gradient in program.by_every_way(data_of(self._values), rows):
             if not np.isclose(ours, value, rtol=1e-9, atol=1e-9, equal_nan=True):
                 raise _mismatch(f"cost {ours!r}", repr(value), i)
             scale = np.abs(gradient[np.isfinite(gradient)]).max(initial=0.0)
@@ -209,25 +252,25 @@ class Vectorized:
         self._turn = threading.Lock()
 
 
-def _data_of(values: list[Value]) -> Array:
-    data = np.empty(len(values))
-    read_data(values, data)
-    return data
-
-
 def _examples(array: ArrayLike, argument: int) -> Array:
     try:
         numbers = np.asarray(array)
     except ValueError:
         raise ValueError(f"the examples of argument {argument} do not all have the same shape") from None
+    if numbers.dtype == object:
+        raise TypeError(f"argument {argument} is an array of Python objects: convert it first, as with .astype(float)")
     if numbers.dtype.kind not in "biuf":
         raise TypeError(f"argument {argument} is to be an array of numbers, not {shown(array)}")
+    if isinstance(array, np.ma.MaskedArray) and np.ma.is_masked(array):
+        raise TypeError(f"argument {argument} is a masked array: fill or leave out what is masked")
     if numbers.dtype == np.uint64 and (numbers > np.iinfo(np.int64).max).any():
         raise ValueError(f"argument {argument} has integers beyond {np.iinfo(np.int64).max}, the largest int64")
-    if numbers.ndim == 0 or numbers.size == 0:
+    if numbers.ndim == 0 or len(numbers) == 0:
         raise ValueError(
             f"argument {argument} has the shape {numbers.shape}; the first axis counts the examples, one or more"
         )
+    if numbers.size == 0:
+        raise ValueError(f"argument {argument} has the shape {numbers.shape}, so no numbers for an example")
     return numbers
 
 

@@ -1,0 +1,97 @@
+"""What `vectorize` takes until it runs: the first call of a step (trace, regroup, differentiate, compile, check).
+
+Each case in a process of its own: seconds, their share for a node of one example's graph, and the memory beyond what
+was in use before.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import operator
+import resource
+import statistics
+import time
+
+import numpy as np
+
+import tinygrad_scalar as ts
+from tinygrad_scalar.walk import topological_order
+
+RUNS = 3
+
+
+def network(*sizes):
+    """The squared error of a tanh network: nearly all of it repeats."""
+    random = np.random.default_rng(0)
+    net = ts.MLP(sizes[0], list(sizes[1:]), "tanh", seed=0)
+    arrays = random.normal(size=(128, sizes[0])), random.normal(size=(128, sizes[-1]))
+    return lambda x, y: ts.squared_error(net(x), y), net.parameters(), arrays
+
+
+def irregular(n):
+    """n random operations: nothing repeats."""
+    random = np.random.default_rng(0)
+    params = [ts.Value(number) for number in random.uniform(-1.0, 1.0, 10)]
+    plan = list(zip(random.integers(0, 3, n).tolist(), random.random(n).tolist()))
+    operations = [operator.add, operator.mul, lambda p, q: ts.tanh(p)]
+
+    def cost(x):
+        nodes = [*params, *x]
+        for kind, place in plan:
+            nodes.append(operations[kind](nodes[-1], nodes[int(place * len(nodes))]))
+        return nodes[-1]
+
+    return cost, params, (random.uniform(-1.0, 1.0, size=(4, 10)),)
+
+
+def chain(n):
+    """z = z w + x, n/2 times: as deep as it can be."""
+    w = ts.Value(0.5)
+
+    def cost(x):
+        z = x
+        for _ in range(n // 2):
+            z = z * w + x
+        return z
+
+    return cost, [w], (np.random.default_rng(0).uniform(-1.0, 1.0, size=4),)
+
+
+CASES = [(network, (784, 128, 10)), (network, (784, 640, 10))]
+CASES += [(make, (n,)) for make in (irregular, chain) for n in (10_000, 100_000, 1_000_000)]
+
+
+def peak():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def first_call(make, sizes, answer):
+    cost, params, arrays = make(*sizes)
+    step = ts.vectorize(cost, params)
+    before, start = peak(), time.perf_counter()
+    step(*arrays)
+    seconds, megabytes = time.perf_counter() - start, peak() - before
+    examples = [array[0] for array in arrays]
+    root = cost(*([ts.Value(number) for number in x] if np.ndim(x) else ts.Value(x) for x in examples))
+    answer.send((seconds, megabytes, len(topological_order(root))))
+
+
+def main():
+    for make, sizes in CASES:
+        results = []
+        for _ in range(RUNS):
+            answer, theirs = multiprocessing.Pipe()
+            process = multiprocessing.Process(target=first_call, args=(make, sizes, theirs))
+            process.start()
+            results.append(answer.recv())
+            process.join()
+        seconds, megabytes = (statistics.median(column) for column in list(zip(*results))[:2])
+        nodes = results[0][2]
+        name = f"{make.__name__} {'-'.join(map(str, sizes))}"
+        each = 1e6 * seconds / nodes
+        print(f"{name:22} {nodes:>9,} nodes {seconds:6.2f} s, {each:5.2f} µs a node, +{megabytes:4.0f} MB")
+
+
+if __name__ == "__main__":
+    multiprocessing.set_start_method("spawn")
+    main()
