@@ -57,6 +57,7 @@ from tinygrad_scalar.losses import absolute_error, binary_cross_entropy, cost, c
 from tinygrad_scalar.nn import MLP, Layer, Neuron
 from tinygrad_scalar.optim import SGD, Adam, AdamW, GradientDescent, RMSProp
 from tinygrad_scalar.saving import load, save
+from tinygrad_scalar.stepper import Step, Stepper, step
 from tinygrad_scalar.training import History, fit
 from tinygrad_scalar.value import Value
 from tinygrad_scalar.vectorize import vectorize
@@ -77,6 +78,8 @@ __all__ = [
     "Neuron",
     "RMSProp",
     "StaleGraphError",
+    "Step",
+    "Stepper",
     "TraceError",
     "Value",
     "abs",
@@ -121,6 +124,7 @@ __all__ = [
     "softplus",
     "sqrt",
     "squared_error",
+    "step",
     "tan",
     "tanh",
     "topological_order",

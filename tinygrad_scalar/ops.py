@@ -29,6 +29,7 @@ class Operation(NamedTuple):
     expression  the same in SymPy's language, x, y and c standing for its operands
     forward     operands' data -> data
     local_grads data, operands' data -> (∂data/∂operand, …) in the operands' order
+    slopes      how these print, one text for each operand
     """
 
     name: str
@@ -37,6 +38,7 @@ class Operation(NamedTuple):
     expression: str
     forward: Callable[..., float]
     local_grads: Callable[..., tuple[float, ...]]
+    slopes: tuple[str, ...]
 
     @property
     def arity(self) -> int:
@@ -209,61 +211,93 @@ def where(condition: float, x: float, y: float) -> float:
 # --- the table: name, symbol, text, expression, forward, local gradients (v is the result) --------------------------
 
 _ROWS = (
-    Operation("+", "+", "{0} + {1}", "x + y", lambda x, y: x + y, lambda v, x, y: (1.0, 1.0)),
-    Operation("-", "−", "{0} − {1}", "x - y", lambda x, y: x - y, lambda v, x, y: (1.0, -1.0)),
-    Operation("*", "×", "{0}·{1}", "x*y", lambda x, y: x * y, lambda v, x, y: (y, x)),
-    Operation("/", "÷", "{0}/{1}", "x/y", divide, lambda v, x, y: (divide(1.0, y), -divide(v, y))),
+    Operation("+", "+", "{0} + {1}", "x + y", lambda x, y: x + y, lambda v, x, y: (1.0, 1.0), ("1", "1")),
+    Operation("-", "−", "{0} − {1}", "x - y", lambda x, y: x - y, lambda v, x, y: (1.0, -1.0), ("1", "−1")),
+    Operation("*", "×", "{0}·{1}", "x*y", lambda x, y: x * y, lambda v, x, y: (y, x), ("{1}", "{0}")),
+    Operation(
+        "/", "÷", "{0}/{1}", "x/y", divide, lambda v, x, y: (divide(1.0, y), -divide(v, y)),
+        ("1/{1}", "−{0}/{1}²"),
+    ),
     Operation(
         "**", "xʸ", "{0}^{1}", "x**y", power,
         lambda v, x, y: (_power_slope(v, x, y), v * log(x if x != 0.0 else 1.0)),
+        ("{1}·{0}^({1} − 1)", "{0}^{1}·log({0})"),
     ),
-    Operation("neg", "−", "−{0}", "-x", lambda x: -x, lambda v, x: (-1.0,)),
-    Operation("abs", "|x|", "|{0}|", "Abs(x)", abs, lambda v, x: (1.0 if x >= 0.0 else -1.0,)),
-    Operation("exp", "exp", "exp({0})", "exp(x)", exp, lambda v, x: (v,)),
-    Operation("expm1", "expm1", "expm1({0})", "exp(x) - 1", expm1, lambda v, x: (exp(x),)),
-    Operation("log", "log", "log({0})", "log(x)", log, lambda v, x: (divide(1.0, x),)),
-    Operation("log1p", "log1p", "log1p({0})", "log(1 + x)", log1p, lambda v, x: (divide(1.0, 1.0 + x),)),
-    Operation("sqrt", "√", "√({0})", "sqrt(x)", sqrt, lambda v, x: (divide(0.5, v),)),
-    Operation("sin", "sin", "sin({0})", "sin(x)", sin, lambda v, x: (cos(x),)),
-    Operation("cos", "cos", "cos({0})", "cos(x)", cos, lambda v, x: (-sin(x),)),
-    Operation("tan", "tan", "tan({0})", "tan(x)", tan, lambda v, x: (1.0 + v * v,)),
-    Operation("asin", "asin", "asin({0})", "asin(x)", asin, lambda v, x: (divide(1.0, sqrt((1.0 - x) * (1.0 + x))),)),
-    Operation("acos", "acos", "acos({0})", "acos(x)", acos, lambda v, x: (divide(-1.0, sqrt((1.0 - x) * (1.0 + x))),)),
-    Operation("atan", "atan", "atan({0})", "atan(x)", math.atan, lambda v, x: (1.0 / (1.0 + x * x),)),
-    Operation("sinh", "sinh", "sinh({0})", "sinh(x)", sinh, lambda v, x: (cosh(x),)),
-    Operation("cosh", "cosh", "cosh({0})", "cosh(x)", cosh, lambda v, x: (sinh(x),)),
-    Operation("tanh", "tanh", "tanh({0})", "tanh(x)", math.tanh, lambda v, x: (_tanh_slope(x),)),
-    Operation("asinh", "asinh", "asinh({0})", "asinh(x)", math.asinh, lambda v, x: (_asinh_slope(x),)),
+    Operation("neg", "−", "−{0}", "-x", lambda x: -x, lambda v, x: (-1.0,), ("−1",)),
+    Operation("abs", "|x|", "|{0}|", "Abs(x)", abs, lambda v, x: (1.0 if x >= 0.0 else -1.0,), ("sign({0})",)),
+    Operation("exp", "exp", "exp({0})", "exp(x)", exp, lambda v, x: (v,), ("exp({0})",)),
+    Operation("expm1", "expm1", "expm1({0})", "exp(x) - 1", expm1, lambda v, x: (exp(x),), ("exp({0})",)),
+    Operation("log", "log", "log({0})", "log(x)", log, lambda v, x: (divide(1.0, x),), ("1/{0}",)),
+    Operation(
+        "log1p", "log1p", "log1p({0})", "log(1 + x)", log1p, lambda v, x: (divide(1.0, 1.0 + x),),
+        ("1/(1 + {0})",),
+    ),
+    Operation("sqrt", "√", "√({0})", "sqrt(x)", sqrt, lambda v, x: (divide(0.5, v),), ("1/(2·√({0}))",)),
+    Operation("sin", "sin", "sin({0})", "sin(x)", sin, lambda v, x: (cos(x),), ("cos({0})",)),
+    Operation("cos", "cos", "cos({0})", "cos(x)", cos, lambda v, x: (-sin(x),), ("−sin({0})",)),
+    Operation("tan", "tan", "tan({0})", "tan(x)", tan, lambda v, x: (1.0 + v * v,), ("1 + tan²({0})",)),
+    Operation(
+        "asin", "asin", "asin({0})", "asin(x)", asin, lambda v, x: (divide(1.0, sqrt((1.0 - x) * (1.0 + x))),),
+        ("1/√(1 − {0}²)",),
+    ),
+    Operation(
+        "acos", "acos", "acos({0})", "acos(x)", acos, lambda v, x: (divide(-1.0, sqrt((1.0 - x) * (1.0 + x))),),
+        ("−1/√(1 − {0}²)",),
+    ),
+    Operation(
+        "atan", "atan", "atan({0})", "atan(x)", math.atan, lambda v, x: (1.0 / (1.0 + x * x),),
+        ("1/(1 + {0}²)",),
+    ),
+    Operation("sinh", "sinh", "sinh({0})", "sinh(x)", sinh, lambda v, x: (cosh(x),), ("cosh({0})",)),
+    Operation("cosh", "cosh", "cosh({0})", "cosh(x)", cosh, lambda v, x: (sinh(x),), ("sinh({0})",)),
+    Operation("tanh", "tanh", "tanh({0})", "tanh(x)", math.tanh, lambda v, x: (_tanh_slope(x),), ("1 − tanh²({0})",)),
+    Operation(
+        "asinh", "asinh", "asinh({0})", "asinh(x)", math.asinh, lambda v, x: (_asinh_slope(x),),
+        ("1/√(1 + {0}²)",),
+    ),
     Operation(
         "acosh", "acosh", "acosh({0})", "acosh(x)", acosh,
         lambda v, x: (divide(1.0, sqrt(x - 1.0) * sqrt(x + 1.0)),),
+        ("1/√({0}² − 1)",),
     ),
-    Operation("atanh", "atanh", "atanh({0})", "atanh(x)", atanh, lambda v, x: (divide(1.0, (1.0 - x) * (1.0 + x)),)),
-    Operation("sigmoid", "σ", "σ({0})", "1/(1 + exp(-x))", sigmoid, lambda v, x: (_sigmoid_slope(x),)),
-    Operation("relu", "relu", "relu({0})", "Max(x, 0)", relu, lambda v, x: (1.0 if x > 0.0 else 0.0,)),
-    Operation("softplus", "softplus", "softplus({0})", "log(1 + exp(x))", softplus, lambda v, x: (sigmoid(x),)),
-    Operation("erf", "erf", "erf({0})", "erf(x)", math.erf, lambda v, x: (_erf_slope(x),)),
+    Operation(
+        "atanh", "atanh", "atanh({0})", "atanh(x)", atanh, lambda v, x: (divide(1.0, (1.0 - x) * (1.0 + x)),),
+        ("1/(1 − {0}²)",),
+    ),
+    Operation("sigmoid", "σ", "σ({0})", "1/(1 + exp(-x))", sigmoid, lambda v, x: (_sigmoid_slope(x),), ("σ′({0})",)),
+    Operation("relu", "relu", "relu({0})", "Max(x, 0)", relu, lambda v, x: (1.0 if x > 0.0 else 0.0,), ("[{0} > 0]",)),
+    Operation(
+        "softplus", "softplus", "softplus({0})", "log(1 + exp(x))", softplus, lambda v, x: (sigmoid(x),),
+        ("σ({0})",),
+    ),
+    Operation("erf", "erf", "erf({0})", "erf(x)", math.erf, lambda v, x: (_erf_slope(x),), ("2/√π·exp(−{0}²)",)),
     Operation(
         "maximum", "max", "max({0}, {1})", "Max(x, y)", maximum, lambda v, x, y: (_share(x, y), _share(y, x)),
+        ("[{0} > {1}]", "[{1} > {0}]"),
     ),
     Operation(
         "minimum", "min", "min({0}, {1})", "Min(x, y)", minimum, lambda v, x, y: (_share(y, x), _share(x, y)),
+        ("[{0} < {1}]", "[{1} < {0}]"),
     ),
     Operation(
         "logaddexp", "log Σ exp", "log(exp({0}) + exp({1}))", "log(exp(x) + exp(y))", logaddexp,
         lambda v, x, y: (_logaddexp_share(x, y), _logaddexp_share(y, x)),
+        ("σ({0} − {1})", "σ({1} − {0})"),
     ),
     Operation(
         "greater", ">", "({0} > {1})", "Piecewise((1, x > y), (0, True))",
         lambda x, y: 1.0 if x > y else 0.0, lambda v, x, y: (0.0, 0.0),
+        ("0", "0"),
     ),
     Operation(
         "greater_equal", "≥", "({0} ≥ {1})", "Piecewise((1, x >= y), (0, True))",
         lambda x, y: 1.0 if x >= y else 0.0, lambda v, x, y: (0.0, 0.0),
+        ("0", "0"),
     ),
     Operation(
         "where", "where", "where({0}, {1}, {2})", "Piecewise((x, Ne(c, 0)), (y, True))",
         where, lambda v, c, x, y: (0.0, 1.0, 0.0) if c != 0.0 else (0.0, 0.0, 1.0),
+        ("0", "[{0} ≠ 0]", "[{0} = 0]"),
     ),
 )  # fmt: skip
 OPERATIONS = {row.name: row for row in _ROWS}
@@ -277,6 +311,15 @@ def _short(number: float) -> str:
     return str(int(number)) if number.is_integer() and abs(number) < 1e16 else repr(number)
 
 
+def _slope_of_constant_power(n: float) -> str:
+    """n·xⁿ⁻¹."""
+    if n in (0.0, 1.0):
+        return _short(n)
+    lower = _short(n - 1.0)
+    raised = lower.translate(_SUPERSCRIPTS) if lower.lstrip("-").isdecimal() else f"^({lower})"
+    return f"{_short(n)}·{{0}}{'' if n == 2.0 else raised}".replace("-", "−")
+
+
 @lru_cache(maxsize=1024)
 def constant_power(n: float) -> Operation:
     """x**n for a plain number n: one operand, so that no derivative with respect to the constant is asked for."""
@@ -285,6 +328,7 @@ def constant_power(n: float) -> Operation:
     return Operation(
         f"**{short}", f"x{raised}", f"({{0}}){raised}", f"x**({short})",
         lambda x: power(x, n), lambda v, x: (_power_slope(v, x, n) if n != 0.0 else 0.0,),
+        (_slope_of_constant_power(n),),
     )  # fmt: skip
 
 
@@ -302,6 +346,7 @@ def _leaky_relu(slope: float) -> Operation:
     return Operation(
         f"leaky_relu({short})", "leaky relu", f"leaky_relu({{0}}, {short})", f"Max(x, 0) + {short}*Min(x, 0)",
         lambda x: slope * x if x < 0.0 else x, lambda v, x: (1.0 if x >= 0.0 else slope,),
+        (f"[{{0}} ≥ 0] + {short}·[{{0}} < 0]",),
     )  # fmt: skip
 
 

@@ -83,3 +83,19 @@ def require_fresh(nodes: Iterable[Value], now: int | None = None) -> None:
                 if operand._time > node._time:
                     leaves = (below for below in topological_order(operand) if not below.op)
                     raise errors.stale(max(leaves, key=lambda below: below._time), node)
+
+
+def pass_order(root: Value) -> list[Value]:
+    """The computed nodes in the order of the passes, as `interior`, for a reader of graphs: of both implementations."""
+    order: list[Value] = []
+    seen: set[Value] = set()
+    todo: list[tuple[Value, bool]] = [(root, False)]
+    while todo:
+        node, operands_done = todo.pop()
+        if operands_done:
+            order.append(node)
+        elif node.op and node not in seen:
+            seen.add(node)
+            todo.append((node, True))
+            todo.extend([(operand, False) for operand in node.operands])  # the right one comes off first
+    return order

@@ -1,0 +1,363 @@
+"""The chain rule one application at a time: forwards through the computation, then backwards through the gradients.
+
+A step of the forward phase computes a value from its operands. A step of the backward phase takes a value whose
+gradient is complete and adds to the gradient of each operand
+
+    ∂C/∂operand += ∂value/∂operand · ∂C/∂value        local gradient × upstream gradient (000 Eq. 3, 7 and 8)
+
+so that at the end every gradient is what backward() gives (000's sum over j is that of the contributions).
+"""
+
+from __future__ import annotations
+
+import difflib
+from array import array
+from collections.abc import Iterator, Mapping
+from typing import NamedTuple
+
+from tinygrad_scalar import graph
+from tinygrad_scalar.bulk import now
+from tinygrad_scalar.errors import shown
+from tinygrad_scalar.notation import Notation, factor, together, written
+from tinygrad_scalar.value import Value
+from tinygrad_scalar.walk import pass_order, require_fresh, topological_order
+
+
+class Contribution(NamedTuple):
+    """What one step adds to one operand's gradient: amount = local_grad × upstream.
+
+    `complete` says whether it was the last: until then the operand's gradient is a running sum.
+    """
+
+    operand: Value
+    upstream: float
+    local_grad: float
+    amount: float
+    grad_before: float
+    grad_after: float
+    done: int
+    of: int
+
+    @property
+    def complete(self) -> bool:
+        return self.done == self.of
+
+
+class Step:
+    """One step. `phase` is "forward" or "backward", `node` the value that is computed or passed through."""
+
+    def __init__(
+        self, phase: str, node: Value, position: int, root: Value, contributions: tuple[Contribution, ...], of: Notation
+    ) -> None:
+        self.phase, self.node, self.position, self.root = phase, node, position, root
+        self.contributions = contributions
+        self.data = node.data
+        self._notation = of
+
+    @property
+    def equation(self) -> str:
+        """What is done, in symbols, on one line."""
+        of = self._notation
+        name = of.name(self.node)
+        if self.phase == "forward":
+            made = of.made(self.node)
+            return f"{name} = {made}" if made != name else f"compute {name}"
+        if not self.contributions:
+            return f"{of.derivative(self.root, self.root)} = 1"
+        shown = [c for c in self.contributions if not self._is_of_no_interest(c)]
+        derivatives = [of.derivative(self.root, contribution.operand) for contribution in shown]
+        return f"{', '.join(dict.fromkeys(derivatives))} from {of.derivative(self.root, self.node)}"
+
+    def __str__(self) -> str:
+        return "\n".join(self._lines())
+
+    def _lines(self) -> list[str]:
+        of, node, root = self._notation, self.node, self.root
+        name = of.name(node)
+        if self.phase == "forward":
+            made, pad = of.made(node), " " * len(name)
+            first = [f"{name} = {made}"] if made != name else []
+            lead = f"{pad} = " if first else f"{name} = "
+            return [*first, f"{lead}{of.numbers(node)} = {written(self.data)}"]
+        upstream = of.derivative(root, node)
+        if not self.contributions:
+            return [f"{upstream} = 1: a nudge of {name} moves {name} by as much"]
+        lines = [f"{name} = {of.made(node)}" if of.made(node) != name else f"through {name}"]
+        for i, c in enumerate(self.contributions):
+            if self._is_of_no_interest(c):
+                continue
+            of_operand = of.derivative(root, c.operand)
+            pad = " " * len(of_operand)
+            lines += [
+                f"{of_operand} += {of.derivative(node, c.operand)} · {upstream}",
+                f"{pad}  = {factor(of.slope(node, i))} · {upstream}",
+                f"{pad}  = {factor(written(c.local_grad))} · {factor(written(c.upstream))} = {written(c.amount)}",
+                f"{pad}    {self._sum(c)}",
+            ]
+        return lines
+
+    def _is_of_no_interest(self, c: Contribution) -> bool:
+        """Whether a contribution goes to a bare number, beside others."""
+        bare = [not other.operand.op and other.operand not in self._notation.called for other in self.contributions]
+        return not all(bare) and not c.operand.op and c.operand not in self._notation.called
+
+    def _sum(self, c: Contribution) -> str:
+        name = together(self._notation.name(c.operand))
+        total = f"{written(c.grad_before)} + {factor(written(c.amount))} = {written(c.grad_after)}"
+        state = "complete" if c.complete else f"so far: {c.done} of {c.of} contributions"
+        return f"{name}.grad: {total}, {state}"
+
+    @property
+    def latex(self) -> str:
+        """The step as LaTeX: symbols, then numbers."""
+        of, node, root = self._notation, self.node, self.root
+        if self.phase == "forward":
+            return rf"{of.latex(node)} = {of.latex_made(node)} = {self.data:.6g}"
+        upstream = of.latex_derivative(root, node)
+        if not self.contributions:
+            return f"{upstream} = 1"
+        lines = [
+            rf"{of.latex_derivative(root, c.operand)} &\mathrel{{+}}= {of.latex_derivative(node, c.operand)} "
+            rf"\cdot {upstream} = \left({of.latex_slope(node, i)}\right) \cdot {upstream} "
+            rf"= {c.local_grad:.6g} \cdot {factor(written(c.upstream)).replace('−', '-')} = {c.amount:.6g}"
+            for i, c in enumerate(self.contributions)
+            if not self._is_of_no_interest(c)
+        ]
+        return "\\begin{aligned}\n" + " \\\\\n".join(lines) + "\n\\end{aligned}"
+
+    def _repr_latex_(self) -> str:
+        return f"$${self.latex}$$"
+
+    def __repr__(self) -> str:
+        return f"<Step {self.position}, {self.phase}: {self.equation}>"
+
+
+class Stepper:
+    """What `step` returns: it stands after `.position` of `.total` steps, and prints where that is.
+
+    next, back  go on or back by n steps, as far as there are any; the Step that was reached is `.current`
+    to          go on to the next step that computes a value, passes through it or adds to its gradient
+    reset       back to the beginning: every gradient is what it was
+    watch       values to be printed with every step
+
+    The gradients are in the Values as the steps have left them. A leaf that is set meanwhile makes the graph stale,
+    as for backward().
+    """
+
+    def __init__(self, root: Value, names: Mapping[str, object]) -> None:
+        if not isinstance(root, Value):
+            raise TypeError(f"step takes the Value at the root of a graph, not {shown(root)}")
+        if not root.op:
+            raise ValueError(f"{root!r} is a leaf: there is nothing to step through; step takes what is computed")
+        nodes = topological_order(root)
+        require_fresh(nodes)
+        self.root = root
+        self._nodes = nodes
+        self._called = graph.names(root, names)
+        self._notation = Notation(nodes, self._called)
+        self._forward = [node for node in nodes if node.op]
+        self._backward = pass_order(root)[::-1]
+        self._index = {node: i for i, node in enumerate(nodes)}
+        self._uses = array("q", bytes(8 * len(nodes)))
+        for node in self._forward:
+            for operand in node.operands:
+                self._uses[self._index[operand]] += 1
+        self._left = array("q", self._uses)  # contributions that are still to come
+        self._before = array("d")  # what the contributions so far were added to, one after the other
+        self._kept = array("d")  # the gradients that the backward phase overwrites
+        self._watched: tuple[Value, ...] = ()
+        self._time = now()
+        self.position = 0
+
+    @property
+    def total(self) -> int:
+        """How many steps there are: one for each computed value, the root's own gradient, and one back through each."""
+        return 2 * len(self._forward) + 1
+
+    # --- moving ------------------------------------------------------------------------------------------------------
+
+    def next(self, n: int = 1) -> Step | None:
+        """Take n steps, or as many as there are; returns the step that was reached."""
+        for _ in range(min(_count(n), self.total - self.position)):
+            self._advance()
+        return self.current
+
+    def back(self, n: int = 1) -> Step | None:
+        """Take the last n steps back: every gradient is again what it was before them, to the bit."""
+        for _ in range(min(_count(n), self.position)):
+            self._retreat()
+        return self.current
+
+    def reset(self) -> None:
+        """Back to the beginning, with every gradient as it was there."""
+        self.back(self.position)
+
+    def to(self, target: str | Value) -> Step | None:
+        """Go on to the next step that computes the value, passes back through it, or adds to its gradient.
+
+        `target` is a Value of the graph or its name. ValueError, and no step taken, if there is no such step left.
+        """
+        value = self._found(target)
+        for position in range(self.position, self.total):
+            node = self._node(position)
+            if node is value or (position > len(self._forward) and any(o is value for o in node.operands)):
+                return self.next(position + 1 - self.position)
+        name = self._notation.name(value)
+        raise ValueError(f"no step from here on has to do with {name}: reset() goes back to the beginning")
+
+    def watch(self, *values: str | Value) -> None:
+        """Print these values with every step; none: print none."""
+        self._watched = tuple(self._found(value) for value in values)
+
+    def __iter__(self) -> Iterator[Step]:
+        """The steps from here on, each taken as it is asked for."""
+        while self.position < self.total:
+            self._advance()
+            yield self._step(self.position - 1)
+
+    def _node(self, position: int) -> Value:
+        """The value that the step after `position` steps computes or passes through."""
+        n = len(self._forward)
+        if position < n:
+            return self._forward[position]
+        return self.root if position == n else self._backward[position - n - 1]
+
+    def _advance(self) -> None:
+        if now() != self._time:
+            require_fresh(self._nodes)
+            self._time = now()
+        n = len(self._forward)
+        if self.position == n:
+            self._kept = array("d", [node.grad for node in self._backward])
+            for node in self._backward:
+                node.grad = 0.0
+            self.root.grad = 1.0
+        elif self.position > n:
+            node = self._node(self.position)
+            upstream = node.grad
+            for operand, local_grad in zip(node.operands, node.local_grads):
+                self._before.append(operand.grad)
+                operand.grad += local_grad * upstream
+                self._left[self._index[operand]] -= 1
+        self.position += 1
+
+    def _retreat(self) -> None:
+        n = len(self._forward)
+        self.position -= 1
+        if self.position == n:
+            for node, grad in zip(self._backward, self._kept):
+                node.grad = grad
+        elif self.position > n:
+            for operand in reversed(self._node(self.position).operands):
+                operand.grad = self._before.pop()
+                self._left[self._index[operand]] += 1
+
+    # --- looking -----------------------------------------------------------------------------------------------------
+
+    @property
+    def current(self) -> Step | None:
+        """The step that was taken last; None at the beginning."""
+        return self._step(self.position - 1) if self.position else None
+
+    def _step(self, position: int) -> Step:
+        """The step after `position` steps, which is the last that was taken."""
+        node = self._node(position)
+        phase = "forward" if position < len(self._forward) else "backward"
+        contributions: tuple[Contribution, ...] = ()
+        if position > len(self._forward):
+            contributions = self._contributions(node)
+        return Step(phase, node, position + 1, self.root, contributions, self._notation)
+
+    def _contributions(self, node: Value) -> tuple[Contribution, ...]:
+        operands = node.operands
+        before = self._before[len(self._before) - len(operands) :]
+        upstream = node.grad
+        found: list[Contribution] = []
+        for k, (operand, local_grad, was) in enumerate(zip(operands, node.local_grads, before)):
+            i = self._index[operand]
+            later = sum(other is operand for other in operands[k + 1 :])  # of this same step
+            amount = local_grad * upstream
+            done = self._uses[i] - self._left[i] - later
+            found.append(Contribution(operand, upstream, local_grad, amount, was, was + amount, done, self._uses[i]))
+        return tuple(found)
+
+    def __str__(self) -> str:
+        n, at = len(self._forward), self.position
+        current = self.current
+        if current is None:
+            lines = [f"{self._notation.name(self.root)}: {n} values to compute, then the chain rule backwards"]
+        else:
+            where = f"forward {at} of {n}" if at <= n else f"backward {at - n - 1} of {n}"
+            lines = [f"{where} (step {at} of {self.total})", *(f"  {line}" for line in str(current).splitlines())]
+        lines += [f"  {self._looked_at(value)}" for value in self._watched]
+        if at < self.total:
+            lines.append(f"next: {self._upcoming(at)}")
+        else:
+            lines.append("done: every gradient is complete, as after backward()")
+        return "\n".join(lines)
+
+    __repr__ = __str__
+
+    def _upcoming(self, position: int) -> str:
+        n, of, node = len(self._forward), self._notation, self._node(position)
+        if position == n:
+            return f"{of.derivative(self.root, self.root)} = 1, and backwards from there"
+        name, made = of.name(node), of.made(node)
+        return f"{'' if position < n else 'back through '}{name if name == made else f'{name} = {made}'}"
+
+    def _looked_at(self, value: Value) -> str:
+        left = self._left[self._index[value]]
+        started = self.position > len(self._forward)
+        state = "" if not started else ", complete" if not left else f", {left} contributions to come"
+        return f"{self._notation.name(value)}: data {written(value.data)}, grad {written(value.grad)}{state}"
+
+    def _found(self, target: str | Value) -> Value:
+        return find(self.root, target, self._index, self._called)
+
+
+def find(root: Value, target: str | Value, nodes: Mapping[Value, object], called: Mapping[Value, str]) -> Value:
+    """The Value of the graph of `root` that is meant: itself, or by its name. An error lists near names."""
+    if isinstance(target, Value):
+        if target not in nodes:
+            raise ValueError(f"{target!r} is not in the graph of {root!r}")
+        return target
+    if not isinstance(target, str):
+        raise TypeError(f"a value of the graph is meant by itself or by its name, not by {shown(target)}")
+    found = [value for value, name in called.items() if name == target]
+    if len(found) > 1:
+        raise ValueError(f"{len(found)} values are called {target!r}: give the Value itself")
+    if not found:
+        near = difflib.get_close_matches(target, set(called.values()), n=3, cutoff=0.4)
+        known = ", ".join(sorted(set(called.values()))[:8])
+        hint = f"did you mean {' or '.join(near)}?" if near else f"there are {known}"
+        raise ValueError(f"no value of this graph is called {target!r}; {hint}")
+    return found[0]
+
+
+def _count(n: int) -> int:
+    if isinstance(n, bool) or not hasattr(n, "__index__") or n < 0:
+        raise ValueError(f"a number of steps is a whole number from 0, not {shown(n)}")
+    return int(n)
+
+
+def step(root: Value, *, names: Mapping[str, object] | None = None) -> Stepper:
+    """Go through a computation and its backward pass, one application of the chain rule at a time.
+
+    names  names for values without a label, as {"w": w}; None: the variables of the calling code
+
+    Returns a Stepper at the beginning. TypeError or ValueError if `root` is no computed Value, StaleGraphError if a
+    leaf was set since.
+
+    >>> w, x = Value(2.0, "w"), Value(3.0, "x")
+    >>> y = w * x
+    >>> y.label = "y"
+    >>> s = step(y)
+    >>> s.next(3)
+    <Step 3, backward: ∂y/∂w, ∂y/∂x from ∂y/∂y>
+    >>> w.grad, x.grad
+    (3.0, 2.0)
+    >>> s.reset()
+    >>> w.grad, x.grad
+    (0.0, 0.0)
+    """
+    return Stepper(root, graph.caller_variables() if names is None else names)
