@@ -16,6 +16,7 @@ if not (_Path(__file__).parent / "viz").is_dir():
     __path__.append(str(_Path(__file__).parent.parent))
 
 from tinygrad_scalar.anomaly import detect_anomaly
+from tinygrad_scalar.chain_rule import Explanation, explain
 from tinygrad_scalar.errors import AnomalyError, StaleGraphError, TraceError
 from tinygrad_scalar.functions import (
     abs,
@@ -72,6 +73,7 @@ __all__ = [
     "AdamW",
     "AnomalyError",
     "Drawing",
+    "Explanation",
     "GradientDescent",
     "History",
     "Layer",
@@ -100,6 +102,7 @@ __all__ = [
     "draw",
     "erf",
     "exp",
+    "explain",
     "expm1",
     "fit",
     "greater",

@@ -7,7 +7,9 @@ computation.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from tinygrad_scalar import graph, ops
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
     import sympy
 
 SHORT = 12  # characters; a longer expression is called vₙ
+_RAISED = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 _LOWERED = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
 
 
@@ -103,10 +106,18 @@ class Notation:
         return rf"\frac{{\partial {self.latex(of)}}}{{\partial {self.latex(by)}}}"
 
     def latex_made(self, node: Value) -> str:
-        return latex_text(expression(node.op, [symbol_of(self.latex(operand)) for operand in node.operands]))
+        symbols = self._symbols(node)
+        return latex_text(expression(node.op, list(symbols)), symbols)
 
     def latex_slope(self, node: Value, i: int) -> str:
-        return latex_text(slope(node.op, i, [symbol_of(self.latex(operand)) for operand in node.operands]))
+        symbols = self._symbols(node)
+        return latex_text(slope(node.op, i, list(symbols)), symbols)
+
+    def _symbols(self, node: Value) -> dict[Any, str]:
+        """A symbol of SymPy for each operand, and the LaTeX of its name."""
+        import sympy
+
+        return {sympy.Dummy(self.name(operand), real=True): self.latex(operand) for operand in node.operands}
 
 
 def unicode_of(name: str) -> str:
@@ -132,54 +143,89 @@ def together(text: str) -> str:
 # --- SymPy: the symbols of operations, loaded when they are first asked for -------------------------------------------
 
 
-def symbol_of(latex: str) -> sympy.Symbol:
-    """A real symbol that prints as `latex`."""
+@lru_cache(maxsize=1)
+def _functions() -> dict[str, Any]:
+    """The activations as functions of SymPy whose derivatives print with a prime (000 Eq. 5)."""
     import sympy
 
-    return sympy.Symbol(latex, real=True)
+    def function(name: str, latex: str, derivative: Any) -> Any:
+        def printed(self: Any, printer: Any, exp: Any = None) -> str:
+            power = f"^{{{exp}}}" if exp is not None else ""
+            return rf"{latex}{power}\left({printer._print(self.args[0])}\right)"
+
+        slope = {"fdiff": lambda self, argindex=1: derivative(self.args[0])} if derivative else {}
+        return type(name, (sympy.Function,), {**slope, "_latex": printed, "is_real": True})
+
+    return {
+        "sigmoid": function("σ", r"\sigma", function("σ′", r"\sigma'", None)),
+        "relu": function("relu", r"\mathrm{relu}", function("relu′", r"\mathrm{relu}'", None)),
+        "softplus": function("softplus", r"\mathrm{softplus}", lambda x: _functions()["sigmoid"](x)),
+    }
 
 
 def expression(op: str, operands: Sequence[Any]) -> sympy.Expr:
     """What an operation computes, in SymPy; σ stays σ.
 
-    >>> x, y = symbol_of("x"), symbol_of("y")
-    >>> expression("*", [x, y]), expression("sigmoid", [x]).diff(x)
-    (x*y, Derivative(σ(x), x))
+    >>> import sympy
+    >>> x, y = sympy.symbols("x y")
+    >>> expression("*", [x, y]), expression("sigmoid", [x]), expression("**2", [x - y])
+    (x*y, σ(x), (x - y)**2)
     """
     import sympy
 
-    if op == "sigmoid":
-        return sympy.Function("σ")(operands[0])
+    functions = _functions()
+    if op in functions:
+        return functions[op](*operands)
     row = ops.operation(op)
     names = ("c", "x", "y") if row.arity == 3 else ("x", "y")
     return sympy.sympify(row.expression, locals=dict(zip(names, operands)))
 
 
-def slope(op: str, i: int, operands: Sequence[sympy.Symbol]) -> sympy.Expr:
-    """The derivative of an operation with respect to operand i."""
+def slope(op: str, i: int, operands: Sequence[Any]) -> sympy.Expr:
+    """The derivative of an operation with respect to operand i; at kinks in the words of ops.py, as [x > y].
+
+    >>> import sympy
+    >>> x, y = sympy.symbols("x y")
+    >>> slope("sigmoid", 0, [x]), slope("*", 1, [x, y]), slope("maximum", 0, [x, y])
+    (σ′(x), x, [x > y])
+    """
     import sympy
 
-    stand_ins = sympy.symbols(f"operand:{len(operands)}", real=True)  # the same value may stand in both places
-    derived = expression(op, stand_ins).diff(stand_ins[i])
-    return derived.subs(dict(zip(stand_ins, operands)))
+    text = ops.operation(op).slopes[i]
+    if "[" in text or "sign" in text:
+        if op == "relu":
+            return _functions()["relu"](*operands).fdiff()
+        return sympy.Symbol(text.format(*map(unicode_text, operands)), real=True)
+    derived, stand_ins = _general_slope(op, i)
+    return derived.xreplace(dict(zip(stand_ins, operands)))
 
 
-def latex_text(expression: sympy.Expr) -> str:
-    """An expression as LaTeX, with σ′(z) for a derivative of σ."""
+@lru_cache(maxsize=1024)
+def _general_slope(op: str, i: int) -> tuple[Any, tuple[Any, ...]]:
     import sympy
-    from sympy.printing.latex import LatexPrinter
 
-    class Printer(LatexPrinter):  # type: ignore[misc]
-        def _print_Function(self, expr: Any, exp: Any = None) -> str:  # noqa: N802
-            if expr.func.__name__ == "σ":
-                raised = f"^{{{exp}}}" if exp is not None else ""
-                return rf"\sigma{raised}\left({self._print(expr.args[0])}\right)"
-            return str(super()._print_Function(expr, exp))
+    stand_ins = sympy.symbols(f"operand:{ops.operation(op).arity}", real=True)
+    return expression(op, stand_ins).diff(stand_ins[i]), stand_ins
 
-        def _print_Derivative(self, expr: Any) -> str:  # noqa: N802
-            return rf"\sigma'\left({self._print(expr.args[1][0])}\right)"
 
-        def _print_Subs(self, expr: Any) -> str:  # noqa: N802
-            return rf"\sigma'\left({self._print(expr.args[2][0])}\right)"
+def unicode_text(expression: Any) -> str:
+    """An expression of SymPy as a person writes it.
 
-    return str(Printer({"mul_symbol": "dot", "order": "none"}).doprint(sympy.sympify(expression)))
+    >>> import sympy
+    >>> a, y = sympy.symbols("a y")
+    >>> unicode_text(sympy.factor_terms(2 * (a - y))), unicode_text(a**2 * y)
+    ('2(a − y)', 'a²·y')
+    """
+    import sympy
+
+    text = sympy.sstr(expression, full_prec=False)
+    text = re.sub(r"\*\*(\d+)", lambda match: match[1].translate(_RAISED), text)
+    text = text.replace("**", "^").replace("*", "·").replace("-", "−")
+    return re.sub(r"(?<![\w.⁾₀-₉])(\d+)·\(", r"\1(", text)
+
+
+def latex_text(expression: Any, names: Mapping[Any, str]) -> str:
+    """An expression as LaTeX, its symbols as `names` say."""
+    import sympy
+
+    return str(sympy.latex(expression, symbol_names=dict(names), mul_symbol="dot"))

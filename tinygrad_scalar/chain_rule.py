@@ -1,0 +1,358 @@
+"""Why a gradient is the number that it is: the chain rule between the values that have names, as the notes write it.
+
+    ∂C/∂w = ∂z/∂w · ∂a/∂z · ∂C/∂a = a⁽⁰⁾ · σ′(z) · 2(a − y) = 0.8 · 0.23 · 1.28 = 0.236          (000 Eq. 3)
+
+Along a path on which every value is used once, the factors stand side by side (001's long products). Where a value is
+used several times, its own derivative is the sum over its users j (000 and 001, multi-node)
+
+    ∂C/∂aₖ = Σⱼ ∂zⱼ/∂aₖ · ∂aⱼ/∂zⱼ · ∂C/∂aⱼ
+
+and has a line of its own; so no path is written out twice. The numbers are the engine's local gradients; SymPy
+derives the symbols of what lies between two names.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter, deque
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property
+from math import prod
+from typing import Any, NamedTuple
+
+from tinygrad_scalar import graph
+from tinygrad_scalar.errors import shown
+from tinygrad_scalar.notation import Notation, expression, factor, latex_text, slope, unicode_text, written
+from tinygrad_scalar.stepper import find
+from tinygrad_scalar.value import Value
+from tinygrad_scalar.walk import require_fresh, topological_order
+
+MOST_TERMS = 4  # of a sum that are written out
+MOST_OF_A_LAYER = 3  # values that have an equation of their own
+WIDTH = 80
+SUM = r"\sum_j"
+
+
+class Factor(NamedTuple):
+    """∂of/∂by: its symbols as text, as LaTeX and as an expression of SymPy, and its number."""
+
+    of: Value
+    by: Value
+    text: str
+    latex: str
+    expression: Any
+    value: float
+
+
+class Equation(NamedTuple):
+    """∂root/∂by as a sum of products; a lone product is a sum of one."""
+
+    by: Value
+    products: tuple[tuple[Factor, ...], ...]
+    value: float
+
+
+class Explanation:
+    """What `explain` returns: prints as text, shows as LaTeX in Jupyter.
+
+    text, latex  the equations: derivatives, then symbols, then numbers
+    value        ∂root/∂wrt
+    factors      of the first equation, where it is one product: their values multiply to `value`
+    equations    all of them: that of `wrt` first, then those of values that are used several times
+    likewise     values whose equations are like one that is there, as those of a layer's other neurons
+    """
+
+    def __init__(
+        self, root: Value, equations: Sequence[Equation], likewise: Sequence[Sequence[Value]], notation: Notation
+    ) -> None:
+        self.root, self.equations, self.likewise = root, tuple(equations), tuple(likewise)
+        self._notation = notation
+
+    @property
+    def value(self) -> float:
+        return self.equations[0].value
+
+    @property
+    def factors(self) -> tuple[Factor, ...]:
+        products = self.equations[0].products
+        return products[0] if len(products) == 1 else ()
+
+    @cached_property
+    def text(self) -> str:
+        lines = [line for equation in self.equations for line in self._lines(equation)]
+        for values in self.likewise:
+            names = _sum([self._notation.derivative(self.root, value) for value in values], ", ")
+            lines += _wrapped("likewise ", names)
+        return "\n".join(lines)
+
+    def _lines(self, equation: Equation) -> list[str]:
+        of = self._notation
+        left = of.derivative(self.root, equation.by)
+        pad = " " * len(left)
+        products = equation.products
+        derivatives = [" · ".join(of.derivative(f.of, f.by) for f in product) for product in products]
+        symbols = [" · ".join(factor(f.text) for f in product) for product in products]
+        numbers = [" · ".join(factor(written(f.value)) for f in product) for product in products]
+        general = _over_j(derivatives, "ⱼ")
+        if len(products) == 1 == len(products[0]):  # one factor stands alone, without parentheses
+            symbols, numbers = [products[0][0].text], []
+        rights = [general or _sum(derivatives), _sum(symbols), _sum(numbers) if numbers else ""]
+        rights = [right for right in dict.fromkeys(rights) if right and right != left]
+        if rights[-1] != written(equation.value):
+            rights[-1] += f" = {written(equation.value)}"
+        return [line for i, right in enumerate(rights) for line in _wrapped(f"{left if i == 0 else pad} = ", right)]
+
+    @cached_property
+    def latex(self) -> str:
+        of = self._notation
+        rows = []
+        for equation in self.equations:
+            products = equation.products
+            derivatives = [" ".join(of.latex_derivative(f.of, f.by) for f in product) for product in products]
+            symbols = [r" \cdot ".join(_latex_factor(f.latex) for f in product) for product in products]
+            numbers = [r" \cdot ".join(_latex_factor(f"{f.value:.6g}") for f in product) for product in products]
+            general = _over_j(derivatives, "j")
+            rows.append(f"{of.latex_derivative(self.root, equation.by)} &= {general or _sum(derivatives)}")
+            rows += [f"&= {_sum(symbols)}", f"&= {_sum(numbers)} = {equation.value:.6g}"]
+        return "\\begin{aligned}\n" + " \\\\\n".join(rows) + "\n\\end{aligned}"
+
+    def _repr_latex_(self) -> str:
+        return f"$${self.latex}$$"
+
+    def __str__(self) -> str:
+        return self.text
+
+    __repr__ = __str__
+
+
+def explain(root: Value, wrt: Value | str, *, names: Mapping[str, object] | None = None) -> Explanation:
+    """∂root/∂wrt by the chain rule, in the names of the values between them.
+
+    wrt    a Value of the graph of `root`, or its name
+    names  names for values without a label, as {"w": w}; None: the variables of the calling code
+
+    The gradients in the Values are neither read nor changed. TypeError or ValueError for what is not in the graph, or
+    a name that is not or twice; StaleGraphError if a leaf was set since.
+
+    >>> w, a0, y = Value(0.5, "w"), Value(2.0, "a(0)"), Value(0.0, "y")
+    >>> a = w * a0
+    >>> C = (a - y) ** 2
+    >>> print(explain(C, w))
+    ∂C/∂w = ∂a/∂w · ∂C/∂a
+          = a⁽⁰⁾ · 2(a − y)
+          = 2 · 2 = 4
+    """
+    if not isinstance(root, Value):
+        raise TypeError(f"explain takes the Value at the root of a graph, not {shown(root)}")
+    if not root.op:
+        raise ValueError(f"{root!r} is a leaf: explain takes what is computed")
+    nodes = topological_order(root)
+    require_fresh(nodes)
+    called = graph.names(root, graph.caller_variables() if names is None else names)
+    index = {node: i for i, node in enumerate(nodes)}
+    by = find(root, wrt, index, called)
+    notation = Notation(nodes, called)
+    equations, likewise = _Paths(root, by, nodes, index, called, notation).equations()
+    return Explanation(root, equations, likewise, notation)
+
+
+class _Paths:
+    """The values between `by` and the root, and the derivatives between those that have names."""
+
+    def __init__(
+        self,
+        root: Value,
+        by: Value,
+        nodes: Sequence[Value],
+        index: Mapping[Value, int],
+        called: Mapping[Value, str],
+        notation: Notation,
+    ) -> None:
+        self.root, self.by, self.index, self.notation = root, by, index, notation
+        self.users: dict[Value, list[Value]] = {by: []}  # of each value that depends on `by`, in the order of making
+        for node in nodes[index[by] + 1 :]:
+            if node.op:
+                below = [operand for operand in dict.fromkeys(node.operands) if operand in self.users]
+                if below:
+                    self.users[node] = []
+                    for operand in below:
+                        self.users[operand].append(node)
+        self.named = {node for node in self.users if node in called} | {root, by}
+        self._symbols: dict[Value, Any] = {}
+        self._latex: dict[Any, str] = {}
+        self._expressions: dict[Value, Any] = {}
+        self._edges: dict[Value, list[Factor]] = {}
+
+    def equations(self) -> tuple[list[Equation], list[list[Value]]]:
+        """That of `by`, then those of the values that it leads to and that are used more than once, some of each layer.
+
+        And the others of each layer, whose equations are like theirs.
+        """
+        gradients = self._gradients()
+        equations: list[Equation] = []
+        likewise: dict[Any, list[Value]] = {}
+        written_out: Counter[Any] = Counter()
+        todo, seen = deque([self.by]), {self.by}
+        while todo:
+            value = todo.popleft()
+            symbol = graph.symbol(self.notation.called.get(value, ""))
+            layer = (symbol.letter, symbol.layer) if symbol and symbol.indices else value
+            if written_out[layer] == MOST_OF_A_LAYER:
+                likewise.setdefault(layer, []).append(value)
+                continue
+            written_out[layer] += 1
+            products = [self._product(edge) for edge in self.edges(value)]
+            finished = tuple(tuple(self._finished(product, gradients)) for product in products)
+            equations.append(Equation(value, finished, sum(prod(f.value for f in product) for product in finished)))
+            for product in products:
+                last = product[-1].of
+                if last is not self.root and last not in seen:
+                    seen.add(last)
+                    todo.append(last)
+        return equations, list(likewise.values())
+
+    def _gradients(self) -> dict[Value, float]:
+        """∂root/∂ each value between, as backward() has it."""
+        gradients = dict.fromkeys(self.users, 0.0)
+        gradients[self.root] = 1.0
+        for node in reversed(self.users):
+            if node is not self.by:
+                for operand, local_grad in zip(node.operands, node.local_grads):
+                    if operand in gradients:
+                        gradients[operand] += local_grad * gradients[node]
+        return gradients
+
+    def _product(self, edge: Factor) -> list[Factor]:
+        """Factors from a value on, as far as every value is used once."""
+        product = [edge]
+        while edge.of is not self.root:
+            edges = self.edges(edge.of)
+            if len(edges) != 1:
+                break
+            edge = edges[0]
+            product.append(edge)
+        return product
+
+    def _finished(self, product: list[Factor], values: Mapping[Value, float]) -> Iterable[Factor]:
+        """The product with ∂root/∂(the value where it stopped) as its last factor."""
+        import sympy
+
+        yield from product
+        last = product[-1].of
+        if last is not self.root:
+            text = self.notation.derivative(self.root, last)
+            latex = self.notation.latex_derivative(self.root, last)
+            yield Factor(self.root, last, text, latex, sympy.Symbol(text, real=True), values[last])
+
+    # --- the derivatives between one name and the next ----------------------------------------------------------------
+
+    def edges(self, by: Value) -> list[Factor]:
+        """∂of/∂by for each named value `of` that `by` reaches without passing another name."""
+        if by in self._edges:
+            return self._edges[by]
+        if by is self.root:
+            return [Factor(by, by, "1", "1", 1, 1.0)]
+        symbols: dict[Value, Any] = {by: 1}
+        numbers: dict[Value, float] = {by: 1.0}
+        waiting = {self.index[user]: user for user in self.users[by]}
+        found = []
+        while waiting:
+            node = waiting.pop(min(waiting))
+            symbol, number = 0, 0.0
+            for i, (operand, local_grad) in enumerate(zip(node.operands, node.local_grads)):
+                if operand in numbers and (operand is by or operand not in self.named):
+                    symbol = symbol + self._slope(node, i) * symbols[operand]
+                    number += local_grad * numbers[operand]
+            symbols[node], numbers[node] = symbol, number
+            if node in self.named:
+                found.append(self._factor(node, by, symbol, number))
+            else:
+                waiting |= {self.index[user]: user for user in self.users[node]}
+        self._edges[by] = found
+        return found
+
+    def _factor(self, of: Value, by: Value, symbol: Any, number: float) -> Factor:
+        import sympy
+
+        symbol = sympy.factor_terms(sympy.sympify(symbol))
+        return Factor(of, by, unicode_text(symbol), latex_text(symbol, self._latex), symbol, number)
+
+    def _slope(self, node: Value, i: int) -> Any:
+        if node.op == "+":
+            return 1
+        if node.op == "-":
+            return 1 - 2 * i
+        return slope(node.op, i, [self._expression(operand) for operand in node.operands])
+
+    def _expression(self, value: Value) -> Any:
+        """What a value is in SymPy: a symbol where it has a name, a number where it is one, else what it is made of."""
+        todo = [value]
+        while todo:
+            node = todo[-1]
+            if node not in self._expressions:
+                below = [] if not node.op or node in self.notation.called else node.operands
+                missing = [operand for operand in below if operand not in self._expressions]
+                if missing:
+                    todo += missing
+                    continue
+                self._expressions[node] = self._made(node, below)
+            todo.pop()
+        return self._expressions[value]
+
+    def _made(self, node: Value, below: Sequence[Value]) -> Any:
+        import sympy
+
+        if below:
+            return expression(node.op, [self._expressions[operand] for operand in below])
+        if node not in self.notation.called:
+            number = node.data
+            return sympy.Integer(int(number)) if number.is_integer() and abs(number) < 1e9 else sympy.Float(number, 6)
+        symbol = sympy.Symbol(self.notation.name(node), real=True)
+        self._latex[symbol] = self.notation.latex(node)
+        return symbol
+
+
+def _sum(products: Sequence[str], plus: str = " + ") -> str:
+    if len(products) > MOST_TERMS:
+        return plus.join([*products[:2], "…", products[-1]])
+    return plus.join(products) or "0"
+
+
+def _wrapped(lead: str, text: str) -> list[str]:
+    """A text after its lead, broken before + and · where it is too wide."""
+    lines = [lead]
+    for i, piece in enumerate(re.split(r"(?<= )(?=[+·=] )|(?<=, )", text)):
+        if i and len(lines[-1]) + len(piece.rstrip()) > WIDTH:
+            lines.append(" " * (len(lead) + 2))
+        lines[-1] += piece
+    return [line.rstrip() for line in lines]
+
+
+def _over_j(terms: Sequence[str], letter: str) -> str | None:
+    """Terms that are alike but for one index, as a sum over that index; None if they are not.
+
+    >>> _over_j(["∂z₀/∂a · ∂C/∂z₀", "∂z₁/∂a · ∂C/∂z₁"], "ⱼ")
+    'Σⱼ ∂zⱼ/∂a · ∂C/∂zⱼ'
+    """
+    if len(terms) < 2:
+        return None
+    index = r"(?<=_\{)\d+(?=\})" if letter == "j" else r"[₀-₉]+"
+    parts = [re.split(f"({index})", term) for term in terms]
+    if any(len(part) != len(parts[0]) for part in parts):
+        return None
+    differing = [i for i, column in enumerate(zip(*parts)) if len(set(column)) > 1]
+    if not differing or any(i % 2 == 0 for i in differing):
+        return None
+    if any(len({part[i] for i in differing}) > 1 for part in parts):
+        return None
+    general = "".join(letter if i in differing else text for i, text in enumerate(parts[0]))
+    return f"{'Σⱼ' if letter == 'ⱼ' else SUM} {general}"
+
+
+def _latex_factor(latex: str) -> str:
+    depth = 0
+    for i, sign in enumerate(latex):
+        depth += (sign in "([{") - (sign in ")]}")
+        if depth == 0 and (latex[i : i + 3] in (" + ", " - ") or (i == 0 and sign == "-")):
+            return rf"\left({latex}\right)"
+    return latex
