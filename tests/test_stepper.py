@@ -171,7 +171,7 @@ def test_names_come_from_the_callers_variables():
     w, x = Value(2.0), Value(3.0)
     f = w * x
     s = ts.step(f)
-    assert str(s).startswith("f: 1 values")
+    assert str(s).startswith("f: 1 value to")
     assert s.to("w").node is f
 
 

@@ -17,6 +17,7 @@ if not (_Path(__file__).parent / "viz").is_dir():
 
 from tinygrad_scalar.anomaly import detect_anomaly
 from tinygrad_scalar.chain_rule import Explanation, explain
+from tinygrad_scalar.diagnose import Diagnosis, diagnose
 from tinygrad_scalar.errors import AnomalyError, StaleGraphError, TraceError
 from tinygrad_scalar.functions import (
     abs,
@@ -58,6 +59,7 @@ from tinygrad_scalar.losses import absolute_error, binary_cross_entropy, cost, c
 from tinygrad_scalar.nn import MLP, Layer, Neuron
 from tinygrad_scalar.optim import SGD, Adam, AdamW, GradientDescent, RMSProp
 from tinygrad_scalar.saving import load, save
+from tinygrad_scalar.sensitivity import Sensitivity, sensitivity
 from tinygrad_scalar.stepper import Step, Stepper, step
 from tinygrad_scalar.training import History, fit
 from tinygrad_scalar.value import Value
@@ -72,6 +74,7 @@ __all__ = [
     "Adam",
     "AdamW",
     "AnomalyError",
+    "Diagnosis",
     "Drawing",
     "Explanation",
     "GradientDescent",
@@ -79,6 +82,7 @@ __all__ = [
     "Layer",
     "Neuron",
     "RMSProp",
+    "Sensitivity",
     "StaleGraphError",
     "Step",
     "Stepper",
@@ -99,6 +103,7 @@ __all__ = [
     "cost",
     "cross_entropy",
     "detect_anomaly",
+    "diagnose",
     "draw",
     "erf",
     "exp",
@@ -121,6 +126,7 @@ __all__ = [
     "minimum",
     "relu",
     "save",
+    "sensitivity",
     "sigmoid",
     "sin",
     "sinh",

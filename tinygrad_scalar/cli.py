@@ -1,4 +1,4 @@
-"""The command line: `tinygrad-scalar draw|train|predict|demo`, also as `python -m tinygrad_scalar`.
+"""The command line: `tinygrad-scalar draw|step|explain|train|predict|demo`, also as `python -m tinygrad_scalar`.
 
 A user's error is one line on stderr and exit code 2.
 """
@@ -16,8 +16,9 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import NoReturn
 
-from tinygrad_scalar import demo
+from tinygrad_scalar import demo, terminal
 from tinygrad_scalar.atomic import require_writable, write_atomically
+from tinygrad_scalar.chain_rule import explain
 from tinygrad_scalar.datasets import is_number, read_csv
 from tinygrad_scalar.errors import AnomalyError
 from tinygrad_scalar.expression import parse
@@ -25,11 +26,14 @@ from tinygrad_scalar.losses import LOSSES
 from tinygrad_scalar.nn import ACTIVATIONS
 from tinygrad_scalar.optim import OPTIMIZERS
 from tinygrad_scalar.report import new_console, report_model, report_result, stop_printing, train
+from tinygrad_scalar.stepper import step
 from tinygrad_scalar.tabular import TableModel, split, untrained_model
+from tinygrad_scalar.value import Value
 from tinygrad_scalar.viz.drawing import DIRECTIONS, draw
 from tinygrad_scalar.viz.plots import plot_cost
 
 PROGRAM = "tinygrad-scalar"
+OF_EXPRESSIONS = ("draw", "step", "explain")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -38,11 +42,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a terminal that cannot show ∂ shows ? and goes on
     given = list(sys.argv[1:] if arguments is None else arguments)
-    if given[:1] == ["draw"]:  # an expression such as -x*2 is no option; argparse tells by the space
+    if given[:1] and given[0] in OF_EXPRESSIONS:  # -x*2 is no option; argparse tells by the space
         given = [f" {argument}" if re.match(r"-[^-oh]", argument) else argument for argument in given]
     try:
         try:
-            options = _parser().parse_args(given)
+            parser = _parser()
+            options, more = parser.parse_known_args(given)
+            are_numbers = hasattr(options, "numbers") and all(re.match(r"[^\W\d]\w*=", text) for text in more)
+            if more and not are_numbers:
+                parser.error(f"unrecognized arguments: {' '.join(more)}")
+            if more:  # numbers that stand after an option
+                options.numbers += more
             run: Callable[[argparse.Namespace], None] = options.run
             run(options)
         finally:
@@ -74,11 +84,20 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
 
     command = commands.add_parser("draw", help="draw the graph of an expression, with every gradient")
-    command.add_argument("expression", metavar="EXPR", help='such as "z = w*a + b; C = (sigmoid(z) - y)**2"')
-    command.add_argument("numbers", nargs="*", metavar="NAME=NUMBER", help="such as w=0.6")
+    _take_expression(command)
     command.add_argument("-o", "--output", default="graph.svg", help=".svg, .png, .dot or .html (default %(default)s)")
     command.add_argument("--direction", choices=DIRECTIONS, default="LR", help="from the leaves to the root")
     command.set_defaults(run=_draw)
+
+    command = commands.add_parser("step", help="go through the computation of an expression and its backward pass")
+    _take_expression(command)
+    command.add_argument("--all", action="store_true", help="print every step, without asking for keys")
+    command.set_defaults(run=_step)
+
+    command = commands.add_parser("explain", help="a gradient by the chain rule, in the names of the expression")
+    _take_expression(command)
+    command.add_argument("--wrt", required=True, metavar="NAME", help="the derivative with respect to this")
+    command.set_defaults(run=_explain)
 
     command = commands.add_parser("train", help="train a network on a CSV file")
     command.add_argument("file", metavar="FILE.csv", help="a header line, numeric columns, and the target")
@@ -109,6 +128,11 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _take_expression(command: argparse.ArgumentParser) -> None:
+    command.add_argument("expression", metavar="EXPR", help='such as "z = w*a + b; C = (sigmoid(z) - y)**2"')
+    command.add_argument("numbers", nargs="*", metavar="NAME=NUMBER", help="such as w=0.6")
+
+
 def _sizes(text: str) -> list[int]:
     sizes = [int(part) if part.strip().isdecimal() else 0 for part in text.split(",")]
     if min(sizes) < 1:
@@ -126,7 +150,8 @@ def _names(text: str) -> list[str]:
     return [name.strip() for name in text.split(",")]
 
 
-def _draw(options: argparse.Namespace) -> None:
+def _values(options: argparse.Namespace) -> dict[str, Value]:
+    """The named Values of the expression; the last is the root."""
     numbers = {}
     for given in options.numbers:
         name, equals, number = given.partition("=")
@@ -135,7 +160,28 @@ def _draw(options: argparse.Namespace) -> None:
         if name in numbers:
             raise ValueError(f"{name} is given two numbers")
         numbers[name] = float(number)
-    values = parse(options.expression, numbers)
+    return parse(options.expression, numbers)
+
+
+def _step(options: argparse.Namespace) -> None:
+    values = _values(options)
+    terminal.run(new_console(), step(_labelled_root(values), names={}), everything=options.all)
+
+
+def _explain(options: argparse.Namespace) -> None:
+    values = _values(options)
+    print(explain(_labelled_root(values), options.wrt, names={}))
+
+
+def _labelled_root(values: dict[str, Value]) -> Value:
+    root = list(values.values())[-1]
+    if not root.label:
+        root.label = "result"
+    return root
+
+
+def _draw(options: argparse.Namespace) -> None:
+    values = _values(options)
     root = list(values.values())[-1]
     root.backward()
     draw(root, direction=options.direction, names={}).save(options.output)

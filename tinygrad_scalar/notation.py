@@ -213,12 +213,10 @@ def unicode_text(expression: Any) -> str:
 
     >>> import sympy
     >>> a, y = sympy.symbols("a y")
-    >>> unicode_text(sympy.factor_terms(2 * (a - y))), unicode_text(a**2 * y)
-    ('2(a − y)', 'a²·y')
+    >>> unicode_text(sympy.factor_terms(2 * (a - y))), unicode_text(a**2 * y), unicode_text(y - a)
+    ('2(a − y)', 'a²·y', 'y − a')
     """
-    import sympy
-
-    text = sympy.sstr(expression, full_prec=False)
+    text = _printers()[0]({"full_prec": False}).doprint(expression)
     text = re.sub(r"\*\*(\d+)", lambda match: match[1].translate(_RAISED), text)
     text = text.replace("**", "^").replace("*", "·").replace("-", "−")
     return re.sub(r"(?<![\w.⁾₀-₉])(\d+)·\(", r"\1(", text)
@@ -226,6 +224,17 @@ def unicode_text(expression: Any) -> str:
 
 def latex_text(expression: Any, names: Mapping[Any, str]) -> str:
     """An expression as LaTeX, its symbols as `names` say."""
-    import sympy
+    return str(_printers()[1]({"symbol_names": dict(names), "mul_symbol": "dot"}).doprint(expression))
 
-    return str(sympy.latex(expression, symbol_names=dict(names), mul_symbol="dot"))
+
+@lru_cache(maxsize=1)
+def _printers() -> tuple[Any, Any]:
+    """SymPy's printers of text and LaTeX, but σ(z) − y where they have −y + σ(z)."""
+    from sympy.printing.latex import LatexPrinter
+    from sympy.printing.str import StrPrinter
+
+    def positive_first(self: Any, expression: Any, order: Any = None) -> list[Any]:
+        return sorted(expression.as_ordered_terms(), key=lambda term: bool(term.could_extract_minus_sign()))
+
+    ordered = {"_as_ordered_terms": positive_first}
+    return type("Text", (StrPrinter,), ordered), type("Latex", (LatexPrinter,), ordered)

@@ -13,7 +13,7 @@ from __future__ import annotations
 import difflib
 from array import array
 from collections.abc import Iterator, Mapping
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from tinygrad_scalar import graph
 from tinygrad_scalar.bulk import now
@@ -21,6 +21,9 @@ from tinygrad_scalar.errors import shown
 from tinygrad_scalar.notation import Notation, factor, together, written
 from tinygrad_scalar.value import Value
 from tinygrad_scalar.walk import pass_order, require_fresh, topological_order
+
+if TYPE_CHECKING:
+    from rich.text import Text
 
 
 class Contribution(NamedTuple):
@@ -285,7 +288,8 @@ class Stepper:
         n, at = len(self._forward), self.position
         current = self.current
         if current is None:
-            lines = [f"{self._notation.name(self.root)}: {n} values to compute, then the chain rule backwards"]
+            values = f"{n} value{'s' if n > 1 else ''}"
+            lines = [f"{self._notation.name(self.root)}: {values} to compute, then the chain rule backwards"]
         else:
             where = f"forward {at} of {n}" if at <= n else f"backward {at - n - 1} of {n}"
             lines = [f"{where} (step {at} of {self.total})", *(f"  {line}" for line in str(current).splitlines())]
@@ -297,6 +301,19 @@ class Stepper:
         return "\n".join(lines)
 
     __repr__ = __str__
+
+    def __rich__(self) -> Text:
+        """The same for rich: what was done stands out, what comes next stands back."""
+        from rich.text import Text
+
+        text = Text(no_wrap=False)
+        for i, line in enumerate(str(self).splitlines()):
+            style = "bold" if i == 0 else "dim" if line.startswith("next:") else ""
+            text.append(("\n" if i else "") + line, style=style)
+        text.highlight_regex(r"complete$|done: .*", "green")
+        text.highlight_regex(r"so far: .*|\d+ contributions? to come", "yellow")
+        text.highlight_regex(r"∂[^ ]+ \+=|^  [^ ]+ = ", "cyan")
+        return text
 
     def _upcoming(self, position: int) -> str:
         n, of, node = len(self._forward), self._notation, self._node(position)

@@ -1,0 +1,189 @@
+"""`tinygrad-scalar step` in a real terminal (a pseudo-terminal of 80×24), and with piped input."""
+
+import os
+import re
+import signal
+import struct
+import subprocess
+import sys
+import time
+
+import pytest
+
+pty = pytest.importorskip("pty", reason="this system has no pseudo-terminals")
+import fcntl  # noqa: E402
+import select  # noqa: E402
+import termios  # noqa: E402
+
+COMMAND = [sys.executable, "-m", "tinygrad_scalar", "step"]
+COST = ["z = w*a + b; C = (sigmoid(z) - y)**2", "w=0.6", "a=0.8", "b=0.1", "y=0"]
+
+
+class Terminal:
+    """A program in a pseudo-terminal; `text` is what it has written since the last key, without control sequences."""
+
+    def __init__(self, *command, rows=24, columns=80, **environment):
+        self.ours, self.theirs = pty.openpty()
+        self.resize(rows, columns)
+        self.before = termios.tcgetattr(self.theirs)
+        variables = {**os.environ, "TERM": "xterm-256color", "PYTHONIOENCODING": "utf-8", **environment}
+        self.process = subprocess.Popen(
+            command, stdin=self.theirs, stdout=self.theirs, stderr=self.theirs, env=variables, start_new_session=True,
+            preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
+        )  # fmt: skip
+        self.raw = ""
+
+    def resize(self, rows, columns):
+        fcntl.ioctl(self.theirs, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+
+    def until(self, words, seconds=20):
+        """Read until the words are on the screen."""
+        end = time.monotonic() + seconds
+        while words not in self.text:
+            assert time.monotonic() < end, f"no {words!r} in {self.text!r}"
+            if select.select([self.ours], [], [], 0.1)[0]:
+                try:
+                    self.raw += os.read(self.ours, 65536).decode("utf-8", "replace")
+                except OSError:  # the program has ended
+                    assert words in self.text, f"no {words!r} in {self.text!r}"
+        return self.text
+
+    @property
+    def text(self):
+        return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", self.raw).replace("\r", "")
+
+    def press(self, keys):
+        self.raw = ""
+        os.write(self.ours, keys.encode())
+
+    def end(self):
+        """The exit code; the terminal's settings are those from before."""
+        code = self.process.wait(timeout=20)
+        while select.select([self.ours], [], [], 0.1)[0]:
+            self.raw += os.read(self.ours, 65536).decode("utf-8", "replace")
+        assert termios.tcgetattr(self.theirs) == self.before
+        return code
+
+    def close(self):
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+        for handle in (self.ours, self.theirs):
+            os.close(handle)
+
+
+@pytest.fixture
+def terminal():
+    opened = []
+
+    def start(*arguments, **options):
+        opened.append(Terminal(*COMMAND, *arguments, **options))
+        return opened[-1]
+
+    yield start
+    for one in opened:
+        one.close()
+
+
+def test_keys_move_and_the_screen_shows_the_equation(terminal):
+    screen = terminal(*COST)
+    screen.until("q quit")
+    assert "C: 5 values to compute" in screen.text
+    for key, words in [
+        ("n", "w·a = 0.6·0.8 = 0.48"),
+        ("n", "= 0.48 + 0.1 = 0.58"),
+        (" ", "σ(z) = σ(0.58) = 0.641067"),
+        ("b", "= 0.48 + 0.1 = 0.58"),
+        ("\x1b[C", "σ(z) = σ(0.58) = 0.641067"),
+    ]:
+        screen.press(key)
+        screen.until(words)
+        screen.until("q quit")
+    screen.press("x")
+    screen.until("there is no key 'x'")
+    screen.press("q")
+    assert screen.end() == 0
+
+
+def test_keys_that_come_fast_all_count(terminal):
+    screen = terminal(*COST)
+    screen.until("q quit")
+    screen.press("nnnnbn")
+    screen.until("forward 4 of 5")
+    screen.press("nnnnnnnnnn")
+    screen.until("done: every gradient is complete")
+    screen.press("q")
+    assert screen.end() == 0
+
+
+def test_a_watched_value_stays_on_the_screen(terminal):
+    screen = terminal(*COST)
+    screen.until("q quit")
+    for key in "w":
+        screen.press(key)
+        screen.until("watch:")
+    screen.press("zz\r")
+    screen.until("did you mean z?")
+    screen.press("w")
+    screen.until("watch:")
+    screen.press("b\r")
+    screen.until("b: data 0.1, grad 0")
+    screen.press("q")
+    assert screen.end() == 0
+
+
+def test_ctrl_c_leaves_the_terminal_as_it_was(terminal):
+    screen = terminal(*COST)
+    screen.until("q quit")
+    screen.press("\x03")
+    assert screen.end() == 130
+    assert "\x1b[?1049l" in screen.raw  # back from the alternate screen
+    assert "\x1b[?25h" in screen.raw  # with a cursor
+
+
+def test_a_resize_draws_the_page_anew(terminal):
+    screen = terminal(*COST)
+    screen.until("q quit")
+    screen.raw = ""
+    screen.resize(40, 100)
+    os.killpg(screen.process.pid, signal.SIGWINCH)
+    screen.until("q quit")
+    screen.press("n")
+    screen.until("w·a = 0.6·0.8 = 0.48")
+    screen.press("q")
+    assert screen.end() == 0
+
+
+def test_nothing_is_coloured_where_no_color_is_wanted(terminal):
+    screen = terminal(*COST, NO_COLOR="1")
+    screen.until("q quit")
+    assert not re.search(r"\x1b\[[0-9;]*3[0-7]m", screen.raw)
+    screen.press("q")
+    assert screen.end() == 0
+
+
+def piped(lines, *arguments):
+    return subprocess.run(
+        [*COMMAND, *COST, *arguments], input=lines, capture_output=True, encoding="utf-8", check=False,
+        env={**os.environ, "PYTHONIOENCODING": "utf-8"},
+    )  # fmt: skip
+
+
+def test_piped_lines_are_keys():
+    done = piped("n\n\nw b\nb\nx\nq\nn\n")
+    assert (done.returncode, done.stderr) == (0, "")
+    pages = done.stdout.split("\n\n")
+    assert [page.split("\n")[0] for page in pages] == [
+        "C: 5 values to compute, then the chain rule backwards", "forward 1 of 5 (step 1 of 11)",
+        "forward 2 of 5 (step 2 of 11)", "forward 2 of 5 (step 2 of 11)", "forward 1 of 5 (step 1 of 11)",
+        "there is no key 'x': n next · b back · w watch a value · q quit",
+    ]  # fmt: skip
+    assert "  b: data 0.1, grad 0" in pages[3]
+    assert "\x1b" not in done.stdout
+
+
+def test_all_prints_every_step():
+    done = piped("", "--all")
+    assert done.stdout.count("(step ") == 11
+    assert done.stdout.rstrip().endswith("done: every gradient is complete, as after backward()")
+    assert max(map(len, done.stdout.splitlines())) <= 80

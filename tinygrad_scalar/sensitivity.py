@@ -1,0 +1,215 @@
+"""`sensitivity`: which weights contributed the most (002, Intuition): the leaves of a graph, ranked by their gradient.
+
+For every leaf θ of the graph of C: the gradient ∂C/∂θ, how far C moves for a small nudge of θ (002, Computing Relevant
+Derivatives), and the contribution θ·∂C/∂θ, how far it would move, to first order, if θ were taken away.
+"""
+
+from __future__ import annotations
+
+import csv
+import html
+import io
+import math
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+from tinygrad_scalar import graph
+from tinygrad_scalar.atomic import write_atomically
+from tinygrad_scalar.errors import shown
+from tinygrad_scalar.notation import Notation, unicode_of
+from tinygrad_scalar.value import Value
+from tinygrad_scalar.walk import pass_order, require_fresh, topological_order
+
+COLUMNS = ("gradient", "contribution")  # what rows can be sorted by
+LINES = 20  # rows of a printed table: what fits a screen
+_NAME, _NUMBER, _BAR = 24, 11, 15  # widths in characters: 24 + 3·(2 + 11) + 2 + 15 = 80 columns
+
+
+class Row(NamedTuple):
+    """A leaf θ: its name, its data, ∂C/∂θ, and the contribution θ·∂C/∂θ."""
+
+    name: str
+    data: float
+    gradient: float
+    contribution: float
+
+
+class Sensitivity:
+    """What `sensitivity` returns: `.rows`, one for each leaf, the largest |gradient| first. Prints as a table.
+
+    Iterating gives the rows, len() their number. nan comes before everything else, and what is not finite is marked.
+    Jupyter shows the table as HTML.
+    """
+
+    def __init__(self, name: str, data: float, rows: Sequence[Row], column: str = "gradient") -> None:
+        self.name, self.data, self._given, self._column = name, data, rows, column
+        self.rows = tuple(sorted(rows, key=lambda row: _largest_first(getattr(row, column))))
+
+    def by(self, column: str) -> Sensitivity:
+        """The same, sorted by |gradient| or by |contribution|; a ValueError for any other column.
+
+        >>> w, x = Value(3.0, "w"), Value(4.0, "x")
+        >>> [row.name for row in sensitivity(w * x + x).by("contribution")]
+        ['x', 'w']
+        """
+        if column not in COLUMNS:
+            raise ValueError(f"rows are sorted by {' or '.join(COLUMNS)}, not by {shown(column)}")
+        return Sensitivity(self.name, self.data, self._given, column)
+
+    def to_csv(self, path: str | os.PathLike[str] | None = None) -> str | None:
+        """All rows as CSV, with every digit: returned as text, or written to the file `path`, whole or not at all.
+
+        An OSError that says why if nothing can be written there.
+
+        >>> print(sensitivity(Value(3.0, "w") * 2).to_csv(), end="")
+        name,data,gradient,contribution
+        w,3.0,2.0,6.0
+        """
+        text = io.StringIO()
+        csv.writer(text, lineterminator="\n").writerows([Row._fields, *self.rows])
+        if path is None:
+            return text.getvalue()
+        write_atomically(path, text.getvalue().encode())
+        return None
+
+    def __iter__(self) -> Iterator[Row]:
+        return iter(self.rows)
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __str__(self) -> str:
+        cells = self._cells()
+        names = [_fitted(name, _NAME) for name, *_ in cells]
+        width = max(map(len, names))
+        lines = [_fitted(self._heading, 80)]
+        for name, (_, *numbers, bar) in zip(names, cells):
+            lines.append(f"{name:<{width}}{''.join(f'  {number:>{_NUMBER}}' for number in numbers)}  {bar}".rstrip())
+        return "\n".join([*lines, *self._rest])
+
+    __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        head, *body = ([html.escape(cell) for cell in cells] for cells in self._cells())
+        rows = "".join(f"<tr><td>{'</td><td>'.join(cells)}</td></tr>\n" for cells in body)
+        rest = "".join(f"<p>{line}</p>" for line in self._rest)
+        return (
+            f"<p>{html.escape(self._heading)}</p>\n"
+            f"<table>\n<thead><tr><th>{'</th><th>'.join(head)}</th></tr></thead>\n<tbody>\n{rows}</tbody>\n</table>{rest}"
+        )
+
+    @property
+    def _heading(self) -> str:
+        known = "" if self._symbol == self.name else f"{self._symbol} = "
+        count = f"its {len(self):,} leaves" if len(self) > 1 else "its one leaf"
+        return f"{known}{self.name} = {_number(self.data)}: {count} by |{self._column}|"
+
+    @property
+    def _symbol(self) -> str:
+        """What the root is called in the columns' names, which have room for five letters."""
+        return self.name if len(self.name) <= 5 and not set(self.name) & set(" ·/()") else "C"
+
+    @property
+    def _rest(self) -> list[str]:
+        return [f"… and {len(self) - LINES:,} more"] if len(self) > LINES else []
+
+    def _cells(self) -> list[list[str]]:
+        """The table's texts: the names of the columns, then the first rows, each with its bar."""
+        sizes = [abs(getattr(row, self._column)) for row in self.rows]
+        largest = max((size for size in sizes if math.isfinite(size)), default=0.0)
+        cells = [["leaf θ", "data", f"∂{self._symbol}/∂θ", f"θ·∂{self._symbol}/∂θ", ""]]
+        for row, size in zip(self.rows[:LINES], sizes):
+            name = " ".join(unicode_of(row.name).split())
+            cells.append([name, *map(_number, row[1:]), _bar(size, largest)])
+        return cells
+
+
+def _largest_first(number: float) -> tuple[bool, float]:
+    return (number == number, -abs(number))
+
+
+def _number(number: float) -> str:
+    return f"{number + 0.0:.4g}".replace("-", "−")  # −0 is written 0
+
+
+def _bar(size: float, largest: float) -> str:
+    """How a size compares with the largest finite one."""
+    if not math.isfinite(size):
+        return f"← {size}"
+    return "▇" * round(_BAR * size / largest) or "▏" if size else ""
+
+
+def _fitted(text: str, width: int) -> str:
+    return text if len(text) <= width else text[: width - 1] + "…"
+
+
+def required_graph(root: Value, asked: str) -> list[Value]:
+    """The nodes of the graph of `root` in topological order, for the function called `asked`.
+
+    TypeError if `root` is no Value, ValueError if it is a leaf, StaleGraphError if a leaf was set since.
+    """
+    if not isinstance(root, Value):
+        raise TypeError(f"{asked} takes the Value at the root of a graph, not {shown(root)}")
+    if not root.operands:
+        raise ValueError(f"{root!r} is a leaf, computed from nothing: {asked} takes a Value that was computed")
+    nodes = topological_order(root)
+    require_fresh(nodes)
+    return nodes
+
+
+def gradients(root: Value) -> dict[Value, float]:
+    """∂root/∂n for every node n of the graph, on the side: to the bit what backward() adds to n.grad (000 Eq. 3).
+
+    >>> x = Value(3.0)
+    >>> gradients(x * x)[x], x.grad
+    (6.0, 0.0)
+    """
+    found = {root: 1.0}
+    for node in reversed(pass_order(root)):
+        upstream = found[node]
+        for operand, local_grad in zip(node.operands, node.local_grads):
+            found[operand] = found.get(operand, 0.0) + local_grad * upstream
+    return found
+
+
+def named_leaves(nodes: Sequence[Value], notation: Notation) -> list[Value]:
+    """The leaves with a name, or, where none has one, all leaves."""
+    leaves = [node for node in nodes if not node.operands]
+    return [leaf for leaf in leaves if leaf in notation.called] or leaves
+
+
+def name_of(node: Value, notation: Notation) -> str:
+    """The name itself, as w(1)[0,2], which is not yet how it prints; for a value without one what it is called."""
+    return notation.called.get(node) or notation.name(node)
+
+
+def leaf_row(leaf: Value, notation: Notation, gradient: float) -> Row:
+    return Row(name_of(leaf, notation), leaf.data, gradient, leaf.data * gradient)
+
+
+def sensitivity(root: Value, names: Mapping[str, object] | None = None) -> Sensitivity:
+    """How much each leaf θ of the graph of `root`, C, matters: ranked by |∂C/∂θ|, or with .by("contribution").
+
+    names  names for values without a label, as {"w": w}; None: the variables of the calling code
+
+    ∂C/∂θ says which weights to turn (002); −θ·∂C/∂θ is the first-order estimate of C(θ = 0) − C, what C would change
+    if θ were pruned (Molchanov et al. 2017, arXiv:1611.06440). Constants without a name are left out, unless there
+    is nothing else. No .grad is read or changed. TypeError or ValueError if `root` is no computed Value,
+    StaleGraphError if a leaf was set since.
+
+    >>> w, a, b = Value(0.5, "w(1)[0,0]"), Value(4.0, "a(0)[0]"), Value(-1.0, "b(1)[0]")
+    >>> z = w * a + b
+    >>> print(sensitivity(z))  # doctest: +NORMALIZE_WHITESPACE
+    z = 1: its 3 leaves by |gradient|
+    leaf θ         data        ∂z/∂θ      θ·∂z/∂θ
+    w⁽¹⁾₀₀          0.5            4            2  ▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇
+    b⁽¹⁾₀            −1            1           −1  ▇▇▇▇
+    a⁽⁰⁾₀             4          0.5            2  ▇▇
+    """
+    nodes = required_graph(root, "sensitivity")
+    called = graph.names(root, graph.caller_variables() if names is None else names)
+    notation = Notation(nodes, called)
+    found = gradients(root)
+    rows = [leaf_row(leaf, notation, found[leaf]) for leaf in named_leaves(nodes, notation)]
+    return Sensitivity(notation.name(root), root.data, rows)

@@ -1,0 +1,158 @@
+"""`tinygrad-scalar step`: a Stepper that is moved with keys, in a terminal; or by lines, where input is piped."""
+
+from __future__ import annotations
+
+import codecs
+import os
+import re
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from tinygrad_scalar.stepper import Stepper
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+KEYS = "n next · b back · w watch a value · q quit"
+KEY = re.compile(r"\x1b\[[0-9;]*[A-Za-z~]|\x1bO.|.", re.DOTALL)
+NEXT, BACK = ("n", " ", "\r", "\n", "\x1b[C"), ("b", "\x7f", "\x1b[D")  # also Enter, space, backspace and the arrows
+
+
+def transcript(console: Console, stepper: Stepper) -> None:
+    """Print every step."""
+    console.print(stepper)
+    for _ in stepper:
+        console.print()
+        console.print(stepper)
+
+
+def by_lines(console: Console, stepper: Stepper, lines: Iterable[str]) -> None:
+    """Each line is a key: n, b, q, or w and the name of a value; an empty one is n. Prints where each leads."""
+    console.print(stepper)
+    for line in lines:
+        key, _, name = line.strip().partition(" ")
+        if key == "q":
+            break
+        message = _watch(stepper, name.strip()) if key == "w" else _move(stepper, key or "n")
+        console.print()
+        console.print(message or stepper)
+
+
+def by_keys(console: Console, stepper: Stepper) -> None:
+    """Show the steps on a screen of their own; the terminal is as it was afterwards, also after Ctrl-C."""
+    message, typed = "", ""
+    with _one_key_at_a_time(), console.screen() as screen:
+
+        def show(*_: Any) -> None:
+            screen.update(_page(stepper, message, typed))
+
+        with _drawn_anew(show):
+            show()
+            for key in _keys():
+                message = ""
+                if typed:
+                    typed, message = _typed(stepper, typed, key)
+                elif key == "q":
+                    return
+                elif key == "w":
+                    typed = "watch: "
+                else:
+                    message = _move(stepper, key)
+                show()
+
+
+@contextmanager
+def _one_key_at_a_time() -> Iterator[None]:
+    """Within this block keys are read as they are pressed, without an echo; before anything asks for one."""
+    try:
+        import termios
+        import tty
+    except ImportError:  # Windows, where this is so anyway
+        yield
+        return
+    terminal = sys.stdin.fileno()
+    before = termios.tcgetattr(terminal)
+    try:
+        tty.setcbreak(terminal, termios.TCSANOW)
+        yield
+    finally:
+        termios.tcsetattr(terminal, termios.TCSADRAIN, before)
+
+
+def _keys() -> Iterator[str]:
+    """The keys that are pressed; an arrow is one key."""
+    if sys.platform == "win32":
+        import msvcrt
+
+        while (key := msvcrt.getwch()) != "\x03":
+            yield key
+        raise KeyboardInterrupt
+    decoder = codecs.getincrementaldecoder("utf-8")("replace")
+    while pressed := os.read(sys.stdin.fileno(), 1024):
+        yield from KEY.findall(decoder.decode(pressed))
+
+
+def _move(stepper: Stepper, key: str) -> str:
+    if key in NEXT:
+        stepper.next()
+    elif key in BACK:
+        stepper.back()
+    else:
+        return f"there is no key {key!r}: {KEYS}"
+    return ""
+
+
+def _watch(stepper: Stepper, name: str) -> str:
+    try:
+        stepper.watch(*([name] if name else []))
+    except ValueError as error:
+        return str(error)
+    return ""
+
+
+def _typed(stepper: Stepper, typed: str, key: str) -> tuple[str, str]:
+    """What is typed after another key, and a message."""
+    if key in ("\r", "\n"):
+        return "", _watch(stepper, typed.removeprefix("watch: ").strip())
+    if key == "\x1b":
+        return "", ""
+    if key in ("\x7f", "\x08"):
+        return (typed[:-1] if typed != "watch: " else typed), ""
+    return (typed + key if key.isprintable() else typed), ""
+
+
+def _page(stepper: Stepper, message: str, typed: str) -> Any:
+    from rich.text import Text
+
+    page = stepper.__rich__()
+    page.append(f"\n\n{message}" if message else "\n")
+    page.append(f"\n{typed}▏" if typed else f"\n{KEYS}", style="" if typed else "dim")
+    return Text.assemble(page)
+
+
+@contextmanager
+def _drawn_anew(show: Callable[..., None]) -> Iterator[None]:
+    """Within this block a resize of the terminal has the page drawn anew, where the system tells of it."""
+    resize = getattr(signal, "SIGWINCH", None)
+    if resize is None or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(resize, show)
+    try:
+        yield
+    finally:
+        signal.signal(resize, before)
+
+
+def run(console: Console, stepper: Stepper, *, everything: bool = False) -> None:
+    """By keys in a terminal, by lines otherwise; or all steps at once."""
+    if everything:
+        transcript(console, stepper)
+    elif sys.stdin is not None and sys.stdin.isatty() and console.is_terminal:
+        by_keys(console, stepper)
+    else:
+        by_lines(console, stepper, sys.stdin or ())
