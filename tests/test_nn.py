@@ -501,3 +501,36 @@ def test_a_copy_is_of_the_network_and_not_of_its_last_example(copied):
 def test_repr_is_the_call_that_makes_such_a_network(net, text):
     assert repr(net) == text
     assert repr(eval(text)) == text
+
+
+# --- the gradient vector ---------------------------------------------------------------------------------------------
+
+
+def test_the_gradient_vector_has_the_order_of_001():
+    net = ts.MLP(2, [2, 1], seed=0)
+    ts.squared_error(net([0.5, -1.0]), 1.0).backward()
+    gradient = net.gradient()
+    assert gradient.names == (
+        "w(1)[0,0]", "w(1)[0,1]", "w(1)[1,0]", "w(1)[1,1]", "b(1)[0]", "b(1)[1]", "w(2)[0,0]", "w(2)[0,1]", "b(2)[0]",
+    )  # fmt: skip
+    assert np.asarray(gradient).tolist() == [p.grad for p in net.parameters()] == gradient.array.tolist()
+    assert dict(gradient)["b(2)[0]"] == gradient["b(2)[0]"] == net.layers[1].neurons[0].b.grad
+    assert len(gradient) == 9
+    assert gradient.latex.startswith(r"\nabla C = \begin{bmatrix} \frac{\partial C}{\partial w^{(1)}_{00}} \\ ")
+
+
+def test_the_gradient_vector_is_of_the_moment_and_prints_a_line_for_each_number():
+    net = ts.MLP(2, [2, 1], seed=0)
+    ts.squared_error(net([0.5, -1.0]), 1.0).backward()
+    gradient = net.gradient()
+    printed = str(gradient)
+    net.zero_grad()
+    assert str(gradient) == printed
+    assert printed.startswith("∇C = [ ∂C/∂w⁽¹⁾₀₀ = ")
+    assert printed.count("\n") == 8
+    assert str(ts.MLP(30, [3], seed=0).gradient()).count("\n") == 20
+
+
+def test_an_unknown_name_in_the_gradient_vector_is_an_error():
+    with pytest.raises(KeyError, match="no parameter is called 'w'"):
+        ts.MLP(2, [1]).gradient()["w"]

@@ -53,6 +53,7 @@ from tinygrad_scalar.functions import (
     tanh,
     where,
 )
+from tinygrad_scalar.gradient import Gradient
 from tinygrad_scalar.graph import leaves
 from tinygrad_scalar.implementation import accelerated
 from tinygrad_scalar.losses import absolute_error, binary_cross_entropy, cost, cross_entropy, hinge, squared_error
@@ -77,6 +78,7 @@ __all__ = [
     "Diagnosis",
     "Drawing",
     "Explanation",
+    "Gradient",
     "GradientDescent",
     "History",
     "Layer",

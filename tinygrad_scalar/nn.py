@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from tinygrad_scalar.bulk import clear_gradients, weighted_sum
 from tinygrad_scalar.errors import shown
+from tinygrad_scalar.gradient import Gradient
 from tinygrad_scalar.value import Value
 
 if TYPE_CHECKING:
@@ -80,6 +81,17 @@ class Module(ABC):
     def zero_grad(self) -> None:
         """Set the gradient of every parameter to 0."""
         clear_gradients(self.parameters())
+
+    def gradient(self) -> Gradient:
+        """∇C as the parameters' .grad hold it now, in the order of 001: w(1), b(1), …, w(L), b(L).
+
+        >>> neuron = Neuron(1, "linear", seed=0)
+        >>> C = (neuron(3.0) - 1.0) ** 2
+        >>> C.backward()
+        >>> neuron.gradient()["w(1)[0,0]"] == 3.0 * neuron.gradient()["b(1)[0]"]
+        True
+        """
+        return Gradient(self.parameters())
 
 
 class Neuron(Module):
