@@ -691,3 +691,42 @@ def test_the_next_thing_that_the_demonstration_names_works(demonstrated, tmp_pat
     assert program == "tinygrad-scalar"
     assert main(*arguments) == 0
     assert [path.suffix for path in tmp_path.iterdir()] == [".svg"]
+
+
+# --- step and explain ------------------------------------------------------------------------------------------------
+
+
+def test_explain_prints_the_chain_rule(capsys):
+    assert main("explain", *COST[:1], "--wrt", "w", *COST[1:]) == 0
+    assert capsys.readouterr().out == (
+        "∂C/∂w = ∂z/∂w · ∂C/∂z\n      = a · 2(σ(z) − y)·σ′(z)\n      = 0.8 · 0.295019 = 0.236015\n"
+    )
+
+
+def test_an_expression_without_a_name_is_the_result(capsys):
+    assert main("explain", "-x*x", "--wrt", "x", "x=3") == 0
+    assert capsys.readouterr().out == "∂result/∂x = −2·x = −6\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (
+            ["explain", "x*y", "--wrt", "z", "x=1", "y=2"],
+            "no value of this graph is called 'z'; there are result, x, y",
+        ),
+        (["explain", "x*y", "x=1", "y=2"], "required: --wrt"),
+        (["explain", "x", "--wrt", "x", "x=1"], "is a leaf"),
+        (["step", "x", "x=1"], "is a leaf"),
+        (["step", "x*y", "--fast", "x=1", "y=2"], "unrecognized arguments: --fast"),
+        (["step", "x*y", "x=1"], "y has no number"),
+        (["draw", "x*y", "x=1", "-o", "g.svg", "y2"], "unrecognized arguments: y2"),
+    ],
+)
+def test_what_step_and_explain_cannot_take_is_one_line(arguments, words, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert main(*arguments) == 2
+    error = capsys.readouterr().err
+    assert words in error
+    assert error.count("\n") == 1
+    assert contents(tmp_path) == {}

@@ -114,13 +114,13 @@ def commands():
 def test_every_example_of_the_command_line_is_one_that_the_parser_takes(command):
     program, *arguments = shlex.split(command)
     assert program == "tinygrad-scalar"
-    options = cli._parser().parse_args(arguments)
+    options = cli.parsed(arguments)
     assert callable(options.run)
 
 
 def test_the_examples_show_every_command():
     shown = {shlex.split(command)[1] for command in commands()}
-    assert shown == {"draw", "train", "predict", "demo"}
+    assert shown == {"draw", "step", "explain", "train", "predict", "demo"}
 
 
 def test_the_example_of_draw_draws(tmp_path, monkeypatch, capsys):

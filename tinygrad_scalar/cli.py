@@ -46,13 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         given = [f" {argument}" if re.match(r"-[^-oh]", argument) else argument for argument in given]
     try:
         try:
-            parser = _parser()
-            options, more = parser.parse_known_args(given)
-            are_numbers = hasattr(options, "numbers") and all(re.match(r"[^\W\d]\w*=", text) for text in more)
-            if more and not are_numbers:
-                parser.error(f"unrecognized arguments: {' '.join(more)}")
-            if more:  # numbers that stand after an option
-                options.numbers += more
+            options = parsed(given)
             run: Callable[[argparse.Namespace], None] = options.run
             run(options)
         finally:
@@ -66,6 +60,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (ValueError, AnomalyError, RuntimeError) as error:
         return _fail(str(error))
     return 0
+
+
+def parsed(arguments: Sequence[str]) -> argparse.Namespace:
+    """The command line's options; numbers with a name may stand before and after the options."""
+    parser = _parser()
+    options, more = parser.parse_known_args(arguments)
+    are_numbers = hasattr(options, "numbers") and all(re.match(r"[^\W\d]\w*=", text) for text in more)
+    if more and not are_numbers:
+        parser.error(f"unrecognized arguments: {' '.join(more)}")
+    if more:
+        options.numbers += more
+    return options
 
 
 def _fail(message: str, code: int = 2) -> int:
