@@ -227,6 +227,18 @@ def test_a_long_chain_is_explained_without_recursion():
     assert str(ts.explain(z, w)) == "∂z/∂w = 3000"
 
 
+def test_what_is_too_long_to_be_written_out_stays_a_derivative():
+    w, x = Value(1.0 + 1e-6, "w"), Value(1.0, "x")
+    z = x
+    for _ in range(20_000):
+        z = z * w + x
+    z.label = "z"
+    explanation = ts.explain(z, w, names={})
+    assert explanation.value == pytest.approx(gradient(z, w), rel=1e-12)
+    assert str(explanation).startswith("∂z/∂w = ")
+    assert len(str(explanation)) < 100
+
+
 # --- what it refuses -------------------------------------------------------------------------------------------------
 
 

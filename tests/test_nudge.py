@@ -1,18 +1,17 @@
 """nudge and check_gradients: the derivative as a limit, and the engine's derivatives against difference quotients."""
 
+import contextlib
 import math
 
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from test_lifetimes import row
 from test_random_graphs import LEAVES, PROGRAM, _result
 
 import tinygrad_scalar as ts
-from tinygrad_scalar import Value
+from tinygrad_scalar import Value, ops
 from tinygrad_scalar.graph import leaves, topological_order
 from tinygrad_scalar.nudge import LINES, MOST_LEAVES, check_gradients, nudge
-from tinygrad_scalar.sensitivity import gradients
 from tinygrad_scalar.value import record
 
 NUMBER = st.floats(-2, 2, allow_subnormal=False)
@@ -28,6 +27,16 @@ def _cost():
 
 def _network():
     return ts.squared_error(ts.MLP(2, [3, 2], "tanh", seed=0)([0.5, -1.0]), [0.0, 1.0])
+
+
+@contextlib.contextmanager
+def row(forward, local_grads=lambda v, x: (1.0,)):
+    """Within `with row(...)` there is an operation "test row" of one operand that the package does not know."""
+    ops.OPERATIONS["test row"] = ops.Operation("test row", "r", "r({0})", "x", forward, local_grads, ("1",))
+    try:
+        yield
+    finally:
+        del ops.OPERATIONS["test row"]
 
 
 def _wrong(factor):
@@ -160,7 +169,8 @@ def test_no_derivative_of_a_smooth_function_disagrees_however_ill_conditioned(pr
     root = _ill_conditioned(kind, _result(program, ts, [Value(number) for number in numbers]), c)
     assume(root.operands)
     check = check_gradients(root)
-    assert check, str(check)
+    assert all(row.verdict.startswith(("agrees", "both are 0")) for row in check.rows), str(check)
+    assert check.ok
 
 
 @pytest.mark.parametrize("root", [_cost, _network])
@@ -174,13 +184,11 @@ def test_a_network_agrees_in_all_its_leaves_to_many_digits(root):
     assert check.max_error == max(row.error for row in check.rows) < 1e-9
 
 
-@pytest.mark.parametrize("scale", [1e-300, 1e-100, 1e-12, 1e-3, 1e5, 1e100])
+@pytest.mark.parametrize("scale", [1e-100, 1e-12, 1e-3, 1e5, 1e100])
 @pytest.mark.parametrize("function", [lambda x: x.log(), lambda x: x * x, lambda x: 1.0 / x, lambda x: x.sqrt()])
 def test_leaves_of_any_size_agree(function, scale):
     x = Value(1.7 * scale, "x")
-    root = function(x)
-    assume(math.isfinite(gradients(root)[x]) and gradients(root)[x] != 0.0)
-    assert check_gradients(root).rows[0].verdict.startswith("agrees")
+    assert check_gradients(function(x), x).rows[0].verdict.startswith("agrees to ")
 
 
 # --- check_gradients: what is wrong ----------------------------------------------------------------------------------
@@ -216,6 +224,13 @@ def test_a_wrong_slope_is_found_beside_large_numbers():
         assert not check_gradients(record("test row", x.exp()) + 1e5, x)
 
 
+def test_a_function_that_rounding_leaves_no_digit_of_is_undecided():
+    x = Value(4.734942843718673, "x")
+    (row,) = check_gradients(((((x + 1e8) - 1e8) * x).sinh()).sin() * 1e-6, x).rows  # a period is 1e-10 here
+    assert row.verdict.startswith("undecided: off by ")
+    assert not row.ok
+
+
 @pytest.mark.parametrize(
     ("make", "said"),
     [
@@ -237,7 +252,7 @@ def test_nan_and_inf_are_told_as_such_and_not_ok(make, said):
 
 KINKS = {
     "relu": (lambda x: x.relu(), "slope 0 on the left, 1 on the right"),
-    "abs": (lambda x: abs(x) + x.sin(), "slope 0 on the left, 2 on the right"),
+    "abs": (lambda x: abs(x) + x * 0.5, "slope −0.5 on the left, 1.5 on the right"),
     "maximum": (lambda x: ts.maximum(x, x * -3.0), "slope −3 on the left, 1 on the right"),
     "minimum": (lambda x: ts.minimum(x, Value(0.0)), "slope 1 on the left, 0 on the right"),
     "leaky_relu": (lambda x: x.leaky_relu(0.25), "slope 0.25 on the left, 1 on the right"),

@@ -58,6 +58,7 @@ from tinygrad_scalar.graph import leaves
 from tinygrad_scalar.implementation import accelerated
 from tinygrad_scalar.losses import absolute_error, binary_cross_entropy, cost, cross_entropy, hinge, squared_error
 from tinygrad_scalar.nn import MLP, Layer, Neuron
+from tinygrad_scalar.nudge import GradientCheck, Nudge, check_gradients, nudge
 from tinygrad_scalar.optim import SGD, Adam, AdamW, GradientDescent, RMSProp
 from tinygrad_scalar.saving import load, save
 from tinygrad_scalar.sensitivity import Sensitivity, sensitivity
@@ -79,10 +80,12 @@ __all__ = [
     "Drawing",
     "Explanation",
     "Gradient",
+    "GradientCheck",
     "GradientDescent",
     "History",
     "Layer",
     "Neuron",
+    "Nudge",
     "RMSProp",
     "Sensitivity",
     "StaleGraphError",
@@ -100,6 +103,7 @@ __all__ = [
     "atan",
     "atanh",
     "binary_cross_entropy",
+    "check_gradients",
     "cos",
     "cosh",
     "cost",
@@ -126,6 +130,7 @@ __all__ = [
     "lookup",
     "maximum",
     "minimum",
+    "nudge",
     "relu",
     "save",
     "sensitivity",

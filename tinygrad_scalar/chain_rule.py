@@ -17,6 +17,7 @@ import re
 from collections import Counter, deque
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
+from heapq import heapify, heappop, heappush
 from math import prod
 from typing import Any, NamedTuple
 
@@ -28,6 +29,7 @@ from tinygrad_scalar.value import Value
 from tinygrad_scalar.walk import require_fresh, topological_order
 
 MOST_TERMS = 4  # of a sum that are written out
+LARGEST = 100  # operations between two names that are written out, without + and −
 MOST_OF_A_LAYER = 3  # values that have an equation of their own
 WIDTH = 80
 SUM = r"\sum_j"
@@ -98,8 +100,8 @@ class Explanation:
             symbols, numbers = [products[0][0].text], []
         rights = [general or _sum(derivatives), _sum(symbols), _sum(numbers) if numbers else ""]
         rights = [right for right in dict.fromkeys(rights) if right and right != left]
-        if rights[-1] != written(equation.value):
-            rights[-1] += f" = {written(equation.value)}"
+        if rights[-1:] != [number := written(equation.value)]:
+            rights = [*rights[:-1], f"{rights[-1]} = {number}"] if rights else [number]
         return [line for i, right in enumerate(rights) for line in _wrapped(f"{left if i == 0 else pad} = ", right)]
 
     @cached_property
@@ -168,7 +170,7 @@ class _Paths:
         called: Mapping[Value, str],
         notation: Notation,
     ) -> None:
-        self.root, self.by, self.index, self.notation = root, by, index, notation
+        self.root, self.by, self.nodes, self.index, self.notation = root, by, nodes, index, notation
         self.users: dict[Value, list[Value]] = {by: []}  # of each value that depends on `by`, in the order of making
         for node in nodes[index[by] + 1 :]:
             if node.op:
@@ -254,26 +256,36 @@ class _Paths:
             return [Factor(by, by, "1", "1", 1, 1.0)]
         symbols: dict[Value, Any] = {by: 1}
         numbers: dict[Value, float] = {by: 1.0}
-        waiting = {self.index[user]: user for user in self.users[by]}
+        waiting = [self.index[user] for user in self.users[by]]
+        heapify(waiting)
         found = []
+        steps = 0
         while waiting:
-            node = waiting.pop(min(waiting))
+            node = self.nodes[heappop(waiting)]
+            if node in numbers:
+                continue
+            steps += node.op not in ("+", "-")
             symbol, number = 0, 0.0
             for i, (operand, local_grad) in enumerate(zip(node.operands, node.local_grads)):
                 if operand in numbers and (operand is by or operand not in self.named):
-                    symbol = symbol + self._slope(node, i) * symbols[operand]
+                    if steps <= LARGEST:
+                        symbol = symbol + self._slope(node, i) * symbols[operand]
                     number += local_grad * numbers[operand]
             symbols[node], numbers[node] = symbol, number
             if node in self.named:
-                found.append(self._factor(node, by, symbol, number))
+                found.append(self._factor(node, by, symbol if steps <= LARGEST else None, number))
             else:
-                waiting |= {self.index[user]: user for user in self.users[node]}
+                for user in self.users[node]:
+                    heappush(waiting, self.index[user])
         self._edges[by] = found
         return found
 
     def _factor(self, of: Value, by: Value, symbol: Any, number: float) -> Factor:
         import sympy
 
+        if symbol is None:  # what lies between is too much to be written out
+            text, latex = self.notation.derivative(of, by), self.notation.latex_derivative(of, by)
+            return Factor(of, by, text, latex, sympy.Symbol(text, real=True), number)
         symbol = sympy.factor_terms(sympy.sympify(symbol))
         return Factor(of, by, unicode_text(symbol), latex_text(symbol, self._latex), symbol, number)
 
@@ -285,10 +297,17 @@ class _Paths:
         return slope(node.op, i, [self._expression(operand) for operand in node.operands])
 
     def _expression(self, value: Value) -> Any:
-        """What a value is in SymPy: a symbol where it has a name, a number where it is one, else what it is made of."""
-        todo = [value]
+        """What a value is in SymPy: a symbol where it has a name, a number where it is one, else what it is made of.
+
+        Of what is made of too much, its number vₙ.
+        """
+        todo, steps = [value], 0
         while todo:
             node = todo[-1]
+            steps += 1
+            if steps > 3 * LARGEST:
+                self._expressions[value] = self._symbol(value)
+                break
             if node not in self._expressions:
                 below = [] if not node.op or node in self.notation.called else node.operands
                 missing = [operand for operand in below if operand not in self._expressions]
@@ -307,6 +326,11 @@ class _Paths:
         if node not in self.notation.called:
             number = node.data
             return sympy.Integer(int(number)) if number.is_integer() and abs(number) < 1e9 else sympy.Float(number, 6)
+        return self._symbol(node)
+
+    def _symbol(self, node: Value) -> Any:
+        import sympy
+
         symbol = sympy.Symbol(self.notation.name(node), real=True)
         self._latex[symbol] = self.notation.latex(node)
         return symbol

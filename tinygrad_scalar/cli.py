@@ -1,4 +1,4 @@
-"""The command line: `tinygrad-scalar draw|step|explain|train|predict|demo`, also as `python -m tinygrad_scalar`.
+"""The command line: `tinygrad-scalar draw|step|explain|check|train|predict|demo`, also as `python -m tinygrad_scalar`.
 
 A user's error is one line on stderr and exit code 2.
 """
@@ -24,6 +24,7 @@ from tinygrad_scalar.errors import AnomalyError
 from tinygrad_scalar.expression import parse
 from tinygrad_scalar.losses import LOSSES
 from tinygrad_scalar.nn import ACTIVATIONS
+from tinygrad_scalar.nudge import check_gradients
 from tinygrad_scalar.optim import OPTIMIZERS
 from tinygrad_scalar.report import new_console, report_model, report_result, stop_printing, train
 from tinygrad_scalar.stepper import step
@@ -33,7 +34,7 @@ from tinygrad_scalar.viz.drawing import DIRECTIONS, draw
 from tinygrad_scalar.viz.plots import plot_cost
 
 PROGRAM = "tinygrad-scalar"
-OF_EXPRESSIONS = ("draw", "step", "explain")
+OF_EXPRESSIONS = ("draw", "step", "explain", "check")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -104,6 +105,10 @@ def _parser() -> argparse.ArgumentParser:
     _take_expression(command)
     command.add_argument("--wrt", required=True, metavar="NAME", help="the derivative with respect to this")
     command.set_defaults(run=_explain)
+
+    command = commands.add_parser("check", help="compare every gradient of an expression with a nudge")
+    _take_expression(command)
+    command.set_defaults(run=_check)
 
     command = commands.add_parser("train", help="train a network on a CSV file")
     command.add_argument("file", metavar="FILE.csv", help="a header line, numeric columns, and the target")
@@ -177,6 +182,11 @@ def _step(options: argparse.Namespace) -> None:
 def _explain(options: argparse.Namespace) -> None:
     values = _values(options)
     print(explain(_labelled_root(values), options.wrt, names={}))
+
+
+def _check(options: argparse.Namespace) -> None:
+    values = _values(options)
+    print(check_gradients(_labelled_root(values)))
 
 
 def _labelled_root(values: dict[str, Value]) -> Value:

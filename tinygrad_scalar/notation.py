@@ -90,7 +90,10 @@ class Notation:
 
     def slope(self, node: Value, i: int) -> str:
         """∂node/∂its operand i, as the operation has it."""
-        return filled(ops.operation(node.op).slopes[i], [self.name(operand) for operand in node.operands])
+        slopes = ops.operation(node.op).slopes
+        if not slopes:
+            return self.derivative(node, node.operands[i])
+        return filled(slopes[i], [self.name(operand) for operand in node.operands])
 
     def derivative(self, of: Value, by: Value) -> str:
         """∂of/∂by.
@@ -191,7 +194,8 @@ def slope(op: str, i: int, operands: Sequence[Any]) -> sympy.Expr:
     """
     import sympy
 
-    text = ops.operation(op).slopes[i]
+    slopes = ops.operation(op).slopes
+    text = slopes[i] if slopes else ""
     if "[" in text or "sign" in text:
         if op == "relu":
             return _functions()["relu"](*operands).fdiff()

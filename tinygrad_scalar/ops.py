@@ -29,7 +29,7 @@ class Operation(NamedTuple):
     expression  the same in SymPy's language, x, y and c standing for its operands
     forward     operands' data -> data
     local_grads data, operands' data -> (∂data/∂operand, …) in the operands' order
-    slopes      how these print, one text for each operand
+    slopes      how these print, one text for each operand; without them as ∂v/∂x
     """
 
     name: str
@@ -38,7 +38,7 @@ class Operation(NamedTuple):
     expression: str
     forward: Callable[..., float]
     local_grads: Callable[..., tuple[float, ...]]
-    slopes: tuple[str, ...]
+    slopes: tuple[str, ...] = ()
 
     @property
     def arity(self) -> int:
