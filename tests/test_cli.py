@@ -730,3 +730,11 @@ def test_what_step_and_explain_cannot_take_is_one_line(arguments, words, capsys,
     assert words in error
     assert error.count("\n") == 1
     assert contents(tmp_path) == {}
+
+
+def test_check_prints_every_gradient_beside_a_nudge(capsys):
+    assert main("check", *COST) == 0
+    printed = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in printed[1:-1]] == ["w", "a", "b", "y"]
+    assert all("agrees to" in line for line in printed[1:-1])
+    assert printed[-1].startswith("all 4 derivatives agree")
