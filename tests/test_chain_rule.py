@@ -218,6 +218,22 @@ def test_a_value_used_twice_in_one_operation():
     assert str(ts.explain(y, x, names={"y": y})) == "∂y/∂x = 2·x = 6"
 
 
+@pytest.mark.parametrize(
+    ("build", "text", "latex"),
+    [
+        (lambda x, y: 2.0 * x.leaky_relu(0.1), "2([x ≥ 0] + 0.1·[x < 0])", r"\left[x \geq 0\right]"),
+        (lambda x, y: ts.maximum(x, y) * y, "y·[x > y]", r"\left[x > y\right]"),
+        (lambda x, y: abs(x - y) * 3.0, "3·sign(x − y)", r"3 \cdot \mathrm{sign}(x - y)"),
+    ],
+)
+def test_a_slope_at_a_kink_is_one_factor_in_text_and_in_latex(build, text, latex):
+    x, y = Value(3.0, "x"), Value(2.0, "y")
+    z = build(x, y)
+    explanation = ts.explain(z, x, names={"z": z})
+    assert explanation.factors[0].text == text
+    assert latex in explanation.latex
+
+
 def test_a_long_chain_is_explained_without_recursion():
     w = Value(1.0, "w")
     z = Value(1.0, "x")

@@ -1138,3 +1138,11 @@ def test_the_gradient_of_what_has_no_letter_of_the_notes_is_in_the_equations():
     assert left[-3:] == [r"d\theta", "db", "dw"]
     assert step.equations.each[-2].latex.startswith(r"db = db + \frac{1}{m} ")  # beside the 2 · 0.1 θ of dθ
     assert step.equations.each[-1].latex.startswith(r"dw = dw + \frac{1}{m} ")
+
+
+def test_write_back_keeps_what_another_value_was_set_to():
+    w, b = Value(2.0, "w"), Value(1.0, "b")
+    step = ts.vectorize(lambda x: w * x + b, [w, b])
+    step.parameters[0], b.data = 3.0, 10.0
+    step.write_back()
+    assert (w.data, b.data, step.parameters.tolist()) == (3.0, 10.0, [3.0, 10.0])

@@ -180,7 +180,6 @@ class _Paths:
                     for operand in below:
                         self.users[operand].append(node)
         self.named = {node for node in self.users if node in called} | {root, by}
-        self._symbols: dict[Value, Any] = {}
         self._latex: dict[Any, str] = {}
         self._expressions: dict[Value, Any] = {}
         self._edges: dict[Value, list[Factor]] = {}

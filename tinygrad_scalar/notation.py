@@ -35,13 +35,18 @@ def written(number: float) -> str:
 def factor(text: str) -> str:
     """A text as a factor of a product: in parentheses if it is a sum or begins with a minus.
 
-    >>> factor("a − y"), factor("w"), factor("σ(a − y)")
-    ('(a − y)', 'w', 'σ(a − y)')
+    >>> factor("a − y"), factor("w"), factor("σ(a − y)"), factor("|a − y|"), factor("|a| − y")
+    ('(a − y)', 'w', 'σ(a − y)', '|a − y|', '(|a| − y)')
     """
-    depth = 0
+    depth, between_bars = 0, False
     for i, sign in enumerate(text):
-        depth += (sign in "([|") - (sign in ")]")
-        if depth == 0 and (text[i : i + 3] in (" + ", " − ", " > ", " ≥ ") or (i == 0 and sign == "−")):
+        depth += (sign in "([") - (sign in ")]")
+        between_bars ^= sign == "|"
+        if (
+            depth == 0
+            and not between_bars
+            and (text[i : i + 3] in (" + ", " − ", " > ", " ≥ ") or (i == 0 and sign == "−"))
+        ):
             return f"({text})"
     return text
 
@@ -132,15 +137,23 @@ def unicode_of(name: str) -> str:
 def filled(template: str, operands: Sequence[str]) -> str:
     """An operation's text with its operands, in parentheses where they need them.
 
-    >>> filled("{0}·{1}", ["a − y", "w"]), filled("{0} + {1}", ["a·b", "−1"])
-    ('(a − y)·w', 'a·b + (−1)')
+    >>> filled("{0}·{1}", ["a − y", "w"]), filled("{0} + {1}", ["a·b", "−1"]), filled("{0}/{1}", ["a·b", "c·d"])
+    ('(a − y)·w', 'a·b + (−1)', 'a·b/(c·d)')
     """
-    texts = [text if f"({{{i}}})" in template else factor(text) for i, text in enumerate(operands)]
+    texts = []
+    for i, text in enumerate(operands):
+        alone, binds_closely = rf"\(\{{{i}\}}\)", rf"[/^]\{{{i}\}}|\{{{i}\}}[\^²⁻]"
+        if re.search(binds_closely, template):
+            text = together(text)
+        elif not re.search(alone, template):
+            text = factor(text)
+        texts.append(text)
     return template.format(*texts)
 
 
 def together(text: str) -> str:
-    return f"({text})" if any(sign in text for sign in " ·/") else text
+    """A text in parentheses if it is not one name, number or call."""
+    return f"({text})" if factor(text) != text or any(sign in text for sign in " ·/") else text
 
 
 # --- SymPy: the symbols of operations, loaded when they are first asked for -------------------------------------------
@@ -192,16 +205,48 @@ def slope(op: str, i: int, operands: Sequence[Any]) -> sympy.Expr:
     >>> slope("sigmoid", 0, [x]), slope("*", 1, [x, y]), slope("maximum", 0, [x, y])
     (σ′(x), x, [x > y])
     """
-    import sympy
-
     slopes = ops.operation(op).slopes
     text = slopes[i] if slopes else ""
+    if op == "relu":
+        return _functions()["relu"](*operands).fdiff()
     if "[" in text or "sign" in text:
-        if op == "relu":
-            return _functions()["relu"](*operands).fdiff()
-        return sympy.Symbol(text.format(*map(unicode_text, operands)), real=True)
+        return _at_a_kink(op, i)(*operands)
     derived, stand_ins = _general_slope(op, i)
     return derived.xreplace(dict(zip(stand_ins, operands)))
+
+
+@lru_cache(maxsize=1024)
+def _at_a_kink(op: str, i: int) -> Any:
+    """A function of SymPy that prints as the slope's text in ops.py, as [x > y]; of numbers it is the slope."""
+    import sympy
+
+    row = ops.operation(op)
+    template = row.slopes[i]
+    template = f"({template})" if factor(template) != template else template
+    latex = template
+    for sign, command in (("[", r"\left["), ("]", r"\right]"), ("≥", r"\geq"), ("≠", r"\neq"), ("·", r" \cdot ")):
+        latex = latex.replace(sign, command)
+    latex = latex.replace("sign", r"\mathrm{sign}")
+
+    def fill(text: str, function: Any, printer: Any) -> str:
+        for i, argument in enumerate(function.args):
+            text = text.replace(f"{{{i}}}", printer._print(argument))
+        return text
+
+    def in_text(self: Any, printer: Any) -> str:
+        return fill(template, self, printer)
+
+    def in_latex(self: Any, printer: Any, exp: Any = None) -> str:
+        return fill(latex, self, printer) + (f"^{{{exp}}}" if exp else "")
+
+    def number(cls: Any, *operands: Any) -> Any:
+        if not all(operand.is_number for operand in operands):
+            return None
+        x = [float(operand) for operand in operands]
+        return sympy.Float(row.local_grads(row.forward(*x), *x)[i])
+
+    methods = {"_sympystr": in_text, "_latex": in_latex, "eval": classmethod(number), "is_real": True}
+    return type("slope", (sympy.Function,), methods)
 
 
 @lru_cache(maxsize=1024)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 from tinygrad_scalar import errors
@@ -21,18 +21,7 @@ def topological_order(root: Value) -> list[Value]:
     """
     if not hasattr(root, "operands"):
         raise TypeError(f"topological_order takes a Value, not {errors.shown(root)}")
-    order: list[Value] = []
-    seen: set[Value] = set()
-    todo: list[tuple[Value, bool]] = [(root, False)]
-    while todo:
-        node, operands_done = todo.pop()
-        if operands_done:
-            order.append(node)
-        elif node not in seen:
-            seen.add(node)
-            todo.append((node, True))
-            todo.extend([(operand, False) for operand in reversed(node.operands)])
-    return order
+    return _after_operands(root, lambda node: reversed(node.operands))
 
 
 def interior(root: Value) -> list[Value]:
@@ -87,6 +76,11 @@ def require_fresh(nodes: Iterable[Value], now: int | None = None) -> None:
 
 def pass_order(root: Value) -> list[Value]:
     """The computed nodes in the order of the passes, as `interior`, for a reader of graphs: of both implementations."""
+    return [node for node in _after_operands(root, lambda node: node.operands) if node.op]
+
+
+def _after_operands(root: Value, pushed: Callable[[Value], Iterable[Value]]) -> list[Value]:
+    """Every node once, after its operands; of those `pushed` on the stack the last comes first."""
     order: list[Value] = []
     seen: set[Value] = set()
     todo: list[tuple[Value, bool]] = [(root, False)]
@@ -94,8 +88,8 @@ def pass_order(root: Value) -> list[Value]:
         node, operands_done = todo.pop()
         if operands_done:
             order.append(node)
-        elif node.op and node not in seen:
+        elif node not in seen:
             seen.add(node)
             todo.append((node, True))
-            todo.extend([(operand, False) for operand in node.operands])  # the right one comes off first
+            todo.extend([(operand, False) for operand in pushed(node)])
     return order

@@ -81,8 +81,9 @@ class Vectorized:
         """Put `parameters` into the Values."""
         if not self._values:
             raise ValueError("this step came out of a pickle, which holds no Values: read its `parameters`")
-        if self._untouched().all():
-            self._follow()
+        data = data_of(self._values)
+        set_beside = ~same(data, self._data) & self._untouched()  # those Values keep what they were set to
+        self._parameters[set_beside] = data[set_beside]
         set_data(self._values, self._parameters.astype(np.float64))
         self._look_at_values()
 
