@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 import tinygrad_scalar as ts
 from tinygrad_scalar import Value
-from tinygrad_scalar.diagnose import CAUSES, EXPLODING, SATURATED, STEEPEST, VANISHING, diagnose
+from tinygrad_scalar.diagnose import EXPLODING, SATURATED, STEEPEST, VANISHING, diagnose
+from tinygrad_scalar.diagnosis import CAUSES
 from tinygrad_scalar.functions import erf, relu, sigmoid, softplus, tanh
 from tinygrad_scalar.graph import topological_order
 

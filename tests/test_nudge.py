@@ -10,6 +10,7 @@ from test_random_graphs import LEAVES, PROGRAM, _result
 
 import tinygrad_scalar as ts
 from tinygrad_scalar import Value, ops
+from tinygrad_scalar.differences import NudgedGraph
 from tinygrad_scalar.graph import leaves, topological_order
 from tinygrad_scalar.nudge import LINES, MOST_LEAVES, check_gradients, nudge
 from tinygrad_scalar.value import record
@@ -116,7 +117,7 @@ def test_a_nudge_prints_the_limit_in_the_notes_letters_and_where_rounding_takes_
 
 def test_without_labels_it_is_f_of_a():
     x = Value(3.0)
-    assert str(nudge(x * x, x)).startswith("∂f/∂a = lim h→0 (f(a + h) − f(a))/h = 6\n")
+    assert str(nudge(x * x, x, names={})).startswith("∂f/∂a = lim h→0 (f(a + h) − f(a))/h = 6\n")
 
 
 def test_a_row_without_a_smaller_error_before_it_is_not_said_to_rise():
@@ -301,6 +302,23 @@ def test_at_the_edge_of_its_domain_the_slope_inside_decides():
     assert row.verdict.startswith("edge: agrees on the right")
     assert row.ok
     assert row.difference == pytest.approx(2.0, abs=1e-6)
+
+
+@pytest.mark.parametrize("c", [1e3 / 7.0, 1e8 / 3.0, 1e12 / 7.0])
+def test_the_error_of_a_limit_is_not_below_what_rounding_does_beside_the_point(c):
+    x = Value(0.0, "x")  # where nothing is rounded
+    of = NudgedGraph((x * c + 2.0 / 3.0) - x * c + x, "nudge", {})
+    f = of.along(x)
+    limit = f.limit(1, 1)
+    assert limit.error >= (f.rounding(-limit.h) + f.rounding(limit.h)) / (2.0 * limit.h)
+
+
+def test_values_without_a_label_are_called_by_the_callers_variables():
+    w, a = Value(0.5), Value(2.0)
+    z = w * a
+    assert str(nudge(z, w)).startswith("∂z/∂w = lim h→0 (z(w + h) − z(w))/h = 2\n")
+    assert [row.name for row in check_gradients(z).rows] == ["w", "a"]
+    assert [row.name for row in check_gradients(z, "v", names={"v": w, "z": z}).rows] == ["v"]
 
 
 def test_what_rounding_hides_is_said_to_be_hidden():

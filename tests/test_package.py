@@ -22,8 +22,8 @@ HEAVY = ["numpy", "graphviz", "tqdm", "rich", "safetensors", "sympy"]
 # The house from the ground up (DESIGN.md): a module imports only from those above it in this list.
 HOUSE = [
     "errors", "number", "ops", "atomic", "pickling", "anomaly", "tracing", "implementation", "walk", "_value", "_tape",
-    "value", "bulk", "graph", "notation", "gradient", "sensitivity", "diagnose", "stepper", "terminal",
-    "chain_rule", "nudge",
+    "value", "bulk", "graph", "notation", "gradient", "table", "reading", "stepper", "chain_rule",
+    "sensitivity", "diagnosis", "diagnose", "differences", "nudge", "terminal",
     "functions", "nn", "losses", "optim",
     "vectorize.program", "vectorize.trace", "vectorize.grouping", "vectorize.regroup", "vectorize.reverse",
     "vectorize.naming",

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 import tinygrad_scalar as ts
 from tinygrad_scalar import Value
 from tinygrad_scalar.graph import leaves, topological_order
-from tinygrad_scalar.sensitivity import LINES, gradients, sensitivity
+from tinygrad_scalar.reading import NamedGraph
+from tinygrad_scalar.sensitivity import LINES, sensitivity
 
 NUMBERS = st.lists(st.floats(-10, 10), min_size=1, max_size=8)
 
@@ -35,7 +36,7 @@ def _polynomial(numbers):
 @pytest.mark.parametrize("root", [_cost, lambda: _polynomial([2.0, 0.1, -3.0]), lambda: (Value(2.0, "x") ** 3).exp()])
 def test_the_gradients_are_those_of_backward_to_the_bit(root):
     root = root()
-    on_the_side = gradients(root)
+    on_the_side = NamedGraph(root, "sensitivity", {}).gradients
     root.backward()
     assert {node: node.grad for node in topological_order(root)} == on_the_side
 

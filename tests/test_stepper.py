@@ -234,7 +234,7 @@ def test_what_a_slope_prints_is_what_it_is(name):
 
 
 def test_a_leaf_or_something_else_cannot_be_stepped_through():
-    with pytest.raises(ValueError, match="is a leaf: there is nothing to step through"):
+    with pytest.raises(ValueError, match="is a leaf, computed from nothing: step takes a Value that was computed"):
         ts.step(Value(1.0))
     with pytest.raises(TypeError, match=r"step takes the Value at the root of a graph, not 3\.0"):
         ts.step(3.0)

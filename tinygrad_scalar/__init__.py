@@ -17,7 +17,8 @@ if not (_Path(__file__).parent / "viz").is_dir():
 
 from tinygrad_scalar.anomaly import detect_anomaly
 from tinygrad_scalar.chain_rule import Explanation, explain
-from tinygrad_scalar.diagnose import Diagnosis, diagnose
+from tinygrad_scalar.diagnose import diagnose
+from tinygrad_scalar.diagnosis import Diagnosis
 from tinygrad_scalar.errors import AnomalyError, StaleGraphError, TraceError
 from tinygrad_scalar.functions import (
     abs,

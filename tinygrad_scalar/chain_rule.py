@@ -22,16 +22,14 @@ from math import prod
 from typing import Any, NamedTuple
 
 from tinygrad_scalar import graph
-from tinygrad_scalar.errors import shown
 from tinygrad_scalar.notation import Notation, expression, factor, latex_text, slope, unicode_text, written
-from tinygrad_scalar.stepper import find
+from tinygrad_scalar.reading import NamedGraph
+from tinygrad_scalar.table import WIDTH
 from tinygrad_scalar.value import Value
-from tinygrad_scalar.walk import require_fresh, topological_order
 
 MOST_TERMS = 4  # of a sum that are written out
 LARGEST = 100  # operations between two names that are written out, without + and −
 MOST_OF_A_LAYER = 3  # values that have an equation of their own
-WIDTH = 80
 SUM = r"\sum_j"
 
 
@@ -144,42 +142,25 @@ def explain(root: Value, wrt: Value | str, *, names: Mapping[str, object] | None
           = a⁽⁰⁾ · 2(a − y)
           = 2 · 2 = 4
     """
-    if not isinstance(root, Value):
-        raise TypeError(f"explain takes the Value at the root of a graph, not {shown(root)}")
-    if not root.op:
-        raise ValueError(f"{root!r} is a leaf: explain takes what is computed")
-    nodes = topological_order(root)
-    require_fresh(nodes)
-    called = graph.names(root, graph.caller_variables() if names is None else names)
-    index = {node: i for i, node in enumerate(nodes)}
-    by = find(root, wrt, index, called)
-    notation = Notation(nodes, called)
-    equations, likewise = _Paths(root, by, nodes, index, called, notation).equations()
-    return Explanation(root, equations, likewise, notation)
+    of = NamedGraph(root, "explain", graph.caller_variables() if names is None else names)
+    equations, likewise = _Paths(of, of.find(wrt)).equations()
+    return Explanation(root, equations, likewise, of.notation)
 
 
 class _Paths:
     """The values between `by` and the root, and the derivatives between those that have names."""
 
-    def __init__(
-        self,
-        root: Value,
-        by: Value,
-        nodes: Sequence[Value],
-        index: Mapping[Value, int],
-        called: Mapping[Value, str],
-        notation: Notation,
-    ) -> None:
-        self.root, self.by, self.nodes, self.index, self.notation = root, by, nodes, index, notation
+    def __init__(self, of: NamedGraph, by: Value) -> None:
+        self.root, self.by, self.nodes, self.index, self.notation = of.root, by, of.nodes, of.index, of.notation
         self.users: dict[Value, list[Value]] = {by: []}  # of each value that depends on `by`, in the order of making
-        for node in nodes[index[by] + 1 :]:
+        for node in self.nodes[self.index[by] + 1 :]:
             if node.op:
                 below = [operand for operand in dict.fromkeys(node.operands) if operand in self.users]
                 if below:
                     self.users[node] = []
                     for operand in below:
                         self.users[operand].append(node)
-        self.named = {node for node in self.users if node in called} | {root, by}
+        self.named = {node for node in self.users if node in self.notation.called} | {self.root, by}
         self._latex: dict[Any, str] = {}
         self._expressions: dict[Value, Any] = {}
         self._edges: dict[Value, list[Factor]] = {}

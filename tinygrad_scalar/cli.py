@@ -186,7 +186,7 @@ def _explain(options: argparse.Namespace) -> None:
 
 def _check(options: argparse.Namespace) -> None:
     values = _values(options)
-    print(check_gradients(_labelled_root(values)))
+    print(check_gradients(_labelled_root(values), names={}))
 
 
 def _labelled_root(values: dict[str, Value]) -> Value:

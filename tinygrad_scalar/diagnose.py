@@ -7,15 +7,13 @@ small and explodes where they are large (Bengio, Simard and Frasconi 1994, doi:1
 from __future__ import annotations
 
 import math
-import re
-import textwrap
-from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import NamedTuple
+from collections.abc import Iterable, Mapping
 
 from tinygrad_scalar import graph
-from tinygrad_scalar.notation import Notation, unicode_of, written
-from tinygrad_scalar.sensitivity import Row, leaf_row, name_of, named_leaves, required_graph
+from tinygrad_scalar.diagnosis import BadGradient, BadNode, Diagnosis, Forgotten, Saturated
+from tinygrad_scalar.notation import Notation, written
+from tinygrad_scalar.reading import NamedGraph
+from tinygrad_scalar.sensitivity import Row, leaf_rows
 from tinygrad_scalar.value import Value
 from tinygrad_scalar.walk import pass_order
 
@@ -24,98 +22,8 @@ EXPLODING = 1e6  # with it and a learning rate of 0.001, a weight jumps by a tho
 SATURATED = 1e-3  # of an activation's steepest slope: it takes three digits off whatever passes through
 ROUNDING = 1e-9  # gradients that differ by rounding agree to 1e-12 or so; one that was added to is off by far more
 MOST_TIMES = 1000  # a gradient more times too large than this is a coincidence, and no count of backward()
-SHOWN = 3  # examples that a sentence gives
 # The activations that saturate, and their steepest slopes.
 STEEPEST = {"sigmoid": 0.25, "tanh": 1.0, "relu": 1.0, "softplus": 1.0, "erf": 2.0 / math.sqrt(math.pi)}
-# What a leaf's .grad is when it is not what the graph gives.
-CAUSES = {
-    "times": "{times} times what this graph gives, as backward() was called {times} times without zero_grad()",
-    "sum": "the sum of what this graph gives and of an older gradient, or another graph's, without zero_grad() between",
-    "other": "not this graph's but older or another graph's: zero_grad() was forgotten, or backward() not called here",
-}
-
-
-class BadNode(NamedTuple):
-    """A node that is nan or inf: its name, data and operation ("" for a leaf), and why, in words."""
-
-    name: str
-    data: float
-    op: str
-    why: str
-
-
-class BadGradient(NamedTuple):
-    """A gradient that is nan or inf: whose, and through what it became so, as "b = log(a)", from which factors."""
-
-    name: str
-    gradient: float
-    through: str
-    local_grad: float
-    upstream: float
-
-
-class Saturated(NamedTuple):
-    """An activation where it is flat: name, equation, slope, and whether a vanishing gradient passes through it.
-
-    `dead`: its slope is 0, and nowhere in the graph (for no example) has an activation of this name another.
-    """
-
-    name: str
-    equation: str
-    slope: float
-    blocks: bool
-    dead: bool
-
-
-class Forgotten(NamedTuple):
-    """A leaf whose .grad, `held`, is not this graph's gradient: why, a key of CAUSES, and how many times that."""
-
-    name: str
-    held: float
-    gradient: float
-    cause: str
-    times: int
-
-
-class Diagnosis(NamedTuple):
-    """What `diagnose` returns: prints as a paragraph; `.text` is that in one line, `.ok` whether nothing is wrong.
-
-    first_bad             the first node, operands before results, that is nan or inf; or None
-    bad_gradient          the first gradient of the backward pass that is; or None
-    vanishing, exploding  the leaves with such a gradient as Rows (name, data, gradient, contribution), worst first
-    saturated             every flat activation; that is not wrong as long as no gradient vanishes through it
-    forgotten             the leaves that zero_grad() forgot
-    leaves                all the leaves that were looked at, as Rows
-    backward_called       whether any .grad is not 0
-    """
-
-    name: str
-    data: float
-    first_bad: BadNode | None
-    bad_gradient: BadGradient | None
-    vanishing: tuple[Row, ...]
-    exploding: tuple[Row, ...]
-    saturated: tuple[Saturated, ...]
-    forgotten: tuple[Forgotten, ...]
-    leaves: tuple[Row, ...]
-    backward_called: bool
-
-    @property
-    def ok(self) -> bool:
-        return not (self.first_bad or self.bad_gradient or self.vanishing or self.exploding or self.forgotten)
-
-    @property
-    def text(self) -> str:
-        return " ".join(" ".join(tell(self) for tell in _SENTENCES).split())
-
-    def __str__(self) -> str:
-        return textwrap.fill(self.text, 80, break_on_hyphens=False)
-
-    def __repr__(self) -> str:
-        return str(self)
-
-    def _repr_markdown_(self) -> str:
-        return re.sub(r"([\\`*_{}\[\]<>#|$~])", r"\\\1", self.text)
 
 
 def diagnose(root: Value, names: Mapping[str, object] | None = None) -> Diagnosis:
@@ -135,11 +43,11 @@ def diagnose(root: Value, names: Mapping[str, object] | None = None) -> Diagnosi
     upstream gradient 1 = inf; nan or inf reaches 1 of 1 leaves. backward() has not
     been called yet: every .grad is 0.
     """
-    nodes = required_graph(root, "diagnose")
-    notation = Notation(nodes, graph.names(root, graph.caller_variables() if names is None else names))
-    leaves = named_leaves(nodes, notation)
-    gradients, sizes, reaches, bad_gradient = _sweep(root, notation, set(leaves))
-    rows = {leaf: leaf_row(leaf, notation, gradients[leaf]) for leaf in leaves}
+    of = NamedGraph(root, "diagnose", graph.caller_variables() if names is None else names)
+    nodes, notation = of.nodes, of.notation
+    gradients, sizes, reaches = of.gradients, of.path_sums, _reaches(root)
+    rows = leaf_rows(of)
+    leaves = list(rows)
     ranked = sorted(leaves, key=lambda leaf: abs(gradients[leaf]))
     largest = max((abs(gradients[leaf]) for leaf in leaves if math.isfinite(gradients[leaf])), default=0.0)
     vanishing = [leaf for leaf in ranked if _vanishes(sizes[leaf], reaches[leaf], largest)]
@@ -147,10 +55,10 @@ def diagnose(root: Value, names: Mapping[str, object] | None = None) -> Diagnosi
         name=notation.name(root),
         data=root.data,
         first_bad=next((_bad_node(node, notation) for node in nodes if not math.isfinite(node.data)), None),
-        bad_gradient=bad_gradient,
+        bad_gradient=_bad_gradient(of, set(leaves)),
         vanishing=tuple(rows[leaf] for leaf in vanishing),
         exploding=tuple(rows[leaf] for leaf in reversed(ranked) if EXPLODING <= abs(gradients[leaf]) < math.inf),
-        saturated=tuple(_saturated(nodes, vanishing, notation)),
+        saturated=tuple(_saturated(of, vanishing)),
         forgotten=tuple(_forgotten(root, rows, sizes)),
         leaves=tuple(rows.values()),
         backward_called=any(value.grad != 0.0 for value in (root, *leaves)),
@@ -159,27 +67,30 @@ def diagnose(root: Value, names: Mapping[str, object] | None = None) -> Diagnosi
 
 # --- looking ---------------------------------------------------------------------------------------------------------
 
-Sums = dict[Value, float]
 
-
-def _sweep(root: Value, notation: Notation, leaves: set[Value]) -> tuple[Sums, Sums, Sums, BadGradient | None]:
-    """A backward pass on the side, to the bit as backward()'s, and the first of its gradients that is nan or inf.
-
-    Besides the gradients it sums up the sizes of their contributions, which do not cancel, and their reaches: what
-    these sizes would be if every activation had slope 1.
-    """
-    gradients, sizes, reaches = {root: 1.0}, {root: 1.0}, {root: 1.0}
-    bad = None
+def _reaches(root: Value) -> dict[Value, float]:
+    """Σ over paths |∏ local gradients| with a slope of 1 for every activation."""
+    found = {root: 1.0}
     for node in reversed(pass_order(root)):
-        upstream, reach, is_activation = gradients[node], reaches[node], node.op in STEEPEST
+        is_activation = node.op in STEEPEST
         for operand, local_grad in zip(node.operands, node.local_grads):
-            gradients[operand] = gradient = gradients.get(operand, 0.0) + local_grad * upstream
-            sizes[operand] = sizes.get(operand, 0.0) + abs(local_grad * upstream)
-            reaches[operand] = reaches.get(operand, 0.0) + (reach if is_activation else abs(local_grad) * reach)
-            if bad is None and not math.isfinite(gradient) and (operand.op or operand in leaves):
-                through = _equation(node, notation)
-                bad = BadGradient(name_of(operand, notation), gradient, through, local_grad, upstream)
-    return gradients, sizes, reaches, bad
+            found[operand] = found.get(operand, 0.0) + (1.0 if is_activation else abs(local_grad)) * found[node]
+    return found
+
+
+def _bad_gradient(of: NamedGraph, leaves: set[Value]) -> BadGradient | None:
+    """The first contribution of a backward pass that makes a gradient nan or inf, but for those of bare numbers."""
+    if all(math.isfinite(gradient) for gradient in of.gradients.values()):
+        return None
+    found = {of.root: 1.0}
+    for node in reversed(pass_order(of.root)):
+        upstream = found[node]
+        for operand, local_grad in zip(node.operands, node.local_grads):
+            found[operand] = gradient = found.get(operand, 0.0) + local_grad * upstream
+            if not math.isfinite(gradient) and (operand.op or operand in leaves):
+                through = _equation(node, of.notation)
+                return BadGradient(of.notation.plain(operand), gradient, through, local_grad, upstream)
+    return None
 
 
 def _equation(node: Value, notation: Notation) -> str:
@@ -193,7 +104,7 @@ def _bad_node(node: Value, notation: Notation) -> BadNode:
     operands = dict.fromkeys(operand for operand in node.operands if operand.op or operand in notation.called)
     because = ", ".join(f"{_equation(operand, notation)} = {written(operand.data)}" for operand in operands)
     why = f"{told} because {because}" if because else told if node.op else f"the leaf {told} was so from the beginning"
-    return BadNode(name_of(node, notation), node.data, node.op, why)
+    return BadNode(notation.plain(node), node.data, node.op, why)
 
 
 def _vanishes(size: float, reach: float, largest: float) -> bool:
@@ -204,14 +115,14 @@ def _vanishes(size: float, reach: float, largest: float) -> bool:
     return reach > 0.0 and size <= VANISHING * min(1.0, max(largest, reach))
 
 
-def _saturated(nodes: Sequence[Value], vanishing: Iterable[Value], notation: Notation) -> Iterable[Saturated]:
-    above = set(vanishing)
-    alive = {name_of(node, notation) for node in nodes if node.op in STEEPEST and node.local_grads[0] != 0.0}
-    for node in nodes:
+def _saturated(of: NamedGraph, vanishing: Iterable[Value]) -> Iterable[Saturated]:
+    notation, above = of.notation, set(vanishing)
+    alive = {notation.plain(node) for node in of.nodes if node.op in STEEPEST and node.local_grads[0] != 0.0}
+    for node in of.nodes:
         if above and any(operand in above for operand in node.operands):
             above.add(node)
         if node.op in STEEPEST and (slope := node.local_grads[0]) <= SATURATED * STEEPEST[node.op]:
-            name = name_of(node, notation)
+            name = notation.plain(node)
             yield Saturated(name, _equation(node, notation), slope, node in above, name not in alive)
 
 
@@ -230,94 +141,3 @@ def _forgotten(root: Value, rows: Mapping[Value, Row], sizes: Mapping[Value, flo
     times = round(ratio) if 1.5 < ratio < MOST_TIMES and all(holds(leaf, round(ratio)) for leaf in wrong) else 0
     cause = "times" if times else "sum" if root.grad else "other"  # root.grad is not 0 once its backward() was called
     return [Forgotten(rows[leaf].name, leaf.grad, rows[leaf].gradient, cause, times) for leaf in wrong]
-
-
-# --- telling ---------------------------------------------------------------------------------------------------------
-
-
-def _tell_first_bad(d: Diagnosis) -> str:
-    if (bad := d.first_bad) is None:
-        return ""
-    above = "" if d.name == unicode_of(bad.name) else f"; above it {d.name} = {written(d.data)}"
-    return f"The first number that is nan or inf: {bad.why}{above}."
-
-
-def _tell_bad_gradient(d: Diagnosis) -> str:
-    if (bad := d.bad_gradient) is None:
-        return ""
-    reached = sum(not math.isfinite(row.gradient) for row in d.leaves)
-    local_grad, upstream, product = map(written, (bad.local_grad, bad.upstream, bad.local_grad * bad.upstream))
-    return (
-        f"Going backward, the gradient of {unicode_of(bad.name)} becomes {written(bad.gradient)} "
-        f"through {bad.through}: local gradient {local_grad} × upstream gradient {upstream} = {product}; "
-        f"nan or inf reaches {reached} of {len(d.leaves)} leaves."
-    )
-
-
-def _layers(names: Iterable[str], of: Iterable[str] = ()) -> str:
-    """How many of the names are in each layer, and of how many, where they are a network's."""
-    counts, totals = (Counter(s.layer for s in map(graph.symbol, some) if s and s.layer) for some in (names, of))
-    layers = sorted(counts, key=int)
-    if len(layers) > SHOWN:
-        return f" (in {len(layers)} layers from {layers[0]} to {layers[-1]})"
-    told = [f"{counts[n]}{f' of {totals[n]}' if totals else ''} in layer {n}" for n in layers]
-    return f" ({', '.join(told)})" if told else ""
-
-
-def _some(texts: Iterable[str]) -> str:
-    unique = list(dict.fromkeys(texts))
-    return ", ".join(unique[:SHOWN]) + (f" and {len(unique) - SHOWN:,} more" if len(unique) > SHOWN else "")
-
-
-def _tell_sizes(d: Diagnosis, rows: Sequence[Row], verb: str) -> str:
-    layers = _layers((row.name for row in rows), [row.name for row in d.leaves])
-    examples = _some(f"{unicode_of(row.name)} ({written(row.gradient)})" for row in rows)
-    return f"{len(rows)} of {len(d.leaves)} gradients {verb}{layers}: {examples}"
-
-
-def _tell_vanishing(d: Diagnosis) -> str:
-    if not d.vanishing:
-        return ""
-    flat = sorted((node for node in d.saturated if node.blocks), key=lambda node: not node.dead)
-    slopes = _some(f"{node.equation} with slope {written(node.slope)}{' (dead)' * node.dead}" for node in flat)
-    through = f"{len(flat)} flat activation{'s' * (len(flat) > 1)}{_layers(node.name for node in flat)}: {slopes}"
-    return f"{_tell_sizes(d, d.vanishing, 'vanish')}; through {through if flat else 'many small factors, none flat'}."
-
-
-def _tell_exploding(d: Diagnosis) -> str:
-    return f"{_tell_sizes(d, d.exploding, 'explode')}." if d.exploding else ""
-
-
-def _tell_forgotten(d: Diagnosis) -> str:
-    if not d.forgotten:
-        return ""
-    cause = CAUSES[d.forgotten[0].cause].format(times=d.forgotten[0].times)
-    rows = _some(
-        f"{unicode_of(row.name)}.grad = {written(row.held)}, not {written(row.gradient)}" for row in d.forgotten
-    )
-    return f"The .grad of {len(d.forgotten)} of {len(d.leaves)} leaves is {cause}: {rows}."
-
-
-def _tell_well(d: Diagnosis) -> str:
-    if not d.ok:
-        return ""
-    *_, most = ranked = sorted(d.leaves, key=lambda row: abs(row.gradient))
-    least, largest = (f"{written(abs(row.gradient))} ({unicode_of(row.name)})" for row in (ranked[0], most))
-    many = f"the gradients of its {len(ranked)} leaves are from {least} to {largest}"
-    sizes = many if len(ranked) > 1 else f"the gradient of its one leaf is {largest}"
-    still = sum(row.gradient == 0.0 for row in d.leaves)
-    return (
-        f"All is well with {d.name} = {written(d.data)}: every number is finite, and {sizes} in size."
-        + (f" {still} of them are 0, because a factor on every path to them is." if still else "")
-        + (f" Flat activations, through which nothing vanishes: {len(d.saturated)}." if d.saturated else "")
-    )
-
-
-def _tell_backward(d: Diagnosis) -> str:
-    called = "Every .grad is 0 or what this graph gives." if d.ok else ""
-    return called if d.backward_called else "backward() has not been called yet: every .grad is 0."
-
-
-_SENTENCES: tuple[Callable[[Diagnosis], str], ...] = (
-    _tell_first_bad, _tell_bad_gradient, _tell_vanishing, _tell_exploding, _tell_forgotten, _tell_well, _tell_backward,
-)  # fmt: skip

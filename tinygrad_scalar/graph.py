@@ -38,7 +38,8 @@ def leaves(root: Value) -> list[Value]:
 def caller_variables(depth: int = 1) -> dict[str, object]:
     """The variables that the caller of the calling function sees; its locals hide globals of the same name."""
     frame = sys._getframe(depth + 1)
-    return {**frame.f_globals, **frame.f_locals}
+    seen = {**frame.f_globals, **frame.f_locals}
+    return {name: thing for name, thing in seen.items() if name.isidentifier()}  # pytest keeps some of its own there
 
 
 def names(root: Value, variables: Mapping[str, object]) -> dict[Value, str]:

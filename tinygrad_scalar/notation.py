@@ -73,6 +73,10 @@ class Notation:
                 return text
         return f"v{self._number[node]}".translate(_LOWERED)
 
+    def plain(self, node: Value) -> str:
+        """A value's name as it is typed, w(1)[0,2]; of one without a name what it is called in a text."""
+        return self.called.get(node) or self.name(node)
+
     def latex(self, node: Value) -> str:
         """A value's name in LaTeX."""
         if node in self.called:

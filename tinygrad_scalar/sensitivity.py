@@ -7,7 +7,6 @@ Derivatives), and the contribution θ·∂C/∂θ, how far it would move, to fir
 from __future__ import annotations
 
 import csv
-import html
 import io
 import math
 import os
@@ -17,13 +16,14 @@ from typing import NamedTuple
 from tinygrad_scalar import graph
 from tinygrad_scalar.atomic import write_atomically
 from tinygrad_scalar.errors import shown
-from tinygrad_scalar.notation import Notation, unicode_of
+from tinygrad_scalar.notation import unicode_of
+from tinygrad_scalar.reading import NamedGraph
+from tinygrad_scalar.table import WIDTH, aligned, as_html, fitted, number
 from tinygrad_scalar.value import Value
-from tinygrad_scalar.walk import pass_order, require_fresh, topological_order
 
 COLUMNS = ("gradient", "contribution")  # what rows can be sorted by
 LINES = 20  # rows of a printed table: what fits a screen
-_NAME, _NUMBER, _BAR = 24, 11, 15  # widths in characters: 24 + 3·(2 + 11) + 2 + 15 = 80 columns
+BAR = 15  # characters of the longest bar
 
 
 class Row(NamedTuple):
@@ -80,30 +80,18 @@ class Sensitivity:
         return len(self.rows)
 
     def __str__(self) -> str:
-        cells = self._cells()
-        names = [_fitted(name, _NAME) for name, *_ in cells]
-        width = max(map(len, names))
-        lines = [_fitted(self._heading, 80)]
-        for name, (_, *numbers, bar) in zip(names, cells):
-            lines.append(f"{name:<{width}}{''.join(f'  {number:>{_NUMBER}}' for number in numbers)}  {bar}".rstrip())
-        return "\n".join([*lines, *self._rest])
+        return "\n".join([fitted(self._heading, WIDTH), *aligned(self._cells()), *self._rest])
 
     __repr__ = __str__
 
     def _repr_html_(self) -> str:
-        head, *body = ([html.escape(cell) for cell in cells] for cells in self._cells())
-        rows = "".join(f"<tr><td>{'</td><td>'.join(cells)}</td></tr>\n" for cells in body)
-        rest = "".join(f"<p>{line}</p>" for line in self._rest)
-        return (
-            f"<p>{html.escape(self._heading)}</p>\n"
-            f"<table>\n<thead><tr><th>{'</th><th>'.join(head)}</th></tr></thead>\n<tbody>\n{rows}</tbody>\n</table>{rest}"
-        )
+        return as_html(self._heading, self._cells(), self._rest)
 
     @property
     def _heading(self) -> str:
         known = "" if self._symbol == self.name else f"{self._symbol} = "
         count = f"its {len(self):,} leaves" if len(self) > 1 else "its one leaf"
-        return f"{known}{self.name} = {_number(self.data)}: {count} by |{self._column}|"
+        return f"{known}{self.name} = {number(self.data, '.4g')}: {count} by |{self._column}|"
 
     @property
     def _symbol(self) -> str:
@@ -120,8 +108,8 @@ class Sensitivity:
         largest = max((size for size in sizes if math.isfinite(size)), default=0.0)
         cells = [["leaf θ", "data", f"∂{self._symbol}/∂θ", f"θ·∂{self._symbol}/∂θ", ""]]
         for row, size in zip(self.rows[:LINES], sizes):
-            name = " ".join(unicode_of(row.name).split())
-            cells.append([name, *map(_number, row[1:]), _bar(size, largest)])
+            numbers = [number(value, ".4g") for value in row[1:]]
+            cells.append([unicode_of(row.name), *numbers, _bar(size, largest)])
         return cells
 
 
@@ -129,63 +117,20 @@ def _largest_first(number: float) -> tuple[bool, float]:
     return (number == number, -abs(number))
 
 
-def _number(number: float) -> str:
-    return f"{number + 0.0:.4g}".replace("-", "−")  # −0 is written 0
-
-
 def _bar(size: float, largest: float) -> str:
     """How a size compares with the largest finite one."""
     if not math.isfinite(size):
         return f"← {size}"
-    return "▇" * round(_BAR * size / largest) or "▏" if size else ""
+    return "▇" * round(BAR * size / largest) or "▏" if size else ""
 
 
-def _fitted(text: str, width: int) -> str:
-    return text if len(text) <= width else text[: width - 1] + "…"
-
-
-def required_graph(root: Value, asked: str) -> list[Value]:
-    """The nodes of the graph of `root` in topological order, for the function called `asked`.
-
-    TypeError if `root` is no Value, ValueError if it is a leaf, StaleGraphError if a leaf was set since.
-    """
-    if not isinstance(root, Value):
-        raise TypeError(f"{asked} takes the Value at the root of a graph, not {shown(root)}")
-    if not root.operands:
-        raise ValueError(f"{root!r} is a leaf, computed from nothing: {asked} takes a Value that was computed")
-    nodes = topological_order(root)
-    require_fresh(nodes)
-    return nodes
-
-
-def gradients(root: Value) -> dict[Value, float]:
-    """∂root/∂n for every node n of the graph, on the side: to the bit what backward() adds to n.grad (000 Eq. 3).
-
-    >>> x = Value(3.0)
-    >>> gradients(x * x)[x], x.grad
-    (6.0, 0.0)
-    """
-    found = {root: 1.0}
-    for node in reversed(pass_order(root)):
-        upstream = found[node]
-        for operand, local_grad in zip(node.operands, node.local_grads):
-            found[operand] = found.get(operand, 0.0) + local_grad * upstream
-    return found
-
-
-def named_leaves(nodes: Sequence[Value], notation: Notation) -> list[Value]:
-    """The leaves with a name, or, where none has one, all leaves."""
-    leaves = [node for node in nodes if not node.operands]
-    return [leaf for leaf in leaves if leaf in notation.called] or leaves
-
-
-def name_of(node: Value, notation: Notation) -> str:
-    """The name itself, as w(1)[0,2], which is not yet how it prints; for a value without one what it is called."""
-    return notation.called.get(node) or notation.name(node)
-
-
-def leaf_row(leaf: Value, notation: Notation, gradient: float) -> Row:
-    return Row(name_of(leaf, notation), leaf.data, gradient, leaf.data * gradient)
+def leaf_rows(of: NamedGraph) -> dict[Value, Row]:
+    """A row for each leaf with a name, or, where none has one, for each leaf."""
+    gradients = of.gradients
+    return {
+        leaf: Row(of.notation.plain(leaf), leaf.data, gradients[leaf], leaf.data * gradients[leaf])
+        for leaf in of.named_leaves
+    }
 
 
 def sensitivity(root: Value, names: Mapping[str, object] | None = None) -> Sensitivity:
@@ -207,9 +152,5 @@ def sensitivity(root: Value, names: Mapping[str, object] | None = None) -> Sensi
     b⁽¹⁾₀            −1            1           −1  ▇▇▇▇
     a⁽⁰⁾₀             4          0.5            2  ▇▇
     """
-    nodes = required_graph(root, "sensitivity")
-    called = graph.names(root, graph.caller_variables() if names is None else names)
-    notation = Notation(nodes, called)
-    found = gradients(root)
-    rows = [leaf_row(leaf, notation, found[leaf]) for leaf in named_leaves(nodes, notation)]
-    return Sensitivity(notation.name(root), root.data, rows)
+    of = NamedGraph(root, "sensitivity", graph.caller_variables() if names is None else names)
+    return Sensitivity(of.notation.name(root), root.data, list(leaf_rows(of).values()))

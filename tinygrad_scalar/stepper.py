@@ -10,7 +10,6 @@ so that at the end every gradient is what backward() gives (000's sum over j is 
 
 from __future__ import annotations
 
-import difflib
 from array import array
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, NamedTuple
@@ -19,8 +18,9 @@ from tinygrad_scalar import graph
 from tinygrad_scalar.bulk import now
 from tinygrad_scalar.errors import shown
 from tinygrad_scalar.notation import Notation, factor, together, written
+from tinygrad_scalar.reading import NamedGraph
 from tinygrad_scalar.value import Value
-from tinygrad_scalar.walk import pass_order, require_fresh, topological_order
+from tinygrad_scalar.walk import pass_order, require_fresh
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -148,20 +148,12 @@ class Stepper:
     """
 
     def __init__(self, root: Value, names: Mapping[str, object]) -> None:
-        if not isinstance(root, Value):
-            raise TypeError(f"step takes the Value at the root of a graph, not {shown(root)}")
-        if not root.op:
-            raise ValueError(f"{root!r} is a leaf: there is nothing to step through; step takes what is computed")
-        nodes = topological_order(root)
-        require_fresh(nodes)
+        of = NamedGraph(root, "step", names)
         self.root = root
-        self._nodes = nodes
-        self._called = graph.names(root, names)
-        self._notation = Notation(nodes, self._called)
-        self._forward = [node for node in nodes if node.op]
+        self._of, self._notation, self._index = of, of.notation, of.index
+        self._forward = [node for node in of.nodes if node.op]
         self._backward = pass_order(root)[::-1]
-        self._index = {node: i for i, node in enumerate(nodes)}
-        self._uses = array("q", bytes(8 * len(nodes)))
+        self._uses = array("q", bytes(8 * len(of.nodes)))
         for node in self._forward:
             for operand in node.operands:
                 self._uses[self._index[operand]] += 1
@@ -200,7 +192,7 @@ class Stepper:
 
         `target` is a Value of the graph or its name. ValueError, and no step taken, if there is no such step left.
         """
-        value = self._found(target)
+        value = self._of.find(target)
         for position in range(self.position, self.total):
             node = self._node(position)
             if node is value or (position > len(self._forward) and any(o is value for o in node.operands)):
@@ -210,7 +202,7 @@ class Stepper:
 
     def watch(self, *values: str | Value) -> None:
         """Print these values with every step; none: print none."""
-        self._watched = tuple(self._found(value) for value in values)
+        self._watched = tuple(self._of.find(value) for value in values)
 
     def __iter__(self) -> Iterator[Step]:
         """The steps from here on, each taken as it is asked for."""
@@ -227,7 +219,7 @@ class Stepper:
 
     def _advance(self) -> None:
         if now() != self._time:
-            require_fresh(self._nodes)
+            require_fresh(self._of.nodes)
             self._time = now()
         n = len(self._forward)
         if self.position == n:
@@ -327,28 +319,6 @@ class Stepper:
         started = self.position > len(self._forward)
         state = "" if not started else ", complete" if not left else f", {left} contributions to come"
         return f"{self._notation.name(value)}: data {written(value.data)}, grad {written(value.grad)}{state}"
-
-    def _found(self, target: str | Value) -> Value:
-        return find(self.root, target, self._index, self._called)
-
-
-def find(root: Value, target: str | Value, nodes: Mapping[Value, object], called: Mapping[Value, str]) -> Value:
-    """The Value of the graph of `root` that is meant: itself, or by its name. An error lists near names."""
-    if isinstance(target, Value):
-        if target not in nodes:
-            raise ValueError(f"{target!r} is not in the graph of {root!r}")
-        return target
-    if not isinstance(target, str):
-        raise TypeError(f"a value of the graph is meant by itself or by its name, not by {shown(target)}")
-    found = [value for value, name in called.items() if name == target]
-    if len(found) > 1:
-        raise ValueError(f"{len(found)} values are called {target!r}: give the Value itself")
-    if not found:
-        near = difflib.get_close_matches(target, set(called.values()), n=3, cutoff=0.4)
-        known = ", ".join(sorted(set(called.values()))[:8])
-        hint = f"did you mean {' or '.join(near)}?" if near else f"there are {known}"
-        raise ValueError(f"no value of this graph is called {target!r}; {hint}")
-    return found[0]
 
 
 def _count(n: int) -> int:

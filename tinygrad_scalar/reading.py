@@ -1,0 +1,105 @@
+"""What every reader of a graph begins with: the nodes under a root, their names, and ∂root/∂ each of them.
+
+`step`, `explain`, `sensitivity`, `diagnose` and `nudge` read a graph through this file.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from functools import cached_property
+
+from tinygrad_scalar import graph
+from tinygrad_scalar.errors import shown
+from tinygrad_scalar.notation import Notation
+from tinygrad_scalar.value import Value
+from tinygrad_scalar.walk import pass_order, require_fresh, topological_order
+
+
+class NamedGraph:
+    """The graph of `root`, for the function called `asked`.
+
+    nodes     in topological order; `index` is the place of each
+    notation  how nodes, derivatives and numbers are written; names are the labels or the variables that hold a node
+
+    TypeError if `root` is no Value, ValueError if it is a leaf, StaleGraphError if a leaf was set since.
+
+    >>> w, x = Value(2.0), Value(3.0)
+    >>> of = NamedGraph(w * x, "explain", {"w": w, "x": x})
+    >>> [of.notation.name(node) for node in of.nodes]
+    ['w', 'x', 'w·x']
+    """
+
+    def __init__(self, root: Value, asked: str, names: Mapping[str, object]) -> None:
+        if not isinstance(root, Value):
+            raise TypeError(f"{asked} takes the Value at the root of a graph, not {shown(root)}")
+        if not root.operands:
+            raise ValueError(f"{root!r} is a leaf, computed from nothing: {asked} takes a Value that was computed")
+        self.root = root
+        self.nodes = topological_order(root)
+        require_fresh(self.nodes)
+        self.notation = Notation(self.nodes, graph.names(root, names))
+
+    @cached_property
+    def index(self) -> dict[Value, int]:
+        return {node: i for i, node in enumerate(self.nodes)}
+
+    @property
+    def leaves(self) -> list[Value]:
+        return [node for node in self.nodes if not node.operands]
+
+    @property
+    def named_leaves(self) -> list[Value]:
+        """The leaves with a name, or, where none has one, all leaves."""
+        return [leaf for leaf in self.leaves if leaf in self.notation.called] or self.leaves
+
+    def find(self, target: str | Value) -> Value:
+        """The Value that is meant: itself, or by its name. TypeError or ValueError; near names are listed."""
+        if isinstance(target, Value):
+            if target not in self.index:
+                raise ValueError(f"{target!r} is not in the graph of {self.root!r}")
+            return target
+        if not isinstance(target, str):
+            raise TypeError(f"a value of the graph is meant by itself or by its name, not by {shown(target)}")
+        called = self.notation.called
+        found = [value for value, name in called.items() if name == target]
+        if len(found) > 1:
+            raise ValueError(f"{len(found)} values are called {target!r}: give the Value itself")
+        if not found:
+            near = difflib.get_close_matches(target, set(called.values()), n=3, cutoff=0.4)
+            known = ", ".join(sorted(set(called.values()))[:8])
+            hint = (
+                f"did you mean {' or '.join(near)}?" if near else f"there are {known}" if known else "none has a name"
+            )
+            raise ValueError(f"no value of this graph is called {target!r}; {hint}")
+        return found[0]
+
+    @cached_property
+    def gradients(self) -> dict[Value, float]:
+        """∂root/∂n for every node n, on the side: to the bit what backward() adds to n.grad (000 Eq. 3).
+
+        >>> x = Value(3.0)
+        >>> NamedGraph(x * x, "explain", {}).gradients[x], x.grad
+        (6.0, 0.0)
+        """
+        found = {self.root: 1.0}
+        for node in reversed(pass_order(self.root)):
+            upstream = found[node]
+            for operand, local_grad in zip(node.operands, node.local_grads):
+                found[operand] = found.get(operand, 0.0) + local_grad * upstream
+        return found
+
+    @cached_property
+    def path_sums(self) -> dict[Value, float]:
+        """Σ over paths |∏ local gradients|: the sizes of the terms that each gradient is a sum of.
+
+        >>> x = Value(3.0)
+        >>> of = NamedGraph(x * x - x * x, "explain", {})
+        >>> of.gradients[x], of.path_sums[x]
+        (0.0, 12.0)
+        """
+        found = {self.root: 1.0}
+        for node in reversed(pass_order(self.root)):
+            for operand, local_grad in zip(node.operands, node.local_grads):
+                found[operand] = found.get(operand, 0.0) + abs(local_grad) * found[node]
+        return found

@@ -1,0 +1,62 @@
+"""Tables of names and numbers that fit 80 columns, as text and as HTML."""
+
+from __future__ import annotations
+
+import html
+import textwrap
+from collections.abc import Sequence
+
+WIDTH = 80  # characters
+LONGEST = 24  # of a cell
+Cells = Sequence[Sequence[str]]  # the first row is the head
+
+
+def number(value: float, digits: str = ".6g") -> str:
+    """A number for a cell, with a minus that is as wide as a digit.
+
+    >>> number(-0.25), number(1 / 3, ".2g"), number(-0.0)
+    ('−0.25', '0.33', '0')
+    """
+    return f"{value + 0.0:{digits}}".replace("-", "−")  # −0 is written 0
+
+
+def fitted(text: str, width: int) -> str:
+    """A text on one line, cut off where it is too wide.
+
+    >>> fitted("a long name", 6)
+    'a lon…'
+    """
+    text = " ".join(text.split())
+    return text if len(text) <= width else text[: width - 1] + "…"
+
+
+def aligned(cells: Cells) -> list[str]:
+    """The lines of a table: the first and the last column left, what is between them right.
+
+    >>> aligned([["leaf", "data", ""], ["w", "0.5", "largest"]])
+    ['leaf  data', 'w      0.5  largest']
+    """
+    rows = [[fitted(cell, LONGEST) for cell in row] for row in cells]
+    widths = [max(map(len, column)) for column in zip(*rows)]
+    widths[0] = min(widths[0], WIDTH - sum(widths[1:]) - 2 * (len(widths) - 1))
+    lines = []
+    for first, *middle, last in rows:
+        numbers = "".join(f"  {cell:>{width}}" for cell, width in zip(middle, widths[1:]))
+        lines.append(f"{fitted(first, widths[0]):<{widths[0]}}{numbers}  {last}".rstrip())
+    return lines
+
+
+def wrapped(sentence: str) -> list[str]:
+    """The lines of a sentence."""
+    return textwrap.wrap(sentence, WIDTH, subsequent_indent="  ")
+
+
+def as_html(heading: str, cells: Cells, notes: Sequence[str]) -> str:
+    """The table as HTML, between its heading and the sentences below it."""
+    head, *body = ([html.escape(cell) for cell in row] for row in cells)
+    rows = "".join(f"<tr><td>{'</td><td>'.join(row)}</td></tr>\n" for row in body)
+    above, *below = (f"<p>{html.escape(text)}</p>\n" if text else "" for text in (heading, *notes))
+    return (
+        f"{above}<table>\n<thead><tr><th>{'</th><th>'.join(head)}</th></tr></thead>\n"
+        f"<tbody>\n{rows}</tbody>\n</table>\n{''.join(below)}"
+    )
