@@ -29,8 +29,8 @@ HOUSE = [
     "vectorize.naming",
     "vectorize.elementwise", "vectorize.storage", "vectorize.places", "vectorize.numpy_source", "vectorize.equations",
     "vectorize.explanation", "vectorize.scalar_program", "vectorize.compiled", "vectorize.vectorized", "vectorize",
-    "training", "datasets", "saving", "expression", "viz", "viz.text", "viz.drawing", "viz.plots", "tabular", "report",
-    "demo", "cli", "__main__",
+    "training", "datasets", "saving", "expression", "viz", "viz.text", "viz.marks", "viz.drawing", "viz.plots",
+    "tabular", "report", "demo", "ipython", "cli", "__main__",
 ]  # fmt: skip
 COMPILED = "_value"
 IMPORTABLE = [name for name in HOUSE if name not in (COMPILED, "_tape", "__main__")]

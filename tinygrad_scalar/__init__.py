@@ -9,6 +9,7 @@
 0.2963
 """
 
+import sys as _sys
 from pathlib import Path as _Path
 
 # In a checkout viz/ stands beside this folder, installed it is inside it.
@@ -71,6 +72,8 @@ from tinygrad_scalar.viz.drawing import Drawing, draw
 from tinygrad_scalar.walk import topological_order
 
 __version__ = "0.1.0"
+
+
 __all__ = [
     "MLP",
     "SGD",
@@ -148,3 +151,16 @@ __all__ = [
     "vectorize",
     "where",
 ]
+
+
+def load_ipython_extension(shell: object) -> None:
+    """`%load_ext tinygrad_scalar`: the magics %step and %explain."""
+    from tinygrad_scalar.ipython import add_magics
+
+    add_magics(shell)
+
+
+if "IPython" in _sys.modules:  # a notebook shows a stepper with its picture
+    from tinygrad_scalar import ipython as _ipython
+
+    _ipython.show_pictures()

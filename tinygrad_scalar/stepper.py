@@ -11,7 +11,8 @@ so that at the end every gradient is what backward() gives (000's sum over j is 
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import accumulate
 from typing import TYPE_CHECKING, NamedTuple
 
 from tinygrad_scalar import graph
@@ -46,6 +47,21 @@ class Contribution(NamedTuple):
         return self.done == self.of
 
 
+class Progress(NamedTuple):
+    """How far a value is: whether it is computed, and how many contributions to its gradient are done of how many.
+
+    While gradients have not begun, none is awaited: 0 of 0.
+    """
+
+    computed: bool
+    done: int
+    of: int
+
+    @property
+    def complete(self) -> bool:
+        return self.done == self.of
+
+
 class Step:
     """One step. `phase` is "forward" or "backward", `node` the value that is computed or passed through."""
 
@@ -67,8 +83,7 @@ class Step:
             return f"{name} = {made}" if made != name else f"compute {name}"
         if not self.contributions:
             return f"{of.derivative(self.root, self.root)} = 1"
-        shown = [c for c in self.contributions if not self._is_of_no_interest(c)]
-        derivatives = [of.derivative(self.root, contribution.operand) for contribution in shown]
+        derivatives = [of.derivative(self.root, contribution.operand) for _, contribution in self._of_interest]
         return f"{', '.join(dict.fromkeys(derivatives))} from {of.derivative(self.root, self.node)}"
 
     def __str__(self) -> str:
@@ -86,9 +101,7 @@ class Step:
         if not self.contributions:
             return [f"{upstream} = 1: a nudge of {name} moves {name} by as much"]
         lines = [f"{name} = {of.made(node)}" if of.made(node) != name else f"through {name}"]
-        for i, c in enumerate(self.contributions):
-            if self._is_of_no_interest(c):
-                continue
+        for i, c in self._of_interest:
             of_operand = of.derivative(root, c.operand)
             pad = " " * len(of_operand)
             lines += [
@@ -99,10 +112,16 @@ class Step:
             ]
         return lines
 
-    def _is_of_no_interest(self, c: Contribution) -> bool:
-        """Whether a contribution goes to a bare number, beside others."""
-        bare = [not other.operand.op and other.operand not in self._notation.called for other in self.contributions]
-        return not all(bare) and not c.operand.op and c.operand not in self._notation.called
+    @property
+    def _of_interest(self) -> list[tuple[int, Contribution]]:
+        """The contributions and their places, without those to bare numbers if there are others."""
+        placed = list(enumerate(self.contributions))
+        return [(i, c) for i, c in placed if c.operand.op or c.operand in self._notation.called] or placed
+
+    @property
+    def sums(self) -> list[str]:
+        """Each operand's gradient as a running sum, in words."""
+        return [self._sum(c) for _, c in self._of_interest]
 
     def _sum(self, c: Contribution) -> str:
         name = together(self._notation.name(c.operand))
@@ -123,8 +142,7 @@ class Step:
             rf"{of.latex_derivative(root, c.operand)} &\mathrel{{+}}= {of.latex_derivative(node, c.operand)} "
             rf"\cdot {upstream} = \left({of.latex_slope(node, i)}\right) \cdot {upstream} "
             rf"= {c.local_grad:.6g} \cdot {factor(written(c.upstream)).replace('−', '-')} = {c.amount:.6g}"
-            for i, c in enumerate(self.contributions)
-            if not self._is_of_no_interest(c)
+            for i, c in self._of_interest
         ]
         return "\\begin{aligned}\n" + " \\\\\n".join(lines) + "\n\\end{aligned}"
 
@@ -142,6 +160,8 @@ class Stepper:
     to          go on to the next step that computes a value, passes through it or adds to its gradient
     reset       back to the beginning: every gradient is what it was
     watch       values to be printed with every step
+    progress    how far a value and its gradient are
+    nodes       the values of the graph in topological order; `notation` is how they are written
 
     The gradients are in the Values as the steps have left them. A leaf that is set meanwhile makes the graph stale,
     as for backward().
@@ -150,8 +170,9 @@ class Stepper:
     def __init__(self, root: Value, names: Mapping[str, object]) -> None:
         of = NamedGraph(root, "step", names)
         self.root = root
-        self._of, self._notation, self._index = of, of.notation, of.index
+        self._of, self.notation, self._index = of, of.notation, of.index
         self._forward = [node for node in of.nodes if node.op]
+        self._order = array("q", accumulate((bool(node.op) for node in of.nodes), initial=0))  # operations before each
         self._backward = pass_order(root)[::-1]
         self._uses = array("q", bytes(8 * len(of.nodes)))
         for node in self._forward:
@@ -197,7 +218,7 @@ class Stepper:
             node = self._node(position)
             if node is value or (position > len(self._forward) and any(o is value for o in node.operands)):
                 return self.next(position + 1 - self.position)
-        name = self._notation.name(value)
+        name = self.notation.name(value)
         raise ValueError(f"no step from here on has to do with {name}: reset() goes back to the beginning")
 
     def watch(self, *values: str | Value) -> None:
@@ -209,6 +230,18 @@ class Stepper:
         while self.position < self.total:
             self._advance()
             yield self._step(self.position - 1)
+
+    @property
+    def nodes(self) -> Sequence[Value]:
+        """The values of the graph in topological order."""
+        return self._of.nodes
+
+    def progress(self, value: Value) -> Progress:
+        """How far a value of the graph is at this point."""
+        i = self._index[value]
+        if self.position > len(self._forward):
+            return Progress(True, self._uses[i] - self._left[i], self._uses[i])
+        return Progress(not value.op or self._order[i] < self.position, 0, 0)
 
     def _node(self, position: int) -> Value:
         """The value that the step after `position` steps computes or passes through."""
@@ -261,7 +294,7 @@ class Stepper:
         contributions: tuple[Contribution, ...] = ()
         if position > len(self._forward):
             contributions = self._contributions(node)
-        return Step(phase, node, position + 1, self.root, contributions, self._notation)
+        return Step(phase, node, position + 1, self.root, contributions, self.notation)
 
     def _contributions(self, node: Value) -> tuple[Contribution, ...]:
         operands = node.operands
@@ -277,22 +310,27 @@ class Stepper:
         return tuple(found)
 
     def __str__(self) -> str:
-        n, at = len(self._forward), self.position
-        current = self.current
-        if current is None:
-            values = f"{n} value{'s' if n > 1 else ''}"
-            lines = [f"{self._notation.name(self.root)}: {values} to compute, then the chain rule backwards"]
-        else:
-            where = f"forward {at} of {n}" if at <= n else f"backward {at - n - 1} of {n}"
-            lines = [f"{where} (step {at} of {self.total})", *(f"  {line}" for line in str(current).splitlines())]
-        lines += [f"  {self._looked_at(value)}" for value in self._watched]
-        if at < self.total:
-            lines.append(f"next: {self._upcoming(at)}")
-        else:
-            lines.append("done: every gradient is complete, as after backward()")
-        return "\n".join(lines)
+        lines = str(self.current or "").splitlines() + [self._looked_at(value) for value in self._watched]
+        return "\n".join([self._where, *(f"  {line}" for line in lines), self._upcoming])
 
     __repr__ = __str__
+
+    def _repr_markdown_(self) -> str:
+        """The same for Jupyter, with the step as LaTeX."""
+        current = self.current
+        lines = current.sums if current else []
+        lines += [self._looked_at(value) for value in self._watched]
+        equation = [f"$${current.latex}$$"] if current else []
+        return "\n\n".join([f"**{self._where}**", *equation, *(f"- `{line}`" for line in lines), f"`{self._upcoming}`"])
+
+    @property
+    def _where(self) -> str:
+        n, at = len(self._forward), self.position
+        if at == 0:
+            values = f"{n} value{'s' if n > 1 else ''}"
+            return f"{self.notation.name(self.root)}: {values} to compute, then the chain rule backwards"
+        phase = f"forward {at} of {n}" if at <= n else f"backward {at - n - 1} of {n}"
+        return f"{phase} (step {at} of {self.total})"
 
     def __rich__(self) -> Text:
         """The same for rich: what was done stands out, what comes next stands back."""
@@ -307,18 +345,21 @@ class Stepper:
         text.highlight_regex(r"∂[^ ]+ \+=|^  [^ ]+ = ", "cyan")
         return text
 
-    def _upcoming(self, position: int) -> str:
-        n, of, node = len(self._forward), self._notation, self._node(position)
-        if position == n:
-            return f"{of.derivative(self.root, self.root)} = 1, and backwards from there"
+    @property
+    def _upcoming(self) -> str:
+        if self.position == self.total:
+            return "done: every gradient is complete, as after backward()"
+        n, of, node = len(self._forward), self.notation, self._node(self.position)
+        if self.position == n:
+            return f"next: {of.derivative(self.root, self.root)} = 1, and backwards from there"
         name, made = of.name(node), of.made(node)
-        return f"{'' if position < n else 'back through '}{name if name == made else f'{name} = {made}'}"
+        return f"next: {'' if self.position < n else 'back through '}{name if name == made else f'{name} = {made}'}"
 
     def _looked_at(self, value: Value) -> str:
-        left = self._left[self._index[value]]
-        started = self.position > len(self._forward)
-        state = "" if not started else ", complete" if not left else f", {left} contributions to come"
-        return f"{self._notation.name(value)}: data {written(value.data)}, grad {written(value.grad)}{state}"
+        progress, started = self.progress(value), self.position > len(self._forward)
+        left = progress.of - progress.done
+        state = f", {left} contribution{'s' if left > 1 else ''} to come" if left else ", complete" if started else ""
+        return f"{self.notation.name(value)}: data {written(value.data)}, grad {written(value.grad)}{state}"
 
 
 def _count(n: int) -> int:

@@ -18,7 +18,9 @@ from typing import TYPE_CHECKING, NamedTuple
 from tinygrad_scalar import graph, ops
 from tinygrad_scalar.atomic import write_atomically
 from tinygrad_scalar.errors import shown
+from tinygrad_scalar.stepper import Stepper
 from tinygrad_scalar.value import Value
+from tinygrad_scalar.viz.marks import Marks
 from tinygrad_scalar.viz.text import xml_text
 from tinygrad_scalar.walk import require_fresh, topological_order
 
@@ -126,24 +128,28 @@ _PAGE = """<!doctype html>
 """
 
 
-def draw(root: Value, *, direction: str = "LR", names: Mapping[str, object] | None = None) -> Drawing:
-    """The computation graph of `root` as a picture.
+def draw(root: Value | Stepper, *, direction: str = "LR", names: Mapping[str, object] | None = None) -> Drawing:
+    """The computation graph of `root` as a picture; of a stepper (`step`), with the step that was taken marked.
 
     direction  the way from the leaves to the root: "LR" (to the right), "TB" (down), "RL" or "BT"
     names      names for values without a label, as {"w": w, "b": b}; None: the variables of the calling code
 
     Where the graph has weights (a leaf called w), its leaves are told apart by the notes' letters: w and b are
-    parameters; a, x and y inputs. Raises StaleGraphError if a leaf was set since the graph was computed.
+    parameters; a, x and y inputs. Of a stepper on a graph of more than 60 values what is around the step is drawn; its
+    names are the stepper's. Raises StaleGraphError if a leaf was set since the graph was computed.
 
     >>> w, x = Value(0.5), Value(2.0)
     >>> y = w * x
     >>> draw(y)
     <Drawing of 3 values; .save('graph.svg') writes it>
     """
-    if not isinstance(root, Value):
-        raise TypeError(f"draw takes the Value at the root of a graph, not {shown(root)}")
+    if not isinstance(root, (Value, Stepper)):
+        raise TypeError(f"draw takes the Value at the root of a graph, or a stepper, not {shown(root)}")
     if direction not in DIRECTIONS:
         raise ValueError(f"direction is one of {', '.join(DIRECTIONS)}, not {shown(direction)}")
+    if isinstance(root, Stepper):
+        marks = Marks(root)
+        return Drawing(_dot(root.nodes, root.notation.called, direction, marks), len(marks.nodes))
     nodes = topological_order(root)
     require_fresh(nodes)
     called = graph.names(root, graph.caller_variables() if names is None else names)
@@ -179,24 +185,29 @@ def _letter(name: str) -> str:
     return symbol.letter.rstrip("0123456789_").lower() if symbol else ""
 
 
-def _dot(nodes: Sequence[Value], called: Mapping[Value, str], direction: str) -> Digraph:
+def _dot(nodes: Sequence[Value], called: Mapping[Value, str], direction: str, marks: Marks | None = None) -> Digraph:
     from graphviz import Digraph
 
     dot = Digraph("computation graph", graph_attr={**_GRAPH, "rankdir": direction}, node_attr=_NODE, edge_attr=_EDGE)
     numbers = {node: i for i, node in enumerate(nodes)}
     found = kinds(nodes, called)
+    drawn = set(marks.nodes if marks else nodes)
     for node, i in numbers.items():
+        if node not in drawn:
+            continue
         name, look = called.get(node, ""), LOOKS[found[node]]
         tooltip = f"{found[node]} {_escaped(name)}: data = {node.data!r}, grad = {node.grad!r}"
-        dot.node(f"v{i}", _label(node, name, look), tooltip=tooltip, color=look.line, fillcolor=look.fill, **look.box)
-        if node.op:
+        box = {"color": look.line, "fillcolor": look.fill, **look.box, **(marks.box(node) if marks else {})}
+        dot.node(f"v{i}", _label(node, name, look, marks), tooltip=tooltip, **box)
+        if node.op and drawn.issuperset(node.operands):
             row = ops.operation(node.op)
             names = [_escaped(called.get(operand) or f"{operand.data:.4g}") for operand in node.operands]
             order = {} if node.op in ("+", "*") else {"ordering": "in"}  # operands from top to bottom
             dot.node(f"o{i}", _escaped(row.symbol), tooltip=row.text.format(*names), **_OPERATION, **order)
-            dot.edge(f"o{i}", f"v{i}", arrowhead="none")
+            way = marks.edge(node) if marks else {}
+            dot.edge(f"o{i}", f"v{i}", arrowhead="none", **{**way, **({"arrowtail": "none"} if way else {})})
             for operand in node.operands:
-                dot.edge(f"v{numbers[operand]}", f"o{i}")
+                dot.edge(f"v{numbers[operand]}", f"o{i}", **way)
     return dot
 
 
@@ -213,7 +224,7 @@ _OPERATION = {
 }  # fmt: skip
 
 
-def _label(node: Value, name: str, look: Look) -> str:
+def _label(node: Value, name: str, look: Look, marks: Marks | None) -> str:
     """The box's content, in Graphviz's HTML: name and kind, data, grad."""
     symbol = graph.symbol(name)
     rows = []
@@ -221,9 +232,11 @@ def _label(node: Value, name: str, look: Look) -> str:
     word = f'<font point-size="9" color="{look.line}"><i>{look.word}</i></font>' if look.word else ""
     if bold or word:
         rows.append(f'<tr><td colspan="2">{bold} {word}</td></tr>')
-    for what, number in (("data", node.data), ("grad", node.grad)):
-        left = f'<td align="left"><font color="#52525b">{what}</font></td>'
-        rows.append(f'<tr>{left}<td align="right">{number:.4g}</td></tr>')
+    data, grad = (marks.data(node), marks.grad(node)) if marks else (f"{node.data:.4g}", "grad")
+    width = ' width="48"' if marks else ""  # so that from step to step the boxes stay where they are
+    for what, number in (("data", data), (grad, f"{node.grad:.4g}")):
+        left = f'<td align="left"{width}><font color="#52525b">{what}</font></td>'
+        rows.append(f'<tr>{left}<td align="right"{width}>{number}</td></tr>')
     return f'<<table border="0" cellborder="0" cellspacing="0" cellpadding="2">{"".join(rows)}</table>>'
 
 

@@ -1,0 +1,121 @@
+"""In IPython and Jupyter: a stepper shows its equations and its picture; `%load_ext tinygrad_scalar` adds magics.
+
+%step C       begin to step through C          %step        the next step       %step 3      three steps
+%step back    one step back (back 3: three)    %step to w   on to a name        %step reset  to the beginning
+%step watch w b                                %explain C w(1)[0,1]             ∂C/∂w⁽¹⁾₀₁ by the chain rule
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from tinygrad_scalar.chain_rule import Explanation, explain
+from tinygrad_scalar.report import new_console
+from tinygrad_scalar.stepper import Stepper
+from tinygrad_scalar.stepper import step as begin
+from tinygrad_scalar.viz.drawing import draw
+
+
+def show_pictures() -> None:
+    """Have the shell that runs, if one does, show steppers: in a notebook with a picture, in a terminal in colour."""
+    from IPython import get_ipython
+
+    shell = get_ipython()
+    if shell is None:
+        return
+    if hasattr(shell, "kernel"):
+        shell.display_formatter.ipython_display_formatter.for_type(Stepper, _show)
+    else:
+        shell.display_formatter.formatters["text/plain"].for_type(Stepper, _print)
+
+
+def _show(stepper: Stepper) -> None:
+    from IPython.display import display
+
+    display({"text/markdown": stepper._repr_markdown_(), "text/plain": str(stepper)}, raw=True)
+    display(draw(stepper))
+
+
+def _print(stepper: Stepper, printer: Any, cycle: bool) -> None:
+    console = new_console()
+    with console.capture() as captured:
+        console.print(stepper)
+    printer.text(captured.get().rstrip("\n"))
+
+
+def add_magics(shell: Any) -> None:
+    """Add %step and %explain to a shell of IPython."""
+    show_pictures()
+    magics = _Magics(shell)
+    shell.register_magic_function(magics.step, "line", "step")
+    shell.register_magic_function(magics.explain, "line", "explain")
+
+
+class _Magics:
+    """What both magics share: the shell, and the stepper that was begun last."""
+
+    def __init__(self, shell: Any) -> None:
+        self._shell = shell
+        self._stepper: Stepper | None = None
+
+    def step(self, line: str) -> Stepper:
+        """%step C: begin to step through C, any expression whose value is a Value or a stepper. Then:
+
+        %step, %step 3            the next step, the next three
+        %step back, %step back 3  one step back, three
+        %step to w(1)[0,1]        on to the next step that has to do with that name
+        %step watch w b           print these with every step
+        %step reset               to the beginning
+
+        Gives the stepper: s = %step C.
+        """
+        with _told_in_one_line():
+            word, *rest = line.split() or ["1"]
+            if word.isdecimal():
+                self._begun.next(int(word))
+            elif word in _MOVES:
+                _MOVES[word](self._begun, rest)
+            else:
+                root = self._shell.ev(line)
+                self._stepper = root if isinstance(root, Stepper) else begin(root, names=self._shell.user_ns)
+            return self._begun
+
+    @property
+    def _begun(self) -> Stepper:
+        if self._stepper is None:
+            raise ValueError("there is nothing to step through yet: begin with %step C")
+        return self._stepper
+
+    def explain(self, line: str) -> Explanation:
+        """%explain C w: ∂C/∂w by the chain rule; C is any expression whose value is a Value, w a name below it."""
+        with _told_in_one_line():
+            root, _, name = line.strip().rpartition(" ")
+            if not root:
+                raise ValueError("%explain takes a Value and the name of one below it: %explain C w")
+            return explain(self._shell.ev(root), name, names=self._shell.user_ns)
+
+
+_MOVES: dict[str, Callable[[Stepper, list[str]], object]] = {
+    "back": lambda stepper, rest: stepper.back(_count(rest)),
+    "to": lambda stepper, rest: stepper.to(" ".join(rest)),
+    "watch": lambda stepper, rest: stepper.watch(*rest),
+    "reset": lambda stepper, rest: stepper.reset(),
+}
+
+
+def _count(words: list[str]) -> int:
+    if len(words) > 1 or not all(word.isdecimal() for word in words):
+        raise ValueError(f"a number of steps is a whole number from 0, not {' '.join(words)!r}")
+    return int(words[0]) if words else 1
+
+
+@contextmanager
+def _told_in_one_line() -> Iterator[None]:
+    from IPython.core.error import UsageError
+
+    try:
+        yield
+    except (ValueError, TypeError, NameError, SyntaxError) as error:
+        raise UsageError(str(error)) from None

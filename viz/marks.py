@@ -1,0 +1,64 @@
+"""What a picture of a stepper marks: the step that was taken, what is not computed yet, running sums."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from tinygrad_scalar.stepper import Step, Stepper
+from tinygrad_scalar.value import Value
+
+READABLE = 60  # values; of a larger graph a picture shows what is around the step
+MARKED = "#c2255c"  # the colour of the step
+
+
+class Marks:
+    """The marks of a stepper where it stands; `nodes` are those of its values that are to be drawn.
+
+    >>> from tinygrad_scalar.stepper import step
+    >>> x = Value(3.0, "x")
+    >>> marks = Marks(step(x * x))
+    >>> marks.data(x), marks.data(marks.nodes[-1])
+    ('3', '·')
+    """
+
+    def __init__(self, stepper: Stepper) -> None:
+        self._stepper = stepper
+        self.step = stepper.current
+        self.nodes = _around(self.step, stepper.nodes) if len(stepper.nodes) > READABLE else stepper.nodes
+
+    def data(self, node: Value) -> str:
+        """The value's number, as far as it is computed."""
+        return f"{node.data:.4g}" if self._stepper.progress(node).computed else "·"
+
+    def grad(self, node: Value) -> str:
+        """What stands before a gradient: of how many contributions it is the sum so far."""
+        progress = self._stepper.progress(node)
+        return "grad" if progress.complete else f"grad {progress.done}/{progress.of}"
+
+    def box(self, node: Value) -> dict[str, str]:
+        """Attributes of a value's box, in Graphviz's terms."""
+        if self.step and node is self.step.node:
+            return {"color": MARKED, "penwidth": "4"}
+        if not self._stepper.progress(node).computed:
+            return {"color": "#d4d4d8", "fontcolor": "#a1a1aa", "fillcolor": "#fafafa"}
+        if self.step and any(node is contribution.operand for contribution in self.step.contributions):
+            return {"color": MARKED, "penwidth": "2.5"}
+        return {}
+
+    def edge(self, node: Value) -> dict[str, str]:
+        """Attributes of the edges between a value and its operands: the way that the step went."""
+        if self.step is None or node is not self.step.node or (self.step.phase == "backward" and not self._passes):
+            return {}
+        way = {"dir": "back"} if self.step.phase == "backward" else {}
+        return {"color": MARKED, "penwidth": "2.5", **way}
+
+    @property
+    def _passes(self) -> bool:
+        return bool(self.step and self.step.contributions)
+
+
+def _around(step: Step | None, nodes: Sequence[Value]) -> Sequence[Value]:
+    """The step's value, its operands and theirs, and what is computed from it; at the beginning the root's."""
+    center = step.node if step else nodes[-1]
+    near = {center, *center.operands, *(below for operand in center.operands for below in operand.operands)}
+    return [node for node in nodes if node in near or center in node.operands]
