@@ -1,4 +1,4 @@
-"""In IPython: %step and %explain in the session's names; a stepper in colour in a terminal, with a picture in Jupyter."""
+"""In IPython: %step and %explain in the session's names; steppers have colour in a terminal, a picture in Jupyter."""
 
 import pytest
 from IPython.core.interactiveshell import InteractiveShell
