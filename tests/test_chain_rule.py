@@ -105,8 +105,8 @@ def test_an_activation_among_many_nodes_is_the_sum_over_j_of_000():
     explanation = ts.explain(network(2, 3, 2), "a(1)[0]")
     assert str(explanation).startswith(
         "∂C/∂a⁽¹⁾₀ = Σⱼ ∂z⁽²⁾ⱼ/∂a⁽¹⁾₀ · ∂a⁽²⁾ⱼ/∂z⁽²⁾ⱼ · ∂C/∂a⁽²⁾ⱼ\n"
-        "          = w⁽²⁾₀₀ · σ′(z⁽²⁾₀) · 2(a⁽²⁾₀ − y₀) + w⁽²⁾₁₀ · σ′(z⁽²⁾₁)\n"
-        "              · 2(a⁽²⁾₁ − y₁)\n"
+        "          = w⁽²⁾₀₀ · σ′(z⁽²⁾₀) · 2(a⁽²⁾₀ − y₀)\n"
+        "          + w⁽²⁾₁₀ · σ′(z⁽²⁾₁) · 2(a⁽²⁾₁ − y₁)\n"
     )
     assert explanation.latex.splitlines()[1] == (
         r"\frac{\partial C}{\partial a^{(1)}_{0}} &= \sum_j \frac{\partial z^{(2)}_{j}}{\partial a^{(1)}_{0}} "

@@ -96,11 +96,16 @@ class Explanation:
         general = _over_j(derivatives, "ⱼ")
         if len(products) == 1 == len(products[0]):  # one factor stands alone, without parentheses
             symbols, numbers = [products[0][0].text], []
-        rights = [general or _sum(derivatives), _sum(symbols), _sum(numbers) if numbers else ""]
-        rights = [right for right in dict.fromkeys(rights) if right and right != left]
-        if rights[-1:] != [number := written(equation.value)]:
-            rights = [*rights[:-1], f"{rights[-1]} = {number}"] if rights else [number]
-        return [line for i, right in enumerate(rights) for line in _wrapped(f"{left if i == 0 else pad} = ", right)]
+        sums = [[general] if general else _few(derivatives), _few(symbols), _few(numbers)]
+        sums = [terms for i, terms in enumerate(sums) if terms not in ([], [left], *sums[:i])]
+        lines = [line for i, terms in enumerate(sums) for line in _row(left if i == 0 else pad, terms)]
+        number = written(equation.value)
+        if not lines:
+            return [f"{left} = {number}"]
+        if sums[-1] == [number]:
+            return lines
+        fits = len(lines[-1]) + len(f" = {number}") <= WIDTH and " = " in lines[-1]  # and is no sum over several lines
+        return [*lines[:-1], f"{lines[-1]} = {number}"] if fits else [*lines, f"{pad} = {number}"]
 
     @cached_property
     def latex(self) -> str:
@@ -113,7 +118,9 @@ class Explanation:
             numbers = [r" \cdot ".join(_latex_factor(f"{f.value:.6g}") for f in product) for product in products]
             general = _over_j(derivatives, "j")
             rows.append(f"{of.latex_derivative(self.root, equation.by)} &= {general or _sum(derivatives)}")
-            rows += [f"&= {_sum(symbols)}", f"&= {_sum(numbers)} = {equation.value:.6g}"]
+            is_wide = len(_sum([" · ".join(f.text for f in product) for product in products])) > WIDTH
+            break_up = r" \\ &\quad + " if is_wide else " + "
+            rows += [f"&= {_sum(symbols, break_up)}", f"&= {_sum(numbers)} = {equation.value:.6g}"]
         return "\\begin{aligned}\n" + " \\\\\n".join(rows) + "\n\\end{aligned}"
 
     def _repr_latex_(self) -> str:
@@ -316,10 +323,21 @@ class _Paths:
         return symbol
 
 
-def _sum(products: Sequence[str], plus: str = " + ") -> str:
-    if len(products) > MOST_TERMS:
-        return plus.join([*products[:2], "…", products[-1]])
-    return plus.join(products) or "0"
+def _few(terms: Sequence[str]) -> list[str]:
+    """The terms of a sum, or the first two and the last."""
+    return [*terms[:2], "…", terms[-1]] if len(terms) > MOST_TERMS else list(terms)
+
+
+def _sum(terms: Sequence[str], plus: str = " + ") -> str:
+    return plus.join(_few(terms)) or "0"
+
+
+def _row(left: str, terms: Sequence[str]) -> list[str]:
+    """left = the sum of the terms; each term on a line of its own where one line is too narrow for all."""
+    if len(f"{left} = {_sum(terms)}") <= WIDTH:
+        return [f"{left} = {_sum(terms)}"]
+    leads = [f"{left} = ", *[" " * len(left) + " + "] * (len(terms) - 1)]
+    return [line for lead, term in zip(leads, terms) for line in _wrapped(lead, term)]
 
 
 def _wrapped(lead: str, text: str) -> list[str]:
