@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 IMPLEMENTATIONS = ["compiled", "plain"] if os.environ.get("TINYGRAD_SCALAR_PURE", "") in ("", "0") else ["plain"]
-ONCE = {"test_implementations.py"}  # files of tests that take both implementations at once or none
+ONCE = {"test_implementations.py", "test_notebooks.py"}  # files of tests that take both implementations, or none
 NOT_BUILT = "the compiled Value was not built"
 
 _HERE = Path(__file__).parent

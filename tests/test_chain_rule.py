@@ -221,8 +221,8 @@ def test_a_value_used_twice_in_one_operation():
 @pytest.mark.parametrize(
     ("build", "text", "latex"),
     [
-        (lambda x, y: 2.0 * x.leaky_relu(0.1), "2([x ≥ 0] + 0.1·[x < 0])", r"\left[x \geq 0\right]"),
-        (lambda x, y: ts.maximum(x, y) * y, "y·[x > y]", r"\left[x > y\right]"),
+        (lambda x, y: 2.0 * x.leaky_relu(0.1), "2([x ≥ 0] + 0.1·[x < 0])", r"[x \geq 0]"),
+        (lambda x, y: ts.maximum(x, y) * y, "y·[x > y]", r"[x > y]"),
         (lambda x, y: abs(x - y) * 3.0, "3·sign(x − y)", r"3 \cdot \mathrm{sign}(x - y)"),
     ],
 )
@@ -286,3 +286,61 @@ def test_values_beyond_float64_are_told():
     x = Value(0.0, "x")
     assert math.isinf(ts.explain(x.log(), x).value)
     assert "inf" in str(ts.explain(x.log(), x))
+
+
+# --- how symbols are written -----------------------------------------------------------------------------------------
+
+x, y = Value(4.0, "x"), Value(2.0, "y")
+tie, zero = Value(4.0, "t"), Value(0.0, "z")
+
+
+@pytest.mark.parametrize(
+    ("value", "wrt", "text"),
+    [
+        (x**0.5, x, "0.5/x^0.5"),
+        (x**1.5, x, "1.5·x^0.5"),
+        (x ** (1 / 3), x, "0.333333/x^0.666667"),
+        (0.5 * (x - 1.0) ** 2, x, "x − 1"),
+        ((x - 0.5) ** 2, x, "2·x − 1"),
+        (x.sqrt() * y, y, "√(x)"),
+        (abs(x * y) * y, y, "x·y·sign(x·y) + |x·y|"),
+        (ts.where(ts.greater(x, 0.0), x * y, x - y), x, "y·[x > 0] + [x ≤ 0]"),
+        (ts.where(ts.greater_equal(x, y), x * y, x - y), x, "y·[x ≥ y] + [x < y]"),
+        (ts.maximum(x, tie), x, "0.5"),
+        (ts.maximum(x, x), x, "1"),
+        (abs(zero), zero, "1"),
+        (x**y, x, "x^(y − 1)·y"),
+    ],
+)
+def test_a_derivative_is_written_as_a_person_would(value, wrt, text):
+    explanation = ts.explain(value, wrt, names={})
+    if text not in ("1", "0.5"):
+        assert explanation.factors[0].text == text
+    assert str(explanation).split(" = ")[1] == text
+    assert explanation.value == gradient(value, wrt)
+
+
+def test_examples_of_one_network_are_told_apart():
+    net = ts.MLP(1, [1], "sigmoid", seed=0)
+    C = sum(net([x]) for x in (1.0, 3.0))
+    text = str(ts.explain(C, "w(1)[0,0]", names={"C": C}))
+    assert "a⁽⁰⁾₀⟨0⟩ · σ′(z⁽¹⁾₀⟨0⟩)" in text
+    assert "a⁽⁰⁾₀⟨1⟩ · σ′(z⁽¹⁾₀⟨1⟩)" in text
+
+
+def test_attributes_of_an_object_from_here_are_names():
+    class Neuron:
+        def __init__(self):
+            self.w, self.b = [Value(0.5), Value(2.0)], Value(0.1)
+
+    n = Neuron()
+    z = n.w[0] * 3.0 + n.w[1] * 4.0 + n.b
+    assert [row.name for row in ts.sensitivity(z)] == ["n.w[1]", "n.w[0]", "n.b"]
+    assert str(ts.explain(z, "n.w[1]")).startswith("∂z/∂n.w[1] = ")
+
+
+def test_latex_says_nothing_twice():
+    a, b = Value(2.0, "a"), Value(3.0, "b")
+    assert ts.explain(a * b, a, names={}).latex.splitlines()[1:-1] == [
+        r"\frac{\partial (a \cdot b)}{\partial a} &= b = 3"
+    ]

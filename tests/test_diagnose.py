@@ -45,15 +45,18 @@ def test_a_new_network_is_well_and_its_numbers_are_told(activation, times):
     assert d.ok
     assert (d.first_bad, d.bad_gradient, d.vanishing, d.exploding, d.forgotten) == (None, None, (), (), ())
     assert d.text.startswith(f"All is well with C = {C.data:.6g}")
-    assert "its 19 leaves" in d.text
+    assert "its 19 named leaves (of 21)" in d.text
     assert d.backward_called == bool(times)
     assert ("has not been called yet" in d.text) == (not times)
 
 
 def test_the_smallest_and_the_largest_gradient_are_told():
     u, v, w = Value(1.0), Value(1.0), Value(1.0)
-    assert "the gradients of its 3 leaves are from 0.5 (w) to 3 (v) in size" in diagnose(u - 3.0 * v + w * 0.5).text
-    assert "the gradient of its one leaf is 2 (u) in size" in diagnose(u * 2.0).text
+    assert (
+        "the gradients of its 3 named leaves (of 5) are from 0.5 (w) to 3 (v) in size"
+        in diagnose(u - 3.0 * v + w * 0.5).text
+    )
+    assert "the gradient of its one named leaf (of 2) is 2 (u)." in diagnose(u * 2.0).text
 
 
 def test_nothing_is_touched():
@@ -69,7 +72,7 @@ def test_a_minimum_is_well_and_its_zeros_are_told():
     x, y = Value(3.0), Value(3.0)
     d = diagnose((x - y) ** 2)
     assert d.ok
-    assert "2 of them are 0" in d.text
+    assert "the gradients of its 2 leaves are all 0 in size" in d.text
 
 
 def test_near_a_minimum_all_gradients_are_small_and_none_vanishes():
@@ -238,7 +241,7 @@ def test_a_flat_activation_is_no_harm_as_long_as_nothing_vanishes_through_it():
     d = diagnose(relu(w) + relu(-w))
     assert d.ok
     assert [flat.blocks for flat in d.saturated] == [False]
-    assert "Flat activations, through which nothing vanishes: 1." in d.text
+    assert "There is 1 flat activation, through which nothing vanishes." in d.text
 
 
 def test_only_the_flat_activations_above_what_vanishes_are_blamed():
@@ -259,7 +262,7 @@ def test_a_dead_relu_is_called_dead_and_counted_by_layer():
     d = diagnose(C)
     assert sorted(_names(d.vanishing)) == ["b(1)[1]", "w(1)[1,0]", "w(1)[1,1]"]
     assert "3 of 9 in layer 1" in d.text
-    assert d.text.count("a⁽¹⁾₁ = relu(z⁽¹⁾₁) with slope 0 (dead)") == 1  # of three, one for each example
+    assert "3 flat activations (3 in layer 1): a⁽¹⁾₁ = relu(z⁽¹⁾₁) with slope 0 (dead) (3 times)." in d.text
 
 
 def test_a_relu_that_is_flat_for_some_examples_is_not_dead():
@@ -277,7 +280,7 @@ def test_deep_sigmoids_vanish_although_none_is_flat():
     d = diagnose(_cost(_net("sigmoid", layers=[2] * 16)))
     assert {"w(1)[0,0]", "w(1)[1,1]"} <= set(_names(d.vanishing))
     assert "w(16)[0,0]" not in _names(d.vanishing)
-    assert "many small factors, none flat" in d.text
+    assert "small factors, no flat activation" in d.text
 
 
 def test_the_smallest_of_the_vanishing_come_first():
@@ -434,3 +437,30 @@ def test_any_depth():
     for _ in range(100_000):
         y = (y + x) * 0.5
     assert diagnose(y).ok
+
+
+def test_leaves_without_a_name_are_looked_at_for_a_forgotten_zero_grad():
+    weight = [Value(0.5)]
+    for _ in range(3):
+        x = Value(2.0, "x")
+        C = (weight[0] * x).tanh()
+        C.backward()
+    d = diagnose(C, names={})
+    assert [(row.name, row.cause, row.times) for row in d.forgotten] == [("0.5", "times", 3)]
+
+
+def test_gradients_from_before_a_step_are_called_older_and_no_sum():
+    w, x = Value(0.6, "w"), Value(2.0, "x")
+    C = (w * x - 1.0) ** 2
+    C.backward()
+    w.data -= 0.1 * w.grad
+    C.forward()
+    d = diagnose(C)
+    assert {row.cause for row in d.forgotten} == {"other"}
+    assert "not what this graph gives now but older" in d.text
+
+
+def test_ten_layers_of_sigmoids_vanish():
+    net = ts.MLP(2, [4] * 10 + [1], activation="sigmoid", seed=1)
+    d = diagnose((net([1.0, 2.0]) - 1.0) ** 2)
+    assert {"w(1)[0,0]", "w(2)[0,0]"} <= {row.name for row in d.vanishing}

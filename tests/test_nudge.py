@@ -170,7 +170,7 @@ def test_no_derivative_of_a_smooth_function_disagrees_however_ill_conditioned(pr
     root = _ill_conditioned(kind, _result(program, ts, [Value(number) for number in numbers]), c)
     assume(root.operands)
     check = check_gradients(root)
-    assert all(row.verdict.startswith(("agrees", "both are 0")) for row in check.rows), str(check)
+    assert all(row.verdict.startswith(("agrees", "both are 0", "untold")) for row in check.rows), str(check)
     assert check.ok
 
 
@@ -324,7 +324,7 @@ def test_values_without_a_label_are_called_by_the_callers_variables():
 def test_what_rounding_hides_is_said_to_be_hidden():
     x = Value(1.0, "x")
     (row,) = check_gradients(1e20 + x, x).rows
-    assert row.verdict.startswith("agrees: but rounding hides all below ±")
+    assert row.verdict.startswith("untold: rounding hides all below ±")
 
 
 # --- check_gradients: the report -------------------------------------------------------------------------------------
@@ -434,3 +434,39 @@ def test_only_what_is_above_the_leaf_is_computed():
         assert not calls
         nudge(root, x)
         assert calls
+
+
+@pytest.mark.parametrize("build", [lambda x: x.sin(), lambda x: (x - 1e16).tanh(), lambda x: x.cos() * 2.0])
+def test_a_leaf_that_cannot_be_nudged_finely_is_untold(build):
+    check = check_gradients(build(Value(1e16, "x")), "x")
+    assert check.rows[0].verdict == "untold: around 1e+16 the numbers are 2 apart, too far for a nudge"
+    assert math.isnan(check.rows[0].error)
+    assert str(check).endswith("no difference can tell 1 of 1")
+
+
+def test_a_jump_is_not_counted_as_agreeing():
+    x = Value(0.0, "x")
+    check = check_gradients(ts.where(ts.greater(x, 0.0), x, 5.0))
+    assert "no difference can tell 2 of 3; the others agree" in str(check)
+
+
+@pytest.mark.parametrize(
+    "build", [lambda x: abs(x), lambda x: x.relu(), lambda x: ts.where(ts.greater(x, 0.0), x, 5.0)]
+)
+def test_where_there_is_no_limit_none_is_claimed(build):
+    x = Value(0.0, "x")
+    text = str(nudge(build(x), x))
+    assert " by convention: (f(x + h) − f(x))/h has no limit as h → 0" in text
+    assert "rises" not in text
+
+
+def test_no_error_is_marked_as_the_smallest_where_all_are_alike():
+    x = Value(0.0, "x")
+    assert "smallest" not in str(nudge(x.relu(), x))  # each is 1
+    assert "smallest" not in str(nudge(x.log(), x))  # each is nan
+
+
+def test_leaves_in_a_list_are_an_error_that_says_how_to_give_them():
+    x, y = Value(1.0, "x"), Value(2.0, "y")
+    with pytest.raises(TypeError, match=r"one by one, as check_gradients\(C, w, b\)"):
+        check_gradients(x * y, [x, y])

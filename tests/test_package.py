@@ -22,7 +22,7 @@ HEAVY = ["numpy", "graphviz", "tqdm", "rich", "safetensors", "sympy"]
 # The house from the ground up (DESIGN.md): a module imports only from those above it in this list.
 HOUSE = [
     "errors", "number", "ops", "atomic", "pickling", "anomaly", "tracing", "implementation", "walk", "_value", "_tape",
-    "value", "bulk", "graph", "notation", "gradient", "table", "reading", "stepper", "chain_rule",
+    "value", "bulk", "graph", "table", "notation", "symbolic", "gradient", "reading", "stepper", "chain_rule",
     "sensitivity", "diagnosis", "diagnose", "differences", "nudge", "terminal",
     "functions", "nn", "losses", "optim",
     "vectorize.program", "vectorize.trace", "vectorize.grouping", "vectorize.regroup", "vectorize.reverse",
@@ -30,7 +30,7 @@ HOUSE = [
     "vectorize.elementwise", "vectorize.storage", "vectorize.places", "vectorize.numpy_source", "vectorize.equations",
     "vectorize.explanation", "vectorize.scalar_program", "vectorize.compiled", "vectorize.vectorized", "vectorize",
     "training", "datasets", "saving", "expression", "viz", "viz.text", "viz.marks", "viz.drawing", "viz.plots",
-    "tabular", "report", "demo", "ipython", "cli", "__main__",
+    "tabular", "report", "demo", "ipython", "tutorial", "cli", "__main__",
 ]  # fmt: skip
 COMPILED = "_value"
 IMPORTABLE = [name for name in HOUSE if name not in (COMPILED, "_tape", "__main__")]

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
-from test_random_graphs import LEAVES, PROGRAM, _run
+from test_random_graphs import LEAVES, PROGRAM, _result, _run
 
 import tinygrad_scalar as ts
 from tinygrad_scalar import StaleGraphError, Value, ops, topological_order
@@ -204,7 +204,7 @@ def test_the_latex_of_a_step_is_its_equation():
     assert s.current.latex == (
         "\\begin{aligned}\n"
         r"\frac{\partial C}{\partial z^{(1)}} &\mathrel{+}= \frac{\partial a^{(1)}}{\partial z^{(1)}} "
-        r"\cdot \frac{\partial C}{\partial a^{(1)}} = \left(\sigma'\left(z^{(1)}\right)\right) "
+        r"\cdot \frac{\partial C}{\partial a^{(1)}} = \sigma'(z^{(1)}) "
         r"\cdot \frac{\partial C}{\partial a^{(1)}} = 0.2301 \cdot 1.28213 = 0.295019"
         "\n\\end{aligned}"
     )
@@ -290,3 +290,51 @@ def test_gradients_beyond_float64_are_stepped_through():
     s = ts.step(x.log() * x)
     s.next(s.total)
     assert math.isinf(x.grad) or math.isnan(x.grad)
+
+
+# --- gradients that were there before, or come between ---------------------------------------------------------------
+
+
+def test_gradients_from_before_are_added_to_and_told_at_the_end():
+    q = Value(3.0, "q")
+    f = q * q
+    for end in ("as after backward()", "as after backward(), on top of what 1 of the leaves held before"):
+        s = ts.step(f)
+        s.next(99)
+        assert " ".join(str(s).split()).endswith(f"done: every gradient is complete, {end}")
+    assert q.grad == 12.0
+
+
+@pytest.mark.parametrize("disturb", [Value.zero_grad, Value.backward, lambda C: ts.step(C).next(99)])
+def test_a_gradient_that_something_else_changed_is_an_error_that_changes_nothing(disturb):
+    C = one_node()
+    s = ts.step(C)
+    s.next(8)
+    disturb(C)
+    before = [node.grad for node in s.nodes]
+    with pytest.raises(ValueError, match=r"the steps so far left .*; reset\(\) begins again"):
+        s.next(9)
+    assert s.position == 8
+    assert [node.grad for node in s.nodes] == before
+    s.reset()
+    s.next(99)
+
+
+@settings(max_examples=100, deadline=None)
+@given(PROGRAM, LEAVES)
+def test_what_prints_is_no_wider_than_80_columns(program, numbers):
+    values = [Value(number, "a name of many letters, which is cut off" * (i % 2)) for i, number in enumerate(numbers)]
+    root = _result(program, ts, values)
+    if root.operands:
+        s = ts.step(root, names={"C": root})
+        for _ in s:
+            assert max(map(len, str(s).splitlines())) <= 80
+
+
+def test_values_of_several_examples_are_told_apart():
+    net = ts.MLP(1, [1], "sigmoid", seed=0)
+    C = sum(net([x]) for x in (1.0, 3.0))
+    s = ts.step(C)
+    assert "z⁽¹⁾₀⟨1⟩ = " in str(s.to("z(1)[0]⟨1⟩"))
+    with pytest.raises(ValueError, match=r"2 values are called 'a\(0\)\[0\]': .* one of a\(0\)\[0\]⟨0⟩ to "):
+        s.to("a(0)[0]")

@@ -132,6 +132,26 @@ def test_a_watched_value_stays_on_the_screen(terminal):
     assert screen.end() == 0
 
 
+def test_a_narrow_screen_loses_no_text_and_a_low_one_keeps_the_keys(terminal):
+    screen = terminal(*COST, rows=12, columns=40)
+    screen.until("quit")
+    screen.press("nnnnnnnn")
+    screen.until("backward 2 of 5")
+    screen.until("quit")
+    assert "…" in screen.text
+    assert "σ(z).grad: 0 + 1.28213 = 1.28213" in " ".join(screen.text.split())
+    screen.press("\x04")  # Ctrl-D
+    assert screen.end() == 0
+
+
+def test_a_polite_kill_leaves_the_terminal_as_it_was(terminal):
+    screen = terminal(*COST)
+    screen.until("q quit")
+    screen.process.send_signal(signal.SIGTERM)
+    assert screen.end() == 128 + signal.SIGTERM
+    assert screen.raw.rstrip().endswith("\x1b[?25h")  # the other screen is left, the cursor shown
+
+
 def test_ctrl_c_leaves_the_terminal_as_it_was(terminal):
     screen = terminal(*COST)
     screen.until("q quit")

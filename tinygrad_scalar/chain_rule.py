@@ -22,9 +22,10 @@ from math import prod
 from typing import Any, NamedTuple
 
 from tinygrad_scalar import graph
-from tinygrad_scalar.notation import Notation, expression, factor, latex_text, slope, unicode_text, written
+from tinygrad_scalar.notation import Notation, factor, is_at_a_kink, latex_number, latex_operand, written
 from tinygrad_scalar.reading import NamedGraph
-from tinygrad_scalar.table import WIDTH
+from tinygrad_scalar.symbolic import expression, latex_text, slope, unicode_text
+from tinygrad_scalar.table import WIDTH, broken
 from tinygrad_scalar.value import Value
 
 MOST_TERMS = 4  # of a sum that are written out
@@ -82,7 +83,7 @@ class Explanation:
         lines = [line for equation in self.equations for line in self._lines(equation)]
         for values in self.likewise:
             names = _sum([self._notation.derivative(self.root, value) for value in values], ", ")
-            lines += _wrapped("likewise ", names)
+            lines += broken("likewise ", names)
         return "\n".join(lines)
 
     def _lines(self, equation: Equation) -> list[str]:
@@ -114,13 +115,18 @@ class Explanation:
         for equation in self.equations:
             products = equation.products
             derivatives = [" ".join(of.latex_derivative(f.of, f.by) for f in product) for product in products]
-            symbols = [r" \cdot ".join(_latex_factor(f.latex) for f in product) for product in products]
-            numbers = [r" \cdot ".join(_latex_factor(f"{f.value:.6g}") for f in product) for product in products]
-            general = _over_j(derivatives, "j")
-            rows.append(f"{of.latex_derivative(self.root, equation.by)} &= {general or _sum(derivatives)}")
+            symbols = [r" \cdot ".join(latex_operand(f.latex) for f in product) for product in products]
+            numbers = [r" \cdot ".join(latex_operand(latex_number(f.value)) for f in product) for product in products]
+            if len(products) == 1 == len(products[0]):
+                symbols = [products[0][0].latex]
+            left, number = of.latex_derivative(self.root, equation.by), latex_number(equation.value)
             is_wide = len(_sum([" · ".join(f.text for f in product) for product in products])) > WIDTH
             break_up = r" \\ &\quad + " if is_wide else " + "
-            rows += [f"&= {_sum(symbols, break_up)}", f"&= {_sum(numbers)} = {equation.value:.6g}"]
+            rights = [_over_j(derivatives, "j") or _sum(derivatives), _sum(symbols, break_up), _sum(numbers), number]
+            rights = [right for right in dict.fromkeys(rights) if right != left]
+            if len(rights) > 1:  # the number beside what it is the value of
+                rights[-2:] = [" = ".join(rights[-2:])]
+            rows += [f"{left if i == 0 else ''} &= {right}".lstrip() for i, right in enumerate(rights)]
         return "\\begin{aligned}\n" + " \\\\\n".join(rows) + "\n\\end{aligned}"
 
     def _repr_latex_(self) -> str:
@@ -273,14 +279,21 @@ class _Paths:
         if symbol is None:  # what lies between is too much to be written out
             text, latex = self.notation.derivative(of, by), self.notation.latex_derivative(of, by)
             return Factor(of, by, text, latex, sympy.Symbol(text, real=True), number)
-        symbol = sympy.factor_terms(sympy.sympify(symbol))
+        symbol = sympy.sympify(symbol)
+        floats = symbol.atoms(sympy.Float)
+        whole = {number: sympy.Integer(int(number)) for number in floats if float(number).is_integer()}
+        symbol = sympy.factor_terms(symbol.xreplace(whole))
         return Factor(of, by, unicode_text(symbol), latex_text(symbol, self._latex), symbol, number)
 
     def _slope(self, node: Value, i: int) -> Any:
+        import sympy
+
         if node.op == "+":
             return 1
         if node.op == "-":
             return 1 - 2 * i
+        if is_at_a_kink(node):
+            return sympy.Float(node.local_grads[i])
         return slope(node.op, i, [self._expression(operand) for operand in node.operands])
 
     def _expression(self, value: Value) -> Any:
@@ -337,17 +350,7 @@ def _row(left: str, terms: Sequence[str]) -> list[str]:
     if len(f"{left} = {_sum(terms)}") <= WIDTH:
         return [f"{left} = {_sum(terms)}"]
     leads = [f"{left} = ", *[" " * len(left) + " + "] * (len(terms) - 1)]
-    return [line for lead, term in zip(leads, terms) for line in _wrapped(lead, term)]
-
-
-def _wrapped(lead: str, text: str) -> list[str]:
-    """A text after its lead, broken before + and · where it is too wide."""
-    lines = [lead]
-    for i, piece in enumerate(re.split(r"(?<= )(?=[+·=] )|(?<=, )", text)):
-        if i and len(lines[-1]) + len(piece.rstrip()) > WIDTH:
-            lines.append(" " * (len(lead) + 2))
-        lines[-1] += piece
-    return [line.rstrip() for line in lines]
+    return [line for lead, term in zip(leads, terms) for line in broken(lead, term)]
 
 
 def _over_j(terms: Sequence[str], letter: str) -> str | None:
@@ -369,12 +372,3 @@ def _over_j(terms: Sequence[str], letter: str) -> str | None:
         return None
     general = "".join(letter if i in differing else text for i, text in enumerate(parts[0]))
     return f"{'Σⱼ' if letter == 'ⱼ' else SUM} {general}"
-
-
-def _latex_factor(latex: str) -> str:
-    depth = 0
-    for i, sign in enumerate(latex):
-        depth += (sign in "([{") - (sign in ")]}")
-        if depth == 0 and (latex[i : i + 3] in (" + ", " - ") or (i == 0 and sign == "-")):
-            return rf"\left({latex}\right)"
-    return latex

@@ -1,6 +1,6 @@
-"""The command line: `tinygrad-scalar draw|step|explain|check|train|predict|demo`, also as `python -m tinygrad_scalar`.
+"""The command line: `tinygrad-scalar draw|step|explain|check|train|predict|demo|notebooks`.
 
-A user's error is one line on stderr and exit code 2.
+Also as `python -m tinygrad_scalar`. A user's error is one line on stderr and exit code 2.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import NoReturn
 
-from tinygrad_scalar import demo, terminal
+from tinygrad_scalar import demo, terminal, tutorial
 from tinygrad_scalar.atomic import require_writable, write_atomically
 from tinygrad_scalar.chain_rule import explain
 from tinygrad_scalar.datasets import is_number, read_csv
@@ -136,6 +136,10 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("-o", "--output", default=".", metavar="FOLDER", help="for the pictures (default: here)")
     command.add_argument("--seed", type=int, default=0, metavar="N", help="(default %(default)s)")
     command.set_defaults(run=_demo)
+
+    command = commands.add_parser("notebooks", help="copy the tutorial notebooks to a folder and open them")
+    command.add_argument("folder", nargs="?", default="tinygrad-scalar-notebooks", metavar="DIR", help="(%(default)s)")
+    command.set_defaults(run=_notebooks)
     return parser
 
 
@@ -267,3 +271,13 @@ def _demo(options: argparse.Namespace) -> None:
     folder = Path(options.output)
     require_writable(folder / "one-node.svg")
     demo.run(folder, options.seed)
+
+
+def _notebooks(options: argparse.Namespace) -> None:
+    copied, kept = tutorial.copy_notebooks(options.folder)
+    print(f"{options.folder}: {len(copied)} files copied" + (f", {len(kept)} that were there are kept" if kept else ""))
+    if tutorial.has_jupyterlab():
+        sys.stdout.flush()
+        tutorial.open_jupyterlab(options.folder)
+    else:
+        print('to open them: pip install "tinygrad_scalar[notebooks]", then this command again')

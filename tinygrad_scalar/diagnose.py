@@ -7,7 +7,7 @@ small and explodes where they are large (Bengio, Simard and Frasconi 1994, doi:1
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from tinygrad_scalar import graph
 from tinygrad_scalar.diagnosis import BadGradient, BadNode, Diagnosis, Forgotten, Saturated
@@ -44,10 +44,9 @@ def diagnose(root: Value, names: Mapping[str, object] | None = None) -> Diagnosi
     been called yet: every .grad is 0.
     """
     of = NamedGraph(root, "diagnose", graph.caller_variables() if names is None else names)
-    nodes, notation = of.nodes, of.notation
-    gradients, sizes, reaches = of.gradients, of.path_sums, _reaches(root)
-    rows = leaf_rows(of)
-    leaves = list(rows)
+    nodes, notation = of.nodes, Notation(of.nodes, of.names)  # in which all examples have the same names
+    gradients, sizes, reaches = of.gradients, _sizes(of), _reaches(root)
+    rows, leaves = leaf_rows(of), of.named_leaves
     ranked = sorted(leaves, key=lambda leaf: abs(gradients[leaf]))
     largest = max((abs(gradients[leaf]) for leaf in leaves if math.isfinite(gradients[leaf])), default=0.0)
     vanishing = [leaf for leaf in ranked if _vanishes(sizes[leaf], reaches[leaf], largest)]
@@ -55,17 +54,28 @@ def diagnose(root: Value, names: Mapping[str, object] | None = None) -> Diagnosi
         name=notation.name(root),
         data=root.data,
         first_bad=next((_bad_node(node, notation) for node in nodes if not math.isfinite(node.data)), None),
-        bad_gradient=_bad_gradient(of, set(leaves)),
+        bad_gradient=_bad_gradient(of, notation, set(leaves)),
         vanishing=tuple(rows[leaf] for leaf in vanishing),
         exploding=tuple(rows[leaf] for leaf in reversed(ranked) if EXPLODING <= abs(gradients[leaf]) < math.inf),
-        saturated=tuple(_saturated(of, vanishing)),
-        forgotten=tuple(_forgotten(root, rows, sizes)),
-        leaves=tuple(rows.values()),
-        backward_called=any(value.grad != 0.0 for value in (root, *leaves)),
+        saturated=tuple(_saturated(nodes, vanishing, notation)),
+        forgotten=tuple(_forgotten(of, rows, sizes)),
+        leaves=tuple(rows[leaf] for leaf in leaves),
+        leaves_told=of.leaves_told,
+        backward_called=any(value.grad != 0.0 for value in (root, *rows)),
     )
 
 
 # --- looking ---------------------------------------------------------------------------------------------------------
+
+
+def _sizes(of: NamedGraph) -> dict[Value, float]:
+    """Σ |contributions| to each gradient: unlike the gradient it is not small because they cancel."""
+    found = dict.fromkeys(of.nodes, 0.0)
+    for node in of.nodes:
+        upstream = of.gradients[node]
+        for operand, local_grad in zip(node.operands, node.local_grads):
+            found[operand] += abs(local_grad * upstream)
+    return found
 
 
 def _reaches(root: Value) -> dict[Value, float]:
@@ -78,7 +88,7 @@ def _reaches(root: Value) -> dict[Value, float]:
     return found
 
 
-def _bad_gradient(of: NamedGraph, leaves: set[Value]) -> BadGradient | None:
+def _bad_gradient(of: NamedGraph, notation: Notation, leaves: set[Value]) -> BadGradient | None:
     """The first contribution of a backward pass that makes a gradient nan or inf, but for those of bare numbers."""
     if all(math.isfinite(gradient) for gradient in of.gradients.values()):
         return None
@@ -88,8 +98,8 @@ def _bad_gradient(of: NamedGraph, leaves: set[Value]) -> BadGradient | None:
         for operand, local_grad in zip(node.operands, node.local_grads):
             found[operand] = gradient = found.get(operand, 0.0) + local_grad * upstream
             if not math.isfinite(gradient) and (operand.op or operand in leaves):
-                through = _equation(node, of.notation)
-                return BadGradient(of.notation.plain(operand), gradient, through, local_grad, upstream)
+                through = _equation(node, notation)
+                return BadGradient(notation.plain(operand), gradient, through, local_grad, upstream)
     return None
 
 
@@ -115,10 +125,10 @@ def _vanishes(size: float, reach: float, largest: float) -> bool:
     return reach > 0.0 and size <= VANISHING * min(1.0, max(largest, reach))
 
 
-def _saturated(of: NamedGraph, vanishing: Iterable[Value]) -> Iterable[Saturated]:
-    notation, above = of.notation, set(vanishing)
-    alive = {notation.plain(node) for node in of.nodes if node.op in STEEPEST and node.local_grads[0] != 0.0}
-    for node in of.nodes:
+def _saturated(nodes: Sequence[Value], vanishing: Iterable[Value], notation: Notation) -> Iterable[Saturated]:
+    above = set(vanishing)
+    alive = {notation.plain(node) for node in nodes if node.op in STEEPEST and node.local_grads[0] != 0.0}
+    for node in nodes:
         if above and any(operand in above for operand in node.operands):
             above.add(node)
         if node.op in STEEPEST and (slope := node.local_grads[0]) <= SATURATED * STEEPEST[node.op]:
@@ -126,18 +136,22 @@ def _saturated(of: NamedGraph, vanishing: Iterable[Value]) -> Iterable[Saturated
             yield Saturated(name, _equation(node, notation), slope, node in above, name not in alive)
 
 
-def _forgotten(root: Value, rows: Mapping[Value, Row], sizes: Mapping[Value, float]) -> Iterable[Forgotten]:
+def _forgotten(of: NamedGraph, rows: Mapping[Value, Row], sizes: Mapping[Value, float]) -> Iterable[Forgotten]:
+    root = of.root
     upstream = root.grad if root.grad and math.isfinite(root.grad) else 1.0  # backward(2.0) doubles every gradient
 
-    def holds(leaf: Value, times: int) -> bool:
-        held, given = leaf.grad, times * upstream * rows[leaf].gradient
+    def holds(value: Value, times: int) -> bool:
+        held, given = value.grad, times * upstream * of.gradients[value]
         if not math.isfinite(held) or not math.isfinite(given):
             return held == given or (held != held and given != given)
-        return abs(held - given) <= ROUNDING * abs(times * upstream) * sizes[leaf]
+        return abs(held - given) <= ROUNDING * abs(times * upstream) * sizes[value]
 
     wrong = [leaf for leaf in rows if leaf.grad != 0.0 and not holds(leaf, 1)]
+    wrong = [leaf for leaf in wrong if leaf in of.names] or wrong  # bare numbers only if there are no others
     given = upstream * rows[wrong[0]].gradient if wrong else 0.0
     ratio = wrong[0].grad / given if given else 0.0
     times = round(ratio) if 1.5 < ratio < MOST_TIMES and all(holds(leaf, round(ratio)) for leaf in wrong) else 0
-    cause = "times" if times else "sum" if root.grad else "other"  # root.grad is not 0 once its backward() was called
+    # A backward() of this graph leaves its own gradients in all computed values, and adds to those of the leaves.
+    was_called = root.grad and all(holds(node, 1) for node in of.nodes if node.operands and node is not root)
+    cause = "times" if times else "sum" if was_called else "other"
     return [Forgotten(rows[leaf].name, leaf.grad, rows[leaf].gradient, cause, times) for leaf in wrong]

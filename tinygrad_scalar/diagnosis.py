@@ -19,7 +19,8 @@ SHOWN = 3  # examples that a sentence gives
 CAUSES = {
     "times": "{times} times what this graph gives, as backward() was called {times} times without zero_grad()",
     "sum": "the sum of what this graph gives and of an older gradient, or another graph's, without zero_grad() between",
-    "other": "not this graph's but older or another graph's: zero_grad() was forgotten, or backward() not called here",
+    "other": "not what this graph gives now but older, or another graph's: backward() was not called since its numbers "
+    "changed, or zero_grad() was forgotten",
 }
 
 
@@ -73,7 +74,7 @@ class Diagnosis(NamedTuple):
     vanishing, exploding  the leaves with such a gradient as Rows (name, data, gradient, contribution), worst first
     saturated             every flat activation; that is not wrong as long as no gradient vanishes through it
     forgotten             the leaves that zero_grad() forgot
-    leaves                all the leaves that were looked at, as Rows
+    leaves                all the leaves that were looked at, as Rows; `leaves_told` says how many, and of how many
     backward_called       whether any .grad is not 0
     """
 
@@ -86,6 +87,7 @@ class Diagnosis(NamedTuple):
     saturated: tuple[Saturated, ...]
     forgotten: tuple[Forgotten, ...]
     leaves: tuple[Row, ...]
+    leaves_told: str
     backward_called: bool
 
     @property
@@ -106,7 +108,7 @@ class Diagnosis(NamedTuple):
         return re.sub(r"([\\`*_{}\[\]<>#|$~])", r"\\\1", self.text)
 
 
-# --- telling ---------------------------------------------------------------------------------------------------------
+# --- telling ----------------------------------------------------------------------------------------------------------
 
 
 def _tell_first_bad(d: Diagnosis) -> str:
@@ -139,8 +141,11 @@ def _layers(names: Iterable[str], of: Iterable[str] = ()) -> str:
 
 
 def _some(texts: Iterable[str]) -> str:
-    unique = list(dict.fromkeys(texts))
-    return ", ".join(unique[:SHOWN]) + (f" and {len(unique) - SHOWN:,} more" if len(unique) > SHOWN else "")
+    counts = Counter(texts)
+    few = list(counts.items())[:SHOWN]
+    more = counts.total() - sum(count for _, count in few)
+    told = ", ".join(f"{text} ({count} times)" if count > 1 else text for text, count in few)
+    return f"{told} and {more:,} more" if more else told
 
 
 def _tell_sizes(d: Diagnosis, rows: Sequence[Row], verb: str) -> str:
@@ -155,7 +160,9 @@ def _tell_vanishing(d: Diagnosis) -> str:
     flat = sorted((node for node in d.saturated if node.blocks), key=lambda node: not node.dead)
     slopes = _some(f"{node.equation} with slope {written(node.slope)}{' (dead)' * node.dead}" for node in flat)
     through = f"{len(flat)} flat activation{'s' * (len(flat) > 1)}{_layers(node.name for node in flat)}: {slopes}"
-    return f"{_tell_sizes(d, d.vanishing, 'vanish')}; through {through if flat else 'many small factors, none flat'}."
+    return (
+        f"{_tell_sizes(d, d.vanishing, 'vanish')}; through {through if flat else 'small factors, no flat activation'}."
+    )
 
 
 def _tell_exploding(d: Diagnosis) -> str:
@@ -169,7 +176,8 @@ def _tell_forgotten(d: Diagnosis) -> str:
     rows = _some(
         f"{unicode_of(row.name)}.grad = {written(row.held)}, not {written(row.gradient)}" for row in d.forgotten
     )
-    return f"The .grad of {len(d.forgotten)} of {len(d.leaves)} leaves is {cause}: {rows}."
+    leaves = "leaf" if len(d.forgotten) == 1 else "leaves"
+    return f"The .grad of {len(d.forgotten):,} {leaves} is {cause}: {rows}."
 
 
 def _tell_well(d: Diagnosis) -> str:
@@ -177,13 +185,23 @@ def _tell_well(d: Diagnosis) -> str:
         return ""
     *_, most = ranked = sorted(d.leaves, key=lambda row: abs(row.gradient))
     least, largest = (f"{written(abs(row.gradient))} ({unicode_of(row.name)})" for row in (ranked[0], most))
-    many = f"the gradients of its {len(ranked)} leaves are from {least} to {largest}"
-    sizes = many if len(ranked) > 1 else f"the gradient of its one leaf is {largest}"
-    still = sum(row.gradient == 0.0 for row in d.leaves)
+    which = f"the gradient of its {d.leaves_told}" if len(ranked) == 1 else f"the gradients of its {d.leaves_told}"
+    if abs(ranked[0].gradient) == abs(most.gradient):
+        sizes = (
+            f"{which} is {largest}" if len(ranked) == 1 else f"{which} are all {written(abs(most.gradient))} in size"
+        )
+    else:
+        sizes = f"{which} are from {least} to {largest} in size"
+    still = sum(row.gradient == 0.0 for row in d.leaves) if most.gradient else 0
+    flat = f"{len(d.saturated)} flat activation{'s' * (len(d.saturated) > 1)}, through which nothing vanishes"
     return (
-        f"All is well with {d.name} = {written(d.data)}: every number is finite, and {sizes} in size."
-        + (f" {still} of them are 0, because a factor on every path to them is." if still else "")
-        + (f" Flat activations, through which nothing vanishes: {len(d.saturated)}." if d.saturated else "")
+        f"All is well with {d.name} = {written(d.data)}: every number is finite, and {sizes}."
+        + (
+            f" {still} of them {'are' if still > 1 else 'is'} 0, because a factor on every path to it is."
+            if still
+            else ""
+        )
+        + (f" There {'are' if len(d.saturated) > 1 else 'is'} {flat}." if d.saturated else "")
     )
 
 

@@ -11,15 +11,16 @@ from __future__ import annotations
 
 import re
 import sys
-from collections import deque
-from collections.abc import Iterator, Mapping
+from collections import Counter, deque
+from collections.abc import Container, Iterable, Iterator, Mapping
+from types import FunctionType
 from typing import NamedTuple
 
 from tinygrad_scalar.errors import shown
 from tinygrad_scalar.value import Value
 from tinygrad_scalar.walk import topological_order
 
-__all__ = ["Symbol", "caller_variables", "leaves", "names", "symbol", "topological_order"]
+__all__ = ["Symbol", "caller_variables", "distinct", "leaves", "names", "symbol", "topological_order"]
 
 
 def leaves(root: Value) -> list[Value]:
@@ -45,7 +46,8 @@ def caller_variables(depth: int = 1) -> dict[str, object]:
 def names(root: Value, variables: Mapping[str, object]) -> dict[Value, str]:
     """What the values of the graph of `root` are called: by their label, or else by a variable that holds them.
 
-    A Value in a list, tuple or dict of `variables` is called `x[0]` or `x['k']`. Nameless values have no entry.
+    A Value in a list, tuple or dict of `variables` is called `x[0]` or `x['k']`, an attribute of an object whose class
+    is defined beside them `n.w`. Nameless values have no entry.
 
     >>> x = [Value(1.0), Value(2.0, "second")]
     >>> y = x[0] * x[1] + 1
@@ -61,47 +63,73 @@ def names(root: Value, variables: Mapping[str, object]) -> dict[Value, str]:
     return {node: name for node in nodes if (name := str(node.label or held.get(node, "")))}
 
 
+def distinct(called: Mapping[Value, str]) -> dict[Value, str]:
+    """The same names, with ⟨0⟩, ⟨1⟩, … after a name that several values have, as those of several examples do.
+
+    >>> x, y, z = Value(1.0), Value(2.0), Value(3.0)
+    >>> list(distinct({x: "a(1)[0]", y: "a(1)[0]", z: "C"}).values())
+    ['a(1)[0]⟨0⟩', 'a(1)[0]⟨1⟩', 'C']
+    """
+    counts = Counter(called.values())
+    places: Counter[str] = Counter()
+    found = {}
+    for node, name in called.items():
+        found[node] = f"{name}⟨{places[name]}⟩" if counts[name] > 1 else name
+        places[name] += 1
+    return found
+
+
 def _held(variables: Mapping[str, object]) -> Iterator[tuple[str, Value]]:
-    """The Values among `variables`, bare ones before those inside containers."""
+    """The Values among `variables`, bare ones before those inside others."""
     if not isinstance(variables, Mapping) or not all(isinstance(name, str) for name in variables):
         raise TypeError(f"names are given as {{'w': w, 'b': b}}, not as {shown(variables)}")
-    containers: deque[tuple[str, list[object] | tuple[object, ...] | dict[object, object]]] = deque()
-    for name, thing in variables.items():
-        if name.startswith("_") or name in ("In", "Out"):  # what IPython keeps of every cell
-            continue
+    home = {"__main__", variables.get("__name__")}
+    ours = (name for name in variables if not name.startswith("_") and name not in ("In", "Out"))  # not IPython's own
+    todo = deque((name, variables[name]) for name in ours)
+    opened: dict[int, object] = {}  # a container may contain itself
+    while todo:
+        name, thing = todo.popleft()
         if isinstance(thing, Value):
             yield name, thing
-        elif isinstance(thing, (list, tuple, dict)):
-            containers.append((name, thing))
-        elif getattr(getattr(thing, "dtype", None), "kind", "") == "O" and hasattr(thing, "tolist"):
-            containers.append((name, thing.tolist()))  # a NumPy array of Values
-    opened: set[int] = set()
-    while containers:
-        name, container = containers.popleft()
-        if id(container) in opened:  # a container may contain itself
-            continue
-        opened.add(id(container))
-        items = container.items() if isinstance(container, dict) else enumerate(container)
-        for key, thing in items:
-            if isinstance(thing, Value):
-                yield f"{name}[{key!r}]", thing
-            elif isinstance(thing, (list, tuple, dict)):
-                containers.append((f"{name}[{key!r}]", thing))
+        elif id(thing) not in opened:
+            opened[id(thing)] = thing
+            todo.extend((f"{name}{place}", part) for place, part in _parts(thing, home) if _may_hold(part, home))
+
+
+def _may_hold(thing: object, home: Container[object]) -> bool:
+    return isinstance(thing, (Value, list, tuple, dict)) or type(thing).__module__ in home
+
+
+def _parts(thing: object, home: Container[object]) -> Iterable[tuple[str, object]]:
+    """What is in a container, a NumPy array of objects, or the attributes of an object of a class from `home`."""
+    if getattr(getattr(thing, "dtype", None), "kind", "") == "O" and hasattr(thing, "tolist"):
+        thing = thing.tolist()
+    if isinstance(thing, dict):
+        return ((f"[{key!r}]", part) for key, part in thing.items())
+    if isinstance(thing, (list, tuple)):
+        return ((f"[{i}]", part) for i, part in enumerate(thing))
+    if type(thing).__module__ in home and not isinstance(thing, (type, FunctionType)) and hasattr(thing, "__dict__"):
+        return ((f".{key}", part) for key, part in vars(thing).items())
+    return ()
 
 
 # --- how a name is printed -------------------------------------------------------------------------------------------
 
-_NAME = re.compile(r"(?P<letter>\w+?)(?:\((?P<layer>\d+)\))?(?:\[(?P<indices>\d+(?:,\d+)*)\])?")
+_NAME = re.compile(r"(?P<letter>\w+?)(?:\((?P<layer>\d+)\))?(?:\[(?P<indices>\d+(?:,\d+)*)\])?(?:⟨(?P<example>\d+)⟩)?")
 _RAISED = str.maketrans("0123456789()", "⁰¹²³⁴⁵⁶⁷⁸⁹⁽⁾")
 _LOWERED = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
 
 
 class Symbol(NamedTuple):
-    """A name in the notes' form taken apart: `w(1)[0,2]` is ("w", "1", ("0", "2")); absent parts are empty."""
+    """A name in the notes' form taken apart: `w(1)[0,2]` is ("w", "1", ("0", "2")); absent parts are empty.
+
+    example  which of several values of this name it is, as in a(1)[0]⟨2⟩
+    """
 
     letter: str
     layer: str
     indices: tuple[str, ...]
+    example: str = ""
 
     @property
     def subscript(self) -> str:
@@ -111,12 +139,15 @@ class Symbol(NamedTuple):
     @property
     def unicode(self) -> str:
         raised = f"({self.layer})".translate(_RAISED) if self.layer else ""
-        return f"{self.letter}{raised}{self.subscript.translate(_LOWERED)}"
+        example = f"⟨{self.example}⟩" if self.example else ""
+        return f"{self.letter}{raised}{self.subscript.translate(_LOWERED)}{example}"
 
     @property
     def latex(self) -> str:
         letter = self.letter if len(self.letter) == 1 else rf"\mathrm{{{self.letter}}}".replace("_", r"\_")
-        raised = f"^{{({self.layer})}}" if self.layer else ""
+        layer = f"({self.layer})" if self.layer else ""
+        example = rf"\langle {self.example} \rangle" if self.example else ""
+        raised = f"^{{{layer}{example}}}" if layer or example else ""
         lowered = f"_{{{self.subscript}}}" if self.indices else ""
         return f"{letter}{raised}{lowered}"
 
@@ -135,4 +166,6 @@ def symbol(name: str) -> Symbol | None:
     if match is None:
         return None
     indices = match["indices"]
-    return Symbol(match["letter"], match["layer"] or "", tuple(indices.split(",")) if indices else ())
+    return Symbol(
+        match["letter"], match["layer"] or "", tuple(indices.split(",")) if indices else (), match["example"] or ""
+    )

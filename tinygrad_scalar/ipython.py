@@ -99,10 +99,16 @@ class _Magics:
 
 _MOVES: dict[str, Callable[[Stepper, list[str]], object]] = {
     "back": lambda stepper, rest: stepper.back(_count(rest)),
-    "to": lambda stepper, rest: stepper.to(" ".join(rest)),
+    "to": lambda stepper, rest: stepper.to(_name(rest)),
     "watch": lambda stepper, rest: stepper.watch(*rest),
     "reset": lambda stepper, rest: stepper.reset(),
 }
+
+
+def _name(words: list[str]) -> str:
+    if not words:
+        raise ValueError("to where? give a name, as %step to w")
+    return " ".join(words)
 
 
 def _count(words: list[str]) -> int:

@@ -2,25 +2,29 @@
 
 A value is called by its name (graph.names), in the notes' letters where it has that form. An unnamed constant is its
 number; what else has no name is written out if that is short, as w·a, or else called v₁, v₂, … in the order of
-computation.
+computation. Both scripts are made from the same texts, those of ops.py.
 """
 
 from __future__ import annotations
 
+import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
 
 from tinygrad_scalar import graph, ops
+from tinygrad_scalar.table import fitted
 from tinygrad_scalar.value import Value
 
-if TYPE_CHECKING:
-    import sympy
-
 SHORT = 12  # characters; a longer expression is called vₙ
-_RAISED = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
+LONGEST = 24  # of a name; the rest of it is cut off
 _LOWERED = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
+# Where the derivative is a convention, which the text of the slope does not say (ops.py).
+_AT_A_KINK: dict[str, Callable[..., bool]] = {
+    "maximum": lambda x, y: x == y,
+    "minimum": lambda x, y: x == y,
+    "abs": lambda x: x == 0.0,
+}
 
 
 def written(number: float) -> str:
@@ -32,23 +36,101 @@ def written(number: float) -> str:
     return f"{number:.6g}".replace("-", "−")
 
 
+def latex_number(number: float) -> str:
+    r"""The same in LaTeX.
+
+    >>> latex_number(-0.25), latex_number(1.5e-7), latex_number(float("inf"))
+    ('-0.25', '1.5 \\cdot 10^{-7}', '\\infty')
+    """
+    if math.isinf(number):
+        return r"\infty" if number > 0 else r"-\infty"
+    digits, _, exponent = f"{number:.6g}".partition("e")
+    if number != number:
+        return r"\mathrm{nan}"
+    return rf"{digits} \cdot 10^{{{int(exponent)}}}" if exponent else digits
+
+
+# --- brackets ---------------------------------------------------------------------------------------------------------
+
+_SUM = re.compile(r" [+−><≥≤=≠] ")
+_OPPOSITE = {">": "≤", "≥": "<", r"\geq": "<"}
+_OPERATOR = re.compile(r"[ ·/^+*=<>-]|[⁰¹²³⁴⁵⁶⁷⁸⁹⁻]")
+
+
+def _outside(text: str) -> str:
+    """What of a text stands outside of brackets and bars; of what is within them only the brackets are left."""
+    left, depth, between_bars = [], 0, False
+    for sign in text:
+        between_bars ^= sign == "|"
+        depth -= sign in ")]⁾"
+        if depth == 0 and not between_bars:
+            left.append(sign)
+        depth += sign in "([⁽"
+    return "".join(left)
+
+
 def factor(text: str) -> str:
     """A text as a factor of a product: in parentheses if it is a sum or begins with a minus.
 
     >>> factor("a − y"), factor("w"), factor("σ(a − y)"), factor("|a − y|"), factor("|a| − y")
     ('(a − y)', 'w', 'σ(a − y)', '|a − y|', '(|a| − y)')
     """
-    depth, between_bars = 0, False
-    for i, sign in enumerate(text):
-        depth += (sign in "([") - (sign in ")]")
-        between_bars ^= sign == "|"
-        if (
-            depth == 0
-            and not between_bars
-            and (text[i : i + 3] in (" + ", " − ", " > ", " ≥ ") or (i == 0 and sign == "−"))
-        ):
-            return f"({text})"
-    return text
+    return f"({text})" if text.startswith("−") or _SUM.search(_outside(text)) else text
+
+
+def together(text: str) -> str:
+    """A text in parentheses if it is not one name, number or call.
+
+    >>> together("w⁽¹⁾₀₀"), together("w·a"), together("max(x, 1)"), together("(x > y)"), together("x²")
+    ('w⁽¹⁾₀₀', '(w·a)', 'max(x, 1)', '(x > y)', '(x²)')
+    """
+    is_number = re.fullmatch(r"\d+(\.\d+)?(e[+−]\d+)?", text)
+    return text if is_number or (factor(text) == text and not _OPERATOR.search(_outside(text))) else f"({text})"
+
+
+def bracketed(template: str, operands: Sequence[str]) -> str:
+    """An operation's text, with parentheses around the places of those operands that need them.
+
+    >>> bracketed("{0}·{1}", ["a − y", "w"]), bracketed("({0})²", ["x"]), bracketed("max({0}, {1})", ["a − y", "−1"])
+    ('({0})·{1}', '{0}²', 'max({0}, {1})')
+    """
+    for i, operand in enumerate(operands):
+        place = f"{{{i}}}"
+        template = re.sub(rf"(?<![\w′√²])\({re.escape(place)}\)", place, template)
+        if re.search(rf"[/^]\{{{i}\}}|\{{{i}\}}[\^⁰¹²³⁴⁵⁶⁷⁸⁹⁻]", template):
+            needs = together(operand) != operand
+        else:
+            is_alone = re.search(rf"(?:[(|]|, )\{{{i}\}}[),|]", template)
+            needs = not is_alone and factor(operand) != operand
+        if needs:
+            template = template.replace(place, f"({place})")
+    return template
+
+
+def filled(template: str, operands: Sequence[str]) -> str:
+    """An operation's text with its operands, in parentheses where they need them.
+
+    >>> filled("{0}·{1}", ["a − y", "w"]), filled("{0} + {1}", ["a·b", "−1"]), filled("{0}/{1}", ["a·b", "c·d"])
+    ('(a − y)·w', 'a·b + (−1)', 'a·b/(c·d)')
+    """
+    return bracketed(template, operands).format(*operands)
+
+
+def condition(text: str) -> str:
+    """A text in which a comparison itself is the condition, which is a number for the engine.
+
+    >>> condition("[(x > 0) ≠ 0]"), condition("[(x > 0) = 0]"), condition("[c ≠ 0]")
+    ('[x > 0]', '[x ≤ 0]', '[c ≠ 0]')
+    """
+
+    def opposite(match: re.Match[str]) -> str:
+        return f"[{match[1]} {_OPPOSITE[match[2]]} {match[3]}]"
+
+    text = re.sub(r"\[\((.*?) (>|≥|\\geq) (.*?)\) (?:≠|\\neq) 0\]", r"[\1 \2 \3]", text)
+    return re.sub(r"\[\((.*?) (>|≥|\\geq) (.*?)\) = 0\]", opposite, text)
+
+
+# --- the names of a graph ---------------------------------------------------------------------------------------------
 
 
 class Notation:
@@ -64,14 +146,16 @@ class Notation:
     def name(self, node: Value) -> str:
         """A value's name in Unicode."""
         if node in self.called:
-            return unicode_of(self.called[node])
+            return fitted(unicode_of(self.called[node]), LONGEST)
         if not node.op:
             return written(node.data)
-        if all(operand in self.called or not operand.op for operand in node.operands):
-            text = self.made(node)
-            if len(text) <= SHORT:
-                return text
-        return f"v{self._number[node]}".translate(_LOWERED)
+        return self.made(node) if self._is_short(node) else f"v{self._number[node]}".translate(_LOWERED)
+
+    def _is_short(self, node: Value) -> bool:
+        """Whether a computed value without a name is written out."""
+        return (
+            all(operand in self.called or not operand.op for operand in node.operands) and len(self.made(node)) <= SHORT
+        )
 
     def plain(self, node: Value) -> str:
         """A value's name as it is typed, w(1)[0,2]; of one without a name what it is called in a text."""
@@ -81,28 +165,23 @@ class Notation:
         """A value's name in LaTeX."""
         if node in self.called:
             symbol = graph.symbol(self.called[node])
-            return symbol.latex if symbol else rf"\mathrm{{{self.called[node]}}}".replace("_", r"\_")
+            return symbol.latex if symbol else latex_name(fitted(self.called[node], LONGEST))
         if not node.op:
-            return f"{node.data:.6g}"
-        return f"v_{{{self._number[node]}}}" if self._is_numbered(node) else rf"\left({self.latex_made(node)}\right)"
-
-    def _is_numbered(self, node: Value) -> bool:
-        return self.name(node).startswith("v") and self.name(node) != self.made(node)
+            return latex_number(node.data)
+        return self.latex_made(node) if self._is_short(node) else f"v_{{{self._number[node]}}}"
 
     def made(self, node: Value) -> str:
         """What a value is computed from, as w·a."""
-        return filled(ops.operation(node.op).text, [self.name(operand) for operand in node.operands])
+        return filled(ops.operation(node.op).text, self._names(node))
 
     def numbers(self, node: Value) -> str:
         """The same with the operands' numbers."""
         return filled(ops.operation(node.op).text, [written(operand.data) for operand in node.operands])
 
     def slope(self, node: Value, i: int) -> str:
-        """∂node/∂its operand i, as the operation has it."""
-        slopes = ops.operation(node.op).slopes
-        if not slopes:
-            return self.derivative(node, node.operands[i])
-        return filled(slopes[i], [self.name(operand) for operand in node.operands])
+        """∂node/∂its operand i, as the operation has it; at a kink, where it is a convention, the number."""
+        text = self._slope_text(node, i)
+        return condition(filled(text, self._names(node))) if text else self.derivative(node, node.operands[i])
 
     def derivative(self, of: Value, by: Value) -> str:
         """∂of/∂by.
@@ -115,21 +194,43 @@ class Notation:
         return f"∂{together(self.name(of))}/∂{together(self.name(by))}"
 
     def latex_derivative(self, of: Value, by: Value) -> str:
-        return rf"\frac{{\partial {self.latex(of)}}}{{\partial {self.latex(by)}}}"
+        above, below = (
+            f"({self.latex(value)})" if together(self.name(value)) != self.name(value) else self.latex(value)
+            for value in (of, by)
+        )
+        return rf"\frac{{\partial {above}}}{{\partial {below}}}"
 
     def latex_made(self, node: Value) -> str:
-        symbols = self._symbols(node)
-        return latex_text(expression(node.op, list(symbols)), symbols)
+        return self._in_latex(ops.operation(node.op).text, node)
+
+    def latex_numbers(self, node: Value) -> str:
+        numbers = [operand.data for operand in node.operands]
+        template = bracketed(ops.operation(node.op).text, [written(number) for number in numbers])
+        return latex_filled(template, [latex_number(number) for number in numbers])
 
     def latex_slope(self, node: Value, i: int) -> str:
-        symbols = self._symbols(node)
-        return latex_text(slope(node.op, i, list(symbols)), symbols)
+        text = self._slope_text(node, i)
+        return condition(self._in_latex(text, node)) if text else self.latex_derivative(node, node.operands[i])
 
-    def _symbols(self, node: Value) -> dict[Any, str]:
-        """A symbol of SymPy for each operand, and the LaTeX of its name."""
-        import sympy
+    def _in_latex(self, template: str, node: Value) -> str:
+        return latex_filled(bracketed(template, self._names(node)), [self.latex(operand) for operand in node.operands])
 
-        return {sympy.Dummy(self.name(operand), real=True): self.latex(operand) for operand in node.operands}
+    def _names(self, node: Value) -> list[str]:
+        return [self.name(operand) for operand in node.operands]
+
+    @staticmethod
+    def _slope_text(node: Value, i: int) -> str:
+        slopes = ops.operation(node.op).slopes
+        return written(node.local_grads[i]) if is_at_a_kink(node) else slopes[i] if slopes else ""
+
+
+def is_at_a_kink(node: Value) -> bool:
+    """Whether the derivative of a value is a convention, which the text of the slope does not say.
+
+    >>> is_at_a_kink(abs(Value(0.0))), is_at_a_kink(abs(Value(1.0)))
+    (True, False)
+    """
+    return node.op in _AT_A_KINK and _AT_A_KINK[node.op](*(operand.data for operand in node.operands))
 
 
 def unicode_of(name: str) -> str:
@@ -138,156 +239,77 @@ def unicode_of(name: str) -> str:
     return symbol.unicode if symbol else name
 
 
-def filled(template: str, operands: Sequence[str]) -> str:
-    """An operation's text with its operands, in parentheses where they need them.
+# --- LaTeX from the texts of ops.py -----------------------------------------------------------------------------------
 
-    >>> filled("{0}·{1}", ["a − y", "w"]), filled("{0} + {1}", ["a·b", "−1"]), filled("{0}/{1}", ["a·b", "c·d"])
-    ('(a − y)·w', 'a·b + (−1)', 'a·b/(c·d)')
+_COMMANDS = {"exp", "log", "sin", "cos", "tan", "sinh", "cosh", "tanh", "max", "min"}
+_SIGNS = {
+    "·": r" \cdot ", "−": "-", "σ": r"\sigma", "′": "'", "π": r"\pi", "Σ": r"\Sigma", "≥": r"\geq", "≤": r"\leq",
+    "≠": r"\neq",
+}  # fmt: skip
+_ESCAPED = {sign: rf"\{sign}" for sign in "$%#&_{} "} | {"\\": r"\backslash ", "^": r"\wedge ", "~": r"\sim "}
+_DIGITS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻", "0123456789-")
+_PLACES = [chr(0xE000 + i) for i in range(3)]  # of the operands, while LaTeX's own braces are put in
+
+
+def latex_name(name: str) -> str:
+    r"""A name that is not in the notes' form, upright, with LaTeX's own signs taken as they are.
+
+    >>> latex_name("my value_1"), latex_name("50 %")
+    ('\\mathrm{my\\ value\\_1}', '\\mathrm{50\\ \\%}')
     """
-    texts = []
-    for i, text in enumerate(operands):
-        alone, binds_closely = rf"\(\{{{i}\}}\)", rf"[/^]\{{{i}\}}|\{{{i}\}}[\^²⁻]"
-        if re.search(binds_closely, template):
-            text = together(text)
-        elif not re.search(alone, template):
-            text = factor(text)
-        texts.append(text)
-    return template.format(*texts)
+    return rf"\mathrm{{{''.join(_ESCAPED.get(sign, sign) for sign in name)}}}"
 
 
-def together(text: str) -> str:
-    """A text in parentheses if it is not one name, number or call."""
-    return f"({text})" if factor(text) != text or any(sign in text for sign in " ·/") else text
+def latex_operand(text: str) -> str:
+    """A text of LaTeX as a factor of a product."""
+    depth = 0
+    for i, sign in enumerate(text):
+        depth += (sign in "([{") - (sign in ")]}")
+        if depth == 0 and (text[i : i + 3] in (" + ", " - ") or (i == 0 and sign == "-")):
+            return rf"\left({text}\right)"
+    return text
 
 
-# --- SymPy: the symbols of operations, loaded when they are first asked for -------------------------------------------
+def latex_filled(template: str, operands: Sequence[str]) -> str:
+    r"""An operation's text in LaTeX, with its operands.
 
-
-@lru_cache(maxsize=1)
-def _functions() -> dict[str, Any]:
-    """The activations as functions of SymPy whose derivatives print with a prime (000 Eq. 5)."""
-    import sympy
-
-    def function(name: str, latex: str, derivative: Any) -> Any:
-        def printed(self: Any, printer: Any, exp: Any = None) -> str:
-            power = f"^{{{exp}}}" if exp is not None else ""
-            return rf"{latex}{power}\left({printer._print(self.args[0])}\right)"
-
-        slope = {"fdiff": lambda self, argindex=1: derivative(self.args[0])} if derivative else {}
-        return type(name, (sympy.Function,), {**slope, "_latex": printed, "is_real": True})
-
-    return {
-        "sigmoid": function("σ", r"\sigma", function("σ′", r"\sigma'", None)),
-        "relu": function("relu", r"\mathrm{relu}", function("relu′", r"\mathrm{relu}'", None)),
-        "softplus": function("softplus", r"\mathrm{softplus}", lambda x: _functions()["sigmoid"](x)),
-    }
-
-
-def expression(op: str, operands: Sequence[Any]) -> sympy.Expr:
-    """What an operation computes, in SymPy; σ stays σ.
-
-    >>> import sympy
-    >>> x, y = sympy.symbols("x y")
-    >>> expression("*", [x, y]), expression("sigmoid", [x]), expression("**2", [x - y])
-    (x*y, σ(x), (x - y)**2)
+    >>> latex_filled("{0}/{1}", ["a", "b"]), latex_filled("1/√(1 − {0}²)", ["x"])
+    ('\\frac{a}{b}', '1/\\sqrt{1 - x^{2}}')
     """
-    import sympy
-
-    functions = _functions()
-    if op in functions:
-        return functions[op](*operands)
-    row = ops.operation(op)
-    names = ("c", "x", "y") if row.arity == 3 else ("x", "y")
-    return sympy.sympify(row.expression, locals=dict(zip(names, operands)))
-
-
-def slope(op: str, i: int, operands: Sequence[Any]) -> sympy.Expr:
-    """The derivative of an operation with respect to operand i; at kinks in the words of ops.py, as [x > y].
-
-    >>> import sympy
-    >>> x, y = sympy.symbols("x y")
-    >>> slope("sigmoid", 0, [x]), slope("*", 1, [x, y]), slope("maximum", 0, [x, y])
-    (σ′(x), x, [x > y])
-    """
-    slopes = ops.operation(op).slopes
-    text = slopes[i] if slopes else ""
-    if op == "relu":
-        return _functions()["relu"](*operands).fdiff()
-    if "[" in text or "sign" in text:
-        return _at_a_kink(op, i)(*operands)
-    derived, stand_ins = _general_slope(op, i)
-    return derived.xreplace(dict(zip(stand_ins, operands)))
+    text = _latex_template(template)
+    for place, operand in zip(_PLACES, operands):
+        text = text.replace(place, operand)
+    return text
 
 
 @lru_cache(maxsize=1024)
-def _at_a_kink(op: str, i: int) -> Any:
-    """A function of SymPy that prints as the slope's text in ops.py, as [x > y]; of numbers it is the slope."""
-    import sympy
-
-    row = ops.operation(op)
-    template = row.slopes[i]
-    template = f"({template})" if factor(template) != template else template
-    latex = template
-    for sign, command in (("[", r"\left["), ("]", r"\right]"), ("≥", r"\geq"), ("≠", r"\neq"), ("·", r" \cdot ")):
-        latex = latex.replace(sign, command)
-    latex = latex.replace("sign", r"\mathrm{sign}")
-
-    def fill(text: str, function: Any, printer: Any) -> str:
-        for i, argument in enumerate(function.args):
-            text = text.replace(f"{{{i}}}", printer._print(argument))
-        return text
-
-    def in_text(self: Any, printer: Any) -> str:
-        return fill(template, self, printer)
-
-    def in_latex(self: Any, printer: Any, exp: Any = None) -> str:
-        return fill(latex, self, printer) + (f"^{{{exp}}}" if exp else "")
-
-    def number(cls: Any, *operands: Any) -> Any:
-        if not all(operand.is_number for operand in operands):
-            return None
-        x = [float(operand) for operand in operands]
-        return sympy.Float(row.local_grads(row.forward(*x), *x)[i])
-
-    methods = {"_sympystr": in_text, "_latex": in_latex, "eval": classmethod(number), "is_real": True}
-    return type("slope", (sympy.Function,), methods)
+def _latex_template(text: str) -> str:
+    for i, place in enumerate(_PLACES):
+        text = text.replace(f"{{{i}}}", place)
+    text = re.sub(rf"^(\(?[{''.join(_PLACES)}]\)?)/(\(?[{''.join(_PLACES)}]\)?)$", r"\\frac{\1}{\2}", text)
+    for opening, command in (("√(", r"\sqrt{"), ("^(", "^{")):
+        while (start := text.find(opening)) >= 0:
+            end = _closing(text, start + len(opening))
+            text = f"{text[:start]}{command}{text[start + len(opening) : end]}}}{text[end + 1 :]}"
+    text = re.sub(r"√(.)", r"\\sqrt{\1}", text)
+    text = re.sub(r"\^(−?[\d.]+|[\ue000-\ue002])", r"^{\1}", text)
+    text = re.sub(r"[⁰¹²³⁴⁵⁶⁷⁸⁹⁻]+", lambda run: f"^{{{run[0].translate(_DIGITS)}}}", text)
+    text = re.sub(r"(?<!\\)\b[A-Za-z]\w+", _function, text)
+    for sign, command in _SIGNS.items():
+        text = text.replace(sign, command)
+    return text
 
 
-@lru_cache(maxsize=1024)
-def _general_slope(op: str, i: int) -> tuple[Any, tuple[Any, ...]]:
-    import sympy
-
-    stand_ins = sympy.symbols(f"operand:{ops.operation(op).arity}", real=True)
-    return expression(op, stand_ins).diff(stand_ins[i]), stand_ins
-
-
-def unicode_text(expression: Any) -> str:
-    """An expression of SymPy as a person writes it.
-
-    >>> import sympy
-    >>> a, y = sympy.symbols("a y")
-    >>> unicode_text(sympy.factor_terms(2 * (a - y))), unicode_text(a**2 * y), unicode_text(y - a)
-    ('2(a − y)', 'a²·y', 'y − a')
-    """
-    text = _printers()[0]({"full_prec": False}).doprint(expression)
-    text = re.sub(r"\*\*(\d+)", lambda match: match[1].translate(_RAISED), text)
-    text = text.replace("**", "^").replace("*", "·").replace("-", "−")
-    return re.sub(r"(?<![\w.⁾₀-₉])(\d+)·\(", r"\1(", text)
+def _closing(text: str, start: int) -> int:
+    """Where the bracket closes that was opened before `start`."""
+    depth = 1
+    for i in range(start, len(text)):
+        depth += (text[i] == "(") - (text[i] == ")")
+        if depth == 0:
+            return i
+    return len(text)
 
 
-def latex_text(expression: Any, names: Mapping[Any, str]) -> str:
-    """An expression as LaTeX, its symbols as `names` say."""
-    return str(_printers()[1]({"symbol_names": dict(names), "mul_symbol": "dot"}).doprint(expression))
-
-
-@lru_cache(maxsize=1)
-def _printers() -> tuple[Any, Any]:
-    """SymPy's printers of text and LaTeX, but σ(z) − y where they have −y + σ(z)."""
-    from sympy.printing.latex import LatexPrinter
-    from sympy.printing.str import StrPrinter
-
-    def positive_first(self: Any, expression: Any, order: Any = None) -> list[Any]:
-        return sorted(expression.as_ordered_terms(), key=lambda term: bool(term.could_extract_minus_sign()))
-
-    ordered = {"_as_ordered_terms": positive_first}
-    return type("Text", (StrPrinter,), ordered), type("Latex", (LatexPrinter,), ordered)
+def _function(match: re.Match[str]) -> str:
+    name = match[0]
+    return rf"\{name}" if name in _COMMANDS else rf"\mathrm{{{name}}}".replace("_", r"\_")

@@ -68,15 +68,18 @@ def _judged(of: NudgedGraph, leaf: Value) -> CheckedLeaf:
         return checked(0.0, 0.0, "both are 0", True)
     if agrees(central) and error <= 1e-3 * scale:
         digits = math.floor(-math.log10(error / scale)) if error else 16
-        return checked(central.value, off, f"agrees to {min(digits, 16)} digits", True, scale)
+        return checked(central.value, error, f"agrees to {min(digits, 16)} digits", True, scale)
 
     # From here on: not smooth, too rough to tell, or wrong.
+    if f.is_coarse and not agrees(central):
+        verdict = f"untold: around {number(f.a, '.3g')} the numbers are {number(math.ulp(f.a), '.2g')} apart"
+        return CheckedLeaf(name, d, math.nan, math.nan, f"{verdict}, too far for a nudge", True)
     left, right = f.limit(1, 0), f.limit(0, 1)
     tolerance = SAFETY * (left.error + right.error) + allowed
     jumping = [side for side, sign in (("left", -1), ("right", 1)) if f.jumps(sign)]
     if jumping:
         verdict = f"jump: {' and '.join(jumping)} of here the function is elsewhere, the derivative a convention"
-        return CheckedLeaf(name, d, math.nan, 0.0, verdict, True)
+        return CheckedLeaf(name, d, math.nan, math.nan, verdict, True)
     if abs(left.value - right.value) > max(tolerance, 1e-3 * off):
         low, high = sorted((left.value, right.value))
         outside = max(low - tolerance - d, d - high - tolerance, 0.0)
@@ -84,9 +87,8 @@ def _judged(of: NudgedGraph, leaf: Value) -> CheckedLeaf:
         slopes = f"slope {number(left.value)} on the left, {number(right.value)} on the right"
         return checked(central.value, outside, f"kink: {slopes}; the derivative is {place}", not outside)
     if agrees(central):
-        return checked(
-            central.value, 0.0, f"agrees: but rounding hides all below ±{number(central.error, '.1g')}", True
-        )
+        verdict = f"untold: rounding hides all below ±{number(central.error, '.1g')}"
+        return CheckedLeaf(name, d, central.value, math.nan, verdict, True)
     for limit, side, other in ((right, "right", left), (left, "left", right)):
         if not other.h and agrees(limit):
             verdict = f"edge: agrees on the {side}, the function is not finite on the other side"
@@ -111,10 +113,10 @@ class GradientCheck:
     """What `check_gradients` returns: prints as a table, is true if it is `.ok`.
 
     rows       for each leaf: name, derivative (the engine's), difference (central), error, verdict, ok
-    ok         whether every row is
-    max_error  the largest error, relative to the largest of both derivatives, the terms that the derivative is a sum of
-               (Σ over paths |∏ local gradients|) and the one-sided slopes at the step that was taken; 0 where no
-               central difference can tell (kink, jump, edge, rounding) and the derivative is right
+    ok         whether every row is; also a row that no difference can tell (a jump, rounding), whose error is nan
+    max_error  the largest error, with the difference's own, relative to the largest of both derivatives, the terms that
+               the derivative is a sum of (Σ over paths |∏ local gradients|) and the one-sided slopes at the step that
+               was taken; 0 at a kink and at an edge of the domain where the derivative is right
     """
 
     def __init__(self, root: str, rows: Sequence[CheckedLeaf]) -> None:
@@ -126,7 +128,7 @@ class GradientCheck:
 
     @property
     def max_error(self) -> float:
-        return max(row.error for row in self.rows)
+        return max((row.error for row in self.rows if row.error == row.error), default=0.0)
 
     def __bool__(self) -> bool:
         return self.ok
@@ -135,7 +137,7 @@ class GradientCheck:
         """The cells, those of the head first, and the sentences below them."""
         shown_rows = self.rows
         if len(self.rows) > MOST_LEAVES:
-            shown_rows = tuple(sorted(self.rows, key=lambda row: (row.ok, -row.error))[:LINES])
+            shown_rows = tuple(sorted(self.rows, key=lambda row: (row.ok, row.error == row.error, -row.error))[:LINES])
         cells = [["leaf θ", f"∂{together(self.root)}/∂θ", "difference", "error", "verdict"]]
         for row in shown_rows:
             numbers = [number(row.derivative), number(row.difference), number(row.error, ".1g")]
@@ -147,8 +149,16 @@ class GradientCheck:
             notes.insert(0, f"… the worst {LINES} of {len(self.rows):,} leaves")
         wrong = sum(not row.ok for row in self.rows)
         most = f"the largest error is {number(self.max_error, '.1g')}"
-        agree = f"all {len(self.rows):,} derivatives agree" if len(self.rows) > 1 else "the derivative agrees"
-        notes.append(f"{wrong:,} of {len(self.rows):,} do not agree" if wrong else f"{agree}; {most}")
+        untold = sum(row.ok and row.error != row.error for row in self.rows)
+        if wrong:
+            told = f"{wrong:,} of {len(self.rows):,} do not agree"
+        elif untold:
+            told = f"no difference can tell {untold:,} of {len(self.rows):,}"
+            told += f"; the others agree, {most}" if untold < len(self.rows) else ""
+        else:
+            agree = f"all {len(self.rows):,} derivatives agree" if len(self.rows) > 1 else "the derivative agrees"
+            told = f"{agree}; {most}"
+        notes.append(told)
         return cells, notes
 
     def __str__(self) -> str:
@@ -184,6 +194,8 @@ def check_gradients(root: Value, *leaves: Value | str, names: Mapping[str, objec
     True
     """
     of = NudgedGraph(root, "check_gradients", graph.caller_variables() if names is None else names)
+    if any(isinstance(leaf, (list, tuple)) for leaf in leaves):
+        raise TypeError("leaves are given one by one, as check_gradients(C, w, b), and not as a list")
     chosen = [of.leaf(leaf) for leaf in leaves] or of.leaves
     return GradientCheck(of.notation.name(root), [_judged(of, leaf) for leaf in dict.fromkeys(chosen)])
 
@@ -231,14 +243,19 @@ class Nudge:
 
     def _table(self) -> tuple[list[list[str]], list[str]]:
         C, w = self.root, self.leaf
-        best = min(self.rows, key=lambda row: row.error if row.error == row.error else math.inf)
+        errors = [row.error for row in self.rows if math.isfinite(row.error)]
+        best = (
+            next((row for row in reversed(self.rows) if row.error == min(errors) < max(errors)), None)
+            if errors
+            else None
+        )
         cells = [["h", f"{C}({w} + h)", "quotient", "error", ""]]
         for row in self.rows:
             mark = "← smallest error" if row is best else "← h" if row.h == self.h else ""
             numbers = [number(row.value, ".12g"), number(row.quotient, ".12g"), number(row.error, ".1e")]
             cells.append([number(row.h, ".4g"), *numbers, mark])
         notes = []
-        if self.rows[-1].error > best.error:
+        if best and self.rows[-1].error > best.error and self.verdict.startswith("agrees"):
             rises = f"Below h = {number(best.h, '.4g')} the error rises"
             lost = f"of {C}({w} + h) − {C}({w}) rounding leaves few digits, and / h enlarges what it lost"
             notes.append(f"{rises}: {lost}.")
@@ -251,8 +268,11 @@ class Nudge:
     @property
     def _limit(self) -> str:
         C, w = self.root, self.leaf
-        left = f"∂{together(C)}/∂{together(w)}"
-        return f"{left} = lim h→0 ({C}({w} + h) − {C}({w}))/h = {number(self.derivative, '.12g')}"
+        left, quotient = f"∂{together(C)}/∂{together(w)}", f"({C}({w} + h) − {C}({w}))/h"
+        value = number(self.derivative, ".12g")
+        if self.verdict.startswith(("kink", "jump")):
+            return f"{left} = {value} by convention: {quotient} has no limit as h → 0"
+        return f"{left} = lim h→0 {quotient} = {value}"
 
     def __str__(self) -> str:
         cells, notes = self._table()

@@ -20,7 +20,8 @@ class NamedGraph:
     """The graph of `root`, for the function called `asked`.
 
     nodes     in topological order; `index` is the place of each
-    notation  how nodes, derivatives and numbers are written; names are the labels or the variables that hold a node
+    names     the labels of nodes, or the variables that hold them; several may have the same
+    notation  how nodes, derivatives and numbers are written; there each name is one node's
 
     TypeError if `root` is no Value, ValueError if it is a leaf, StaleGraphError if a leaf was set since.
 
@@ -38,7 +39,8 @@ class NamedGraph:
         self.root = root
         self.nodes = topological_order(root)
         require_fresh(self.nodes)
-        self.notation = Notation(self.nodes, graph.names(root, names))
+        self.names = graph.names(root, names)
+        self.notation = Notation(self.nodes, graph.distinct(self.names))
 
     @cached_property
     def index(self) -> dict[Value, int]:
@@ -57,14 +59,18 @@ class NamedGraph:
         """The Value that is meant: itself, or by its name. TypeError or ValueError; near names are listed."""
         if isinstance(target, Value):
             if target not in self.index:
-                raise ValueError(f"{target!r} is not in the graph of {self.root!r}")
+                what = "what is computed anew is another Value"
+                raise ValueError(f"{target!r} is not in the graph of {self.root!r}: {what}")
             return target
         if not isinstance(target, str):
             raise TypeError(f"a value of the graph is meant by itself or by its name, not by {shown(target)}")
         called = self.notation.called
         found = [value for value, name in called.items() if name == target]
-        if len(found) > 1:
-            raise ValueError(f"{len(found)} values are called {target!r}: give the Value itself")
+        alike = [called[value] for value, name in self.names.items() if name == target]
+        if len(alike) > 1:
+            raise ValueError(
+                f"{len(alike)} values are called {target!r}: give the Value itself, or one of {alike[0]} to {alike[-1]}"
+            )
         if not found:
             near = difflib.get_close_matches(target, set(called.values()), n=3, cutoff=0.4)
             known = ", ".join(sorted(set(called.values()))[:8])
@@ -89,17 +95,10 @@ class NamedGraph:
                 found[operand] = found.get(operand, 0.0) + local_grad * upstream
         return found
 
-    @cached_property
-    def path_sums(self) -> dict[Value, float]:
-        """Σ over paths |∏ local gradients|: the sizes of the terms that each gradient is a sum of.
-
-        >>> x = Value(3.0)
-        >>> of = NamedGraph(x * x - x * x, "explain", {})
-        >>> of.gradients[x], of.path_sums[x]
-        (0.0, 12.0)
-        """
-        found = {self.root: 1.0}
-        for node in reversed(pass_order(self.root)):
-            for operand, local_grad in zip(node.operands, node.local_grads):
-                found[operand] = found.get(operand, 0.0) + abs(local_grad) * found[node]
-        return found
+    @property
+    def leaves_told(self) -> str:
+        """How many leaves `named_leaves` are, and of how many: as "2 named leaves (of 3)"."""
+        named, all_leaves = len(self.named_leaves), len(self.leaves)
+        if named == all_leaves:
+            return "one leaf" if named == 1 else f"{named:,} leaves"
+        return f"{'one named leaf' if named == 1 else f'{named:,} named leaves'} (of {all_leaves:,})"

@@ -42,8 +42,8 @@ class Sensitivity:
     Jupyter shows the table as HTML.
     """
 
-    def __init__(self, name: str, data: float, rows: Sequence[Row], column: str = "gradient") -> None:
-        self.name, self.data, self._given, self._column = name, data, rows, column
+    def __init__(self, name: str, data: float, rows: Sequence[Row], leaves: str, column: str = "gradient") -> None:
+        self.name, self.data, self._given, self._leaves, self._column = name, data, rows, leaves, column
         self.rows = tuple(sorted(rows, key=lambda row: _largest_first(getattr(row, column))))
 
     def by(self, column: str) -> Sensitivity:
@@ -55,7 +55,7 @@ class Sensitivity:
         """
         if column not in COLUMNS:
             raise ValueError(f"rows are sorted by {' or '.join(COLUMNS)}, not by {shown(column)}")
-        return Sensitivity(self.name, self.data, self._given, column)
+        return Sensitivity(self.name, self.data, self._given, self._leaves, column)
 
     def to_csv(self, path: str | os.PathLike[str] | None = None) -> str | None:
         """All rows as CSV, with every digit: returned as text, or written to the file `path`, whole or not at all.
@@ -90,8 +90,7 @@ class Sensitivity:
     @property
     def _heading(self) -> str:
         known = "" if self._symbol == self.name else f"{self._symbol} = "
-        count = f"its {len(self):,} leaves" if len(self) > 1 else "its one leaf"
-        return f"{known}{self.name} = {number(self.data, '.4g')}: {count} by |{self._column}|"
+        return f"{known}{self.name} = {number(self.data, '.4g')}: its {self._leaves} by |{self._column}|"
 
     @property
     def _symbol(self) -> str:
@@ -125,11 +124,11 @@ def _bar(size: float, largest: float) -> str:
 
 
 def leaf_rows(of: NamedGraph) -> dict[Value, Row]:
-    """A row for each leaf with a name, or, where none has one, for each leaf."""
+    """A row for each leaf."""
     gradients = of.gradients
     return {
         leaf: Row(of.notation.plain(leaf), leaf.data, gradients[leaf], leaf.data * gradients[leaf])
-        for leaf in of.named_leaves
+        for leaf in of.leaves
     }
 
 
@@ -153,4 +152,5 @@ def sensitivity(root: Value, names: Mapping[str, object] | None = None) -> Sensi
     a⁽⁰⁾₀             4          0.5            2  ▇▇
     """
     of = NamedGraph(root, "sensitivity", graph.caller_variables() if names is None else names)
-    return Sensitivity(of.notation.name(root), root.data, list(leaf_rows(of).values()))
+    rows = leaf_rows(of)
+    return Sensitivity(of.notation.name(root), root.data, [rows[leaf] for leaf in of.named_leaves], of.leaves_told)

@@ -18,8 +18,9 @@ from typing import TYPE_CHECKING, NamedTuple
 from tinygrad_scalar import graph
 from tinygrad_scalar.bulk import now
 from tinygrad_scalar.errors import shown
-from tinygrad_scalar.notation import Notation, factor, together, written
+from tinygrad_scalar.notation import Notation, factor, latex_number, latex_operand, together, written
 from tinygrad_scalar.reading import NamedGraph
+from tinygrad_scalar.table import WIDTH, broken, wrapped
 from tinygrad_scalar.value import Value
 from tinygrad_scalar.walk import pass_order, require_fresh
 
@@ -96,7 +97,7 @@ class Step:
             made, pad = of.made(node), " " * len(name)
             first = [f"{name} = {made}"] if made != name else []
             lead = f"{pad} = " if first else f"{name} = "
-            return [*first, f"{lead}{of.numbers(node)} = {written(self.data)}"]
+            return [*first, *_indented(lead, f"{of.numbers(node)} = {written(self.data)}")]
         upstream = of.derivative(root, node)
         if not self.contributions:
             return [f"{upstream} = 1: a nudge of {name} moves {name} by as much"]
@@ -105,10 +106,10 @@ class Step:
             of_operand = of.derivative(root, c.operand)
             pad = " " * len(of_operand)
             lines += [
-                f"{of_operand} += {of.derivative(node, c.operand)} · {upstream}",
-                f"{pad}  = {factor(of.slope(node, i))} · {upstream}",
+                *_indented(f"{of_operand} += ", f"{of.derivative(node, c.operand)} · {upstream}"),
+                *_indented(f"{pad}  = ", f"{factor(of.slope(node, i))} · {upstream}"),
                 f"{pad}  = {factor(written(c.local_grad))} · {factor(written(c.upstream))} = {written(c.amount)}",
-                f"{pad}    {self._sum(c)}",
+                *_indented(f"{pad}    ", self._sum(c)),
             ]
         return lines
 
@@ -134,14 +135,16 @@ class Step:
         """The step as LaTeX: symbols, then numbers."""
         of, node, root = self._notation, self.node, self.root
         if self.phase == "forward":
-            return rf"{of.latex(node)} = {of.latex_made(node)} = {self.data:.6g}"
+            rights = [of.latex_made(node), of.latex_numbers(node), latex_number(self.data)]
+            return " = ".join(dict.fromkeys([of.latex(node), *rights]))
         upstream = of.latex_derivative(root, node)
         if not self.contributions:
             return f"{upstream} = 1"
         lines = [
             rf"{of.latex_derivative(root, c.operand)} &\mathrel{{+}}= {of.latex_derivative(node, c.operand)} "
-            rf"\cdot {upstream} = \left({of.latex_slope(node, i)}\right) \cdot {upstream} "
-            rf"= {c.local_grad:.6g} \cdot {factor(written(c.upstream)).replace('−', '-')} = {c.amount:.6g}"
+            rf"\cdot {upstream} = {latex_operand(of.latex_slope(node, i))} \cdot {upstream} "
+            rf"= {latex_number(c.local_grad)} \cdot {latex_operand(latex_number(c.upstream))} "
+            rf"= {latex_number(c.amount)}"
             for i, c in self._of_interest
         ]
         return "\\begin{aligned}\n" + " \\\\\n".join(lines) + "\n\\end{aligned}"
@@ -153,18 +156,24 @@ class Step:
         return f"<Step {self.position}, {self.phase}: {self.equation}>"
 
 
+def _indented(lead: str, formula: str) -> list[str]:
+    """The lines of a formula after its lead, as wide as what a stepper prints with two spaces before it may be."""
+    return broken(lead, formula, WIDTH - 2)
+
+
 class Stepper:
     """What `step` returns: it stands after `.position` of `.total` steps, and prints where that is.
 
     next, back  go on or back by n steps, as far as there are any; the Step that was reached is `.current`
     to          go on to the next step that computes a value, passes through it or adds to its gradient
     reset       back to the beginning: every gradient is what it was
-    watch       values to be printed with every step
+    watch       values to be printed whenever the stepper is
     progress    how far a value and its gradient are
     nodes       the values of the graph in topological order; `notation` is how they are written
 
-    The gradients are in the Values as the steps have left them. A leaf that is set meanwhile makes the graph stale,
-    as for backward().
+    The gradients are in the Values as the steps have left them; those of leaves begin with what they were, as for
+    backward(). A leaf that is set meanwhile makes the graph stale; a gradient that something else changes meanwhile is
+    a ValueError at the next step that needs it.
     """
 
     def __init__(self, root: Value, names: Mapping[str, object]) -> None:
@@ -180,7 +189,9 @@ class Stepper:
                 self._uses[self._index[operand]] += 1
         self._left = array("q", self._uses)  # contributions that are still to come
         self._before = array("d")  # what the contributions so far were added to, one after the other
+        self._expected = array("d")  # the gradients as the steps have left them
         self._kept = array("d")  # the gradients that the backward phase overwrites
+        self._starts: list[float] = []  # the gradients that the leaves had before
         self._watched: tuple[Value, ...] = ()
         self._time = now()
         self.position = 0
@@ -222,7 +233,7 @@ class Stepper:
         raise ValueError(f"no step from here on has to do with {name}: reset() goes back to the beginning")
 
     def watch(self, *values: str | Value) -> None:
-        """Print these values with every step; none: print none."""
+        """Print these values, too, whenever the stepper is printed; none: print none."""
         self._watched = tuple(self._of.find(value) for value in values)
 
     def __iter__(self) -> Iterator[Step]:
@@ -260,14 +271,28 @@ class Stepper:
             for node in self._backward:
                 node.grad = 0.0
             self.root.grad = 1.0
+            self._expected = array("d", [node.grad for node in self.nodes])
+            self._starts = [leaf.grad for leaf in self._of.leaves]
         elif self.position > n:
             node = self._node(self.position)
+            for value in (node, *node.operands):
+                self._require_expected(value)
             upstream = node.grad
             for operand, local_grad in zip(node.operands, node.local_grads):
+                i = self._index[operand]
                 self._before.append(operand.grad)
-                operand.grad += local_grad * upstream
-                self._left[self._index[operand]] -= 1
+                operand.grad = self._expected[i] = operand.grad + local_grad * upstream
+                self._left[i] -= 1
         self.position += 1
+
+    def _require_expected(self, value: Value) -> None:
+        """A ValueError if something else than the steps has changed a gradient."""
+        expected = self._expected[self._index[value]]
+        if value.grad != expected and (value.grad == value.grad or expected == expected):
+            raise ValueError(
+                f"the gradient of {self.notation.name(value)} is {written(value.grad)}, the steps so far left "
+                f"{written(expected)}: backward(), zero_grad() or another stepper came between; reset() begins again"
+            )
 
     def _retreat(self) -> None:
         n = len(self._forward)
@@ -277,8 +302,9 @@ class Stepper:
                 node.grad = grad
         elif self.position > n:
             for operand in reversed(self._node(self.position).operands):
-                operand.grad = self._before.pop()
-                self._left[self._index[operand]] += 1
+                i = self._index[operand]
+                operand.grad = self._expected[i] = self._before.pop()
+                self._left[i] += 1
 
     # --- looking -----------------------------------------------------------------------------------------------------
 
@@ -311,7 +337,7 @@ class Stepper:
 
     def __str__(self) -> str:
         lines = str(self.current or "").splitlines() + [self._looked_at(value) for value in self._watched]
-        return "\n".join([self._where, *(f"  {line}" for line in lines), self._upcoming])
+        return "\n".join([self._where, *(f"  {line}" for line in lines), *wrapped(self._upcoming)])
 
     __repr__ = __str__
 
@@ -348,7 +374,9 @@ class Stepper:
     @property
     def _upcoming(self) -> str:
         if self.position == self.total:
-            return "done: every gradient is complete, as after backward()"
+            older = sum(start != 0.0 for start in self._starts)
+            told = f", on top of what {older} of the leaves held before" if older else ""
+            return f"done: every gradient is complete, as after backward(){told}"
         n, of, node = len(self._forward), self.notation, self._node(self.position)
         if self.position == n:
             return f"next: {of.derivative(self.root, self.root)} = 1, and backwards from there"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import re
 import textwrap
 from collections.abc import Sequence
 
@@ -49,6 +50,25 @@ def aligned(cells: Cells) -> list[str]:
 def wrapped(sentence: str) -> list[str]:
     """The lines of a sentence."""
     return textwrap.wrap(sentence, WIDTH, subsequent_indent="  ")
+
+
+def broken(lead: str, formula: str, width: int = WIDTH) -> list[str]:
+    """The lines of a formula after its lead, broken before + and · where it is too wide.
+
+    >>> print(*broken("v = ", "a · " * 19 + "b"), sep="\\n")
+    v = a · a · a · a · a · a · a · a · a · a · a · a · a · a · a · a · a · a · a
+          · b
+    """
+    lines, indent = [lead], " " * min(len(lead) + 2, width // 2)
+    for i, piece in enumerate(re.split(r"(?<= )(?=[+·=] )|(?<=, )", formula)):
+        if i and len(lines[-1]) + len(piece.rstrip()) > width:
+            lines.append(indent)
+        lines[-1] += piece
+        while len(lines[-1].rstrip()) > width:  # without a space to break at
+            at = max(lines[-1].rfind("·", len(indent) + 1, width), lines[-1].rfind(" ", len(indent) + 1, width))
+            at = at if at > len(indent) else width
+            lines[-1:] = [lines[-1][:at], indent + lines[-1][at:].lstrip()]
+    return [line.rstrip() for line in lines]
 
 
 def as_html(heading: str, cells: Cells, notes: Sequence[str]) -> str:

@@ -16,9 +16,11 @@ from tinygrad_scalar.stepper import Stepper
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.text import Text
 
 KEYS = "n next · b back · w watch a value · q quit"
 KEY = re.compile(r"\x1b\[[0-9;]*[A-Za-z~]|\x1bO.|.", re.DOTALL)
+QUIT = ("q", "\x04")  # also Ctrl-D
 NEXT, BACK = ("n", " ", "\r", "\n", "\x1b[C"), ("b", "\x7f", "\x1b[D")  # also Enter, space, backspace and the arrows
 
 
@@ -48,15 +50,15 @@ def by_keys(console: Console, stepper: Stepper) -> None:
     with _one_key_at_a_time(), console.screen() as screen:
 
         def show(*_: Any) -> None:
-            screen.update(_page(stepper, message, typed))
+            screen.update(_page(console, stepper, message, typed))
 
-        with _drawn_anew(show):
+        with _signals(show):
             show()
             for key in _keys():
                 message = ""
                 if typed:
                     typed, message = _typed(stepper, typed, key)
-                elif key == "q":
+                elif key in QUIT:
                     return
                 elif key == "w":
                     typed = "watch: "
@@ -125,27 +127,37 @@ def _typed(stepper: Stepper, typed: str, key: str) -> tuple[str, str]:
     return (typed + key if key.isprintable() else typed), ""
 
 
-def _page(stepper: Stepper, message: str, typed: str) -> Any:
+def _page(console: Console, stepper: Stepper, message: str, typed: str) -> Text:
+    """The stepper as far as there is room for it, and below it what is typed or the keys."""
     from rich.text import Text
 
     page = stepper.__rich__()
     page.append(f"\n\n{message}" if message else "\n")
-    page.append(f"\n{typed}▏" if typed else f"\n{KEYS}", style="" if typed else "dim")
-    return Text.assemble(page)
+    prompt = Text(f"{typed}▏") if typed else Text(KEYS, style="dim")
+    above, below = (part.wrap(console, console.width, no_wrap=False, overflow="fold") for part in (page, prompt))
+    room = console.height - len(below)
+    lines = above if len(above) <= room else [*above[: room - 1], Text("…")]
+    return Text("\n").join([*lines, *below])
 
 
 @contextmanager
-def _drawn_anew(show: Callable[..., None]) -> Iterator[None]:
-    """Within this block a resize of the terminal has the page drawn anew, where the system tells of it."""
-    resize = getattr(signal, "SIGWINCH", None)
-    if resize is None or threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(resize, show)
+def _signals(show: Callable[..., None]) -> Iterator[None]:
+    """Within this block a resize of the terminal has the page drawn anew, and SIGTERM ends the program in order."""
+
+    def end(*_: Any) -> None:
+        raise SystemExit(128 + signal.SIGTERM)
+
+    handlers: dict[int, Callable[..., None]] = {signal.SIGTERM: end}
+    if hasattr(signal, "SIGWINCH"):
+        handlers[signal.SIGWINCH] = show
+    if threading.current_thread() is not threading.main_thread():
+        handlers = {}
+    before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
     try:
         yield
     finally:
-        signal.signal(resize, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def run(console: Console, stepper: Stepper, *, everything: bool = False) -> None:

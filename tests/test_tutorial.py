@@ -1,0 +1,79 @@
+"""`tinygrad-scalar notebooks`: copies the notebooks, keeps what is there, and starts JupyterLab where there is one."""
+
+import subprocess
+import sys
+
+import pytest
+
+from tinygrad_scalar import cli, tutorial
+
+NAMES = {path.name for path in tutorial.SOURCE.iterdir() if path.suffix in (".ipynb", ".md")}
+
+
+@pytest.fixture(autouse=True)
+def without_jupyterlab(monkeypatch):
+    monkeypatch.setattr(tutorial, "has_jupyterlab", lambda: False)
+
+
+def test_all_notebooks_are_copied_byte_for_byte(tmp_path, capsys):
+    assert cli.main(["notebooks", str(tmp_path / "new")]) == 0
+    copied = {path.name: path.read_bytes() for path in (tmp_path / "new").iterdir()}
+    assert copied == {name: (tutorial.SOURCE / name).read_bytes() for name in NAMES}
+    assert f"{len(NAMES)} files copied\n" in capsys.readouterr().out
+
+
+def test_without_a_folder_they_go_into_one_below(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert cli.main(["notebooks"]) == 0
+    assert {path.name for path in (tmp_path / "tinygrad-scalar-notebooks").iterdir()} == NAMES
+
+
+def test_a_notebook_that_is_there_already_is_kept(tmp_path, capsys):
+    mine = min(NAMES)
+    (tmp_path / mine).write_text("with my answers")
+    assert cli.main(["notebooks", str(tmp_path)]) == 0
+    assert (tmp_path / mine).read_text() == "with my answers"
+    assert {path.name for path in tmp_path.iterdir()} == NAMES
+    assert "1 that were there are kept" in capsys.readouterr().out
+
+
+def test_without_jupyterlab_it_says_how_to_get_it(tmp_path, capsys):
+    cli.main(["notebooks", str(tmp_path)])
+    assert 'pip install "tinygrad_scalar[notebooks]"' in capsys.readouterr().out
+
+
+def test_jupyterlab_is_started_on_the_folder(tmp_path, monkeypatch):
+    started = []
+    monkeypatch.setattr(tutorial, "has_jupyterlab", lambda: True)
+    monkeypatch.setattr(tutorial, "open_jupyterlab", started.append)
+    cli.main(["notebooks", str(tmp_path)])
+    assert started == [str(tmp_path)]
+
+
+def test_jupyterlab_runs_until_it_ends_and_ctrl_c_is_its_own(tmp_path, monkeypatch):
+    popen = subprocess.Popen
+
+    class Interrupted(popen):
+        """A process that is waited for; the first wait is interrupted by Ctrl-C."""
+
+        interrupts = 1
+
+        def wait(self, timeout=None):
+            if self.interrupts:
+                self.interrupts -= 1
+                raise KeyboardInterrupt
+            return super().wait(timeout)
+
+    def instead(command):
+        assert command == [sys.executable, "-m", "jupyterlab", str(tmp_path)]
+        return Interrupted([sys.executable, "-c", "raise SystemExit(7)"])
+
+    monkeypatch.setattr(tutorial.subprocess, "Popen", instead)
+    assert tutorial.open_jupyterlab(tmp_path) == 7
+
+
+def test_a_file_in_place_of_the_folder_is_an_error(tmp_path, capsys):
+    (tmp_path / "file").write_text("mine")
+    assert cli.main(["notebooks", str(tmp_path / "file")]) == 2
+    assert (tmp_path / "file").read_text() == "mine"
+    assert capsys.readouterr().err.count("\n") == 1

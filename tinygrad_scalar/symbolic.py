@@ -1,0 +1,162 @@
+"""The symbols of operations and of their derivatives, in SymPy; how expressions of SymPy print.
+
+SymPy is loaded when a symbol is first asked for.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+from tinygrad_scalar import ops
+from tinygrad_scalar.notation import condition, factor, latex_filled, latex_number
+
+if TYPE_CHECKING:
+    import sympy
+
+_RAISED = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
+
+
+@lru_cache(maxsize=1)
+def _functions() -> dict[str, Any]:
+    """The activations as functions of SymPy whose derivatives print with a prime (000 Eq. 5)."""
+    import sympy
+
+    def function(name: str, latex: str, derivative: Any) -> Any:
+        def printed(self: Any, printer: Any, exp: Any = None) -> str:
+            power = f"^{{{exp}}}" if exp is not None else ""
+            return rf"{latex}{power}\left({printer._print(self.args[0])}\right)"
+
+        slope = {"fdiff": lambda self, argindex=1: derivative(self.args[0])} if derivative else {}
+        return type(name, (sympy.Function,), {**slope, "_latex": printed, "is_real": True})
+
+    return {
+        "sigmoid": function("σ", r"\sigma", function("σ′", r"\sigma'", None)),
+        "relu": function("relu", r"\mathrm{relu}", function("relu′", r"\mathrm{relu}'", None)),
+        "softplus": function("softplus", r"\mathrm{softplus}", lambda x: _functions()["sigmoid"](x)),
+    }
+
+
+def expression(op: str, operands: Sequence[Any]) -> sympy.Expr:
+    """What an operation computes, in SymPy; σ stays σ.
+
+    >>> import sympy
+    >>> x, y = sympy.symbols("x y")
+    >>> expression("*", [x, y]), expression("sigmoid", [x]), expression("**2", [x - y])
+    (x*y, σ(x), (x - y)**2)
+    """
+    import sympy
+
+    functions = _functions()
+    if op in functions:
+        return functions[op](*operands)
+    row = ops.operation(op)
+    if op in ("greater", "greater_equal"):
+        return _of_a_text(row.text, row.forward)(*operands)
+    names = ("c", "x", "y") if row.arity == 3 else ("x", "y")
+    return sympy.sympify(row.expression, locals=dict(zip(names, operands)))
+
+
+def slope(op: str, i: int, operands: Sequence[Any]) -> sympy.Expr:
+    """The derivative of an operation with respect to operand i; at kinks in the words of ops.py, as [x > y].
+
+    >>> import sympy
+    >>> x, y = sympy.symbols("x y")
+    >>> slope("sigmoid", 0, [x]), slope("*", 1, [x, y]), slope("maximum", 0, [x, y])
+    (σ′(x), x, [x > y])
+    """
+    slopes = ops.operation(op).slopes
+    text = slopes[i] if slopes else ""
+    if op == "relu":
+        return _functions()["relu"](*operands).fdiff()
+    if "[" in text or "sign" in text:
+        return _at_a_kink(op, i)(*operands)
+    derived, stand_ins = _general_slope(op, i)
+    return derived.xreplace(dict(zip(stand_ins, operands)))
+
+
+@lru_cache(maxsize=1024)
+def _of_a_text(template: str, number: Callable[..., float]) -> Any:
+    """A function of SymPy that prints as a text of ops.py, as [x > y]; of numbers it is a number. Its slopes are 0."""
+    import sympy
+
+    template = f"({template})" if factor(template) != template else template
+
+    def in_text(self: Any, printer: Any) -> str:
+        return condition(template.format(*map(printer._print, self.args)))
+
+    def in_latex(self: Any, printer: Any, exp: Any = None) -> str:
+        text = condition(latex_filled(template, [printer._print(argument) for argument in self.args]))
+        return f"{text}^{{{exp}}}" if exp else text
+
+    def of_numbers(cls: Any, *operands: Any) -> Any:
+        if all(operand.is_number for operand in operands):
+            return sympy.Float(number(*map(float, operands)))
+        return None
+
+    methods = {
+        "_sympystr": in_text, "_latex": in_latex, "eval": classmethod(of_numbers), "is_real": True,
+        "fdiff": lambda self, argindex=1: sympy.Integer(0),
+    }  # fmt: skip
+    return type("of_a_text", (sympy.Function,), methods)
+
+
+@lru_cache(maxsize=1024)
+def _at_a_kink(op: str, i: int) -> Any:
+    row = ops.operation(op)
+    return _of_a_text(row.slopes[i], lambda *x: row.local_grads(row.forward(*x), *x)[i])
+
+
+@lru_cache(maxsize=1024)
+def _general_slope(op: str, i: int) -> tuple[Any, tuple[Any, ...]]:
+    import sympy
+
+    stand_ins = sympy.symbols(f"operand:{ops.operation(op).arity}", real=True)
+    if (op, i) == ("**", 0):
+        x, y = stand_ins
+        return y * x ** (y - 1), stand_ins  # SymPy's y·xʸ/x is 0/0 at x = 0
+    return expression(op, stand_ins).diff(stand_ins[i]), stand_ins
+
+
+def unicode_text(expression: Any) -> str:
+    """An expression of SymPy as a person writes it.
+
+    >>> import sympy
+    >>> a, y = sympy.symbols("a y")
+    >>> unicode_text(sympy.factor_terms(2 * (a - y))), unicode_text(a**2 * y), unicode_text(0.5 * sympy.Abs(a) ** 1.5)
+    ('2(a − y)', 'a²·y', '0.5·|a|^1.5')
+    """
+    text = _printers()[0]({"full_prec": False}).doprint(expression)
+    text = re.sub(r"\*\*(\d+)(?![\d.])", lambda match: match[1].translate(_RAISED), text)
+    text = text.replace("**", "^").replace("*", "·").replace("-", "−").replace("sqrt(", "√(")
+    return re.sub(r"(?<![\w.⁾₀-₉])(\d+)·\(", r"\1(", text)
+
+
+def latex_text(expression: Any, names: Mapping[Any, str]) -> str:
+    """An expression as LaTeX, its symbols as `names` say."""
+    return str(_printers()[1]({"symbol_names": dict(names), "mul_symbol": "dot"}).doprint(expression))
+
+
+@lru_cache(maxsize=1)
+def _printers() -> tuple[Any, Any]:
+    """SymPy's printers of text and LaTeX, but σ(z) − y where they have −y + σ(z), and numbers with six digits."""
+    from sympy.printing.latex import LatexPrinter
+    from sympy.printing.str import StrPrinter
+
+    def positive_first(self: Any, expression: Any, order: Any = None) -> list[Any]:
+        return sorted(expression.as_ordered_terms(), key=lambda term: bool(term.could_extract_minus_sign()))
+
+    def call(name: str) -> Callable[[Any, Any], str]:
+        return lambda self, function: f"{name}({', '.join(map(self._print, function.args))})"
+
+    ordered = {"_as_ordered_terms": positive_first}
+    text = {
+        "_print_Float": lambda self, number: f"{float(number):.6g}",
+        "_print_Abs": lambda self, function: f"|{self._print(function.args[0])}|",
+        "_print_Pi": lambda self, number: "π",
+        "_print_Max": call("max"), "_print_Min": call("min"),
+    }  # fmt: skip
+    latex = {"_print_Float": lambda self, number: latex_number(float(number))}
+    return type("Text", (StrPrinter,), ordered | text), type("Latex", (LatexPrinter,), ordered | latex)
