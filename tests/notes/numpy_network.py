@@ -92,6 +92,10 @@ class Network:
         self.b = [None] + [r.normal(size=(n, 1)) * biases for n in sizes[1:]]
         self.X, self.Y = r.normal(size=(sizes[0], m)), r.uniform(0.1, 0.9, size=(sizes[-1], m))
         self.net = ts.MLP(sizes[0], sizes[1:], activation, output)
+        self.write()
+
+    def write(self):
+        """Put the numbers of W and b into the Values."""
         for layer, W, b in zip(self.net.layers, self.W[1:], self.b[1:]):
             for neuron, w_j, b_j in zip(layer.neurons, W, b[:, 0]):
                 neuron.b.data = b_j

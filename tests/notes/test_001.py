@@ -135,11 +135,8 @@ def test_001_cost_is_a_function_of_all_weights_and_biases(network):
     """Set to other numbers and computed again, the graph has the cost of a network with those."""
     C = network.loss_of(0)
     other = Network([len(A) for A in network.forward()[1]], 1, seed=99)
-    for layer in range(1, network.L + 1):
-        network.W[layer], network.b[layer] = other.W[layer], other.b[layer]
-        for j, k in np.ndindex(other.W[layer].shape):
-            network.w(layer, j, k).data = other.W[layer][j, k]
-            network.bias(layer, j).data = other.b[layer][j, 0]
+    network.W, network.b = other.W, other.b
+    network.write()
     C.forward()
     assert C.data == close(network.losses()[0])
     arguments = {leaf for leaf in ts.leaves(C) if leaf.label.startswith(("w", "b"))}
