@@ -243,12 +243,20 @@ EQUATIONS = [
     Equation("003 cache", r"Z^{[l]}, A^{[l-1]}", "procedure"),
     Equation("003 backward pass", r"dA^{[L]}\to dA^{[L-1]}\to\cdots\to dA^{[0]}", "procedure"),
     # --- 003: what it leaves open ---
-    Equation("003 derivative of linear", r"g(z)=z, g'(z)=1", "closed"),
-    Equation("003 derivative of sigmoid", r"g(z)=\frac{1}{1+e^{-z}}, g'(z)=g(z)(1-g(z))", "closed"),
-    Equation("003 derivative of tanh", r"g(z)=\tanh z, g'(z)=1-g(z)^2", "closed"),
-    Equation("003 derivative of relu", r"g(z)=\max(z,0), g'(z)=[z>0]", "closed"),
-    Equation("003 derivative of leaky_relu", r"g(z)=\max(z,0)+0.01\min(z,0), g'(z)=[z\ge 0]+0.01[z<0]", "closed"),
-    Equation("003 derivative of softplus", r"g(z)=\log(1+e^z), g'(z)=\frac{1}{1+e^{-z}}", "closed"),
+    Equation("003 derivative of linear", r"g:\mathbb{R}\to\mathbb{R}, g(z)=z, g'(z)=1", "closed"),
+    Equation(
+        "003 derivative of sigmoid", r"g:\mathbb{R}\to(0,1), g(z)=\frac{1}{1+e^{-z}}, g'(z)=g(z)(1-g(z))", "closed"
+    ),
+    Equation("003 derivative of tanh", r"g:\mathbb{R}\to(-1,1), g(z)=\tanh z, g'(z)=1-g(z)^2", "closed"),
+    Equation("003 derivative of relu", r"g:\mathbb{R}\to[0,\infty), g(z)=\max(z,0), g'(z)=[z>0]", "closed"),
+    Equation(
+        "003 derivative of leaky_relu",
+        r"g:\mathbb{R}\to\mathbb{R}, g(z)=\max(z,0)+0.01\min(z,0), g'(z)=[z\ge 0]+0.01[z<0]",
+        "closed",
+    ),
+    Equation(
+        "003 derivative of softplus", r"g:\mathbb{R}\to(0,\infty), g(z)=\log(1+e^z), g'(z)=\frac{1}{1+e^{-z}}", "closed"
+    ),
     Equation(
         "003 stochastic gradient descent",
         r"\theta\leftarrow\theta-\frac{\alpha}{\lvert B\rvert}\sum_{i\in B}\nabla\ell^{(i)}",

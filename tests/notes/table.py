@@ -32,7 +32,7 @@ Made by `{COMMAND}`.
 """
 
 
-def tested_by():
+def collected():
     """The tests of each equation: its id -> [file::name, …]."""
     found = {}
     for path in sorted(HERE.glob("test_*.py")):
@@ -72,7 +72,7 @@ def corrections():
 
 def table():
     """The text of equations.md."""
-    tested, shown, corrected = tested_by(), shown_in(), corrections()
+    tested, shown, corrected = collected(), shown_in(), corrections()
     rows = []
     for id, latex, kind in EQUATIONS:
         note, place = id.split(" ", 1)

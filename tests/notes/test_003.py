@@ -176,6 +176,11 @@ def test_003_eq_5b_gradient_by_the_input(network):
         gradient = network.W[layer].T @ (network.g_prime(layer, Z[layer]) * gradient)
     assert np.transpose(dX) == close(gradient)
     assert found.dA[0] / network.m == close(gradient)
+    for i in range(network.m):  # and of one example as a row of matrix products
+        column = network.dloss(A[-1])[:, i]
+        for layer in reversed(layers_of(network)):
+            column = network.W[layer].T @ np.diag(network.g_prime(layer, Z[layer])[:, i]) @ column
+        assert found.dA[0][:, i] == close(column)
 
 
 @equation("003 Eq. 6")

@@ -67,6 +67,7 @@ def test_003_derivative_of_each_activation(name, z):
         assert slope == pytest.approx(float(mpmath.diff(g, exact)), rel=1e-13)
 
 
+@equation(*CLOSED)
 @EACH
 def test_003_domain_of_each_activation_is_every_number(name):
     for z in EVERYWHERE:
@@ -75,6 +76,7 @@ def test_003_domain_of_each_activation_is_every_number(name):
         assert math.isfinite(slope)
 
 
+@equation(*CLOSED)
 @EACH
 def test_003_range_of_each_activation_and_of_its_derivative(name):
     """Nowhere left, and both ends are reached or, where they are infinite, gone towards."""

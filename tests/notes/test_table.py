@@ -6,12 +6,15 @@ import re
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
+import tinygrad_scalar as ts
+
 from .citations import cited
 from .equations import EQUATIONS, equation
-from .table import COMMAND, ERRATA, HERE, TABLE, corrections, errata, shown_in, table, tested_by
+from .table import COMMAND, ERRATA, HERE, TABLE, collected, corrections, errata, shown_in, table
 
 IDS = [e.id for e in EQUATIONS]
 
@@ -24,7 +27,7 @@ def numbered(note, numbers):
 
 
 def test_every_equation_has_a_test():
-    assert [id for id in IDS if id not in tested_by()] == []
+    assert [id for id in IDS if id not in collected()] == []
 
 
 def test_every_id_is_there_once():
@@ -55,7 +58,7 @@ def test_a_formula_fits_into_a_cell_of_the_table(name):
 @pytest.mark.parametrize("name", [id for id in IDS if " Eq. " in id])
 def test_the_name_of_a_test_says_which_numbered_equation_it_tests(name):
     note, number = name.split(" Eq. ")
-    tested = [test.partition("::")[2] for test in tested_by()[name]]
+    tested = [test.partition("::")[2] for test in collected()[name]]
     assert any(re.match(rf"test_{note}_eq_({number}|{number.rstrip('abcd')})_", test) for test in tested)
 
 
@@ -67,10 +70,9 @@ def test_the_table_is_up_to_date():
 
 
 def test_the_command_writes_the_table_in_a_clean_checkout(tmp_path):
-    top = HERE.parent.parent
     shutil.copytree(HERE, tmp_path / "tests" / "notes", ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copytree(TABLE.parent, tmp_path / "notebooks", ignore=shutil.ignore_patterns(TABLE.name, "pictures"))
-    environment = {**os.environ, "PYTHONPATH": str(top)}
+    environment = {**os.environ, "PYTHONPATH": str(Path(ts.__file__).parent.parent)}
     program, *arguments = COMMAND.split()
     assert program == "python"
     subprocess.run([sys.executable, *arguments], cwd=tmp_path, env=environment, check=True)
