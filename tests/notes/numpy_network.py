@@ -155,6 +155,24 @@ class Network:
             for arrays in (self.W, self.b)
         ]
 
+    def dA_by_nudging(self, layer):
+        """∂ℒ/∂A[layer], (n, m), each number nudged by itself: only its own column's loss changes."""
+        return self._nudged_rows(self.forward()[1][layer], lambda A: self._losses_after(layer, A))
+
+    def dZ_by_nudging(self, layer):
+        """∂ℒ/∂Z[layer], (n, m), likewise."""
+        return self._nudged_rows(self.forward()[0][layer], lambda Z: self._losses_after(layer, self.g(layer, Z)))
+
+    def _losses_after(self, layer, A):
+        for later in range(layer + 1, self.L + 1):
+            A = self.g(later, self.W[later] @ A + self.b[later])
+        return LOSSES[self.loss](A, self.Y)
+
+    @staticmethod
+    def _nudged_rows(array, losses):
+        rows = np.eye(len(array))[:, :, None]  # all columns of a row at once, as none knows of the others
+        return np.array([slope(lambda t, row=row: losses(array + row * t), 0.0) for row in rows])
+
     def dloss(self, A):
         """∂ℒ/∂A of the last layer, (n_L, m): each example's loss depends on its own column only."""
         return LOSS_DERIVATIVES[self.loss](A, self.Y)

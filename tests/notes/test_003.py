@@ -23,16 +23,16 @@ def layers_of(network):
 
 @equation("003 Eq. 1a")
 def test_003_eq_1a_weighted_input(network):
-    found = network.by_the_engine()
+    found, (_, A) = network.by_the_engine(), network.forward()
     for layer in layers_of(network):
-        assert found.Z[layer] == close(network.W[layer] @ found.A[layer - 1] + network.b[layer])
+        assert found.Z[layer] == close(network.W[layer] @ A[layer - 1] + network.b[layer])
 
 
 @equation("003 Eq. 1b")
 def test_003_eq_1b_activation(network):
-    found = network.by_the_engine()
+    found, (Z, _) = network.by_the_engine(), network.forward()
     for layer in layers_of(network):
-        assert found.A[layer] == close(network.g(layer, found.Z[layer]))
+        assert found.A[layer] == close(network.g(layer, Z[layer]))
 
 
 def costs_of(network, loss):
@@ -125,28 +125,28 @@ def test_003_eq_4a_delta(network):
 
 @equation("003 Eq. 4b")
 def test_003_eq_4b_weights(network):
-    found = network.by_the_engine()
-    nodes = nodes_of_examples(network, network.L)
-    for j, delta_j in enumerate(found.dZ[-1]):
-        dz_dw = jacobian([z[j] for z, _, _ in nodes], network.net.layers[-1].neurons[j].w)
-        assert found.dW[-1][j] == close(delta_j @ dz_dw / network.m)
+    found, delta, A_before = network.by_the_engine(), network.dZ_by_nudging(network.L), network.forward()[1][-2]
+    for j, (w, b) in enumerate(zip(network.W[-1], network.b[-1])):
+        nudges = np.eye(len(w))
+        dz_dw = np.array([slope(lambda t, n=n, w=w, b=b: (w + n * t) @ A_before + b, 0.0) for n in nudges]).T
+        assert found.dW[-1][j] == close(delta[j] @ dz_dw / network.m)
 
 
 @equation("003 Eq. 4c")
 def test_003_eq_4c_bias(network):
-    found = network.by_the_engine()
-    nodes = nodes_of_examples(network, network.L)
-    for j, delta_j in enumerate(found.dZ[-1]):
-        dz_db = jacobian([z[j] for z, _, _ in nodes], [network.bias(network.L, j)])
-        assert found.db[-1][j] == close(delta_j @ dz_db / network.m)
+    found, delta, A_before = network.by_the_engine(), network.dZ_by_nudging(network.L), network.forward()[1][-2]
+    for j, (w, b) in enumerate(zip(network.W[-1], network.b[-1])):
+        dz_db = slope(lambda b, w=w: w @ A_before + b, b)[:, None]
+        assert found.db[-1][j] == close(delta[j] @ dz_db / network.m)
 
 
 @equation("003 Eq. 4d")
 def test_003_eq_4d_the_layer_before(network):
-    found = network.by_the_engine()
-    for i, (z, _, a_before) in enumerate(nodes_of_examples(network, network.L)):
-        dz_da = jacobian(z, a_before)
-        assert found.dA[-2][:, i] == close(dz_da.T @ found.dZ[-1][:, i])
+    found, delta, A_before = network.by_the_engine(), network.dZ_by_nudging(network.L), network.forward()[1][-2]
+    for i, a in enumerate(A_before.T):
+        nudges = np.eye(len(a))
+        dz_da = np.array([slope(lambda t, n=n, a=a: network.W[-1] @ (a + n * t), 0.0) for n in nudges]).T
+        assert found.dA[-2][:, i] == close(dz_da.T @ delta[:, i])
 
 
 @equation("003 Eq. 5a")
@@ -250,15 +250,16 @@ def test_003_eq_10d_the_layer_before(network):
     assert network.by_the_engine().dA[-2] == close(network.W[-1].T @ delta)
 
 
-# --- any layer: Eq. 11, each from what the engine gives, and Eq. 12, a program of its own ----------------------------
+# --- any layer: Eq. 11, each from δ and dA that are measured by nudges, and Eq. 12, a program of its own --------------
 
 
 @equation("003 range of l")
 def test_003_range_of_l_is_every_layer_from_1_to_L(network):
     """Eq. 11 for those layers gives the gradient of every parameter that there is."""
-    dW, db = backpropagated(network)[1:3]
-    given = [part for layer in layers_of(network) for part in (dW[layer], db[layer])]
-    assert sum(part.size for part in given) == len(network.net.parameters())
+    _, dw, db, _ = backpropagated(network)
+    given = np.concatenate([part[layer].ravel() for layer in layers_of(network) for part in (dw, db)])
+    network.cost().backward()
+    assert network.net.gradient().array == close(given)
 
 
 @equation("003 Eq. 11a")
@@ -266,7 +267,7 @@ def test_003_eq_11a_delta_of_every_layer(network):
     found = network.by_the_engine()
     Z, _ = network.forward()
     for layer in layers_of(network):
-        assert found.dZ[layer] == close(found.dA[layer] * network.g_prime(layer, Z[layer]))
+        assert found.dZ[layer] == close(network.dA_by_nudging(layer) * network.g_prime(layer, Z[layer]))
 
 
 @equation("003 Eq. 11b")
@@ -274,21 +275,21 @@ def test_003_eq_11b_weights_of_every_layer(network):
     found = network.by_the_engine()
     _, A = network.forward()
     for layer in layers_of(network):
-        assert found.dW[layer] == close(found.dZ[layer] @ A[layer - 1].T / network.m)
+        assert found.dW[layer] == close(network.dZ_by_nudging(layer) @ A[layer - 1].T / network.m)
 
 
 @equation("003 Eq. 11c")
 def test_003_eq_11c_bias_of_every_layer(network):
     found = network.by_the_engine()
     for layer in layers_of(network):
-        assert found.db[layer] == close(np.sum(found.dZ[layer], axis=1, keepdims=True) / network.m)
+        assert found.db[layer] == close(np.sum(network.dZ_by_nudging(layer), axis=1, keepdims=True) / network.m)
 
 
 @equation("003 Eq. 11d")
 def test_003_eq_11d_every_layer_before(network):
     found = network.by_the_engine()
     for layer in layers_of(network):
-        assert found.dA[layer - 1] == close(network.W[layer].T @ found.dZ[layer])
+        assert found.dA[layer - 1] == close(network.W[layer].T @ network.dZ_by_nudging(layer))
 
 
 def backpropagated(network):
@@ -387,7 +388,7 @@ def test_003_backward_pass_hands_each_layer_the_derivative_from_the_layer_after_
     found = network.by_the_engine()
     Z, A = network.forward()
     for start in layers_of(network):
-        dA = found.dA[start]
+        dA = network.dA_by_nudging(start)
         for layer in range(start, 0, -1):
             delta = dA * network.g_prime(layer, Z[layer])
             assert found.dW[layer] == close(delta @ A[layer - 1].T / network.m)

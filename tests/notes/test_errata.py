@@ -104,7 +104,7 @@ class Pieces:
         """Eq. 11b and 11c of those layers, one after the other."""
         parts = [np.empty(0)]
         for layer in layers:
-            delta = self.engine.dZ[layer]
+            delta = self.network.dZ_by_nudging(layer)
             parts += [delta @ self.A[layer - 1].T / self.m, delta.mean(axis=1, keepdims=True)]
         return np.concatenate([part.ravel() for part in parts])
 
