@@ -20,7 +20,7 @@ ONCE = {"test_implementations.py", "test_notebooks.py"}  # files of tests that t
 NOT_BUILT = "the compiled Value was not built"
 
 _HERE = Path(__file__).parent
-_OURS = {"tinygrad_scalar", *(path.stem for path in _HERE.glob("test_*.py"))}
+_OURS = {"tinygrad_scalar", "notes", *(path.stem for path in _HERE.glob("test_*.py"))}
 _modules = {name: {} for name in IMPLEMENTATIONS}  # those of the sets that are not selected
 _selected = None
 

@@ -1,10 +1,6 @@
-"""The networks on which the notes' equations are evaluated; each is also imported for both implementations of Value."""
-
-import sys
+"""The networks on which the notes' equations are evaluated."""
 
 import pytest
-
-sys.modules["conftest"]._OURS.add(__package__)  # tests/conftest.py then imports this folder anew for each of them
 
 # Layer sizes, input first, and the number of examples: 000's and 001's figures, then random ones.
 ONE_NODE = {"one node": ([1, 1], 1), "one node per layer": ([1, 1, 1, 1], 3)}
