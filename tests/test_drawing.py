@@ -153,9 +153,22 @@ def test_drawing_changes_nothing_and_repeats_itself():
 
 
 def test_jupyter_shows_the_svg():
-    drawing = draw(one_node())
+    drawing = draw(square())
     assert drawing._repr_svg_() == drawing.svg
-    assert repr(drawing).startswith("<Drawing of 9 values")
+    assert repr(drawing).startswith("<Drawing of 2 values")
+
+
+def test_in_jupyter_a_wide_picture_is_as_wide_as_the_page():
+    chain = Value(1.0, "x")
+    for _ in range(30):
+        chain = chain.tanh()
+    drawing = draw(chain)
+    shown, whole = (ElementTree.fromstring(svg) for svg in (drawing._repr_svg_(), drawing.svg))
+    scale = 640.0 / float(whole.get("width")[:-2])
+    assert scale < 0.5
+    assert shown.get("width") == "640pt"
+    assert float(shown.get("height")[:-2]) == round(scale * float(whole.get("height")[:-2]))
+    assert shown.get("viewBox") == whole.get("viewBox")
 
 
 # --- names -----------------------------------------------------------------------------------------------------------

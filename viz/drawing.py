@@ -8,6 +8,7 @@ the picture reads on a dark page too.
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sysconfig
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
 DIRECTIONS = ("LR", "TB", "RL", "BT")
 LARGEST = 3000  # values; nobody can read a picture of more
+PAGE = 640  # points: the width of a notebook's page
 PATIENCE = 120  # seconds that Graphviz is given
 
 
@@ -94,7 +96,14 @@ class Drawing:
         write_atomically(path, contents[ending]())
 
     def _repr_svg_(self) -> str:
-        return self.svg
+        """The picture no wider than a notebook's page."""
+
+        def fitted(size: re.Match[str]) -> str:
+            width, height = float(size[1]), float(size[2])
+            scale = min(1.0, PAGE / width)
+            return f'width="{scale * width:.0f}pt" height="{scale * height:.0f}pt"'
+
+        return re.sub(r'width="([\d.]+)pt" height="([\d.]+)pt"', fitted, self.svg, count=1)
 
     def __repr__(self) -> str:
         return f"<Drawing of {self._size} values; .save('graph.svg') writes it>"
