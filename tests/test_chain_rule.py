@@ -70,7 +70,7 @@ def test_one_node_in_latex_is_000_eq_3():
     assert ts.explain(chain(1), "w(1)").latex.splitlines()[1:3] == [
         r"\frac{\partial C}{\partial w^{(1)}} &= \frac{\partial z^{(1)}}{\partial w^{(1)}} "
         r"\frac{\partial a^{(1)}}{\partial z^{(1)}} \frac{\partial C}{\partial a^{(1)}} \\",
-        r"&= a^{(0)} \cdot \sigma'\left(z^{(1)}\right) \cdot 2 \cdot \left(a^{(1)} - y\right) \\",
+        r"&= a^{(0)} \cdot \sigma'\left(z^{(1)}\right) \cdot 2\left(a^{(1)} - y\right) \\",
     ]
 
 
@@ -344,3 +344,17 @@ def test_latex_says_nothing_twice():
     assert ts.explain(a * b, a, names={}).latex.splitlines()[1:-1] == [
         r"\frac{\partial (a \cdot b)}{\partial a} &= b = 3"
     ]
+
+
+def test_the_direct_part_of_a_derivative_is_not_called_like_the_whole():
+    k, r = Value(1000.0, "k"), Value(0.03, "r")
+    interest = k * r
+    interest.label = "i"
+    total = k + interest
+    total.label = "t"
+    assert str(ts.explain(total, k)) == (
+        "∂t/∂k = ∂i/∂k · ∂t/∂i + ∂t/∂k (direct)\n      = r · 1 + 1\n      = 0.03 · 1 + 1 = 1.03"
+    )
+    assert r"\left.\frac{\partial t}{\partial k}\right|_{\mathrm{direct}}" in ts.explain(total, k).latex
+    assert "direct" not in str(ts.explain(total, r))
+    assert "direct" not in str(ts.explain(network(2, 3, 2), "a(1)[0]"))

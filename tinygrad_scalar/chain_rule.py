@@ -35,7 +35,10 @@ SUM = r"\sum_j"
 
 
 class Factor(NamedTuple):
-    """∂of/∂by: its symbols as text, as LaTeX and as an expression of SymPy, and its number."""
+    """∂of/∂by: its symbols as text, as LaTeX and as an expression of SymPy, and its number.
+
+    `is_direct`: it is the part of ∂of/∂by that goes past all other named values, which is not the whole of it.
+    """
 
     of: Value
     by: Value
@@ -43,6 +46,7 @@ class Factor(NamedTuple):
     latex: str
     expression: Any
     value: float
+    is_direct: bool = False
 
 
 class Equation(NamedTuple):
@@ -91,7 +95,7 @@ class Explanation:
         left = of.derivative(self.root, equation.by)
         pad = " " * len(left)
         products = equation.products
-        derivatives = [" · ".join(of.derivative(f.of, f.by) for f in product) for product in products]
+        derivatives = [" · ".join(self._derivative(f) for f in product) for product in products]
         symbols = [" · ".join(factor(f.text) for f in product) for product in products]
         numbers = [" · ".join(factor(written(f.value)) for f in product) for product in products]
         general = _over_j(derivatives, "ⱼ")
@@ -108,13 +112,20 @@ class Explanation:
         fits = len(lines[-1]) + len(f" = {number}") <= WIDTH and " = " in lines[-1]  # and is no sum over several lines
         return [*lines[:-1], f"{lines[-1]} = {number}"] if fits else [*lines, f"{pad} = {number}"]
 
+    def _derivative(self, f: Factor) -> str:
+        return f"{self._notation.derivative(f.of, f.by)}{' (direct)' if f.is_direct else ''}"
+
+    def _latex_derivative(self, f: Factor) -> str:
+        latex = self._notation.latex_derivative(f.of, f.by)
+        return rf"\left.{latex}\right|_{{\mathrm{{direct}}}}" if f.is_direct else latex
+
     @cached_property
     def latex(self) -> str:
         of = self._notation
         rows = []
         for equation in self.equations:
             products = equation.products
-            derivatives = [" ".join(of.latex_derivative(f.of, f.by) for f in product) for product in products]
+            derivatives = [" ".join(self._latex_derivative(f) for f in product) for product in products]
             symbols = [r" \cdot ".join(latex_operand(f.latex) for f in product) for product in products]
             numbers = [r" \cdot ".join(latex_operand(latex_number(f.value)) for f in product) for product in products]
             if len(products) == 1 == len(products[0]):
@@ -270,7 +281,19 @@ class _Paths:
             else:
                 for user in self.users[node]:
                     heappush(waiting, self.index[user])
-        self._edges[by] = found
+        further = self._above([factor.of for factor in found])
+        self._edges[by] = [factor._replace(is_direct=factor.of in further) for factor in found]
+        return self._edges[by]
+
+    def _above(self, values: Sequence[Value]) -> set[Value]:
+        """What is computed from the values, up to the last of them."""
+        last = max((self.index[value] for value in values), default=0)
+        found: set[Value] = set()
+        todo = list(values) if len(values) > 1 else []
+        while todo:
+            above = [user for user in self.users[todo.pop()] if user not in found and self.index[user] <= last]
+            found.update(above)
+            todo += above
         return found
 
     def _factor(self, of: Value, by: Value, symbol: Any, number: float) -> Factor:

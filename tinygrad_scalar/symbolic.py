@@ -136,7 +136,8 @@ def unicode_text(expression: Any) -> str:
 
 def latex_text(expression: Any, names: Mapping[Any, str]) -> str:
     """An expression as LaTeX, its symbols as `names` say."""
-    return str(_printers()[1]({"symbol_names": dict(names), "mul_symbol": "dot"}).doprint(expression))
+    text = str(_printers()[1]({"symbol_names": dict(names), "mul_symbol": "dot"}).doprint(expression))
+    return re.sub(r"(?<![\w.}^])(\d+) \\cdot \\left\(", r"\1\\left(", text)  # 2(a − y), as in 000 Eq. 4
 
 
 @lru_cache(maxsize=1)
