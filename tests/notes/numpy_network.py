@@ -4,8 +4,6 @@ The arrays never see a Value: what the notes' equations print is evaluated from 
 an equation names without giving it is measured by `slope`, in complex numbers instead of by a rule.
 """
 
-# ruff: noqa: N802, N815 (the notes' letters)
-
 from itertools import pairwise
 from typing import NamedTuple
 

@@ -1,7 +1,5 @@
 """Note 000, backpropagation through one node per layer and through several: the engine's gradients are its formulas."""
 
-# ruff: noqa: N802 (the notes' letters)
-
 from itertools import pairwise
 from typing import NamedTuple
 

@@ -1,7 +1,5 @@
 """Note 001, from the derivative as a limit to the gradient vector: the engine's numbers are those of the formulas."""
 
-# ruff: noqa: N802 (the notes' letters)
-
 import math
 from itertools import pairwise
 

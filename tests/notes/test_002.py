@@ -1,7 +1,5 @@
 """Note 002, the pipeline of one node per layer and one training iteration; and its TODO, several output neurons."""
 
-# ruff: noqa: N802 (the notes' letters)
-
 from itertools import pairwise
 
 import numpy as np

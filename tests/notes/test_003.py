@@ -3,8 +3,6 @@
 ℒ is the sum of the examples' losses and C = ℒ/m their mean: δ and dA are derivatives of ℒ, dw and db those of C.
 """
 
-# ruff: noqa: N802 (the notes' letters)
-
 import numpy as np
 import pytest
 
