@@ -1,7 +1,9 @@
 """`tinygrad-scalar notebooks`: copies the notebooks, keeps what is there, and starts JupyterLab where there is one."""
 
+import contextlib
 import subprocess
 import sys
+import types
 
 import pytest
 
@@ -45,9 +47,18 @@ def test_without_jupyterlab_it_says_how_to_get_it(tmp_path, capsys):
 def test_jupyterlab_is_started_on_the_folder(tmp_path, monkeypatch):
     started = []
     monkeypatch.setattr(tutorial, "has_jupyterlab", lambda: True)
-    monkeypatch.setattr(tutorial, "open_jupyterlab", started.append)
-    cli.main(["notebooks", str(tmp_path)])
-    assert started == [str(tmp_path)]
+    monkeypatch.setattr(tutorial, "open_jupyterlab", lambda *given: started.append(given))
+    (tmp_path / min(NAMES)).write_text("with my answers")
+    assert cli.main(["notebooks", str(tmp_path)]) == 0
+    assert started == [(str(tmp_path), sorted(NAMES)[1:])]
+
+
+def test_the_exit_code_is_jupyterlabs(tmp_path, monkeypatch):
+    monkeypatch.setattr(tutorial, "has_jupyterlab", lambda: True)
+    monkeypatch.setattr(tutorial, "open_jupyterlab", lambda folder, ours: 1)
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["notebooks", str(tmp_path)])
+    assert ended.value.code == 1
 
 
 def test_jupyterlab_runs_until_it_ends_and_ctrl_c_is_its_own(tmp_path, monkeypatch):
@@ -69,7 +80,27 @@ def test_jupyterlab_runs_until_it_ends_and_ctrl_c_is_its_own(tmp_path, monkeypat
         return Interrupted([sys.executable, "-c", "raise SystemExit(7)"])
 
     monkeypatch.setattr(tutorial.subprocess, "Popen", instead)
-    assert tutorial.open_jupyterlab(tmp_path) == 7
+    monkeypatch.setitem(sys.modules, "nbformat", types.SimpleNamespace(read=None, sign=None))
+    assert tutorial.open_jupyterlab(tmp_path, []) == 7
+
+
+def test_what_was_copied_is_trusted(tmp_path, monkeypatch):
+    nbformat = pytest.importorskip("nbformat", reason="comes with the notebooks extra")
+    monkeypatch.setenv("JUPYTER_DATA_DIR", str(tmp_path / "jupyter"))
+    monkeypatch.setattr(tutorial.subprocess, "Popen", lambda command: contextlib.nullcontext(Ended()))
+    names, _ = tutorial.copy_notebooks(tmp_path)
+    mine, theirs = [name for name in names if name.endswith(".ipynb")][:2]
+    assert tutorial.open_jupyterlab(tmp_path, [mine, "errata.md"]) == 0
+    notary = nbformat.sign.NotebookNotary()
+    assert notary.check_signature(nbformat.read(tmp_path / mine, as_version=4))
+    assert not notary.check_signature(nbformat.read(tmp_path / theirs, as_version=4))
+
+
+class Ended:
+    """A process that is over."""
+
+    def wait(self):
+        return 0
 
 
 def test_a_file_in_place_of_the_folder_is_an_error(tmp_path, capsys):

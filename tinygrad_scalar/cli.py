@@ -276,8 +276,9 @@ def _demo(options: argparse.Namespace) -> None:
 def _notebooks(options: argparse.Namespace) -> None:
     copied, kept = tutorial.copy_notebooks(options.folder)
     print(f"{options.folder}: {len(copied)} files copied" + (f", {len(kept)} that were there are kept" if kept else ""))
-    if tutorial.has_jupyterlab():
-        sys.stdout.flush()
-        tutorial.open_jupyterlab(options.folder)
-    else:
+    if not tutorial.has_jupyterlab():
         print('to open them: pip install "tinygrad_scalar[notebooks]", then this command again')
+        return
+    sys.stdout.flush()
+    if code := tutorial.open_jupyterlab(options.folder, copied):
+        raise SystemExit(code)  # it has said why

@@ -35,7 +35,8 @@ class NamedGraph:
         if not isinstance(root, Value):
             raise TypeError(f"{asked} takes the Value at the root of a graph, not {shown(root)}")
         if not root.operands:
-            raise ValueError(f"{root!r} is a leaf, computed from nothing: {asked} takes a Value that was computed")
+            what = root.label or repr(root)
+            raise ValueError(f"{what} is a leaf, computed from nothing: {asked} takes a Value that was computed")
         self.root = root
         self.nodes = topological_order(root)
         require_fresh(self.nodes)
