@@ -358,3 +358,20 @@ def test_the_direct_part_of_a_derivative_is_not_called_like_the_whole():
     assert r"\left.\frac{\partial t}{\partial k}\right|_{\mathrm{direct}}" in ts.explain(total, k).latex
     assert "direct" not in str(ts.explain(total, r))
     assert "direct" not in str(ts.explain(network(2, 3, 2), "a(1)[0]"))
+
+
+def test_what_is_shared_without_a_name_is_not_written_out_again_and_again():
+    def flight(n_steps):
+        v, k = Value(20.0, "v"), Value(0.02, "k")
+        vx, vy, x = v * 0.7, v * 0.7, 0.0
+        for n in range(1, n_steps + 1):
+            s = (vx**2 + vy**2).sqrt()
+            vx, vy = vx - 0.1 * k * s * vx, vy - 0.1 * (9.81 + k * s * vy)
+            x = x + 0.1 * vx
+            x.label, vx.label = f"x{n}", f"vx{n}"
+        return x, v
+
+    distance, v = flight(25)
+    explanation = ts.explain(distance, v)
+    assert len(explanation.text) < 20_000
+    assert math.isclose(explanation.value, gradient(distance, v), rel_tol=1e-12)

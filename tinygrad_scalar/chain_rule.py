@@ -29,7 +29,7 @@ from tinygrad_scalar.table import WIDTH, broken
 from tinygrad_scalar.value import Value
 
 MOST_TERMS = 4  # of a sum that are written out
-LARGEST = 100  # operations between two names that are written out, without + and −
+LARGEST = 200  # values in a formula that is written out
 MOST_OF_A_LAYER = 3  # values that have an equation of their own
 SUM = r"\sum_j"
 
@@ -187,6 +187,7 @@ class _Paths:
         self.named = {node for node in self.users if node in self.notation.called} | {self.root, by}
         self._latex: dict[Any, str] = {}
         self._expressions: dict[Value, Any] = {}
+        self._sizes: dict[Value, int] = {}
         self._edges: dict[Value, list[Factor]] = {}
 
     def equations(self) -> tuple[list[Equation], list[list[Value]]]:
@@ -258,26 +259,30 @@ class _Paths:
             return self._edges[by]
         if by is self.root:
             return [Factor(by, by, "1", "1", 1, 1.0)]
-        symbols: dict[Value, Any] = {by: 1}
+        symbols: dict[Value, Any] = {by: 1}  # None for what is too large to be written out
+        sizes: dict[Value, int] = {by: 1}
         numbers: dict[Value, float] = {by: 1.0}
         waiting = [self.index[user] for user in self.users[by]]
         heapify(waiting)
         found = []
-        steps = 0
         while waiting:
             node = self.nodes[heappop(waiting)]
             if node in numbers:
                 continue
-            steps += node.op not in ("+", "-")
-            symbol, number = 0, 0.0
+            symbol: Any = 0
+            number, size = 0.0, 0
             for i, (operand, local_grad) in enumerate(zip(node.operands, node.local_grads)):
                 if operand in numbers and (operand is by or operand not in self.named):
-                    if steps <= LARGEST:
+                    slope_size = 0 if node.op in ("+", "-") else 1 + sum(map(self._size, node.operands))
+                    size += sizes[operand] + slope_size
+                    if size > LARGEST:
+                        symbol = None
+                    if symbol is not None:
                         symbol = symbol + self._slope(node, i) * symbols[operand]
                     number += local_grad * numbers[operand]
-            symbols[node], numbers[node] = symbol, number
+            symbols[node], numbers[node], sizes[node] = symbol, number, size
             if node in self.named:
-                found.append(self._factor(node, by, symbol if steps <= LARGEST else None, number))
+                found.append(self._factor(node, by, symbol, number))
             else:
                 for user in self.users[node]:
                     heappush(waiting, self.index[user])
@@ -319,25 +324,36 @@ class _Paths:
             return sympy.Float(node.local_grads[i])
         return slope(node.op, i, [self._expression(operand) for operand in node.operands])
 
+    def _size(self, value: Value) -> int:
+        """How many values are written out for a value, each as often as it is written; 1 if they are too many."""
+        if value not in self._sizes:
+            todo, size = [value], 0
+            while todo and size <= LARGEST:
+                size += 1
+                todo += self._below(todo.pop())
+            self._sizes[value] = size if size <= LARGEST else 1
+        return self._sizes[value]
+
+    def _below(self, node: Value) -> Sequence[Value]:
+        """What a value is written out with: nothing if it has a name."""
+        return [] if not node.op or node in self.notation.called else node.operands
+
     def _expression(self, value: Value) -> Any:
         """What a value is in SymPy: a symbol where it has a name, a number where it is one, else what it is made of.
 
         Of what is made of too much, its number vₙ.
         """
-        todo, steps = [value], 0
+        todo = [value]
         while todo:
             node = todo[-1]
-            steps += 1
-            if steps > 3 * LARGEST:
-                self._expressions[value] = self._symbol(value)
-                break
             if node not in self._expressions:
-                below = [] if not node.op or node in self.notation.called else node.operands
+                is_too_large = self._size(node) == 1 and node.op
+                below = [] if is_too_large else self._below(node)
                 missing = [operand for operand in below if operand not in self._expressions]
                 if missing:
                     todo += missing
                     continue
-                self._expressions[node] = self._made(node, below)
+                self._expressions[node] = self._symbol(node) if is_too_large else self._made(node, below)
             todo.pop()
         return self._expressions[value]
 
