@@ -470,3 +470,12 @@ def test_leaves_in_a_list_are_an_error_that_says_how_to_give_them():
     x, y = Value(1.0, "x"), Value(2.0, "y")
     with pytest.raises(TypeError, match=r"one by one, as check_gradients\(C, w, b\)"):
         check_gradients(x * y, [x, y])
+
+
+def test_a_derivative_whose_terms_cancel_below_their_rounding_is_untold():
+    q, x0 = Value(3.9, "q"), Value(0.2, "x0")
+    x = x0
+    for _ in range(60):  # the logistic map, in chaos
+        x = q * x * (1.0 - x)
+    check = check_gradients(x, q, x0)
+    assert all(row.verdict.startswith("untold: the terms of the derivative cancel") for row in check.rows)

@@ -300,6 +300,7 @@ def test_gradients_from_before_are_added_to_and_told_at_the_end():
     f = q * q
     for end in ("as after backward()", "as after backward(), on top of what 1 of the leaves held before"):
         s = ts.step(f)
+        assert ("1 leaf holds a gradient already" in " ".join(str(s).split())) == ("on top" in end)
         s.next(99)
         assert " ".join(str(s).split()).endswith(f"done: every gradient is complete, {end}")
     assert q.grad == 12.0

@@ -137,9 +137,11 @@ def test_a_narrow_screen_loses_no_text_and_a_low_one_keeps_the_keys(terminal):
     screen.until("quit")
     screen.press("nnnnnnnn")
     screen.until("backward 2 of 5")
-    screen.until("quit")
-    assert "…" in screen.text
+    screen.until("…")  # what there is no room for
     assert "σ(z).grad: 0 + 1.28213 = 1.28213" in " ".join(screen.text.split())
+    screen.raw = ""
+    screen.press("x")
+    screen.until("quit")
     screen.press("\x04")  # Ctrl-D
     assert screen.end() == 0
 

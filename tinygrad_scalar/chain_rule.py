@@ -122,7 +122,7 @@ class Explanation:
     @cached_property
     def latex(self) -> str:
         of = self._notation
-        rows = []
+        rows: list[str] = []
         for equation in self.equations:
             products = equation.products
             derivatives = [" ".join(self._latex_derivative(f) for f in product) for product in products]
@@ -137,8 +137,11 @@ class Explanation:
             rights = [right for right in dict.fromkeys(rights) if right != left]
             if len(rights) > 1:  # the number beside what it is the value of
                 rights[-2:] = [" = ".join(rights[-2:])]
+            if rows:
+                rows[-1] += r" \\[1ex]"  # a gap between one equation and the next
             rows += [f"{left if i == 0 else ''} &= {right}".lstrip() for i, right in enumerate(rights)]
-        return "\\begin{aligned}\n" + " \\\\\n".join(rows) + "\n\\end{aligned}"
+        lines = [row if row.endswith("[1ex]") else rf"{row} \\" for row in rows[:-1]]
+        return "\n".join([r"\begin{aligned}", *lines, rows[-1], r"\end{aligned}"])
 
     def _repr_latex_(self) -> str:
         return f"$${self.latex}$$"

@@ -61,7 +61,11 @@ def _judged(of: NudgedGraph, leaf: Value) -> CheckedLeaf:
     off = abs(central.value - d)
     scale = size
     if central.h:
-        scale = max(size, *(abs(f(f.a + h) - of.root.data) / central.h for h in (central.h, -central.h)))
+        rises = [abs(f(f.a + h) - of.root.data) / central.h for h in (central.h, -central.h)]
+        scale = max(size, *rises)
+        if allowed > off > max(SAFETY * central.error, 1e-3 * max(abs(d), *rises)):
+            verdict = f"untold: the terms of the derivative cancel, and may leave ±{number(allowed, '.1g')} of rounding"
+            return CheckedLeaf(name, d, central.value, math.nan, verdict, True)
     error = max(off, central.error)
     largest = max(of.path_sums[node] for node in of.leaves)
     if d == 0.0 == central.value and error <= 1e-3 * max(largest, sys.float_info.min):

@@ -337,7 +337,7 @@ class Stepper:
 
     def __str__(self) -> str:
         lines = str(self.current or "").splitlines() + [self._looked_at(value) for value in self._watched]
-        return "\n".join([self._where, *(f"  {line}" for line in lines), *wrapped(self._upcoming)])
+        return "\n".join([*wrapped(self._where), *(f"  {line}" for line in lines), *wrapped(self._upcoming)])
 
     __repr__ = __str__
 
@@ -354,7 +354,12 @@ class Stepper:
         n, at = len(self._forward), self.position
         if at == 0:
             values = f"{n} value{'s' if n > 1 else ''}"
-            return f"{self.notation.name(self.root)}: {values} to compute, then the chain rule backwards"
+            told = f"{self.notation.name(self.root)}: {values} to compute, then the chain rule backwards"
+            older = sum(leaf.grad != 0.0 for leaf in self._of.leaves)
+            holds = "leaf holds" if older == 1 else "leaves hold"
+            return (
+                f"{told}; {older} {holds} a gradient already, which it adds to: zero_grad() clears" if older else told
+            )
         phase = f"forward {at} of {n}" if at <= n else f"backward {at - n - 1} of {n}"
         return f"{phase} (step {at} of {self.total})"
 
