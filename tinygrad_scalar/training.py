@@ -111,7 +111,9 @@ def fit(
             for y in part.y:
                 evaluate(outputs, y)
     trainer = _trainer(net, evaluate, optimize, examples, vectorized)
-    from tqdm.auto import trange
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # in Jupyter, where ipywidgets are missing the bar is of text
+        from tqdm.auto import trange
 
     history = History()
     try:
