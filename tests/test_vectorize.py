@@ -1140,6 +1140,50 @@ def test_the_gradient_of_what_has_no_letter_of_the_notes_is_in_the_equations():
     assert step.equations.each[-1].latex.startswith(r"dw = dw + \frac{1}{m} ")
 
 
+def equations_of(cost, params, *arrays, **options):
+    step = ts.vectorize(cost, params, **options)
+    step(*arrays)
+    return [" ".join(equation[:2]) for equation in step.equations.each]
+
+
+def test_the_equations_of_a_recurrence_say_where_each_part_comes_from():
+    w = [[Value(0.1 * (i + j), f"w[{i},{j}]") for j in range(3)] for i in range(2)]
+    b = [Value(0.1 * i, f"b[{i}]") for i in range(2)]
+
+    def cost(x):
+        s = [0.5, 0.5]
+        for t in (0, 1):
+            s = [(sum(v * u for v, u in zip(row, [*s, x[t]])) + c).tanh() for row, c in zip(w, b)]
+        return s[0] + s[1]
+
+    found = equations_of(cost, [*w[0], *w[1], *b], np.ones((4, 2)))
+    assert r"Z^{[1]} = W^{[1]} \mathrm{tanh}_{1} + {\mathrm{product}_{2}}_{0:2} + b^{[1]} 2 \times m" in found
+    of_b = r"\sum_{i=1}^{m} \delta^{[1](i)} + \sum_{i=1}^{m} {d\mathrm{sum}_{2}}^{(i)}"
+    assert rf"db^{{[1]}} = \frac{{1}}{{m}} \left({of_b}\right) 2 \times 1" in found
+    parts = r"\delta^{[1]}\ \mathrm{in\ rows}\ 0:2,\ d\mathrm{sum}_{2}\ \mathrm{in\ rows}\ 2:4"
+    assert rf"d\mathrm{{product}}_{{2}} = {parts} 4 \times m" in found
+
+
+def test_a_convolution_is_a_product_with_the_windows_side_by_side():
+    w = [Value(0.1 * i, f"w[{i}]") for i in range(3)]
+    found = equations_of(
+        lambda x: sum(sum(v * x[t + i] for i, v in enumerate(w)).tanh() for t in range(6)), w, np.ones((4, 8))
+    )
+    assert found[0] == r"Z^{[1]} = W^{[1]} \left[{X}_{0:3}\ {X}_{1:4}\ {X}_{2:5}\ \cdots\right] 1 \times 6m"
+
+
+def test_the_gradients_of_the_inputs_are_those_of_the_cost():
+    net = ts.MLP(2, [3, 1], seed=0)
+    found = equations_of(
+        lambda x, y: ts.squared_error(net(x), [y]), net.parameters(), np.ones((3, 2)), X, wrt_inputs=True
+    )
+    assert found[-3:] == [
+        r"dA^{[0]} = W^{[1]T} \delta^{[1]} 2 \times m",
+        r"\frac{\partial C}{\partial A^{[0]}} = \frac{1}{m} dA^{[0]} 2 \times m",
+        r"\frac{\partial C}{\partial Y} = \frac{1}{m} \left(-dA^{[2]}\right) 1 \times m",
+    ]
+
+
 def test_write_back_keeps_what_another_value_was_set_to():
     w, b = Value(2.0, "w"), Value(1.0, "b")
     step = ts.vectorize(lambda x: w * x + b, [w, b])

@@ -46,6 +46,7 @@ FUNCTIONS = {
     "greater_equal": r"\left[{0} \geq {1}\right]", "softplus": r"\log\left(1 + \exp\left({0}\right)\right)",
 }  # fmt: skip
 WEAK = ("+", "-", "minus fixed", "neg")  # what stands in parentheses within another operation
+SUMS = (Fold, OverExamples)  # Σ, max and min: what follows would be read as a part of them
 ACTIVATIONS = {"tanh": r"\tanh", "sigmoid": r"\sigma"}
 
 
@@ -105,6 +106,9 @@ class _Writer:
     def __init__(self, program: Program, labels: Sequence[str]) -> None:
         self.program, self.labels = program, labels
         self.made_by = {statement.out: statement for statement in (*program.forward, *program.backward)}
+        self.absorbed = {
+            s.of[0]: s.out for s in program.forward if isinstance(s, Elementwise) and s.out.name == s.of[0].name
+        }  # WA, which is a part of Z = WA + b
         self.uses: dict[Array, int] = {}
         for statement in self.made_by.values():
             for operand in statement.operands:
@@ -113,9 +117,11 @@ class _Writer:
     def named(self, array: Array) -> bool:
         """Whether an array has an equation of its own; else it is written out where it is used."""
         statement = self.made_by.get(array)
+        if array in self.absorbed:
+            return False
         if array.values is not None or statement is None or is_of_layer(array.name.removeprefix("d")):
             return array.values is None
-        if array.name.startswith("delta") or array in (self.program.gradient, *self.program.input_gradients):
+        if array.name.startswith("delta") or array is self.program.gradient:
             return True
         if isinstance(statement, (Gather, OverExamples)):
             return array.name.startswith("db")
@@ -134,10 +140,18 @@ class _Writer:
             return f"{first:g}" if same else r"\mathrm{constants}"
         if self.named(array):
             return symbol(array.name)
-        statement = self.made_by[array]
-        written = self.right_side(statement)
-        weak = isinstance(statement, Elementwise) and statement.op in WEAK
-        return rf"\left({written}\right)" if within and weak else written
+        return self._within(self.made_by[array]) if within else self.right_side(self.made_by[array])
+
+    def _within(self, statement: Statement, *, last: bool = False) -> str:
+        """A statement's right side as it stands in an operation that binds closer: a sum in parentheses.
+
+        A Σ needs none where it is the last factor.
+        """
+        if isinstance(statement, Scatter) and len(statement.parts) == 1:
+            return self.of(statement.parts[0][0], within=True)
+        weak = isinstance(statement, Scatter) or (isinstance(statement, Elementwise) and statement.op in WEAK)
+        weak = weak or (not last and isinstance(statement, SUMS))
+        return rf"\left({self.right_side(statement)}\right)" if weak else self.right_side(statement)
 
     def right_side(self, s: Statement) -> str:
         if isinstance(s, Product):
@@ -148,6 +162,8 @@ class _Writer:
         if isinstance(s, Elementwise):
             return self._elementwise(s)
         if isinstance(s, Gather):
+            if s.out.batched and s.index.ndim == 2 and min(s.index.shape) > 1:
+                return self._columns_of(s.source, s.index)
             rows = self._rows_of(s.source, s.index.ravel())
             is_row = not s.out.batched and s.index.ndim == 2 and s.index.shape[0] == 1 < s.index.shape[1]
             return _transposed(rows) if is_row else rows
@@ -166,7 +182,19 @@ class _Writer:
             return rf"{self.of(s.of)}\ \mathrm{{added\ at}}\ {symbol(s.lookup.argument.name)}"
         assert isinstance(s, Scatter)
         together = " + " if all(index is None for _, index in s.parts) else r",\ "
-        return together.join(self.of(part) for part, _ in s.parts) or "0"
+        return together.join(self._placed(part, index, s.out.rows) for part, index in s.parts) or "0"
+
+    def _placed(self, part: Array, index: NDArray[np.int64] | None, rows: int) -> str:
+        """A part of an array that is put together, and which of its rows the part is added to, if not to all."""
+        if index is None or (contiguous(index.ravel()) == 0 and index.size == rows):
+            return self.of(part)
+        return rf"{self.of(part)}\ \mathrm{{in\ rows}}\ {_listed(index.ravel())}"
+
+    def _columns_of(self, array: Array, index: NDArray[np.int64]) -> str:
+        """The matrix of whose columns each is made of some rows, side by side, as a convolution reads it."""
+        columns = r"\ ".join(self._rows_of(array, column) for column in index.T[:3])
+        more = r"\ \cdots" if index.shape[1] > 3 else ""
+        return rf"\left[{columns}{more}\right]"
 
     def _rows_of(self, array: Array, rows: NDArray[np.int64]) -> str:
         """Some rows of an array: all, one by its label, from one to another as in Python, or one by one."""
@@ -177,13 +205,8 @@ class _Writer:
         start = contiguous(rows)
         if start == 0 and rows.size == array.rows:
             return self.of(array)
-        which = [str(row) for row in rows.tolist()]
-        if start is not None and rows.size > 1:
-            which = [f"{start}:{start + rows.size}"]
-        elif rows.size > 6:
-            which = [*which[:5], r"\ldots"]
         whole = self.of(array) if self.named(array) else rf"\left({self.of(array)}\right)"
-        return rf"{{{whole}}}_{{{', '.join(which)}}}"
+        return rf"{{{whole}}}_{{{_listed(rows)}}}"
 
     def _of_the_gradient(self) -> list[Equation]:
         """What the gradient is put together from and has no name of the notes, a line each."""
@@ -193,18 +216,40 @@ class _Writer:
         parts: Sequence[tuple[Array, NDArray[np.int64] | None]] = [(program.gradient, None)]
         if isinstance(made_by, Scatter):
             parts = made_by.parts
-        mean = r"\frac{1}{m} " if program.cost.batched else ""
         lines = []
         there = np.zeros(program.parameters.rows, bool)
         for part, index in sorted(parts, key=lambda one: not self._has_a_line(one[0])):
             rows = np.arange(there.size) if index is None else index.ravel()
             if not self._has_a_line(part):
                 theta = f"d{self._rows_of(program.parameters, rows)}"
-                right = self.right_side(made_by) if part is program.gradient and made_by else self.of(part, within=True)
                 before = f"{theta} + " if there[rows].any() else ""
-                lines.append(Equation(f"{theta} = {before}{mean}{right}", rf"{rows.size} \times 1", ""))
+                right = f"{before}{self._mean}{self._last(part)}"
+                lines.append(Equation(f"{theta} = {right}", rf"{rows.size} \times 1", ""))
             there[rows] = True
         return lines
+
+    def _of_the_inputs(self) -> list[Equation]:
+        """The gradients of the arguments, which are derivatives of the cost; dA is one of the summed losses."""
+        lines = []
+        for argument, gradient in zip(self.program.arguments, self.program.input_gradients):
+            left = rf"\frac{{\partial C}}{{\partial {symbol(argument.name)}}}"
+            lines.append(Equation(f"{left} = {self._mean}{self._last(gradient)}", self.shape(argument), ""))
+        return lines
+
+    def _is_result(self, array: Array) -> bool:
+        """Whether an array is a gradient that is returned, and has no letter of the notes."""
+        results = (self.program.gradient, *self.program.input_gradients)
+        return array in results and not is_of_layer(array.name[1:])
+
+    def _last(self, array: Array) -> str:
+        """An array as the last factor: by its name, or, where it has no equation of its own, what it is made of."""
+        made_by = self.made_by.get(array)
+        written_out = made_by and (self._is_result(array) or not self.named(array))
+        return self._within(made_by, last=True) if made_by and written_out else self.of(array)
+
+    @property
+    def _mean(self) -> str:
+        return r"\frac{1}{m} " if self.program.cost.batched else ""
 
     def _has_a_line(self, part: Array) -> bool:
         return re.fullmatch(r"d[Wb]\d+", part.name) is not None
@@ -215,7 +260,8 @@ class _Writer:
             return rf"g'^{{[{layer}]}}\left({symbol(f'Z{layer}')}\right)"
         if s.op in BINARY:
             tight = s.op == "*"
-            first, second = self.of(s.of[0], within=tight), self.of(s.of[1], within=tight or s.op == "-")
+            first = self.of(s.of[0], within=tight or isinstance(self.made_by.get(s.of[0]), SUMS))
+            second = self.of(s.of[1], within=tight or s.op == "-")
             if tight and s.of[0].values is not None:
                 return f"{first}\\, {second}"
             return BINARY[s.op].format(first, second)
@@ -228,43 +274,38 @@ class _Writer:
         return rf"\mathrm{{{words}}}\left({', '.join(operands)}\right)"
 
     def shape(self, array: Array) -> str:
-        rows = array.shape[0] if len(array.shape) == 2 and not array.batched else array.rows
-        columns = "m" if array.batched else str(array.rows // rows)
-        return rf"{rows} \times {columns}"
+        rows, columns = array.shape if len(array.shape) == 2 else (array.rows, 1)
+        of_each = "m" if columns == 1 else f"{columns}m"  # of a batched matrix they lie side by side
+        return rf"{rows} \times {of_each if array.batched else columns}"
 
     def equations(self) -> list[Equation]:
         found: list[Equation] = []
         program = self.program
-        absorbed = {s.of[0] for s in program.forward if isinstance(s, Elementwise) and s.out.name == s.of[0].name}
         for statement in program.forward:
             out = statement.out
-            if out is program.cost or not self.named(out) or out in absorbed or isinstance(statement, Gather):
+            if out is program.cost or not self.named(out) or isinstance(statement, Gather):
                 continue
-            if isinstance(statement, Elementwise) and statement.of[0] in absorbed:  # Z = WA + b
-                product = self.made_by[statement.of[0]]
-                right = f"{self.right_side(product)} + {self.of(statement.of[1])}"
-                found.append(Equation(f"{symbol(out.name)} = {right}", self.shape(out), "1a"))
-            elif isinstance(statement, Elementwise) and re.fullmatch(r"A\d+", out.name):
+            if isinstance(statement, Elementwise) and re.fullmatch(r"A\d+", out.name):
                 layer = f"[{out.name[1:]}]"
                 what = ACTIVATIONS.get(statement.op, r"\mathrm{" + re.sub(r"\W.*", "", statement.op) + "}")
                 right = rf"g^{{{layer}}}\left({symbol('Z' + out.name[1:])}\right),\quad g^{{{layer}}} = {what}"
                 found.append(Equation(f"{symbol(out.name)} = {right}", self.shape(out), "1b"))
             else:
-                number = "1a" if isinstance(statement, Product) and re.fullmatch(r"Z\d+", out.name) else ""
+                number = "1a" if re.fullmatch(r"Z\d+", out.name) else ""
                 found.append(Equation(f"{symbol(out.name)} = {self.right_side(statement)}", self.shape(out), number))
         made_by = self.made_by.get(program.cost)
         cost = self.of(program.cost) if made_by is None else self.right_side(made_by)
         if isinstance(made_by, Elementwise) and made_by.op in WEAK:
             cost = rf"\left({cost}\right)"
-        mean = rf"\frac{{1}}{{m}} \sum_{{i=1}}^{{m}} {cost}" if program.cost.batched else cost
+        mean = rf"{self._mean}\sum_{{i=1}}^{{m}} {cost}" if program.cost.batched else cost
         found.append(Equation(f"C = {mean}", r"1 \times 1", "2"))
         for statement in program.backward:
             out = statement.out
-            if out is program.gradient or not self.named(out) or isinstance(statement, Gather):
+            if self._is_result(out) or not self.named(out) or isinstance(statement, Gather):
                 continue
             right, number = self.right_side(statement), ""
             if re.fullmatch(r"d[Wb]\d+", out.name):
-                right, number = rf"\frac{{1}}{{m}} {right}", "11b" if out.name[1] == "W" else "11c"
+                right, number = self._mean + self._within(statement, last=True), "11b" if out.name[1] == "W" else "11c"
             elif out.name.startswith("delta"):
                 number = "11a"
             elif re.fullmatch(r"dA\d+", out.name) and isinstance(statement, Product):
@@ -273,7 +314,16 @@ class _Writer:
         for i in range(1, len(found)):
             if (found[i - 1].number, found[i].number) == ("11c", "11b"):  # the notes have the weights first
                 found[i - 1], found[i] = found[i], found[i - 1]
-        return found + self._of_the_gradient()
+        return found + self._of_the_gradient() + self._of_the_inputs()
+
+
+def _listed(rows: NDArray[np.int64]) -> str:
+    """The numbers of rows: from one to another as in Python, or one by one."""
+    start = contiguous(rows)
+    if start is not None and rows.size > 1:
+        return f"{start}:{start + rows.size}"
+    which = [str(row) for row in rows.tolist()]
+    return ", ".join(which if rows.size <= 6 else [*which[:5], r"\ldots"])
 
 
 def _transposed(latex: str) -> str:
