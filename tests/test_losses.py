@@ -334,3 +334,10 @@ def test_what_a_cost_cannot_take_is_one_line_that_shows_it(loss, outputs, target
     with pytest.raises(error, match=words) as caught:
         ts.cost(loss, outputs, targets)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("activation", ["sigmoid", "tanh"])
+def test_cross_entropy_warns_of_outputs_that_are_no_logits(activation):
+    logits = [getattr(Value(z), activation)() for z in (0.3, -2.0)]
+    with pytest.warns(UserWarning, match=f"outputs of {activation}.*output_activation='linear'"):
+        ts.cross_entropy(logits, 0)

@@ -6,6 +6,7 @@ A loss takes the outputs `a` and the target `y`, each a number or Value or a lis
 from __future__ import annotations
 
 import sys
+import warnings
 from collections.abc import Callable, Iterable, Sequence
 from functools import reduce
 from typing import TYPE_CHECKING, Any
@@ -82,7 +83,8 @@ _LEAST_BELOW_ONE = sys.float_info.epsilon / 4  # half of what the largest number
 def cross_entropy(logits: Iterable[Scalar], index: int | Value) -> Value:
     """−log softmax(logits)[index] = log Σⱼ exp(logitⱼ) − logit_index, the class being `index`, counted from 0.
 
-    The last layer gives the logits: output_activation="linear". Nothing overflows, however large they are.
+    The last layer gives the logits: output_activation="linear". Nothing overflows, however large they are. A warning
+    where they are all outputs of sigmoid or tanh: from such bounded logits no probability comes near 1.
 
     >>> round(cross_entropy([Value(1.0), Value(1.0)], 0).data, 4)  # log 2
     0.6931
@@ -91,6 +93,13 @@ def cross_entropy(logits: Iterable[Scalar], index: int | Value) -> Value:
     if len(given) < 2:
         raise ValueError("cross_entropy takes two logits or more; for one output use binary_cross_entropy")
     values = [_value(logit) for logit in given]
+    activations = {value.op for value in values}
+    if activations in ({"sigmoid"}, {"tanh"}):
+        warnings.warn(
+            f"cross_entropy takes logits, and is given outputs of {activations.pop()}, which no probability near 1 can "
+            "come from: make the last layer with output_activation='linear'",
+            stacklevel=2,
+        )
     try:
         chosen = lookup(values, index)
     except TraceError:
