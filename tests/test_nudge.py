@@ -363,7 +363,7 @@ def test_of_many_leaves_the_worst_are_printed_and_the_rest_counted(n):
     [
         ("weigth", ValueError, "did you mean weight"),
         ("twin", ValueError, "2 values are called 'twin'"),
-        ("product", ValueError, r"product was computed \('\*'\): only a leaf can be nudged"),
+        ("product", ValueError, r"product was computed \('\*'\), and \w+ is for leaves"),
         (Value(1.0, "other"), ValueError, "is not in the graph"),
         (3.5, TypeError, r"not by 3\.5"),
     ],

@@ -108,7 +108,7 @@ def test_constants_without_a_name_are_left_out():
 
 
 def test_where_nothing_has_a_name_there_are_the_constants():
-    assert [(row.name, row.gradient) for row in sensitivity(Value(2.0) * 3.0, {})] == [("2", 3.0), ("3", 2.0)]
+    assert [(row.name, row.gradient) for row in sensitivity(Value(2.0) * 3.0, names={})] == [("2", 3.0), ("3", 2.0)]
 
 
 def test_a_leaf_that_is_used_twice_has_one_row():
@@ -118,7 +118,7 @@ def test_a_leaf_that_is_used_twice_has_one_row():
 
 def test_names_can_be_given():
     a, b = Value(1.0), Value(2.0)
-    assert [row.name for row in sensitivity(a * b, {"left": a, "right": [b]})] == ["left", "right[0]"]
+    assert [row.name for row in sensitivity(a * b, names={"left": a, "right": [b]})] == ["left", "right[0]"]
 
 
 # --- how it prints ---------------------------------------------------------------------------------------------------
@@ -136,7 +136,7 @@ def test_the_table_has_a_line_for_each_leaf_but_no_more_than_fit(n):
     lines = str(table).splitlines()
     assert len(lines) == 2 + min(n, LINES) + (n > LINES)
     assert (f"… and {n - LINES} more" == lines[-1]) == (n > LINES)
-    assert table._repr_html_().count("<tr><td>") == min(n, LINES)
+    assert table._repr_html_().count("<tr><td ") == min(n, LINES)
 
 
 @pytest.mark.parametrize("label", ["x" * 200, "two\nlines", "w(1)[0,2]"])
@@ -225,3 +225,22 @@ def test_any_depth():
     for _ in range(100_000):
         y = y + x
     assert sensitivity(y).rows == (("x", 1.0, 100_001.0, 100_001.0),)
+
+
+def test_only_the_leaves_that_are_asked_for_are_ranked_each_once():
+    w, b, x = Value(2.0, "w"), Value(1.0, "b"), Value(5.0, "x")
+    table = sensitivity(w * x + b, "b", w, b)
+    assert [row.name for row in table] == ["w", "b"]
+    assert "its 2 chosen leaves (of 3) by |gradient|" in str(table)
+
+
+def test_what_is_asked_for_has_to_be_leaves_of_the_graph():
+    w, x = Value(2.0, "w"), Value(5.0, "x")
+    z = w * x
+    z.label = "z"
+    with pytest.raises(ValueError, match=r"z was computed \('\*'\), and sensitivity is for leaves"):
+        sensitivity(z + 1.0, "z")
+    with pytest.raises(ValueError, match="there are w, x, z"):
+        sensitivity(z, "W")
+    with pytest.raises(TypeError, match=r"one by one, as sensitivity\(C, w, b\)"):
+        sensitivity(z, [w, x])

@@ -32,15 +32,6 @@ class NudgedGraph(NamedGraph):
             for operand in node.operands:
                 self._users[operand].append(node)
 
-    def leaf(self, target: Value | str) -> Value:
-        """The leaf that is meant: itself, or by its name."""
-        node = self.find(target)
-        if node.operands:
-            raise ValueError(
-                f"{self.notation.called.get(node) or repr(node)} was computed ({node.op!r}): only a leaf can be nudged"
-            )
-        return node
-
     @cached_property
     def path_sums(self) -> dict[Value, float]:
         """Σ over paths |∏ local gradients|: the sizes of the terms that each gradient is a sum of.

@@ -198,10 +198,7 @@ def check_gradients(root: Value, *leaves: Value | str, names: Mapping[str, objec
     True
     """
     of = NudgedGraph(root, "check_gradients", graph.caller_variables() if names is None else names)
-    if any(isinstance(leaf, (list, tuple)) for leaf in leaves):
-        raise TypeError("leaves are given one by one, as check_gradients(C, w, b), and not as a list")
-    chosen = [of.leaf(leaf) for leaf in leaves] or of.leaves
-    return GradientCheck(of.notation.name(root), [_judged(of, leaf) for leaf in dict.fromkeys(chosen)])
+    return GradientCheck(of.notation.name(root), [_judged(of, leaf) for leaf in of.chosen(leaves) or of.leaves])
 
 
 # --- one leaf --------------------------------------------------------------------------------------------------------

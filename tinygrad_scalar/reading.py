@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 
 from tinygrad_scalar import graph
@@ -37,7 +37,7 @@ class NamedGraph:
         if not root.operands:
             what = root.label or repr(root)
             raise ValueError(f"{what} is a leaf, computed from nothing: {asked} takes a Value that was computed")
-        self.root = root
+        self.root, self._asked = root, asked
         self.nodes = topological_order(root)
         require_fresh(self.nodes)
         self.names = graph.names(root, names)
@@ -80,6 +80,20 @@ class NamedGraph:
             )
             raise ValueError(f"no value of this graph is called {target!r}; {hint}")
         return found[0]
+
+    def leaf(self, target: str | Value) -> Value:
+        """The leaf that is meant: itself, or by its name."""
+        node = self.find(target)
+        if node.operands:
+            what = self.notation.called.get(node) or repr(node)
+            raise ValueError(f"{what} was computed ({node.op!r}), and {self._asked} is for leaves")
+        return node
+
+    def chosen(self, leaves: Sequence[str | Value]) -> list[Value]:
+        """The leaves that are meant, each once; [] for none. TypeError for a list of them in one."""
+        if any(isinstance(leaf, (list, tuple)) for leaf in leaves):
+            raise TypeError(f"leaves are given one by one, as {self._asked}(C, w, b), and not as a list")
+        return list(dict.fromkeys(map(self.leaf, leaves)))
 
     @cached_property
     def gradients(self) -> dict[Value, float]:

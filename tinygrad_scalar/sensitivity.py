@@ -132,15 +132,16 @@ def leaf_rows(of: NamedGraph) -> dict[Value, Row]:
     }
 
 
-def sensitivity(root: Value, names: Mapping[str, object] | None = None) -> Sensitivity:
+def sensitivity(root: Value, *leaves: Value | str, names: Mapping[str, object] | None = None) -> Sensitivity:
     """How much each leaf θ of the graph of `root`, C, matters: ranked by |∂C/∂θ|, or with .by("contribution").
 
-    names  names for values without a label, as {"w": w}; None: the variables of the calling code
+    leaves  those to rank, or their names, as *net.parameters(); none: all that have a name, or, if none has, all
+    names   names for values without a label, as {"w": w}; None: the variables of the calling code
 
     ∂C/∂θ says which weights to turn (002); −θ·∂C/∂θ is the first-order estimate of C(θ = 0) − C, what C would change
-    if θ were pruned (Molchanov et al. 2017, arXiv:1611.06440). Constants without a name are left out, unless there
-    is nothing else. No .grad is read or changed. TypeError or ValueError if `root` is no computed Value,
-    StaleGraphError if a leaf was set since.
+    if θ were pruned (Molchanov et al. 2017, arXiv:1611.06440). No .grad is read or changed. TypeError or ValueError if
+    `root` is no computed Value, or for what is not a leaf of it or not a name of one; StaleGraphError if a leaf was set
+    since.
 
     >>> w, a, b = Value(0.5, "w(1)[0,0]"), Value(4.0, "a(0)[0]"), Value(-1.0, "b(1)[0]")
     >>> z = w * a + b
@@ -152,5 +153,6 @@ def sensitivity(root: Value, names: Mapping[str, object] | None = None) -> Sensi
     a⁽⁰⁾₀             4          0.5            2  ▇▇
     """
     of = NamedGraph(root, "sensitivity", graph.caller_variables() if names is None else names)
-    rows = leaf_rows(of)
-    return Sensitivity(of.notation.name(root), root.data, [rows[leaf] for leaf in of.named_leaves], of.leaves_told)
+    rows, chosen = leaf_rows(of), of.chosen(leaves)
+    told = f"{len(chosen):,} chosen leaves (of {len(of.leaves):,})" if chosen else of.leaves_told
+    return Sensitivity(of.notation.name(root), root.data, [rows[leaf] for leaf in chosen or of.named_leaves], told)
