@@ -519,6 +519,19 @@ def test_the_gradient_vector_has_the_order_of_001():
     assert gradient.latex.startswith(r"\nabla C = \begin{bmatrix} \frac{\partial C}{\partial w^{(1)}_{00}} \\ ")
 
 
+def test_the_gradient_vectors_latex_has_rows_of_one_height_and_tiny_numbers_as_powers_of_ten():
+    neuron = ts.Neuron(1, "linear", seed=0)
+    weight, bias = neuron.parameters()
+    weight.label, bias.label = "my_weight", "b"
+    weight.grad, bias.grad = -2.5e-7, 3.0
+    assert neuron.gradient().latex == (
+        r"\nabla C = \begin{bmatrix} \frac{\partial C}{\partial \mathrm{my\_weight}} \\ \frac{\partial C}{\partial b}"
+        r" \end{bmatrix} = \begin{bmatrix} -2.5 \cdot 10^{-7}"
+        r" \vphantom{\frac{\partial C}{\partial \mathrm{my\_weight}}} \\ 3 \vphantom{\frac{\partial C}{\partial b}}"
+        r" \end{bmatrix}"
+    )
+
+
 def test_the_gradient_vector_is_of_the_moment_and_prints_a_line_for_each_number():
     net = ts.MLP(2, [2, 1], seed=0)
     ts.squared_error(net([0.5, -1.0]), 1.0).backward()

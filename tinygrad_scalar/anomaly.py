@@ -49,12 +49,17 @@ def _count(change: int) -> None:
         listener(watching)
 
 
-def _told(node: Value) -> str:
-    """The node as an equation: what was applied to what, and the operands' numbers."""
-    names = [
+def _names(node: Value) -> list[str]:
+    """What the operands of a node are called."""
+    return [
         operand.label or (f"x{'₀₁₂'[i]}" if operand.op else repr(operand.data))
         for i, operand in enumerate(node.operands)
     ]
+
+
+def _told(node: Value) -> str:
+    """The node as an equation: what was applied to what, and the operands' numbers."""
+    names = _names(node)
     numbers = [
         f"{name} = {operand.data!r}" for name, operand in zip(names, node.operands) if operand.label or operand.op
     ]
@@ -73,12 +78,12 @@ def require_finite_gradients(root: Value, order: list[Value], upstream: float) -
     """Rehearse backward() on the side and raise at the first contribution that is not finite."""
     grads = {root: upstream}
     for node in reversed(order):
-        for operand, local_grad in zip(node.operands, node.local_grads):
+        for i, (operand, local_grad) in enumerate(zip(node.operands, node.local_grads)):
             contribution = local_grad * grads[node]
             grads[operand] = grads.get(operand, 0.0) + contribution
             if not math.isfinite(grads[operand]):
                 raise AnomalyError(
                     f"backward through {_told(node)}: local gradient {local_grad!r} × upstream gradient "
-                    f"{grads[node]!r} = {contribution!r} makes the gradient of {operand.label or repr(operand)} "
+                    f"{grads[node]!r} = {contribution!r} makes the gradient of {_names(node)[i]} "
                     f"{grads[operand]!r}, at {_origins.get(id(node)) or user_line()}"
                 )

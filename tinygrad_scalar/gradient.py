@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from tinygrad_scalar import graph
-from tinygrad_scalar.notation import unicode_of, written
+from tinygrad_scalar.notation import latex_name, latex_number, unicode_of, written
 from tinygrad_scalar.value import Value
 
 if TYPE_CHECKING:
@@ -62,9 +62,9 @@ class Gradient:
         """The column of derivatives and the column of numbers, as 001 writes it."""
         few = list(self) if len(self) <= MOST else [*list(self)[: MOST // 2], *list(self)[-MOST // 2 :]]
         symbols = [(graph.symbol(name), name) for name, _ in few]
-        names = [symbol.latex if symbol else rf"\mathrm{{{name}}}" for symbol, name in symbols]
+        names = [symbol.latex if symbol else latex_name(name) for symbol, name in symbols]
         left = [rf"\frac{{\partial C}}{{\partial {name}}}" for name in names]
-        right = [f"{number:.6g}" for _, number in few]
+        right = [rf"{latex_number(number)} \vphantom{{{of}}}" for of, (_, number) in zip(left, few)]  # rows as high
         if len(few) < len(self):
             left.insert(MOST // 2, r"\vdots")
             right.insert(MOST // 2, r"\vdots")

@@ -72,11 +72,16 @@ def broken(lead: str, formula: str, width: int = WIDTH) -> list[str]:
 
 
 def as_html(heading: str, cells: Cells, notes: Sequence[str]) -> str:
-    """The table as HTML, between its heading and the sentences below it."""
-    head, *body = ([html.escape(cell) for cell in row] for row in cells)
-    rows = "".join(f"<tr><td>{'</td><td>'.join(row)}</td></tr>\n" for row in body)
+    """The table as HTML, aligned as in a text, between its heading and the sentences below it."""
+    head, *body = cells
+    rows = "".join(map(_html_row, body))
     above, *below = (f"<p>{html.escape(text)}</p>\n" if text else "" for text in (heading, *notes))
     return (
-        f"{above}<table>\n<thead><tr><th>{'</th><th>'.join(head)}</th></tr></thead>\n"
-        f"<tbody>\n{rows}</tbody>\n</table>\n{''.join(below)}"
+        f"{above}<table>\n<thead>\n{_html_row(head, 'th')}</thead>\n<tbody>\n{rows}</tbody>\n</table>\n{''.join(below)}"
     )
+
+
+def _html_row(row: Sequence[str], tag: str = "td") -> str:
+    sides = ["left", *["right"] * (len(row) - 2), "left"]
+    columns = (f'<{tag} style="text-align: {side}">{html.escape(cell)}</{tag}>' for side, cell in zip(sides, row))
+    return f"<tr>{''.join(columns)}</tr>\n"
