@@ -127,6 +127,8 @@ def unicode_text(expression: Any) -> str:
     >>> a, y = sympy.symbols("a y")
     >>> unicode_text(sympy.factor_terms(2 * (a - y))), unicode_text(a**2 * y), unicode_text(0.5 * sympy.Abs(a) ** 1.5)
     ('2(a − y)', 'a²·y', '0.5·|a|^1.5')
+    >>> unicode_text(1 - sympy.tanh(a) ** 2), unicode_text(y / sympy.cos(a) ** 2)
+    ('1 − tanh²(a)', 'y/cos²(a)')
     """
     text = _printers()[0]({"full_prec": False}).doprint(expression)
     text = re.sub(r"\*\*(\d+)(?![\d.])", lambda match: match[1].translate(_RAISED), text)
@@ -143,6 +145,8 @@ def latex_text(expression: Any, names: Mapping[Any, str]) -> str:
 @lru_cache(maxsize=1)
 def _printers() -> tuple[Any, Any]:
     """SymPy's printers of text and LaTeX, but σ(z) − y where they have −y + σ(z), and numbers with six digits."""
+    from sympy.functions.elementary.hyperbolic import HyperbolicFunction
+    from sympy.functions.elementary.trigonometric import TrigonometricFunction
     from sympy.printing.latex import LatexPrinter
     from sympy.printing.str import StrPrinter
 
@@ -152,9 +156,16 @@ def _printers() -> tuple[Any, Any]:
     def call(name: str) -> Callable[[Any, Any], str]:
         return lambda self, function: f"{name}({', '.join(map(self._print, function.args))})"
 
+    def power(self: Any, expression: Any, rational: bool = False) -> str:
+        base, exponent = expression.as_base_exp()
+        if isinstance(base, (HyperbolicFunction, TrigonometricFunction)) and exponent.is_Integer and exponent > 1:
+            return str(self._print(base)).replace("(", f"**{exponent}(", 1)  # tanh²(x)
+        return str(StrPrinter._print_Pow(self, expression, rational))
+
     ordered = {"_as_ordered_terms": positive_first}
     text = {
         "_print_Float": lambda self, number: f"{float(number):.6g}",
+        "_print_Pow": power,
         "_print_Abs": lambda self, function: f"|{self._print(function.args[0])}|",
         "_print_Pi": lambda self, number: "π",
         "_print_Max": call("max"), "_print_Min": call("min"),
