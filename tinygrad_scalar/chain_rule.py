@@ -7,46 +7,69 @@ used several times, its own derivative is the sum over its users j (000 and 001,
 
     ∂C/∂aₖ = Σⱼ ∂zⱼ/∂aₖ · ∂aⱼ/∂zⱼ · ∂C/∂aⱼ
 
-and has a line of its own; so no path is written out twice. The numbers are the engine's local gradients; SymPy
-derives the symbols of what lies between two names.
+and has a line of its own; so has, where a sum would be long, a value that several of its terms lead to. The numbers are
+the engine's local gradients; SymPy derives the symbols of what lies between two names.
 """
 
 from __future__ import annotations
 
+import math
 import re
 from collections import Counter, deque
-from collections.abc import Iterable, Mapping, Sequence
-from functools import cached_property
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cached_property, partial
 from heapq import heapify, heappop, heappush
-from math import prod
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from tinygrad_scalar import graph
 from tinygrad_scalar.notation import Notation, factor, is_at_a_kink, latex_number, latex_operand, written
 from tinygrad_scalar.reading import NamedGraph
 from tinygrad_scalar.symbolic import expression, latex_text, slope, unicode_text
-from tinygrad_scalar.table import WIDTH, broken
+from tinygrad_scalar.table import WIDTH, broken, wrapped
 from tinygrad_scalar.value import Value
 
 MOST_TERMS = 4  # of a sum that are written out
+MOST_FACTORS = 40  # in the terms of a sum, if each of them goes on to the root
 LARGEST = 200  # values in a formula that is written out
 MOST_OF_A_LAYER = 3  # values that have an equation of their own
+MOST_OF_A_CHAIN = 8  # the same where each layer has one value
 SUM = r"\sum_j"
+TOO_LONG = "(too much lies between the two to be written out: give labels to values on the way)"
+T = TypeVar("T")
 
 
-class Factor(NamedTuple):
-    """∂of/∂by: its symbols as text, as LaTeX and as an expression of SymPy, and its number.
+class Written(NamedTuple):
+    """Symbols as text, as LaTeX and as an expression of SymPy."""
 
-    `is_direct`: it is the part of ∂of/∂by that goes past all other named values, which is not the whole of it.
-    """
-
-    of: Value
-    by: Value
     text: str
     latex: str
     expression: Any
-    value: float
-    is_direct: bool = False
+
+
+class Factor:
+    """∂of/∂by: its number `value`, and its symbols `text`, `latex` and `expression`, made when they are first read.
+
+    `part` is "direct" where it is the part of ∂of/∂by that goes past all other named values, and not the whole of it.
+    """
+
+    def __init__(self, of: Value, by: Value, value: float, write: Callable[[], Written], part: str = "") -> None:
+        self.of, self.by, self.value, self._write, self.part = of, by, value, write, part
+
+    @cached_property
+    def _written(self) -> Written:
+        return self._write()
+
+    @property
+    def text(self) -> str:
+        return self._written.text
+
+    @property
+    def latex(self) -> str:
+        return self._written.latex
+
+    @property
+    def expression(self) -> Any:
+        return self._written.expression
 
 
 class Equation(NamedTuple):
@@ -95,29 +118,23 @@ class Explanation:
         left = of.derivative(self.root, equation.by)
         pad = " " * len(left)
         products = equation.products
-        derivatives = [" · ".join(self._derivative(f) for f in product) for product in products]
-        symbols = [" · ".join(factor(f.text) for f in product) for product in products]
-        numbers = [" · ".join(factor(written(f.value)) for f in product) for product in products]
+        derivatives = [" · ".join(of.derivative(f.of, f.by, f.part) for f in product) for product in products]
+        symbols = _few(products, lambda product: " · ".join(factor(f.text) for f in product))
+        numbers = _few(products, lambda product: " · ".join(factor(written(f.value)) for f in product))
         general = _over_j(derivatives, "ⱼ")
         if len(products) == 1 == len(products[0]):  # one factor stands alone, without parentheses
             symbols, numbers = [products[0][0].text], []
-        sums = [[general] if general else _few(derivatives), _few(symbols), _few(numbers)]
+        sums = [[general] if general else _few(derivatives, str), symbols, numbers]
         sums = [terms for i, terms in enumerate(sums) if terms not in ([], [left], *sums[:i])]
         lines = [line for i, terms in enumerate(sums) for line in _row(left if i == 0 else pad, terms)]
         number = written(equation.value)
         if not lines:
-            return [f"{left} = {number}"]
+            is_long = equation.by is not self.root and math.isfinite(equation.value)
+            return [f"{left} = {number}", *(wrapped(TOO_LONG) if is_long else [])]
         if sums[-1] == [number]:
             return lines
         fits = len(lines[-1]) + len(f" = {number}") <= WIDTH and " = " in lines[-1]  # and is no sum over several lines
         return [*lines[:-1], f"{lines[-1]} = {number}"] if fits else [*lines, f"{pad} = {number}"]
-
-    def _derivative(self, f: Factor) -> str:
-        return f"{self._notation.derivative(f.of, f.by)}{' (direct)' if f.is_direct else ''}"
-
-    def _latex_derivative(self, f: Factor) -> str:
-        latex = self._notation.latex_derivative(f.of, f.by)
-        return rf"\left.{latex}\right|_{{\mathrm{{direct}}}}" if f.is_direct else latex
 
     @cached_property
     def latex(self) -> str:
@@ -125,16 +142,19 @@ class Explanation:
         rows: list[str] = []
         for equation in self.equations:
             products = equation.products
-            derivatives = [" ".join(self._latex_derivative(f) for f in product) for product in products]
-            symbols = [r" \cdot ".join(latex_operand(f.latex) for f in product) for product in products]
-            numbers = [r" \cdot ".join(latex_operand(latex_number(f.value)) for f in product) for product in products]
+            derivatives = [" ".join(of.latex_derivative(f.of, f.by, f.part) for f in product) for product in products]
+            symbols = _few(products, lambda product: r" \cdot ".join(latex_operand(f.latex) for f in product))
+            numbers = _few(
+                products, lambda product: r" \cdot ".join(latex_operand(latex_number(f.value)) for f in product)
+            )
             if len(products) == 1 == len(products[0]):
-                symbols = [products[0][0].latex]
+                symbols, numbers = [products[0][0].latex], []
             left, number = of.latex_derivative(self.root, equation.by), latex_number(equation.value)
-            is_wide = len(_sum([" · ".join(f.text for f in product) for product in products])) > WIDTH
+            is_wide = sum(map(len, _few(products, lambda product: " · ".join(f.text for f in product)))) > WIDTH
             break_up = r" \\ &\quad + " if is_wide else " + "
-            rights = [_over_j(derivatives, "j") or _sum(derivatives), _sum(symbols, break_up), _sum(numbers), number]
-            rights = [right for right in dict.fromkeys(rights) if right != left]
+            rights = [_over_j(derivatives, "j") or _sum(derivatives)]
+            rights += [break_up.join(symbols), " + ".join(numbers), number]
+            rights = [right for right in dict.fromkeys(rights) if right not in ("", left)]
             if len(rights) > 1:  # the number beside what it is the value of
                 rights[-2:] = [" = ".join(rights[-2:])]
             if rows:
@@ -191,6 +211,7 @@ class _Paths:
         self._latex: dict[Any, str] = {}
         self._expressions: dict[Value, Any] = {}
         self._sizes: dict[Value, int] = {}
+        self._reached: dict[Value, list[Value]] = {}
         self._edges: dict[Value, list[Factor]] = {}
 
     def equations(self) -> tuple[list[Equation], list[list[Value]]]:
@@ -206,14 +227,16 @@ class _Paths:
         while todo:
             value = todo.popleft()
             symbol = graph.symbol(self.notation.called.get(value, ""))
-            layer = (symbol.letter, symbol.layer) if symbol and symbol.indices else value
-            if written_out[layer] == MOST_OF_A_LAYER:
+            layer = (symbol.letter, symbol.indices and symbol.layer) if symbol else value
+            if written_out[layer] == (MOST_OF_A_LAYER if symbol and symbol.indices else MOST_OF_A_CHAIN):
                 likewise.setdefault(layer, []).append(value)
                 continue
             written_out[layer] += 1
-            products = [self._product(edge) for edge in self.edges(value)]
+            products = self._products(value, seen)
             finished = tuple(tuple(self._finished(product, gradients)) for product in products)
-            equations.append(Equation(value, finished, sum(prod(f.value for f in product) for product in finished)))
+            equations.append(
+                Equation(value, finished, sum(math.prod(f.value for f in product) for product in finished))
+            )
             for product in products:
                 last = product[-1].of
                 if last is not self.root and last not in seen:
@@ -232,66 +255,87 @@ class _Paths:
                         gradients[operand] += local_grad * gradients[node]
         return gradients
 
-    def _product(self, edge: Factor) -> list[Factor]:
-        """Factors from a value on, as far as every value is used once."""
-        product = [edge]
-        while edge.of is not self.root:
-            edges = self.edges(edge.of)
-            if len(edges) != 1:
-                break
-            edge = edges[0]
-            product.append(edge)
-        return product
+    def _products(self, value: Value, ends: set[Value]) -> list[list[Factor]]:
+        """The terms of ∂root/∂value, each as far as every value is used once, and at most to one of the `ends`.
+
+        If that is long, only as far as to where other terms come, too.
+        """
+        edges = self.edges(value)
+        if len(edges) > 1 and sum(len(self._way(edge.of, ends)) for edge in edges[:MOST_FACTORS]) > MOST_FACTORS:
+            ends = ends | self._shared([edge.of for edge in edges])
+        return [[edge, *self._onwards(edge.of, ends)] for edge in edges]
+
+    def _onwards(self, value: Value, ends: set[Value]) -> list[Factor]:
+        return [self.edges(by)[0] for by in self._way(value, ends)[:-1]]
+
+    def _way(self, value: Value, ends: set[Value]) -> list[Value]:
+        """The values from this one on, as far as each is used once, up to the root or one of the ends."""
+        way = [value]
+        while value is not self.root and value not in ends and len(following := self.reached(value)) == 1:
+            (value,) = following
+            way.append(value)
+        return way
+
+    def _shared(self, values: Sequence[Value]) -> set[Value]:
+        """Where the ways from these values meet."""
+        passed: set[Value] = set()
+        shared: set[Value] = set()
+        for value in values:
+            for on_the_way in self._way(value, passed):
+                (shared if on_the_way in passed else passed).add(on_the_way)
+        return shared
 
     def _finished(self, product: list[Factor], values: Mapping[Value, float]) -> Iterable[Factor]:
         """The product with ∂root/∂(the value where it stopped) as its last factor."""
-        import sympy
-
         yield from product
         last = product[-1].of
         if last is not self.root:
-            text = self.notation.derivative(self.root, last)
-            latex = self.notation.latex_derivative(self.root, last)
-            yield Factor(self.root, last, text, latex, sympy.Symbol(text, real=True), values[last])
+            yield Factor(self.root, last, values[last], partial(self._derivative, self.root, last))
 
     # --- the derivatives between one name and the next ----------------------------------------------------------------
 
+    def reached(self, by: Value) -> list[Value]:
+        """The named values that `by` reaches without passing another name, in topological order."""
+        if by not in self._reached:
+            numbers = self._numbers_above(by)
+            self._reached[by] = [node for node in numbers if node in self.named and node is not by]
+        return self._reached[by]
+
     def edges(self, by: Value) -> list[Factor]:
         """∂of/∂by for each named value `of` that `by` reaches without passing another name."""
-        if by in self._edges:
-            return self._edges[by]
         if by is self.root:
-            return [Factor(by, by, "1", "1", 1, 1.0)]
-        symbols: dict[Value, Any] = {by: 1}  # None for what is too large to be written out
-        sizes: dict[Value, int] = {by: 1}
+            return [Factor(by, by, 1.0, lambda: Written("1", "1", 1))]
+        if by not in self._edges:
+            numbers = self._numbers_above(by)
+            reached = self.reached(by)
+            further = self._above(reached)
+            self._edges[by] = [
+                Factor(of, by, numbers[of], partial(self._write, of, by, numbers), "direct" if of in further else "")
+                for of in reached
+            ]
+        return self._edges[by]
+
+    def _numbers_above(self, by: Value) -> dict[Value, float]:
+        """∂node/∂by for `by` and what it reaches without passing a name, in topological order."""
         numbers: dict[Value, float] = {by: 1.0}
         waiting = [self.index[user] for user in self.users[by]]
         heapify(waiting)
-        found = []
         while waiting:
             node = self.nodes[heappop(waiting)]
             if node in numbers:
                 continue
-            symbol: Any = 0
-            number, size = 0.0, 0
-            for i, (operand, local_grad) in enumerate(zip(node.operands, node.local_grads)):
-                if operand in numbers and (operand is by or operand not in self.named):
-                    slope_size = 0 if node.op in ("+", "-") else 1 + sum(map(self._size, node.operands))
-                    size += sizes[operand] + slope_size
-                    if size > LARGEST:
-                        symbol = None
-                    if symbol is not None:
-                        symbol = symbol + self._slope(node, i) * symbols[operand]
-                    number += local_grad * numbers[operand]
-            symbols[node], numbers[node], sizes[node] = symbol, number, size
-            if node in self.named:
-                found.append(self._factor(node, by, symbol, number))
-            else:
+            numbers[node] = sum(
+                local_grad * numbers[operand]
+                for operand, local_grad in zip(node.operands, node.local_grads)
+                if self._leads_on(operand, by, numbers)
+            )
+            if node not in self.named:
                 for user in self.users[node]:
                     heappush(waiting, self.index[user])
-        further = self._above([factor.of for factor in found])
-        self._edges[by] = [factor._replace(is_direct=factor.of in further) for factor in found]
-        return self._edges[by]
+        return numbers
+
+    def _leads_on(self, operand: Value, by: Value, numbers: Mapping[Value, float]) -> bool:
+        return operand in numbers and (operand is by or operand not in self.named)
 
     def _above(self, values: Sequence[Value]) -> set[Value]:
         """What is computed from the values, up to the last of them."""
@@ -304,17 +348,48 @@ class _Paths:
             todo += above
         return found
 
-    def _factor(self, of: Value, by: Value, symbol: Any, number: float) -> Factor:
+    def _write(self, of: Value, by: Value, numbers: Mapping[Value, float]) -> Written:
+        """The symbols of ∂of/∂by; the derivative itself where they are too many."""
         import sympy
 
-        if symbol is None:  # what lies between is too much to be written out
-            text, latex = self.notation.derivative(of, by), self.notation.latex_derivative(of, by)
-            return Factor(of, by, text, latex, sympy.Symbol(text, real=True), number)
+        symbol = self._derived(of, by, numbers)
+        if symbol is None:
+            return self._derivative(of, by)
         symbol = sympy.sympify(symbol)
         floats = symbol.atoms(sympy.Float)
-        whole = {number: sympy.Integer(int(number)) for number in floats if float(number).is_integer()}
+        whole = {number: sympy.Integer(int(number)) for number in floats if _is_short(float(number))}
         symbol = sympy.factor_terms(symbol.xreplace(whole))
-        return Factor(of, by, unicode_text(symbol), latex_text(symbol, self._latex), symbol, number)
+        if symbol.is_number and not math.isfinite(numbers[of]):  # 0·log(x) is not 0 where log(x) is −∞
+            return self._derivative(of, by)
+        return Written(unicode_text(symbol), latex_text(symbol, self._latex), symbol)
+
+    def _derivative(self, of: Value, by: Value) -> Written:
+        """∂of/∂by as a symbol."""
+        import sympy
+
+        text = self.notation.derivative(of, by)
+        return Written(text, self.notation.latex_derivative(of, by), sympy.Symbol(text, real=True))
+
+    def _derived(self, of: Value, by: Value, numbers: Mapping[Value, float]) -> Any:
+        """∂of/∂by by SymPy, operation for operation; None if too much would have to be written out."""
+        between, todo = {of}, [of]
+        while todo:
+            for operand in todo.pop().operands:
+                if operand is not by and operand not in between and self._leads_on(operand, by, numbers):
+                    between.add(operand)
+                    todo.append(operand)
+        symbols: dict[Value, Any] = {by: 1}
+        sizes: dict[Value, int] = {by: 1}
+        for node in sorted(between, key=self.index.__getitem__):
+            symbols[node], sizes[node] = 0, 0
+            for i, operand in enumerate(node.operands):
+                if operand in symbols and self._leads_on(operand, by, numbers):
+                    slope_size = 0 if node.op in ("+", "-") else 1 + sum(map(self._size, node.operands))
+                    sizes[node] += sizes[operand] + slope_size
+                    if sizes[node] > LARGEST:
+                        return None
+                    symbols[node] = symbols[node] + self._slope(node, i) * symbols[operand]
+        return symbols[of]
 
     def _slope(self, node: Value, i: int) -> Any:
         import sympy
@@ -363,28 +438,36 @@ class _Paths:
     def _made(self, node: Value, below: Sequence[Value]) -> Any:
         import sympy
 
-        if below:
-            return expression(node.op, [self._expressions[operand] for operand in below])
+        operands = [self._expressions[operand] for operand in below]
+        is_power_of_numbers = node.op.startswith("**") and all(operand.is_number for operand in operands)
+        if below and not is_power_of_numbers:  # 9^9^9 is no number to be worked out
+            return expression(node.op, operands)
         if node not in self.notation.called:
             number = node.data
-            return sympy.Integer(int(number)) if number.is_integer() and abs(number) < 1e9 else sympy.Float(number, 6)
+            return sympy.Integer(int(number)) if _is_short(number) else sympy.Float(number, 6)
         return self._symbol(node)
 
     def _symbol(self, node: Value) -> Any:
         import sympy
 
-        symbol = sympy.Symbol(self.notation.name(node), real=True)
-        self._latex[symbol] = self.notation.latex(node)
+        symbol = sympy.Symbol(self.notation.operand(node), real=True)
+        self._latex[symbol] = self.notation.latex_operand(node)
         return symbol
 
 
-def _few(terms: Sequence[str]) -> list[str]:
+def _is_short(number: float) -> bool:
+    """Whether a number is written without a point and without an exponent."""
+    return number.is_integer() and abs(number) < 1e9
+
+
+def _few(terms: Sequence[T], write: Callable[[T], str]) -> list[str]:
     """The terms of a sum, or the first two and the last."""
-    return [*terms[:2], "…", terms[-1]] if len(terms) > MOST_TERMS else list(terms)
+    few = [write(term) for term in (terms if len(terms) <= MOST_TERMS else [*terms[:2], terms[-1]])]
+    return few if len(terms) <= MOST_TERMS else [*few[:2], "…", few[2]]
 
 
 def _sum(terms: Sequence[str], plus: str = " + ") -> str:
-    return plus.join(_few(terms)) or "0"
+    return plus.join(_few(terms, str)) or "0"
 
 
 def _row(left: str, terms: Sequence[str]) -> list[str]:

@@ -18,6 +18,7 @@ from tinygrad_scalar.value import Value
 
 SHORT = 12  # characters; a longer expression is called vₙ
 LONGEST = 24  # of a name; the rest of it is cut off
+LETTERS = "vutsrqponmlkjihgfedcbazyxw"  # of what has no name: the first that is no name, and none with an index after it
 _LOWERED = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
 # Where the derivative is a convention, which the text of the slope does not say (ops.py).
 _AT_A_KINK: dict[str, Callable[..., bool]] = {
@@ -119,13 +120,14 @@ def filled(template: str, operands: Sequence[str]) -> str:
 def condition(text: str) -> str:
     """A text in which a comparison itself is the condition, which is a number for the engine.
 
-    >>> condition("[(x > 0) ≠ 0]"), condition("[(x > 0) = 0]"), condition("[c ≠ 0]")
-    ('[x > 0]', '[x ≤ 0]', '[c ≠ 0]')
+    >>> condition("[(x > 0) ≠ 0]"), condition("[(x > 0) = 0]"), condition("[c ≠ 0]"), condition("where((x > 0), x, y)")
+    ('[x > 0]', '[x ≤ 0]', '[c ≠ 0]', 'where(x > 0, x, y)')
     """
 
     def opposite(match: re.Match[str]) -> str:
         return f"[{match[1]} {_OPPOSITE[match[2]]} {match[3]}]"
 
+    text = re.sub(r"(where\}?\()\((.*?) (>|≥|\\geq) (.*?)\), ", r"\1\2 \3 \4, ", text)
     text = re.sub(r"\[\((.*?) (>|≥|\\geq) (.*?)\) (?:≠|\\neq) 0\]", r"[\1 \2 \3]", text)
     return re.sub(r"\[\((.*?) (>|≥|\\geq) (.*?)\) = 0\]", opposite, text)
 
@@ -134,10 +136,15 @@ def condition(text: str) -> str:
 
 
 class Notation:
-    """The names of the values of a graph, given in topological order; `called` are those that graph.names found."""
+    """The names of the values of a graph, given in topological order; `called` are those that graph.names found.
+
+    A computed value without a name has a number: v₁, v₂, …, or another letter where some name looks like that.
+    """
 
     def __init__(self, nodes: Sequence[Value], called: Mapping[Value, str]) -> None:
         self.called = called
+        taken = {name[0] for name in map(unicode_of, called.values()) if re.fullmatch(r"\w[₀-₉]*", name)}
+        self._letter = next((letter for letter in LETTERS if letter not in taken), "v")
         self._number: dict[Value, int] = {}
         for node in nodes:
             if node.op and node not in called:
@@ -149,13 +156,21 @@ class Notation:
             return fitted(unicode_of(self.called[node]), LONGEST)
         if not node.op:
             return written(node.data)
-        return self.made(node) if self._is_short(node) else f"v{self._number[node]}".translate(_LOWERED)
+        return self.made(node) if self._is_short(node) else f"{self._letter}{self._number[node]}".translate(_LOWERED)
 
     def _is_short(self, node: Value) -> bool:
         """Whether a computed value without a name is written out."""
         return (
             all(operand in self.called or not operand.op for operand in node.operands) and len(self.made(node)) <= SHORT
         )
+
+    def operand(self, node: Value) -> str:
+        """A value's name as it stands in a formula: a label that reads like a formula of its own in parentheses."""
+        return together(self.name(node)) if node in self.called else self.name(node)
+
+    def latex_operand(self, node: Value) -> str:
+        is_formula = node in self.called and self.operand(node) != self.name(node)
+        return rf"\left({self.latex(node)}\right)" if is_formula else self.latex(node)
 
     def plain(self, node: Value) -> str:
         """A value's name as it is typed, w(1)[0,2]; of one without a name what it is called in a text."""
@@ -168,7 +183,7 @@ class Notation:
             return symbol.latex if symbol else latex_name(fitted(self.called[node], LONGEST))
         if not node.op:
             return latex_number(node.data)
-        return self.latex_made(node) if self._is_short(node) else f"v_{{{self._number[node]}}}"
+        return self.latex_made(node) if self._is_short(node) else f"{self._letter}_{{{self._number[node]}}}"
 
     def made(self, node: Value) -> str:
         """What a value is computed from, as w·a."""
@@ -183,22 +198,25 @@ class Notation:
         text = self._slope_text(node, i)
         return condition(filled(text, self._names(node))) if text else self.derivative(node, node.operands[i])
 
-    def derivative(self, of: Value, by: Value) -> str:
-        """∂of/∂by.
+    def derivative(self, of: Value, by: Value, part: str = "") -> str:
+        """∂of/∂by; `part` says which part of it is meant, as "direct".
 
         >>> w, x = Value(2.0, "w(1)[0,1]"), Value(3.0)
         >>> y = w * x
-        >>> Notation([w, x, y], {w: w.label, y: "y"}).derivative(y, w)
-        '∂y/∂w⁽¹⁾₀₁'
+        >>> of = Notation([w, x, y], {w: w.label, y: "y"})
+        >>> of.derivative(y, w), of.derivative(y, w, "direct")
+        ('∂y/∂w⁽¹⁾₀₁', '∂y/∂w⁽¹⁾₀₁ (direct)')
         """
-        return f"∂{together(self.name(of))}/∂{together(self.name(by))}"
+        whole = f"∂{together(self.name(of))}/∂{together(self.name(by))}"
+        return f"{whole} ({part})" if part else whole
 
-    def latex_derivative(self, of: Value, by: Value) -> str:
+    def latex_derivative(self, of: Value, by: Value, part: str = "") -> str:
         above, below = (
             f"({self.latex(value)})" if together(self.name(value)) != self.name(value) else self.latex(value)
             for value in (of, by)
         )
-        return rf"\frac{{\partial {above}}}{{\partial {below}}}"
+        whole = rf"\frac{{\partial {above}}}{{\partial {below}}}"
+        return rf"\left.{whole}\right|_{{{latex_name(part)}}}" if part else whole
 
     def latex_made(self, node: Value) -> str:
         return self._in_latex(ops.operation(node.op).text, node)
@@ -213,10 +231,11 @@ class Notation:
         return condition(self._in_latex(text, node)) if text else self.latex_derivative(node, node.operands[i])
 
     def _in_latex(self, template: str, node: Value) -> str:
-        return latex_filled(bracketed(template, self._names(node)), [self.latex(operand) for operand in node.operands])
+        operands = [self.latex_operand(operand) for operand in node.operands]
+        return latex_filled(bracketed(template, self._names(node)), operands)
 
     def _names(self, node: Value) -> list[str]:
-        return [self.name(operand) for operand in node.operands]
+        return [self.operand(operand) for operand in node.operands]
 
     @staticmethod
     def _slope_text(node: Value, i: int) -> str:

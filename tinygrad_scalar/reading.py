@@ -15,6 +15,8 @@ from tinygrad_scalar.notation import Notation
 from tinygrad_scalar.value import Value
 from tinygrad_scalar.walk import pass_order, require_fresh, topological_order
 
+MOST_LOOKED_THROUGH = 10_000  # values
+
 
 class NamedGraph:
     """The graph of `root`, for the function called `asked`.
@@ -57,7 +59,10 @@ class NamedGraph:
         return [leaf for leaf in self.leaves if leaf in self.notation.called] or self.leaves
 
     def find(self, target: str | Value) -> Value:
-        """The Value that is meant: itself, or by its name. TypeError or ValueError; near names are listed."""
+        """The Value that is meant: itself, or by its name, as it is given or printed.
+
+        TypeError or ValueError; near names are listed.
+        """
         if isinstance(target, Value):
             if target not in self.index:
                 what = "what is computed anew is another Value"
@@ -65,13 +70,17 @@ class NamedGraph:
             return target
         if not isinstance(target, str):
             raise TypeError(f"a value of the graph is meant by itself or by its name, not by {shown(target)}")
-        called = self.notation.called
-        found = [value for value, name in called.items() if name == target]
+        called, printed = self.notation.called, self.notation.name
+        found = [value for value, name in called.items() if name == target] or [
+            node for node in self.nodes if (node.op or node in called) and printed(node) == target
+        ]
         alike = [called[value] for value, name in self.names.items() if name == target]
         if len(alike) > 1:
             raise ValueError(
                 f"{len(alike)} values are called {target!r}: give the Value itself, or one of {alike[0]} to {alike[-1]}"
             )
+        if len(found) > 1:
+            raise ValueError(f"{len(found)} values are written {target!r}: give the Value itself, or a label to one")
         if not found:
             near = difflib.get_close_matches(target, set(called.values()), n=3, cutoff=0.4)
             known = ", ".join(sorted(set(called.values()))[:8])
@@ -80,6 +89,25 @@ class NamedGraph:
             )
             raise ValueError(f"no value of this graph is called {target!r}; {hint}")
         return found[0]
+
+    def is_only_way(self, operand: Value, node: Value) -> bool:
+        """Whether `operand`, which is one of `node`, reaches it in no other way: not twice, nor through another.
+
+        False where too much would have to be looked through.
+        """
+        if node.operands.count(operand) > 1:
+            return False
+        lowest = self.index[operand]
+        todo = [other for other in node.operands if self.index[other] > lowest]
+        seen = set(todo)
+        while todo and len(seen) < MOST_LOOKED_THROUGH:
+            for below in todo.pop().operands:
+                if below is operand:
+                    return False
+                if self.index[below] > lowest and below not in seen:
+                    seen.add(below)
+                    todo.append(below)
+        return not todo
 
     def leaf(self, target: str | Value) -> Value:
         """The leaf that is meant: itself, or by its name."""

@@ -16,6 +16,7 @@ from tinygrad_scalar.notation import condition, factor, latex_filled, latex_numb
 if TYPE_CHECKING:
     import sympy
 
+_NAMES = 0xF0000  # where Unicode's private signs begin, of which there are 65,534
 _RAISED = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
@@ -53,10 +54,9 @@ def expression(op: str, operands: Sequence[Any]) -> sympy.Expr:
     if op in functions:
         return functions[op](*operands)
     row = ops.operation(op)
-    if op in ("greater", "greater_equal"):
+    if op in ("greater", "greater_equal", "where"):
         return _of_a_text(row.text, row.forward)(*operands)
-    names = ("c", "x", "y") if row.arity == 3 else ("x", "y")
-    return sympy.sympify(row.expression, locals=dict(zip(names, operands)))
+    return sympy.sympify(row.expression, locals=dict(zip("xy", operands)))
 
 
 def slope(op: str, i: int, operands: Sequence[Any]) -> sympy.Expr:
@@ -89,11 +89,13 @@ def _of_a_text(template: str, number: Callable[..., float]) -> Any:
 
     def in_latex(self: Any, printer: Any, exp: Any = None) -> str:
         text = condition(latex_filled(template, [printer._print(argument) for argument in self.args]))
+        text = text.replace("≤", r"\leq")
         return f"{text}^{{{exp}}}" if exp else text
 
     def of_numbers(cls: Any, *operands: Any) -> Any:
-        if all(operand.is_number for operand in operands):
-            return sympy.Float(number(*map(float, operands)))
+        numbers = [operand.evalf() for operand in operands if operand.is_number]
+        if len(numbers) == len(operands) and all(found.is_Number for found in numbers):  # σ(0) is none
+            return sympy.Float(number(*map(float, numbers)))
         return None
 
     methods = {
@@ -130,10 +132,12 @@ def unicode_text(expression: Any) -> str:
     >>> unicode_text(1 - sympy.tanh(a) ** 2), unicode_text(y / sympy.cos(a) ** 2)
     ('1 − tanh²(a)', 'y/cos²(a)')
     """
-    text = _printers()[0]({"full_prec": False}).doprint(expression)
+    printer = _printers()[0]({"full_prec": False})
+    text = printer.doprint(expression)
     text = re.sub(r"\*\*(\d+)(?![\d.])", lambda match: match[1].translate(_RAISED), text)
     text = text.replace("**", "^").replace("*", "·").replace("-", "−").replace("sqrt(", "√(")
-    return re.sub(r"(?<![\w.⁾₀-₉])(\d+)·\(", r"\1(", text)
+    text = re.sub(r"(?<![\w.⁾₀-₉])(\d+)·\(", r"\1(", text)
+    return text.translate({_NAMES + i: name for i, name in enumerate(printer.names)})
 
 
 def latex_text(expression: Any, names: Mapping[Any, str]) -> str:
@@ -153,6 +157,11 @@ def _printers() -> tuple[Any, Any]:
     def positive_first(self: Any, expression: Any, order: Any = None) -> list[Any]:
         return sorted(expression.as_ordered_terms(), key=lambda term: bool(term.could_extract_minus_sign()))
 
+    def name(self: Any, symbol: Any) -> str:
+        """A sign that stands for the name until all else is written: * and - in a name are no operations."""
+        self.names = (*self.names, symbol.name)
+        return chr(_NAMES + len(self.names) - 1)
+
     def call(name: str) -> Callable[[Any, Any], str]:
         return lambda self, function: f"{name}({', '.join(map(self._print, function.args))})"
 
@@ -166,9 +175,12 @@ def _printers() -> tuple[Any, Any]:
     text = {
         "_print_Float": lambda self, number: f"{float(number):.6g}",
         "_print_Pow": power,
+        "_print_Symbol": name,
+        "_print_Infinity": lambda self, number: "∞",
+        "_print_NegativeInfinity": lambda self, number: "-∞",
         "_print_Abs": lambda self, function: f"|{self._print(function.args[0])}|",
         "_print_Pi": lambda self, number: "π",
         "_print_Max": call("max"), "_print_Min": call("min"),
     }  # fmt: skip
     latex = {"_print_Float": lambda self, number: latex_number(float(number))}
-    return type("Text", (StrPrinter,), ordered | text), type("Latex", (LatexPrinter,), ordered | latex)
+    return type("Text", (StrPrinter,), ordered | text | {"names": ()}), type("Latex", (LatexPrinter,), ordered | latex)
