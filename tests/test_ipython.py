@@ -125,6 +125,8 @@ def test_a_terminal_shows_it_as_it_prints_with_colour_only_where_that_is_wanted(
     shell.run_cell("%step 9")
     shown = shell.display_formatter.formatters["text/plain"]
     assert shown(stepper) == str(stepper)
+    monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.delenv("NO_COLOR", raising=False)
     monkeypatch.setenv("FORCE_COLOR", "1")
     assert "\x1b[" in shown(stepper)
     monkeypatch.setenv("NO_COLOR", "1")

@@ -160,6 +160,29 @@ def test_sums_that_are_not_complete_say_so():
     assert "x.grad: 0 + 1 = 1, so far: 1 of 3 contributions" in str(s)
 
 
+def test_a_part_of_a_derivative_is_not_written_as_the_whole():
+    x = Value(3.0, "x")
+    square = x * x
+    assert [line for line in str(_last(square)).splitlines() if "+=" in line] == [
+        "  ∂y/∂x += ∂y/∂x (operand 1) · ∂y/∂y",
+        "  ∂y/∂x += ∂y/∂x (operand 2) · ∂y/∂y",
+    ]
+    twice = x * (5.0 * x)  # past 5·x, and through it
+    assert "∂y/∂x += ∂y/∂x (direct) · ∂y/∂y" in str(_last(twice))
+    s = ts.step(twice, names={"y": twice})
+    s.next(s.total)
+    assert "(direct)" not in str(s)  # of 5·x
+
+
+def _last(root):
+    """The stepper at the first step back through `root`, which is called y."""
+    s = ts.step(root, names={"y": root})
+    s.to(root)
+    s.to(root)
+    s.next()
+    return s
+
+
 def test_a_contribution_is_local_gradient_times_upstream():
     for step in ts.step(one_node()):
         for c in step.contributions:
@@ -173,6 +196,31 @@ def test_names_come_from_the_callers_variables():
     s = ts.step(f)
     assert str(s).startswith("f: 1 value to")
     assert s.to("w").node is f
+
+
+def test_the_letter_of_what_has_no_name_is_nobody_elses():
+    v = [Value(float(i), f"v[{i}]") for i in range(5)]
+    root = v[2] * 3.0 + v[4].exp()
+    assert {ts.step(root, names={}).notation.name(node) for node in topological_order(root)} >= {"v₂", "v₄", "u₃"}
+
+
+def test_a_value_is_found_by_its_name_as_it_is_printed():
+    s = ts.step(one_node())
+    assert s.to("z⁽¹⁾").node.label == "z(1)"
+    x = Value(2.0, "x")
+    s = ts.step(x.exp() * 3.0, names={})
+    assert s.to("exp(x)").node.op == "exp"
+    assert s.to("v₂").node is s.root
+    with pytest.raises(ValueError, match="no value of this graph is called 'v₄'"):
+        s.to("v₄")
+    s = ts.step(x * 3.0 + x * 3.0, names={})
+    with pytest.raises(ValueError, match=r"2 values are written 'x·3': give the Value itself, or a label to one"):
+        s.to("x·3")
+
+
+def test_the_progress_of_a_value_of_another_graph_is_an_error():
+    with pytest.raises(ValueError, match="is not in the graph"):
+        ts.step(one_node()).progress(Value(1.0))
 
 
 def test_to_goes_on_to_what_has_to_do_with_a_value():
@@ -192,7 +240,9 @@ def test_to_goes_on_to_what_has_to_do_with_a_value():
 def test_watched_values_are_printed_with_every_step():
     s = ts.step(one_node())
     s.watch("w(1)", "C")
-    s.next(11)
+    s.next()
+    assert "  w⁽¹⁾: data 0.6, grad 0\n  C: not computed yet" in str(s)
+    s.next(10)
     assert "  w⁽¹⁾: data 0.6, grad 0.236015, complete\n  C: data 0.410967, grad 1, complete" in str(s)
     s.watch()
     assert "w⁽¹⁾: data" not in str(s)

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from tinygrad_scalar import graph
 from tinygrad_scalar.bulk import now
 from tinygrad_scalar.errors import shown
-from tinygrad_scalar.notation import Notation, factor, latex_number, latex_operand, together, written
+from tinygrad_scalar.notation import factor, latex_number, latex_operand, together, written
 from tinygrad_scalar.reading import NamedGraph
 from tinygrad_scalar.table import WIDTH, broken, wrapped
 from tinygrad_scalar.value import Value
@@ -67,12 +67,12 @@ class Step:
     """One step. `phase` is "forward" or "backward", `node` the value that is computed or passed through."""
 
     def __init__(
-        self, phase: str, node: Value, position: int, root: Value, contributions: tuple[Contribution, ...], of: Notation
+        self, phase: str, node: Value, position: int, contributions: tuple[Contribution, ...], of: NamedGraph
     ) -> None:
-        self.phase, self.node, self.position, self.root = phase, node, position, root
+        self.phase, self.node, self.position, self.root = phase, node, position, of.root
         self.contributions = contributions
         self.data = node.data
-        self._notation = of
+        self._of, self._notation = of, of.notation
 
     @property
     def equation(self) -> str:
@@ -106,7 +106,7 @@ class Step:
             of_operand = of.derivative(root, c.operand)
             pad = " " * len(of_operand)
             lines += [
-                *_indented(f"{of_operand} += ", f"{of.derivative(node, c.operand)} · {upstream}"),
+                *_indented(f"{of_operand} += ", f"{of.derivative(node, c.operand, self._part(i))} · {upstream}"),
                 *_indented(f"{pad}  = ", f"{factor(of.slope(node, i))} · {upstream}"),
                 f"{pad}  = {factor(written(c.local_grad))} · {factor(written(c.upstream))} = {written(c.amount)}",
                 *_indented(f"{pad}    ", self._sum(c)),
@@ -118,6 +118,13 @@ class Step:
         """The contributions and their places, without those to bare numbers if there are others."""
         placed = list(enumerate(self.contributions))
         return [(i, c) for i, c in placed if c.operand.op or c.operand in self._notation.called] or placed
+
+    def _part(self, i: int) -> str:
+        """Which part of ∂node/∂operand the local gradient of operand i is, "" if it is the whole."""
+        c = self.contributions[i]
+        if c.of == 1 or self._of.is_only_way(c.operand, self.node):
+            return ""
+        return f"operand {i + 1}" if self.node.operands.count(c.operand) > 1 else "direct"
 
     @property
     def sums(self) -> list[str]:
@@ -141,7 +148,8 @@ class Step:
         if not self.contributions:
             return f"{upstream} = 1"
         lines = [
-            rf"{of.latex_derivative(root, c.operand)} &\mathrel{{+}}= {of.latex_derivative(node, c.operand)} "
+            rf"{of.latex_derivative(root, c.operand)} &\mathrel{{+}}= "
+            rf"{of.latex_derivative(node, c.operand, self._part(i))} "
             rf"\cdot {upstream} = {latex_operand(of.latex_slope(node, i))} \cdot {upstream} "
             rf"= {latex_number(c.local_grad)} \cdot {latex_operand(latex_number(c.upstream))} "
             rf"= {latex_number(c.amount)}"
@@ -166,7 +174,7 @@ class Stepper:
 
     next, back  go on or back by n steps, as far as there are any; the Step that was reached is `.current`
     to          go on to the next step that computes a value, passes through it or adds to its gradient
-    reset       back to the beginning: every gradient is what it was
+    reset       back to the beginning: every gradient that the steps have changed is what it was
     watch       values to be printed whenever the stepper is
     progress    how far a value and its gradient are
     nodes       the values of the graph in topological order; `notation` is how they are written
@@ -216,7 +224,7 @@ class Stepper:
         return self.current
 
     def reset(self) -> None:
-        """Back to the beginning, with every gradient as it was there."""
+        """Back to the beginning, with every gradient that the steps have changed as it was there."""
         self.back(self.position)
 
     def to(self, target: str | Value) -> Step | None:
@@ -248,8 +256,8 @@ class Stepper:
         return self._of.nodes
 
     def progress(self, value: Value) -> Progress:
-        """How far a value of the graph is at this point."""
-        i = self._index[value]
+        """How far a value of the graph is at this point; a ValueError for one that is not in it."""
+        i = self._index[self._of.find(value)]
         if self.position > len(self._forward):
             return Progress(True, self._uses[i] - self._left[i], self._uses[i])
         return Progress(not value.op or self._order[i] < self.position, 0, 0)
@@ -320,7 +328,7 @@ class Stepper:
         contributions: tuple[Contribution, ...] = ()
         if position > len(self._forward):
             contributions = self._contributions(node)
-        return Step(phase, node, position + 1, self.root, contributions, self.notation)
+        return Step(phase, node, position + 1, contributions, self._of)
 
     def _contributions(self, node: Value) -> tuple[Contribution, ...]:
         operands = node.operands
@@ -390,6 +398,8 @@ class Stepper:
 
     def _looked_at(self, value: Value) -> str:
         progress, started = self.progress(value), self.position > len(self._forward)
+        if not progress.computed:
+            return f"{self.notation.name(value)}: not computed yet"
         left = progress.of - progress.done
         state = f", {left} contribution{'s' if left > 1 else ''} to come" if left else ", complete" if started else ""
         return f"{self.notation.name(value)}: data {written(value.data)}, grad {written(value.grad)}{state}"
