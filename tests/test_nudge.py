@@ -115,6 +115,26 @@ def test_a_nudge_prints_the_limit_in_the_notes_letters_and_where_rounding_takes_
     assert text.splitlines()[-1] == "verdict: agrees to 10 digits"
 
 
+@pytest.mark.parametrize(
+    ("name", "root", "letter"), [("h", "C", "ε"), ("h", "ε", "δ"), ("w", "h", "ε"), ("w", "C", "h")]
+)
+def test_the_letter_of_the_nudge_is_nobody_elses(name, root, letter):
+    w = Value(1.0, name)
+    C = w**2
+    C.label = root
+    text = str(nudge(C, w))
+    assert text.startswith(
+        f"∂{root}/∂{name} = lim {letter}→0 ({root}({name} + {letter}) − {root}({name}))/{letter} = 2\n"
+    )
+
+
+def test_along_a_straight_line_no_nudge_is_the_best():
+    k = Value(1.38, "k")
+    text = str(nudge(k * 300.0 / 7.0, k))
+    assert "Along k the function is a straight line: any h gives its slope." in text
+    assert "smallest error" not in text
+
+
 def test_without_labels_it_is_f_of_a():
     x = Value(3.0)
     assert str(nudge(x * x, x, names={})).startswith("∂f/∂a = lim h→0 (f(a + h) − f(a))/h = 6\n")
@@ -479,3 +499,12 @@ def test_a_derivative_whose_terms_cancel_below_their_rounding_is_untold():
         x = q * x * (1.0 - x)
     check = check_gradients(x, q, x0)
     assert all(row.verdict.startswith("untold: the terms of the derivative cancel") for row in check.rows)
+
+
+@pytest.mark.parametrize("r", [2.9, 3.33, 3.7])
+def test_a_derivative_whose_terms_overflow_is_untold(r):
+    x = Value(0.3, "x")
+    a = x
+    for _ in range(1000):
+        a = r * a * (1.0 - a)
+    assert check_gradients(a, x).rows[0].verdict.startswith("untold: the terms of the derivative overflow")

@@ -59,7 +59,10 @@ def _judged(of: NudgedGraph, leaf: Value) -> CheckedLeaf:
     if not (agrees(central) and central.error <= 1e-6 * abs(d)):
         central = f.limit(1, 1)
     off = abs(central.value - d)
-    scale = size
+    if math.isinf(allowed) and not off + central.error <= 1e-3 * abs(d):
+        verdict = "untold: the terms of the derivative overflow, and may leave rounding of any size"
+        return CheckedLeaf(name, d, central.value, math.nan, verdict, True)
+    scale = size if math.isfinite(size) else abs(d)
     if central.h:
         rises = [abs(f(f.a + h) - of.root.data) / central.h for h in (central.h, -central.h)]
         scale = max(size, *rises)
@@ -71,7 +74,8 @@ def _judged(of: NudgedGraph, leaf: Value) -> CheckedLeaf:
     if d == 0.0 == central.value and error <= 1e-3 * max(largest, sys.float_info.min):
         return checked(0.0, 0.0, "both are 0", True)
     if agrees(central) and error <= 1e-3 * scale:
-        digits = math.floor(-math.log10(error / scale)) if error else 16
+        share = error / scale
+        digits = math.floor(-math.log10(share)) if share else 16
         return checked(central.value, error, f"agrees to {min(digits, 16)} digits", True, scale)
 
     # From here on: not smooth, too rough to tell, or wrong.
@@ -230,6 +234,7 @@ class Nudge:
         self.h, self.derivative = h, of.gradients[leaf]
         root_name, leaf_name = (of.notation.called.get(value, "") for value in (of.root, leaf))
         self.root, self.leaf = _short(root_name, "f", leaf_name), _short(leaf_name, "a", root_name)
+        self._h = next(letter for letter in "hεδ" if letter not in (self.root, self.leaf))
         steps = {h, *(float(f"1e-{k}") for k in range(1, 16))}
         self.rows = tuple(self._row(f, step) for step in sorted(steps, reverse=True))
         asked = next(row for row in self.rows if row.h == h)
@@ -243,37 +248,44 @@ class Nudge:
         return Quotient(h, value, quotient, abs(quotient - self.derivative))
 
     def _table(self) -> tuple[list[list[str]], list[str]]:
-        C, w = self.root, self.leaf
+        C, w, h = self.root, self.leaf, self._h
         errors = [row.error for row in self.rows if math.isfinite(row.error)]
         best = (
             next((row for row in reversed(self.rows) if row.error == min(errors) < max(errors)), None)
             if errors
             else None
         )
-        cells = [["h", f"{C}({w} + h)", "quotient", "error", ""]]
+        cells = [[h, f"{C}({w} + {h})", "quotient", "error", ""]]
         for row in self.rows:
-            mark = "← smallest error" if row is best else "← h" if row.h == self.h else ""
+            mark = "← smallest error" if row is best and not self._is_straight else f"← {h}" if row.h == self.h else ""
             numbers = [number(row.value, ".12g"), number(row.quotient, ".12g"), number(row.error, ".1e")]
             cells.append([number(row.h, ".4g"), *numbers, mark])
         notes = []
         if best and self.rows[-1].error > best.error and self.verdict.startswith("agrees"):
-            rises = f"Below h = {number(best.h, '.4g')} the error rises"
-            lost = f"of {C}({w} + h) − {C}({w}) rounding leaves few digits, and / h enlarges what it lost"
-            notes.append(f"{rises}: {lost}.")
+            lost = f"of {C}({w} + {h}) − {C}({w}) rounding leaves few digits, and / {h} enlarges what it lost"
+            rises = f"Below {h} = {number(best.h, '.4g')} the error rises"
+            straight = f"Along {w} the function is a straight line: any {h} gives its slope. The error is rounding"
+            notes.append(f"{straight if self._is_straight else rises}: {lost}.")
         if self.best_h:
-            central = f"({C}({w} + h) − {C}({w} − h))/2h = {number(self.central_difference, '.12g')}"
-            notes.append(f"central difference: {central} at its best h = {number(self.best_h, '.2g')}")
+            central = f"({C}({w} + {h}) − {C}({w} − {h}))/2{h} = {number(self.central_difference, '.12g')}"
+            notes.append(f"central difference: {central} at its best {h} = {number(self.best_h, '.2g')}")
         notes.append(f"verdict: {self.verdict}")
         return cells, notes
 
     @property
+    def _is_straight(self) -> bool:
+        """Whether the coarse steps find the slope, too, but for rounding."""
+        coarse = [row.error for row in self.rows if row.h >= 1e-3]
+        return max(coarse, default=math.inf) <= 1e-10 * abs(self.derivative)
+
+    @property
     def _limit(self) -> str:
-        C, w = self.root, self.leaf
-        left, quotient = f"∂{together(C)}/∂{together(w)}", f"({C}({w} + h) − {C}({w}))/h"
+        C, w, h = self.root, self.leaf, self._h
+        left, quotient = f"∂{together(C)}/∂{together(w)}", f"({C}({w} + {h}) − {C}({w}))/{h}"
         value = number(self.derivative, ".12g")
         if self.verdict.startswith(("kink", "jump")):
-            return f"{left} = {value} by convention: {quotient} has no limit as h → 0"
-        return f"{left} = lim h→0 {quotient} = {value}"
+            return f"{left} = {value} by convention: {quotient} has no limit as {h} → 0"
+        return f"{left} = lim {h}→0 {quotient} = {value}"
 
     def __str__(self) -> str:
         cells, notes = self._table()
