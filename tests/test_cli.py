@@ -347,7 +347,7 @@ ERRORS = {
     "draw: two lines": (["draw", "x\ny +", "x=1"], "cannot read"),
     "draw: a missing number": (["draw", "w*x", "w=1"], "x has no number; give x="),
     "draw: an unused number": (["draw", "x", "x=1", "q=2"], "q is given a number"),
-    "draw: no =": (["draw", "x", "x"], "'x' is not a number with a name"),
+    "draw: no =": (["draw", "x", "x"], "'x' is not a finite number with a name"),
     "draw: no number": (["draw", "x", "x="], "'x='"),
     "draw: no name": (["draw", "x", "=1"], "''"),
     "draw: a word for a number": (["draw", "x", "x=one"], "'x=one'"),
@@ -738,3 +738,8 @@ def test_check_prints_every_gradient_beside_a_nudge(capsys):
     assert [line.split()[0] for line in printed[1:-1]] == ["w", "a", "b", "y"]
     assert all("agrees to" in line for line in printed[1:-1])
     assert printed[-1].startswith("all 4 derivatives agree")
+
+
+def test_check_fails_as_a_test_does_where_a_gradient_is_wrong(capsys):
+    assert main("check", "log(x)", "x=-1") == 1
+    assert "1 of 1 do not agree" in capsys.readouterr().out

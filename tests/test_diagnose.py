@@ -300,6 +300,12 @@ def test_a_gradient_explodes_from_its_threshold_on(slope):
     assert d.ok == (slope < EXPLODING)
 
 
+def test_quantities_in_units_of_their_own_neither_vanish_nor_explode():
+    N, k, T, V = Value(6e20, "N"), Value(1.38e-23, "k"), Value(300.0, "T"), Value(1e-3, "V")
+    p = N * k * T / V
+    assert diagnose(p).ok
+
+
 def test_large_weights_in_many_layers_explode():
     d = diagnose(_cost(_net("linear", 20.0, layers=[3] * 9 + [2])))
     assert len(d.exploding) == len(d.leaves)

@@ -38,18 +38,19 @@ OF_EXPRESSIONS = ("draw", "step", "explain", "check")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; the exit code is 0, or 2 for a user's error."""
+    """Run one command; the exit code is 0, 1 if `check` finds a gradient that is wrong, or 2 for a user's error."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a terminal that cannot show ∂ shows ? and goes on
     given = list(sys.argv[1:] if arguments is None else arguments)
     if given[:1] and given[0] in OF_EXPRESSIONS:  # -x*2 is no option; argparse tells by the space
         given = [f" {argument}" if re.match(r"-[^-oh]", argument) else argument for argument in given]
+    code = None
     try:
         try:
             options = parsed(given)
-            run: Callable[[argparse.Namespace], None] = options.run
-            run(options)
+            run: Callable[[argparse.Namespace], int | None] = options.run
+            code = run(options)
         finally:
             sys.stdout.flush()
     except BrokenPipeError:
@@ -60,7 +61,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _fail(f"{error.filename}: {error.strerror}" if error.filename else str(error))
     except (ValueError, AnomalyError, RuntimeError) as error:
         return _fail(str(error))
-    return 0
+    return code or 0
 
 
 def parsed(arguments: Sequence[str]) -> argparse.Namespace:
@@ -171,7 +172,7 @@ def _values(options: argparse.Namespace) -> dict[str, Value]:
     for given in options.numbers:
         name, equals, number = given.partition("=")
         if not equals or not is_number(number):
-            raise ValueError(f"{given!r} is not a number with a name, such as w=0.6")
+            raise ValueError(f"{given!r} is not a finite number with a name, such as w=0.6")
         if name in numbers:
             raise ValueError(f"{name} is given two numbers")
         numbers[name] = float(number)
@@ -188,9 +189,11 @@ def _explain(options: argparse.Namespace) -> None:
     print(explain(_labelled_root(values), options.wrt, names={}))
 
 
-def _check(options: argparse.Namespace) -> None:
+def _check(options: argparse.Namespace) -> int:
     values = _values(options)
-    print(check_gradients(_labelled_root(values), names={}))
+    check = check_gradients(_labelled_root(values), names={})
+    print(check)
+    return 0 if check.ok else 1
 
 
 def _labelled_root(values: dict[str, Value]) -> Value:

@@ -19,6 +19,7 @@ from tinygrad_scalar.walk import pass_order
 
 VANISHING = 1e-6  # with it and a learning rate of 1, a weight takes a million steps to move by 1
 EXPLODING = 1e6  # with it and a learning rate of 0.001, a weight jumps by a thousand in one step
+SMALL, LARGE = 1e-3, 1e3  # a leaf beyond them is in units of its own, as a quantity of physics, and no weight
 SATURATED = 1e-3  # of an activation's steepest slope: it takes three digits off whatever passes through
 ROUNDING = 1e-9  # gradients that differ by rounding agree to 1e-12 or so; one that was added to is off by far more
 MOST_TIMES = 1000  # a gradient more times too large than this is a coincidence, and no count of backward()
@@ -49,14 +50,15 @@ def diagnose(root: Value, names: Mapping[str, object] | None = None) -> Diagnosi
     rows, leaves = leaf_rows(of), of.named_leaves
     ranked = sorted(leaves, key=lambda leaf: abs(gradients[leaf]))
     largest = max((abs(gradients[leaf]) for leaf in leaves if math.isfinite(gradients[leaf])), default=0.0)
-    vanishing = [leaf for leaf in ranked if _vanishes(sizes[leaf], reaches[leaf], largest)]
+    vanishing = [leaf for leaf in ranked if _vanishes(sizes[leaf] * max(1.0, _unit(leaf)), reaches[leaf], largest)]
+    exploding = [leaf for leaf in ranked if EXPLODING <= abs(gradients[leaf]) * min(1.0, _unit(leaf)) < math.inf]
     return Diagnosis(
         name=notation.name(root),
         data=root.data,
         first_bad=next((_bad_node(node, notation) for node in nodes if not math.isfinite(node.data)), None),
         bad_gradient=_bad_gradient(of, notation, set(leaves)),
         vanishing=tuple(rows[leaf] for leaf in vanishing),
-        exploding=tuple(rows[leaf] for leaf in reversed(ranked) if EXPLODING <= abs(gradients[leaf]) < math.inf),
+        exploding=tuple(rows[leaf] for leaf in reversed(exploding)),
         saturated=tuple(_saturated(nodes, vanishing, notation)),
         forgotten=tuple(_forgotten(of, rows, sizes)),
         leaves=tuple(rows[leaf] for leaf in leaves),
@@ -123,6 +125,12 @@ def _vanishes(size: float, reach: float, largest: float) -> bool:
     A gradient that is 0 because another factor is (a weight's input) has no reach; near a minimum all reaches are tiny.
     """
     return reach > 0.0 and size <= VANISHING * min(1.0, max(largest, reach))
+
+
+def _unit(leaf: Value) -> float:
+    """What a change by one is to be compared with: the leaf's own size, if it is in units that make that far from 1."""
+    size = abs(leaf.data)
+    return size if 0.0 < size <= SMALL or LARGE <= size < math.inf else 1.0
 
 
 def _saturated(nodes: Sequence[Value], vanishing: Iterable[Value], notation: Notation) -> Iterable[Saturated]:
