@@ -355,10 +355,7 @@ class _Paths:
         symbol = self._derived(of, by, numbers)
         if symbol is None:
             return self._derivative(of, by)
-        symbol = sympy.sympify(symbol)
-        floats = symbol.atoms(sympy.Float)
-        whole = {number: sympy.Integer(int(number)) for number in floats if _is_short(float(number))}
-        symbol = sympy.factor_terms(symbol.xreplace(whole))
+        symbol = _whole(sympy.factor_terms(_whole(sympy.sympify(symbol))))  # 0.5·2 is 1.0 after it
         if symbol.is_number and not math.isfinite(numbers[of]):  # 0·log(x) is not 0 where log(x) is −∞
             return self._derivative(of, by)
         return Written(unicode_text(symbol), latex_text(symbol, self._latex), symbol)
@@ -458,6 +455,14 @@ class _Paths:
 def _is_short(number: float) -> bool:
     """Whether a number is written without a point and without an exponent."""
     return number.is_integer() and abs(number) < 1e9
+
+
+def _whole(expression: Any) -> Any:
+    """An expression of SymPy in which 2.0 is 2."""
+    import sympy
+
+    numbers = [number for number in expression.atoms(sympy.Float) if _is_short(float(number))]
+    return expression.xreplace({number: sympy.Integer(int(number)) for number in numbers})
 
 
 def _few(terms: Sequence[T], write: Callable[[T], str]) -> list[str]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
 
 from tinygrad_scalar import graph, ops
@@ -18,7 +18,7 @@ from tinygrad_scalar.value import Value
 
 SHORT = 12  # characters; a longer expression is called vₙ
 LONGEST = 24  # of a name; the rest of it is cut off
-LETTERS = "vutsrqponmlkjihgfedcbazyxw"  # of what has no name: the first that is no name, and none with an index after it
+LETTERS = "vutsrqponmlkjihgfedcbazyxw"  # of what has no name: the first that is no name, nor one with an index
 _LOWERED = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
 # Where the derivative is a convention, which the text of the slope does not say (ops.py).
 _AT_A_KINK: dict[str, Callable[..., bool]] = {
@@ -114,7 +114,19 @@ def filled(template: str, operands: Sequence[str]) -> str:
     >>> filled("{0}·{1}", ["a − y", "w"]), filled("{0} + {1}", ["a·b", "−1"]), filled("{0}/{1}", ["a·b", "c·d"])
     ('(a − y)·w', 'a·b + (−1)', 'a·b/(c·d)')
     """
-    return bracketed(template, operands).format(*operands)
+    return bracketed_once(bracketed(template, operands).format(*operands), operands)
+
+
+def bracketed_once(text: str, operands: Iterable[str]) -> str:
+    """A text in which an operand that has parentheses of its own has no others around them.
+
+    >>> bracketed_once("exp((a b))·(a b)", ["(a b)"]), bracketed_once("exp((a)·(b))", ["(a)·(b)"])
+    ('exp(a b)·(a b)', 'exp((a)·(b))')
+    """
+    for operand in operands:
+        if operand.startswith("(") and together(operand) == operand:
+            text = text.replace(f"({operand})", operand)
+    return text
 
 
 def condition(text: str) -> str:

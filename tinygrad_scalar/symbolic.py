@@ -11,7 +11,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from tinygrad_scalar import ops
-from tinygrad_scalar.notation import condition, factor, latex_filled, latex_number
+from tinygrad_scalar.notation import bracketed_once, condition, factor, latex_filled, latex_number
 
 if TYPE_CHECKING:
     import sympy
@@ -137,7 +137,7 @@ def unicode_text(expression: Any) -> str:
     text = re.sub(r"\*\*(\d+)(?![\d.])", lambda match: match[1].translate(_RAISED), text)
     text = text.replace("**", "^").replace("*", "·").replace("-", "−").replace("sqrt(", "√(")
     text = re.sub(r"(?<![\w.⁾₀-₉])(\d+)·\(", r"\1(", text)
-    return text.translate({_NAMES + i: name for i, name in enumerate(printer.names)})
+    return bracketed_once(text.translate({_NAMES + i: name for i, name in enumerate(printer.names)}), printer.names)
 
 
 def latex_text(expression: Any, names: Mapping[Any, str]) -> str:
