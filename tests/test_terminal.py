@@ -176,6 +176,24 @@ def test_a_resize_draws_the_page_anew(terminal):
     assert screen.end() == 0
 
 
+def test_a_window_that_is_drawn_larger_and_smaller_all_the_time_does_no_harm(terminal):
+    screen = terminal(*COST)
+    screen.until("q quit")
+    for i in range(300):
+        screen.resize(24 + i % 9, 80 + i % 7)
+        os.killpg(screen.process.pid, signal.SIGWINCH)
+        if i % 10 == 0:
+            os.write(screen.ours, b"nb")
+        while select.select([screen.ours], [], [], 0)[0]:
+            os.read(screen.ours, 65536)
+    while select.select([screen.ours], [], [], 0.5)[0]:
+        os.read(screen.ours, 65536)
+    screen.press("n")
+    screen.until("w·a = 0.6·0.8 = 0.48")
+    screen.press("q")
+    assert screen.end() == 0
+
+
 def test_nothing_is_coloured_where_no_color_is_wanted(terminal):
     screen = terminal(*COST, NO_COLOR="1")
     screen.until("q quit")

@@ -5,11 +5,12 @@ from __future__ import annotations
 import codecs
 import os
 import re
+import select
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 
 from tinygrad_scalar.stepper import Stepper
@@ -47,24 +48,18 @@ def by_lines(console: Console, stepper: Stepper, lines: Iterable[str]) -> None:
 def by_keys(console: Console, stepper: Stepper) -> None:
     """Show the steps on a screen of their own; the terminal is as it was afterwards, also after Ctrl-C."""
     message, typed = "", ""
-    with _one_key_at_a_time(), console.screen() as screen:
-
-        def show(*_: Any) -> None:
+    with _one_key_at_a_time(), console.screen() as screen, _signals() as signalled:
+        screen.update(_page(console, stepper, message, typed))
+        for key in _keys(signalled):
+            if typed and key:
+                typed, message = _typed(stepper, typed, key)
+            elif key in QUIT:
+                return
+            elif key == "w":
+                typed, message = "watch: ", ""
+            elif key:
+                message = _move(stepper, key)
             screen.update(_page(console, stepper, message, typed))
-
-        with _signals(show):
-            show()
-            for key in _keys():
-                message = ""
-                if typed:
-                    typed, message = _typed(stepper, typed, key)
-                elif key in QUIT:
-                    return
-                elif key == "w":
-                    typed = "watch: "
-                else:
-                    message = _move(stepper, key)
-                show()
 
 
 @contextmanager
@@ -85,8 +80,8 @@ def _one_key_at_a_time() -> Iterator[None]:
         termios.tcsetattr(terminal, termios.TCSADRAIN, before)
 
 
-def _keys() -> Iterator[str]:
-    """The keys that are pressed; an arrow is one key."""
+def _keys(signalled: int | None) -> Iterator[str]:
+    """The keys that are pressed, an arrow being one key; "" after a signal, which `signalled` is to be read for."""
     if sys.platform == "win32":
         import msvcrt
 
@@ -94,8 +89,18 @@ def _keys() -> Iterator[str]:
             yield key
         raise KeyboardInterrupt
     decoder = codecs.getincrementaldecoder("utf-8")("replace")
-    while pressed := os.read(sys.stdin.fileno(), 1024):
-        yield from KEY.findall(decoder.decode(pressed))
+    keyboard = sys.stdin.fileno()
+    sources = [keyboard] if signalled is None else [keyboard, signalled]
+    while True:
+        ready, _, _ = select.select(sources, [], [])
+        if signalled is not None and signalled in ready:
+            os.read(signalled, 1024)
+            yield ""
+        if keyboard in ready:
+            pressed = os.read(keyboard, 1024)
+            if not pressed:
+                return
+            yield from KEY.findall(decoder.decode(pressed))
 
 
 def _move(stepper: Stepper, key: str) -> str:
@@ -141,23 +146,30 @@ def _page(console: Console, stepper: Stepper, message: str, typed: str) -> Text:
 
 
 @contextmanager
-def _signals(show: Callable[..., None]) -> Iterator[None]:
-    """Within this block a resize of the terminal has the page drawn anew, and SIGTERM ends the program in order."""
+def _signals() -> Iterator[int | None]:
+    """Within this block SIGTERM ends the program in order, and what is yielded can be read after a resize.
+
+    The page is drawn anew by the reader, not by the signal's handler: that may be called in the middle of a write.
+    """
 
     def end(*_: Any) -> None:
         raise SystemExit(128 + signal.SIGTERM)
 
-    handlers: dict[int, Callable[..., None]] = {signal.SIGTERM: end}
-    if hasattr(signal, "SIGWINCH"):
-        handlers[signal.SIGWINCH] = show
     if threading.current_thread() is not threading.main_thread():
-        handlers = {}
-    before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        yield None
+        return
+    with ExitStack() as stack:
+        stack.callback(signal.signal, signal.SIGTERM, signal.signal(signal.SIGTERM, end))
+        if not hasattr(signal, "SIGWINCH"):
+            yield None
+            return
+        signalled, wake = os.pipe()
+        stack.callback(os.close, signalled)
+        stack.callback(os.close, wake)
+        os.set_blocking(wake, False)
+        stack.callback(signal.set_wakeup_fd, signal.set_wakeup_fd(wake, warn_on_full_buffer=False))
+        stack.callback(signal.signal, signal.SIGWINCH, signal.signal(signal.SIGWINCH, lambda *_: None))
+        yield signalled
 
 
 def run(console: Console, stepper: Stepper, *, everything: bool = False) -> None:
