@@ -326,7 +326,7 @@ def constant_power(n: float) -> Operation:
     short = _short(n)
     raised = short.translate(_SUPERSCRIPTS) if short.lstrip("-").isdecimal() else f"^{short}"
     return Operation(
-        f"**{short}", f"x{raised}", f"({{0}}){raised}", f"x**({short})",
+        f"**{short}", f"( ){raised}", f"({{0}}){raised}", f"x**({short})",
         lambda x: power(x, n), lambda v, x: (_power_slope(v, x, n) if n != 0.0 else 0.0,),
         (_slope_of_constant_power(n),),
     )  # fmt: skip
