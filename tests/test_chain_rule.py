@@ -241,7 +241,7 @@ def test_a_long_chain_is_explained_without_recursion():
     for _ in range(3000):
         z = z + w
     z.label = "z"
-    assert str(ts.explain(z, w)).startswith("∂z/∂w = 3000\n(too much lies between")
+    assert str(ts.explain(z, w)).startswith("∂z/∂w = 3000\n(what lies between is too much")
 
 
 def test_what_is_too_long_to_be_written_out_stays_a_derivative():
@@ -269,6 +269,82 @@ def test_of_a_long_recurrence_the_equations_stay_short():
     )
     assert len(explanation.equations) < 15
     assert len(str(explanation)) < 20_000
+
+
+def test_of_a_long_product_the_first_and_the_last_factors_are_written():
+    a = x0 = Value(0.3, "x(0)")
+    for i in range(300):
+        a = a * 3.3 * (1.0 - a)
+        a.label = f"x({i + 1})"
+    explanation = ts.explain(a, x0)
+    assert len(explanation.factors) == 300
+    assert explanation.value == pytest.approx(gradient(a, x0), rel=1e-12)
+    assert " · … · " in str(explanation)
+    assert len(str(explanation)) < 3000
+    assert r" \cdot … \cdot " in explanation.latex
+
+
+@pytest.mark.parametrize(
+    ("build", "number"),
+    [
+        (lambda x: x * ts.sin(Value(123456789.123)), "0.999843"),
+        (lambda x: x * (Value(1.0001) - 1.0), "0.0001"),
+        (lambda x: x * ts.expm1(Value(1e-9)), "1e−09"),
+        (lambda x: x * ts.maximum(ts.sigmoid(Value(0.0)), 0.2), "0.5"),
+        (lambda x: x * Value(1e308) * 10.0 / 10.0, "1e+308"),
+    ],
+)
+def test_what_is_made_of_numbers_is_the_number_that_the_engine_has(build, number):
+    x = Value(0.5, "x")
+    assert str(ts.explain(build(x), x, names={})).split(" = ")[1:] == [number]
+
+
+@pytest.mark.parametrize(
+    ("build", "formula"),
+    [
+        (lambda x: (2.0 * x) ** -1e9, "−1e+09/(x·(2·x)^1e+09)"),
+        (lambda x: ts.exp(-299792458.0 * ts.log(2.0 * x)), "−2.99792e+08·exp(−2.99792e+08·log(2·x))/x"),
+        (lambda x: (2.0 * x) ** 50, "5.6295e+16·x⁴⁹"),
+        (lambda x: x ** Value(1e10), "1e+10·x^(1e+10 − 1)"),
+        (lambda x: (x**3) ** (1 / 3), "x²/(x³)^0.666667"),
+        (lambda x: ts.logaddexp(x, 1.0), "exp(x)/(exp(x) + exp(1))"),
+        (lambda x: (x * -300.0) ** 2, "2·300²·x"),
+    ],
+)
+def test_large_numbers_are_not_calculated_with(build, formula):
+    x = Value(0.5, "x")
+    assert ts.explain(build(x), x, names={}).factors[0].text == formula
+
+
+@pytest.mark.parametrize("build", [lambda x: Value(0.0) ** x, lambda x: Value(-2.0) ** x])
+def test_what_is_no_real_formula_stays_a_derivative(build):
+    x = Value(2.0, "x")
+    root = build(x)
+    assert ts.explain(root, x, names={"y": root}).factors[0].text == "∂y/∂x"
+
+
+def test_the_condition_of_a_where_within_a_condition_is_its_own():
+    x, w = Value(2.5, "x"), Value(-1.2, "w")
+    z = ts.where(ts.greater(x, 3.0), 3.0 * x, x - 3.0)
+    explanation = ts.explain(ts.where(ts.greater(z, w), w * z, z - w), w, names={})
+    chosen = "where(x > 3, 3·x, x − 3)"
+    assert explanation.factors[0].text == f"{chosen}·[{chosen} > w] − [{chosen} ≤ w]"
+    assert r" \leq w]" in explanation.latex
+
+
+@pytest.mark.parametrize(
+    ("names", "printed"),
+    [
+        (("x[0]", "x₀"), "x₀⟨1⟩"),
+        ((" x", "x"), "x⟨1⟩"),
+        (("the_weight_of_layer_1_of_head_0", "the_weight_of_layer_2_of_head_0"), "the_weight_of_l…f_head_0⟨1⟩"),
+    ],
+)
+def test_names_that_look_alike_are_told_apart(names, printed):
+    a, b = (Value(number, name) for number, name in zip((2.0, 3.0), names))
+    explanation = ts.explain(a * b, a, names={})
+    assert str(explanation).endswith(f" = {printed} = 3")
+    assert r"^{\langle 1 \rangle}" in explanation.latex
 
 
 @pytest.mark.parametrize(

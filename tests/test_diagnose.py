@@ -301,9 +301,10 @@ def test_a_gradient_explodes_from_its_threshold_on(slope):
 
 
 def test_quantities_in_units_of_their_own_neither_vanish_nor_explode():
-    N, k, T, V = Value(6e20, "N"), Value(1.38e-23, "k"), Value(300.0, "T"), Value(1e-3, "V")
-    p = N * k * T / V
-    assert diagnose(p).ok
+    N, k, T, V = Value(6e23, "N"), Value(1.38e-23, "k"), Value(300.0, "T"), Value(1e-3, "V")
+    assert diagnose(N * k * T / V).ok
+    m, e, ε0, ħ = Value(9.11e-31, "m"), Value(1.6e-19, "e"), Value(8.85e-12, "ε0"), Value(1.05e-34, "ħ")
+    assert diagnose(-m * e**4 / (2.0 * (4.0 * math.pi * ε0) ** 2 * ħ**2)).ok  # of hydrogen
 
 
 def test_large_weights_in_many_layers_explode():

@@ -128,10 +128,21 @@ def test_the_letter_of_the_nudge_is_nobody_elses(name, root, letter):
     )
 
 
+def test_the_letter_of_the_nudge_is_not_that_of_another_value():
+    h, w = Value(0.5, "h"), Value(0.9, "w")
+    assert str(nudge((h * w).tanh(), w, names={})).startswith("∂f/∂w = lim ε→0 (f(w + ε) − f(w))/ε")
+
+
+def test_digits_are_those_of_the_derivative_and_not_of_terms_that_cancel():
+    x = Value(0.7, "x")
+    (row,) = check_gradients(1e12 * x - 1e12 * x + ts.sin(x), x).rows
+    assert row.verdict == "agrees within rounding"
+
+
 def test_along_a_straight_line_no_nudge_is_the_best():
     k = Value(1.38, "k")
     text = str(nudge(k * 300.0 / 7.0, k))
-    assert "Along k the function is a straight line: any h gives its slope." in text
+    assert "From k to k + 0.1 the function is a straight line: each h gives its slope." in " ".join(text.split())
     assert "smallest error" not in text
 
 

@@ -24,17 +24,17 @@ from typing import Any, NamedTuple, TypeVar
 from tinygrad_scalar import graph
 from tinygrad_scalar.notation import Notation, factor, is_at_a_kink, latex_number, latex_operand, written
 from tinygrad_scalar.reading import NamedGraph
-from tinygrad_scalar.symbolic import expression, latex_text, slope, unicode_text
+from tinygrad_scalar.symbolic import constant, expression, is_writable, latex_text, slope, unicode_text
 from tinygrad_scalar.table import WIDTH, broken, wrapped
 from tinygrad_scalar.value import Value
 
 MOST_TERMS = 4  # of a sum that are written out
-MOST_FACTORS = 40  # in the terms of a sum, if each of them goes on to the root
+MOST_FACTORS = 40  # of a product that are written out; and in the terms of a sum, if each of them goes on to the root
 LARGEST = 200  # values in a formula that is written out
 MOST_OF_A_LAYER = 3  # values that have an equation of their own
 MOST_OF_A_CHAIN = 8  # the same where each layer has one value
-SUM = r"\sum_j"
-TOO_LONG = "(too much lies between the two to be written out: give labels to values on the way)"
+SUM, TIMES = r"\sum_j", r" \cdot "
+TOO_LONG = "(what lies between is too much to be written out, or not real: give labels to values on the way)"
 T = TypeVar("T")
 
 
@@ -118,9 +118,9 @@ class Explanation:
         left = of.derivative(self.root, equation.by)
         pad = " " * len(left)
         products = equation.products
-        derivatives = [" · ".join(of.derivative(f.of, f.by, f.part) for f in product) for product in products]
-        symbols = _few(products, lambda product: " · ".join(factor(f.text) for f in product))
-        numbers = _few(products, lambda product: " · ".join(factor(written(f.value)) for f in product))
+        derivatives = [_product(product, lambda f: of.derivative(f.of, f.by, f.part)) for product in products]
+        symbols = _few(products, lambda product: _product(product, lambda f: factor(f.text)))
+        numbers = _few(products, lambda product: _product(product, lambda f: factor(written(f.value))))
         general = _over_j(derivatives, "ⱼ")
         if len(products) == 1 == len(products[0]):  # one factor stands alone, without parentheses
             symbols, numbers = [products[0][0].text], []
@@ -142,15 +142,17 @@ class Explanation:
         rows: list[str] = []
         for equation in self.equations:
             products = equation.products
-            derivatives = [" ".join(of.latex_derivative(f.of, f.by, f.part) for f in product) for product in products]
-            symbols = _few(products, lambda product: r" \cdot ".join(latex_operand(f.latex) for f in product))
+            derivatives = [
+                _product(product, lambda f: of.latex_derivative(f.of, f.by, f.part), " ") for product in products
+            ]
+            symbols = _few(products, lambda product: _product(product, lambda f: latex_operand(f.latex), TIMES))
             numbers = _few(
-                products, lambda product: r" \cdot ".join(latex_operand(latex_number(f.value)) for f in product)
+                products, lambda product: _product(product, lambda f: latex_operand(latex_number(f.value)), TIMES)
             )
             if len(products) == 1 == len(products[0]):
                 symbols, numbers = [products[0][0].latex], []
             left, number = of.latex_derivative(self.root, equation.by), latex_number(equation.value)
-            is_wide = sum(map(len, _few(products, lambda product: " · ".join(f.text for f in product)))) > WIDTH
+            is_wide = sum(map(len, _few(products, lambda product: _product(product, lambda f: f.text)))) > WIDTH
             break_up = r" \\ &\quad + " if is_wide else " + "
             rights = [_over_j(derivatives, "j") or _sum(derivatives)]
             rights += [break_up.join(symbols), " + ".join(numbers), number]
@@ -208,6 +210,11 @@ class _Paths:
                     for operand in below:
                         self.users[operand].append(node)
         self.named = {node for node in self.users if node in self.notation.called} | {self.root, by}
+        self._constants: set[Value] = set()
+        for node in self.nodes:
+            is_plain = node not in self.notation.called and node not in self.users
+            if is_plain and all(operand in self._constants for operand in node.operands):
+                self._constants.add(node)
         self._latex: dict[Any, str] = {}
         self._expressions: dict[Value, Any] = {}
         self._sizes: dict[Value, int] = {}
@@ -234,9 +241,7 @@ class _Paths:
             written_out[layer] += 1
             products = self._products(value, seen)
             finished = tuple(tuple(self._finished(product, gradients)) for product in products)
-            equations.append(
-                Equation(value, finished, sum(math.prod(f.value for f in product) for product in finished))
-            )
+            equations.append(Equation(value, finished, gradients[value]))
             for product in products:
                 last = product[-1].of
                 if last is not self.root and last not in seen:
@@ -356,7 +361,8 @@ class _Paths:
         if symbol is None:
             return self._derivative(of, by)
         symbol = _whole(sympy.factor_terms(_whole(sympy.sympify(symbol))))  # 0.5·2 is 1.0 after it
-        if symbol.is_number and not math.isfinite(numbers[of]):  # 0·log(x) is not 0 where log(x) is −∞
+        is_undefined = symbol.is_number and not math.isfinite(numbers[of])  # 0·log(x) where log(x) is −∞
+        if is_undefined or not is_writable(symbol):
             return self._derivative(of, by)
         return Written(unicode_text(symbol), latex_text(symbol, self._latex), symbol)
 
@@ -410,8 +416,8 @@ class _Paths:
         return self._sizes[value]
 
     def _below(self, node: Value) -> Sequence[Value]:
-        """What a value is written out with: nothing if it has a name."""
-        return [] if not node.op or node in self.notation.called else node.operands
+        """What a value is written out with: nothing if it has a name or is made of plain numbers."""
+        return [] if node in self._constants or node in self.notation.called else node.operands
 
     def _expression(self, value: Value) -> Any:
         """What a value is in SymPy: a symbol where it has a name, a number where it is one, else what it is made of.
@@ -422,8 +428,9 @@ class _Paths:
         while todo:
             node = todo[-1]
             if node not in self._expressions:
-                is_too_large = self._size(node) == 1 and node.op
-                below = [] if is_too_large else self._below(node)
+                below = self._below(node)
+                is_too_large = below and self._size(node) == 1
+                below = [] if is_too_large else below
                 missing = [operand for operand in below if operand not in self._expressions]
                 if missing:
                     todo += missing
@@ -433,16 +440,11 @@ class _Paths:
         return self._expressions[value]
 
     def _made(self, node: Value, below: Sequence[Value]) -> Any:
-        import sympy
-
-        operands = [self._expressions[operand] for operand in below]
-        is_power_of_numbers = node.op.startswith("**") and all(operand.is_number for operand in operands)
-        if below and not is_power_of_numbers:  # 9^9^9 is no number to be worked out
-            return expression(node.op, operands)
-        if node not in self.notation.called:
-            number = node.data
-            return sympy.Integer(int(number)) if _is_short(number) else sympy.Float(number, 6)
-        return self._symbol(node)
+        if node in self._constants:  # the engine's number: SymPy's would have other digits, and 9^9^9 too many
+            return constant(node.data)
+        if node in self.notation.called:
+            return self._symbol(node)
+        return expression(node.op, [self._expressions[operand] for operand in below])
 
     def _symbol(self, node: Value) -> Any:
         import sympy
@@ -462,13 +464,21 @@ def _whole(expression: Any) -> Any:
     import sympy
 
     numbers = [number for number in expression.atoms(sympy.Float) if _is_short(float(number))]
-    return expression.xreplace({number: sympy.Integer(int(number)) for number in numbers})
+    return expression.xreplace({number: sympy.Integer(int(float(number))) for number in numbers})
 
 
 def _few(terms: Sequence[T], write: Callable[[T], str]) -> list[str]:
     """The terms of a sum, or the first two and the last."""
     few = [write(term) for term in (terms if len(terms) <= MOST_TERMS else [*terms[:2], terms[-1]])]
     return few if len(terms) <= MOST_TERMS else [*few[:2], "…", few[2]]
+
+
+def _product(product: Sequence[Factor], write: Callable[[Factor], str], times: str = " · ") -> str:
+    """The factors of a product; of very many the first and the last."""
+    if len(product) <= MOST_FACTORS:
+        return times.join(map(write, product))
+    few = MOST_FACTORS // 4
+    return times.join([*map(write, product[:few]), "…", *map(write, product[-few:])])
 
 
 def _sum(terms: Sequence[str], plus: str = " + ") -> str:

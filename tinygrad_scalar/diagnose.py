@@ -50,8 +50,9 @@ def diagnose(root: Value, names: Mapping[str, object] | None = None) -> Diagnosi
     rows, leaves = leaf_rows(of), of.named_leaves
     ranked = sorted(leaves, key=lambda leaf: abs(gradients[leaf]))
     largest = max((abs(gradients[leaf]) for leaf in leaves if math.isfinite(gradients[leaf])), default=0.0)
-    vanishing = [leaf for leaf in ranked if _vanishes(sizes[leaf] * max(1.0, _unit(leaf)), reaches[leaf], largest)]
-    exploding = [leaf for leaf in ranked if EXPLODING <= abs(gradients[leaf]) * min(1.0, _unit(leaf)) < math.inf]
+    unit = {leaf: _unit(leaf, root) for leaf in leaves}
+    vanishing = [leaf for leaf in ranked if _vanishes(sizes[leaf] * max(1.0, unit[leaf]), reaches[leaf], largest)]
+    exploding = [leaf for leaf in ranked if EXPLODING <= abs(gradients[leaf]) * min(1.0, unit[leaf]) < math.inf]
     return Diagnosis(
         name=notation.name(root),
         data=root.data,
@@ -127,10 +128,11 @@ def _vanishes(size: float, reach: float, largest: float) -> bool:
     return reach > 0.0 and size <= VANISHING * min(1.0, max(largest, reach))
 
 
-def _unit(leaf: Value) -> float:
-    """What a change by one is to be compared with: the leaf's own size, if it is in units that make that far from 1."""
-    size = abs(leaf.data)
-    return size if 0.0 < size <= SMALL or LARGE <= size < math.inf else 1.0
+def _unit(leaf: Value, root: Value) -> float:
+    """What makes a gradient one of relative changes, θ/C · ∂C/∂θ, if the leaf is in units of its own; else 1."""
+    size, of_root = abs(leaf.data), abs(root.data)
+    is_own = 0.0 < size <= SMALL or LARGE <= size < math.inf
+    return size / of_root if is_own and 0.0 < of_root < math.inf else 1.0
 
 
 def _saturated(nodes: Sequence[Value], vanishing: Iterable[Value], notation: Notation) -> Iterable[Saturated]:

@@ -135,13 +135,38 @@ def condition(text: str) -> str:
     >>> condition("[(x > 0) ≠ 0]"), condition("[(x > 0) = 0]"), condition("[c ≠ 0]"), condition("where((x > 0), x, y)")
     ('[x > 0]', '[x ≤ 0]', '[c ≠ 0]', 'where(x > 0, x, y)')
     """
+    for opening in reversed(
+        [match.end() for match in re.finditer(r"(?:\[|where\}?\()\(", text)]
+    ):  # the inner ones first
+        end = _closing(text, opening)
+        comparison, after = text[opening:end], text[end + 1 :]
+        rest = re.sub(r"^ (?:≠|\\neq|=) 0(?=\])", "", after)
+        sides = re.split(r" (>|≥|\\geq) ", _hidden(comparison))
+        if len(sides) != 3 or (rest == after and not after.startswith(", ")):
+            continue
+        if after.startswith(" = 0]"):
+            place = len(sides[0]) + 1
+            comparison = f"{comparison[:place]}{_OPPOSITE[sides[1]]}{comparison[place + len(sides[1]) :]}"
+        text = f"{text[: opening - 1]}{comparison}{rest}"
+    return text
 
-    def opposite(match: re.Match[str]) -> str:
-        return f"[{match[1]} {_OPPOSITE[match[2]]} {match[3]}]"
 
-    text = re.sub(r"(where\}?\()\((.*?) (>|≥|\\geq) (.*?)\), ", r"\1\2 \3 \4, ", text)
-    text = re.sub(r"\[\((.*?) (>|≥|\\geq) (.*?)\) (?:≠|\\neq) 0\]", r"[\1 \2 \3]", text)
-    return re.sub(r"\[\((.*?) (>|≥|\\geq) (.*?)\) = 0\]", opposite, text)
+def _hidden(text: str) -> str:
+    """A text whose signs within brackets are blanks of no meaning."""
+    hidden, depth = [], 0
+    for sign in text:
+        depth -= sign in ")]"
+        hidden.append("·" if depth else sign)
+        depth += sign in "(["
+    return "".join(hidden)
+
+
+def _places(printed: Mapping[str, str]) -> dict[str, int]:
+    """Of the names that print alike, which of them each is."""
+    alike: dict[str, list[str]] = {}
+    for name, text in printed.items():
+        alike.setdefault(text, []).append(name)
+    return {name: i for names in alike.values() if len(names) > 1 for i, name in enumerate(names)}
 
 
 # --- the names of a graph ---------------------------------------------------------------------------------------------
@@ -150,12 +175,14 @@ def condition(text: str) -> str:
 class Notation:
     """The names of the values of a graph, given in topological order; `called` are those that graph.names found.
 
-    A computed value without a name has a number: v₁, v₂, …, or another letter where some name looks like that.
+    A computed value without a name has a number: v₁, v₂, …, or another letter where some name looks like that. Names
+    that would look alike (x[0] and x₀, or two that are too long) are told apart by ⟨0⟩, ⟨1⟩, ….
     """
 
     def __init__(self, nodes: Sequence[Value], called: Mapping[Value, str]) -> None:
         self.called = called
         taken = {name[0] for name in map(unicode_of, called.values()) if re.fullmatch(r"\w[₀-₉]*", name)}
+        self._place = _places({name: fitted(unicode_of(name), LONGEST) for name in called.values()})
         self._letter = next((letter for letter in LETTERS if letter not in taken), "v")
         self._number: dict[Value, int] = {}
         for node in nodes:
@@ -165,7 +192,8 @@ class Notation:
     def name(self, node: Value) -> str:
         """A value's name in Unicode."""
         if node in self.called:
-            return fitted(unicode_of(self.called[node]), LONGEST)
+            called = self.called[node]
+            return fitted(unicode_of(called), LONGEST) + (f"⟨{self._place[called]}⟩" if called in self._place else "")
         if not node.op:
             return written(node.data)
         return self.made(node) if self._is_short(node) else f"{self._letter}{self._number[node]}".translate(_LOWERED)
@@ -191,8 +219,10 @@ class Notation:
     def latex(self, node: Value) -> str:
         """A value's name in LaTeX."""
         if node in self.called:
-            symbol = graph.symbol(self.called[node])
-            return symbol.latex if symbol else latex_name(fitted(self.called[node], LONGEST))
+            called = self.called[node]
+            symbol = graph.symbol(called)
+            latex = symbol.latex if symbol else latex_name(fitted(called, LONGEST))
+            return rf"{{{latex}}}^{{\langle {self._place[called]} \rangle}}" if called in self._place else latex
         if not node.op:
             return latex_number(node.data)
         return self.latex_made(node) if self._is_short(node) else f"{self._letter}_{{{self._number[node]}}}"

@@ -65,7 +65,7 @@ def _judged(of: NudgedGraph, leaf: Value) -> CheckedLeaf:
     scale = size if math.isfinite(size) else abs(d)
     if central.h:
         rises = [abs(f(f.a + h) - of.root.data) / central.h for h in (central.h, -central.h)]
-        scale = max(size, *rises)
+        scale = max(scale, *rises)
         if allowed > off > max(SAFETY * central.error, 1e-3 * max(abs(d), *rises)):
             verdict = f"untold: the terms of the derivative cancel, and may leave ±{number(allowed, '.1g')} of rounding"
             return CheckedLeaf(name, d, central.value, math.nan, verdict, True)
@@ -74,9 +74,10 @@ def _judged(of: NudgedGraph, leaf: Value) -> CheckedLeaf:
     if d == 0.0 == central.value and error <= 1e-3 * max(largest, sys.float_info.min):
         return checked(0.0, 0.0, "both are 0", True)
     if agrees(central) and error <= 1e-3 * scale:
-        share = error / scale
-        digits = math.floor(-math.log10(share)) if share else 16
-        return checked(central.value, error, f"agrees to {min(digits, 16)} digits", True, scale)
+        share = error / max(abs(d), abs(central.value))
+        digits = min(math.floor(-math.log10(share)) if share else 16, 16)
+        verdict = f"agrees to {digits} digits" if digits > 1 else "agrees within rounding"
+        return checked(central.value, error, verdict, True, scale)
 
     # From here on: not smooth, too rough to tell, or wrong.
     if f.is_coarse and not agrees(central):
@@ -234,7 +235,8 @@ class Nudge:
         self.h, self.derivative = h, of.gradients[leaf]
         root_name, leaf_name = (of.notation.called.get(value, "") for value in (of.root, leaf))
         self.root, self.leaf = _short(root_name, "f", leaf_name), _short(leaf_name, "a", root_name)
-        self._h = next(letter for letter in "hεδ" if letter not in (self.root, self.leaf))
+        names = {self.root, self.leaf, *map(unicode_of, of.notation.called.values())}
+        self._h = next((letter for letter in "hεδη" if letter not in names), "Δ")
         steps = {h, *(float(f"1e-{k}") for k in range(1, 16))}
         self.rows = tuple(self._row(f, step) for step in sorted(steps, reverse=True))
         asked = next(row for row in self.rows if row.h == h)
@@ -264,7 +266,8 @@ class Nudge:
         if best and self.rows[-1].error > best.error and self.verdict.startswith("agrees"):
             lost = f"of {C}({w} + {h}) − {C}({w}) rounding leaves few digits, and / {h} enlarges what it lost"
             rises = f"Below {h} = {number(best.h, '.4g')} the error rises"
-            straight = f"Along {w} the function is a straight line: any {h} gives its slope. The error is rounding"
+            straight = f"From {w} to {w} + 0.1 the function is a straight line: each {h} gives its slope"
+            straight += ". The error is rounding"
             notes.append(f"{straight if self._is_straight else rises}: {lost}.")
         if self.best_h:
             central = f"({C}({w} + {h}) − {C}({w} − {h}))/2{h} = {number(self.central_difference, '.12g')}"

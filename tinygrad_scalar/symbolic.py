@@ -5,19 +5,54 @@ SymPy is loaded when a symbol is first asked for.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from tinygrad_scalar import ops
-from tinygrad_scalar.notation import bracketed_once, condition, factor, latex_filled, latex_number
+from tinygrad_scalar.notation import bracketed_once, condition, factor, latex_filled, latex_number, written
 
 if TYPE_CHECKING:
     import sympy
 
 _NAMES = 0xF0000  # where Unicode's private signs begin, of which there are 65,534
 _RAISED = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
+
+
+LARGEST_INTEGER = 100  # SymPy works powers of whole numbers out, digit by digit
+
+
+@lru_cache(maxsize=1)
+def _large_number() -> Any:
+    """The class of a number that SymPy is not to calculate with: (2·x)¹⁰⁰⁰ stays what it is."""
+    import sympy
+
+    return type("LargeNumber", (sympy.Symbol,), {})
+
+
+def constant(number: float) -> Any:
+    """A number in SymPy, with all its digits; a large one as a symbol.
+
+    >>> constant(2.0), constant(0.5) == 0.5, constant(-1e9)
+    (2, True, -1000000000.0)
+    """
+    import sympy
+
+    if LARGEST_INTEGER < abs(number) < math.inf:
+        symbol = _large_number()(repr(abs(number)), positive=True)
+        return symbol if number > 0.0 else -symbol
+    return sympy.Integer(int(number)) if number.is_integer() else sympy.Float(number, precision=53)
+
+
+def is_writable(expression: Any) -> bool:
+    """Whether a person would write an expression so: no number in it is complex, infinite or undefined."""
+    import sympy
+
+    if expression.has(sympy.I, sympy.zoo, sympy.nan, sympy.oo, -sympy.oo):
+        return False
+    return all(number == 0 or 1e-300 < abs(number) < 1e300 for number in expression.atoms(sympy.Number))
 
 
 @lru_cache(maxsize=1)
@@ -53,6 +88,8 @@ def expression(op: str, operands: Sequence[Any]) -> sympy.Expr:
     functions = _functions()
     if op in functions:
         return functions[op](*operands)
+    if op.startswith("**") and len(op) > 2:
+        return operands[0] ** constant(float(op[2:]))
     row = ops.operation(op)
     if op in ("greater", "greater_equal", "where"):
         return _of_a_text(row.text, row.forward)(*operands)
@@ -134,7 +171,7 @@ def unicode_text(expression: Any) -> str:
     """
     printer = _printers()[0]({"full_prec": False})
     text = printer.doprint(expression)
-    text = re.sub(r"\*\*(\d+)(?![\d.])", lambda match: match[1].translate(_RAISED), text)
+    text = re.sub(r"\*\*(\d+)(?![\d.e])", lambda match: match[1].translate(_RAISED), text)
     text = text.replace("**", "^").replace("*", "·").replace("-", "−").replace("sqrt(", "√(")
     text = re.sub(r"(?<![\w.⁾₀-₉])(\d+)·\(", r"\1(", text)
     return bracketed_once(text.translate({_NAMES + i: name for i, name in enumerate(printer.names)}), printer.names)
@@ -176,11 +213,16 @@ def _printers() -> tuple[Any, Any]:
         "_print_Float": lambda self, number: f"{float(number):.6g}",
         "_print_Pow": power,
         "_print_Symbol": name,
-        "_print_Infinity": lambda self, number: "∞",
-        "_print_NegativeInfinity": lambda self, number: "-∞",
+        "_print_LargeNumber": lambda self, symbol: name(self, type(symbol)(written(float(symbol.name)))),
+        "_print_Integer": lambda self, number: written(float(number)).replace("−", "-"),
+        "_print_Exp1": lambda self, number: "exp(1)",
         "_print_Abs": lambda self, function: f"|{self._print(function.args[0])}|",
         "_print_Pi": lambda self, number: "π",
         "_print_Max": call("max"), "_print_Min": call("min"),
     }  # fmt: skip
-    latex = {"_print_Float": lambda self, number: latex_number(float(number))}
+    latex = {
+        "_print_Float": lambda self, number: latex_number(float(number)),
+        "_print_Integer": lambda self, number: latex_number(float(number)),
+        "_print_LargeNumber": lambda self, symbol: latex_number(float(symbol.name)),
+    }
     return type("Text", (StrPrinter,), ordered | text | {"names": ()}), type("Latex", (LatexPrinter,), ordered | latex)

@@ -22,13 +22,14 @@ def number(value: float, digits: str = ".6g") -> str:
 
 
 def fitted(text: str, width: int) -> str:
-    """A text on one line, cut off where it is too wide.
+    """A text on one line; if it is too wide, without its middle, for names differ at their ends.
 
     >>> fitted("a long name", 6)
-    'a lon…'
+    'a l…me'
     """
     text = " ".join(text.split())
-    return text if len(text) <= width else text[: width - 1] + "…"
+    end = width // 3
+    return text if len(text) <= width else f"{text[: width - 1 - end]}…{text[-end:]}"
 
 
 def aligned(cells: Cells) -> list[str]:
