@@ -210,16 +210,20 @@ class _Paths:
                     for operand in below:
                         self.users[operand].append(node)
         self.named = {node for node in self.users if node in self.notation.called} | {self.root, by}
-        self._constants: set[Value] = set()
-        for node in self.nodes:
-            is_plain = node not in self.notation.called and node not in self.users
-            if is_plain and all(operand in self._constants for operand in node.operands):
-                self._constants.add(node)
+        self._constants = self._made_of_numbers()
         self._latex: dict[Any, str] = {}
         self._expressions: dict[Value, Any] = {}
         self._sizes: dict[Value, int] = {}
         self._reached: dict[Value, list[Value]] = {}
         self._edges: dict[Value, list[Factor]] = {}
+
+    def _made_of_numbers(self) -> set[Value]:
+        """The numbers without a name, and what is computed from them alone."""
+        called, users, found = self.notation.called, self.users, set[Value]()
+        for node in self.nodes:
+            if node not in called and node not in users and found.issuperset(node.operands):
+                found.add(node)
+        return found
 
     def equations(self) -> tuple[list[Equation], list[list[Value]]]:
         """That of `by`, then those of the values that it leads to and that are used more than once, some of each layer.

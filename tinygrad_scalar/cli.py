@@ -107,7 +107,9 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--wrt", required=True, metavar="NAME", help="the derivative with respect to this")
     command.set_defaults(run=_explain)
 
-    command = commands.add_parser("check", help="compare every gradient of an expression with a nudge; exit code 1 if one is wrong")
+    command = commands.add_parser(
+        "check", help="compare every gradient of an expression with a nudge; exit code 1 if one is wrong"
+    )
     _take_expression(command)
     command.set_defaults(run=_check)
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 from tinygrad_scalar import graph, ops
 from tinygrad_scalar.table import fitted
@@ -19,6 +19,8 @@ from tinygrad_scalar.value import Value
 SHORT = 12  # characters; a longer expression is called vₙ
 LONGEST = 24  # of a name; the rest of it is cut off
 LETTERS = "vutsrqponmlkjihgfedcbazyxw"  # of what has no name: the first that is no name, nor one with an index
+_LETTER = re.compile(r"\w(?:\[[\d,]+\]|[₀-₉]*)")  # v, v[2] or v₂
+_FLAT = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹₀₁₂₃₄₅₆₇₈₉", "01234567890123456789", "()[]⁽⁾ \t\n")
 _LOWERED = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
 # Where the derivative is a convention, which the text of the slope does not say (ops.py).
 _AT_A_KINK: dict[str, Callable[..., bool]] = {
@@ -161,11 +163,19 @@ def _hidden(text: str) -> str:
     return "".join(hidden)
 
 
-def _places(printed: Mapping[str, str]) -> dict[str, int]:
-    """Of the names that print alike, which of them each is."""
+def _places(names: Iterable[str]) -> dict[str, int]:
+    """Of the names that print alike, which of them each is.
+
+    >>> _places(["x[0]", "x₀", "y", "y"])
+    {'x[0]': 0, 'x₀': 1}
+    """
+    different = dict.fromkeys(names)
+    are_short = max(map(len, different), default=0) <= LONGEST
+    if are_short and len({name.translate(_FLAT) for name in different}) == len(different):
+        return {}  # which spares a large network the making of all its names
     alike: dict[str, list[str]] = {}
-    for name, text in printed.items():
-        alike.setdefault(text, []).append(name)
+    for name in different:
+        alike.setdefault(fitted(unicode_of(name), LONGEST), []).append(name)
     return {name: i for names in alike.values() if len(names) > 1 for i, name in enumerate(names)}
 
 
@@ -181,13 +191,16 @@ class Notation:
 
     def __init__(self, nodes: Sequence[Value], called: Mapping[Value, str]) -> None:
         self.called = called
-        taken = {name[0] for name in map(unicode_of, called.values()) if re.fullmatch(r"\w[₀-₉]*", name)}
-        self._place = _places({name: fitted(unicode_of(name), LONGEST) for name in called.values()})
-        self._letter = next((letter for letter in LETTERS if letter not in taken), "v")
+        self._place = _places(called.values())
         self._number: dict[Value, int] = {}
         for node in nodes:
             if node.op and node not in called:
                 self._number[node] = len(self._number) + 1
+
+    @cached_property
+    def _letter(self) -> str:
+        taken = {name[0] for name in self.called.values() if _LETTER.fullmatch(name)}
+        return next((letter for letter in LETTERS if letter not in taken), "v")
 
     def name(self, node: Value) -> str:
         """A value's name in Unicode."""
