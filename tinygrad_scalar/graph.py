@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 import sys
 from collections import Counter, deque
-from collections.abc import Container, Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from types import FunctionType
 from typing import NamedTuple
 
@@ -54,7 +54,11 @@ def names(root: Value, variables: Mapping[str, object]) -> dict[Value, str]:
     >>> list(names(y, {"x": x, "y": y}).values())
     ['x[0]', 'second', 'y']
     """
-    nodes = topological_order(root)
+    return names_of(topological_order(root), variables)
+
+
+def names_of(nodes: Sequence[Value], variables: Mapping[str, object]) -> dict[Value, str]:
+    """The same of the nodes of a graph."""
     held: dict[Value, str] = {}
     wanted = {node for node in nodes if not node.label}
     for name, value in _held(variables):

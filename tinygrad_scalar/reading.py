@@ -42,7 +42,7 @@ class NamedGraph:
         self.root, self._asked = root, asked
         self.nodes = topological_order(root)
         require_fresh(self.nodes)
-        self.names = graph.names(root, names)
+        self.names = graph.names_of(self.nodes, names)
         self.notation = Notation(self.nodes, graph.distinct(self.names))
 
     @cached_property

@@ -90,6 +90,9 @@ def _after_operands(root: Value, pushed: Callable[[Value], Iterable[Value]]) -> 
             order.append(node)
         elif node not in seen:
             seen.add(node)
+            if not node.op:
+                order.append(node)
+                continue
             todo.append((node, True))
             todo.extend([(operand, False) for operand in pushed(node)])
     return order
