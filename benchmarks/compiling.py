@@ -15,7 +15,7 @@ import time
 import numpy as np
 
 import tinygrad_scalar as ts
-from tinygrad_scalar.walk import topological_order
+from tinygrad_scalar.engine.graph import topological_order
 
 RUNS = 3
 

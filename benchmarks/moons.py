@@ -21,7 +21,7 @@ CANDIDATES = {  # name: module, whether it is the plain Value
     "slotted class": ("slotted", False),
     "ours, plain": ("tinygrad_scalar", True),
     "ours": ("tinygrad_scalar", False),
-    "ours, our nn": ("tinygrad_scalar.nn", False),
+    "ours, our nn": ("tinygrad_scalar.nn.mlp", False),
     "ours, vectorized": ("tinygrad_scalar.vectorize", False),
 }
 
@@ -102,7 +102,7 @@ def vectorized_step():
     return step
 
 
-OURS = {"tinygrad_scalar.nn": our_step, "tinygrad_scalar.vectorize": vectorized_step}
+OURS = {"tinygrad_scalar.nn.mlp": our_step, "tinygrad_scalar.vectorize": vectorized_step}
 
 
 def step_times(candidate, steps):

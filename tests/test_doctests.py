@@ -12,7 +12,7 @@ import tinygrad_scalar as ts
 FLAGS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 PACKAGE = "tinygrad_scalar"
 MODULES = [PACKAGE, *(f"{PACKAGE}.{name}" for name in IMPORTABLE)]
-HOME_OF_VALUE = f"{PACKAGE}.{COMPILED if ts.accelerated else 'value'}"
+HOME_OF_VALUE = f"{PACKAGE}.{COMPILED if ts.accelerated else 'engine.value'}"
 
 
 def examples(name):

@@ -5,7 +5,7 @@ import math
 import pytest
 from test_ops import EDGES, ORDINARY, ROWS
 
-from tinygrad_scalar import ops
+from tinygrad_scalar.engine import ops
 
 pytestmark = pytest.mark.peers
 

@@ -9,10 +9,11 @@ from xml.etree import ElementTree
 
 import pytest
 
-from tinygrad_scalar import cli, optim
-from tinygrad_scalar.losses import LOSSES
-from tinygrad_scalar.nn import ACTIVATIONS
-from tinygrad_scalar.optim import OPTIMIZERS
+from tinygrad_scalar.cli import main as cli
+from tinygrad_scalar.nn import optim
+from tinygrad_scalar.nn.losses import LOSSES
+from tinygrad_scalar.nn.mlp import ACTIVATIONS
+from tinygrad_scalar.nn.optim import OPTIMIZERS
 
 TOP = Path(__file__).parent.parent
 README = (TOP / "README.md").read_text("utf-8")

@@ -10,17 +10,12 @@
 """
 
 import sys as _sys
-from pathlib import Path as _Path
 
-# In a checkout viz/ stands beside this folder, installed it is inside it.
-if not (_Path(__file__).parent / "viz").is_dir():
-    __path__.append(str(_Path(__file__).parent.parent))
-
-from tinygrad_scalar.anomaly import detect_anomaly
-from tinygrad_scalar.chain_rule import Explanation, explain
-from tinygrad_scalar.diagnose import diagnose
-from tinygrad_scalar.diagnosis import Diagnosis
-from tinygrad_scalar.errors import AnomalyError, StaleGraphError, TraceError
+from tinygrad_scalar.engine.anomaly import detect_anomaly
+from tinygrad_scalar.engine.errors import AnomalyError, StaleGraphError, TraceError
+from tinygrad_scalar.engine.graph import topological_order
+from tinygrad_scalar.engine.implementation import accelerated
+from tinygrad_scalar.engine.value import Value
 from tinygrad_scalar.functions import (
     abs,
     acos,
@@ -55,21 +50,21 @@ from tinygrad_scalar.functions import (
     tanh,
     where,
 )
-from tinygrad_scalar.gradient import Gradient
-from tinygrad_scalar.graph import leaves
-from tinygrad_scalar.implementation import accelerated
-from tinygrad_scalar.losses import absolute_error, binary_cross_entropy, cost, cross_entropy, hinge, squared_error
-from tinygrad_scalar.nn import MLP, Layer, Neuron
-from tinygrad_scalar.nudge import GradientCheck, Nudge, check_gradients, nudge
-from tinygrad_scalar.optim import SGD, Adam, AdamW, GradientDescent, RMSProp
-from tinygrad_scalar.saving import load, save
-from tinygrad_scalar.sensitivity import Sensitivity, sensitivity
-from tinygrad_scalar.stepper import Step, Stepper, step
-from tinygrad_scalar.training import History, fit
-from tinygrad_scalar.value import Value
+from tinygrad_scalar.inspection.diagnose import diagnose
+from tinygrad_scalar.inspection.diagnosis import Diagnosis
+from tinygrad_scalar.inspection.explain import Explanation, explain
+from tinygrad_scalar.inspection.names import leaves
+from tinygrad_scalar.inspection.nudge import GradientCheck, Nudge, check_gradients, nudge
+from tinygrad_scalar.inspection.sensitivity import Sensitivity, sensitivity
+from tinygrad_scalar.inspection.stepper import Step, Stepper, step
+from tinygrad_scalar.nn.gradient import Gradient
+from tinygrad_scalar.nn.losses import absolute_error, binary_cross_entropy, cost, cross_entropy, hinge, squared_error
+from tinygrad_scalar.nn.mlp import MLP, Layer, Neuron
+from tinygrad_scalar.nn.optim import SGD, Adam, AdamW, GradientDescent, RMSProp
+from tinygrad_scalar.nn.saving import load, save
+from tinygrad_scalar.nn.training import History, fit
 from tinygrad_scalar.vectorize import vectorize
 from tinygrad_scalar.viz.drawing import Drawing, draw
-from tinygrad_scalar.walk import topological_order
 
 __version__ = "0.1.0"
 

@@ -2,6 +2,6 @@
 
 import sys
 
-from tinygrad_scalar.cli import main
+from tinygrad_scalar.cli.main import main
 
 sys.exit(main())

@@ -11,10 +11,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from tinygrad_scalar.chain_rule import Explanation, explain
-from tinygrad_scalar.report import new_console
-from tinygrad_scalar.stepper import Stepper
-from tinygrad_scalar.stepper import step as begin
+from tinygrad_scalar.cli.train import new_console
+from tinygrad_scalar.inspection.explain import Explanation, explain
+from tinygrad_scalar.inspection.stepper import Stepper
+from tinygrad_scalar.inspection.stepper import step as begin
 from tinygrad_scalar.viz.drawing import draw
 
 

@@ -16,14 +16,15 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from tinygrad_scalar import graph, ops
-from tinygrad_scalar.atomic import write_atomically
-from tinygrad_scalar.errors import shown
-from tinygrad_scalar.stepper import Stepper
-from tinygrad_scalar.value import Value
+from tinygrad_scalar.atomic_write import write_atomically
+from tinygrad_scalar.engine import ops
+from tinygrad_scalar.engine.errors import shown
+from tinygrad_scalar.engine.graph import require_fresh, topological_order
+from tinygrad_scalar.engine.value import Value
+from tinygrad_scalar.inspection import names as graph
+from tinygrad_scalar.inspection.stepper import Stepper
 from tinygrad_scalar.viz.marks import Marks
 from tinygrad_scalar.viz.text import xml_text
-from tinygrad_scalar.walk import require_fresh, topological_order
 
 if TYPE_CHECKING:
     from graphviz import Digraph

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tinygrad_scalar.stepper import Step, Stepper
-from tinygrad_scalar.value import Value
+from tinygrad_scalar.engine.value import Value
+from tinygrad_scalar.inspection.stepper import Step, Stepper
 
 READABLE = 60  # values; of a larger graph a picture shows what is around the step
 MARKED = "#c2255c"  # the colour of the step
@@ -14,7 +14,7 @@ MARKED = "#c2255c"  # the colour of the step
 class Marks:
     """The marks of a stepper where it stands; `nodes` are those of its values that are to be drawn.
 
-    >>> from tinygrad_scalar.stepper import step
+    >>> from tinygrad_scalar.inspection.stepper import step
     >>> x = Value(3.0, "x")
     >>> marks = Marks(step(x * x))
     >>> marks.data(x), marks.data(marks.nodes[-1])

@@ -7,9 +7,9 @@ import os
 import sys
 from collections.abc import Sequence
 
-from tinygrad_scalar.atomic import write_atomically
-from tinygrad_scalar.errors import shown
-from tinygrad_scalar.training import History
+from tinygrad_scalar.atomic_write import write_atomically
+from tinygrad_scalar.engine.errors import shown
+from tinygrad_scalar.nn.training import History
 from tinygrad_scalar.viz.text import xml_text
 
 WIDTH, HEIGHT = 640, 360  # of the picture, in pixels

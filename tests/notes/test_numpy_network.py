@@ -5,14 +5,9 @@ import math
 import numpy as np
 import pytest
 
-from . import numpy_network
 from .numpy_network import ACTIVATIONS, DERIVATIVES, LOSS_DERIVATIVES, LOSSES, Network, close, slope
 
 Z = np.array([[-3.0, -0.5, 0.25], [0.75, 1.5, 4.0]])
-
-
-def test_the_notes_are_tested_with_the_implementation_that_the_test_is_named_after(implementation):
-    assert numpy_network.ts.accelerated == (implementation == "compiled")
 
 
 def test_a_slope_by_an_imaginary_nudge_is_the_derivative_to_the_last_digits():

@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tinygrad_scalar.bulk import read_data
+from tinygrad_scalar.engine.bulk import read_data
+from tinygrad_scalar.vectorize.assemble import regroup
 from tinygrad_scalar.vectorize.equations import Equations, equations
 from tinygrad_scalar.vectorize.explanation import explanation
-from tinygrad_scalar.vectorize.grouping import grouped
+from tinygrad_scalar.vectorize.group import grouped
 from tinygrad_scalar.vectorize.numpy_source import NumpySource
 from tinygrad_scalar.vectorize.program import Elementwise, Product, Program, Statement
-from tinygrad_scalar.vectorize.regroup import regroup
 from tinygrad_scalar.vectorize.reverse import differentiate
 from tinygrad_scalar.vectorize.scalar_program import ScalarProgram, executor, scalar_program
 from tinygrad_scalar.vectorize.trace import trace
@@ -26,7 +26,7 @@ from tinygrad_scalar.vectorize.trace import trace
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from tinygrad_scalar.value import Value
+    from tinygrad_scalar.engine.value import Value
 
     Array = NDArray[Any]
     Shapes = tuple[tuple[tuple[int, ...], bool], ...]  # of each argument: an example's shape, whether of integers

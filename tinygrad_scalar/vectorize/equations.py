@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from tinygrad_scalar import graph
+from tinygrad_scalar.inspection import names as graph
+from tinygrad_scalar.vectorize.buffers import contiguous
 from tinygrad_scalar.vectorize.naming import is_of_layer
 from tinygrad_scalar.vectorize.program import (
     Array,
@@ -28,7 +29,6 @@ from tinygrad_scalar.vectorize.program import (
     Scatter,
     Statement,
 )
-from tinygrad_scalar.vectorize.storage import contiguous
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

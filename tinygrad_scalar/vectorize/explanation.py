@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from tinygrad_scalar.vectorize.buffers import contiguous
 from tinygrad_scalar.vectorize.program import Array, Elementwise, Fold, Gather, Lookup, Product, Program, Statement
-from tinygrad_scalar.vectorize.storage import contiguous
 from tinygrad_scalar.vectorize.trace import Trace
 
 INFIX = {"+": "+", "-": "−", "minus fixed": "−", "*": "⊙", "/": "/", "**": "**", "greater": ">", "greater_equal": "≥"}

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tinygrad_scalar.vectorize.elementwise import HELPERS, NUMPY, call_of
+from tinygrad_scalar.vectorize.buffers import Storage, contiguous
 from tinygrad_scalar.vectorize.naming import argument_name, equation_of, name_arrays
-from tinygrad_scalar.vectorize.places import WIDTH, Places
+from tinygrad_scalar.vectorize.numpy_calls import HELPERS, NUMPY, call_of
 from tinygrad_scalar.vectorize.program import (
     Elementwise,
     Fold,
@@ -28,7 +28,7 @@ from tinygrad_scalar.vectorize.program import (
     Scatter,
     Statement,
 )
-from tinygrad_scalar.vectorize.storage import Storage, contiguous
+from tinygrad_scalar.vectorize.variables import WIDTH, Places
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

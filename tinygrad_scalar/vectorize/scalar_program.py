@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from tinygrad_scalar.implementation import accelerated
+from tinygrad_scalar.engine.implementation import accelerated
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -38,7 +38,7 @@ def executor() -> Any:
     if not accelerated:
         return None
     try:
-        return importlib.import_module("tinygrad_scalar._tape")
+        return importlib.import_module("tinygrad_scalar.vectorize._tape")
     except ImportError:
         return None
 

@@ -1,0 +1,462 @@
+"""What a node refers to lives as long as the node and no longer, also where an operation fails half-way."""
+
+import contextlib
+import copy
+import gc
+import pickle
+import sys
+from typing import ClassVar
+
+import numpy as np
+import pytest
+
+import tinygrad_scalar as ts
+from tinygrad_scalar import Value
+from tinygrad_scalar.engine import bulk, ops
+from tinygrad_scalar.engine.errors import AnomalyError
+from tinygrad_scalar.engine.value import record
+
+
+@contextlib.contextmanager
+def row(forward=lambda *x: sum(x), local_grads=lambda v, *x: (1.0,) * len(x), *, n=1):
+    """Within `with row(...)` there is an operation of n operands that only Python knows; as it stands, their sum."""
+    before = ops.OPERATIONS.get("test row")
+    text = f"r({', '.join(f'{{{i}}}' for i in range(n))})"
+    ops.OPERATIONS["test row"] = ops.Operation("test row", "r", text, "x", forward, local_grads)
+    try:
+        yield
+    finally:
+        if before is None:
+            del ops.OPERATIONS["test row"]
+        else:
+            ops.OPERATIONS["test row"] = before
+
+
+@pytest.fixture(autouse=True)
+def _sum():
+    with row(n=4):
+        yield
+
+
+# --- what is held ----------------------------------------------------------------------------------------------------
+
+# a root above two leaves, its derivatives with respect to them; at 2 and 3
+GRAPHS = {
+    "+": (lambda x, y: x + y, 1.0, 1.0),
+    "*": (lambda x, y: (x * y) * 1.0, 3.0, 2.0),
+    "-": (lambda x, y: 5.0 - (x - y), -1.0, 1.0),
+    "**2": (lambda x, y: x**2 + y**3, 4.0, 27.0),
+    "leaky_relu": (lambda x, y: (-x).leaky_relu(0.375) - y.leaky_relu(0.25), -0.375, -1.0),
+    "where": (lambda x, y: ts.where(y - x, x * y, x + y), 3.0, 2.0),
+    "a row in Python": (lambda x, y: record("test row", x, y * y, x + 1.0, 7.0), 2.0, 6.0),
+    "twice the same": (lambda x, y: (x + x) * (y + y), 12.0, 8.0),
+    "weighted sum": (lambda x, y: bulk.weighted_sum([x, y], [y, x], x), 7.0, 4.0),
+    "deepcopy": (lambda x, y: copy.deepcopy(x * y), 3.0, 2.0),
+    "pickle": (lambda x, y: pickle.loads(pickle.dumps(ts.where(x, x * y, x))), 3.0, 2.0),
+}
+
+
+@pytest.fixture(params=GRAPHS)
+def graph(request):
+    """What builds a root, a root that is all there is of its graph, and the derivatives."""
+    build, dx, dy = GRAPHS[request.param]
+    root = build(Value(2.0, "x"), Value(3.0, "y"))
+    gc.collect()
+    return build, root, dx, dy
+
+
+def test_a_graph_whose_operands_nobody_else_holds_is_whole(graph):
+    build, root, dx, dy = graph
+    crowd = [Value(99.0) * 99.0 for _ in range(1000)]  # would lie where something freed too early has been
+    root.backward()
+    x, y = (next(leaf for leaf in ts.leaves(root) if leaf.label == label) for label in "xy")
+    assert (x.data, y.data, x.grad, y.grad) == (2.0, 3.0, dx, dy)
+    x.data = 2.5
+    root.forward()
+    assert [(n.op, n.data, n.local_grads) for n in ts.topological_order(root)] == [
+        (n.op, n.data, n.local_grads) for n in ts.topological_order(build(Value(2.5), Value(3.0)))
+    ]
+    assert {node.data for node in crowd} == {9801.0}
+
+
+def test_an_operand_outlives_the_graph_above_it():
+    def build():
+        x, y = Value(2.0), Value(3.0)
+        inner = x * y
+        return inner, (inner + x).exp()
+
+    inner, root = build()
+    root.backward()
+    del root
+    gc.collect()
+    crowd = [Value(99.0) * 99.0 for _ in range(1000)]
+    assert [operand.data for operand in inner.operands] == [2.0, 3.0]
+    inner.backward()
+    assert inner.grad == 1.0
+    assert len(crowd) == 1000
+
+
+def test_graphs_that_share_leaves_do_not_lose_them_when_one_is_dropped():
+    x, y = Value(2.0, "x"), Value(3.0, "y")
+    kept, dropped = x * y, [ts.where(x, x + y, y * x) ** 2 for _ in range(100)]
+    del x, y
+    del dropped
+    gc.collect()
+    x, y = kept.operands
+    kept.backward()
+    assert [(v.label, v.data, v.grad) for v in (x, y)] == [("x", 2.0, 3.0), ("y", 3.0, 2.0)]
+
+
+class Dies(Value):
+    """A leaf that tells of its end."""
+
+    died = 0
+
+    def __del__(self):
+        type(self).died += 1
+
+
+def test_a_graph_frees_its_leaves_when_the_last_node_above_them_goes():
+    Dies.died = 0
+    roots = [ts.where(Dies(1.0), Dies(2.0) * Dies(3.0), Dies(4.0)) for _ in range(10)]
+    kept = roots[0].operands[1]
+    assert Dies.died == 0
+    del roots
+    assert Dies.died == 40 - 2
+    del kept
+    assert Dies.died == 40
+
+
+class Label(str):
+    """A label that tells of its end."""
+
+    died = 0
+
+    def __del__(self):
+        type(self).died += 1
+
+
+def test_a_label_lives_as_long_as_its_node_has_it():
+    Label.died = 0
+    leaf, node = Value(1.0, Label("leaf")), -Value(1.0)
+    node.label = Label("node")
+    leaf.label = "another"
+    assert (Label.died, node.label) == (1, "node")
+    del node
+    assert Label.died == 2
+
+
+# --- what fails leaves nothing behind --------------------------------------------------------------------------------
+
+
+class _Refuses:
+    def __float__(self):
+        raise RuntimeError("no float")
+
+
+class RefusingFloat(_Refuses, float):
+    pass
+
+
+class RefusingNumPy(_Refuses, np.float32):
+    pass
+
+
+NO_FLOAT, NO_NUMPY_FLOAT = RefusingFloat(1.0), RefusingNumPy(1.0)
+
+
+def _raise(error):
+    raise error
+
+
+def _apply(*operands, **parts):
+    with row(**parts, n=len(operands)):
+        record("test row", *operands)
+
+
+def _forward(v, error):
+    """forward() of a graph with an operation that was well while the graph was built, and now raises."""
+    well = True
+    with row(lambda x: x if well else _raise(error())):
+        root = ts.where(v, record("test row", v * 1.0), v) + 1.0
+        v.data = v.data
+        well = False
+        root.forward()
+
+
+def _watched(compute):
+    with ts.detect_anomaly():
+        compute()
+
+
+def _forward_to_infinity(v):
+    root = ((v + 1.0).log() + v) * 2.0
+    v.data = -1.0
+    try:
+        _watched(root.forward)
+    finally:
+        v.data = 2.0
+
+
+# what fails with a leaf v and a node w, and how
+FAILURES = {
+    "v + object()": (lambda v, w: v + object(), TypeError),
+    "object() + v": (lambda v, w: object() + v, TypeError),
+    "w - None": (lambda v, w: w - None, TypeError),
+    "v * str": (lambda v, w: v * "x", TypeError),
+    "bytes / w": (lambda v, w: b"x" / w, TypeError),
+    "v ** object()": (lambda v, w: v ** object(), TypeError),
+    "object() ** w": (lambda v, w: object() ** w, TypeError),
+    "pow(v, w, 3)": (lambda v, w: pow(v, w, 3), TypeError),
+    "pow(2, 3, v)": (lambda v, w: pow(2, 3, v), TypeError),
+    "v < object()": (lambda v, w: v < object(), TypeError),
+    "v + too large": (lambda v, w: v + 10**400, ValueError),
+    "too large / w": (lambda v, w: 10**400 / w, ValueError),
+    "w ** too large": (lambda v, w: w ** 10**400, ValueError),
+    "v > too large": (lambda v, w: v > 10**400, ValueError),
+    "v + float that raises": (lambda v, w: v + NO_FLOAT, RuntimeError),
+    "float that raises * w": (lambda v, w: NO_FLOAT * w, RuntimeError),
+    "v ** float that raises": (lambda v, w: v ** NO_FLOAT, RuntimeError),
+    "v / NumPy scalar that raises": (lambda v, w: v / NO_NUMPY_FLOAT, RuntimeError),
+    "w ** NumPy scalar that raises": (lambda v, w: w ** NO_NUMPY_FLOAT, RuntimeError),
+    "leaky_relu(object())": (lambda v, w: w.leaky_relu(object()), TypeError),
+    "leaky_relu(float that raises)": (lambda v, w: w.leaky_relu(NO_FLOAT), RuntimeError),
+    "where(v, w, object())": (lambda v, w: ts.where(v, w, object()), TypeError),
+    "where(v, w)": (lambda v, w: record("where", v, w), TypeError),
+    "record('*', v)": (lambda v, w: record("*", v), TypeError),
+    "record(no such row)": (lambda v, w: record("no such row", v, w), ValueError),
+    "weighted sum": (lambda v, w: bulk.weighted_sum([v, w, v], [v, w, 1j], v), TypeError),
+    "v.data = object()": (lambda v, w: setattr(v, "data", object()), TypeError),
+    "w.data = 1": (lambda v, w: setattr(w, "data", 1.0), AttributeError),
+    "w.label = 1": (lambda v, w: setattr(w, "label", 1), TypeError),
+    "v.__init__(object())": (lambda v, w: v.__init__(object()), TypeError),
+    "v.__init__(2, 1)": (lambda v, w: v.__init__(2.0, 1), TypeError),
+    "w.__init__(1)": (lambda v, w: w.__init__(1.0), AttributeError),
+    "w.backward(float that raises)": (lambda v, w: w.backward(NO_FLOAT), RuntimeError),
+    "anomaly in a unary operator": (lambda v, w: _watched(lambda: (w - w).log()), AnomalyError),
+    "anomaly in a binary operator": (lambda v, w: _watched(lambda: 1.0 / (v - v)), AnomalyError),
+    "anomaly in where": (lambda v, w: _watched(lambda: ts.where(v, float("nan"), w)), AnomalyError),
+    "anomaly in forward": (lambda v, w: _forward_to_infinity(v), AnomalyError),
+    "anomaly in backward": (lambda v, w: _watched(((v - v).sqrt() * w).backward), AnomalyError),
+    "forward raises": (lambda v, w: _apply(v, w, v, forward=lambda *x: _raise(KeyError())), KeyError),
+    "forward is interrupted": (
+        lambda v, w: _apply(v, forward=lambda x: _raise(KeyboardInterrupt())), KeyboardInterrupt,
+    ),
+    "local_grads raises": (lambda v, w: _apply(v, w, local_grads=lambda v, *x: _raise(KeyError())), KeyError),
+    "local_grads is interrupted": (
+        lambda v, w: _apply(v, w, w, local_grads=lambda v, *x: _raise(KeyboardInterrupt())), KeyboardInterrupt,
+    ),
+    "no operands": (lambda v, w: _apply(local_grads=lambda v: _raise(TypeError)), TypeError),
+    "no local gradients": (lambda v, w: _apply(v, w, local_grads=lambda v, *x: ()), (ValueError, IndexError)),
+    "local gradients are None": (lambda v, w: _apply(v, w, v, local_grads=lambda v, *x: None), TypeError),
+    "a row raises in forward()": (lambda v, w: _forward(v, KeyError), KeyError),
+    "a row is interrupted in forward()": (lambda v, w: _forward(v, KeyboardInterrupt), KeyboardInterrupt),
+}  # fmt: skip
+
+
+def refused(failure, v, w):
+    """Do what fails, and see it fail."""
+    fail, error = FAILURES[failure]
+    try:
+        fail(v, w)
+    except error:
+        return
+    raise AssertionError(f"{failure} did not raise {error}")
+
+
+@pytest.mark.parametrize("failure", FAILURES)
+def test_what_fails_refers_to_nothing_afterwards(failure):
+    v = Value(2.0, "v")
+    w = v * 3.0
+    refused(failure, v, w)
+    gc.collect()
+    before = sys.getrefcount(v), sys.getrefcount(w)
+    for _ in range(10):
+        refused(failure, v, w)
+    gc.collect()
+    assert (sys.getrefcount(v), sys.getrefcount(w)) == before
+
+
+@pytest.mark.parametrize("failure", FAILURES)
+def test_what_fails_leaves_its_operands_as_they_were(failure):
+    v = Value(2.0, "v")
+    w = v * 3.0
+    refused(failure, v, w)
+    w.zero_grad()
+    w.forward().backward()
+    assert [(n.op, n.data, n.grad, n.label) for n in ts.topological_order(w)] == [
+        ("", 2.0, 3.0, "v"), ("", 3.0, 2.0, ""), ("*", 6.0, 1.0, ""),
+    ]  # fmt: skip
+
+
+def test_a_wrong_number_of_local_gradients_is_refused():
+    if not ts.accelerated:
+        pytest.skip("the plain Value trusts the table")
+    v = Value(2.0)
+    for wrong in [(), (1.0,), (1.0, 1.0), (1.0,) * 4]:
+        with pytest.raises(ValueError, match="local gradients"):
+            _apply(v, v, v, local_grads=lambda v, *x, wrong=wrong: wrong)
+
+
+# --- subclasses ------------------------------------------------------------------------------------------------------
+
+
+class Parameter(Value):
+    """A leaf with a __dict__."""
+
+
+class Small(Value):
+    """A leaf without one."""
+
+    __slots__ = ()
+
+
+@pytest.mark.parametrize("kind", [Parameter, Small, Dies])
+def test_an_instance_of_a_subclass_is_a_leaf_like_any_other(kind):
+    x, y = kind(2.0, "x"), kind(3.0)
+    root = ts.where(x, x * y, y) + x.exp() - x.exp()
+    del y
+    for _ in range(2):
+        root.backward()
+    assert (x.grad, x.label) == (6.0, "x")
+    x.data = 5.0
+    assert root.forward().data == 15.0
+    root.zero_grad()
+    assert x.grad == 0.0
+    assert type(root) is Value
+    assert type(x) is kind
+
+
+def test_a_subclass_keeps_its_attributes_as_long_as_a_graph_holds_it():
+    p = Parameter(2.0)
+    p.name = Label("name")
+    Label.died = 0
+    root = p * p
+    del p
+    gc.collect()
+    assert (Label.died, root.operands[0].name) == (0, "name")
+    del root
+    gc.collect()
+    assert Label.died == 1
+
+
+def test_graphs_in_the_attributes_of_leaves_of_graphs_are_freed_at_any_depth():
+    Dies.died = 0
+    graph = None
+    for _ in range(30_000):
+        leaf = Dies(1.0)
+        leaf.below = graph
+        graph = -leaf
+    del leaf
+    del graph
+    assert Dies.died == 30_000
+
+
+class Phoenix(Value):
+    """Comes back once."""
+
+    nest: ClassVar = []
+
+    def __del__(self):
+        if not self.nest:
+            self.nest.append(self)
+
+
+def test_a_leaf_that_comes_back_to_life_is_whole():
+    Phoenix.nest.clear()
+    root = ts.where(Phoenix(1.0, "first"), Value(2.0) * Value(3.0), Value(4.0))
+    del root
+    (leaf,) = Phoenix.nest
+    again = leaf * 5.0
+    again.backward()
+    assert (leaf.data, leaf.grad, leaf.label, again.data) == (1.0, 5.0, "first", 5.0)
+    del again
+    assert sys.getrefcount(leaf) == 3  # the nest's, ours and the call's
+    del leaf
+    Phoenix.nest.pop()
+    gc.collect()
+
+
+class Busy(Value):
+    """Differentiates a graph of its own, and one that it was part of, when it dies."""
+
+    others: ClassVar = []
+    seen: ClassVar = []
+
+    def __del__(self):
+        x = Value(3.0)
+        root = (x * x + self) * 1.0
+        root.backward()
+        self.seen.append((x.grad, self.grad))
+        for other in self.others:
+            other.forward().backward()
+
+
+def test_a_leaf_may_differentiate_graphs_while_one_is_being_freed():
+    Busy.seen.clear()
+    x = Value(2.0)
+    kept = (x * x).exp().log()
+    Busy.others.append(kept)
+    dropped = sum((Busy(1.0) * x + (x * x) * (x + 1.0) for _ in range(50)), Value(0.0))
+    del dropped
+    assert Busy.seen == [(6.0, 1.0)] * 50
+    assert x.grad == pytest.approx(50 * 4.0, rel=1e-12)
+    Busy.others.clear()
+
+
+# --- making a node anew, or not at all -------------------------------------------------------------------------------
+
+
+def _told(root):
+    return [(n.op, n.data, n.grad, n.label, n.local_grads, n.operands) for n in ts.topological_order(root)]
+
+
+@pytest.mark.parametrize("arguments", [(5.0,), (5.0, "leaf"), (object(),), (5.0, 1)])
+def test_a_computed_node_cannot_be_made_anew(arguments):
+    x, y = Value(2.0, "x"), Value(3.0)
+    below = x * y
+    root = ts.where(below, below + x, y)
+    root.backward()
+    before = _told(root)
+    for node in (root, below):
+        with pytest.raises((AttributeError, TypeError)):
+            node.__init__(*arguments)
+    assert _told(root) == before
+    root.backward()
+    assert (x.grad, y.grad) == (8.0, 4.0)
+
+
+def test_a_leaf_can_be_made_anew():
+    x = Parameter(2.0, Label("x"))
+    Label.died = 0
+    x.grad, x.name = 3.0, "name"
+    x.__init__(5.0, "y")
+    assert (x.data, x.grad, x.label, x.name, Label.died) == (5.0, 0.0, "y", "name", 1)
+    (x * x).backward()
+    assert x.grad == 10.0
+
+
+def test_a_value_that_was_never_initialised_is_no_crash():
+    uses = [
+        repr, bool, hash, abs, copy.copy, copy.deepcopy, pickle.dumps, ts.topological_order, ts.leaves,
+        lambda v: v + 1.0, lambda v: v * v, lambda v: v**2, lambda v: v**v, lambda v: v > 2.0, lambda v: v.exp(),
+        lambda v: ts.where(v, v, v), lambda v: v.backward(), lambda v: v.forward(), lambda v: v.zero_grad(),
+        lambda v: (v.data, v.grad, v.label, v.op, v.operands, v.local_grads), lambda v: setattr(v, "label", "v"),
+        lambda v: setattr(v, "data", 3.0),
+    ]  # fmt: skip
+    for use in uses:
+        v = Value.__new__(Value)
+        with contextlib.suppress(AttributeError, TypeError):  # of the plain one's empty slots
+            use(v)
+        v.__init__(2.0, "x")
+        assert (v.data, v.grad, v.label, (v * 3.0).data) == (2.0, 0.0, "x", 6.0)
+
+
+@pytest.mark.parametrize("attribute", ["data", "grad", "label", "op", "operands", "local_grads"])
+@pytest.mark.parametrize("make", [Value, Parameter, lambda number: Value(number) * 1.0], ids=["leaf", "sub", "node"])
+def test_what_a_node_holds_cannot_be_deleted(make, attribute):
+    v = make(2.0)
+    with pytest.raises(AttributeError):
+        delattr(v, attribute)
+    assert (v.data, v.grad, v.label) == (2.0, 0.0, "")
+    assert (v * v).data == 4.0

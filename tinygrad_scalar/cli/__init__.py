@@ -1,0 +1,1 @@
+"""The command line: `tinygrad-scalar draw|step|explain|check|train|predict|demo|notebooks`."""

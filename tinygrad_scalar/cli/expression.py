@@ -1,0 +1,217 @@
+"""Text to Values: "z = w*a + b; C = (sigmoid(z) - y)**2" becomes a graph whose nodes carry these names.
+
+Python's own parser reads the text; what it finds is compared with a white list and turned into Values node by node.
+Nothing is ever evaluated, so no text can do anything but arithmetic.
+"""
+
+from __future__ import annotations
+
+import ast
+import difflib
+import math
+import unicodedata
+import warnings
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from tinygrad_scalar import functions
+from tinygrad_scalar.engine.value import Value
+
+if TYPE_CHECKING:
+    from tinygrad_scalar.engine.number import Number
+
+
+class ExpressionError(ValueError):
+    """The text is not an expression of this small language."""
+
+
+_BINARY: dict[type[ast.operator], Callable[[Value, Value], Value]] = {
+    ast.Add: lambda x, y: x + y,
+    ast.Sub: lambda x, y: x - y,
+    ast.Mult: lambda x, y: x * y,
+    ast.Div: lambda x, y: x / y,
+}
+_COMPARISONS: dict[type[ast.cmpop], Callable[[Any, Any], Any]] = {
+    ast.Gt: functions.greater,
+    ast.GtE: functions.greater_equal,
+    ast.Lt: functions.less,
+    ast.LtE: functions.less_equal,
+}
+_ARITY = dict.fromkeys(functions.UNARY, 1) | dict.fromkeys(functions.BINARY, 2) | {"leaky_relu": 1, "where": 3}
+
+
+def parse(text: str, numbers: Mapping[str, Number]) -> dict[str, Value]:
+    """The named Values of `text`, in the order they come: first the `numbers`, then what is assigned.
+
+    text     one or more statements, split by ";" or line ends: `name = expression`, the last may be an expression
+             alone and is then called "". Expressions have + - * / **, comparisons (as conditions of `where`),
+             parentheses, numbers, names, and the functions of `ts.functions`
+    numbers  the number of every name that is used before it is assigned
+
+    The last entry is the root. Raises ExpressionError (a ValueError), which says where and what was expected.
+
+    >>> names = parse("z = w*a + b; C = (sigmoid(z) - y)**2", {"w": 0.6, "a": 1, "b": -0.6, "y": 0})
+    >>> names["C"].data
+    0.25
+    >>> names["C"].backward()
+    >>> names["b"].grad
+    0.25
+    """
+    values = {}
+    for given, number in numbers.items():
+        name = unicodedata.normalize("NFKC", given)  # as Python reads the names in the text
+        if not name.isidentifier() or name in values:
+            raise ExpressionError(f"{given!r} cannot be the name of a number")
+        values[name] = Value(number, name)
+    given_names = list(values)
+    lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+    text = "\n".join(line.strip(" \t") for line in lines).strip("\n")
+    builder = _Builder(text, values)
+    statements = _statements(text)
+    for i, statement in enumerate(statements):
+        if isinstance(statement, ast.Assign):
+            builder.assign(statement)
+        elif isinstance(statement, ast.Expr) and i == len(statements) - 1:
+            values[""] = builder.build(statement.value)
+        elif isinstance(statement, ast.Expr):
+            raise builder.error(statement, "only the last statement may do without a name: write name = …")
+        else:
+            raise builder.error(statement, "a statement is `name = expression`")
+    unused = [name for name in given_names if name not in builder.used]
+    if unused:
+        raise ExpressionError(f"{', '.join(unused)} is given a number but does not occur in {_quoted(text)}")
+    return values
+
+
+def _statements(text: str) -> list[ast.stmt]:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")  # what Python only warns of, as 1or 2, is an error here
+            statements = ast.parse(text).body
+    except SyntaxError as error:
+        place = f" at column {error.offset}" if error.offset else ""
+        raise ExpressionError(f"cannot read {_quoted(text)}: {error.msg}{place}") from None
+    except (RecursionError, MemoryError):
+        raise ExpressionError("the expression is too long or too deeply nested for Python's parser") from None
+    except ValueError as error:  # a null byte, a number of thousands of digits
+        raise ExpressionError(f"cannot read the expression: {error}") from None
+    if not statements:
+        raise ExpressionError("the expression is empty; write something like 'z = w*a + b'")
+    return statements
+
+
+class _Builder:
+    """Turns parsed expressions into Values, without recursion."""
+
+    def __init__(self, text: str, values: dict[str, Value]) -> None:
+        self.text = text
+        self.values = values
+        self.used: set[str] = set()
+
+    def error(self, node: ast.stmt | ast.expr, message: str) -> ExpressionError:
+        line = self.text.split("\n")[node.lineno - 1]
+        column = len(line.encode()[: node.col_offset].decode()) + 1
+        found = ast.get_source_segment(self.text, node) or line
+        return ExpressionError(f"{_quoted(found)} (column {column}): {message}")
+
+    def assign(self, statement: ast.Assign) -> None:
+        target = statement.targets[0]
+        if len(statement.targets) != 1 or not isinstance(target, ast.Name):
+            raise self.error(statement, "a statement assigns to one name")
+        if target.id in self.values:
+            raise self.error(statement, f"{target.id} has a value already; take another name")
+        value = self.build(statement.value)
+        if value.label:  # z = w gives the same number a second name: a node of its own keeps both
+            value = value + 0.0
+        value.label = target.id
+        self.values[target.id] = value
+
+    def build(self, expression: ast.expr) -> Value:
+        """The Value of an expression: its parts are taken apart on one stack and put together on another."""
+        todo: list[tuple[ast.expr, bool]] = [(expression, False)]
+        done: list[Value] = []
+        while todo:
+            node, parts_done = todo.pop()
+            parts, combine = self.take_apart(node)
+            if parts and not parts_done:
+                todo.append((node, True))
+                todo.extend((part, False) for part in reversed(parts))
+                continue
+            operands = done[len(done) - len(parts) :]
+            del done[len(done) - len(parts) :]
+            done.append(combine(*operands))
+        return done[0]
+
+    def take_apart(self, node: ast.expr) -> tuple[list[ast.expr], Callable[..., Value]]:
+        """The parts of an expression, and what makes its Value from theirs."""
+        if isinstance(node, ast.Constant):
+            return [], lambda: self.constant(node)
+        if isinstance(node, ast.Name):
+            return [], lambda: self.named(node)
+        if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Pow):
+            exponent = _plain_number(node.right)
+            if exponent is None:
+                return [node.left, node.right], lambda x, y: x**y
+            return [node.left], lambda x: x**exponent
+        if isinstance(node, ast.BinOp) and type(node.op) in _BINARY:
+            return [node.left, node.right], _BINARY[type(node.op)]
+        if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
+            number = _plain_number(node)
+            return ([node.operand], lambda x: -x) if number is None else ([], lambda: Value(number))
+        if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.UAdd):
+            return [node.operand], lambda x: x
+        if isinstance(node, ast.Compare) and len(node.ops) == 1 and type(node.ops[0]) in _COMPARISONS:
+            return [node.left, node.comparators[0]], _COMPARISONS[type(node.ops[0])]
+        if isinstance(node, ast.Call):
+            return node.args, self.function(node)
+        raise self.error(node, "this is not arithmetic; there are + - * / **, numbers, names and functions")
+
+    def constant(self, node: ast.Constant) -> Value:
+        number = _plain_number(node)
+        if number is None:
+            raise self.error(node, "this is not a number")
+        try:
+            finite = math.isfinite(number)
+        except OverflowError:
+            finite = False
+        if not finite:
+            raise self.error(node, "this is beyond the largest float64, about 1.8e308")
+        return Value(number)
+
+    def named(self, node: ast.Name) -> Value:
+        self.used.add(node.id)
+        value = self.values.get(node.id)
+        if value is None:
+            hint = "it is a function: write its argument in parentheses" if node.id in _ARITY else f"give {node.id}=…"
+            raise self.error(node, f"{node.id} has no number; {hint}")
+        return value
+
+    def function(self, node: ast.Call) -> Callable[..., Value]:
+        name = node.func.id if isinstance(node.func, ast.Name) else None
+        if name not in _ARITY:
+            near = difflib.get_close_matches(name or "", _ARITY, n=1)
+            hint = f"; did you mean {near[0]}?" if near else f"; there are {', '.join(_ARITY)}"
+            raise self.error(node, f"there is no such function{hint}")
+        if node.keywords or any(isinstance(argument, ast.Starred) for argument in node.args):
+            raise self.error(node, f"{name} takes its arguments by place")
+        if len(node.args) != _ARITY[name]:
+            raise self.error(node, f"{name} takes {_ARITY[name]} argument(s), not {len(node.args)}")
+        function: Callable[..., Value] = getattr(functions, name)
+        return function
+
+
+def _plain_number(node: ast.expr) -> float | None:
+    """The number that a literal is, with its sign, or None if it is anything else."""
+    sign = 1
+    while isinstance(node, ast.UnaryOp) and isinstance(node.op, (ast.USub, ast.UAdd)):
+        sign = -sign if isinstance(node.op, ast.USub) else sign
+        node = node.operand
+    if isinstance(node, ast.Constant) and isinstance(node.value, (int, float)) and not isinstance(node.value, bool):
+        return sign * node.value
+    return None
+
+
+def _quoted(text: str) -> str:
+    """Text as an error quotes it, on one line and shortened."""
+    flat = " ".join(text.split())
+    return f"'{flat}'" if len(flat) <= 40 else f"'{flat[:37]}…'"

@@ -1,0 +1,182 @@
+"""`tinygrad-scalar step`: a Stepper that is moved with keys, in a terminal; or by lines, where input is piped."""
+
+from __future__ import annotations
+
+import codecs
+import os
+import re
+import select
+import signal
+import sys
+import threading
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager
+from typing import TYPE_CHECKING, Any
+
+from tinygrad_scalar.inspection.stepper import Stepper
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.text import Text
+
+KEYS = "n next · b back · w watch a value · q quit"
+KEY = re.compile(r"\x1b\[[0-9;]*[A-Za-z~]|\x1bO.|.", re.DOTALL)
+QUIT = ("q", "\x04")  # also Ctrl-D
+NEXT, BACK = ("n", " ", "\r", "\n", "\x1b[C"), ("b", "\x7f", "\x1b[D")  # also Enter, space, backspace and the arrows
+
+
+def transcript(console: Console, stepper: Stepper) -> None:
+    """Print every step."""
+    console.print(stepper)
+    for _ in stepper:
+        console.print()
+        console.print(stepper)
+
+
+def by_lines(console: Console, stepper: Stepper, lines: Iterable[str]) -> None:
+    """Each line is a key: n, b, q, or w and the name of a value; an empty one is n. Prints where each leads."""
+    console.print(stepper)
+    for line in lines:
+        key, _, name = line.strip().partition(" ")
+        if key == "q":
+            break
+        message = _watch(stepper, name.strip()) if key == "w" else _move(stepper, key or "n")
+        console.print()
+        console.print(message or stepper)
+
+
+def by_keys(console: Console, stepper: Stepper) -> None:
+    """Show the steps on a screen of their own; the terminal is as it was afterwards, also after Ctrl-C."""
+    message, typed = "", ""
+    with _one_key_at_a_time(), console.screen() as screen, _signals() as signalled:
+        screen.update(_page(console, stepper, message, typed))
+        for key in _keys(signalled):
+            if typed and key:
+                typed, message = _typed(stepper, typed, key)
+            elif key in QUIT:
+                return
+            elif key == "w":
+                typed, message = "watch: ", ""
+            elif key:
+                message = _move(stepper, key)
+            screen.update(_page(console, stepper, message, typed))
+
+
+@contextmanager
+def _one_key_at_a_time() -> Iterator[None]:
+    """Within this block keys are read as they are pressed, without an echo; before anything asks for one."""
+    try:
+        import termios
+        import tty
+    except ImportError:  # Windows, where this is so anyway
+        yield
+        return
+    terminal = sys.stdin.fileno()
+    before = termios.tcgetattr(terminal)
+    try:
+        tty.setcbreak(terminal, termios.TCSANOW)
+        yield
+    finally:
+        termios.tcsetattr(terminal, termios.TCSADRAIN, before)
+
+
+def _keys(signalled: int | None) -> Iterator[str]:
+    """The keys that are pressed, an arrow being one key; "" after a signal, which `signalled` is to be read for."""
+    if sys.platform == "win32":
+        import msvcrt
+
+        while (key := msvcrt.getwch()) != "\x03":
+            yield key
+        raise KeyboardInterrupt
+    decoder = codecs.getincrementaldecoder("utf-8")("replace")
+    keyboard = sys.stdin.fileno()
+    sources = [keyboard] if signalled is None else [keyboard, signalled]
+    while True:
+        ready, _, _ = select.select(sources, [], [])
+        if signalled is not None and signalled in ready:
+            os.read(signalled, 1024)
+            yield ""
+        if keyboard in ready:
+            pressed = os.read(keyboard, 1024)
+            if not pressed:
+                return
+            yield from KEY.findall(decoder.decode(pressed))
+
+
+def _move(stepper: Stepper, key: str) -> str:
+    if key in NEXT:
+        stepper.next()
+    elif key in BACK:
+        stepper.back()
+    else:
+        return f"there is no key {key!r}: {KEYS}"
+    return ""
+
+
+def _watch(stepper: Stepper, name: str) -> str:
+    try:
+        stepper.watch(*([name] if name else []))
+    except ValueError as error:
+        return str(error)
+    return ""
+
+
+def _typed(stepper: Stepper, typed: str, key: str) -> tuple[str, str]:
+    """What is typed after another key, and a message."""
+    if key in ("\r", "\n"):
+        return "", _watch(stepper, typed.removeprefix("watch: ").strip())
+    if key == "\x1b":
+        return "", ""
+    if key in ("\x7f", "\x08"):
+        return (typed[:-1] if typed != "watch: " else typed), ""
+    return (typed + key if key.isprintable() else typed), ""
+
+
+def _page(console: Console, stepper: Stepper, message: str, typed: str) -> Text:
+    """The stepper as far as there is room for it, and below it what is typed or the keys."""
+    from rich.text import Text
+
+    page = stepper.__rich__()
+    page.append(f"\n\n{message}" if message else "\n")
+    prompt = Text(f"{typed}▏") if typed else Text(KEYS, style="dim")
+    above, below = (part.wrap(console, console.width, no_wrap=False, overflow="fold") for part in (page, prompt))
+    room = console.height - len(below)
+    lines = above if len(above) <= room else [*above[: room - 1], Text("…")]
+    return Text("\n").join([*lines, *below])
+
+
+@contextmanager
+def _signals() -> Iterator[int | None]:
+    """Within this block SIGTERM ends the program in order, and what is yielded can be read after a resize.
+
+    The page is drawn anew by the reader, not by the signal's handler: that may be called in the middle of a write.
+    """
+
+    def end(*_: Any) -> None:
+        raise SystemExit(128 + signal.SIGTERM)
+
+    if threading.current_thread() is not threading.main_thread():
+        yield None
+        return
+    with ExitStack() as stack:
+        stack.callback(signal.signal, signal.SIGTERM, signal.signal(signal.SIGTERM, end))
+        if not hasattr(signal, "SIGWINCH"):
+            yield None
+            return
+        signalled, wake = os.pipe()
+        stack.callback(os.close, signalled)
+        stack.callback(os.close, wake)
+        os.set_blocking(wake, False)
+        stack.callback(signal.set_wakeup_fd, signal.set_wakeup_fd(wake, warn_on_full_buffer=False))
+        stack.callback(signal.signal, signal.SIGWINCH, signal.signal(signal.SIGWINCH, lambda *_: None))
+        yield signalled
+
+
+def run(console: Console, stepper: Stepper, *, everything: bool = False) -> None:
+    """By keys in a terminal, by lines otherwise; or all steps at once."""
+    if everything:
+        transcript(console, stepper)
+    elif sys.stdin is not None and sys.stdin.isatty() and console.is_terminal:
+        by_keys(console, stepper)
+    else:
+        by_lines(console, stepper, sys.stdin or ())

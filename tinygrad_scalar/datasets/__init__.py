@@ -1,0 +1,133 @@
+"""Tables of data: reading a CSV file with every fault named by line and column, and the data set that comes along."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+import os
+from collections.abc import Sequence
+from importlib.resources import files
+from pathlib import Path
+from typing import NamedTuple
+
+
+class Table(NamedTuple):
+    """A CSV file: its column names, its cells as text, and the line of the file each row begins at."""
+
+    name: str
+    columns: list[str]
+    rows: list[list[str]]
+    lines: list[int]
+
+    def position(self, column: str) -> int:
+        """Where the column stands, from 0. A column that is not there is a ValueError."""
+        if column not in self.columns:
+            raise ValueError(f"{self.name} has no column {column!r}; its columns are {', '.join(self.columns)}")
+        return self.columns.index(column)
+
+    def column(self, name: str) -> list[str]:
+        """The cells of one column. A missing column or an empty cell is a ValueError that names it."""
+        position = self.position(name)
+        cells = [row[position] for row in self.rows]
+        for line, cell in zip(self.lines, cells):
+            if cell.lower() in MISSING:
+                raise ValueError(f"{self.name}, line {line}: the value of column {name!r} is missing ({cell!r})")
+        return cells
+
+    def numbers(self, name: str) -> list[float]:
+        """The cells of one column as numbers. A cell that is not a finite number is a ValueError that names it."""
+        cells = self.column(name)
+        for line, cell in zip(self.lines, cells):
+            if not is_number(cell):
+                raise ValueError(
+                    f"{self.name}, line {line}: {cell!r} in column {name!r} is not a number (--ignore leaves one out)"
+                )
+        return [float(cell) for cell in cells]
+
+    def select(self, rows: Sequence[int]) -> Table:
+        """The table of these rows, counted from 0."""
+        return self._replace(rows=[self.rows[i] for i in rows], lines=[self.lines[i] for i in rows])
+
+
+MISSING = frozenset(("", "?", "na", "n/a", "nan", "null", "none", "-"))
+
+
+def is_number(cell: str) -> bool:
+    """Whether the text is a finite decimal number.
+
+    >>> [is_number(cell) for cell in ("1.5", "-2e3", "1_000", "inf", "setosa")]
+    [True, True, False, False, False]
+    """
+    try:
+        return math.isfinite(float(cell)) and "_" not in cell
+    except ValueError:
+        return False
+
+
+def read_csv(path: str | os.PathLike[str]) -> Table:
+    """Read a CSV file with a header line: UTF-8, with commas, semicolons or tabs between the cells.
+
+    Raises OSError if it cannot be read; ValueError, naming the line, if it is not such a file.
+    """
+    name = str(path)
+    try:
+        text = Path(path).read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{name} is not text in UTF-8 (byte {error.start}); save it as CSV, UTF-8") from None
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=_delimiter(text), strict=True, skipinitialspace=True)
+    rows: list[list[str]] = []
+    lines: list[int] = []
+    line = 1
+    try:
+        for row in reader:
+            cells = [cell.strip() for cell in row]
+            if cells not in ([], [""]):  # a blank line
+                rows.append(cells)
+                lines.append(line)
+            line = reader.line_num + 1
+    except csv.Error as error:
+        raise ValueError(f"{name}, line {reader.line_num}: {error}") from None
+    if len(rows) < 2:
+        raise ValueError(f"{name} has no rows below a header line of column names")
+    table = Table(name, rows[0], rows[1:], lines[1:])
+    _check(table, header_line=lines[0])
+    return table
+
+
+def _delimiter(text: str) -> str:
+    """The one of , ; and tab that divides the first line of text into most cells."""
+
+    def cells(delimiter: str) -> int:
+        rows = csv.reader(io.StringIO(text.lstrip("\r\n")), delimiter=delimiter, skipinitialspace=True)
+        try:
+            return len(next(rows, []))
+        except csv.Error:
+            return 0
+
+    return max(",;\t", key=cells)
+
+
+def _check(table: Table, header_line: int) -> None:
+    name, columns = table.name, table.columns
+    if all(is_number(column) for column in columns):
+        raise ValueError(f"{name}, line {header_line} holds numbers, {columns[0]} …; it should name the columns")
+    for column in columns:
+        if not column:
+            raise ValueError(f"{name}, line {header_line}: column {columns.index(column) + 1} has no name; give it one")
+        if columns.count(column) > 1:
+            raise ValueError(f"{name}, line {header_line}: two columns are named {column!r}")
+    for line, row in zip(table.lines, table.rows):
+        if len(row) != len(columns):
+            raise ValueError(f"{name}, line {line} has {len(row)} cells, but the header names {len(columns)} columns")
+
+
+def iris() -> Table:
+    """Fisher's 150 irises (1936): four measures in centimetres and the species. Source and licence: data/README.md.
+
+    >>> table = iris()
+    >>> len(table.rows), table.columns[-1], sorted(set(table.column("species")))
+    (150, 'species', ['setosa', 'versicolor', 'virginica'])
+    """
+    path = files("tinygrad_scalar.datasets") / "iris.csv"
+    return read_csv(str(path))

@@ -1,0 +1,911 @@
+# cython: language_level=3, binding=False, embedsignature=True, embedsignature.format=clinic
+# cython: c_api_binop_methods=True, cdivision=True, warn.unused=True
+"""`Value` and the walks over its graph in C: the same behaviour as value.py and walk.py, which say what and why.
+
+What makes it fast
+- A node is 96 bytes: its numbers, counted pointers to its row of the table and to its operands. There is nothing for
+  the garbage collector to visit, because a graph of operations cannot have cycles.
+- A walk marks each node that it has been to with the walk's number and keeps its path on a stack of its own.
+- The numbers come from `_ops.pxd`, the table in C.
+
+Nothing in a pass over a graph calls Python, except for operations that have no code in `_ops.pxd` and while
+`detect_anomaly` watches; so passes are atomic for other threads.
+
+No list comprehensions here: where their append finds no memory, Cython 3.3 gives up one reference too many.
+"""
+
+cimport cython
+from cpython.buffer cimport (
+    PyBUF_C_CONTIGUOUS, PyBUF_FORMAT, PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer,
+)
+from cpython.exc cimport PyErr_Clear, PyErr_Occurred
+from cpython.float cimport PyFloat_AS_DOUBLE, PyFloat_CheckExact
+from cpython.long cimport PyLong_CheckExact
+from cpython.mem cimport PyMem_Free, PyMem_Malloc
+from cpython.object cimport PyObject
+from libc.string cimport memcpy, memset
+from tinygrad_scalar.engine cimport _ops
+from tinygrad_scalar.engine._ops cimport Code
+
+import os
+import sys
+
+from tinygrad_scalar.engine import anomaly, errors, ops, pickling, tracing, graph as walk
+from tinygrad_scalar.engine.number import as_float, required
+
+cdef extern from "Python.h":
+    ctypedef struct PyTypeObject:
+        const char* tp_name
+        PyObject* (*tp_alloc)(PyTypeObject*, Py_ssize_t) noexcept
+        void (*tp_dealloc)(PyObject*) noexcept
+        void (*tp_free)(void*) noexcept
+
+    void PyErr_NoMemory() noexcept
+    double PyLong_AsDouble(object)  # whether it raised is asked where it is used
+    Py_ssize_t Py_REFCNT(PyObject*)
+    PyTypeObject* Py_TYPE(PyObject*)
+    PyObject* PyObject_Init(PyObject*, PyTypeObject*)
+    void Py_DECREF(PyObject*)
+    void Py_INCREF(PyObject*)
+    void Py_XDECREF(PyObject*)
+    void Py_XINCREF(PyObject*)
+
+cdef extern from *:
+    """
+    #if defined(__GNUC__)
+    #define PREFETCH(address) __builtin_prefetch(address)
+    #else
+    #define PREFETCH(address)
+    #endif
+    #define STEAL(object) (object)
+    """
+    void PREFETCH(void*) noexcept
+    object STEAL(PyObject*)  # the same reference, from here on counted by Cython
+
+include "_memory.pxi"
+
+cdef long long clock = 1  # the time of the last change to any leaf, see value.py
+cdef unsigned long long walks = 0  # how many walks there have been: the number of the last
+cdef int watching = 0  # how many detect_anomaly() blocks are open
+
+
+def _set_watching(int blocks):
+    global watching
+    watching = blocks
+
+
+anomaly.listeners.append(_set_watching)
+
+cdef bint traced = False  # whether a function is being traced
+
+
+def _set_traced(bint now):
+    global traced
+    traced = now
+
+
+tracing.listeners.append(_set_traced)
+
+
+# --- the rows of the table ------------------------------------------------------------------------------------------
+
+cdef dict CODES = {
+    "+": _ops.ADD, "-": _ops.SUBTRACT, "*": _ops.MULTIPLY, "/": _ops.DIVIDE, "**": _ops.POWER,
+    "maximum": _ops.MAXIMUM, "minimum": _ops.MINIMUM, "logaddexp": _ops.LOGADDEXP,
+    "greater": _ops.GREATER, "greater_equal": _ops.GREATER_EQUAL,
+    "neg": _ops.NEGATE, "abs": _ops.ABSOLUTE, "exp": _ops.EXP, "expm1": _ops.EXPM1, "log": _ops.LOG,
+    "log1p": _ops.LOG1P, "sqrt": _ops.SQRT, "sin": _ops.SIN, "cos": _ops.COS, "tan": _ops.TAN, "asin": _ops.ASIN,
+    "acos": _ops.ACOS, "atan": _ops.ATAN, "sinh": _ops.SINH, "cosh": _ops.COSH, "tanh": _ops.TANH,
+    "asinh": _ops.ASINH, "acosh": _ops.ACOSH, "atanh": _ops.ATANH, "sigmoid": _ops.SIGMOID, "relu": _ops.RELU,
+    "softplus": _ops.SOFTPLUS, "erf": _ops.ERF, "where": _ops.WHERE,
+}
+
+
+@cython.final
+cdef class Row:
+    """A row of the table as the nodes refer to it: its code in C, the number of an operation that has one."""
+
+    cdef Code code
+    cdef double number
+    cdef object operation
+    cdef Py_ssize_t arity
+
+    def __cinit__(self, operation, Code code=_ops.TABLE, double number=0.0):
+        self.code = code
+        self.number = number
+        self.operation = operation
+        self.arity = operation.arity
+
+
+cdef dict ROWS = {name: Row(operation, CODES.get(name, _ops.TABLE)) for name, operation in ops.OPERATIONS.items()}
+cdef dict POWERS = {}, LEAKY_RELUS = {}
+
+cdef Row _ADD = ROWS["+"], _SUBTRACT = ROWS["-"], _MULTIPLY = ROWS["*"], _DIVIDE = ROWS["/"], _POWER = ROWS["**"]
+cdef Row _NEGATE = ROWS["neg"], _ABSOLUTE = ROWS["abs"], _EXP = ROWS["exp"], _EXPM1 = ROWS["expm1"]
+cdef Row _LOG = ROWS["log"], _LOG1P = ROWS["log1p"], _SQRT = ROWS["sqrt"], _SIN = ROWS["sin"], _COS = ROWS["cos"]
+cdef Row _TAN = ROWS["tan"], _ASIN = ROWS["asin"], _ACOS = ROWS["acos"], _ATAN = ROWS["atan"], _SINH = ROWS["sinh"]
+cdef Row _COSH = ROWS["cosh"], _TANH = ROWS["tanh"], _ASINH = ROWS["asinh"], _ACOSH = ROWS["acosh"]
+cdef Row _ATANH = ROWS["atanh"], _SIGMOID = ROWS["sigmoid"], _RELU = ROWS["relu"], _SOFTPLUS = ROWS["softplus"]
+cdef Row _ERF = ROWS["erf"]
+
+
+cdef Row numbered(dict rows, operation, Code code, double number):
+    """The row of an operation that has a number of its own; some are kept in `rows`."""
+    row = rows.get(number)
+    if row is None:
+        if len(rows) >= 1024:
+            rows.clear()
+        row = rows[number] = Row(operation(number), code, number)
+    return row
+
+
+cdef Row constant_power(double n):
+    return numbered(POWERS, ops.constant_power, _ops.CONSTANT_POWER, n)
+
+
+cdef Row leaky_relu(double slope):
+    return numbered(LEAKY_RELUS, ops.leaky_relu, _ops.LEAKY_RELU, slope + 0.0)  # −0 is 0, as in ops.py
+
+
+cdef Row row_named(str name):
+    row = ROWS.get(name)
+    if row is not None:
+        return row
+    operation = ops.operation(name)
+    if name.startswith("**"):
+        return constant_power(float(name[2:]))
+    if name.startswith("leaky_relu("):
+        return leaky_relu(float(name[11:-1]))
+    return Row(operation)
+
+
+# --- the node -------------------------------------------------------------------------------------------------------
+
+cdef struct Wide:
+    # the second operand and those after it, of a node that has three or more
+    Py_ssize_t n
+    PyObject** operands
+    double* local_grads
+
+
+cdef class Value:
+    """Value(data, label='')\n--\n\nA scalar in a computation graph: `.data`, and after `backward()` its gradient `.grad`.
+
+    Value(data, label="") is a leaf. `data` is an int, a float or a NumPy scalar and is kept as a float64; anything
+    else is a TypeError. `label` is the name that drawings and explanations use.
+
+    >>> w, a, b = Value(0.5), Value(2.0), Value(-1.0)
+    >>> z = w * a + b
+    >>> z.backward()
+    >>> z.data, w.grad, a.grad, b.grad
+    (0.0, 2.0, 0.5, 1.0)
+
+    Arithmetic follows IEEE 754 and raises nothing: Value(1.0) / 0.0 is inf (see `detect_anomaly`). `<` and its kin
+    compare the data; `==` and hash are identity. What is computed from a subclass, and a copy of one, is a plain Value.
+
+    Threads: each may build graphs of its own and pass over them, also upon leaves that all share. Two passes at a time
+    over the same computed nodes are not safe, nor is setting a shared leaf meanwhile; and where two backward() add
+    into the gradient of one leaf, they take turns with a lock.
+    """
+
+    # Pointers are NULL where there is nothing: the row and the operands of a leaf, the label of a node without one. In
+    # this order a walk reads 32 bytes of a node that lie in one line of the cache.
+    cdef double _data
+    cdef PyObject* _label
+    cdef PyObject* left
+    cdef PyObject* right  # or, with its lowest bit set, a Wide*
+    cdef unsigned long long mark  # the number of the last walk that came by
+    cdef long long time
+    cdef double _grad
+    cdef double d_left
+    cdef double d_right
+    cdef PyObject* row
+
+    __array_priority__ = -1.0
+
+    def __init__(self, data, label=""):
+        global clock
+        if self.row is not NULL:
+            raise errors.computed(self)
+        cdef double number = number_of(data, "Value takes")
+        set_label(self, label)
+        if self.time > 0:  # not the first time: what was computed from it is stale
+            clock += 1
+        self._data = number
+        self._grad = 0.0
+        self.time = clock
+
+    # --- what a node holds ------------------------------------------------------------------------------------------
+
+    @property
+    def data(self):
+        """The number. Settable on a leaf; what was computed from it is then stale until `forward()`."""
+        if traced:
+            tracing.forbid(self, "data")
+        return self._data
+
+    @data.setter
+    def data(self, data):
+        global clock
+        if self.row is not NULL:
+            raise errors.computed(self)
+        if traced:
+            tracing.forbid(self, "set")
+        cdef double number = number_of(data, "data takes")
+        clock += 1
+        self.time = clock
+        self._data = number
+
+    @data.deleter
+    def data(self):
+        raise AttributeError("property 'data' of 'Value' object has no deleter")
+
+    @property
+    def grad(self):
+        """∂root/∂self after `root.backward()`. In a leaf the passes add up until `zero_grad()`."""
+        if traced:
+            tracing.forbid(self, "gradient")
+        return self._grad
+
+    @grad.setter
+    def grad(self, grad):
+        self._grad = number_of(grad, "grad takes")
+
+    @grad.deleter
+    def grad(self):
+        raise AttributeError("property 'grad' of 'Value' object has no deleter")
+
+    @property
+    def label(self):
+        """The name that drawings and explanations use; "" for none."""
+        return "" if self._label is NULL else <object>self._label
+
+    @label.setter
+    def label(self, label):
+        set_label(self, label)
+
+    @label.deleter
+    def label(self):
+        raise AttributeError("property 'label' of 'Value' object has no deleter")
+
+    @property
+    def op(self):
+        """The operation that made this node, a name of the table in ops.py; "" for a leaf."""
+        return "" if self.row is NULL else (<Row>self.row).operation.name
+
+    @property
+    def operands(self):
+        """What this node was computed from, in the operation's order; () for a leaf."""
+        if self.left is NULL:
+            return ()
+        if self.right is NULL:
+            return (<object>self.left,)
+        if wide_of(self.right) is NULL:
+            return (<object>self.left, <object>self.right)
+        cdef Py_ssize_t i
+        cdef list operands = []
+        for i in range(arity(<PyObject*>self)):
+            operands.append(<object>operand(<PyObject*>self, i))
+        return tuple(operands)
+
+    @property
+    def local_grads(self):
+        """∂self/∂operand for each of `operands`."""
+        if traced:
+            tracing.forbid(self, "gradient")
+        if self.left is NULL:
+            return ()
+        if self.right is NULL:
+            return (self.d_left,)
+        if wide_of(self.right) is NULL:
+            return (self.d_left, self.d_right)
+        cdef Py_ssize_t i
+        cdef list local_grads = []
+        for i in range(arity(<PyObject*>self)):
+            local_grads.append(local_grad(<PyObject*>self, i)[0])
+        return tuple(local_grads)
+
+    @property
+    def _time(self):
+        """When it was computed, or in a leaf set: see `clock`."""
+        return self.time
+
+    @property
+    def _op(self):
+        """The operation, as micrograd's code reads it."""
+        return self.op
+
+    @property
+    def _prev(self):
+        """The operands as micrograd's code reads them."""
+        return set(self.operands)
+
+    def __repr__(self):
+        label = f", label={self.label!r}" if self.label else ""
+        return f"Value(data={self._data!r}, grad={self._grad!r}{label})"
+
+    def __format__(self, spec):
+        return format(self._data, spec) if spec else repr(self)
+
+    # --- the operators ----------------------------------------------------------------------------------------------
+
+    def __add__(x, y):
+        return binary_node(_ADD, x, y)
+
+    def __sub__(x, y):
+        return binary_node(_SUBTRACT, x, y)
+
+    def __mul__(x, y):
+        return binary_node(_MULTIPLY, x, y)
+
+    def __truediv__(x, y):
+        return binary_node(_DIVIDE, x, y)
+
+    def __pow__(x, y, modulo):
+        cdef double exponent
+        if modulo is not None:
+            return NotImplemented
+        if isinstance(y, Value):
+            return binary_node(_POWER, x, y)
+        return unary_node(constant_power(exponent), <Value>x) if is_number(y, &exponent) else NotImplemented
+
+    def __neg__(self):
+        return unary_node(_NEGATE, self)
+
+    def __pos__(self):
+        return self
+
+    def __abs__(self):
+        return unary_node(_ABSOLUTE, self)
+
+    # --- elementary functions; NumPy finds them by these names in object arrays -------------------------------------
+
+    def exp(self):
+        """The Value exp(x), x being this one."""
+        return unary_node(_EXP, self)
+
+    def expm1(self):
+        """The Value exp(x) - 1, x being this one."""
+        return unary_node(_EXPM1, self)
+
+    def log(self):
+        """The Value log(x), x being this one."""
+        return unary_node(_LOG, self)
+
+    def log1p(self):
+        """The Value log(1 + x), x being this one."""
+        return unary_node(_LOG1P, self)
+
+    def sqrt(self):
+        """The Value sqrt(x), x being this one."""
+        return unary_node(_SQRT, self)
+
+    def sin(self):
+        """The Value sin(x), x being this one."""
+        return unary_node(_SIN, self)
+
+    def cos(self):
+        """The Value cos(x), x being this one."""
+        return unary_node(_COS, self)
+
+    def tan(self):
+        """The Value tan(x), x being this one."""
+        return unary_node(_TAN, self)
+
+    def asin(self):
+        """The Value asin(x), x being this one."""
+        return unary_node(_ASIN, self)
+
+    arcsin = asin
+
+    def acos(self):
+        """The Value acos(x), x being this one."""
+        return unary_node(_ACOS, self)
+
+    arccos = acos
+
+    def atan(self):
+        """The Value atan(x), x being this one."""
+        return unary_node(_ATAN, self)
+
+    arctan = atan
+
+    def sinh(self):
+        """The Value sinh(x), x being this one."""
+        return unary_node(_SINH, self)
+
+    def cosh(self):
+        """The Value cosh(x), x being this one."""
+        return unary_node(_COSH, self)
+
+    def tanh(self):
+        """The Value tanh(x), x being this one."""
+        return unary_node(_TANH, self)
+
+    def asinh(self):
+        """The Value asinh(x), x being this one."""
+        return unary_node(_ASINH, self)
+
+    arcsinh = asinh
+
+    def acosh(self):
+        """The Value acosh(x), x being this one."""
+        return unary_node(_ACOSH, self)
+
+    arccosh = acosh
+
+    def atanh(self):
+        """The Value atanh(x), x being this one."""
+        return unary_node(_ATANH, self)
+
+    arctanh = atanh
+
+    def sigmoid(self):
+        """The Value 1/(1 + exp(-x)), x being this one."""
+        return unary_node(_SIGMOID, self)
+
+    def relu(self):
+        """The Value Max(x, 0), x being this one."""
+        return unary_node(_RELU, self)
+
+    def softplus(self):
+        """The Value log(1 + exp(x)), x being this one."""
+        return unary_node(_SOFTPLUS, self)
+
+    def erf(self):
+        """The Value erf(x), x being this one."""
+        return unary_node(_ERF, self)
+
+    def leaky_relu(self, slope=0.01):
+        """The Value max(x, 0) + slope·min(x, 0), x being this one; `slope` is a plain number."""
+        cdef double number
+        if not is_number(slope, &number):
+            ops.leaky_relu(slope)  # raises
+        return unary_node(leaky_relu(number), self)
+
+    # --- reading the number: order, truth, and what would lose the gradient -----------------------------------------
+
+    def __lt__(self, other):
+        cdef double number
+        return self._data < number if compared(self, other, &number) else NotImplemented
+
+    def __le__(self, other):
+        cdef double number
+        return self._data <= number if compared(self, other, &number) else NotImplemented
+
+    def __gt__(self, other):
+        cdef double number
+        return self._data > number if compared(self, other, &number) else NotImplemented
+
+    def __ge__(self, other):
+        cdef double number
+        return self._data >= number if compared(self, other, &number) else NotImplemented
+
+    def __hash__(self):
+        return <Py_hash_t>(<size_t><PyObject*>self >> 4)
+
+    def __bool__(self):
+        if traced:
+            tracing.forbid(self, "truth")
+        return self._data != 0.0
+
+    def __float__(self):
+        tracing.forbid(self, "float")
+        raise errors.loss_of_gradient(self, "float")
+
+    def __int__(self):
+        tracing.forbid(self, "int")
+        raise errors.loss_of_gradient(self, "int")
+
+    def __round__(self, digits=None):
+        tracing.forbid(self, "round")
+        raise errors.loss_of_gradient(self, "round")
+
+    # --- the passes over the graph ----------------------------------------------------------------------------------
+
+    def backward(self, grad=1.0):
+        """Differentiate this node: afterwards each node n below it has n.grad = ∂self/∂n · `grad`.
+
+        In a leaf that is added to what `.grad` held (call it twice and leaf gradients double); other nodes hold this
+        pass's gradient alone. Raises StaleGraphError, before anything has changed, if a leaf was set after the graph
+        was computed. The formula is the chain rule, 000 Eq. 3 and 8, summed over paths as in 000's multi-node section.
+
+        >>> x = Value(3.0)
+        >>> (x * x).backward()
+        >>> x.grad
+        6.0
+        """
+        cdef double upstream = number_of(grad, "backward takes as the upstream gradient")
+        if traced:
+            tracing.forbid(self, "gradient")
+        cdef Nodes order = interior(self)
+        if order.time != clock:
+            require_none_older(order)
+        if watching:
+            anomaly.require_finite_gradients(self, order.as_list(), upstream)
+            order = interior(self)  # the marks may have been overwritten by what ran meanwhile
+        add_gradients(self, upstream, order)
+        keep(order)
+
+    def forward(self):
+        """Recompute, after leaves were set, every node below this one that they reach; returns this node.
+
+        >>> x = Value(3.0)
+        >>> y = x * x
+        >>> x.data = 5.0
+        >>> y.forward().data
+        25.0
+        """
+        global clock
+        cdef Nodes order = interior(self)
+        cdef long long now = clock + 1  # see value.py
+        cdef Py_ssize_t i
+        cdef PyObject* node
+        for i in range(order.size):
+            node = order.nodes[i]
+            if older(node):
+                clock = max(clock, now)
+                compute(<Value>node)
+                (<Value>node).time = now
+        order.time = clock if clock <= now else -1
+        keep(order)
+        return self
+
+    def zero_grad(self):
+        """Set the gradient of this node and of every node below it to 0."""
+        cdef Nodes order = interior(self)
+        cdef Py_ssize_t i, j
+        cdef PyObject* node
+        self._grad = 0.0
+        for i in range(order.size):
+            node = order.nodes[i]
+            (<Value>node)._grad = 0.0
+            for j in range(arity(node)):
+                (<Value>operand(node, j))._grad = 0.0
+        keep(order)
+
+    # --- copying and pickling, at any depth -------------------------------------------------------------------------
+
+    def __copy__(self):
+        return _restore(None, state(self), self.operands)
+
+    def __deepcopy__(self, memo):
+        for node in walk.topological_order(self):
+            if id(node) not in memo:
+                copies = []
+                for below in node.operands:
+                    copies.append(memo[id(below)])
+                memo[id(node)] = _restore(None, state(node), tuple(copies))
+        return memo[id(self)]
+
+    def __reduce__(self):
+        below = pickling.ancestors(self, walk.topological_order)
+        return _restore, (below, state(self), self.operands)
+
+
+cdef tuple state(Value node):
+    tracing.forbid(node, "copy")
+    return node.op, node._data, node._grad, node.label, node.time, node.local_grads
+
+
+def _restore(below, state, operands):
+    """A node as it was; `below` only makes pickle save what is below it first."""
+    global clock
+    op, data, grad, label, time, local_grads = state
+    cdef Value out = Value(data, label)
+    out._grad = grad
+    out.time = time
+    if op:
+        hold(out, row_named(op), operands)
+        set_local_grads(out, local_grads)
+    clock = max(clock, out.time)
+    return out
+
+
+# --- the life of a node ---------------------------------------------------------------------------------------------
+
+cdef inline PyObject* new_node(PyObject* row, PyObject* left, PyObject* right) except NULL:
+    """A node without its numbers; what it refers to is counted."""
+    cdef PyObject* node = <PyObject*>take_place()
+    if node is NULL:
+        raise MemoryError
+    PyObject_Init(node, <PyTypeObject*>Value)
+    Py_XINCREF(row)
+    Py_XINCREF(left)
+    Py_XINCREF(right)
+    (<Value>node)._grad = 0.0
+    (<Value>node).left = left
+    (<Value>node).right = right
+    (<Value>node).mark = 0
+    (<Value>node).time = clock
+    (<Value>node).row = row
+    (<Value>node)._label = NULL
+    return node
+
+
+cdef PyObject* allocate(PyTypeObject* cls, Py_ssize_t items) noexcept:
+    """Value's tp_alloc; a subclass has Python's own."""
+    cdef void* place = take_place()
+    if place is NULL:
+        PyErr_NoMemory()
+        return NULL
+    memset(place, 0, PLACE)
+    return PyObject_Init(<PyObject*>place, cls)
+
+
+cdef void deallocate(PyObject* node) noexcept:
+    """Value's tp_dealloc, called by that of a subclass too."""
+    drop_row(node)
+    Py_XDECREF((<Value>node)._label)
+    Py_TYPE(node).tp_free(node)
+
+
+cdef inline PyObject* released(PyObject* operand, PyObject* pending) noexcept:
+    """Give up one reference to an operand; if it was the last to a node with operands, that node waits in `pending`."""
+    if Py_REFCNT(operand) == 1 and (<Value>operand).left is not NULL:
+        (<Value>operand).mark = <size_t>pending
+        return operand
+    Py_DECREF(operand)
+    return pending
+
+
+cdef inline void drop_row(PyObject* first) noexcept:
+    """Take a node's operation and operands away, and free without recursion what only it held."""
+    if (<Value>first).row is not NULL:
+        drop(first)
+
+
+cdef void drop(PyObject* first) noexcept:
+    cdef PyObject* pending = NULL
+    cdef PyObject* node = first
+    cdef PyObject* left
+    cdef PyObject* right
+    cdef PyObject* row
+    cdef Wide* wide
+    cdef Py_ssize_t i
+    while True:
+        if node == last_root:
+            forget()
+        row = (<Value>node).row
+        left = (<Value>node).left
+        right = (<Value>node).right
+        (<Value>node).row = (<Value>node).left = (<Value>node).right = NULL
+        if node is not first:
+            Py_DECREF(node)  # the last reference
+        pending = released(left, pending)
+        if right is not NULL:
+            wide = wide_of(right)
+            if wide is NULL:
+                pending = released(right, pending)
+            else:
+                for i in range(wide.n):
+                    pending = released(wide.operands[i], pending)
+                PyMem_Free(wide)
+        Py_DECREF(row)
+        if pending is NULL:
+            return
+        node = pending
+        pending = <PyObject*><size_t>(<Value>node).mark
+
+
+set_up_memory(sizeof(Value), "PYTHONMALLOC" not in os.environ and not sys.flags.dev_mode)
+(<PyTypeObject*>Value).tp_alloc = allocate
+(<PyTypeObject*>Value).tp_dealloc = deallocate
+(<PyTypeObject*>Value).tp_free = give_place_back
+_restore.__module__ = "tinygrad_scalar.engine.value"  # where pickle finds whichever implementation is in use
+(<PyTypeObject*>Value).tp_name = b"tinygrad_scalar.engine.value.Value"
+
+
+# --- operands -------------------------------------------------------------------------------------------------------
+
+cdef inline Wide* wide_of(PyObject* right) noexcept:
+    return <Wide*>(<size_t>right ^ 1) if <size_t>right & 1 else NULL
+
+
+cdef inline Py_ssize_t arity(PyObject* node) noexcept:
+    cdef PyObject* right = (<Value>node).right
+    if right is NULL:
+        return (<Value>node).left is not NULL
+    cdef Wide* wide = wide_of(right)
+    return 2 if wide is NULL else 1 + wide.n
+
+
+cdef inline PyObject* operand(PyObject* node, Py_ssize_t i) noexcept:
+    if i == 0:
+        return (<Value>node).left
+    cdef Wide* wide = wide_of((<Value>node).right)
+    return (<Value>node).right if wide is NULL else wide.operands[i - 1]
+
+
+cdef inline double* local_grad(PyObject* node, Py_ssize_t i) noexcept:
+    if i == 0:
+        return &(<Value>node).d_left
+    cdef Wide* wide = wide_of((<Value>node).right)
+    return &(<Value>node).d_right if wide is NULL else &wide.local_grads[i - 1]
+
+
+cdef inline PyObject* owned(object thing) noexcept:
+    Py_INCREF(<PyObject*>thing)
+    return <PyObject*>thing
+
+
+cdef int hold(Value node, Row row, tuple operands) except -1:
+    """Give a leaf the operands of the operation `row`."""
+    cdef Py_ssize_t i, n = len(operands)
+    cdef Wide* wide
+    if n == 0 or n != row.arity:
+        raise TypeError(f"{row.operation.name!r} does not take {n} operands")
+    for thing in operands:
+        if not isinstance(thing, Value):
+            raise TypeError(f"an operand is a Value, not {errors.shown(thing)}")
+    if n > 2:
+        wide = <Wide*>PyMem_Malloc(sizeof(Wide) + (n - 1) * (sizeof(PyObject*) + sizeof(double)))
+        if wide is NULL:
+            raise MemoryError
+        wide.n = n - 1
+        wide.local_grads = <double*>(wide + 1)
+        wide.operands = <PyObject**>(wide.local_grads + wide.n)
+        for i in range(wide.n):
+            wide.operands[i] = owned(operands[i + 1])
+            wide.local_grads[i] = 0.0
+        node.right = <PyObject*>(<size_t>wide | 1)
+    elif n == 2:
+        node.right = owned(operands[1])
+    node.left = owned(operands[0])
+    node.row = owned(row)
+    return 0
+
+
+cdef int set_local_grads(Value node, tuple local_grads) except -1:
+    cdef Py_ssize_t i, n = arity(<PyObject*>node)
+    if len(local_grads) != n:
+        raise ValueError(f"{node.op!r} has {n} operands here, but {len(local_grads)} local gradients")
+    for i in range(n):
+        local_grad(<PyObject*>node, i)[0] = local_grads[i]
+    return 0
+
+
+# --- making nodes ---------------------------------------------------------------------------------------------------
+
+cdef int is_number(thing, double* number) except -1:
+    """Whether a thing is a plain number, and which."""
+    if PyFloat_CheckExact(thing):
+        number[0] = PyFloat_AS_DOUBLE(thing)
+        return True
+    if PyLong_CheckExact(thing):
+        number[0] = PyLong_AsDouble(thing)
+        if number[0] != -1.0 or not PyErr_Occurred():
+            return True
+        PyErr_Clear()  # it is too large, which as_float says better
+    given = as_float(thing)
+    if given is None:
+        return False
+    number[0] = given
+    return True
+
+
+cdef double number_of(thing, str what) except? -1.0:
+    cdef double number
+    return number if is_number(thing, &number) else required(thing, what)
+
+
+cdef int set_label(Value node, label) except -1:
+    if not isinstance(label, str):
+        raise TypeError(f"a Value's label is a str, not {errors.shown(label)}")
+    cdef PyObject* old = node._label
+    node._label = owned(label) if label else NULL
+    Py_XDECREF(old)
+    return 0
+
+
+cdef int compared(Value self, thing, double* number) except -1:
+    """Whether a thing can be compared with a Value, and by which number."""
+    if traced:
+        tracing.forbid(self, "order")
+        if isinstance(thing, Value):
+            tracing.forbid(thing, "order")
+    if isinstance(thing, Value):
+        number[0] = (<Value>thing)._data
+        return True
+    return is_number(thing, number)
+
+
+cdef Value constant(thing):
+    """A leaf for a plain number in an expression, or None for anything else."""
+    cdef Value out
+    cdef double number
+    if not is_number(thing, &number):
+        return None
+    out = <Value>STEAL(new_node(NULL, NULL, NULL))
+    out._data = number
+    return out
+
+
+cdef binary_node(Row row, x, y):
+    cdef PyObject* node
+    cdef Value left, right
+    if isinstance(x, Value):
+        left = <Value>x
+    else:
+        left = constant(x)
+        if left is None:
+            return NotImplemented
+    if isinstance(y, Value):
+        right = <Value>y
+    else:
+        right = constant(y)
+        if right is None:
+            return NotImplemented
+    node = new_node(<PyObject*>row, <PyObject*>left, <PyObject*>right)
+    _ops.binary(
+        row.code, left._data, right._data, &(<Value>node)._data, &(<Value>node).d_left, &(<Value>node).d_right
+    )
+    return made(node)
+
+
+cdef unary_node(Row row, Value x):
+    cdef PyObject* node = new_node(<PyObject*>row, <PyObject*>x, NULL)
+    _ops.unary(row.code, row.number, x._data, &(<Value>node)._data, &(<Value>node).d_left)
+    return made(node)
+
+
+cdef inline made(PyObject* node):
+    """A new node as what an operator returns."""
+    out = STEAL(node)
+    if watching:
+        anomaly.watch(out)
+    return out
+
+
+cdef int compute(Value node) except -1:
+    """The number and the local gradients of a node, from its operands' numbers."""
+    cdef Row row = <Row>node.row
+    cdef PyObject* self = <PyObject*>node
+    cdef double x = (<Value>node.left)._data
+    cdef Py_ssize_t i, n = arity(self)
+    cdef list numbers
+    cdef bint chosen
+    if row.code == _ops.TABLE:
+        numbers = []
+        for i in range(n):
+            numbers.append((<Value>operand(self, i))._data)
+        data = row.operation.forward(*numbers)
+        local_grads = row.operation.local_grads(data, *numbers)
+        set_local_grads(node, local_grads)
+        node._data = data
+    elif n == 1:
+        _ops.unary(row.code, row.number, x, &node._data, &node.d_left)
+    elif n == 2:
+        _ops.binary(row.code, x, (<Value>node.right)._data, &node._data, &node.d_left, &node.d_right)
+    else:  # where
+        chosen = x != 0.0
+        node._data = (<Value>operand(self, 1 if chosen else 2))._data
+        node.d_left = 0.0
+        local_grad(self, 1)[0] = 1.0 if chosen else 0.0
+        local_grad(self, 2)[0] = 0.0 if chosen else 1.0
+    if watching:
+        anomaly.watch(node)
+    return 0
+
+
+def record(name, *operands):
+    """Apply an operation of the table to Values and numbers; with `functions.py` on top, users need not call it.
+
+    >>> record("maximum", Value(2.0), 3).data
+    3.0
+    """
+    cdef Row row = row_named(name)
+    cdef Value out
+    cdef list values = []
+    for thing in operands:
+        values.append(thing if isinstance(thing, Value) else Value(thing))
+    if len(values) == row.arity == 2 and row.code != _ops.TABLE:
+        return binary_node(row, values[0], values[1])
+    out = Value(0.0)
+    hold(out, row, tuple(values))
+    compute(out)
+    return out
+
+
+include "_walk.pxi"
+include "_bulk.pxi"

@@ -1,0 +1,43 @@
+"""What counts as a plain number: an int, a float or a NumPy scalar, kept as a float64."""
+
+from __future__ import annotations
+
+import math
+import sys
+from typing import TYPE_CHECKING, Any
+
+from tinygrad_scalar.engine.errors import shown
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    Number = int | float | np.floating[Any] | np.integer[Any] | np.bool_
+
+
+def as_float(number: object) -> float | None:
+    """The number as a float64, or None if it is not an int, a float or a NumPy scalar."""
+    if type(number) is float:
+        return number
+    if isinstance(number, (int, float)):
+        try:
+            return float(number)
+        except OverflowError:
+            raise ValueError(f"{shown(number)} is beyond the largest float64, about 1.8e308") from None
+    numpy = sys.modules.get("numpy")  # a NumPy scalar cannot have come without it
+    if numpy is None or not isinstance(number, (numpy.floating, numpy.integer, numpy.bool_)):
+        return None
+    if isinstance(number, numpy.timedelta64):  # an integer to NumPy, but it has a unit
+        return None
+    with numpy.errstate(over="ignore"):
+        value = float(number)
+    if math.isinf(value) and not numpy.isinf(number):
+        raise ValueError(f"{shown(number)} is beyond the largest float64, about 1.8e308")
+    return value
+
+
+def required(number: object, what: str) -> float:
+    """The number as a float64, or a TypeError that begins with `what`, as in "grad takes"."""
+    value = as_float(number)
+    if value is None:
+        raise TypeError(f"{what} an int, a float or a NumPy scalar, not {shown(number)}")
+    return value

@@ -1,0 +1,501 @@
+"""`Value`: one number that remembers how it was computed. Read this file first.
+
+Every operation makes a node that holds its result, its operands and its *local gradients*, ∂result/∂operand, which
+are known the moment the result is (000 Eq. 4 to 6). `backward()` then needs one rule, the chain rule (000 Eq. 3): a
+node hands each operand *local gradient × upstream gradient*, and where several paths meet their contributions add up
+(000, multi-node, last).
+
+`+` and `*` are written out, because a network is made of them; all else comes from the table in `ops.py`. An operand
+pair sits in two slots, not in a tuple: nothing to allocate, nothing for the garbage collector to visit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from tinygrad_scalar.engine import anomaly, errors, ops, pickling, tracing
+from tinygrad_scalar.engine.errors import shown
+from tinygrad_scalar.engine.graph import interior, require_fresh, topological_order
+from tinygrad_scalar.engine.implementation import accelerated
+from tinygrad_scalar.engine.number import as_float, required
+
+if TYPE_CHECKING:
+    from tinygrad_scalar.engine.number import Number
+
+_new = object.__new__
+
+# The time of the last change to any leaf. A node notes when it was computed, a leaf when it was set; an operand newer
+# than its node is what makes a graph stale. It is never set by way of a call, where another thread could come between.
+_clock = 1
+
+
+def _unary(name: str) -> Callable[[Value], Value]:
+    """The method that applies the operation `name` of the table to a Value."""
+    row = ops.OPERATIONS[name]
+
+    def method(self: Value) -> Value:
+        return _record(row, self)
+
+    method.__name__ = method.__qualname__ = name
+    method.__doc__ = f"The Value {row.expression}, x being this one."
+    return method
+
+
+class Value:
+    """A scalar in a computation graph: `.data`, and after `backward()` its gradient `.grad`.
+
+    Value(data, label="") is a leaf. `data` is an int, a float or a NumPy scalar and is kept as a float64; anything
+    else is a TypeError. `label` is the name that drawings and explanations use.
+
+    >>> w, a, b = Value(0.5), Value(2.0), Value(-1.0)
+    >>> z = w * a + b
+    >>> z.backward()
+    >>> z.data, w.grad, a.grad, b.grad
+    (0.0, 2.0, 0.5, 1.0)
+
+    Arithmetic follows IEEE 754 and raises nothing: Value(1.0) / 0.0 is inf (see `detect_anomaly`). `<` and its kin
+    compare the data; `==` and hash are identity. What is computed from a subclass, and a copy of one, is a plain Value.
+
+    Threads: each may build graphs of its own and pass over them, also upon leaves that all share. Two passes at a time
+    over the same computed nodes are not safe, nor is setting a shared leaf meanwhile; and where two backward() add
+    into the gradient of one leaf, they take turns with a lock.
+    """
+
+    __slots__ = (
+        "_data", "_grad", "_label", "_op",
+        "_left", "_right", "_d_left", "_d_right",  # one or two operands and the local gradients with respect to them
+        "_wide",  # of three operands or more, all but the first, which is _left: ((operand, local gradient), …)
+        "_time", "_mark",
+    )  # fmt: skip
+
+    _left: Any
+    _right: Any
+    _d_left: float
+    _d_right: float
+    _wide: tuple[tuple[Value, float], ...]
+
+    # NumPy's scalars leave `np.float64(2) * v` to us; its arrays take `array * v` apart element by element.
+    __array_priority__ = -1.0
+
+    def __init__(self, data: Number, label: str = "") -> None:
+        global _clock
+        op = getattr(self, "_op", None)
+        if op:
+            raise errors.computed(self)
+        number = required(data, "Value takes")
+        self.label = label
+        if op is not None:  # not the first time: what was computed from it is stale
+            _clock += 1
+        self._data = number
+        self._grad = 0.0
+        self._op = ""
+        self._left = None
+        self._right = None
+        self._wide = ()
+        self._time = _clock
+        self._mark: object = None  # the last walk that came by, see walk.py
+
+    # --- what a node holds -------------------------------------------------------------------------------------------
+
+    @property
+    def data(self) -> float:
+        """The number. Settable on a leaf; what was computed from it is then stale until `forward()`."""
+        if tracing.active is not None:
+            tracing.forbid(self, "data")
+        return self._data
+
+    @data.setter
+    def data(self, data: Number) -> None:
+        global _clock
+        if self._op:
+            raise errors.computed(self)
+        if tracing.active is not None:
+            tracing.forbid(self, "set")
+        number = required(data, "data takes")
+        _clock += 1
+        self._time = _clock
+        self._data = number
+
+    @property
+    def grad(self) -> float:
+        """∂root/∂self after `root.backward()`. In a leaf the passes add up until `zero_grad()`."""
+        if tracing.active is not None:
+            tracing.forbid(self, "gradient")
+        return self._grad
+
+    @grad.setter
+    def grad(self, grad: Number) -> None:
+        self._grad = required(grad, "grad takes")
+
+    @property
+    def label(self) -> str:
+        """The name that drawings and explanations use; "" for none."""
+        return self._label
+
+    @label.setter
+    def label(self, label: str) -> None:
+        if not isinstance(label, str):
+            raise TypeError(f"a Value's label is a str, not {shown(label)}")
+        self._label = label
+
+    @property
+    def op(self) -> str:
+        """The operation that made this node, a name of the table in ops.py; "" for a leaf."""
+        return self._op
+
+    @property
+    def operands(self) -> tuple[Value, ...]:
+        """What this node was computed from, in the operation's order; () for a leaf."""
+        if self._right is not None:
+            return (self._left, self._right)
+        if self._left is not None:
+            return (self._left, *(operand for operand, _ in self._wide))
+        return ()
+
+    @property
+    def local_grads(self) -> tuple[float, ...]:
+        """∂self/∂operand for each of `operands`."""
+        if tracing.active is not None:
+            tracing.forbid(self, "gradient")
+        if self._right is not None:
+            return (self._d_left, self._d_right)
+        if self._left is not None:
+            return (self._d_left, *(local_grad for _, local_grad in self._wide))
+        return ()
+
+    @property
+    def _prev(self) -> set[Value]:
+        """The operands as micrograd's code reads them."""
+        return set(self.operands)
+
+    def __repr__(self) -> str:
+        label = f", label={self.label!r}" if self.label else ""
+        return f"Value(data={self._data!r}, grad={self._grad!r}{label})"
+
+    def __format__(self, spec: str) -> str:
+        return format(self._data, spec) if spec else repr(self)
+
+    # --- the operators -----------------------------------------------------------------------------------------------
+
+    def __add__(self, other: Value | Number) -> Value:
+        right = other if isinstance(other, Value) else _constant(other)
+        if right is NotImplemented:
+            return NotImplemented
+        out = _new(Value)
+        out._data = self._data + right._data
+        out._grad = 0.0
+        out._label = ""
+        out._op = "+"
+        out._left = self
+        out._right = right
+        out._d_left = 1.0  # ∂(x + y)/∂x
+        out._d_right = 1.0  # ∂(x + y)/∂y
+        out._time = _clock
+        out._mark = None
+        if anomaly.watching:
+            anomaly.watch(out)
+        return out
+
+    def __mul__(self, other: Value | Number) -> Value:
+        right = other if isinstance(other, Value) else _constant(other)
+        if right is NotImplemented:
+            return NotImplemented
+        out = _new(Value)
+        out._data = (x := self._data) * (y := right._data)
+        out._grad = 0.0
+        out._label = ""
+        out._op = "*"
+        out._left = self
+        out._right = right
+        out._d_left = y  # ∂(x·y)/∂x
+        out._d_right = x  # ∂(x·y)/∂y
+        out._time = _clock
+        out._mark = None
+        if anomaly.watching:
+            anomaly.watch(out)
+        return out
+
+    def __sub__(self, other: Value | Number) -> Value:
+        right = other if isinstance(other, Value) else _constant(other)
+        return right if right is NotImplemented else _record(_SUBTRACT, self, right)
+
+    def __truediv__(self, other: Value | Number) -> Value:
+        right = other if isinstance(other, Value) else _constant(other)
+        return right if right is NotImplemented else _record(_DIVIDE, self, right)
+
+    def __pow__(self, other: Value | Number, modulo: None = None) -> Value:
+        if modulo is not None:
+            return NotImplemented
+        if isinstance(other, Value):
+            return _record(_POWER, self, other)
+        exponent = as_float(other)
+        return NotImplemented if exponent is None else _record(ops.constant_power(exponent), self)
+
+    def __radd__(self, other: Number) -> Value:
+        left = _constant(other)
+        return left if left is NotImplemented else left + self
+
+    def __rsub__(self, other: Number) -> Value:
+        left = _constant(other)
+        return left if left is NotImplemented else left - self
+
+    def __rmul__(self, other: Number) -> Value:
+        left = _constant(other)
+        return left if left is NotImplemented else left * self
+
+    def __rtruediv__(self, other: Number) -> Value:
+        left = _constant(other)
+        return left if left is NotImplemented else left / self
+
+    def __rpow__(self, other: Number, modulo: None = None) -> Value:
+        left = _constant(other) if modulo is None else NotImplemented
+        return left if left is NotImplemented else _record(_POWER, left, self)
+
+    def __neg__(self) -> Value:
+        return _record(_NEGATE, self)
+
+    def __pos__(self) -> Value:
+        return self
+
+    def __abs__(self) -> Value:
+        return _record(_ABSOLUTE, self)
+
+    # --- elementary functions; NumPy finds them by these names in object arrays --------------------------------------
+
+    exp = _unary("exp")
+    expm1 = _unary("expm1")
+    log = _unary("log")
+    log1p = _unary("log1p")
+    sqrt = _unary("sqrt")
+    sin = _unary("sin")
+    cos = _unary("cos")
+    tan = _unary("tan")
+    asin = arcsin = _unary("asin")
+    acos = arccos = _unary("acos")
+    atan = arctan = _unary("atan")
+    sinh = _unary("sinh")
+    cosh = _unary("cosh")
+    tanh = _unary("tanh")
+    asinh = arcsinh = _unary("asinh")
+    acosh = arccosh = _unary("acosh")
+    atanh = arctanh = _unary("atanh")
+    sigmoid = _unary("sigmoid")
+    relu = _unary("relu")
+    softplus = _unary("softplus")
+    erf = _unary("erf")
+
+    def leaky_relu(self, slope: float = 0.01) -> Value:
+        """The Value max(x, 0) + slope·min(x, 0), x being this one; `slope` is a plain number."""
+        return _record(ops.leaky_relu(slope), self)
+
+    # --- reading the number: order, truth, and what would lose the gradient ------------------------------------------
+
+    def __lt__(self, other: Value | Number) -> bool:
+        number = _number(self, other)
+        return NotImplemented if number is None else self._data < number
+
+    def __le__(self, other: Value | Number) -> bool:
+        number = _number(self, other)
+        return NotImplemented if number is None else self._data <= number
+
+    def __gt__(self, other: Value | Number) -> bool:
+        number = _number(self, other)
+        return NotImplemented if number is None else self._data > number
+
+    def __ge__(self, other: Value | Number) -> bool:
+        number = _number(self, other)
+        return NotImplemented if number is None else self._data >= number
+
+    def __bool__(self) -> bool:
+        if tracing.active is not None:
+            tracing.forbid(self, "truth")
+        return self._data != 0.0
+
+    def __float__(self) -> float:
+        tracing.forbid(self, "float")
+        raise errors.loss_of_gradient(self, "float")
+
+    def __int__(self) -> int:
+        tracing.forbid(self, "int")
+        raise errors.loss_of_gradient(self, "int")
+
+    def __round__(self, digits: int | None = None) -> float:
+        tracing.forbid(self, "round")
+        raise errors.loss_of_gradient(self, "round")
+
+    # --- the passes over the graph -----------------------------------------------------------------------------------
+
+    def backward(self, grad: float = 1.0) -> None:
+        """Differentiate this node: afterwards each node n below it has n.grad = ∂self/∂n · `grad`.
+
+        In a leaf that is added to what `.grad` held (call it twice and leaf gradients double); other nodes hold this
+        pass's gradient alone. Raises StaleGraphError, before anything has changed, if a leaf was set after the graph
+        was computed. The formula is the chain rule, 000 Eq. 3 and 8, summed over paths as in 000's multi-node section.
+
+        >>> x = Value(3.0)
+        >>> (x * x).backward()
+        >>> x.grad
+        6.0
+        """
+        upstream = required(grad, "backward takes as the upstream gradient")
+        tracing.forbid(self, "gradient")
+        order = interior(self)
+        require_fresh(order, _clock)
+        if anomaly.watching:
+            anomaly.require_finite_gradients(self, order, upstream)
+        for node in order:
+            node._grad = 0.0
+        self._grad += upstream
+        for node in reversed(order):
+            upstream = node._grad
+            node._left._grad += node._d_left * upstream
+            right = node._right
+            if right is not None:
+                right._grad += node._d_right * upstream
+            else:
+                for operand, local_grad in node._wide:
+                    operand._grad += local_grad * upstream
+
+    def forward(self) -> Value:
+        """Recompute, after leaves were set, every node below this one that they reach; returns this node.
+
+        >>> x = Value(3.0)
+        >>> y = x * x
+        >>> x.data = 5.0
+        >>> y.forward().data
+        25.0
+        """
+        global _clock
+        order = interior(self)
+        # Later than every node, also than one that was computed after the leaf was set but from an operand not yet
+        # recomputed: that one is now older than its operand, and so next.
+        now = _clock + 1
+        for node in order:
+            operands = node.operands
+            if any(operand._time > node._time for operand in operands):
+                if _clock < now:  # a leaf that is set while this computes is newer
+                    _clock = now
+                _compute(node, ops.operation(node._op), operands)
+                node._time = now  # not before: what an interruption leaves undone stays stale
+        return self
+
+    def zero_grad(self) -> None:
+        """Set the gradient of this node and of every node below it to 0."""
+        for node in topological_order(self):
+            node._grad = 0.0
+
+    # --- copying and pickling, at any depth --------------------------------------------------------------------------
+
+    def __copy__(self) -> Value:
+        return _restore(None, self._state(), self.operands)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Value:
+        for node in topological_order(self):
+            if id(node) not in memo:
+                operands = tuple(memo[id(operand)] for operand in node.operands)
+                memo[id(node)] = _restore(None, node._state(), operands)
+        copied: Value = memo[id(self)]
+        return copied
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        below = pickling.ancestors(self, topological_order)
+        return _restore, (below, self._state(), self.operands)
+
+    def _state(self) -> tuple[Any, ...]:
+        tracing.forbid(self, "copy")
+        return self._op, self._data, self._grad, self.label, self._time, self.local_grads
+
+
+def _restore(below: object, state: tuple[Any, ...], operands: tuple[Value, ...]) -> Value:
+    """A node as it was; `below` only makes pickle save what is below it first."""
+    global _clock
+    out = _new(Value)
+    out._op, out._data, out._grad, out.label, out._time, local_grads = state
+    out._mark = None
+    if _clock < out._time:
+        _clock = out._time
+    _hold(out, operands, local_grads)
+    return out
+
+
+# --- making nodes ----------------------------------------------------------------------------------------------------
+
+
+def _number(compared: Value, thing: object) -> float | None:
+    """What `compared` is compared with, as a number."""
+    if tracing.active is not None:
+        tracing.forbid(compared, "order")
+        if isinstance(thing, Value):
+            tracing.forbid(thing, "order")
+    return thing._data if isinstance(thing, Value) else as_float(thing)
+
+
+def _constant(number: object) -> Any:
+    """A leaf for a plain number in an expression, or NotImplemented, which gives Python's usual TypeError."""
+    data = as_float(number)
+    if data is None:
+        return NotImplemented
+    out = _new(Value)
+    out._data = data
+    out._grad = 0.0
+    out._label = ""
+    out._op = ""
+    out._left = None
+    out._right = None
+    out._wide = ()
+    out._time = _clock
+    out._mark = None
+    return out
+
+
+def _record(row: ops.Operation, *operands: Value) -> Value:
+    """The node that applies one row of the table to its operands."""
+    out = _new(Value)
+    out._grad = 0.0
+    out._label = ""
+    out._op = row.name
+    out._time = _clock
+    out._mark = None
+    _compute(out, row, operands)
+    return out
+
+
+def _compute(node: Value, row: ops.Operation, operands: tuple[Value, ...]) -> None:
+    numbers = [operand._data for operand in operands]
+    node._data = data = row.forward(*numbers)
+    _hold(node, operands, row.local_grads(data, *numbers))
+    if anomaly.watching:
+        anomaly.watch(node)
+
+
+def _hold(node: Value, operands: tuple[Value, ...], local_grads: tuple[float, ...]) -> None:
+    node._left = node._right = None
+    node._wide = ()
+    if operands:
+        node._left, node._d_left = operands[0], local_grads[0]
+    if len(operands) == 2:
+        node._right, node._d_right = operands[1], local_grads[1]
+    else:
+        node._wide = tuple(zip(operands[1:], local_grads[1:]))
+
+
+_SUBTRACT, _DIVIDE, _POWER = (ops.OPERATIONS[name] for name in ("-", "/", "**"))
+_NEGATE, _ABSOLUTE = ops.OPERATIONS["neg"], ops.OPERATIONS["abs"]
+
+
+def record(name: str, *operands: Value | Number) -> Value:
+    """Apply an operation of the table to Values and numbers; with `functions.py` on top, users need not call it.
+
+    >>> record("maximum", Value(2.0), 3).data
+    3.0
+    """
+    values = [operand if isinstance(operand, Value) else Value(operand) for operand in operands]
+    row = ops.operation(name)
+    if len(values) != row.arity:
+        raise TypeError(f"{name!r} does not take {len(values)} operands")
+    return _record(row, *values)
+
+
+if accelerated and not TYPE_CHECKING:
+    from tinygrad_scalar.engine._value import Value, _restore, record  # noqa: F401

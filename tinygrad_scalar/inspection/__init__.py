@@ -1,0 +1,1 @@
+"""Seeing gradients: step, explain, nudge, check, sensitivity, diagnose."""

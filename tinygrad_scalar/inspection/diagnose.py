@@ -1,0 +1,167 @@
+"""`diagnose`: one paragraph on what is wrong with a graph and its gradients: nan, inf, vanishing, exploding, forgotten.
+
+A gradient is a sum over paths of products of local gradients (000 Eq. 3 and 8), so it vanishes where the factors are
+small and explodes where they are large (Bengio, Simard and Frasconi 1994, doi:10.1109/72.279181).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+
+from tinygrad_scalar.engine.graph import pass_order
+from tinygrad_scalar.engine.value import Value
+from tinygrad_scalar.inspection import names as graph
+from tinygrad_scalar.inspection.diagnosis import BadGradient, BadNode, Diagnosis, Forgotten, Saturated
+from tinygrad_scalar.inspection.named_graph import NamedGraph
+from tinygrad_scalar.inspection.notation import Notation, written
+from tinygrad_scalar.inspection.sensitivity import Row, leaf_rows
+
+VANISHING = 1e-6  # with it and a learning rate of 1, a weight takes a million steps to move by 1
+EXPLODING = 1e6  # with it and a learning rate of 0.001, a weight jumps by a thousand in one step
+SMALL, LARGE = 1e-3, 1e3  # a leaf beyond them is in units of its own, as a quantity of physics, and no weight
+SATURATED = 1e-3  # of an activation's steepest slope: it takes three digits off whatever passes through
+ROUNDING = 1e-9  # gradients that differ by rounding agree to 1e-12 or so; one that was added to is off by far more
+MOST_TIMES = 1000  # a gradient more times too large than this is a coincidence, and no count of backward()
+# The activations that saturate, and their steepest slopes.
+STEEPEST = {"sigmoid": 0.25, "tanh": 1.0, "relu": 1.0, "softplus": 1.0, "erf": 2.0 / math.sqrt(math.pi)}
+
+
+def diagnose(root: Value, names: Mapping[str, object] | None = None) -> Diagnosis:
+    """What is wrong with the graph of `root` and with its gradients, and through which operation.
+
+    names  names for values without a label, as {"w": w}; None: the variables of the calling code
+
+    Gradients are computed on the side; .grad is only read, to see what backward() and zero_grad() have done. Leaves
+    without a name are not looked at unless none has one. A relu is dead if its slope is 0 for every example: diagnose
+    a cost of many. TypeError or ValueError if `root` is no computed Value, StaleGraphError if a leaf was set since.
+
+    >>> a = Value(0.0)
+    >>> b = a.log()
+    >>> print(diagnose(b))
+    The first number that is nan or inf: b = log(a) = −inf because a = 0. Going
+    backward, the gradient of a becomes inf through b = log(a): local gradient inf ×
+    upstream gradient 1 = inf; nan or inf reaches 1 of 1 leaves. backward() has not
+    been called yet: every .grad is 0.
+    """
+    of = NamedGraph(root, "diagnose", graph.caller_variables() if names is None else names)
+    nodes, notation = of.nodes, Notation(of.nodes, of.names)  # in which all examples have the same names
+    gradients, sizes, reaches = of.gradients, _sizes(of), _reaches(root)
+    rows, leaves = leaf_rows(of), of.named_leaves
+    ranked = sorted(leaves, key=lambda leaf: abs(gradients[leaf]))
+    largest = max((abs(gradients[leaf]) for leaf in leaves if math.isfinite(gradients[leaf])), default=0.0)
+    unit = {leaf: _unit(leaf, root) for leaf in leaves}
+    vanishing = [leaf for leaf in ranked if _vanishes(sizes[leaf] * max(1.0, unit[leaf]), reaches[leaf], largest)]
+    exploding = [leaf for leaf in ranked if EXPLODING <= abs(gradients[leaf]) * min(1.0, unit[leaf]) < math.inf]
+    return Diagnosis(
+        name=notation.name(root),
+        data=root.data,
+        first_bad=next((_bad_node(node, notation) for node in nodes if not math.isfinite(node.data)), None),
+        bad_gradient=_bad_gradient(of, notation, set(leaves)),
+        vanishing=tuple(rows[leaf] for leaf in vanishing),
+        exploding=tuple(rows[leaf] for leaf in reversed(exploding)),
+        saturated=tuple(_saturated(nodes, vanishing, notation)),
+        forgotten=tuple(_forgotten(of, rows, sizes)),
+        leaves=tuple(rows[leaf] for leaf in leaves),
+        leaves_told=of.leaves_told,
+        backward_called=any(value.grad != 0.0 for value in (root, *rows)),
+    )
+
+
+# --- looking ---------------------------------------------------------------------------------------------------------
+
+
+def _sizes(of: NamedGraph) -> dict[Value, float]:
+    """Σ |contributions| to each gradient: unlike the gradient it is not small because they cancel."""
+    found = dict.fromkeys(of.nodes, 0.0)
+    for node in of.nodes:
+        upstream = of.gradients[node]
+        for operand, local_grad in zip(node.operands, node.local_grads):
+            found[operand] += abs(local_grad * upstream)
+    return found
+
+
+def _reaches(root: Value) -> dict[Value, float]:
+    """Σ over paths |∏ local gradients| with a slope of 1 for every activation."""
+    found = {root: 1.0}
+    for node in reversed(pass_order(root)):
+        is_activation = node.op in STEEPEST
+        for operand, local_grad in zip(node.operands, node.local_grads):
+            found[operand] = found.get(operand, 0.0) + (1.0 if is_activation else abs(local_grad)) * found[node]
+    return found
+
+
+def _bad_gradient(of: NamedGraph, notation: Notation, leaves: set[Value]) -> BadGradient | None:
+    """The first contribution of a backward pass that makes a gradient nan or inf, but for those of bare numbers."""
+    if all(math.isfinite(gradient) for gradient in of.gradients.values()):
+        return None
+    found = {of.root: 1.0}
+    for node in reversed(pass_order(of.root)):
+        upstream = found[node]
+        for operand, local_grad in zip(node.operands, node.local_grads):
+            found[operand] = gradient = found.get(operand, 0.0) + local_grad * upstream
+            if not math.isfinite(gradient) and (operand.op or operand in leaves):
+                through = _equation(node, notation)
+                return BadGradient(notation.plain(operand), gradient, through, local_grad, upstream)
+    return None
+
+
+def _equation(node: Value, notation: Notation) -> str:
+    """The node as "b = log(a)"; as "log(a)" if that is what it is called; a leaf by its name."""
+    name = notation.name(node)
+    return name if not node.op or notation.made(node) == name else f"{name} = {notation.made(node)}"
+
+
+def _bad_node(node: Value, notation: Notation) -> BadNode:
+    told = f"{_equation(node, notation)} = {written(node.data)}"
+    operands = dict.fromkeys(operand for operand in node.operands if operand.op or operand in notation.called)
+    because = ", ".join(f"{_equation(operand, notation)} = {written(operand.data)}" for operand in operands)
+    why = f"{told} because {because}" if because else told if node.op else f"the leaf {told} was so from the beginning"
+    return BadNode(notation.plain(node), node.data, node.op, why)
+
+
+def _vanishes(size: float, reach: float, largest: float) -> bool:
+    """Whether a gradient is tiny beside the largest, or tiny because activations are flat.
+
+    A gradient that is 0 because another factor is (a weight's input) has no reach; near a minimum all reaches are tiny.
+    """
+    return reach > 0.0 and size <= VANISHING * min(1.0, max(largest, reach))
+
+
+def _unit(leaf: Value, root: Value) -> float:
+    """What makes a gradient one of relative changes, θ/C · ∂C/∂θ, if the leaf is in units of its own; else 1."""
+    size, of_root = abs(leaf.data), abs(root.data)
+    is_own = 0.0 < size <= SMALL or LARGE <= size < math.inf
+    return size / of_root if is_own and 0.0 < of_root < math.inf else 1.0
+
+
+def _saturated(nodes: Sequence[Value], vanishing: Iterable[Value], notation: Notation) -> Iterable[Saturated]:
+    above = set(vanishing)
+    alive = {notation.plain(node) for node in nodes if node.op in STEEPEST and node.local_grads[0] != 0.0}
+    for node in nodes:
+        if above and any(operand in above for operand in node.operands):
+            above.add(node)
+        if node.op in STEEPEST and (slope := node.local_grads[0]) <= SATURATED * STEEPEST[node.op]:
+            name = notation.plain(node)
+            yield Saturated(name, _equation(node, notation), slope, node in above, name not in alive)
+
+
+def _forgotten(of: NamedGraph, rows: Mapping[Value, Row], sizes: Mapping[Value, float]) -> Iterable[Forgotten]:
+    root = of.root
+    upstream = root.grad if root.grad and math.isfinite(root.grad) else 1.0  # backward(2.0) doubles every gradient
+
+    def holds(value: Value, times: int) -> bool:
+        held, given = value.grad, times * upstream * of.gradients[value]
+        if not math.isfinite(held) or not math.isfinite(given):
+            return held == given or (held != held and given != given)
+        return abs(held - given) <= ROUNDING * abs(times * upstream) * sizes[value]
+
+    wrong = [leaf for leaf in rows if leaf.grad != 0.0 and not holds(leaf, 1)]
+    wrong = [leaf for leaf in wrong if leaf in of.names] or wrong  # bare numbers only if there are no others
+    given = upstream * rows[wrong[0]].gradient if wrong else 0.0
+    ratio = wrong[0].grad / given if given else 0.0
+    times = round(ratio) if 1.5 < ratio < MOST_TIMES and all(holds(leaf, round(ratio)) for leaf in wrong) else 0
+    # A backward() of this graph leaves its own gradients in all computed values, and adds to those of the leaves.
+    was_called = root.grad and all(holds(node, 1) for node in of.nodes if node.operands and node is not root)
+    cause = "times" if times else "sum" if was_called else "other"
+    return [Forgotten(rows[leaf].name, leaf.grad, rows[leaf].gradient, cause, times) for leaf in wrong]

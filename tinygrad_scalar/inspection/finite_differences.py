@@ -1,0 +1,188 @@
+"""A root as a function f of one leaf: its values, their rounding, and the limit of its difference quotients (001).
+
+A difference quotient is extrapolated to h = 0 from a scan over h = 2⁻ᵏ, at the step of the smallest estimated error
+(Ridders 1982, Adv. Eng. Softw. 4(2), 75-76). What rounding can do to f(x) is bounded to first order by
+Σₙ |∂f/∂n|·ulp(n) over the nodes n above the leaf (Linnainmaa 1976, BIT 16).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from typing import NamedTuple
+
+from tinygrad_scalar.engine import ops
+from tinygrad_scalar.engine.graph import pass_order
+from tinygrad_scalar.engine.value import Value
+from tinygrad_scalar.inspection.named_graph import NamedGraph
+
+SAFETY = 10.0  # times the estimated error: what a difference may be off by
+COARSE = 1e-4  # the distance of the numbers from 10¹² on
+EXTRAPOLATIONS = 4  # the last has an error of h¹⁰, and rounding is at most doubled
+
+
+class NudgedGraph(NamedGraph):
+    """A graph whose root is computed again for other numbers in one leaf."""
+
+    def __init__(self, root: Value, asked: str, names: Mapping[str, object]) -> None:
+        super().__init__(root, asked, names)
+        self._users: dict[Value, list[Value]] = {node: [] for node in self.nodes}
+        for node in self.nodes:
+            for operand in node.operands:
+                self._users[operand].append(node)
+
+    @cached_property
+    def path_sums(self) -> dict[Value, float]:
+        """Σ over paths |∏ local gradients|: the sizes of the terms that each gradient is a sum of.
+
+        >>> x = Value(3.0)
+        >>> of = NudgedGraph(x * x - x * x, "nudge", {})
+        >>> of.gradients[x], of.path_sums[x]
+        (0.0, 12.0)
+        """
+        found = {self.root: 1.0}
+        for node in reversed(pass_order(self.root)):
+            for operand, local_grad in zip(node.operands, node.local_grads):
+                found[operand] = found.get(operand, 0.0) + abs(local_grad) * found[node]
+        return found
+
+    def along(self, leaf: Value) -> Along:
+        """The root as a function of `leaf`."""
+        above: set[Value] = set()
+        todo = [leaf]
+        while todo:
+            fresh = [user for user in self._users[todo.pop()] if user not in above]
+            above.update(fresh)
+            todo.extend(fresh)
+        return Along(leaf, sorted(above, key=self.index.__getitem__))
+
+
+class Along:
+    """The root as a function f of one leaf, at `a`: only the nodes above the leaf are computed."""
+
+    def __init__(self, leaf: Value, above: Sequence[Value]) -> None:
+        self.a = leaf.data
+        self._numbers = [leaf.data]
+        self._program: list[tuple[int, ops.Operation, tuple[int, ...]]] = []
+        places = {leaf: 0}
+        for node in above:
+            for value in (*node.operands, node):
+                if value not in places:
+                    places[value] = len(self._numbers)
+                    self._numbers.append(value.data)
+            operands = tuple(places[operand] for operand in node.operands)
+            self._program.append((places[node], ops.operation(node.op), operands))
+
+    def __len__(self) -> int:
+        return len(self._program)
+
+    def _at(self, x: float) -> list[float]:
+        numbers = self._numbers.copy()
+        numbers[0] = x
+        for i, row, operands in self._program:
+            numbers[i] = row.forward(*[numbers[j] for j in operands])
+        return numbers
+
+    def __call__(self, x: float) -> float:
+        """f(x); nan where an operation of the user's own raises."""
+        try:
+            return self._at(x)[-1]
+        except (ArithmeticError, ValueError):
+            return math.nan
+
+    def rounding(self, x: float) -> float:
+        """Σₙ |∂f/∂n|·ulp(n) at x: how far f(x) may be off."""
+        numbers = self._at(x)
+        slopes = [0.0] * len(numbers)
+        slopes[-1] = 1.0
+        total = 0.0
+        for i, row, operands in reversed(self._program):
+            if slopes[i] == 0.0:
+                continue
+            total += abs(slopes[i]) * math.ulp(numbers[i])
+            for j, local_grad in zip(operands, row.local_grads(numbers[i], *[numbers[j] for j in operands])):
+                slopes[j] += local_grad * slopes[i]
+        return total if total == total else math.inf
+
+    def steps(self) -> list[float]:
+        """Powers of two from 1/32 of |a| or of 1 downwards; then, if |a| is tiny, from 1/32 of it, after a 0."""
+
+        def down_from(size: float, n: int) -> list[float]:
+            exponent = math.frexp(size)[1] - 5
+            return [math.ldexp(1.0, exponent - k) for k in range(n)]
+
+        tiny = [0.0, *down_from(self.a, 25)] if 0.0 < abs(self.a) < 1e-6 else []
+        return down_from(max(abs(self.a), 1.0), 50) + tiny
+
+    def limit(self, left: int, right: int, extrapolations: int = EXTRAPOLATIONS, *, thorough: bool = True) -> Limit:
+        """The limit of (f(a + right·h) − f(a − left·h))/((left + right)·h): central for 1, 1, one-sided with a 0.
+
+        The error of the quotient is a series in h² or in h, whose terms are removed one by one (Richardson). If not
+        `thorough`, rounding is estimated at a alone, and nine digits are enough.
+        """
+        order = left + right
+        middle, at_a = self(self.a), self.rounding(self.a)
+        best, coarser, bend_of_2h = Limit(math.nan, 0.0, math.inf), list[float](), math.inf
+        for h in self.steps():
+            low, high = self.a - left * h, self.a + right * h
+            f_low, f_high = self(low) if left else middle, self(high) if right else middle
+            quotient = (f_high - f_low) / (high - low) if high > low else math.nan
+            if not math.isfinite(quotient):
+                coarser, bend_of_2h = [], math.inf
+                continue
+            # The right slope minus the left one, f″(a)·h: where it does not fall with h, there is a kink at this scale.
+            bend = abs((f_high - middle) - (middle - f_low)) / h if left and right else 0.0
+            kink, bend_of_2h = (bend if bend > 0.75 * bend_of_2h else 0.0), bend
+            row = [quotient]
+            estimates = [(abs(quotient - coarser[0]), quotient)] if coarser else []
+            for j, of_2h in enumerate(coarser[:extrapolations]):
+                row.append(row[j] + (row[j] - of_2h) / (2.0 ** (order * (j + 1)) - 1.0))
+                estimates.append((max(abs(row[-1] - row[j]), abs(row[-1] - of_2h)), row[-1]))
+            coarser = row
+            error, value = min(estimates, default=(math.inf, math.nan))
+            error += kink + 2.0 * at_a / (high - low)
+            if error < best.error or _contradicts(value, error, best):
+                if thorough:
+                    error += (self.rounding(low) + self.rounding(high)) / (high - low)
+                if error < best.error or _contradicts(value, error, best):
+                    best = Limit(value, h, error)
+            if not thorough and best.error <= 1e-9 * abs(best.value):
+                break
+        return best
+
+    def settles(self, d: float, h: float) -> bool:
+        """Whether f has the digits to tell that its slope is not d, also at steps finer than the best one, h."""
+        if self.rounding(self.a) + abs(d) * math.ulp(self.a) > 0.01 * abs(self(self.a)):
+            return False
+        finer = min(h / 64.0, 1.0 / 32.0)
+        low, high = self.a - finer, self.a + finer
+        rounding = self.rounding(self.a) + self.rounding(low) + self.rounding(high)
+        return abs(self(high) - self(low) - d * (high - low)) > SAFETY * rounding
+
+    @property
+    def is_coarse(self) -> bool:
+        """Whether the numbers around a lie too far apart for a nudge to be a small one."""
+        return math.ulp(self.a) > COARSE
+
+    def jumps(self, side: int) -> bool:
+        """Whether f(a + side·h) stays away from f(a) as h → 0: it does not shrink as h is divided by 1024."""
+        if self.is_coarse:
+            return False
+        h = max(2.0**-60, 8.0 * math.ulp(self.a))
+        x = self.a + side * h
+        near, further = (abs(self(point) - self(self.a)) for point in (x, self.a + side * 1024.0 * h))
+        return near > 0.5 * further and near > SAFETY * (self.rounding(x) + self.rounding(self.a))
+
+
+class Limit(NamedTuple):
+    """The value of a limit, the step it was found at (0 for none), and its estimated error."""
+
+    value: float
+    h: float
+    error: float
+
+
+def _contradicts(value: float, error: float, coarser: Limit) -> bool:
+    """Whether an estimate cannot be the same number as one from a larger h: then f is smooth only from here on."""
+    return abs(value - coarser.value) > SAFETY * (error + coarser.error)

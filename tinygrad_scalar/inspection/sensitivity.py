@@ -1,0 +1,158 @@
+"""`sensitivity`: which weights contributed the most (002, Intuition): the leaves of a graph, ranked by their gradient.
+
+For every leaf θ of the graph of C: the gradient ∂C/∂θ, how far C moves for a small nudge of θ (002, Computing Relevant
+Derivatives), and the contribution θ·∂C/∂θ, how far it would move, to first order, if θ were taken away.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+from tinygrad_scalar.atomic_write import write_atomically
+from tinygrad_scalar.engine.errors import shown
+from tinygrad_scalar.engine.value import Value
+from tinygrad_scalar.inspection import names as graph
+from tinygrad_scalar.inspection.layout import WIDTH, aligned, as_html, fitted, number
+from tinygrad_scalar.inspection.named_graph import NamedGraph
+from tinygrad_scalar.inspection.notation import unicode_of
+
+COLUMNS = ("gradient", "contribution")  # what rows can be sorted by
+LINES = 20  # rows of a printed table: what fits a screen
+BAR = 15  # characters of the longest bar
+
+
+class Row(NamedTuple):
+    """A leaf θ: its name, its data, ∂C/∂θ, and the contribution θ·∂C/∂θ."""
+
+    name: str
+    data: float
+    gradient: float
+    contribution: float
+
+
+class Sensitivity:
+    """What `sensitivity` returns: `.rows`, one for each leaf, the largest |gradient| first. Prints as a table.
+
+    Iterating gives the rows, len() their number. nan comes before everything else, and what is not finite is marked.
+    Jupyter shows the table as HTML.
+    """
+
+    def __init__(self, name: str, data: float, rows: Sequence[Row], leaves: str, column: str = "gradient") -> None:
+        self.name, self.data, self._given, self._leaves, self._column = name, data, rows, leaves, column
+        self.rows = tuple(sorted(rows, key=lambda row: _largest_first(getattr(row, column))))
+
+    def by(self, column: str) -> Sensitivity:
+        """The same, sorted by |gradient| or by |contribution|; a ValueError for any other column.
+
+        >>> w, x = Value(3.0, "w"), Value(4.0, "x")
+        >>> [row.name for row in sensitivity(w * x + x).by("contribution")]
+        ['x', 'w']
+        """
+        if column not in COLUMNS:
+            raise ValueError(f"rows are sorted by {' or '.join(COLUMNS)}, not by {shown(column)}")
+        return Sensitivity(self.name, self.data, self._given, self._leaves, column)
+
+    def to_csv(self, path: str | os.PathLike[str] | None = None) -> str | None:
+        """All rows as CSV, with every digit: returned as text, or written to the file `path`, whole or not at all.
+
+        An OSError that says why if nothing can be written there.
+
+        >>> print(sensitivity(Value(3.0, "w") * 2).to_csv(), end="")
+        name,data,gradient,contribution
+        w,3.0,2.0,6.0
+        """
+        text = io.StringIO()
+        csv.writer(text, lineterminator="\n").writerows([Row._fields, *self.rows])
+        if path is None:
+            return text.getvalue()
+        write_atomically(path, text.getvalue().encode())
+        return None
+
+    def __iter__(self) -> Iterator[Row]:
+        return iter(self.rows)
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __str__(self) -> str:
+        return "\n".join([fitted(self._heading, WIDTH), *aligned(self._cells()), *self._rest])
+
+    __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        return as_html(self._heading, self._cells(), self._rest)
+
+    @property
+    def _heading(self) -> str:
+        known = "" if self._symbol == self.name else f"{self._symbol} = "
+        return f"{known}{self.name} = {number(self.data, '.4g')}: its {self._leaves} by |{self._column}|"
+
+    @property
+    def _symbol(self) -> str:
+        """What the root is called in the columns' names, which have room for five letters."""
+        return self.name if len(self.name) <= 5 and not set(self.name) & set(" ·/()") else "C"
+
+    @property
+    def _rest(self) -> list[str]:
+        return [f"… and {len(self) - LINES:,} more"] if len(self) > LINES else []
+
+    def _cells(self) -> list[list[str]]:
+        """The table's texts: the names of the columns, then the first rows, each with its bar."""
+        sizes = [abs(getattr(row, self._column)) for row in self.rows]
+        largest = max((size for size in sizes if math.isfinite(size)), default=0.0)
+        cells = [["leaf θ", "data", f"∂{self._symbol}/∂θ", f"θ·∂{self._symbol}/∂θ", ""]]
+        for row, size in zip(self.rows[:LINES], sizes):
+            numbers = [number(value, ".4g") for value in row[1:]]
+            cells.append([unicode_of(row.name), *numbers, _bar(size, largest)])
+        return cells
+
+
+def _largest_first(number: float) -> tuple[bool, float]:
+    return (number == number, -abs(number))
+
+
+def _bar(size: float, largest: float) -> str:
+    """How a size compares with the largest finite one."""
+    if not math.isfinite(size):
+        return f"← {size}"
+    return "▇" * round(BAR * size / largest) or "▏" if size else ""
+
+
+def leaf_rows(of: NamedGraph) -> dict[Value, Row]:
+    """A row for each leaf."""
+    gradients = of.gradients
+    return {
+        leaf: Row(of.notation.plain(leaf), leaf.data, gradients[leaf], leaf.data * gradients[leaf])
+        for leaf in of.leaves
+    }
+
+
+def sensitivity(root: Value, *leaves: Value | str, names: Mapping[str, object] | None = None) -> Sensitivity:
+    """How much each leaf θ of the graph of `root`, C, matters: ranked by |∂C/∂θ|, or with .by("contribution").
+
+    leaves  those to rank, or their names, as *net.parameters(); none: all that have a name, or, if none has, all
+    names   names for values without a label, as {"w": w}; None: the variables of the calling code
+
+    ∂C/∂θ says which weights to turn (002); −θ·∂C/∂θ is the first-order estimate of C(θ = 0) − C, what C would change
+    if θ were pruned (Molchanov et al. 2017, arXiv:1611.06440). No .grad is read or changed. TypeError or ValueError if
+    `root` is no computed Value, or for what is not a leaf of it or not a name of one; StaleGraphError if a leaf was set
+    since.
+
+    >>> w, a, b = Value(0.5, "w(1)[0,0]"), Value(4.0, "a(0)[0]"), Value(-1.0, "b(1)[0]")
+    >>> z = w * a + b
+    >>> print(sensitivity(z))  # doctest: +NORMALIZE_WHITESPACE
+    z = 1: its 3 leaves by |gradient|
+    leaf θ         data        ∂z/∂θ      θ·∂z/∂θ
+    w⁽¹⁾₀₀          0.5            4            2  ▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇
+    b⁽¹⁾₀            −1            1           −1  ▇▇▇▇
+    a⁽⁰⁾₀             4          0.5            2  ▇▇
+    """
+    of = NamedGraph(root, "sensitivity", graph.caller_variables() if names is None else names)
+    rows, chosen = leaf_rows(of), of.chosen(leaves)
+    told = f"{len(chosen):,} chosen leaves (of {len(of.leaves):,})" if chosen else of.leaves_told
+    return Sensitivity(of.notation.name(root), root.data, [rows[leaf] for leaf in chosen or of.named_leaves], told)

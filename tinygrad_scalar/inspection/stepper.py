@@ -1,0 +1,434 @@
+"""The chain rule one application at a time: forwards through the computation, then backwards through the gradients.
+
+A step of the forward phase computes a value from its operands. A step of the backward phase takes a value whose
+gradient is complete and adds to the gradient of each operand
+
+    ∂C/∂operand += ∂value/∂operand · ∂C/∂value        local gradient × upstream gradient (000 Eq. 3, 7 and 8)
+
+so that at the end every gradient is what backward() gives (000's sum over j is that of the contributions).
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import accumulate
+from typing import TYPE_CHECKING, NamedTuple
+
+from tinygrad_scalar.engine.bulk import now
+from tinygrad_scalar.engine.errors import shown
+from tinygrad_scalar.engine.graph import pass_order, require_fresh
+from tinygrad_scalar.engine.value import Value
+from tinygrad_scalar.inspection import names as graph
+from tinygrad_scalar.inspection.layout import WIDTH, broken, wrapped
+from tinygrad_scalar.inspection.named_graph import NamedGraph
+from tinygrad_scalar.inspection.notation import factor, latex_number, latex_operand, together, written
+
+if TYPE_CHECKING:
+    from rich.text import Text
+
+
+class Contribution(NamedTuple):
+    """What one step adds to one operand's gradient: amount = local_grad × upstream.
+
+    `complete` says whether it was the last: until then the operand's gradient is a running sum.
+    """
+
+    operand: Value
+    upstream: float
+    local_grad: float
+    amount: float
+    grad_before: float
+    grad_after: float
+    done: int
+    of: int
+
+    @property
+    def complete(self) -> bool:
+        return self.done == self.of
+
+
+class Progress(NamedTuple):
+    """How far a value is: whether it is computed, and how many contributions to its gradient are done of how many.
+
+    While gradients have not begun, none is awaited: 0 of 0.
+    """
+
+    computed: bool
+    done: int
+    of: int
+
+    @property
+    def complete(self) -> bool:
+        return self.done == self.of
+
+
+class Step:
+    """One step. `phase` is "forward" or "backward", `node` the value that is computed or passed through."""
+
+    def __init__(
+        self, phase: str, node: Value, position: int, contributions: tuple[Contribution, ...], of: NamedGraph
+    ) -> None:
+        self.phase, self.node, self.position, self.root = phase, node, position, of.root
+        self.contributions = contributions
+        self.data = node.data
+        self._of, self._notation = of, of.notation
+
+    @property
+    def equation(self) -> str:
+        """What is done, in symbols, on one line."""
+        of = self._notation
+        name = of.name(self.node)
+        if self.phase == "forward":
+            made = of.made(self.node)
+            return f"{name} = {made}" if made != name else f"compute {name}"
+        if not self.contributions:
+            return f"{of.derivative(self.root, self.root)} = 1"
+        derivatives = [of.derivative(self.root, contribution.operand) for _, contribution in self._of_interest]
+        return f"{', '.join(dict.fromkeys(derivatives))} from {of.derivative(self.root, self.node)}"
+
+    def __str__(self) -> str:
+        return "\n".join(self._lines())
+
+    def _lines(self) -> list[str]:
+        of, node, root = self._notation, self.node, self.root
+        name = of.name(node)
+        if self.phase == "forward":
+            made, pad = of.made(node), " " * len(name)
+            first = [f"{name} = {made}"] if made != name else []
+            lead = f"{pad} = " if first else f"{name} = "
+            return [*first, *_indented(lead, f"{of.numbers(node)} = {written(self.data)}")]
+        upstream = of.derivative(root, node)
+        if not self.contributions:
+            return [f"{upstream} = 1: a nudge of {name} moves {name} by as much"]
+        lines = [f"{name} = {of.made(node)}" if of.made(node) != name else f"through {name}"]
+        for i, c in self._of_interest:
+            of_operand = of.derivative(root, c.operand)
+            pad = " " * len(of_operand)
+            lines += [
+                *_indented(f"{of_operand} += ", f"{of.derivative(node, c.operand, self._part(i))} · {upstream}"),
+                *_indented(f"{pad}  = ", f"{factor(of.slope(node, i))} · {upstream}"),
+                f"{pad}  = {factor(written(c.local_grad))} · {factor(written(c.upstream))} = {written(c.amount)}",
+                *_indented(f"{pad}    ", self._sum(c)),
+            ]
+        return lines
+
+    @property
+    def _of_interest(self) -> list[tuple[int, Contribution]]:
+        """The contributions and their places, without those to bare numbers if there are others."""
+        placed = list(enumerate(self.contributions))
+        return [(i, c) for i, c in placed if c.operand.op or c.operand in self._notation.called] or placed
+
+    def _part(self, i: int) -> str:
+        """Which part of ∂node/∂operand the local gradient of operand i is, "" if it is the whole."""
+        c = self.contributions[i]
+        if c.of == 1 or self._of.is_only_way(c.operand, self.node):
+            return ""
+        return f"operand {i + 1}" if self.node.operands.count(c.operand) > 1 else "direct"
+
+    @property
+    def sums(self) -> list[str]:
+        """Each operand's gradient as a running sum, in words."""
+        return [self._sum(c) for _, c in self._of_interest]
+
+    def _sum(self, c: Contribution) -> str:
+        name = together(self._notation.name(c.operand))
+        total = f"{written(c.grad_before)} + {factor(written(c.amount))} = {written(c.grad_after)}"
+        state = "complete" if c.complete else f"so far: {c.done} of {c.of} contributions"
+        return f"{name}.grad: {total}, {state}"
+
+    @property
+    def latex(self) -> str:
+        """The step as LaTeX: symbols, then numbers."""
+        of, node, root = self._notation, self.node, self.root
+        if self.phase == "forward":
+            rights = [of.latex_made(node), of.latex_numbers(node), latex_number(self.data)]
+            return " = ".join(dict.fromkeys([of.latex(node), *rights]))
+        upstream = of.latex_derivative(root, node)
+        if not self.contributions:
+            return f"{upstream} = 1"
+        lines = [
+            rf"{of.latex_derivative(root, c.operand)} &\mathrel{{+}}= "
+            rf"{of.latex_derivative(node, c.operand, self._part(i))} "
+            rf"\cdot {upstream} = {latex_operand(of.latex_slope(node, i))} \cdot {upstream} "
+            rf"= {latex_number(c.local_grad)} \cdot {latex_operand(latex_number(c.upstream))} "
+            rf"= {latex_number(c.amount)}"
+            for i, c in self._of_interest
+        ]
+        return "\\begin{aligned}\n" + " \\\\\n".join(lines) + "\n\\end{aligned}"
+
+    def _repr_latex_(self) -> str:
+        return f"$${self.latex}$$"
+
+    def __repr__(self) -> str:
+        return f"<Step {self.position}, {self.phase}: {self.equation}>"
+
+
+def _indented(lead: str, formula: str) -> list[str]:
+    """The lines of a formula after its lead, as wide as what a stepper prints with two spaces before it may be."""
+    return broken(lead, formula, WIDTH - 2)
+
+
+class Stepper:
+    """What `step` returns: it stands after `.position` of `.total` steps, and prints where that is.
+
+    next, back  go on or back by n steps, as far as there are any; the Step that was reached is `.current`
+    to          go on to the next step that computes a value, passes through it or adds to its gradient
+    reset       back to the beginning: every gradient that the steps have changed is what it was
+    watch       values to be printed whenever the stepper is
+    progress    how far a value and its gradient are
+    nodes       the values of the graph in topological order; `notation` is how they are written
+
+    The gradients are in the Values as the steps have left them; those of leaves begin with what they were, as for
+    backward(). A leaf that is set meanwhile makes the graph stale; a gradient that something else changes meanwhile is
+    a ValueError at the next step that needs it.
+    """
+
+    def __init__(self, root: Value, names: Mapping[str, object]) -> None:
+        of = NamedGraph(root, "step", names)
+        self.root = root
+        self._of, self.notation, self._index = of, of.notation, of.index
+        self._forward = [node for node in of.nodes if node.op]
+        self._order = array("q", accumulate((bool(node.op) for node in of.nodes), initial=0))  # operations before each
+        self._backward = pass_order(root)[::-1]
+        self._uses = array("q", bytes(8 * len(of.nodes)))
+        for node in self._forward:
+            for operand in node.operands:
+                self._uses[self._index[operand]] += 1
+        self._left = array("q", self._uses)  # contributions that are still to come
+        self._before = array("d")  # what the contributions so far were added to, one after the other
+        self._expected = array("d")  # the gradients as the steps have left them
+        self._kept = array("d")  # the gradients that the backward phase overwrites
+        self._starts: list[float] = []  # the gradients that the leaves had before
+        self._watched: tuple[Value, ...] = ()
+        self._time = now()
+        self.position = 0
+
+    @property
+    def total(self) -> int:
+        """How many steps there are: one for each computed value, the root's own gradient, and one back through each."""
+        return 2 * len(self._forward) + 1
+
+    # --- moving ------------------------------------------------------------------------------------------------------
+
+    def next(self, n: int = 1) -> Step | None:
+        """Take n steps, or as many as there are; returns the step that was reached."""
+        for _ in range(min(_count(n), self.total - self.position)):
+            self._advance()
+        return self.current
+
+    def back(self, n: int = 1) -> Step | None:
+        """Take the last n steps back: every gradient is again what it was before them, to the bit."""
+        for _ in range(min(_count(n), self.position)):
+            self._retreat()
+        return self.current
+
+    def reset(self) -> None:
+        """Back to the beginning, with every gradient that the steps have changed as it was there."""
+        self.back(self.position)
+
+    def to(self, target: str | Value) -> Step | None:
+        """Go on to the next step that computes the value, passes back through it, or adds to its gradient.
+
+        `target` is a Value of the graph or its name. ValueError, and no step taken, if there is no such step left.
+        """
+        value = self._of.find(target)
+        for position in range(self.position, self.total):
+            node = self._node(position)
+            if node is value or (position > len(self._forward) and any(o is value for o in node.operands)):
+                return self.next(position + 1 - self.position)
+        name = self.notation.name(value)
+        raise ValueError(f"no step from here on has to do with {name}: reset() goes back to the beginning")
+
+    def watch(self, *values: str | Value) -> None:
+        """Print these values, too, whenever the stepper is printed; none: print none."""
+        self._watched = tuple(self._of.find(value) for value in values)
+
+    def __iter__(self) -> Iterator[Step]:
+        """The steps from here on, each taken as it is asked for."""
+        while self.position < self.total:
+            self._advance()
+            yield self._step(self.position - 1)
+
+    @property
+    def nodes(self) -> Sequence[Value]:
+        """The values of the graph in topological order."""
+        return self._of.nodes
+
+    def progress(self, value: Value) -> Progress:
+        """How far a value of the graph is at this point; a ValueError for one that is not in it."""
+        i = self._index[self._of.find(value)]
+        if self.position > len(self._forward):
+            return Progress(True, self._uses[i] - self._left[i], self._uses[i])
+        return Progress(not value.op or self._order[i] < self.position, 0, 0)
+
+    def _node(self, position: int) -> Value:
+        """The value that the step after `position` steps computes or passes through."""
+        n = len(self._forward)
+        if position < n:
+            return self._forward[position]
+        return self.root if position == n else self._backward[position - n - 1]
+
+    def _advance(self) -> None:
+        if now() != self._time:
+            require_fresh(self._of.nodes)
+            self._time = now()
+        n = len(self._forward)
+        if self.position == n:
+            self._kept = array("d", [node.grad for node in self._backward])
+            for node in self._backward:
+                node.grad = 0.0
+            self.root.grad = 1.0
+            self._expected = array("d", [node.grad for node in self.nodes])
+            self._starts = [leaf.grad for leaf in self._of.leaves]
+        elif self.position > n:
+            node = self._node(self.position)
+            for value in (node, *node.operands):
+                self._require_expected(value)
+            upstream = node.grad
+            for operand, local_grad in zip(node.operands, node.local_grads):
+                i = self._index[operand]
+                self._before.append(operand.grad)
+                operand.grad = self._expected[i] = operand.grad + local_grad * upstream
+                self._left[i] -= 1
+        self.position += 1
+
+    def _require_expected(self, value: Value) -> None:
+        """A ValueError if something else than the steps has changed a gradient."""
+        expected = self._expected[self._index[value]]
+        if value.grad != expected and (value.grad == value.grad or expected == expected):
+            raise ValueError(
+                f"the gradient of {self.notation.name(value)} is {written(value.grad)}, the steps so far left "
+                f"{written(expected)}: backward(), zero_grad() or another stepper came between; reset() begins again"
+            )
+
+    def _retreat(self) -> None:
+        n = len(self._forward)
+        self.position -= 1
+        if self.position == n:
+            for node, grad in zip(self._backward, self._kept):
+                node.grad = grad
+        elif self.position > n:
+            for operand in reversed(self._node(self.position).operands):
+                i = self._index[operand]
+                operand.grad = self._expected[i] = self._before.pop()
+                self._left[i] += 1
+
+    # --- looking -----------------------------------------------------------------------------------------------------
+
+    @property
+    def current(self) -> Step | None:
+        """The step that was taken last; None at the beginning."""
+        return self._step(self.position - 1) if self.position else None
+
+    def _step(self, position: int) -> Step:
+        """The step after `position` steps, which is the last that was taken."""
+        node = self._node(position)
+        phase = "forward" if position < len(self._forward) else "backward"
+        contributions: tuple[Contribution, ...] = ()
+        if position > len(self._forward):
+            contributions = self._contributions(node)
+        return Step(phase, node, position + 1, contributions, self._of)
+
+    def _contributions(self, node: Value) -> tuple[Contribution, ...]:
+        operands = node.operands
+        before = self._before[len(self._before) - len(operands) :]
+        upstream = node.grad
+        found: list[Contribution] = []
+        for k, (operand, local_grad, was) in enumerate(zip(operands, node.local_grads, before)):
+            i = self._index[operand]
+            later = sum(other is operand for other in operands[k + 1 :])  # of this same step
+            amount = local_grad * upstream
+            done = self._uses[i] - self._left[i] - later
+            found.append(Contribution(operand, upstream, local_grad, amount, was, was + amount, done, self._uses[i]))
+        return tuple(found)
+
+    def __str__(self) -> str:
+        lines = str(self.current or "").splitlines() + [self._looked_at(value) for value in self._watched]
+        return "\n".join([*wrapped(self._where), *(f"  {line}" for line in lines), *wrapped(self._upcoming)])
+
+    __repr__ = __str__
+
+    def _repr_markdown_(self) -> str:
+        """The same for Jupyter, with the step as LaTeX."""
+        current = self.current
+        lines = current.sums if current else []
+        lines += [self._looked_at(value) for value in self._watched]
+        equation = [f"$${current.latex}$$"] if current else []
+        return "\n\n".join([f"**{self._where}**", *equation, *(f"- `{line}`" for line in lines), f"`{self._upcoming}`"])
+
+    @property
+    def _where(self) -> str:
+        n, at = len(self._forward), self.position
+        if at == 0:
+            values = f"{n} value{'s' if n > 1 else ''}"
+            told = f"{self.notation.name(self.root)}: {values} to compute, then the chain rule backwards"
+            older = sum(leaf.grad != 0.0 for leaf in self._of.leaves)
+            holds = "leaf holds" if older == 1 else "leaves hold"
+            return (
+                f"{told}; {older} {holds} a gradient already, which it adds to: zero_grad() clears" if older else told
+            )
+        phase = f"forward {at} of {n}" if at <= n else f"backward {at - n - 1} of {n}"
+        return f"{phase} (step {at} of {self.total})"
+
+    def __rich__(self) -> Text:
+        """The same for rich: what was done stands out, what comes next stands back."""
+        from rich.text import Text
+
+        text = Text(no_wrap=False)
+        for i, line in enumerate(str(self).splitlines()):
+            style = "bold" if i == 0 else "dim" if line.startswith("next:") else ""
+            text.append(("\n" if i else "") + line, style=style)
+        text.highlight_regex(r"complete$|done: .*", "green")
+        text.highlight_regex(r"so far: .*|\d+ contributions? to come", "yellow")
+        text.highlight_regex(r"∂[^ ]+ \+=|^  [^ ]+ = ", "cyan")
+        return text
+
+    @property
+    def _upcoming(self) -> str:
+        if self.position == self.total:
+            older = sum(start != 0.0 for start in self._starts)
+            told = f", on top of what {older} of the leaves held before" if older else ""
+            return f"done: every gradient is complete, as after backward(){told}"
+        n, of, node = len(self._forward), self.notation, self._node(self.position)
+        if self.position == n:
+            return f"next: {of.derivative(self.root, self.root)} = 1, and backwards from there"
+        name, made = of.name(node), of.made(node)
+        return f"next: {'' if self.position < n else 'back through '}{name if name == made else f'{name} = {made}'}"
+
+    def _looked_at(self, value: Value) -> str:
+        progress, started = self.progress(value), self.position > len(self._forward)
+        if not progress.computed:
+            return f"{self.notation.name(value)}: not computed yet"
+        left = progress.of - progress.done
+        state = f", {left} contribution{'s' if left > 1 else ''} to come" if left else ", complete" if started else ""
+        return f"{self.notation.name(value)}: data {written(value.data)}, grad {written(value.grad)}{state}"
+
+
+def _count(n: int) -> int:
+    if isinstance(n, bool) or not hasattr(n, "__index__") or n < 0:
+        raise ValueError(f"a number of steps is a whole number from 0, not {shown(n)}")
+    return int(n)
+
+
+def step(root: Value, *, names: Mapping[str, object] | None = None) -> Stepper:
+    """Go through a computation and its backward pass, one application of the chain rule at a time.
+
+    names  names for values without a label, as {"w": w}; None: the variables of the calling code
+
+    Returns a Stepper at the beginning. TypeError or ValueError if `root` is no computed Value, StaleGraphError if a
+    leaf was set since.
+
+    >>> w, x = Value(2.0, "w"), Value(3.0, "x")
+    >>> y = w * x
+    >>> y.label = "y"
+    >>> s = step(y)
+    >>> s.next(3)
+    <Step 3, backward: ∂y/∂w, ∂y/∂x from ∂y/∂y>
+    >>> w.grad, x.grad
+    (3.0, 2.0)
+    >>> s.reset()
+    >>> w.grad, x.grad
+    (0.0, 0.0)
+    """
+    return Stepper(root, graph.caller_variables() if names is None else names)

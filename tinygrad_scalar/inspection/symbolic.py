@@ -1,0 +1,228 @@
+"""The symbols of operations and of their derivatives, in SymPy; how expressions of SymPy print.
+
+SymPy is loaded when a symbol is first asked for.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+from tinygrad_scalar.engine import ops
+from tinygrad_scalar.inspection.notation import bracketed_once, condition, factor, latex_filled, latex_number, written
+
+if TYPE_CHECKING:
+    import sympy
+
+_NAMES = 0xF0000  # where Unicode's private signs begin, of which there are 65,534
+_RAISED = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
+
+
+LARGEST_INTEGER = 100  # SymPy works powers of whole numbers out, digit by digit
+
+
+@lru_cache(maxsize=1)
+def _large_number() -> Any:
+    """The class of a number that SymPy is not to calculate with: (2·x)¹⁰⁰⁰ stays what it is."""
+    import sympy
+
+    return type("LargeNumber", (sympy.Symbol,), {})
+
+
+def constant(number: float) -> Any:
+    """A number in SymPy, with all its digits; a large one as a symbol.
+
+    >>> constant(2.0), constant(0.5) == 0.5, constant(-1e9)
+    (2, True, -1000000000.0)
+    """
+    import sympy
+
+    if LARGEST_INTEGER < abs(number) < math.inf:
+        symbol = _large_number()(repr(abs(number)), positive=True)
+        return symbol if number > 0.0 else -symbol
+    return sympy.Integer(int(number)) if number.is_integer() else sympy.Float(number, precision=53)
+
+
+def is_writable(expression: Any) -> bool:
+    """Whether a person would write an expression so: no number in it is complex, infinite or undefined."""
+    import sympy
+
+    if expression.has(sympy.I, sympy.zoo, sympy.nan, sympy.oo, -sympy.oo):
+        return False
+    return all(number == 0 or 1e-300 < abs(number) < 1e300 for number in expression.atoms(sympy.Number))
+
+
+@lru_cache(maxsize=1)
+def _functions() -> dict[str, Any]:
+    """The activations as functions of SymPy whose derivatives print with a prime (000 Eq. 5)."""
+    import sympy
+
+    def function(name: str, latex: str, derivative: Any) -> Any:
+        def printed(self: Any, printer: Any, exp: Any = None) -> str:
+            power = f"^{{{exp}}}" if exp is not None else ""
+            return rf"{latex}{power}\left({printer._print(self.args[0])}\right)"
+
+        slope = {"fdiff": lambda self, argindex=1: derivative(self.args[0])} if derivative else {}
+        return type(name, (sympy.Function,), {**slope, "_latex": printed, "is_real": True})
+
+    return {
+        "sigmoid": function("σ", r"\sigma", function("σ′", r"\sigma'", None)),
+        "relu": function("relu", r"\mathrm{relu}", function("relu′", r"\mathrm{relu}'", None)),
+        "softplus": function("softplus", r"\mathrm{softplus}", lambda x: _functions()["sigmoid"](x)),
+    }
+
+
+def expression(op: str, operands: Sequence[Any]) -> sympy.Expr:
+    """What an operation computes, in SymPy; σ stays σ.
+
+    >>> import sympy
+    >>> x, y = sympy.symbols("x y")
+    >>> expression("*", [x, y]), expression("sigmoid", [x]), expression("**2", [x - y])
+    (x*y, σ(x), (x - y)**2)
+    """
+    import sympy
+
+    functions = _functions()
+    if op in functions:
+        return functions[op](*operands)
+    if op.startswith("**") and len(op) > 2:
+        return operands[0] ** constant(float(op[2:]))
+    row = ops.operation(op)
+    if op in ("greater", "greater_equal", "where"):
+        return _of_a_text(row.text, row.forward)(*operands)
+    return sympy.sympify(row.expression, locals=dict(zip("xy", operands)))
+
+
+def slope(op: str, i: int, operands: Sequence[Any]) -> sympy.Expr:
+    """The derivative of an operation with respect to operand i; at kinks in the words of ops.py, as [x > y].
+
+    >>> import sympy
+    >>> x, y = sympy.symbols("x y")
+    >>> slope("sigmoid", 0, [x]), slope("*", 1, [x, y]), slope("maximum", 0, [x, y])
+    (σ′(x), x, [x > y])
+    """
+    slopes = ops.operation(op).slopes
+    text = slopes[i] if slopes else ""
+    if op == "relu":
+        return _functions()["relu"](*operands).fdiff()
+    if "[" in text or "sign" in text:
+        return _at_a_kink(op, i)(*operands)
+    derived, stand_ins = _general_slope(op, i)
+    return derived.xreplace(dict(zip(stand_ins, operands)))
+
+
+@lru_cache(maxsize=1024)
+def _of_a_text(template: str, number: Callable[..., float]) -> Any:
+    """A function of SymPy that prints as a text of ops.py, as [x > y]; of numbers it is a number. Its slopes are 0."""
+    import sympy
+
+    template = f"({template})" if factor(template) != template else template
+
+    def in_text(self: Any, printer: Any) -> str:
+        return condition(template.format(*map(printer._print, self.args)))
+
+    def in_latex(self: Any, printer: Any, exp: Any = None) -> str:
+        text = condition(latex_filled(template, [printer._print(argument) for argument in self.args]))
+        text = text.replace("≤", r"\leq")
+        return f"{text}^{{{exp}}}" if exp else text
+
+    def of_numbers(cls: Any, *operands: Any) -> Any:
+        numbers = [operand.evalf() for operand in operands if operand.is_number]
+        if len(numbers) == len(operands) and all(found.is_Number for found in numbers):  # σ(0) is none
+            return sympy.Float(number(*map(float, numbers)))
+        return None
+
+    methods = {
+        "_sympystr": in_text, "_latex": in_latex, "eval": classmethod(of_numbers), "is_real": True,
+        "fdiff": lambda self, argindex=1: sympy.Integer(0),
+    }  # fmt: skip
+    return type("of_a_text", (sympy.Function,), methods)
+
+
+@lru_cache(maxsize=1024)
+def _at_a_kink(op: str, i: int) -> Any:
+    row = ops.operation(op)
+    return _of_a_text(row.slopes[i], lambda *x: row.local_grads(row.forward(*x), *x)[i])
+
+
+@lru_cache(maxsize=1024)
+def _general_slope(op: str, i: int) -> tuple[Any, tuple[Any, ...]]:
+    import sympy
+
+    stand_ins = sympy.symbols(f"operand:{ops.operation(op).arity}", real=True)
+    if (op, i) == ("**", 0):
+        x, y = stand_ins
+        return y * x ** (y - 1), stand_ins  # SymPy's y·xʸ/x is 0/0 at x = 0
+    return expression(op, stand_ins).diff(stand_ins[i]), stand_ins
+
+
+def unicode_text(expression: Any) -> str:
+    """An expression of SymPy as a person writes it.
+
+    >>> import sympy
+    >>> a, y = sympy.symbols("a y")
+    >>> unicode_text(sympy.factor_terms(2 * (a - y))), unicode_text(a**2 * y), unicode_text(0.5 * sympy.Abs(a) ** 1.5)
+    ('2(a − y)', 'a²·y', '0.5·|a|^1.5')
+    >>> unicode_text(1 - sympy.tanh(a) ** 2), unicode_text(y / sympy.cos(a) ** 2)
+    ('1 − tanh²(a)', 'y/cos²(a)')
+    """
+    printer = _printers()[0]({"full_prec": False})
+    text = printer.doprint(expression)
+    text = re.sub(r"\*\*(\d+)(?![\d.e])", lambda match: match[1].translate(_RAISED), text)
+    text = text.replace("**", "^").replace("*", "·").replace("-", "−").replace("sqrt(", "√(")
+    text = re.sub(r"(?<![\w.⁾₀-₉])(\d+)·\(", r"\1(", text)
+    return bracketed_once(text.translate({_NAMES + i: name for i, name in enumerate(printer.names)}), printer.names)
+
+
+def latex_text(expression: Any, names: Mapping[Any, str]) -> str:
+    """An expression as LaTeX, its symbols as `names` say."""
+    text = str(_printers()[1]({"symbol_names": dict(names), "mul_symbol": "dot"}).doprint(expression))
+    return re.sub(r"(?<![\w.}^])(\d+) \\cdot \\left\(", r"\1\\left(", text)  # 2(a − y), as in 000 Eq. 4
+
+
+@lru_cache(maxsize=1)
+def _printers() -> tuple[Any, Any]:
+    """SymPy's printers of text and LaTeX, but σ(z) − y where they have −y + σ(z), and numbers with six digits."""
+    from sympy.functions.elementary.hyperbolic import HyperbolicFunction
+    from sympy.functions.elementary.trigonometric import TrigonometricFunction
+    from sympy.printing.latex import LatexPrinter
+    from sympy.printing.str import StrPrinter
+
+    def positive_first(self: Any, expression: Any, order: Any = None) -> list[Any]:
+        return sorted(expression.as_ordered_terms(), key=lambda term: bool(term.could_extract_minus_sign()))
+
+    def name(self: Any, symbol: Any) -> str:
+        """A sign that stands for the name until all else is written: * and - in a name are no operations."""
+        self.names = (*self.names, symbol.name)
+        return chr(_NAMES + len(self.names) - 1)
+
+    def call(name: str) -> Callable[[Any, Any], str]:
+        return lambda self, function: f"{name}({', '.join(map(self._print, function.args))})"
+
+    def power(self: Any, expression: Any, rational: bool = False) -> str:
+        base, exponent = expression.as_base_exp()
+        if isinstance(base, (HyperbolicFunction, TrigonometricFunction)) and exponent.is_Integer and exponent > 1:
+            return str(self._print(base)).replace("(", f"**{exponent}(", 1)  # tanh²(x)
+        return str(StrPrinter._print_Pow(self, expression, rational))
+
+    ordered = {"_as_ordered_terms": positive_first}
+    text = {
+        "_print_Float": lambda self, number: f"{float(number):.6g}",
+        "_print_Pow": power,
+        "_print_Symbol": name,
+        "_print_LargeNumber": lambda self, symbol: name(self, type(symbol)(written(float(symbol.name)))),
+        "_print_Integer": lambda self, number: written(float(number)).replace("−", "-"),
+        "_print_Exp1": lambda self, number: "exp(1)",
+        "_print_Abs": lambda self, function: f"|{self._print(function.args[0])}|",
+        "_print_Pi": lambda self, number: "π",
+        "_print_Max": call("max"), "_print_Min": call("min"),
+    }  # fmt: skip
+    latex = {
+        "_print_Float": lambda self, number: latex_number(float(number)),
+        "_print_Integer": lambda self, number: latex_number(float(number)),
+        "_print_LargeNumber": lambda self, symbol: latex_number(float(symbol.name)),
+    }
+    return type("Text", (StrPrinter,), ordered | text | {"names": ()}), type("Latex", (LatexPrinter,), ordered | latex)

@@ -1,0 +1,75 @@
+"""The gradient vector of 001: ∇C = (∂C/∂w⁽¹⁾, ∂C/∂b⁽¹⁾, …, ∂C/∂w⁽ᴸ⁾, ∂C/∂b⁽ᴸ⁾), with a name for each number."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+from tinygrad_scalar.engine.value import Value
+from tinygrad_scalar.inspection import names as graph
+from tinygrad_scalar.inspection.notation import latex_name, latex_number, unicode_of, written
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+MOST = 20  # that are printed
+
+
+class Gradient:
+    """∇C: a sequence of (name, number) pairs; `gradient["w(1)[0,1]"]` is one number, `.array` all of them.
+
+    np.asarray(gradient) is a new float64 array, in the order of the parameters.
+    """
+
+    def __init__(self, parameters: Sequence[Value]) -> None:
+        self.names = tuple(parameter.label or f"θ[{i}]" for i, parameter in enumerate(parameters))
+        self._numbers = tuple(parameter.grad for parameter in parameters)
+
+    @property
+    def array(self) -> NDArray[np.float64]:
+        """The numbers, shape (number of parameters,)."""
+        import numpy as np
+
+        return np.array(self._numbers)
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
+        array = self.array
+        return array if dtype is None else array.astype(dtype)
+
+    def __len__(self) -> int:
+        return len(self._numbers)
+
+    def __iter__(self) -> Iterator[tuple[str, float]]:
+        return iter(zip(self.names, self._numbers))
+
+    def __getitem__(self, name: str) -> float:
+        if name not in self.names:
+            raise KeyError(f"no parameter is called {name!r}; there are {', '.join(self.names[:3])}, …")
+        return self._numbers[self.names.index(name)]
+
+    def __str__(self) -> str:
+        rows = [(f"∂C/∂{unicode_of(name)}", written(number)) for name, number in self]
+        rows = rows if len(rows) <= MOST else [*rows[: MOST // 2], ("…", ""), *rows[-MOST // 2 :]]
+        width = max(len(name) for name, _ in rows)
+        lines = [f"{name:<{width}} = {number}" if number else name for name, number in rows]
+        return "\n".join(f"{'∇C = [' if i == 0 else '      '} {line}" for i, line in enumerate(lines)) + " ]"
+
+    __repr__ = __str__
+
+    @property
+    def latex(self) -> str:
+        """The column of derivatives and the column of numbers, as 001 writes it."""
+        few = list(self) if len(self) <= MOST else [*list(self)[: MOST // 2], *list(self)[-MOST // 2 :]]
+        symbols = [(graph.symbol(name), name) for name, _ in few]
+        names = [symbol.latex if symbol else latex_name(name) for symbol, name in symbols]
+        left = [rf"\frac{{\partial C}}{{\partial {name}}}" for name in names]
+        right = [rf"{latex_number(number)} \vphantom{{{of}}}" for of, (_, number) in zip(left, few)]  # rows as high
+        if len(few) < len(self):
+            left.insert(MOST // 2, r"\vdots")
+            right.insert(MOST // 2, r"\vdots")
+        columns = [r"\begin{bmatrix} " + r" \\ ".join(column) + r" \end{bmatrix}" for column in (left, right)]
+        return rf"\nabla C = {columns[0]} = {columns[1]}"
+
+    def _repr_latex_(self) -> str:
+        return f"$${self.latex}$$"

@@ -1,0 +1,183 @@
+"""Losses of one example, and the cost: their mean over examples (003 Eq. 2; 003 calls one *loss*, the mean *cost*).
+
+A loss takes the outputs `a` and the target `y`, each a number or Value or a list of them, and returns one Value.
+"""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from collections.abc import Callable, Iterable, Sequence
+from functools import reduce
+from typing import TYPE_CHECKING, Any
+
+from tinygrad_scalar.engine.errors import TraceError, shown
+from tinygrad_scalar.engine.value import Value
+from tinygrad_scalar.functions import guard, logaddexp, lookup, maximum, relu
+from tinygrad_scalar.nn.mlp import listed
+
+if TYPE_CHECKING:
+    from tinygrad_scalar.engine.number import Number
+
+    Scalar = Value | Number
+    Outputs = Scalar | Iterable[Scalar]
+    Loss = Callable[[Any, Any], Value]
+
+
+def squared_error(a: Outputs, y: Outputs) -> Value:
+    """Σⱼ (aⱼ − yⱼ)² (000, multi-node; 003 Eq. 2a for one example).
+
+    >>> squared_error([Value(0.5), Value(1.0)], [0, 1]).data
+    0.25
+    """
+    return _sum((a_j - y_j) ** 2 for a_j, y_j in _pairs(a, y))
+
+
+def absolute_error(a: Outputs, y: Outputs) -> Value:
+    """Σⱼ |aⱼ − yⱼ| (003 Eq. 2b for one example).
+
+    >>> absolute_error([Value(0.5), Value(1.0)], [0, 3]).data
+    2.5
+    """
+    return _sum(abs(a_j - y_j) for a_j, y_j in _pairs(a, y))
+
+
+def binary_cross_entropy(a: Outputs, y: Outputs) -> Value:
+    """−Σⱼ [yⱼ log aⱼ + (1 − yⱼ) log(1 − aⱼ)] for probabilities aⱼ and targets from 0 to 1 (003 Eq. 2c for one example).
+
+    Where a sigmoid has saturated to exactly 0 or 1, the logarithm is held at that of the smallest number it could have
+    been told from 0 or 1 by, so that the loss stays finite; its gradient is then 0, as σ′ is.
+
+    >>> round(binary_cross_entropy(Value(0.25), 1).data, 4)  # −log ¼
+    1.3863
+    """
+    pairs = _pairs(a, y)
+    for a_j, y_j in pairs:
+        if a_j.op != "sigmoid":  # which gives nothing else
+            guard(a_j, _no_probability, _no_output)
+        guard(y_j, _no_probability, _no_target)
+    return _sum(
+        -(y_j * maximum(a_j, _LEAST).log() + (1 - y_j) * maximum(1 - a_j, _LEAST_BELOW_ONE).log()) for a_j, y_j in pairs
+    )
+
+
+def _no_probability(number: Any) -> Any:
+    return (number < 0.0) | (number > 1.0)
+
+
+def _no_target(number: float) -> str:
+    return f"binary_cross_entropy takes targets from 0 to 1, not {number!r}"
+
+
+def _no_output(number: float) -> str:
+    return (
+        f"binary_cross_entropy takes outputs from 0 to 1, not {number!r}; "
+        "a last layer with output_activation='sigmoid' gives such"
+    )
+
+
+_LEAST = sys.float_info.min
+_LEAST_BELOW_ONE = sys.float_info.epsilon / 4  # half of what the largest number below 1 lacks
+
+
+def cross_entropy(logits: Iterable[Scalar], index: int | Value) -> Value:
+    """−log softmax(logits)[index] = log Σⱼ exp(logitⱼ) − logit_index, the class being `index`, counted from 0.
+
+    The last layer gives the logits: output_activation="linear". Nothing overflows, however large they are. A warning
+    where they are all outputs of sigmoid or tanh: from such bounded logits no probability comes near 1.
+
+    >>> round(cross_entropy([Value(1.0), Value(1.0)], 0).data, 4)  # log 2
+    0.6931
+    """
+    given = listed(logits)
+    if len(given) < 2:
+        raise ValueError("cross_entropy takes two logits or more; for one output use binary_cross_entropy")
+    values = [_value(logit) for logit in given]
+    activations = {value.op for value in values}
+    if activations in ({"sigmoid"}, {"tanh"}):
+        warnings.warn(
+            f"cross_entropy takes logits, and is given outputs of {activations.pop()}, which no probability near 1 can "
+            "come from: make the last layer with output_activation='linear'",
+            stacklevel=2,
+        )
+    try:
+        chosen = lookup(values, index)
+    except TraceError:
+        raise
+    except TypeError:
+        raise TypeError(
+            f"cross_entropy takes the class as a whole number, not {shown(index)}; .astype(int) makes an array of such"
+        ) from None
+    except ValueError:
+        number = f"{index:g}" if isinstance(index, Value) else repr(index)
+        raise ValueError(f"class {number} is not one of the {len(given)} classes 0 to {len(given) - 1}") from None
+    total: Value = reduce(logaddexp, values) - chosen
+    return total
+
+
+def hinge(a: Outputs, y: Outputs) -> Value:
+    """Σⱼ max(0, 1 − yⱼ aⱼ), the targets yⱼ being −1 or +1: the margin loss of support-vector machines.
+
+    >>> hinge(Value(0.25), -1).data
+    1.25
+    """
+    pairs = _pairs(a, y)
+    for _, y_j in pairs:
+        guard(y_j, _no_sign, _no_hinge_target)
+    return _sum(relu(1 - y_j * a_j) for a_j, y_j in pairs)
+
+
+def _no_sign(number: Any) -> Any:
+    return abs(number) != 1.0
+
+
+def _no_hinge_target(number: float) -> str:
+    return f"hinge takes targets −1 and +1, not {number!r}"
+
+
+LOSSES: dict[str, Loss] = {
+    loss.__name__: loss for loss in (squared_error, absolute_error, binary_cross_entropy, cross_entropy, hinge)
+}
+
+
+def find_loss(loss: str | Loss) -> Loss:
+    """The loss function itself, given it or its name."""
+    if callable(loss):
+        return loss
+    if not isinstance(loss, str) or loss not in LOSSES:
+        raise ValueError(f"loss {shown(loss)} is not one of {', '.join(LOSSES)}, nor a function (a, y) -> Value")
+    return LOSSES[loss]
+
+
+def cost(loss: str | Loss, outputs: Sequence[Any], targets: Sequence[Any]) -> Value:
+    """The mean of `loss` over examples: C = 1/m Σᵢ loss(outputs[i], targets[i]) (001, average cost; 003 Eq. 2).
+
+    >>> cost(squared_error, [Value(1.0), Value(3.0)], [0, 0]).data
+    5.0
+    """
+    for examples in (outputs, targets):
+        if not hasattr(examples, "__len__"):
+            raise TypeError(f"cost takes the outputs and the targets of all examples as lists, not {shown(examples)}")
+    if len(outputs) != len(targets) or not len(outputs):
+        raise ValueError(f"cost takes one target for each output, not {len(targets)} for {len(outputs)}")
+    evaluate = find_loss(loss)
+    return _sum(evaluate(a, y) for a, y in zip(outputs, targets)) / len(outputs)
+
+
+def _sum(values: Iterable[Value]) -> Value:
+    first, *others = values
+    total = first
+    for value in others:
+        total = total + value
+    return total
+
+
+def _value(number: Scalar) -> Value:
+    return number if isinstance(number, Value) else Value(number)
+
+
+def _pairs(a: Outputs, y: Outputs) -> list[tuple[Value, Any]]:
+    outputs, targets = listed(a), listed(y)
+    if len(outputs) != len(targets) or not outputs:
+        raise ValueError(f"a loss takes one target for each output, not {len(targets)} for {len(outputs)}")
+    return [(_value(a_j), y_j) for a_j, y_j in zip(outputs, targets)]

@@ -1,0 +1,270 @@
+"""The notes' networks, one Value per weight, bias and activation (000 Eq. 1 and 2, and its multi-node section).
+
+Layers are counted as in the notes: layer 0 is the input, layers 1 to L compute. Neuron j of layer l holds the weights
+w(l)[j,k] from neuron k of the layer before and the bias b(l)[j], and computes
+
+    z(l)[j] = Σₖ w(l)[j,k]·a(l−1)[k] + b(l)[j]        a(l)[j] = g(z(l)[j])
+
+Everything carries its name as a label, so that drawings and explanations speak the notes' language.
+"""
+
+from __future__ import annotations
+
+import math
+import operator
+import random
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from tinygrad_scalar.engine.bulk import clear_gradients, weighted_sum
+from tinygrad_scalar.engine.errors import shown
+from tinygrad_scalar.engine.value import Value
+from tinygrad_scalar.nn.gradient import Gradient
+
+if TYPE_CHECKING:
+    from tinygrad_scalar.engine.number import Number
+
+    Inputs = Value | Number | Iterable[Value | Number]
+    Seed = int | random.Random | None
+
+
+def linear(z: Value) -> Value:
+    """No activation: a = z."""
+    return z
+
+
+ACTIVATIONS: dict[str, Callable[[Value], Value]] = {
+    "linear": linear,
+    "sigmoid": Value.sigmoid,
+    "tanh": Value.tanh,
+    "relu": Value.relu,
+    "leaky_relu": Value.leaky_relu,
+    "softplus": Value.softplus,
+}
+
+
+def _require_activation(name: str) -> None:
+    if not isinstance(name, str) or name not in ACTIVATIONS:
+        raise ValueError(f"activation {shown(name)} is not one of {', '.join(ACTIVATIONS)}")
+
+
+def _count(number: int, what: str) -> int:
+    if isinstance(number, bool) or not hasattr(number, "__index__") or number < 1:
+        raise ValueError(f"{what} is a whole number from 1, not {shown(number)}")
+    return int(number)
+
+
+def generator_of(seed: Seed) -> random.Random:
+    """The generator itself, or a new one from an integer; from None one that differs each time."""
+    if isinstance(seed, random.Random):
+        return seed
+    if seed is not None and not hasattr(seed, "__index__"):
+        raise TypeError(f"seed is a whole number, a random.Random or None, not {shown(seed)}")
+    return random.Random(None if seed is None else operator.index(seed))
+
+
+def _weight_range(activation: str, n_inputs: int, n_outputs: int) -> float:
+    """The r of the uniform distribution over [−r, r] that keeps the size of activations and gradients from layer to
+    layer: He et al. 2015 (Eq. 10) for the relu family, Glorot and Bengio 2010 (Eq. 16) for the others."""
+    fan = n_inputs if activation in ("relu", "leaky_relu") else n_inputs + n_outputs
+    return math.sqrt(6.0 / fan)
+
+
+class Module(ABC):
+    """What has parameters: `parameters()` lists them, `zero_grad()` sets their gradients to 0."""
+
+    @abstractmethod
+    def parameters(self) -> list[Value]:
+        """The weights and biases in the order of 001's gradient vector: layer by layer, weights before biases."""
+
+    def zero_grad(self) -> None:
+        """Set the gradient of every parameter to 0."""
+        clear_gradients(self.parameters())
+
+    def gradient(self) -> Gradient:
+        """∇C as the parameters' .grad hold it now, in the order of 001: w(1), b(1), …, w(L), b(L).
+
+        >>> neuron = Neuron(1, "linear", seed=0)
+        >>> C = (neuron(3.0) - 1.0) ** 2
+        >>> C.backward()
+        >>> neuron.gradient()["w(1)[0,0]"] == 3.0 * neuron.gradient()["b(1)[0]"]
+        True
+        """
+        return Gradient(self.parameters())
+
+
+class Neuron(Module):
+    """One node: a = g(w·x + b) with `n_inputs` weights `.w` and a bias `.b`.
+
+    activation is one of linear, sigmoid, tanh, relu, leaky_relu, softplus. `seed` (an int or a random.Random) makes
+    the initial weights repeatable; biases start at 0. `layer` and `index` say which neuron it is in the labels,
+    `n_outputs` how many share its layer. A call takes n_inputs numbers or Values (or one bare one where n_inputs is 1)
+    and returns the Value a.
+
+    >>> neuron = Neuron(1, "relu")
+    >>> neuron.w[0].data, neuron.b.data = 0.5, -0.25
+    >>> neuron(2.0).data
+    0.75
+    """
+
+    def __init__(
+        self,
+        n_inputs: int,
+        activation: str = "sigmoid",
+        *,
+        seed: Seed = None,
+        layer: int = 1,
+        index: int = 0,
+        n_outputs: int = 1,
+    ) -> None:
+        n_inputs = _count(n_inputs, "n_inputs")
+        _require_activation(activation)
+        self.activation = activation
+        r = _weight_range(activation, n_inputs, n_outputs)
+        uniform = generator_of(seed).uniform
+        self.w = [Value(uniform(-r, r), f"w({layer})[{index},{k}]") for k in range(n_inputs)]
+        self.b = Value(0.0, f"b({layer})[{index}]")
+        self._z_label, self._a_label = f"z({layer})[{index}]", f"a({layer})[{index}]"
+
+    def __call__(self, x: Inputs) -> Value:
+        return self.z_and_a(_inputs(x, len(self.w)))[1]
+
+    def z_and_a(self, x: Sequence[Value]) -> tuple[Value, Value]:
+        """Pre-activation and activation (000 Eq. 2 and 1) for the activations `x` of the layer before."""
+        z = weighted_sum(self.w, x, self.b)
+        z.label = self._z_label
+        a = ACTIVATIONS[self.activation](z)
+        if a is not z:  # "linear" makes no node: a is z and keeps that name
+            a.label = self._a_label
+        return z, a
+
+    def parameters(self) -> list[Value]:
+        return [*self.w, self.b]
+
+    def __repr__(self) -> str:
+        return f"Neuron({len(self.w)}, {self.activation!r})"
+
+
+class Layer(Module):
+    """`n_outputs` neurons that share their inputs; `.neurons[j]` is neuron j. For the arguments see Neuron.
+
+    A call returns the list of their activations, or the Value itself where there is one neuron.
+
+    >>> layer = Layer(2, 3, "tanh", seed=0)
+    >>> len(layer([0.5, -1.0])), len(layer.parameters())
+    (3, 9)
+    """
+
+    def __init__(
+        self, n_inputs: int, n_outputs: int, activation: str = "sigmoid", *, seed: Seed = None, layer: int = 1
+    ) -> None:
+        n_outputs = _count(n_outputs, "a layer's number of neurons")
+        generator = generator_of(seed)
+        self.neurons = [
+            Neuron(n_inputs, activation, seed=generator, layer=layer, index=j, n_outputs=n_outputs)
+            for j in range(n_outputs)
+        ]
+
+    def __call__(self, x: Inputs) -> Any:  # a Value or a list of Values
+        a = self.z_and_a(_inputs(x, len(self.neurons[0].w)))[1]
+        return a[0] if len(a) == 1 else a
+
+    def z_and_a(self, x: Sequence[Value]) -> tuple[list[Value], list[Value]]:
+        """All pre-activations and all activations for the activations `x` of the layer before."""
+        pairs = [neuron.z_and_a(x) for neuron in self.neurons]
+        return [z for z, _ in pairs], [a for _, a in pairs]
+
+    def parameters(self) -> list[Value]:
+        return [w for neuron in self.neurons for w in neuron.w] + [neuron.b for neuron in self.neurons]
+
+    def __repr__(self) -> str:
+        first = self.neurons[0]
+        return f"Layer({len(first.w)}, {len(self.neurons)}, {first.activation!r})"
+
+
+class MLP(Module):
+    """A multi-layer perceptron: `MLP(4, [8, 3])` has 4 inputs, 8 neurons in layer 1 and 3 in layer 2.
+
+    activation         of every layer; see Neuron
+    output_activation  of the last layer; None means the same, "linear" means none
+    seed               makes the initial weights repeatable
+
+    A call takes one example (numbers or Values; a bare one where n_inputs is 1) and returns the list of the last
+    layer's activations, or the Value itself where that layer has one neuron. The call's pre-activations and
+    activations stay readable as `net.z[l][j]` and `net.a[l][j]` (003, figure 3: what backpropagation caches); a[0]
+    are the inputs, and z[0] is empty, because layer 0 computes nothing.
+
+    >>> net = MLP(2, [3, 1], seed=0)
+    >>> C = (net([0.5, -1.0]) - 1) ** 2
+    >>> C.backward()
+    >>> net.layers[0].neurons[2].w[1].label, net.a[1][2].label, net.a[2][0] is C.operands[0].operands[0]
+    ('w(1)[2,1]', 'a(1)[2]', True)
+    """
+
+    def __init__(
+        self,
+        n_inputs: int,
+        layer_sizes: Sequence[int],
+        activation: str = "sigmoid",
+        output_activation: str | None = None,
+        seed: Seed = None,
+    ) -> None:
+        if not isinstance(layer_sizes, (list, tuple)) or not layer_sizes:
+            raise ValueError(f"layer_sizes lists the neurons of each layer, as in [8, 3], not {shown(layer_sizes)}")
+        self.activation = activation
+        self.output_activation = activation if output_activation is None else output_activation
+        for name in (activation, self.output_activation):
+            _require_activation(name)
+        activations = [activation] * (len(layer_sizes) - 1) + [self.output_activation]
+        generator = generator_of(seed)
+        self.layers: list[Layer] = []
+        for size, name in zip(layer_sizes, activations):
+            self.layers.append(Layer(n_inputs, size, name, seed=generator, layer=len(self.layers) + 1))
+            n_inputs = size
+        self.z: list[list[Value]] = []
+        self.a: list[list[Value]] = []
+
+    @property
+    def n_inputs(self) -> int:
+        return len(self.layers[0].neurons[0].w)
+
+    @property
+    def layer_sizes(self) -> list[int]:
+        return [len(layer.neurons) for layer in self.layers]
+
+    def __call__(self, x: Inputs) -> Any:  # a Value or a list of Values
+        a = _inputs(x, self.n_inputs)
+        cache_z: list[list[Value]] = [[]]
+        cache_a = [a]
+        for layer in self.layers:
+            z, a = layer.z_and_a(a)
+            cache_z.append(z)
+            cache_a.append(a)
+        self.z, self.a = cache_z, cache_a
+        return a[0] if len(a) == 1 else a
+
+    def parameters(self) -> list[Value]:
+        return [parameter for layer in self.layers for parameter in layer.parameters()]
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "z": [], "a": []}  # a copy or a pickle is of the network, not of its last example
+
+    def __repr__(self) -> str:
+        output = "" if self.output_activation == self.activation else f", output_activation={self.output_activation!r}"
+        return f"MLP({self.n_inputs}, {self.layer_sizes}, {self.activation!r}{output})"
+
+
+def listed(numbers: Inputs) -> list[Any]:
+    """The numbers or Values as a list, of one where a bare one is given."""
+    if isinstance(numbers, Value) or not isinstance(numbers, Iterable) or getattr(numbers, "ndim", 1) == 0:
+        return [numbers]
+    return list(numbers)
+
+
+def _inputs(x: Inputs, n: int) -> list[Value]:
+    """One example as n Values; plain numbers become a(0)[k], Values stay what they are."""
+    given = listed(x)
+    if len(given) != n:
+        raise ValueError(f"an example for this network has {n} inputs, but {len(given)} were given: {shown(x)}")
+    return [a if isinstance(a, Value) else Value(a, f"a(0)[{k}]") for k, a in enumerate(given)]

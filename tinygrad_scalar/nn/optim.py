@@ -1,0 +1,215 @@
+"""Optimizers: how the gradient changes the parameters (003 Eq. 3, and the methods that 002 and 003 only name).
+
+`step()` reads every parameter's `.grad` and sets its `.data`; `zero_grad()` clears the gradients. In the formulas θ is
+a parameter, g its gradient and α the `learning_rate`, which may be set anew between steps. The update rules, defaults
+and the order of their operations are those of PyTorch, to which every step is equal to rounding. They are written for
+the arrays of all parameters and of all gradients.
+"""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from tinygrad_scalar.engine.bulk import clear_gradients, read_data, read_gradients, set_data
+from tinygrad_scalar.engine.errors import shown
+from tinygrad_scalar.engine.number import as_float
+from tinygrad_scalar.engine.value import Value
+
+if TYPE_CHECKING:
+    from tinygrad_scalar.engine.bulk import Array
+
+
+class Optimizer(ABC):
+    """What all optimizers share: the parameters, the learning rate and `zero_grad()`."""
+
+    def __init__(self, parameters: Iterable[Value], learning_rate: float) -> None:
+        if isinstance(parameters, Value) or not isinstance(parameters, Iterable):
+            raise TypeError(f"an optimizer takes the list of parameters, as net.parameters(), not {shown(parameters)}")
+        self.parameters = list(dict.fromkeys(parameters))  # a weight used in two places is stepped once
+        for parameter in self.parameters:
+            if not isinstance(parameter, Value) or parameter.op:
+                raise TypeError(f"a parameter is a Value that is a leaf, not {shown(parameter)}")
+        if not self.parameters:
+            raise ValueError("an optimizer takes at least one parameter")
+        self.learning_rate = learning_rate
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({len(self.parameters)} parameters, learning_rate={self.learning_rate!r})"
+
+    @property
+    def learning_rate(self) -> float:
+        """α, a number ≥ 0."""
+        return self._learning_rate
+
+    @learning_rate.setter
+    def learning_rate(self, learning_rate: float) -> None:
+        self._learning_rate = _at_least_zero("learning_rate", learning_rate)
+
+    def step(self) -> None:
+        """Change every parameter once, by its gradient."""
+        import numpy as np
+
+        theta, g = np.empty(len(self.parameters)), np.empty(len(self.parameters))
+        read_data(self.parameters, theta)
+        read_gradients(self.parameters, g)
+        with np.errstate(all="ignore"):  # as in the arithmetic of Values
+            set_data(self.parameters, self.stepped(theta, g))
+
+    @abstractmethod
+    def stepped(self, theta: Array, g: Array) -> Array:
+        """The parameters after a step, from those before it and their gradients; a step that `step()` or fit takes."""
+
+    def zero_grad(self) -> None:
+        """Set the gradient of every parameter to 0."""
+        clear_gradients(self.parameters)
+
+
+class GradientDescent(Optimizer):
+    """θ ← θ − α g (003 Eq. 3).
+
+    >>> w = Value(3.0)
+    >>> descent = GradientDescent([w], learning_rate=0.1)
+    >>> (w * w).backward()
+    >>> descent.step()
+    >>> round(w.data, 12)
+    2.4
+    """
+
+    def __init__(self, parameters: Iterable[Value], learning_rate: float = 0.1) -> None:
+        super().__init__(parameters, learning_rate)
+
+    def stepped(self, theta: Array, g: Array) -> Array:
+        return theta - self.learning_rate * g
+
+
+class SGD(Optimizer):
+    """Gradient descent with momentum μ and weight decay λ: g ← g + λθ;  v ← μv + g;  θ ← θ − αv,
+    or with `nesterov` θ ← θ − α(g + μv) (Sutskever et al. 2013). In the first step v is g."""
+
+    def __init__(
+        self,
+        parameters: Iterable[Value],
+        learning_rate: float = 1e-3,
+        *,
+        momentum: float = 0.0,
+        nesterov: bool = False,
+        weight_decay: float = 0.0,
+    ) -> None:
+        super().__init__(parameters, learning_rate)
+        self.momentum = _at_least_zero("momentum", momentum)
+        self.weight_decay = _at_least_zero("weight_decay", weight_decay)
+        if nesterov and not momentum:
+            raise ValueError("nesterov looks ahead along the momentum, so it takes a momentum above 0")
+        self.nesterov = nesterov
+        self._velocity: Array | None = None
+
+    def stepped(self, theta: Array, g: Array) -> Array:
+        g = g + self.weight_decay * theta
+        self._velocity = v = g if self._velocity is None else self.momentum * self._velocity + g
+        return theta - self.learning_rate * (g + self.momentum * v if self.nesterov else v)
+
+
+class RMSProp(Optimizer):
+    """s ← ρs + (1 − ρ)g²;  θ ← θ − α g/(√s + ε) (Tieleman and Hinton 2012)."""
+
+    def __init__(
+        self, parameters: Iterable[Value], learning_rate: float = 1e-2, *, rho: float = 0.99, epsilon: float = 1e-8
+    ) -> None:
+        super().__init__(parameters, learning_rate)
+        self.rho = _below_one("rho", rho)
+        self.epsilon = _above_zero("epsilon", epsilon)
+        self._square: Array | float = 0.0
+
+    def stepped(self, theta: Array, g: Array) -> Array:
+        self._square = s = self.rho * self._square + (1.0 - self.rho) * g * g
+        return theta - self.learning_rate * g / (s**0.5 + self.epsilon)
+
+
+class Adam(Optimizer):
+    """m ← β₁m + (1 − β₁)g;  s ← β₂s + (1 − β₂)g²;  θ ← θ − α m̂/(√ŝ + ε) (Kingma and Ba 2015, algorithm 1).
+
+    m̂ = m/(1 − β₁ᵗ) and ŝ = s/(1 − β₂ᵗ) undo the bias of having started from 0.
+
+    >>> w = Value(3.0)
+    >>> adam = Adam([w], learning_rate=0.1)
+    >>> (w * w).backward()
+    >>> adam.step()
+    >>> round(w.data, 6)
+    2.9
+    """
+
+    def __init__(
+        self,
+        parameters: Iterable[Value],
+        learning_rate: float = 1e-3,
+        *,
+        betas: tuple[float, float] = (0.9, 0.999),
+        epsilon: float = 1e-8,
+    ) -> None:
+        super().__init__(parameters, learning_rate)
+        if not isinstance(betas, (tuple, list)) or len(betas) != 2:
+            raise ValueError(f"betas are two numbers, as (0.9, 0.999), not {shown(betas)}")
+        self.betas = (_below_one("betas[0]", betas[0]), _below_one("betas[1]", betas[1]))
+        self.epsilon = _above_zero("epsilon", epsilon)
+        self._mean: Array | float = 0.0
+        self._square: Array | float = 0.0
+        self._steps = 0
+
+    def stepped(self, theta: Array, g: Array) -> Array:
+        self._steps += 1
+        beta1, beta2 = self.betas
+        step_size = self.learning_rate / (1.0 - beta1**self._steps)
+        root = math.sqrt(1.0 - beta2**self._steps)
+        self._mean = m = beta1 * self._mean + (1.0 - beta1) * g
+        self._square = s = beta2 * self._square + (1.0 - beta2) * g * g
+        return theta - step_size * m / (s**0.5 / root + self.epsilon)
+
+
+class AdamW(Adam):
+    """Adam after θ ← θ − αλθ: weight decay λ apart from the gradient (Loshchilov and Hutter 2019)."""
+
+    def __init__(
+        self,
+        parameters: Iterable[Value],
+        learning_rate: float = 1e-3,
+        *,
+        betas: tuple[float, float] = (0.9, 0.999),
+        epsilon: float = 1e-8,
+        weight_decay: float = 1e-2,
+    ) -> None:
+        super().__init__(parameters, learning_rate, betas=betas, epsilon=epsilon)
+        self.weight_decay = _at_least_zero("weight_decay", weight_decay)
+
+    def stepped(self, theta: Array, g: Array) -> Array:
+        return super().stepped(theta * (1.0 - self.learning_rate * self.weight_decay), g)
+
+
+OPTIMIZERS: dict[str, type[GradientDescent | SGD | RMSProp | Adam]] = {
+    "gradient_descent": GradientDescent,
+    "sgd": SGD,
+    "rmsprop": RMSProp,
+    "adam": Adam,
+    "adamw": AdamW,
+}
+
+
+def _at_least_zero(name: str, number: float) -> float:
+    value = as_float(number)
+    if value is None or not 0.0 <= value < math.inf:
+        raise ValueError(f"{name} is a number from 0, not {shown(number)}")
+    return value
+
+
+def _above_zero(name: str, number: float) -> float:
+    if not _at_least_zero(name, number) > 0.0:
+        raise ValueError(f"{name} is a number above 0, not {shown(number)}")
+    return float(number)
+
+
+def _below_one(name: str, number: float) -> float:
+    if not _at_least_zero(name, number) < 1.0:
+        raise ValueError(f"{name} is a number from 0 to below 1, not {shown(number)}")
+    return float(number)

@@ -1,0 +1,710 @@
+# cython: language_level=3, binding=False, cdivision=True, boundscheck=False, wraparound=False, initializedcheck=False
+"""Run a scalar program over many examples: linear arrays forwards and backwards, no Python for each operation.
+
+The program is a list of steps; step s computes slot `out` from the slots x, y and z. Slots hold the parameters, the
+numbers of the arguments, the constants and what the steps compute. One example runs slot by slot, with the local
+gradients kept beside; more run in blocks of LANES examples, each slot being as many numbers (_lanes.h).
+
+Where many numbers go through an elementary function, NumPy's own loop for it is called: those use the machine's vector
+instructions. They are found through NumPy's ufunc objects, whose layout is part of its ABI.
+"""
+
+cimport cython
+from cpython.buffer cimport PyBUF_C_CONTIGUOUS, PyBUF_FORMAT, PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer
+from cpython.exc cimport PyErr_CheckSignals
+from cpython.mem cimport PyMem_Free, PyMem_Malloc
+from cpython.object cimport PyObject
+from libc.string cimport memcpy, memset
+from tinygrad_scalar.engine cimport _ops
+from tinygrad_scalar.engine._ops cimport Code
+
+import numpy as np
+
+cdef object ndarray = np.ndarray, empty = np.empty
+
+cdef extern from "_lanes.h":
+    enum: LANES
+    ctypedef void (*Loop1)(double*, const double*) noexcept nogil
+    ctypedef void (*Loop2)(double*, const double*, const double*) noexcept nogil
+    void lanes_add(double*, double*, double*) noexcept nogil
+    void lanes_subtract(double*, double*, double*) noexcept nogil
+    void lanes_multiply(double*, double*, double*) noexcept nogil
+    void lanes_divide(double*, double*, double*) noexcept nogil
+    void lanes_negate(double*, double*) noexcept nogil
+    void lanes_relu(double*, double*) noexcept nogil
+    void lanes_absolute(double*, double*) noexcept nogil
+    void lanes_sqrt(double*, double*) noexcept nogil
+    void lanes_where(double*, double*, double*, double*) noexcept nogil
+    void lanes_minus_absolute(double*, double*) noexcept nogil
+    void lanes_minus_twice_absolute(double*, double*) noexcept nogil
+    void lanes_sigmoid(double*, double*, double*) noexcept nogil
+    void lanes_sigmoid_slope(double*, double*) noexcept nogil
+    void lanes_tanh_slope(double*, double*) noexcept nogil
+    void lanes_positive(double*, double*) noexcept nogil
+    void lanes_sign(double*, double*) noexcept nogil
+    void lanes_reciprocal(double*, double*) noexcept nogil
+    void lanes_half_reciprocal(double*, double*) noexcept nogil
+    void lanes_one_plus_square(double*, double*) noexcept nogil
+    void lanes_add_to(double*, double*) noexcept nogil
+    void lanes_subtract_from(double*, double*) noexcept nogil
+    void lanes_add_product(double*, double*, double*) noexcept nogil
+    void lanes_add_twice_product(double*, double*, double*) noexcept nogil
+    void lanes_subtract_product(double*, double*, double*) noexcept nogil
+    void lanes_add_where(double*, double*, double*) noexcept nogil
+    void lanes_add_unless(double*, double*, double*) noexcept nogil
+
+
+# --- NumPy's loops ---------------------------------------------------------------------------------------------------
+
+ctypedef void (*UfuncLoop)(char** arguments, const Py_ssize_t* n, const Py_ssize_t* strides, void* data) noexcept nogil
+
+cdef struct Ufunc:  # the front of NumPy's PyUFuncObject
+    Py_ssize_t references
+    void* type
+    int n_inputs
+    int n_outputs
+    int n_arguments
+    int identity
+    UfuncLoop* loops
+    void** data
+    int n_types
+    int reserved
+    const char* name
+    const char* types
+
+cdef struct Function:
+    UfuncLoop loop
+    void* data
+
+cdef enum:
+    N_CODES = 64
+    DOUBLE = 12  # NumPy's number for float64
+
+cdef Function functions[N_CODES]
+
+
+cdef void find_loop(Code code, str name) noexcept:
+    """Find NumPy's loop for a function of one float64; none where it is not just as expected."""
+    functions[<int>code].loop = NULL
+    ufunc = getattr(np, name)
+    cdef Ufunc* layout = <Ufunc*><PyObject*>ufunc
+    cdef int i
+    if type(ufunc) is not np.ufunc or (layout.n_inputs, layout.n_outputs, layout.n_types) != (1, 1, ufunc.ntypes):
+        return
+    for i in range(layout.n_types):
+        if layout.types[2 * i] == DOUBLE and layout.types[2 * i + 1] == DOUBLE:
+            functions[<int>code].loop = layout.loops[i]
+            functions[<int>code].data = layout.data[i]
+            break
+
+
+cdef dict NAMES = {
+    _ops.EXP: "exp", _ops.EXPM1: "expm1", _ops.LOG: "log", _ops.LOG1P: "log1p", _ops.SIN: "sin", _ops.COS: "cos",
+    _ops.TAN: "tan", _ops.ASIN: "arcsin", _ops.ACOS: "arccos", _ops.ATAN: "arctan", _ops.SINH: "sinh",
+    _ops.COSH: "cosh", _ops.TANH: "tanh", _ops.ASINH: "arcsinh", _ops.ACOSH: "arccosh", _ops.ATANH: "arctanh",
+}
+for _code, _name in NAMES.items():
+    find_loop(_code, _name)
+
+
+cdef inline void lanes_function(Code code, double* out, double* x) noexcept nogil:
+    cdef char* arguments[2]
+    cdef Py_ssize_t strides[2]
+    cdef Py_ssize_t n = LANES
+    cdef int i
+    cdef double slope
+    if functions[<int>code].loop is not NULL:
+        arguments[0] = <char*>x
+        arguments[1] = <char*>out
+        strides[0] = strides[1] = sizeof(double)
+        functions[<int>code].loop(arguments, &n, strides, functions[<int>code].data)
+        return
+    for i in range(LANES):
+        _ops.unary(code, 0.0, x[i], out + i, &slope)
+
+
+# --- the program -----------------------------------------------------------------------------------------------------
+
+cdef enum:
+    LOOKUP = N_CODES - 1  # slot `out` is one of the slots tables[y : y + z], the one that the number in slot x says
+
+cdef struct Step:
+    int code
+    int out
+    int x
+    int y
+    int z
+    int slope  # where its local gradients are kept, if they are
+    double number
+
+CODES = {
+    "+": _ops.ADD, "-": _ops.SUBTRACT, "*": _ops.MULTIPLY, "/": _ops.DIVIDE, "**": _ops.POWER,
+    "maximum": _ops.MAXIMUM, "minimum": _ops.MINIMUM, "logaddexp": _ops.LOGADDEXP,
+    "greater": _ops.GREATER, "greater_equal": _ops.GREATER_EQUAL,
+    "neg": _ops.NEGATE, "abs": _ops.ABSOLUTE, "exp": _ops.EXP, "expm1": _ops.EXPM1, "log": _ops.LOG,
+    "log1p": _ops.LOG1P, "sqrt": _ops.SQRT, "sin": _ops.SIN, "cos": _ops.COS, "tan": _ops.TAN, "asin": _ops.ASIN,
+    "acos": _ops.ACOS, "atan": _ops.ATAN, "sinh": _ops.SINH, "cosh": _ops.COSH, "tanh": _ops.TANH,
+    "asinh": _ops.ASINH, "acosh": _ops.ACOSH, "atanh": _ops.ATANH, "sigmoid": _ops.SIGMOID, "relu": _ops.RELU,
+    "softplus": _ops.SOFTPLUS, "erf": _ops.ERF, "where": _ops.WHERE, "lookup": LOOKUP,
+    "constant_power": _ops.CONSTANT_POWER, "leaky_relu": _ops.LEAKY_RELU,
+}
+
+
+cdef inline bint is_binary(int code) noexcept nogil:
+    return _ops.ADD <= code <= _ops.GREATER_EQUAL
+
+
+cdef enum:
+    FEW = 4  # from so many examples on a block is worth its while
+    MOST_ARGUMENTS = 16
+
+
+cdef void* block(Py_ssize_t size) except NULL:
+    cdef void* memory = PyMem_Malloc(max(size, 1))
+    if memory is NULL:
+        raise MemoryError
+    return memory
+
+
+cdef struct Call:
+    # the arrays of a call, held until it is over
+    Py_buffer views[2 * MOST_ARGUMENTS + 3]
+    int n_views
+    double* theta
+    double* d_theta
+    double* watched
+    Py_ssize_t n_arrays
+    double* rows[MOST_ARGUMENTS]
+    double* d_rows[MOST_ARGUMENTS]  # NULL for what is not wanted, as d_theta
+    Py_ssize_t widths[MOST_ARGUMENTS]
+
+
+cdef double* doubles(Call* call, array, Py_ssize_t size, bint writable) except NULL:
+    """The numbers of an array of `size` of them, or of any size for −1."""
+    cdef Py_buffer* view = &call.views[call.n_views]
+    PyObject_GetBuffer(array, view, PyBUF_FORMAT | PyBUF_C_CONTIGUOUS | (PyBUF_WRITABLE if writable else 0))
+    call.n_views += 1
+    if view.format[0] != b"d" or view.format[1] != 0 or (size >= 0 and view.len != size * <Py_ssize_t>sizeof(double)):
+        raise ValueError(f"an array of {size} float64 is needed, not of {view.len} bytes of {view.format.decode()!r}")
+    return <double*>view.buf
+
+
+cdef int begin(Call* call, parameters, Py_ssize_t n_parameters, Py_ssize_t n_arrays) except -1:
+    cdef Py_ssize_t a
+    call.n_views = 0
+    call.d_theta = call.watched = NULL
+    call.n_arrays = n_arrays
+    if n_arrays > MOST_ARGUMENTS:
+        raise ValueError(f"a scalar program takes at most {MOST_ARGUMENTS} arguments")
+    for a in range(n_arrays):
+        call.d_rows[a] = NULL
+    call.theta = doubles(call, parameters, n_parameters, False)
+    return 0
+
+
+cdef void end(Call* call) noexcept:
+    cdef int i
+    for i in range(call.n_views):
+        PyBuffer_Release(&call.views[i])
+
+
+cdef class Tape:
+    """A scalar program. `steps` has a row (code, out, x, y, z) for each, codes being those of CODES.
+
+    Slots 0 to n_parameters − 1 are the parameters, the next n_inputs the numbers of all arguments in order; `constants`
+    are (slot, number) pairs. The cost is slot `cost`; `watched` are further slots whose numbers are wanted.
+    """
+
+    cdef Py_ssize_t n_steps, n_slots, n_parameters, n_inputs, n_slopes, n_watched
+    cdef int cost
+    cdef Step* steps
+    cdef int* tables
+    cdef int* watched
+    cdef double* memory  # v, d and slopes of one example or block
+    cdef double* v
+    cdef double* d
+    cdef double* slopes
+    cdef double* scratch
+    cdef Py_ssize_t lanes  # for which the memory is: 1 or LANES; 0 for none
+    cdef bint busy
+    cdef Step* missing_row  # a lookup of a row that its table has not, and which
+    cdef double wanted_row
+    cdef Py_ssize_t n_constants
+    cdef int* constant_slots
+    cdef double* constants
+
+    def __cinit__(
+        self, steps, numbers, tables, Py_ssize_t n_slots, Py_ssize_t n_parameters, Py_ssize_t n_inputs,
+        constant_slots, constants, int cost, watched,
+    ):
+        cdef Py_ssize_t i, n = len(steps)
+        cdef int[:, ::1] rows = np.ascontiguousarray(steps, np.int32).reshape(n, 5)
+        cdef double[::1] their_numbers = np.ascontiguousarray(numbers, np.float64)
+        self.n_steps, self.n_slots, self.n_parameters, self.n_inputs = n, n_slots, n_parameters, n_inputs
+        self.cost = cost
+        self.n_constants, self.n_watched = len(constants), len(watched)
+        self.steps = <Step*>block(n * sizeof(Step))
+        self.tables = <int*>block(len(tables) * sizeof(int))
+        self.watched = <int*>block(self.n_watched * sizeof(int))
+        self.constant_slots = <int*>block(self.n_constants * sizeof(int))
+        self.constants = <double*>block(self.n_constants * sizeof(double))
+        for i in range(len(tables)):
+            self.tables[i] = tables[i]
+        for i in range(self.n_watched):
+            self.watched[i] = watched[i]
+        for i in range(self.n_constants):
+            self.constant_slots[i] = constant_slots[i]
+            self.constants[i] = constants[i]
+        for i in range(n):
+            self.steps[i].code = rows[i, 0]
+            self.steps[i].out = rows[i, 1]
+            self.steps[i].x = rows[i, 2]
+            self.steps[i].y = rows[i, 3]
+            self.steps[i].z = rows[i, 4]
+            self.steps[i].number = their_numbers[i]
+            self.steps[i].slope = <int>self.n_slopes
+            self.n_slopes += 2 if is_binary(rows[i, 0]) else 1
+        self.lanes = 0
+
+    def __dealloc__(self):
+        PyMem_Free(self.steps)
+        PyMem_Free(self.tables)
+        PyMem_Free(self.watched)
+        PyMem_Free(self.constant_slots)
+        PyMem_Free(self.constants)
+        PyMem_Free(self.memory)
+
+    cdef int make_memory(self, Py_ssize_t lanes) except -1:
+        """Memory for that many examples at once, every number 0."""
+        cdef Py_ssize_t numbers = (2 * self.n_slots + self.n_slopes + 4) * lanes + 8
+        cdef double* memory
+        cdef size_t start
+        cdef Py_ssize_t i, k
+        if self.lanes == lanes:
+            return 0
+        self.lanes = 0
+        memory = <double*>block(numbers * sizeof(double))
+        PyMem_Free(self.memory)
+        self.memory = memory
+        memset(memory, 0, numbers * sizeof(double))
+        start = (<size_t>memory + 63) & ~<size_t>63
+        self.v = <double*>start
+        self.d = self.v + self.n_slots * lanes
+        self.slopes = self.d + self.n_slots * lanes
+        self.scratch = self.slopes + self.n_slopes * lanes
+        self.lanes = lanes
+        for k in range(self.n_constants):
+            for i in range(lanes):
+                self.v[self.constant_slots[k] * lanes + i] = self.constants[k]
+        return 0
+
+    def run(self, parameters, tuple arrays, gradient=None, tuple input_gradients=None, watched=None):
+        """The mean cost of m examples. All arrays are C-contiguous float64.
+
+        `arrays` are the arguments, each with a row for each example. `gradient` gets the gradient of that mean;
+        `input_gradients`, arrays like the arguments, that with respect to them; a row of `watched` gets the numbers of
+        the watched slots. None for what is not wanted.
+        """
+        cdef Call call
+        cdef Py_ssize_t a, m = len(arrays[0])
+        try:
+            begin(&call, parameters, self.n_parameters, len(arrays))
+            for a in range(call.n_arrays):
+                call.rows[a] = doubles(&call, arrays[a], -1, False)
+                call.widths[a] = len(arrays[a][0])
+                if input_gradients is not None:
+                    call.d_rows[a] = doubles(&call, input_gradients[a], m * call.widths[a], True)
+            if gradient is not None:
+                call.d_theta = doubles(&call, gradient, self.n_parameters, True)
+            if self.n_watched:
+                call.watched = doubles(&call, watched, m * self.n_watched, True)
+            return self.run_call(&call, m)
+        finally:
+            end(&call)
+
+    cdef double run_call(self, Call* call, Py_ssize_t m) except? -1.0:
+        cdef Py_ssize_t a, columns = 0
+        cdef double mean
+        for a in range(call.n_arrays):
+            columns += call.widths[a]
+        if columns != self.n_inputs:
+            raise ValueError("the arguments do not have the program's sizes")
+        if self.busy:
+            raise RuntimeError("a signal handler called the program that it interrupted")
+        self.make_memory(LANES if m >= FEW else 1)
+        self.busy = True
+        self.missing_row = NULL
+        try:
+            mean = self.run_blocks(call, m)
+        except:
+            self.lanes = 0  # gradients may lie about in the memory: it is made anew
+            raise
+        finally:
+            self.busy = False
+        if self.missing_row is not NULL:
+            raise ValueError(
+                f"row {self.wanted_row:.0f} is looked up in a table of {self.missing_row.z} rows, "
+                f"0 to {self.missing_row.z - 1}"
+            )
+        return mean
+
+    cdef double run_blocks(self, Call* call, Py_ssize_t m) except? -1.0:
+        cdef Py_ssize_t lanes = self.lanes, start = 0, n = 0, i, k, a, slot
+        cdef double total = 0.0
+        cdef double* v = self.v
+        cdef double* d = self.d
+        cdef double* theta = call.theta
+        cdef double* d_theta = call.d_theta
+        cdef double** rows = call.rows
+        cdef double** d_rows = call.d_rows
+        cdef Py_ssize_t* widths = call.widths
+        cdef Py_ssize_t n_arrays = call.n_arrays
+        for k in range(self.n_parameters):
+            for i in range(lanes):
+                v[k * lanes + i] = theta[k]
+        if d_theta is not NULL:
+            memset(d_theta, 0, self.n_parameters * sizeof(double))
+        while start < m:
+            PyErr_CheckSignals()
+            n = min(lanes, m - start)
+            slot = self.n_parameters
+            for a in range(n_arrays):
+                for k in range(widths[a]):
+                    for i in range(lanes):  # beyond the last example it is repeated
+                        v[slot * lanes + i] = rows[a][(start + min(i, n - 1)) * widths[a] + k]
+                    slot += 1
+            if lanes == 1:
+                self.forward_one()
+            else:
+                self.forward_lanes()
+            for i in range(n):
+                total += v[self.cost * lanes + i]
+                for k in range(self.n_watched):
+                    call.watched[(start + i) * self.n_watched + k] = v[self.watched[k] * lanes + i]
+            if d_theta is not NULL:
+                if n < lanes:
+                    self.collect(d_theta, lanes)  # before what is beyond the last example gets into the gradients
+                for i in range(n):
+                    d[self.cost * lanes + i] += 1.0
+                if lanes == 1:
+                    self.backward_one()
+                else:
+                    self.backward_lanes()
+                slot = self.n_parameters
+                for a in range(n_arrays):
+                    for k in range(widths[a]):
+                        if d_rows[a] is not NULL:
+                            for i in range(n):
+                                d_rows[a][(start + i) * widths[a] + k] = d[slot * lanes + i] / m
+                        memset(d + slot * lanes, 0, lanes * sizeof(double))
+                        slot += 1
+            start += n
+        if d_theta is not NULL:
+            self.collect(d_theta, n)
+            for k in range(self.n_parameters):
+                d_theta[k] /= m
+            for k in range(self.n_constants):
+                memset(d + self.constant_slots[k] * lanes, 0, lanes * sizeof(double))
+        return total / m
+
+    cdef void collect(self, double* d_theta, Py_ssize_t n) noexcept:
+        """Move the gradients with respect to the parameters, of the first n lanes, to `d_theta`."""
+        cdef Py_ssize_t k, i
+        for k in range(self.n_parameters):
+            for i in range(n):
+                d_theta[k] += self.d[k * self.lanes + i]
+        memset(self.d, 0, self.n_parameters * self.lanes * sizeof(double))
+
+    cdef inline int row(self, Step* step, double index) noexcept nogil:
+        """The slot that a lookup chooses; where there is none the first, and the error is kept for later."""
+        if 0.0 <= index < step.z:
+            return self.tables[step.y + <int>index]
+        self.missing_row, self.wanted_row = step, index
+        return self.tables[step.y]
+
+    # --- one example -------------------------------------------------------------------------------------------------
+
+    cdef void forward_one(self) noexcept nogil:
+        cdef Py_ssize_t s
+        cdef Step* step
+        cdef double* v = self.v
+        cdef double* slope
+        for s in range(self.n_steps):
+            step = self.steps + s
+            slope = self.slopes + step.slope
+            if step.code == _ops.MULTIPLY:
+                v[step.out] = v[step.x] * v[step.y]
+            elif step.code == _ops.ADD:
+                v[step.out] = v[step.x] + v[step.y]
+            elif step.code == _ops.SUBTRACT:
+                v[step.out] = v[step.x] - v[step.y]
+            elif is_binary(step.code):
+                _ops.binary(<Code>step.code, v[step.x], v[step.y], v + step.out, slope, slope + 1)
+            elif step.code == _ops.WHERE:
+                v[step.out] = v[step.y] if v[step.x] != 0.0 else v[step.z]
+            elif step.code == LOOKUP:
+                v[step.out] = v[self.row(step, v[step.x])]
+            else:
+                _ops.unary(<Code>step.code, step.number, v[step.x], v + step.out, slope)
+
+    cdef void backward_one(self) noexcept nogil:
+        cdef Py_ssize_t s
+        cdef Step* step
+        cdef double* v = self.v
+        cdef double* d = self.d
+        cdef double* slope
+        cdef double upstream
+        for s in range(self.n_steps - 1, -1, -1):
+            step = self.steps + s
+            upstream = d[step.out]
+            d[step.out] = 0.0
+            if step.code == _ops.MULTIPLY:
+                d[step.x] += v[step.y] * upstream
+                d[step.y] += v[step.x] * upstream
+            elif step.code == _ops.ADD:
+                d[step.x] += upstream
+                d[step.y] += upstream
+            elif step.code == _ops.SUBTRACT:
+                d[step.x] += upstream
+                d[step.y] -= upstream
+            elif is_binary(step.code):
+                slope = self.slopes + step.slope
+                d[step.x] += slope[0] * upstream
+                d[step.y] += slope[1] * upstream
+            elif step.code == _ops.WHERE:
+                d[step.y if v[step.x] != 0.0 else step.z] += upstream
+            elif step.code == LOOKUP:
+                d[self.row(step, v[step.x])] += upstream
+            else:
+                d[step.x] += self.slopes[step.slope] * upstream
+
+    # --- a block of examples -----------------------------------------------------------------------------------------
+
+    cdef void forward_lanes(self) noexcept nogil:
+        cdef Py_ssize_t s, i
+        cdef Step* step
+        cdef double* v = self.v
+        cdef double* x
+        cdef double* y
+        cdef double* out
+        cdef double* slope
+        cdef double* e = self.scratch
+        cdef int code
+        for s in range(self.n_steps):
+            step = self.steps + s
+            code = step.code
+            out = v + step.out * LANES
+            x = v + step.x * LANES
+            slope = self.slopes + step.slope * LANES
+            if is_binary(code):
+                y = v + step.y * LANES
+                if code == _ops.MULTIPLY:
+                    lanes_multiply(out, x, y)
+                elif code == _ops.ADD:
+                    lanes_add(out, x, y)
+                elif code == _ops.SUBTRACT:
+                    lanes_subtract(out, x, y)
+                elif code == _ops.DIVIDE:
+                    lanes_divide(out, x, y)
+                else:
+                    for i in range(LANES):
+                        _ops.binary(<Code>code, x[i], y[i], out + i, slope + i, slope + LANES + i)
+            elif code == _ops.TANH:
+                lanes_function(_ops.TANH, out, x)
+                lanes_minus_twice_absolute(e, x)
+                lanes_function(_ops.EXP, e, e)
+                lanes_tanh_slope(slope, e)
+            elif code == _ops.SIGMOID:
+                lanes_minus_absolute(e, x)
+                lanes_function(_ops.EXP, e, e)
+                lanes_sigmoid(out, x, e)
+                lanes_sigmoid_slope(slope, e)
+            elif code == _ops.RELU:
+                lanes_relu(out, x)
+                lanes_positive(slope, x)
+            elif code == _ops.NEGATE:
+                lanes_negate(out, x)
+            elif code == _ops.ABSOLUTE:
+                lanes_absolute(out, x)
+                lanes_sign(slope, x)
+            elif code == _ops.EXP:
+                lanes_function(_ops.EXP, out, x)
+            elif code == _ops.LOG:
+                lanes_function(_ops.LOG, out, x)
+                lanes_reciprocal(slope, x)
+            elif code == _ops.SQRT:
+                lanes_sqrt(out, x)
+                lanes_half_reciprocal(slope, out)
+            elif code == _ops.SIN:
+                lanes_function(_ops.SIN, out, x)
+                lanes_function(_ops.COS, slope, x)
+            elif code == _ops.COS:
+                lanes_function(_ops.COS, out, x)
+                lanes_function(_ops.SIN, slope, x)
+            elif code == _ops.TAN:
+                lanes_function(_ops.TAN, out, x)
+                lanes_one_plus_square(slope, out)
+            elif code == _ops.SINH:
+                lanes_function(_ops.SINH, out, x)
+                lanes_function(_ops.COSH, slope, x)
+            elif code == _ops.COSH:
+                lanes_function(_ops.COSH, out, x)
+                lanes_function(_ops.SINH, slope, x)
+            elif code == _ops.CONSTANT_POWER and step.number == 2.0:
+                lanes_multiply(out, x, x)
+            elif code == _ops.WHERE:
+                lanes_where(out, x, v + step.y * LANES, v + step.z * LANES)
+            elif code == LOOKUP:
+                for i in range(LANES):
+                    out[i] = v[self.row(step, x[i]) * LANES + i]
+            else:
+                for i in range(LANES):
+                    _ops.unary(<Code>code, step.number, x[i], out + i, slope + i)
+
+    cdef void backward_lanes(self) noexcept nogil:
+        cdef Py_ssize_t s, i
+        cdef Step* step
+        cdef double* v = self.v
+        cdef double* d = self.d
+        cdef double* x
+        cdef double* y
+        cdef double* dx
+        cdef double* dy
+        cdef double* slope
+        cdef double* upstream
+        cdef double* t = self.scratch
+        cdef int code
+        for s in range(self.n_steps - 1, -1, -1):
+            step = self.steps + s
+            code = step.code
+            upstream = d + step.out * LANES
+            x = v + step.x * LANES
+            dx = d + step.x * LANES
+            slope = self.slopes + step.slope * LANES
+            if is_binary(code):
+                y = v + step.y * LANES
+                dy = d + step.y * LANES
+                if code == _ops.MULTIPLY:
+                    lanes_add_product(dx, y, upstream)
+                    lanes_add_product(dy, x, upstream)
+                elif code == _ops.ADD:
+                    lanes_add_to(dx, upstream)
+                    lanes_add_to(dy, upstream)
+                elif code == _ops.SUBTRACT:
+                    lanes_add_to(dx, upstream)
+                    lanes_subtract_from(dy, upstream)
+                elif code == _ops.DIVIDE:
+                    lanes_divide(t, upstream, y)
+                    lanes_add_to(dx, t)
+                    lanes_subtract_product(dy, t, v + step.out * LANES)
+                else:
+                    lanes_add_product(dx, slope, upstream)
+                    lanes_add_product(dy, slope + LANES, upstream)
+            elif code == _ops.NEGATE:
+                lanes_subtract_from(dx, upstream)
+            elif code == _ops.EXP:
+                lanes_add_product(dx, v + step.out * LANES, upstream)
+            elif code == _ops.COS:
+                lanes_subtract_product(dx, slope, upstream)
+            elif code == _ops.CONSTANT_POWER and step.number == 2.0:
+                lanes_add_twice_product(dx, x, upstream)
+            elif code == _ops.WHERE:
+                lanes_add_where(d + step.y * LANES, x, upstream)
+                lanes_add_unless(d + step.z * LANES, x, upstream)
+            elif code == LOOKUP:
+                for i in range(LANES):
+                    d[self.row(step, x[i]) * LANES + i] += upstream[i]
+            else:
+                lanes_add_product(dx, slope, upstream)
+            memset(upstream, 0, LANES * sizeof(double))
+
+
+# --- few examples ----------------------------------------------------------------------------------------------------
+
+cdef struct ArrayFields:  # the front of NumPy's PyArrayObject, also part of its ABI
+    Py_ssize_t references
+    void* type
+    char* data
+    int ndim
+    Py_ssize_t* shape
+    Py_ssize_t* strides
+    PyObject* base
+    PyObject* dtype
+    int flags
+
+cdef enum:
+    AS_EXPECTED = 0x0001 | 0x0100  # NumPy's flags for C-contiguous and aligned
+
+cdef object float64 = np.dtype(np.float64)
+
+
+cdef inline ArrayFields* float64_array(array) noexcept:
+    """The fields of a C-contiguous array of float64; NULL if it is something else."""
+    cdef ArrayFields* fields = <ArrayFields*><PyObject*>array
+    if type(array) is not ndarray or fields.dtype is not <PyObject*>float64:
+        return NULL
+    return fields if fields.flags & AS_EXPECTED == AS_EXPECTED else NULL
+
+
+def layout_is_known():
+    """Whether NumPy's arrays are laid out as this module believes."""
+    array = np.arange(6.0).reshape(2, 3)[:1]
+    cdef ArrayFields* fields = <ArrayFields*><PyObject*>array
+    address = array.__array_interface__["data"][0]
+    if <size_t>fields.data != <size_t>address or (fields.ndim, fields.dtype is <PyObject*>float64) != (2, True):
+        return False
+    return (fields.shape[0], fields.shape[1], fields.flags) == (1, 3, array.flags.num)
+
+
+cdef bint LAYOUT_IS_KNOWN = layout_is_known()
+
+
+cdef class Quick:
+    """A tape bound to its parameters, for calls whose whole cost is a microsecond: arrays are read where they lie."""
+
+    cdef Tape tape
+    cdef object parameters
+    cdef Py_ssize_t most
+    cdef Py_ssize_t n_arrays
+    cdef object shapes
+
+    def __init__(self, Tape tape, parameters, tuple shapes, Py_ssize_t most):
+        """For arguments of `shapes` an example, at most so many examples."""
+        if len(shapes) > MOST_ARGUMENTS:
+            raise ValueError(f"a scalar program takes at most {MOST_ARGUMENTS} arguments")
+        self.tape, self.parameters, self.shapes, self.most = tape, parameters, shapes, most
+        self.n_arrays = len(shapes)
+
+    def answer(self, tuple arrays):
+        """The mean cost and its gradient, if the arrays are float64 as they are expected; None if they are not."""
+        cdef Call call
+        cdef Py_ssize_t a, k, m = -1
+        cdef ArrayFields* fields = float64_array(self.parameters)
+        cdef tuple shape
+        if not LAYOUT_IS_KNOWN or len(arrays) != self.n_arrays or fields is NULL:
+            return None
+        if fields.ndim != 1 or fields.shape[0] != self.tape.n_parameters:
+            return None
+        call.n_views = 0
+        call.n_arrays = self.n_arrays
+        call.theta = <double*>fields.data
+        call.watched = NULL
+        for a in range(self.n_arrays):
+            fields = float64_array(arrays[a])
+            shape = <tuple>(<tuple>self.shapes)[a]
+            if fields is NULL or fields.ndim != 1 + len(shape):
+                return None
+            if m < 0:
+                m = fields.shape[0]
+            if m != fields.shape[0] or not 0 < m <= self.most:
+                return None
+            call.widths[a] = 1
+            for k in range(len(shape)):
+                if fields.shape[k + 1] != <Py_ssize_t>shape[k]:
+                    return None
+                call.widths[a] *= fields.shape[k + 1]
+            call.rows[a] = <double*>fields.data
+            call.d_rows[a] = NULL
+        gradient = empty(self.tape.n_parameters)
+        call.d_theta = <double*>(<ArrayFields*><PyObject*>gradient).data
+        return self.tape.run_call(&call, m), gradient

@@ -1,0 +1,327 @@
+"""Write the array program of grouped scalars: step 4 of DESIGN, *How vectorize finds the matrices*.
+
+A sum of products whose factors' rows form a grid is a matrix product. Everything else is element-wise, a gather or a
+sum over an axis.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tinygrad_scalar.vectorize.group import CONSTANT, FOLDED, Grouping
+from tinygrad_scalar.vectorize.program import (
+    Array,
+    Elementwise,
+    Fold,
+    Gather,
+    Lookup,
+    Product,
+    Program,
+    Scatter,
+    Statement,
+)
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Indices = NDArray[np.int64]
+
+
+class _Writer:
+    """Step 4: the statements of a grouping."""
+
+    def __init__(self, grouping: Grouping, n_parameters: int, sizes: Sequence[int]) -> None:
+        self.g = grouping
+        self.statements: list[Statement] = []
+        self.parameters = Array((n_parameters,), False, "parameters")
+        self.arguments = [Array((size,), True, f"argument {a}") for a, size in enumerate(sizes)]
+        self.constants = Array((len(grouping.constants),), False, "constants", grouping.constants)
+        self.arrays: list[Array | None] = [self.constants, self.parameters, *self.arguments]
+        self._gathers: dict[tuple[int, bytes, tuple[int, ...]], Array] = {}
+
+    # --- operands ----------------------------------------------------------------------------------------------------
+
+    def array_of(self, colour: int) -> Array:
+        array = self.arrays[colour]
+        assert array is not None
+        return array
+
+    def gathered(self, source: Array, index: Indices) -> Array:
+        """The rows `index` of an array, in the shape of `index`; the array itself where that is all of it in order."""
+        if source.shape == index.shape and (index.ravel() == np.arange(source.rows)).all():
+            return source
+        if source.values is not None:
+            return Array(index.shape, False, values=source.values[index])
+        key = (id(source), index.tobytes(), index.shape)
+        known = self._gathers.get(key)
+        if known is None:
+            known = self._gathers[key] = self.add(Gather(Array(index.shape, source.batched), source, index))
+        return known
+
+    def operand(self, nodes: Indices) -> Array:
+        """The array whose rows are `nodes`, all of one colour; of one row where they are all the same node."""
+        places = self.g.place[nodes]
+        if places.size > 1 and (places == places[0]).all():
+            places = places[:1]
+        return self.gathered(self.array_of(int(self.g.colour[nodes[0]])), places)
+
+    def add(self, statement: Statement) -> Array:
+        self.statements.append(statement)
+        return statement.out
+
+    def elementwise(self, op: str, *operands: Array) -> Array:
+        rows = max((operand.shape for operand in operands), key=lambda shape: int(np.prod(shape)))
+        shape = (int(np.prod(rows)),)
+        return self.add(Elementwise(Array(shape, any(o.batched for o in operands)), op, operands))
+
+    # --- a group -----------------------------------------------------------------------------------------------------
+
+    def write(self) -> None:
+        g = self.g
+        needed = self._needed()
+        for colour in range(len(self.arrays), len(g.keys)):
+            nodes = g.nodes[colour]
+            if nodes.size == 0 or colour not in needed:
+                self.arrays.append(None)
+                continue
+            kind = g.keys[colour][0]
+            if kind == "lookup":
+                array = self._lookup(nodes)
+            elif kind in FOLDED and g.sums.fold[nodes[0]] >= 0:
+                array = self._sum(nodes) if kind == "+" else self._fold(kind, nodes)
+            else:
+                slots = [self.operand(g.operands_of(nodes, slot)) for slot in range(len(g.keys[colour]) - 1)]
+                array = self._full(self.elementwise(kind, *slots), nodes.size)
+            self.arrays.append(array)
+
+    def _full(self, array: Array, rows: int) -> Array:
+        """An array of one row that is to be of `rows` equal ones."""
+        return array if array.rows == rows else self.gathered(array, np.zeros(rows, np.int64))
+
+    def _needed(self) -> set[int]:
+        """The colours whose arrays are read: not those of products that only matrix products take apart."""
+        g = self.g
+        self._plans: dict[int, list[Any]] = {}
+        roots = [i for i, _ in g.trace.guards] + [g.trace.cost]
+        needed = {int(g.colour[i]) for i in roots}
+        for colour in range(len(g.keys) - 1, 1, -1):
+            nodes = g.nodes[colour]
+            if colour not in needed or nodes.size == 0:
+                continue
+            kind = g.keys[colour][0]
+            if kind == "lookup":
+                needed.update(np.unique(g.colour[g.entries_of(nodes)]).tolist())
+            elif kind in FOLDED and g.sums.fold[nodes[0]] >= 0:
+                if kind == "+":
+                    plan = self._plans[colour] = self._plan(nodes)
+                    for part in plan:
+                        needed.update(part.colours)
+                else:
+                    needed.update(np.unique(g.colour[g.terms_of(nodes)[1]]).tolist())
+            else:
+                needed.update(g.keys[colour][1:])
+        return needed
+
+    # --- sums --------------------------------------------------------------------------------------------------------
+
+    def _blocks(self, nodes: Indices) -> list[tuple[int, float, Indices, Indices]]:
+        """The terms of sums, by colour and sign and how many a sum has: (colour, sign, which sums, their terms)."""
+        g = self.g
+        owner, terms, signs = g.terms_of(nodes)
+        blocks = []
+        classes = g.colour[terms] * 2 + (signs < 0)
+        for kind in dict.fromkeys(classes.tolist()):
+            mine = classes == kind
+            of, its = owner[mine], terms[mine]
+            counts = np.bincount(of, minlength=nodes.size)
+            for count in np.unique(counts[counts > 0]).tolist():
+                sums = np.flatnonzero(counts == count)
+                blocks.append((kind // 2, -1.0 if kind % 2 else 1.0, sums, its[counts[of] == count].reshape(-1, count)))
+        return blocks
+
+    def _plan(self, nodes: Indices) -> list[_Part]:
+        return [_Part(self.g, *block) for block in self._blocks(nodes)]
+
+    def _sum(self, nodes: Indices) -> Array:
+        colour = int(self.g.colour[nodes[0]])
+        total: Array | None = None
+        ragged: list[tuple[Array, float, Indices]] = []
+        parts = self._plans[colour]
+        # a matrix product first, so that what is added to it is added in place
+        constant = np.zeros(nodes.size)
+        for part in sorted(parts, key=lambda part: part.grid is None):
+            if part.colour == CONSTANT:
+                constant[part.sums] += part.sign * self.g.trace.data[part.terms].sum(axis=1)
+                continue
+            array = part.write(self)
+            if len(part.sums) < nodes.size:
+                ragged.append((array, part.sign, part.sums))
+            elif total is None:
+                total = array if part.sign > 0 else self.elementwise("neg", array)
+            else:
+                total = self.elementwise("+" if part.sign > 0 else "-", total, array)
+        if ragged:
+            pieces = []
+            for array, sign, sums in ragged:
+                signed = array if sign > 0 else self.elementwise("neg", array)
+                pieces.append((self._full(signed, len(sums)), sums))
+            batched = any(piece.batched for piece, _ in pieces)
+            together = self.add(Scatter(Array((nodes.size,), batched), tuple(pieces)))
+            total = together if total is None else self.elementwise("+", total, together)
+        assert total is not None
+        if constant.any():
+            distinct = np.unique(constant)
+            total = self.elementwise(
+                "+",
+                total,
+                Array(
+                    (distinct.size if distinct.size == 1 else nodes.size,),
+                    False,
+                    values=distinct if distinct.size == 1 else constant,
+                ),
+            )
+        return self._full(total, nodes.size)
+
+    def _fold(self, kind: str, nodes: Indices) -> Array:
+        g = self.g
+        pieces = []
+        owner, terms, _ = g.terms_of(nodes)
+        counts = np.bincount(owner, minlength=nodes.size)
+        for count in np.unique(counts).tolist():
+            rows = np.flatnonzero(counts == count)
+            its = terms[counts[owner] == count].reshape(-1, count)
+            pieces.append((self._folded(kind, its), rows))
+        if len(pieces) == 1:
+            return pieces[0][0]
+        batched = any(piece.batched for piece, _ in pieces)
+        return self.add(Scatter(Array((nodes.size,), batched), tuple(pieces)))
+
+    def _folded(self, kind: str, terms: Indices) -> Array:
+        """Each row of `terms` folded; two terms, or terms of several colours, element by element."""
+        columns = [np.unique(self.g.colour[terms[:, k]]) for k in range(terms.shape[1])]
+        one_colour = all(len(column) == 1 and column[0] == columns[0][0] for column in columns)
+        if kind != "logaddexp" or not one_colour or terms.shape[1] < 3:
+            folded = self._mixed(terms[:, 0])
+            for k in range(1, terms.shape[1]):
+                folded = self.elementwise(kind, folded, self._mixed(terms[:, k]))
+            return self._full(folded, len(terms))
+        # log Σₖ exp(xₖ) = M + log Σₖ exp(xₖ − M), M the largest, whose slope does not count; 0 if that is infinite
+        n, k = terms.shape
+        x = self.gathered(self.array_of(int(columns[0][0])), self.g.place[terms])
+        largest = self.elementwise("finite", self.add(Fold(Array((n,), x.batched), "maximum", x)))
+        spread = self.gathered(largest, np.repeat(np.arange(n), k)) if n > 1 else largest
+        e = self.add(Elementwise(Array((n, k), x.batched), "exp", (self._minus(x, spread),)))
+        total = self.add(Fold(Array((n,), x.batched), "+", e))
+        return self.elementwise("+", self.elementwise("log", total), largest)
+
+    def _minus(self, x: Array, y: Array) -> Array:
+        return self.add(Elementwise(Array(x.shape, x.batched), "minus fixed", (x, y)))
+
+    def _mixed(self, nodes: Indices) -> Array:
+        """The array whose rows are `nodes`, of any colours."""
+        colours = self.g.colour[nodes]
+        if (colours == colours[0]).all():
+            return self.operand(nodes)
+        pieces = []
+        for colour in dict.fromkeys(colours.tolist()):
+            rows = np.flatnonzero(colours == colour)
+            pieces.append((self._full(self.operand(nodes[rows]), rows.size), rows))
+        batched = any(piece.batched for piece, _ in pieces)
+        return self.add(Scatter(Array((nodes.size,), batched), tuple(pieces)))
+
+    # --- lookups -----------------------------------------------------------------------------------------------------
+
+    def _lookup(self, nodes: Indices) -> Array:
+        g = self.g
+        entries = g.entries_of(nodes)
+        argument = g.keys[int(g.colour[nodes[0]])][3]
+        places = np.array([g.trace.lookups[i][2] for i in nodes.tolist()])
+        colours = np.unique(g.colour[entries])
+        if len(colours) == 1:
+            source, table = self.array_of(int(colours[0])), g.place[entries]
+        else:
+            unique, table = np.unique(entries, return_inverse=True)
+            source, table = self._mixed(unique), table.reshape(entries.shape)
+        return self.add(Lookup(Array((nodes.size,), True), source, table, self.arguments[argument], places))
+
+
+class _Part:
+    """Terms of one colour and sign, as many in each of some sums."""
+
+    def __init__(self, g: Grouping, colour: int, sign: float, sums: Indices, terms: Indices) -> None:
+        self.g, self.sign, self.sums, self.terms = g, sign, sums, terms
+        self.colour = colour
+        self.grid: tuple[Indices, Indices, Indices] | None = None
+        self.colours: Sequence[int] = [colour]
+        if g.keys[colour][0] == "*" and terms.shape[1] > 1 and not g.batched[g.keys[colour][1]]:
+            left, right = (g.operands_of(terms.ravel(), slot).reshape(terms.shape) for slot in (0, 1))
+            self.grid = _grid(left, right)
+            if self.grid is not None:
+                self.colours = g.keys[colour][1:]
+
+    def write(self, writer: _Writer) -> Array:
+        g, terms = self.g, self.terms
+        if self.grid is not None:
+            left, right, order = self.grid
+            p, q = len(left), len(right)
+            matrix = writer.gathered(writer.array_of(self.colours[0]), g.place[left])
+            columns = g.place[right][0] if q == 1 else g.place[right].T
+            operand = writer.gathered(writer.array_of(self.colours[1]), columns)
+            out = Array((p,) if q == 1 else (p, q), operand.batched)
+            product = writer.add(Product(out, "LR", matrix, operand))
+            return product if order is None else writer.gathered(product, order)
+        if terms.shape[1] == 1:
+            return writer.operand(terms[:, 0])
+        source = writer.array_of(self.colour)
+        gathered = writer.gathered(source, g.place[terms])
+        return writer.add(Fold(Array((len(terms),), gathered.batched), "+", gathered))
+
+
+def _grid(left: Indices, right: Indices) -> Any:
+    """Distinct rows of `left` and of `right` whose every pair stands in one row of both, and the order of the pairs.
+
+    None if there is no such grid. The order is None where the pairs come row by row.
+    """
+    left_first, left_id = _distinct_rows(left)
+    right_first, right_id = _distinct_rows(right)
+    p, q = len(left_first), len(right_first)
+    if p * q != len(left):
+        return None
+    pair = left_id * q + right_id
+    order = np.empty(p * q, np.int64)
+    order.fill(-1)
+    order[pair] = 1
+    if (order < 0).any():
+        return None
+    if (pair == np.arange(p * q)).all():
+        return left[left_first], right[right_first], None
+    return left[left_first], right[right_first], pair
+
+
+def _distinct_rows(rows: Indices) -> tuple[Indices, Indices]:
+    """Where each distinct row occurs first, in that order, and for each row which of them it is."""
+    numbers: dict[bytes, int] = {}
+    ids = np.empty(len(rows), np.int64)
+    first: list[int] = []
+    contiguous = np.ascontiguousarray(rows)
+    for i in range(len(rows)):
+        key = contiguous[i].tobytes()
+        number = numbers.setdefault(key, len(numbers))
+        if number == len(first):
+            first.append(i)
+        ids[i] = number
+    return np.array(first, np.int64), ids
+
+
+def regroup(grouping: Grouping, n_parameters: int, sizes: Sequence[int]) -> Program:
+    """The array program that computes the cost of a trace; `sizes` are how many numbers each argument has."""
+    trace = grouping.trace
+    grouping.order()
+    writer = _Writer(grouping, n_parameters, sizes)
+    writer.write()
+    cost = writer.operand(np.array([trace.cost]))
+    guarded = [writer.operand(np.array([i])) for i, _ in trace.guards]
+    return Program(writer.parameters, writer.arguments, cost, writer.statements, guarded)

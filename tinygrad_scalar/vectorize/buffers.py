@@ -1,0 +1,261 @@
+"""Where the arrays of a program live: what is a view of what, what is written in place, which buffers are shared.
+
+An array of n rows is stored as (n, m), one that is the same for all examples as (n, 1).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from tinygrad_scalar.vectorize.numpy_calls import HELPERS, call_of
+from tinygrad_scalar.vectorize.program import (
+    Array,
+    Elementwise,
+    Fold,
+    Gather,
+    Lookup,
+    LookupScatter,
+    Product,
+    Program,
+    Scatter,
+    Statement,
+)
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Indices = NDArray[np.int64]
+
+
+class Block:
+    """A block of rows, from the first statement that writes it to the last that reads it; `arrays` share it in turn."""
+
+    def __init__(self, array: Array) -> None:
+        self.rows, self.batched = array.rows, array.batched
+        self.arrays = [array]
+        self.first, self.last = 1 << 60, -1
+
+    def used(self, time: int) -> None:
+        self.first, self.last = min(self.first, time), max(self.last, time)
+
+
+def affine(index: Indices) -> tuple[int, int, int] | None:
+    """(a, s, t) where index[i, j] = a + s·i + t·j, s and t above 0; for one axis t is 0. None if it is not so."""
+    if index.ndim == 1:
+        step = int(index[1] - index[0]) if len(index) > 1 else 1
+        fits = step > 0 and (index == index[0] + step * np.arange(len(index))).all()
+        return (int(index[0]), step, 0) if fits else None
+    p, k = index.shape
+    a = int(index[0, 0])
+    t = int(index[0, 1]) - a if k > 1 else 1
+    s = int(index[1, 0]) - a if p > 1 else k * t
+    fits = s > 0 and t > 0 and (index == a + s * np.arange(p)[:, None] + t * np.arange(k)).all()
+    return (a, s, t) if fits else None
+
+
+def contiguous(index: Indices) -> int | None:
+    """Where the rows begin if `index` is a run of them in order."""
+    flat = index.ravel()
+    start = int(flat[0])
+    return start if (flat == np.arange(start, start + flat.size)).all() else None
+
+
+class Storage:
+    """The plan for a program whose arguments are of integers or not.
+
+    statements  those that are run: without the sums before the mean over the examples, which is taken of `summed`, or
+                of its squares
+    views       arrays that are rows of another, without a copy: the Gather that would have copied them
+    inside      arrays that are written where they are to be added up: into which array, as which of its rows
+    block       where each array that has a place of its own lives
+    copied      arguments that are copied into an array of their own
+    """
+
+    def __init__(self, program: Program, integer: Sequence[bool]) -> None:
+        self.program, self.integer = program, integer
+        self.statements = [*program.forward, *program.backward]
+        self.readers: dict[Array, list[Statement]] = {}
+        for statement in self.statements:
+            for operand in dict.fromkeys(statement.operands):
+                self.readers.setdefault(operand, []).append(statement)
+        self.made_by = {statement.out: statement for statement in self.statements}
+        self._find_what_is_summed()
+        self.views: dict[Array, Gather] = {}
+        self.inside: dict[Array, tuple[Array, Indices | None]] = {}
+        self.copied: set[Array] = set()
+        self.block: dict[Array, Block] = {}
+        self._find_views()
+        self._find_parts_in_place()
+        self._give_memory()
+        self._share()
+
+    def _find_what_is_summed(self) -> None:
+        """The array whose numbers all add up to the costs, or whose squares do: sums before the mean are not needed."""
+        self.summed, self.squared = self.program.cost, False
+        while self.summed.batched and not self.readers.get(self.summed) and not self.squared:
+            made_by = self.made_by.get(self.summed)
+            self.squared = isinstance(made_by, Elementwise) and made_by.op == "**2"
+            is_sum = isinstance(made_by, Fold) and made_by.op == "+" and made_by.of.batched
+            is_reordered = isinstance(made_by, Gather) and np.array_equal(
+                np.sort(made_by.index.ravel()), np.arange(made_by.source.rows)
+            )
+            if not (self.squared or is_sum or is_reordered):
+                break
+            assert made_by is not None
+            self.statements.remove(made_by)
+            self.summed = made_by.operands[0]
+            self.readers[self.summed].remove(made_by)
+
+    def _find_views(self) -> None:
+        program = self.program
+        for a, argument in enumerate(program.arguments):
+            gathers = [s for s in self.readers.get(argument, []) if isinstance(s, Gather)]
+            others = [s for s in self.readers.get(argument, []) if not isinstance(s, (Gather, Lookup))]
+            if (self.integer[a] and (gathers or others)) or any(
+                s.index.ndim > 1 or contiguous(s.index) is None for s in gathers
+            ):
+                self.copied.add(argument)
+        for statement in self.statements:
+            if not isinstance(statement, Gather) or statement.source.values is not None:
+                continue
+            if statement.source.batched != statement.out.batched:
+                continue
+            if contiguous(statement.index) is not None or (
+                statement.source is program.parameters
+                and statement.index.ndim == 2
+                and self.strided(statement.index)
+                and all(isinstance(s, Product) for s in self.readers.get(statement.out, []))
+            ):
+                self.views[statement.out] = statement
+
+    def strided(self, index: Indices) -> tuple[int, int, int, int] | None:
+        """(a, s, p, k) where the matrix is parameters[a : a + p*s].reshape(p, s)[:, :k]."""
+        found = affine(index)
+        if found is None:
+            return None
+        a, s, t = found
+        p, k = index.shape
+        fits = t == 1 and k <= s and a + p * s <= self.program.parameters.rows
+        return (a, s, p, k) if fits else None
+
+    def _find_parts_in_place(self) -> None:
+        for scatter in self.statements:
+            if not isinstance(scatter, Scatter):
+                continue
+            free = np.ones(scatter.out.rows, bool)
+            for part, index in scatter.parts:
+                made_by = self.made_by.get(part)
+                if (
+                    made_by is None
+                    or isinstance(made_by, Gather)
+                    or part in self.inside
+                    or part.batched != scatter.out.batched
+                    or self.readers[part] != [scatter]
+                    or part in (self.summed, *self.program.guarded)
+                    or [other for other, _ in scatter.parts].count(part) > 1
+                ):
+                    continue
+                if index is None:
+                    if (
+                        part.rows == scatter.out.rows
+                        and free.all()
+                        and not isinstance(made_by, (Scatter, LookupScatter))
+                    ):
+                        self.inside[part] = (scatter.out, None)
+                        free[:] = False
+                    continue
+                rows = index.ravel()
+                if part.rows != rows.size or not free[rows].all():
+                    continue
+                shaped = rows.reshape(part.shape)
+                strided = (
+                    isinstance(made_by, Product)
+                    and not part.batched
+                    and scatter.out is self.program.gradient
+                    and shaped.ndim == 2
+                    and self.strided(shaped) is not None
+                )
+                if contiguous(rows) is not None or strided:
+                    self.inside[part] = (scatter.out, shaped)
+                    free[rows] = False
+
+    def _owner(self, array: Array) -> Array:
+        """The array whose memory this one lives in."""
+        while True:
+            if array in self.views:
+                array = self.views[array].source
+            elif array in self.inside:
+                array = self.inside[array][0]
+            else:
+                return array
+
+    def _give_memory(self) -> None:
+        program = self.program
+        given = {program.parameters, *program.arguments}
+        end = len(self.statements)
+        last: dict[Array, int] = {}
+        for time, statement in enumerate(self.statements):
+            for operand in statement.operands:
+                last[self._owner(operand)] = time
+        for array in (self.summed, *program.guarded, program.gradient, *program.input_gradients):
+            if array is not None:
+                last[self._owner(array)] = end
+        for time, statement in enumerate(self.statements):
+            owner = self._owner(statement.out)
+            if owner in given or owner.values is not None:
+                continue
+            if owner not in self.block:
+                over = self._taken_over(statement, time, last) if owner is statement.out else None
+                if over is not None:
+                    over.arrays.append(owner)
+                self.block[owner] = over or Block(owner)
+            self.block[owner].used(time)
+            self.block[owner].used(last.get(owner, time))
+        for argument in self.copied:
+            block = self.block[argument] = Block(argument)
+            block.used(-1)
+            block.used(end)
+
+    def _taken_over(self, statement: Statement, time: int, last: dict[Array, int]) -> Block | None:
+        """The memory of an operand that nobody reads afterwards, if the result may be written over it."""
+        if not isinstance(statement, Elementwise) or statement.out is self.program.gradient:
+            return None
+        call, in_place = call_of(statement.op)
+        helped = call.startswith(tuple(HELPERS))
+        for position, operand in enumerate(statement.of):
+            owner = self._owner(operand)
+            block = self.block.get(owner)
+            if (
+                block is not None
+                and operand is owner
+                and operand not in self.copied
+                and (in_place if position == 0 else in_place and not helped)
+                and (operand.rows, operand.batched) == (statement.out.rows, statement.out.batched)
+                and last[owner] == time
+                and block.last == time
+                and owner is not self.program.gradient
+            ):
+                return block
+        return None
+
+    def _share(self) -> None:
+        """Let blocks of one size that live at different times be one."""
+        gradient = None if self.program.gradient is None else self.block.get(self._owner(self.program.gradient))
+        free: dict[tuple[int, bool], list[Block]] = {}
+        self.blocks: list[Block] = []
+        for block in sorted(dict.fromkeys(self.block.values()), key=lambda block: block.first):
+            if block is gradient:
+                continue
+            waiting = free.setdefault((block.rows, block.batched), [])
+            over = next((other for other in waiting if other.last < block.first), None)
+            if over is None:
+                waiting.append(block)
+                self.blocks.append(block)
+                continue
+            over.arrays += block.arrays
+            over.used(block.last)
+            for array in block.arrays:
+                self.block[array] = over

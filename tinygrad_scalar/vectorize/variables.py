@@ -1,0 +1,148 @@
+"""What the places of a program's arrays are called in its source: variables, views of them, tables of numbers."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tinygrad_scalar.vectorize.buffers import Storage, contiguous
+from tinygrad_scalar.vectorize.program import Array, Program
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+WIDTH = 110
+
+
+class Places:
+    """The expressions for the arrays of a program with named arrays, without the names that are `taken`.
+
+    names   the variable of each array that has a place of its own
+    views   the variables that hold views, and their expressions; they come up as the expressions are asked for
+    tables  the lines that define numbers
+    """
+
+    def __init__(self, program: Program, storage: Storage, taken: Iterable[str]) -> None:
+        self.program, self.storage = program, storage
+        self._variables: dict[str, str] = {}  # by the expression that each holds
+        self._taken = {argument.name for argument in program.arguments} | set(taken)
+        self.views: list[tuple[str, str]] = []
+        self.tables: list[str] = []
+        self.names = self._name_blocks()
+
+    def _name_blocks(self) -> dict[Array, str]:
+        """A variable for each array that has a place of its own; two of one name share it if they share the place."""
+        names: dict[Array, str] = {}
+        for block in dict.fromkeys(self.storage.block.values()):
+            mine: dict[str, str] = {}
+            for array in block.arrays:
+                if array.name not in mine:
+                    mine[array.name] = self._free_name(array.name)
+                names[array] = mine[array.name]
+        return names
+
+    def _free_name(self, wanted: str) -> str:
+        name, i = wanted, 1
+        while name in self._taken:
+            i += 1
+            name = f"{wanted}_{i}"
+        self._taken.add(name)
+        return name
+
+    def variable(self, wanted: str, expression: str) -> str:
+        """A variable of prepare() that holds an expression, made once."""
+        if expression not in self._variables:
+            self._variables[expression] = self._free_name(wanted)
+            self.views.append((self._variables[expression], expression))
+        return self._variables[expression]
+
+    def table(self, values: NDArray[Any], wanted: str = "index") -> str:
+        """A variable of the source that holds numbers."""
+        text = repr(values.tolist())
+        if text not in self._variables:
+            self._variables[text] = self._free_name(wanted)
+            line = f"{self._variables[text]} = np.array({text})"
+            if len(line) > WIDTH:
+                lines = np.array2string(
+                    values, separator=", ", threshold=values.size + 1, max_line_width=WIDTH - 10, floatmode="unique"
+                ).replace("\n", "\n    ")
+                line = f"{self._variables[text]} = np.array(\n    {lines}\n)  # fmt: skip"
+            self.tables.append(re.sub(r"\b(inf|nan)\b", r"np.\1", line))
+        return self._variables[text]
+
+    def _constant(self, array: Array) -> str:
+        values = array.values
+        assert values is not None
+        distinct = np.unique(values.view(np.int64))  # by their bits, because 0 is not −0
+        if distinct.size == 1 and np.isfinite(values.flat[0]):
+            return repr(float(values.flat[0]))
+        return self.variable("c", f"{self.table(values.ravel(), 'constants')}.astype(dtype).reshape(-1, 1)")
+
+    def is_bare(self, array: Array) -> bool:
+        """Whether an array is an argument as it is given."""
+        return array in self.program.arguments and array not in self.storage.copied
+
+    def _vector(self, array: Array) -> str | None:
+        """The flat vector that an array is, if it is the parameters or their gradient."""
+        program = self.program
+        return "parameters" if array is program.parameters else "gradient" if array is program.gradient else None
+
+    def _within(self, array: Array) -> tuple[Array, NDArray[np.int64]] | None:
+        """The array that this one is a view of, and as which of its rows."""
+        view = self.storage.views.get(array)
+        if view is not None:
+            return view.source, view.index
+        inside = self.storage.inside.get(array)
+        if inside is None:
+            return None
+        whole, index = inside
+        return whole, np.arange(whole.rows) if index is None else index
+
+    def flat(self, array: Array) -> str:
+        """The expression for an array as (rows, m), or (rows, 1) where it is not batched."""
+        if array.values is not None:
+            return self._constant(array)
+        if self.is_bare(array):
+            return array.name
+        if vector := self._vector(array):
+            return self.variable("theta" if vector == "parameters" else "dtheta", f"{vector}.reshape(-1, 1)")
+        within = self._within(array)
+        if within is None:
+            return self.names[array]
+        whole, index = within
+        start = contiguous(index)
+        assert start is not None, "a strided view is used as a matrix only"
+        if array.rows == whole.rows:
+            return self.flat(whole)
+        rows = f"[{start}:{start + array.rows}]"
+        if vector := self._vector(whole):
+            return self.variable(array.name, f"{vector}{rows}.reshape(-1, 1)")
+        return (
+            f"{self.flat(whole)}{rows}" if self.is_bare(whole) else self.variable(array.name, self.flat(whole) + rows)
+        )
+
+    def matrix(self, array: Array, shape: tuple[int, int]) -> str:
+        """The expression for an array as a matrix of `shape`; what is batched has its columns side by side."""
+        within = self._within(array)
+        vector = self._vector(within[0]) if within else self._vector(array)
+        if vector and within:
+            start = contiguous(within[1])
+            if start is not None:
+                return self.variable(array.name, f"{vector}[{start}:{start + array.rows}].reshape{shape}")
+            strided = self.storage.strided(within[1].reshape(shape))
+            assert strided is not None
+            a, s, p, k = strided
+            return self.variable(array.name, f"{vector}[{a}:{a + p * s}].reshape({p}, {s})[:, :{k}]")
+        if vector:
+            return self.variable("matrix", f"{vector}.reshape{shape}")
+        if array.values is not None:
+            numbers = np.broadcast_to(array.values.reshape(-1), (math.prod(shape),)).reshape(shape)
+            return self.variable("M", f"{self.table(numbers, 'matrix')}.astype(dtype)")
+        flat = self.flat(array)
+        if array.batched:
+            return flat if shape[1] == 1 else self.variable(f"{array.name}_m", f"{flat}.reshape({shape[0]}, -1)")
+        return self.variable(f"{array.name}_m", f"{flat}.reshape{shape}")
