@@ -5,13 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
 
 from tinygrad_scalar.engine import ops
 from tinygrad_scalar.engine.errors import AnomalyError, SourceLine, user_line
-
-if TYPE_CHECKING:
-    from tinygrad_scalar.engine.value import Value
+from tinygrad_scalar.engine.node import Node
 
 watching = 0  # how many detect_anomaly() blocks are open
 listeners: list[Callable[[int], None]] = []  # told of every change of it: the compiled Value keeps a count of its own
@@ -49,7 +46,7 @@ def _count(change: int) -> None:
         listener(watching)
 
 
-def _names(node: Value) -> list[str]:
+def _names(node: Node) -> list[str]:
     """What the operands of a node are called."""
     return [
         operand.label or (f"x{'₀₁₂'[i]}" if operand.op else repr(operand.data))
@@ -57,7 +54,7 @@ def _names(node: Value) -> list[str]:
     ]
 
 
-def _told(node: Value) -> str:
+def _told(node: Node) -> str:
     """The node as an equation: what was applied to what, and the operands' numbers."""
     names = _names(node)
     numbers = [
@@ -67,14 +64,14 @@ def _told(node: Value) -> str:
     return f"{equation}, where {', '.join(dict.fromkeys(numbers))}" if numbers else equation
 
 
-def watch(node: Value) -> None:
+def watch(node: Node) -> None:
     line = user_line()
     if not math.isfinite(node.data):
         raise AnomalyError(f"{_told(node)}, at {line}")
     _origins[id(node)] = line
 
 
-def require_finite_gradients(root: Value, order: list[Value], upstream: float) -> None:
+def require_finite_gradients(root: Node, order: list[Node], upstream: float) -> None:
     """Rehearse backward() on the side and raise at the first contribution that is not finite."""
     grads = {root: upstream}
     for node in reversed(order):

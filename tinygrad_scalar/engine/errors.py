@@ -8,10 +8,9 @@ import re
 import reprlib
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
-if TYPE_CHECKING:
-    from tinygrad_scalar.engine.value import Value
+from tinygrad_scalar.engine.node import Node
 
 _PACKAGE = str(Path(__file__).parent.parent) + os.sep
 
@@ -43,7 +42,7 @@ WAYS_OUT = {
 }
 
 
-def traced(node: Value, use: str) -> TraceError:
+def traced(node: Node, use: str) -> TraceError:
     """For looking at a number while it is traced; `use` is one of WAYS_OUT."""
     return TraceError(
         f"{user_line()}: {node.label or 'a computed value'} stands for every example at once here, but {WAYS_OUT[use]}"
@@ -71,7 +70,7 @@ def user_line() -> SourceLine:
     return SourceLine(filename, number, linecache.getline(filename, number, frame.f_globals).strip())
 
 
-def computed(node: Value) -> AttributeError:
+def computed(node: Node) -> AttributeError:
     """For setting the data of a node that was computed."""
     return AttributeError(
         f"the data of {node.label or repr(node)} was computed by {node.op!r} and cannot be set: "
@@ -79,7 +78,7 @@ def computed(node: Value) -> AttributeError:
     )
 
 
-def loss_of_gradient(node: Value, into: str) -> TypeError:
+def loss_of_gradient(node: Node, into: str) -> TypeError:
     """For float(v) and its kin, or a function of the math module that calls it."""
     called = [name for name in re.findall(r"\bmath\.(\w+)\(", user_line().text) if hasattr(node, name)]
     methods = " or ".join(f"v.{name}()" for name in dict.fromkeys(called))
@@ -89,7 +88,7 @@ def loss_of_gradient(node: Value, into: str) -> TypeError:
     )
 
 
-def stale(leaf: Value, node: Value) -> StaleGraphError:
+def stale(leaf: Node, node: Node) -> StaleGraphError:
     """For a leaf whose change has not reached `node`."""
     return StaleGraphError(
         f"{leaf.label or repr(leaf)} was set to {leaf.data!r}, which has not reached "

@@ -1,17 +1,17 @@
-"""Walking a graph without recursion, at any depth: its topological order, and whether its numbers are up to date."""
+"""Reading a graph without recursion, at any depth: its topological order, its leaves, whether its numbers are up to
+date, and the one reverse sweep that carries numbers from the root to every node, as `backward()` does.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING
+from typing import Any
 
 from tinygrad_scalar.engine import errors
-
-if TYPE_CHECKING:
-    from tinygrad_scalar.engine.value import Value
+from tinygrad_scalar.engine.node import AnyNode
 
 
-def topological_order(root: Value) -> list[Value]:
+def topological_order(root: AnyNode) -> list[AnyNode]:
     """Every node of the graph of `root` once, operands (left before right) before what is computed from them.
 
     >>> from tinygrad_scalar import Value
@@ -20,24 +20,35 @@ def topological_order(root: Value) -> list[Value]:
     ['x', '*', 'exp']
     """
     if not hasattr(root, "operands"):
-        raise TypeError(f"topological_order takes a Value, not {errors.shown(root)}")
+        raise TypeError(f"topological_order expected a Value, got {errors.shown(root)}")
     return _after_operands(root, lambda node: reversed(node.operands))
 
 
-def interior(root: Value) -> list[Value]:
+def leaves(root: AnyNode) -> list[AnyNode]:
+    """The values that the graph of `root` starts from, in topological order.
+
+    >>> from tinygrad_scalar import Value
+    >>> x, w = Value(2.0, "x"), Value(3.0, "w")
+    >>> [leaf.label for leaf in leaves(w * x + x)]
+    ['w', 'x']
+    """
+    return [node for node in topological_order(root) if not node.operands]
+
+
+def interior(root: Any) -> list[Any]:
     """The nodes with operands below and with `root`, operands (right before left) before what is computed from them.
 
     The passes of the plain Value go along this order. Right before left, because sums grow to the right: so a pass
     meets the nodes in about the order of their making, which is that of their places in memory. A walk marks the nodes
     it has been to, so two threads must not walk graphs that share interior nodes at the same time.
     """
-    order: list[Value] = []
+    order: list[Any] = []
     if root._left is None:
         return order
     seen = object()
     root._mark = seen
     node = root
-    path: list[Value] = []
+    path: list[Any] = []
     push, pop, append = path.append, path.pop, order.append
     while True:
         right = node._right
@@ -61,7 +72,7 @@ def interior(root: Value) -> list[Value]:
         node = pop()
 
 
-def require_fresh(nodes: Iterable[Value], now: int | None = None) -> None:
+def require_fresh(nodes: Iterable[AnyNode], now: int | None = None) -> None:
     """Raise StaleGraphError if an operand of one of `nodes` was set or recomputed after the node was.
 
     With `now`, the time of the last change to any leaf, nodes computed since then are known to be fresh at a glance.
@@ -70,20 +81,38 @@ def require_fresh(nodes: Iterable[Value], now: int | None = None) -> None:
         if node._time is not now:
             for operand in node.operands:
                 if operand._time > node._time:
-                    leaves = (below for below in topological_order(operand) if not below.op)
-                    raise errors.stale(max(leaves, key=lambda below: below._time), node)
+                    raise errors.stale(max(leaves(operand), key=lambda leaf: leaf._time), node)
 
 
-def pass_order(root: Value) -> list[Value]:
-    """The computed nodes in the order of the passes, as `interior`, for a reader of graphs: of both implementations."""
+def pass_order(root: AnyNode) -> list[AnyNode]:
+    """The computed nodes in the order of `backward()` and `forward()`, operands first: right before left."""
     return [node for node in _after_operands(root, lambda node: node.operands) if node.op]
 
 
-def _after_operands(root: Value, pushed: Callable[[Value], Iterable[Value]]) -> list[Value]:
+def swept(
+    root: AnyNode, weight: Callable[[AnyNode, float], float] = lambda node, local_grad: local_grad
+) -> dict[AnyNode, float]:
+    """Σ over the paths from `root` to each node of the product of `weight(node, local gradient)` along the path.
+
+    Without `weight` these are the gradients, bit for bit those of `root.backward()`: the chain rule, 000 Eq. 3 and 8.
+
+    >>> from tinygrad_scalar import Value
+    >>> x = Value(3.0)
+    >>> swept(x * x - x)[x], swept(x * x - x, lambda node, local_grad: abs(local_grad))[x]
+    (5.0, 7.0)
+    """
+    found = {root: 1.0}
+    for node in reversed(pass_order(root)):
+        for operand, local_grad in zip(node.operands, node.local_grads):
+            found[operand] = found.get(operand, 0.0) + weight(node, local_grad) * found[node]
+    return found
+
+
+def _after_operands(root: AnyNode, pushed: Callable[[AnyNode], Iterable[AnyNode]]) -> list[AnyNode]:
     """Every node once, after its operands; of those `pushed` on the stack the last comes first."""
-    order: list[Value] = []
-    seen: set[Value] = set()
-    todo: list[tuple[Value, bool]] = [(root, False)]
+    order: list[AnyNode] = []
+    seen: set[AnyNode] = set()
+    todo: list[tuple[AnyNode, bool]] = [(root, False)]
     while todo:
         node, operands_done = todo.pop()
         if operands_done:

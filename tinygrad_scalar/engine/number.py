@@ -1,4 +1,4 @@
-"""What counts as a plain number: an int, a float or a NumPy scalar, kept as a float64."""
+"""Plain numbers: an int, a float or a NumPy scalar, kept as a float64; and their digits raised and lowered."""
 
 from __future__ import annotations
 
@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     import numpy as np
 
     Number = int | float | np.floating[Any] | np.integer[Any] | np.bool_
+
+SUPERSCRIPTS = str.maketrans("0123456789()-−", "⁰¹²³⁴⁵⁶⁷⁸⁹⁽⁾⁻⁻")
+SUBSCRIPTS = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
 
 
 def as_float(number: object) -> float | None:

@@ -15,7 +15,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from tinygrad_scalar.engine.errors import shown
-from tinygrad_scalar.engine.number import as_float
+from tinygrad_scalar.engine.number import SUPERSCRIPTS, as_float
 
 inf, nan = math.inf, math.nan
 
@@ -30,6 +30,9 @@ class Operation(NamedTuple):
     forward     operands' data -> data
     local_grads data, operands' data -> (∂data/∂operand, …) in the operands' order
     slopes      how these print, one text for each operand; without them as ∂v/∂x
+    family      of an operation with a number of its own: the name without that number, "**n" or "leaky_relu"
+    constant    that number, n of x**n
+    steepest    the largest slope of an activation that saturates
     """
 
     name: str
@@ -39,6 +42,9 @@ class Operation(NamedTuple):
     forward: Callable[..., float]
     local_grads: Callable[..., tuple[float, ...]]
     slopes: tuple[str, ...] = ()
+    family: str = ""
+    constant: float | None = None
+    steepest: float | None = None
 
     @property
     def arity(self) -> int:
@@ -250,7 +256,10 @@ _ROWS = (
     ),
     Operation("sinh", "sinh", "sinh({0})", "sinh(x)", sinh, lambda v, x: (cosh(x),), ("cosh({0})",)),
     Operation("cosh", "cosh", "cosh({0})", "cosh(x)", cosh, lambda v, x: (sinh(x),), ("sinh({0})",)),
-    Operation("tanh", "tanh", "tanh({0})", "tanh(x)", math.tanh, lambda v, x: (_tanh_slope(x),), ("1 − tanh²({0})",)),
+    Operation(
+        "tanh", "tanh", "tanh({0})", "tanh(x)", math.tanh, lambda v, x: (_tanh_slope(x),), ("1 − tanh²({0})",),
+        steepest=1.0,
+    ),
     Operation(
         "asinh", "asinh", "asinh({0})", "asinh(x)", math.asinh, lambda v, x: (_asinh_slope(x),),
         ("1/√(1 + {0}²)",),
@@ -264,13 +273,22 @@ _ROWS = (
         "atanh", "atanh", "atanh({0})", "atanh(x)", atanh, lambda v, x: (divide(1.0, (1.0 - x) * (1.0 + x)),),
         ("1/(1 − {0}²)",),
     ),
-    Operation("sigmoid", "σ", "σ({0})", "1/(1 + exp(-x))", sigmoid, lambda v, x: (_sigmoid_slope(x),), ("σ′({0})",)),
-    Operation("relu", "relu", "relu({0})", "Max(x, 0)", relu, lambda v, x: (1.0 if x > 0.0 else 0.0,), ("[{0} > 0]",)),
+    Operation(
+        "sigmoid", "σ", "σ({0})", "1/(1 + exp(-x))", sigmoid, lambda v, x: (_sigmoid_slope(x),), ("σ′({0})",),
+        steepest=0.25,
+    ),
+    Operation(
+        "relu", "relu", "relu({0})", "Max(x, 0)", relu, lambda v, x: (1.0 if x > 0.0 else 0.0,), ("[{0} > 0]",),
+        steepest=1.0,
+    ),
     Operation(
         "softplus", "softplus", "softplus({0})", "log(1 + exp(x))", softplus, lambda v, x: (sigmoid(x),),
-        ("σ({0})",),
+        ("σ({0})",), steepest=1.0,
     ),
-    Operation("erf", "erf", "erf({0})", "erf(x)", math.erf, lambda v, x: (_erf_slope(x),), ("2/√π·exp(−{0}²)",)),
+    Operation(
+        "erf", "erf", "erf({0})", "erf(x)", math.erf, lambda v, x: (_erf_slope(x),), ("2/√π·exp(−{0}²)",),
+        steepest=2.0 / math.sqrt(math.pi),
+    ),
     Operation(
         "maximum", "max", "max({0}, {1})", "Max(x, y)", maximum, lambda v, x, y: (_share(x, y), _share(y, x)),
         ("[{0} > {1}]", "[{1} > {0}]"),
@@ -304,8 +322,6 @@ OPERATIONS = {row.name: row for row in _ROWS}
 
 # --- operations with a number of their own: it is part of the name, as in micrograd's "**2" ---------------------------
 
-_SUPERSCRIPTS = str.maketrans("0123456789-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")
-
 
 def _short(number: float) -> str:
     return str(int(number)) if number.is_integer() and abs(number) < 1e16 else repr(number)
@@ -316,7 +332,7 @@ def _slope_of_constant_power(n: float) -> str:
     if n in (0.0, 1.0):
         return _short(n)
     lower = _short(n - 1.0)
-    raised = lower.translate(_SUPERSCRIPTS) if lower.lstrip("-").isdecimal() else f"^({lower})"
+    raised = lower.translate(SUPERSCRIPTS) if lower.lstrip("-").isdecimal() else f"^({lower})"
     return f"{_short(n)}·{{0}}{'' if n == 2.0 else raised}".replace("-", "−")
 
 
@@ -324,11 +340,11 @@ def _slope_of_constant_power(n: float) -> str:
 def constant_power(n: float) -> Operation:
     """x**n for a plain number n: one operand, so that no derivative with respect to the constant is asked for."""
     short = _short(n)
-    raised = short.translate(_SUPERSCRIPTS) if short.lstrip("-").isdecimal() else f"^{short}"
+    raised = short.translate(SUPERSCRIPTS) if short.lstrip("-").isdecimal() else f"^{short}"
     return Operation(
         f"**{short}", f"( ){raised}", f"({{0}}){raised}", f"x**({short})",
         lambda x: power(x, n), lambda v, x: (_power_slope(v, x, n) if n != 0.0 else 0.0,),
-        (_slope_of_constant_power(n),),
+        (_slope_of_constant_power(n),), "**n", n,
     )  # fmt: skip
 
 
@@ -346,7 +362,7 @@ def _leaky_relu(slope: float) -> Operation:
     return Operation(
         f"leaky_relu({short})", "leaky relu", f"leaky_relu({{0}}, {short})", f"Max(x, 0) + {short}*Min(x, 0)",
         lambda x: slope * x if x < 0.0 else x, lambda v, x: (1.0 if x >= 0.0 else slope,),
-        (f"[{{0}} ≥ 0] + {short}·[{{0}} < 0]",),
+        (f"[{{0}} ≥ 0] + {short}·[{{0}} < 0]",), "leaky_relu", slope,
     )  # fmt: skip
 
 

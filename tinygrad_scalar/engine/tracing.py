@@ -8,25 +8,24 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
-if TYPE_CHECKING:
-    from tinygrad_scalar.engine.value import Value
+from tinygrad_scalar.engine.node import Node
 
 
 class Tracer(Protocol):
     """What follows a function while it is traced."""
 
-    def forbid(self, value: Value, use: str) -> None:
+    def forbid(self, value: Any, use: str) -> None:
         """Raise TraceError if `value` depends on what is traced; `use` is a key of errors.WAYS_OUT."""
 
-    def traces(self, value: Value) -> bool:
+    def traces(self, value: Any) -> bool:
         """Whether `value` depends on what is traced."""
 
-    def lookup(self, table: Any, index: Value) -> Any:
+    def lookup(self, table: Any, index: Any) -> Any:
         """Row `index` of `table`, `index` being traced."""
 
-    def guard(self, value: Value, refused: Callable[[Any], Any], message: Callable[[float], str]) -> None:
+    def guard(self, value: Any, refused: Callable[[Any], Any], message: Callable[[float], str]) -> None:
         """Have `message` raised as a ValueError whenever the value of an example is `refused`."""
 
 
@@ -55,6 +54,6 @@ def _tell() -> None:
         listener(active is not None)
 
 
-def forbid(value: Value, use: str) -> None:
+def forbid(value: Node, use: str) -> None:
     if active is not None:
         active.forbid(value, use)

@@ -17,20 +17,10 @@ from types import FunctionType
 from typing import NamedTuple
 
 from tinygrad_scalar.engine.errors import shown
-from tinygrad_scalar.engine.graph import topological_order
+from tinygrad_scalar.engine.graph import leaves, topological_order
 from tinygrad_scalar.engine.value import Value
 
 __all__ = ["Symbol", "caller_variables", "distinct", "leaves", "names", "symbol", "topological_order"]
-
-
-def leaves(root: Value) -> list[Value]:
-    """The values that the graph of `root` starts from, in topological order.
-
-    >>> x, w = Value(2.0, "x"), Value(3.0, "w")
-    >>> [leaf.label for leaf in leaves(w * x + x)]
-    ['w', 'x']
-    """
-    return [node for node in topological_order(root) if not node.operands]
 
 
 # --- what values are called ------------------------------------------------------------------------------------------

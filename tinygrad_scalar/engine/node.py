@@ -1,0 +1,43 @@
+"""`Node`: all that a reader of graphs knows of a Value, the narrow waist between the engine and what stands on it.
+
+Drawings, explanations, `vectorize` and the walks of `graph.py` read a graph through these attributes alone, so they
+serve both implementations of Value. Type annotations below the Value itself name `Node`.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Protocol, TypeVar
+
+AnyNode = TypeVar("AnyNode", bound="Node")
+
+
+class Node(Protocol):
+    """A number and how it was computed."""
+
+    @property
+    def data(self) -> float:
+        """The number."""
+
+    @property
+    def grad(self) -> float:
+        """∂root/∂self after `root.backward()`."""
+
+    @property
+    def label(self) -> str:
+        """Its name, or ""."""
+
+    @property
+    def op(self) -> str:
+        """The operation that computed it, a name of the table in ops.py; "" for a leaf."""
+
+    @property
+    def operands(self) -> tuple[Any, ...]:
+        """The nodes that it was computed from, in the operation's order; () for a leaf."""
+
+    @property
+    def local_grads(self) -> tuple[float, ...]:
+        """∂self/∂operand for each of `operands`."""
+
+    @property
+    def _time(self) -> int:
+        """When it was computed, or a leaf was set: only `graph.require_fresh` asks."""
