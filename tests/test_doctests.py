@@ -3,23 +3,27 @@
 import doctest
 import importlib
 import inspect
+from pathlib import Path
 
 import pytest
-from test_package import COMPILED, IMPORTABLE
 
 import tinygrad_scalar as ts
 
 FLAGS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 PACKAGE = "tinygrad_scalar"
-MODULES = [PACKAGE, *(f"{PACKAGE}.{name}" for name in IMPORTABLE)]
-HOME_OF_VALUE = f"{PACKAGE}.{COMPILED if ts.accelerated else 'engine.value'}"
+TOP = Path(__file__).parent.parent
+FILES = [path.relative_to(TOP) for folder in ("tinygrad_scalar", "viz") for path in (TOP / folder).rglob("*.py")]
+MODULES = [".".join(path.with_suffix("").parts).removesuffix(".__init__") for path in FILES]
+MODULES = [name if name.startswith(PACKAGE) else f"{PACKAGE}.{name}" for name in MODULES if "__main__" not in name]
+COMPILED = f"{PACKAGE}.engine._value"
+HOME_OF_VALUE = COMPILED if ts.accelerated else f"{PACKAGE}.engine.value"
 
 
 def examples(name):
     """Of a module, one DocTest for each docstring."""
     module = importlib.import_module(name)
     finder = doctest.DocTestFinder()
-    if name != f"{PACKAGE}.{COMPILED}":
+    if name != COMPILED:
         return finder.find(module)
     return [  # doctest itself looks for functions that are written in Python
         found

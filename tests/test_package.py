@@ -204,3 +204,10 @@ def test_every_module_says_what_it_is_for(module):
 def test_each_module_can_be_imported_first(module):
     assert f"tinygrad_scalar.{module}" in modules_after(f"import tinygrad_scalar.{module}")
     assert importlib.import_module(f"tinygrad_scalar.{module}")
+
+
+@pytest.mark.parametrize("path", [*(TOP / "tests").rglob("*.py")], ids=lambda path: path.name)
+def test_no_file_of_tests_imports_from_another_file_of_tests(path):
+    """What several need is in programs.py, points.py or a conftest.py."""
+    imported = re.findall(r"^\s*(?:from|import) ([.\w]+)", path.read_text("utf-8"), re.MULTILINE)
+    assert not [name for name in imported if name.rpartition(".")[2].startswith("test_")]

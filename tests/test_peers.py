@@ -3,7 +3,7 @@
 import math
 
 import pytest
-from test_ops import EDGES, ORDINARY, ROWS
+from points import EDGES, ORDINARY, ROWS
 
 from tinygrad_scalar.engine import ops
 

@@ -7,29 +7,13 @@ import pickle
 import sys
 from typing import ClassVar
 
-import numpy as np
 import pytest
+from steps import Dies, Label, Parameter, row
 
 import tinygrad_scalar as ts
 from tinygrad_scalar import Value
-from tinygrad_scalar.engine import bulk, ops
-from tinygrad_scalar.engine.errors import AnomalyError
+from tinygrad_scalar.engine import bulk
 from tinygrad_scalar.engine.value import record
-
-
-@contextlib.contextmanager
-def row(forward=lambda *x: sum(x), local_grads=lambda v, *x: (1.0,) * len(x), *, n=1):
-    """Within `with row(...)` there is an operation of n operands that only Python knows; as it stands, their sum."""
-    before = ops.OPERATIONS.get("test row")
-    text = f"r({', '.join(f'{{{i}}}' for i in range(n))})"
-    ops.OPERATIONS["test row"] = ops.Operation("test row", "r", text, "x", forward, local_grads)
-    try:
-        yield
-    finally:
-        if before is None:
-            del ops.OPERATIONS["test row"]
-        else:
-            ops.OPERATIONS["test row"] = before
 
 
 @pytest.fixture(autouse=True)
@@ -107,15 +91,6 @@ def test_graphs_that_share_leaves_do_not_lose_them_when_one_is_dropped():
     assert [(v.label, v.data, v.grad) for v in (x, y)] == [("x", 2.0, 3.0), ("y", 3.0, 2.0)]
 
 
-class Dies(Value):
-    """A leaf that tells of its end."""
-
-    died = 0
-
-    def __del__(self):
-        type(self).died += 1
-
-
 def test_a_graph_frees_its_leaves_when_the_last_node_above_them_goes():
     Dies.died = 0
     roots = [ts.where(Dies(1.0), Dies(2.0) * Dies(3.0), Dies(4.0)) for _ in range(10)]
@@ -125,15 +100,6 @@ def test_a_graph_frees_its_leaves_when_the_last_node_above_them_goes():
     assert Dies.died == 40 - 2
     del kept
     assert Dies.died == 40
-
-
-class Label(str):
-    """A label that tells of its end."""
-
-    died = 0
-
-    def __del__(self):
-        type(self).died += 1
 
 
 def test_a_label_lives_as_long_as_its_node_has_it():
@@ -146,163 +112,7 @@ def test_a_label_lives_as_long_as_its_node_has_it():
     assert Label.died == 2
 
 
-# --- what fails leaves nothing behind --------------------------------------------------------------------------------
-
-
-class _Refuses:
-    def __float__(self):
-        raise RuntimeError("no float")
-
-
-class RefusingFloat(_Refuses, float):
-    pass
-
-
-class RefusingNumPy(_Refuses, np.float32):
-    pass
-
-
-NO_FLOAT, NO_NUMPY_FLOAT = RefusingFloat(1.0), RefusingNumPy(1.0)
-
-
-def _raise(error):
-    raise error
-
-
-def _apply(*operands, **parts):
-    with row(**parts, n=len(operands)):
-        record("test row", *operands)
-
-
-def _forward(v, error):
-    """forward() of a graph with an operation that was well while the graph was built, and now raises."""
-    well = True
-    with row(lambda x: x if well else _raise(error())):
-        root = ts.where(v, record("test row", v * 1.0), v) + 1.0
-        v.data = v.data
-        well = False
-        root.forward()
-
-
-def _watched(compute):
-    with ts.detect_anomaly():
-        compute()
-
-
-def _forward_to_infinity(v):
-    root = ((v + 1.0).log() + v) * 2.0
-    v.data = -1.0
-    try:
-        _watched(root.forward)
-    finally:
-        v.data = 2.0
-
-
-# what fails with a leaf v and a node w, and how
-FAILURES = {
-    "v + object()": (lambda v, w: v + object(), TypeError),
-    "object() + v": (lambda v, w: object() + v, TypeError),
-    "w - None": (lambda v, w: w - None, TypeError),
-    "v * str": (lambda v, w: v * "x", TypeError),
-    "bytes / w": (lambda v, w: b"x" / w, TypeError),
-    "v ** object()": (lambda v, w: v ** object(), TypeError),
-    "object() ** w": (lambda v, w: object() ** w, TypeError),
-    "pow(v, w, 3)": (lambda v, w: pow(v, w, 3), TypeError),
-    "pow(2, 3, v)": (lambda v, w: pow(2, 3, v), TypeError),
-    "v < object()": (lambda v, w: v < object(), TypeError),
-    "v + too large": (lambda v, w: v + 10**400, ValueError),
-    "too large / w": (lambda v, w: 10**400 / w, ValueError),
-    "w ** too large": (lambda v, w: w ** 10**400, ValueError),
-    "v > too large": (lambda v, w: v > 10**400, ValueError),
-    "v + float that raises": (lambda v, w: v + NO_FLOAT, RuntimeError),
-    "float that raises * w": (lambda v, w: NO_FLOAT * w, RuntimeError),
-    "v ** float that raises": (lambda v, w: v ** NO_FLOAT, RuntimeError),
-    "v / NumPy scalar that raises": (lambda v, w: v / NO_NUMPY_FLOAT, RuntimeError),
-    "w ** NumPy scalar that raises": (lambda v, w: w ** NO_NUMPY_FLOAT, RuntimeError),
-    "leaky_relu(object())": (lambda v, w: w.leaky_relu(object()), TypeError),
-    "leaky_relu(float that raises)": (lambda v, w: w.leaky_relu(NO_FLOAT), RuntimeError),
-    "where(v, w, object())": (lambda v, w: ts.where(v, w, object()), TypeError),
-    "where(v, w)": (lambda v, w: record("where", v, w), TypeError),
-    "record('*', v)": (lambda v, w: record("*", v), TypeError),
-    "record(no such row)": (lambda v, w: record("no such row", v, w), ValueError),
-    "weighted sum": (lambda v, w: bulk.weighted_sum([v, w, v], [v, w, 1j], v), TypeError),
-    "v.data = object()": (lambda v, w: setattr(v, "data", object()), TypeError),
-    "w.data = 1": (lambda v, w: setattr(w, "data", 1.0), AttributeError),
-    "w.label = 1": (lambda v, w: setattr(w, "label", 1), TypeError),
-    "v.__init__(object())": (lambda v, w: v.__init__(object()), TypeError),
-    "v.__init__(2, 1)": (lambda v, w: v.__init__(2.0, 1), TypeError),
-    "w.__init__(1)": (lambda v, w: w.__init__(1.0), AttributeError),
-    "w.backward(float that raises)": (lambda v, w: w.backward(NO_FLOAT), RuntimeError),
-    "anomaly in a unary operator": (lambda v, w: _watched(lambda: (w - w).log()), AnomalyError),
-    "anomaly in a binary operator": (lambda v, w: _watched(lambda: 1.0 / (v - v)), AnomalyError),
-    "anomaly in where": (lambda v, w: _watched(lambda: ts.where(v, float("nan"), w)), AnomalyError),
-    "anomaly in forward": (lambda v, w: _forward_to_infinity(v), AnomalyError),
-    "anomaly in backward": (lambda v, w: _watched(((v - v).sqrt() * w).backward), AnomalyError),
-    "forward raises": (lambda v, w: _apply(v, w, v, forward=lambda *x: _raise(KeyError())), KeyError),
-    "forward is interrupted": (
-        lambda v, w: _apply(v, forward=lambda x: _raise(KeyboardInterrupt())), KeyboardInterrupt,
-    ),
-    "local_grads raises": (lambda v, w: _apply(v, w, local_grads=lambda v, *x: _raise(KeyError())), KeyError),
-    "local_grads is interrupted": (
-        lambda v, w: _apply(v, w, w, local_grads=lambda v, *x: _raise(KeyboardInterrupt())), KeyboardInterrupt,
-    ),
-    "no operands": (lambda v, w: _apply(local_grads=lambda v: _raise(TypeError)), TypeError),
-    "no local gradients": (lambda v, w: _apply(v, w, local_grads=lambda v, *x: ()), (ValueError, IndexError)),
-    "local gradients are None": (lambda v, w: _apply(v, w, v, local_grads=lambda v, *x: None), TypeError),
-    "a row raises in forward()": (lambda v, w: _forward(v, KeyError), KeyError),
-    "a row is interrupted in forward()": (lambda v, w: _forward(v, KeyboardInterrupt), KeyboardInterrupt),
-}  # fmt: skip
-
-
-def refused(failure, v, w):
-    """Do what fails, and see it fail."""
-    fail, error = FAILURES[failure]
-    try:
-        fail(v, w)
-    except error:
-        return
-    raise AssertionError(f"{failure} did not raise {error}")
-
-
-@pytest.mark.parametrize("failure", FAILURES)
-def test_what_fails_refers_to_nothing_afterwards(failure):
-    v = Value(2.0, "v")
-    w = v * 3.0
-    refused(failure, v, w)
-    gc.collect()
-    before = sys.getrefcount(v), sys.getrefcount(w)
-    for _ in range(10):
-        refused(failure, v, w)
-    gc.collect()
-    assert (sys.getrefcount(v), sys.getrefcount(w)) == before
-
-
-@pytest.mark.parametrize("failure", FAILURES)
-def test_what_fails_leaves_its_operands_as_they_were(failure):
-    v = Value(2.0, "v")
-    w = v * 3.0
-    refused(failure, v, w)
-    w.zero_grad()
-    w.forward().backward()
-    assert [(n.op, n.data, n.grad, n.label) for n in ts.topological_order(w)] == [
-        ("", 2.0, 3.0, "v"), ("", 3.0, 2.0, ""), ("*", 6.0, 1.0, ""),
-    ]  # fmt: skip
-
-
-def test_a_wrong_number_of_local_gradients_is_refused():
-    if not ts.accelerated:
-        pytest.skip("the plain Value trusts the table")
-    v = Value(2.0)
-    for wrong in [(), (1.0,), (1.0, 1.0), (1.0,) * 4]:
-        with pytest.raises(ValueError, match="local gradients"):
-            _apply(v, v, v, local_grads=lambda v, *x, wrong=wrong: wrong)
-
-
 # --- subclasses ------------------------------------------------------------------------------------------------------
-
-
-class Parameter(Value):
-    """A leaf with a __dict__."""
 
 
 class Small(Value):

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_lifetimes import row
+from steps import row
 
 import tinygrad_scalar as ts
 from tinygrad_scalar import StaleGraphError, Value

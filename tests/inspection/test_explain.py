@@ -6,7 +6,7 @@ import time
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_random_graphs import LEAVES, PROGRAM, _run
+from programs import LEAVES, PROGRAM, numbers_of
 
 import tinygrad_scalar as ts
 from tinygrad_scalar import StaleGraphError, Value, topological_order
@@ -153,7 +153,7 @@ def test_a_large_network_answers_within_seconds():
 @given(PROGRAM, LEAVES, st.lists(st.booleans(), min_size=1, max_size=8), st.integers(0, 99))
 def test_the_value_is_the_gradient_and_so_are_the_symbols(program, numbers, labelled, which):
     leaves = [Value(number, f"x[{i}]") for i, number in enumerate(numbers)]
-    C = sum(_run(program, ts, leaves)[-3:])
+    C = sum(numbers_of(program, ts, leaves)[-3:])
     C.label = "C"
     interior = [node for node in topological_order(C)[:-1] if node.op]
     for i, node in enumerate(interior):

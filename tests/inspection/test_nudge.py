@@ -6,7 +6,7 @@ import math
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from test_random_graphs import LEAVES, PROGRAM, _result
+from programs import LEAVES, PROGRAM, result_of
 
 import tinygrad_scalar as ts
 from tinygrad_scalar import Value
@@ -199,7 +199,7 @@ def _ill_conditioned(kind, r, c):
 @settings(max_examples=1000, deadline=None)
 @given(PROGRAM, LEAVES, st.integers(0, 9), NUMBER)
 def test_no_derivative_of_a_smooth_function_disagrees_however_ill_conditioned(program, numbers, kind, c):
-    root = _ill_conditioned(kind, _result(program, ts, [Value(number) for number in numbers]), c)
+    root = _ill_conditioned(kind, result_of(program, ts, [Value(number) for number in numbers]), c)
     assume(root.operands)
     check = check_gradients(root)
     assert all(row.verdict.startswith(("agrees", "both are 0", "untold")) for row in check.rows), str(check)

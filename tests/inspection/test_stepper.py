@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
-from test_random_graphs import LEAVES, PROGRAM, _result, _run
+from programs import LEAVES, PROGRAM, numbers_of, result_of
 
 import tinygrad_scalar as ts
 from tinygrad_scalar import StaleGraphError, Value, topological_order
@@ -30,7 +30,7 @@ def bits(nodes):
 
 def built(program, numbers):
     leaves = [Value(number, f"x{i}") for i, number in enumerate(numbers)]
-    root = sum(_run(program, ts, leaves)[-3:])
+    root = sum(numbers_of(program, ts, leaves)[-3:])
     for i, leaf in enumerate(leaves):
         leaf.grad = 0.25 * i
     return root
@@ -376,7 +376,7 @@ def test_a_gradient_that_something_else_changed_is_an_error_that_changes_nothing
 @given(PROGRAM, LEAVES)
 def test_what_prints_is_no_wider_than_80_columns(program, numbers):
     values = [Value(number, "a name of many letters, which is cut off" * (i % 2)) for i, number in enumerate(numbers)]
-    root = _result(program, ts, values)
+    root = result_of(program, ts, values)
     if root.operands:
         s = ts.step(root, names={"C": root})
         for _ in s:

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_random_graphs import LEAVES, NUMBER, PROGRAM, _path_sums, _run
+from programs import LEAVES, NUMBER, PROGRAM, by_the_engine, numbers_of, path_sums
 
 import tinygrad_scalar as ts
 from tinygrad_scalar import Value
@@ -23,22 +23,6 @@ from tinygrad_scalar.engine.errors import TraceError
 from tinygrad_scalar.vectorize.trace import example_arguments
 
 # --- the engine as the oracle -----------------------------------------------------------------------------------------
-
-
-def by_the_engine(cost, params, arrays):
-    """The mean cost, its gradient and, for each parameter, the size of the terms that its gradient is the sum of."""
-    m = len(arrays[0])
-    total, gradient, sizes = 0.0, np.zeros(len(params)), np.zeros(len(params))
-    for i in range(m):
-        for p in params:
-            p.grad = 0.0
-        C = cost(*example_arguments(arrays, i))
-        C.backward(1.0 / m)
-        total += C.data / m
-        size = _path_sums(C)
-        gradient += [p.grad for p in params]
-        sizes += [size.get(p, 0.0) / m for p in params]
-    return total, gradient, sizes
 
 
 def assert_equal_to_the_engine(cost, params, arrays, **options):
@@ -492,7 +476,7 @@ def test_gradients_with_respect_to_inputs_equal_the_engine(name):
         arguments = example_arguments(arrays, i)
         C = cost(*arguments)
         C.backward(1.0 / m)
-        sizes = _path_sums(C)
+        sizes = path_sums(C)
         for argument, array, gradient in zip(arguments, arrays, inputs):
             if array.dtype.kind == "f":
                 assert gradient.shape == array.shape
@@ -670,7 +654,7 @@ def test_random_architectures_equal_the_engine(n_inputs, layers, loss, seed, dec
 @given(PROGRAM, LEAVES, st.lists(st.lists(NUMBER, min_size=2, max_size=2), min_size=1, max_size=3))
 def test_random_programs_equal_the_engine(program, numbers, examples):
     params = [Value(number) for number in numbers]
-    assert_equal_to_the_engine(lambda x: sum(_run(program, ts, [*params, *x])[-3:]), params, [np.array(examples)])
+    assert_equal_to_the_engine(lambda x: sum(numbers_of(program, ts, [*params, *x])[-3:]), params, [np.array(examples)])
 
 
 def test_a_long_irregular_program_equals_the_engine():

@@ -1,0 +1,139 @@
+"""When memory runs out, the operation raises a MemoryError, and everything that was there before is unchanged."""
+
+import contextlib
+import gc
+import os
+import sys
+
+import pytest
+from alone import STATM, alone, resident_memory
+from steps import STEPS
+
+import tinygrad_scalar as ts
+from tinygrad_scalar import Value
+
+
+@pytest.fixture(scope="module")
+def failing_allocations():
+    """Skips where allocations cannot be made to fail, or where what fails then is Python's own code."""
+    pytest.importorskip("_testcapi", reason="this Python cannot make allocations fail")
+    if not ts.accelerated:
+        pytest.skip("the plain Value is as safe as the interpreter is")
+
+
+@contextlib.contextmanager
+def _failing(nth):
+    """Within this block the nth allocation from now fails, and only that one."""
+    import _testcapi
+
+    _testcapi.set_nomemory(nth, nth + 1)
+    try:
+        yield
+    finally:
+        _testcapi.remove_mem_hooks()
+
+
+# without those that append to lists in Python, which may itself crash then (python/cpython#151818)
+SAFE_STEPS = ["backward", "forward", "labels", "where", "numbers of their own", "rows", "init"]
+
+
+def _one_allocation_of_a_step_fails():
+    """Take each step again and again, each time with a later allocation failing; failures, references left."""
+    results = {}
+    for name in SAFE_STEPS:
+        x = Value(0.5)
+        for i in range(3):
+            STEPS[name](x, i)
+        gc.collect()
+        references = sys.getrefcount(x)
+        failures = 0
+        for nth in range(200):
+            try:
+                with _failing(nth):
+                    STEPS[name](x, 3)
+            except MemoryError:
+                failures += 1
+            x.data, x.grad = 0.5, 0.0
+            (x * x * 3.0).backward()
+            assert x.grad == 3.0
+        gc.collect()
+        results[name] = failures, sys.getrefcount(x) - references
+    return results
+
+
+@pytest.fixture(scope="module", params=["slabs", "pymalloc"])
+def steps_without_memory(failing_allocations, request):
+    return alone(_one_allocation_of_a_step_fails, **({} if request.param == "slabs" else {"PYTHONMALLOC": "pymalloc"}))
+
+
+@pytest.mark.parametrize("name", SAFE_STEPS)
+def test_a_step_without_memory_is_a_memory_error_and_leaves_nothing_behind(steps_without_memory, name):
+    failures, references = steps_without_memory[name]
+    assert failures > 0
+    assert references == 0
+
+
+def _one_allocation_of_a_walk_fails(name, operations):
+    """Make a pass again and again, each time with a later allocation failing, until none does; how often that was."""
+    x = Value(1.0)
+    root = x
+    for _ in range(operations):
+        root = x + root  # in this order a walk's stack grows by two with each
+    walk = getattr(root, name)
+    for failures in range(200):
+        x.grad, before = 7.0, root.data
+        if name == "forward":
+            x.data += 1.0
+        try:
+            with _failing(failures):
+                walk()
+        except MemoryError:
+            assert (x.grad, root.data) == (7.0, before)
+            elsewhere = x * 2.0
+            elsewhere.backward()  # so that nothing is left of the last walk
+        else:
+            break
+    root.forward()
+    x.grad = 0.0
+    root.backward()
+    assert (x.grad, root.data) == (operations + 1, x.data * (operations + 1))
+    return failures
+
+
+@pytest.mark.parametrize("operations", [5_000, 600_000])
+@pytest.mark.parametrize("name", ["backward", "forward", "zero_grad"])
+def test_a_pass_without_memory_is_a_memory_error_and_changes_nothing(failing_allocations, name, operations):
+    assert alone(_one_allocation_of_a_walk_fails, name, operations) > 5
+
+
+def _use_memory_up(bytes_more):
+    """How many graphs of 1000 operations there is memory for; those that were made are right afterwards."""
+    import resource
+
+    x = Value(1.0)
+    (x * x).backward()
+
+    def build():
+        node = x
+        for _ in range(1000):
+            node = node + x
+        return node
+
+    limit = int(STATM.read_text().split()[0]) * os.sysconf("SC_PAGE_SIZE") + bytes_more
+    resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+    graphs = []
+    with contextlib.suppress(MemoryError):
+        while True:
+            graphs.append(build())
+    made = len(graphs)
+    del graphs[made // 2 :]
+    for graph in (*graphs, build()):
+        x.grad = 0.0
+        graph.backward()
+        assert (graph.data, x.grad) == (1001.0, 1001.0)
+    return made
+
+
+@resident_memory
+def test_when_memory_is_used_up_what_was_built_is_right_and_what_is_freed_can_be_used():
+    assert alone(_use_memory_up, 100_000_000) > 100
