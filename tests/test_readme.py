@@ -11,8 +11,8 @@ import pytest
 
 from tinygrad_scalar.cli import main as cli
 from tinygrad_scalar.nn import optim
+from tinygrad_scalar.nn.activations import ACTIVATIONS
 from tinygrad_scalar.nn.losses import LOSSES
-from tinygrad_scalar.nn.mlp import ACTIVATIONS
 from tinygrad_scalar.nn.optim import OPTIMIZERS
 
 TOP = Path(__file__).parent.parent

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from tinygrad_scalar.cli.train import new_console
+from tinygrad_scalar.engine.number import required_integer
 from tinygrad_scalar.inspection.explain import Explanation, explain
 from tinygrad_scalar.inspection.stepper import Stepper
 from tinygrad_scalar.inspection.stepper import step as begin
@@ -98,7 +99,7 @@ class _Magics:
 
 
 _MOVES: dict[str, Callable[[Stepper, list[str]], object]] = {
-    "back": lambda stepper, rest: stepper.back(_count(rest)),
+    "back": lambda stepper, rest: stepper.back(_steps(rest)),
     "to": lambda stepper, rest: stepper.to(_name(rest)),
     "watch": lambda stepper, rest: stepper.watch(*rest),
     "reset": lambda stepper, rest: stepper.reset(),
@@ -111,10 +112,9 @@ def _name(words: list[str]) -> str:
     return " ".join(words)
 
 
-def _count(words: list[str]) -> int:
-    if len(words) > 1 or not all(word.isdecimal() for word in words):
-        raise ValueError(f"a number of steps is a whole number from 0, not {' '.join(words)!r}")
-    return int(words[0]) if words else 1
+def _steps(words: list[str]) -> int:
+    text = " ".join(words) or "1"
+    return required_integer(int(text) if text.isdecimal() else text, "the number of steps", least=0)
 
 
 @contextmanager

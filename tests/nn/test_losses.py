@@ -320,10 +320,16 @@ BAD_COSTS = [
     ("squared_error", [1.0, 2.0], [0], ValueError, "one target for each output, not 1 for 2"),
     ("squared_error", [1.0], [0, 1], ValueError, "one target for each output, not 2 for 1"),
     ("squared_error", [], [], ValueError, "one target for each output, not 0 for 0"),
-    ("mean_squared_error", [1.0], [0], ValueError, "'mean_squared_error'.* is not one of squared_error, .*, hinge"),
-    ("", [1.0], [0], ValueError, "is not one of"),
-    (None, [1.0], [0], ValueError, "None.* is not one of"),
-    (["hinge"], [1.0], [1], (TypeError, ValueError), "hinge.* is not one of"),
+    (
+        "mean_squared_error",
+        [1.0],
+        [0],
+        ValueError,
+        "must be one of squared_error, .*, hinge, .* got 'mean_squared_error'",
+    ),
+    ("", [1.0], [0], ValueError, "loss must be one of .* got ''"),
+    (None, [1.0], [0], ValueError, "loss must be one of .* got None"),
+    (["hinge"], [1.0], [1], (TypeError, ValueError), "loss must be one of .* got .*hinge"),
     ("squared_error", 1.0, 0, (TypeError, ValueError), "cost takes"),
 ]
 

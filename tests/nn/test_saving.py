@@ -17,7 +17,7 @@ from safetensors.numpy import save as to_bytes
 
 import tinygrad_scalar as ts
 from tinygrad_scalar.atomic_write import write_atomically
-from tinygrad_scalar.nn.mlp import ACTIVATIONS
+from tinygrad_scalar.nn.activations import ACTIVATIONS
 from tinygrad_scalar.nn.saving import load_with, save
 
 ACTIVATION = st.sampled_from(list(ACTIVATIONS))

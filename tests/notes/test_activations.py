@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import tinygrad_scalar as ts
-from tinygrad_scalar.nn.mlp import ACTIVATIONS
+from tinygrad_scalar.nn.activations import ACTIVATIONS
 
 from .equations import EQUATIONS, equation
 

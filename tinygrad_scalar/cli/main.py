@@ -29,8 +29,8 @@ from tinygrad_scalar.engine.value import Value
 from tinygrad_scalar.inspection.explain import explain
 from tinygrad_scalar.inspection.nudge import check_gradients
 from tinygrad_scalar.inspection.stepper import step
+from tinygrad_scalar.nn.activations import ACTIVATIONS
 from tinygrad_scalar.nn.losses import LOSSES
-from tinygrad_scalar.nn.mlp import ACTIVATIONS
 from tinygrad_scalar.nn.optim import OPTIMIZERS
 from tinygrad_scalar.viz.drawing import DIRECTIONS, draw
 from tinygrad_scalar.viz.plots import plot_cost
@@ -162,7 +162,7 @@ def _sizes(text: str) -> list[int]:
 
 def _count(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1")
+        raise argparse.ArgumentTypeError(f"must be a positive integer, got {text!r}")
     return int(text)
 
 

@@ -15,18 +15,9 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from tinygrad_scalar.datasets import Table, is_number
+from tinygrad_scalar.nn.losses import LOSSES
 from tinygrad_scalar.nn.mlp import MLP
 from tinygrad_scalar.nn.saving import load_with, save
-
-# For classes: the activation of the last layer, and the target of an output that is off or on (None: the index).
-CLASS_LOSSES: dict[str, tuple[str, tuple[float, float] | None]] = {
-    "cross_entropy": ("linear", None),
-    "binary_cross_entropy": ("sigmoid", (0.0, 1.0)),
-    "squared_error": ("sigmoid", (0.0, 1.0)),
-    "absolute_error": ("sigmoid", (0.0, 1.0)),
-    "hinge": ("linear", (-1.0, 1.0)),
-}
-NUMBER_LOSSES = ("squared_error", "absolute_error")
 
 
 @dataclass
@@ -77,7 +68,7 @@ class TableModel:
             return [self.target_scale.apply(number) for number in table.numbers(self.target)]
         assert self.classes is not None
         indices = [self.classes.index(cell) for cell in table.column(self.target)]
-        off_and_on = CLASS_LOSSES[self.loss][1]
+        off_and_on = LOSSES[self.loss].off_and_on
         if off_and_on is None:
             return indices
         return [[off_and_on[j == index] for j in range(len(self.classes))] for index in indices]
@@ -140,8 +131,8 @@ def untrained_model(
     """
     numeric = all(map(is_number, table.column(target)))
     loss = loss or ("squared_error" if numeric else "cross_entropy")
-    if loss not in CLASS_LOSSES:
-        raise ValueError(f"loss {loss!r} is not one of {', '.join(CLASS_LOSSES)}")
+    if loss not in LOSSES:
+        raise ValueError(f"loss must be one of {', '.join(LOSSES)}, got {loss!r}")
     for column in ignore:
         table.position(column)
     features = [column for column in table.columns if column != target and column not in ignore]
@@ -156,11 +147,11 @@ def untrained_model(
     distinct = set(table.column(target))
     if len(distinct) < 2:
         raise ValueError(f"every row of {table.name} has {distinct.pop()!r} as {target!r}: there is nothing to learn")
-    if numeric and loss in NUMBER_LOSSES:
+    if numeric and LOSSES[loss].of_numbers:
         net = MLP(len(features), [*layers, 1], activation, "linear", seed=seed)
         return TableModel(net, loss, target, features, scales, None, scale(target))
     classes = sorted(distinct, key=float if numeric else str)
-    net = MLP(len(features), [*layers, len(classes)], activation, CLASS_LOSSES[loss][0], seed=seed)
+    net = MLP(len(features), [*layers, len(classes)], activation, LOSSES[loss].output_activation, seed=seed)
     return TableModel(net, loss, target, features, scales, classes, None)
 
 

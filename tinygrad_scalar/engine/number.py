@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+import operator
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, SupportsIndex
 
 from tinygrad_scalar.engine.errors import shown
 
@@ -44,3 +45,11 @@ def required(number: object, what: str) -> float:
     if value is None:
         raise TypeError(f"{what} an int, a float or a NumPy scalar, not {shown(number)}")
     return value
+
+
+def required_integer(number: object, what: str, least: int = 1) -> int:
+    """The number as an int, or a ValueError that begins with `what` unless it is an integer ≥ `least`."""
+    if isinstance(number, bool) or not isinstance(number, SupportsIndex) or operator.index(number) < least:
+        wanted = "a positive integer" if least == 1 else f"an integer ≥ {least}"
+        raise ValueError(f"{what} must be {wanted}, got {shown(number)}")
+    return operator.index(number)

@@ -16,8 +16,8 @@ from itertools import accumulate
 from typing import TYPE_CHECKING, NamedTuple
 
 from tinygrad_scalar.engine.bulk import now
-from tinygrad_scalar.engine.errors import shown
 from tinygrad_scalar.engine.graph import pass_order, require_fresh
+from tinygrad_scalar.engine.number import required_integer
 from tinygrad_scalar.engine.value import Value
 from tinygrad_scalar.inspection import names as graph
 from tinygrad_scalar.inspection.layout import WIDTH, broken, wrapped
@@ -213,13 +213,13 @@ class Stepper:
 
     def next(self, n: int = 1) -> Step | None:
         """Take n steps, or as many as there are; returns the step that was reached."""
-        for _ in range(min(_count(n), self.total - self.position)):
+        for _ in range(min(required_integer(n, "the number of steps", least=0), self.total - self.position)):
             self._advance()
         return self.current
 
     def back(self, n: int = 1) -> Step | None:
         """Take the last n steps back: every gradient is again what it was before them, to the bit."""
-        for _ in range(min(_count(n), self.position)):
+        for _ in range(min(required_integer(n, "the number of steps", least=0), self.position)):
             self._retreat()
         return self.current
 
@@ -403,12 +403,6 @@ class Stepper:
         left = progress.of - progress.done
         state = f", {left} contribution{'s' if left > 1 else ''} to come" if left else ", complete" if started else ""
         return f"{self.notation.name(value)}: data {written(value.data)}, grad {written(value.grad)}{state}"
-
-
-def _count(n: int) -> int:
-    if isinstance(n, bool) or not hasattr(n, "__index__") or n < 0:
-        raise ValueError(f"a number of steps is a whole number from 0, not {shown(n)}")
-    return int(n)
 
 
 def step(root: Value, *, names: Mapping[str, object] | None = None) -> Stepper:

@@ -1,1 +1,29 @@
 """Networks, losses, optimizers, training, saving."""
+
+from tinygrad_scalar.nn.activations import ACTIVATIONS, Activation, linear
+from tinygrad_scalar.nn.gradient import Gradient
+from tinygrad_scalar.nn.losses import LOSSES, Loss
+from tinygrad_scalar.nn.mlp import MLP, Layer, Module, Neuron
+from tinygrad_scalar.nn.optim import OPTIMIZERS, Optimizer
+from tinygrad_scalar.nn.saving import load, load_with, save
+from tinygrad_scalar.nn.training import History, fit
+
+__all__ = [
+    "ACTIVATIONS",
+    "LOSSES",
+    "MLP",
+    "OPTIMIZERS",
+    "Activation",
+    "Gradient",
+    "History",
+    "Layer",
+    "Loss",
+    "Module",
+    "Neuron",
+    "Optimizer",
+    "fit",
+    "linear",
+    "load",
+    "load_with",
+    "save",
+]

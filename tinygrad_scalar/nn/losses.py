@@ -9,7 +9,7 @@ import sys
 import warnings
 from collections.abc import Callable, Iterable, Sequence
 from functools import reduce
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tinygrad_scalar.engine.errors import TraceError, shown
 from tinygrad_scalar.engine.value import Value
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     Scalar = Value | Number
     Outputs = Scalar | Iterable[Scalar]
-    Loss = Callable[[Any, Any], Value]
+    LossFunction = Callable[[Any, Any], Value]
 
 
 def squared_error(a: Outputs, y: Outputs) -> Value:
@@ -135,21 +135,44 @@ def _no_hinge_target(number: float) -> str:
     return f"hinge takes targets −1 and +1, not {number!r}"
 
 
+class Loss(NamedTuple):
+    """A row of LOSSES; calling it calls its function.
+
+    function           (a, y) -> Value, the loss of one example
+    output_activation  of the last layer, where each output stands for a class
+    off_and_on         for classes: the target of a wrong class's output and of the right one's; None: y is an index
+    of_numbers         whether it also fits outputs that are numbers, with a linear last layer
+    """
+
+    function: LossFunction
+    output_activation: str
+    off_and_on: tuple[float, float] | None
+    of_numbers: bool = False
+
+    def __call__(self, a: Any, y: Any) -> Value:
+        return self.function(a, y)
+
+
+# A row here is all that a new loss takes.
 LOSSES: dict[str, Loss] = {
-    loss.__name__: loss for loss in (squared_error, absolute_error, binary_cross_entropy, cross_entropy, hinge)
+    "squared_error": Loss(squared_error, "sigmoid", (0.0, 1.0), of_numbers=True),
+    "absolute_error": Loss(absolute_error, "sigmoid", (0.0, 1.0), of_numbers=True),
+    "binary_cross_entropy": Loss(binary_cross_entropy, "sigmoid", (0.0, 1.0)),
+    "cross_entropy": Loss(cross_entropy, "linear", None),
+    "hinge": Loss(hinge, "linear", (-1.0, 1.0)),
 }
 
 
-def find_loss(loss: str | Loss) -> Loss:
-    """The loss function itself, given it or its name."""
+def find_loss(loss: str | LossFunction) -> LossFunction:
+    """The loss's function, given it or its name."""
     if callable(loss):
         return loss
     if not isinstance(loss, str) or loss not in LOSSES:
-        raise ValueError(f"loss {shown(loss)} is not one of {', '.join(LOSSES)}, nor a function (a, y) -> Value")
-    return LOSSES[loss]
+        raise ValueError(f"loss must be one of {', '.join(LOSSES)}, or a function (a, y) -> Value; got {shown(loss)}")
+    return LOSSES[loss].function
 
 
-def cost(loss: str | Loss, outputs: Sequence[Any], targets: Sequence[Any]) -> Value:
+def cost(loss: str | LossFunction, outputs: Sequence[Any], targets: Sequence[Any]) -> Value:
     """The mean of `loss` over examples: C = 1/m Σᵢ loss(outputs[i], targets[i]) (001, average cost; 003 Eq. 2).
 
     >>> cost(squared_error, [Value(1.0), Value(3.0)], [0, 0]).data

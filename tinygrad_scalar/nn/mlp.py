@@ -10,16 +10,17 @@ Everything carries its name as a label, so that drawings and explanations speak 
 
 from __future__ import annotations
 
-import math
 import operator
 import random
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from tinygrad_scalar.engine.bulk import clear_gradients, weighted_sum
 from tinygrad_scalar.engine.errors import shown
+from tinygrad_scalar.engine.number import required_integer
 from tinygrad_scalar.engine.value import Value
+from tinygrad_scalar.nn.activations import ACTIVATIONS, find_activation
 from tinygrad_scalar.nn.gradient import Gradient
 
 if TYPE_CHECKING:
@@ -29,32 +30,6 @@ if TYPE_CHECKING:
     Seed = int | random.Random | None
 
 
-def linear(z: Value) -> Value:
-    """No activation: a = z."""
-    return z
-
-
-ACTIVATIONS: dict[str, Callable[[Value], Value]] = {
-    "linear": linear,
-    "sigmoid": Value.sigmoid,
-    "tanh": Value.tanh,
-    "relu": Value.relu,
-    "leaky_relu": Value.leaky_relu,
-    "softplus": Value.softplus,
-}
-
-
-def _require_activation(name: str) -> None:
-    if not isinstance(name, str) or name not in ACTIVATIONS:
-        raise ValueError(f"activation {shown(name)} is not one of {', '.join(ACTIVATIONS)}")
-
-
-def _count(number: int, what: str) -> int:
-    if isinstance(number, bool) or not hasattr(number, "__index__") or number < 1:
-        raise ValueError(f"{what} is a whole number from 1, not {shown(number)}")
-    return int(number)
-
-
 def generator_of(seed: Seed) -> random.Random:
     """The generator itself, or a new one from an integer; from None one that differs each time."""
     if isinstance(seed, random.Random):
@@ -62,13 +37,6 @@ def generator_of(seed: Seed) -> random.Random:
     if seed is not None and not hasattr(seed, "__index__"):
         raise TypeError(f"seed is a whole number, a random.Random or None, not {shown(seed)}")
     return random.Random(None if seed is None else operator.index(seed))
-
-
-def _weight_range(activation: str, n_inputs: int, n_outputs: int) -> float:
-    """The r of the uniform distribution over [−r, r] that keeps the size of activations and gradients from layer to
-    layer: He et al. 2015 (Eq. 10) for the relu family, Glorot and Bengio 2010 (Eq. 16) for the others."""
-    fan = n_inputs if activation in ("relu", "leaky_relu") else n_inputs + n_outputs
-    return math.sqrt(6.0 / fan)
 
 
 class Module(ABC):
@@ -97,7 +65,7 @@ class Module(ABC):
 class Neuron(Module):
     """One node: a = g(w·x + b) with `n_inputs` weights `.w` and a bias `.b`.
 
-    activation is one of linear, sigmoid, tanh, relu, leaky_relu, softplus. `seed` (an int or a random.Random) makes
+    `activation` is one of `ts.nn.ACTIVATIONS`, such as sigmoid, tanh or relu. `seed` (an int or a random.Random) makes
     the initial weights repeatable; biases start at 0. `layer` and `index` say which neuron it is in the labels,
     `n_outputs` how many share its layer. A call takes n_inputs numbers or Values (or one bare one where n_inputs is 1)
     and returns the Value a.
@@ -118,10 +86,9 @@ class Neuron(Module):
         index: int = 0,
         n_outputs: int = 1,
     ) -> None:
-        n_inputs = _count(n_inputs, "n_inputs")
-        _require_activation(activation)
+        n_inputs = required_integer(n_inputs, "n_inputs")
         self.activation = activation
-        r = _weight_range(activation, n_inputs, n_outputs)
+        r = find_activation(activation).weight_range(n_inputs, n_outputs)
         uniform = generator_of(seed).uniform
         self.w = [Value(uniform(-r, r), f"w({layer})[{index},{k}]") for k in range(n_inputs)]
         self.b = Value(0.0, f"b({layer})[{index}]")
@@ -134,7 +101,7 @@ class Neuron(Module):
         """Pre-activation and activation (000 Eq. 2 and 1) for the activations `x` of the layer before."""
         z = weighted_sum(self.w, x, self.b)
         z.label = self._z_label
-        a = ACTIVATIONS[self.activation](z)
+        a = ACTIVATIONS[self.activation].function(z)
         if a is not z:  # "linear" makes no node: a is z and keeps that name
             a.label = self._a_label
         return z, a
@@ -159,7 +126,7 @@ class Layer(Module):
     def __init__(
         self, n_inputs: int, n_outputs: int, activation: str = "sigmoid", *, seed: Seed = None, layer: int = 1
     ) -> None:
-        n_outputs = _count(n_outputs, "a layer's number of neurons")
+        n_outputs = required_integer(n_outputs, "a layer's number of neurons")
         generator = generator_of(seed)
         self.neurons = [
             Neuron(n_inputs, activation, seed=generator, layer=layer, index=j, n_outputs=n_outputs)
@@ -215,7 +182,7 @@ class MLP(Module):
         self.activation = activation
         self.output_activation = activation if output_activation is None else output_activation
         for name in (activation, self.output_activation):
-            _require_activation(name)
+            find_activation(name)
         activations = [activation] * (len(layer_sizes) - 1) + [self.output_activation]
         generator = generator_of(seed)
         self.layers: list[Layer] = []

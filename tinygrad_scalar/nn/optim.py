@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 from tinygrad_scalar.engine.bulk import clear_gradients, read_data, read_gradients, set_data
@@ -187,7 +187,8 @@ class AdamW(Adam):
         return super().stepped(theta * (1.0 - self.learning_rate * self.weight_decay), g)
 
 
-OPTIMIZERS: dict[str, type[GradientDescent | SGD | RMSProp | Adam]] = {
+# A row here is all that a new optimizer takes besides its class.
+OPTIMIZERS: dict[str, Callable[..., Optimizer]] = {
     "gradient_descent": GradientDescent,
     "sgd": SGD,
     "rmsprop": RMSProp,

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from tinygrad_scalar.engine.bulk import clear_gradients, read_data, read_gradients, set_data
 from tinygrad_scalar.engine.errors import AnomalyError, TraceError, shown
 from tinygrad_scalar.engine.graph import topological_order
+from tinygrad_scalar.engine.number import required_integer
 from tinygrad_scalar.engine.value import Value
 from tinygrad_scalar.nn.losses import LOSSES, find_loss
 from tinygrad_scalar.nn.mlp import generator_of
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
     from tinygrad_scalar.engine.bulk import Array
-    from tinygrad_scalar.nn.losses import Loss
+    from tinygrad_scalar.nn.losses import LossFunction
 
 
 class Network(Protocol):
@@ -58,7 +59,7 @@ def fit(
     X: ArrayLike,
     Y: ArrayLike,
     *,
-    loss: str | Loss = "squared_error",
+    loss: str | LossFunction = "squared_error",
     optimizer: str | Optimizer = "adam",
     epochs: int = 100,
     batch_size: int | None = None,
@@ -99,15 +100,14 @@ def fit(
     held_out = None if validation is None else _examples(*validation, "validation ")
     evaluate = find_loss(loss)
     optimize = _optimizer(optimizer, net)
-    for name, count in (("epochs", epochs), ("batch_size", 1 if batch_size is None else batch_size)):
-        if isinstance(count, bool) or not hasattr(count, "__index__") or count < 1:
-            raise ValueError(f"{name} is a whole number from 1, not {shown(count)}")
+    required_integer(epochs, "epochs")
+    required_integer(1 if batch_size is None else batch_size, "batch_size")
     generator = generator_of(seed)
     # What cannot be taken is to be an error now, not in mid-training.
     for part in filter(None, (examples, held_out)):
         outputs = net(part.x[0])
         _require_dependence(outputs, optimize)
-        if evaluate in LOSSES.values():
+        if evaluate in [row.function for row in LOSSES.values()]:
             for y in part.y:
                 evaluate(outputs, y)
     trainer = _trainer(net, evaluate, optimize, examples, vectorized)
@@ -161,7 +161,7 @@ class _Examples:
 class _ScalarTrainer:
     """The steps of a training with the engine: an example's graph is built, differentiated and dropped."""
 
-    def __init__(self, net: Network, evaluate: Loss, optimizer: Optimizer, examples: _Examples) -> None:
+    def __init__(self, net: Network, evaluate: LossFunction, optimizer: Optimizer, examples: _Examples) -> None:
         self.net, self.evaluate, self.optimizer, self.examples = net, evaluate, optimizer, examples
 
     def step(self, batch: Sequence[int], epoch: int) -> float:
@@ -195,7 +195,7 @@ class _ScalarTrainer:
 class _VectorTrainer(_ScalarTrainer):
     """The same steps with the array program of net and loss (003 Eq. 1 and 11)."""
 
-    def __init__(self, net: Network, evaluate: Loss, optimizer: Optimizer, examples: _Examples) -> None:
+    def __init__(self, net: Network, evaluate: LossFunction, optimizer: Optimizer, examples: _Examples) -> None:
         super().__init__(net, evaluate, optimizer, examples)
         self.vectorized = vectorize(lambda x, y: evaluate(net(x), y), optimizer.parameters)
         self.gradient: Array | None = None
@@ -254,7 +254,7 @@ PIECE = 1024
 
 
 def _trainer(
-    net: Network, evaluate: Loss, optimizer: Optimizer, examples: _Examples, vectorized: bool
+    net: Network, evaluate: LossFunction, optimizer: Optimizer, examples: _Examples, vectorized: bool
 ) -> _ScalarTrainer:
     if not vectorized or type(optimizer).step is not Optimizer.step:
         return _ScalarTrainer(net, evaluate, optimizer, examples)
