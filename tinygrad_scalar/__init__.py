@@ -50,13 +50,14 @@ from tinygrad_scalar.functions import (
     tanh,
     where,
 )
-from tinygrad_scalar.inspection.diagnose import diagnose
-from tinygrad_scalar.inspection.diagnosis import Diagnosis
+from tinygrad_scalar.inspection.check import GradientCheck, check_gradients
+from tinygrad_scalar.inspection.diagnose import Diagnosis, diagnose
 from tinygrad_scalar.inspection.explain import Explanation, explain
 from tinygrad_scalar.inspection.names import leaves
-from tinygrad_scalar.inspection.nudge import GradientCheck, Nudge, check_gradients, nudge
+from tinygrad_scalar.inspection.nudge import Nudge, nudge
 from tinygrad_scalar.inspection.sensitivity import Sensitivity, sensitivity
-from tinygrad_scalar.inspection.stepper import Step, Stepper, step
+from tinygrad_scalar.inspection.step import Step
+from tinygrad_scalar.inspection.stepper import Stepper, step
 from tinygrad_scalar.nn.gradient import Gradient
 from tinygrad_scalar.nn.losses import absolute_error, binary_cross_entropy, cost, cross_entropy, hinge, squared_error
 from tinygrad_scalar.nn.mlp import MLP, Layer, Neuron

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from tinygrad_scalar.engine.value import Value
-from tinygrad_scalar.inspection.stepper import Step, Stepper
+from tinygrad_scalar.inspection.step import Step
+from tinygrad_scalar.inspection.stepper import Stepper
 
 READABLE = 60  # values; of a larger graph a picture shows what is around the step
 MARKED = "#c2255c"  # the colour of the step

@@ -9,8 +9,7 @@ from hypothesis import strategies as st
 import tinygrad_scalar as ts
 from tinygrad_scalar import Value
 from tinygrad_scalar.functions import erf, relu, sigmoid, softplus, tanh
-from tinygrad_scalar.inspection.diagnose import EXPLODING, SATURATED, STEEPEST, VANISHING, diagnose
-from tinygrad_scalar.inspection.diagnosis import CAUSES
+from tinygrad_scalar.inspection.diagnose import CAUSES, EXPLODING, SATURATED, STEEPEST, VANISHING, diagnose
 from tinygrad_scalar.inspection.names import topological_order
 
 inf, nan = math.inf, math.nan

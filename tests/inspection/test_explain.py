@@ -10,7 +10,8 @@ from programs import LEAVES, PROGRAM, numbers_of
 
 import tinygrad_scalar as ts
 from tinygrad_scalar import StaleGraphError, Value, topological_order
-from tinygrad_scalar.inspection.explain import MOST_FACTORS, TOO_LONG
+from tinygrad_scalar.inspection.explain import TOO_LONG
+from tinygrad_scalar.inspection.paths import MOST_FACTORS
 
 
 def chain(L):

@@ -12,9 +12,10 @@ import tinygrad_scalar as ts
 from tinygrad_scalar import Value
 from tinygrad_scalar.engine import ops
 from tinygrad_scalar.engine.value import record
+from tinygrad_scalar.inspection.check import LINES, MOST_LEAVES, check_gradients
 from tinygrad_scalar.inspection.finite_differences import NudgedGraph
 from tinygrad_scalar.inspection.names import leaves, topological_order
-from tinygrad_scalar.inspection.nudge import LINES, MOST_LEAVES, check_gradients, nudge
+from tinygrad_scalar.inspection.nudge import nudge
 
 NUMBER = st.floats(-2, 2, allow_subnormal=False)
 

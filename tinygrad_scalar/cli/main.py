@@ -26,8 +26,8 @@ from tinygrad_scalar.cli.train import new_console, report_model, report_result, 
 from tinygrad_scalar.datasets import is_number, read_csv
 from tinygrad_scalar.engine.errors import AnomalyError
 from tinygrad_scalar.engine.value import Value
+from tinygrad_scalar.inspection.check import check_gradients
 from tinygrad_scalar.inspection.explain import explain
-from tinygrad_scalar.inspection.nudge import check_gradients
 from tinygrad_scalar.inspection.stepper import step
 from tinygrad_scalar.nn.activations import ACTIVATIONS
 from tinygrad_scalar.nn.losses import LOSSES

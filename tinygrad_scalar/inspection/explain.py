@@ -15,69 +15,23 @@ from __future__ import annotations
 
 import math
 import re
-from collections import Counter, deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import cached_property, partial
-from heapq import heapify, heappop, heappush
-from typing import Any, NamedTuple, TypeVar
+from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
+from typing import TypeVar
 
 from tinygrad_scalar.engine.value import Value
-from tinygrad_scalar.inspection import names as graph
+from tinygrad_scalar.inspection import latex
+from tinygrad_scalar.inspection.brackets import factor
 from tinygrad_scalar.inspection.layout import WIDTH, broken, wrapped
 from tinygrad_scalar.inspection.named_graph import NamedGraph
-from tinygrad_scalar.inspection.notation import Notation, factor, is_at_a_kink, latex_number, latex_operand, written
-from tinygrad_scalar.inspection.symbolic import constant, expression, is_writable, latex_text, slope, unicode_text
+from tinygrad_scalar.inspection.names import caller_variables
+from tinygrad_scalar.inspection.notation import Notation, written
+from tinygrad_scalar.inspection.paths import MOST_FACTORS, Equation, Factor, Paths
 
 MOST_TERMS = 4  # of a sum that are written out
-MOST_FACTORS = 40  # of a product that are written out; and in the terms of a sum, if each of them goes on to the root
-LARGEST = 200  # values in a formula that is written out
-MOST_OF_A_LAYER = 3  # values that have an equation of their own
-MOST_OF_A_CHAIN = 8  # the same where each layer has one value
 SUM, TIMES = r"\sum_j", r" \cdot "
 TOO_LONG = "(what lies between is too much to be written out, or not real: give labels to values on the way)"
 T = TypeVar("T")
-
-
-class Written(NamedTuple):
-    """Symbols as text, as LaTeX and as an expression of SymPy."""
-
-    text: str
-    latex: str
-    expression: Any
-
-
-class Factor:
-    """∂of/∂by: its number `value`, and its symbols `text`, `latex` and `expression`, made when they are first read.
-
-    `part` is "direct" where it is the part of ∂of/∂by that goes past all other named values, and not the whole of it.
-    """
-
-    def __init__(self, of: Value, by: Value, value: float, write: Callable[[], Written], part: str = "") -> None:
-        self.of, self.by, self.value, self._write, self.part = of, by, value, write, part
-
-    @cached_property
-    def _written(self) -> Written:
-        return self._write()
-
-    @property
-    def text(self) -> str:
-        return self._written.text
-
-    @property
-    def latex(self) -> str:
-        return self._written.latex
-
-    @property
-    def expression(self) -> Any:
-        return self._written.expression
-
-
-class Equation(NamedTuple):
-    """∂root/∂by as a sum of products; a lone product is a sum of one."""
-
-    by: Value
-    products: tuple[tuple[Factor, ...], ...]
-    value: float
 
 
 class Explanation:
@@ -145,13 +99,13 @@ class Explanation:
             derivatives = [
                 _product(product, lambda f: of.latex_derivative(f.of, f.by, f.part), " ") for product in products
             ]
-            symbols = _few(products, lambda product: _product(product, lambda f: latex_operand(f.latex), TIMES))
+            symbols = _few(products, lambda product: _product(product, lambda f: latex.factor(f.latex), TIMES))
             numbers = _few(
-                products, lambda product: _product(product, lambda f: latex_operand(latex_number(f.value)), TIMES)
+                products, lambda product: _product(product, lambda f: latex.factor(latex.number(f.value)), TIMES)
             )
             if len(products) == 1 == len(products[0]):
                 symbols, numbers = [products[0][0].latex], []
-            left, number = of.latex_derivative(self.root, equation.by), latex_number(equation.value)
+            left, number = of.latex_derivative(self.root, equation.by), latex.number(equation.value)
             is_wide = sum(map(len, _few(products, lambda product: _product(product, lambda f: f.text)))) > WIDTH
             break_up = r" \\ &\quad + " if is_wide else " + "
             rights = [_over_j(derivatives, "j") or _sum(derivatives)]
@@ -191,284 +145,9 @@ def explain(root: Value, wrt: Value | str, *, names: Mapping[str, object] | None
           = a⁽⁰⁾ · 2(a − y)
           = 2 · 2 = 4
     """
-    of = NamedGraph(root, "explain", graph.caller_variables() if names is None else names)
-    equations, likewise = _Paths(of, of.find(wrt)).equations()
+    of = NamedGraph(root, "explain", caller_variables() if names is None else names)
+    equations, likewise = Paths(of, of.find(wrt)).equations()
     return Explanation(root, equations, likewise, of.notation)
-
-
-class _Paths:
-    """The values between `by` and the root, and the derivatives between those that have names."""
-
-    def __init__(self, of: NamedGraph, by: Value) -> None:
-        self.root, self.by, self.nodes, self.index, self.notation = of.root, by, of.nodes, of.index, of.notation
-        self.users: dict[Value, list[Value]] = {by: []}  # of each value that depends on `by`, in the order of making
-        for node in self.nodes[self.index[by] + 1 :]:
-            if node.op:
-                below = [operand for operand in dict.fromkeys(node.operands) if operand in self.users]
-                if below:
-                    self.users[node] = []
-                    for operand in below:
-                        self.users[operand].append(node)
-        self.named = {node for node in self.users if node in self.notation.called} | {self.root, by}
-        self._constants = self._made_of_numbers()
-        self._latex: dict[Any, str] = {}
-        self._expressions: dict[Value, Any] = {}
-        self._sizes: dict[Value, int] = {}
-        self._reached: dict[Value, list[Value]] = {}
-        self._edges: dict[Value, list[Factor]] = {}
-
-    def _made_of_numbers(self) -> set[Value]:
-        """The numbers without a name, and what is computed from them alone."""
-        called, users, found = self.notation.called, self.users, set[Value]()
-        for node in self.nodes:
-            if node not in called and node not in users and found.issuperset(node.operands):
-                found.add(node)
-        return found
-
-    def equations(self) -> tuple[list[Equation], list[list[Value]]]:
-        """That of `by`, then those of the values that it leads to and that are used more than once, some of each layer.
-
-        And the others of each layer, whose equations are like theirs.
-        """
-        gradients = self._gradients()
-        equations: list[Equation] = []
-        likewise: dict[Any, list[Value]] = {}
-        written_out: Counter[Any] = Counter()
-        todo, seen = deque([self.by]), {self.by}
-        while todo:
-            value = todo.popleft()
-            symbol = graph.symbol(self.notation.called.get(value, ""))
-            layer = (symbol.letter, symbol.indices and symbol.layer) if symbol else value
-            if written_out[layer] == (MOST_OF_A_LAYER if symbol and symbol.indices else MOST_OF_A_CHAIN):
-                likewise.setdefault(layer, []).append(value)
-                continue
-            written_out[layer] += 1
-            products = self._products(value, seen)
-            finished = tuple(tuple(self._finished(product, gradients)) for product in products)
-            equations.append(Equation(value, finished, gradients[value]))
-            for product in products:
-                last = product[-1].of
-                if last is not self.root and last not in seen:
-                    seen.add(last)
-                    todo.append(last)
-        return equations, list(likewise.values())
-
-    def _gradients(self) -> dict[Value, float]:
-        """∂root/∂ each value between, as backward() has it."""
-        gradients = dict.fromkeys(self.users, 0.0)
-        gradients[self.root] = 1.0
-        for node in reversed(self.users):
-            if node is not self.by:
-                for operand, local_grad in zip(node.operands, node.local_grads):
-                    if operand in gradients:
-                        gradients[operand] += local_grad * gradients[node]
-        return gradients
-
-    def _products(self, value: Value, ends: set[Value]) -> list[list[Factor]]:
-        """The terms of ∂root/∂value, each as far as every value is used once, and at most to one of the `ends`.
-
-        If that is long, only as far as to where other terms come, too.
-        """
-        edges = self.edges(value)
-        if len(edges) > 1 and sum(len(self._way(edge.of, ends)) for edge in edges[:MOST_FACTORS]) > MOST_FACTORS:
-            ends = ends | self._shared([edge.of for edge in edges])
-        return [[edge, *self._onwards(edge.of, ends)] for edge in edges]
-
-    def _onwards(self, value: Value, ends: set[Value]) -> list[Factor]:
-        return [self.edges(by)[0] for by in self._way(value, ends)[:-1]]
-
-    def _way(self, value: Value, ends: set[Value]) -> list[Value]:
-        """The values from this one on, as far as each is used once, up to the root or one of the ends."""
-        way = [value]
-        while value is not self.root and value not in ends and len(following := self.reached(value)) == 1:
-            (value,) = following
-            way.append(value)
-        return way
-
-    def _shared(self, values: Sequence[Value]) -> set[Value]:
-        """Where the ways from these values meet."""
-        passed: set[Value] = set()
-        shared: set[Value] = set()
-        for value in values:
-            for on_the_way in self._way(value, passed):
-                (shared if on_the_way in passed else passed).add(on_the_way)
-        return shared
-
-    def _finished(self, product: list[Factor], values: Mapping[Value, float]) -> Iterable[Factor]:
-        """The product with ∂root/∂(the value where it stopped) as its last factor."""
-        yield from product
-        last = product[-1].of
-        if last is not self.root:
-            yield Factor(self.root, last, values[last], partial(self._derivative, self.root, last))
-
-    # --- the derivatives between one name and the next ----------------------------------------------------------------
-
-    def reached(self, by: Value) -> list[Value]:
-        """The named values that `by` reaches without passing another name, in topological order."""
-        if by not in self._reached:
-            numbers = self._numbers_above(by)
-            self._reached[by] = [node for node in numbers if node in self.named and node is not by]
-        return self._reached[by]
-
-    def edges(self, by: Value) -> list[Factor]:
-        """∂of/∂by for each named value `of` that `by` reaches without passing another name."""
-        if by is self.root:
-            return [Factor(by, by, 1.0, lambda: Written("1", "1", 1))]
-        if by not in self._edges:
-            numbers = self._numbers_above(by)
-            reached = self.reached(by)
-            further = self._above(reached)
-            self._edges[by] = [
-                Factor(of, by, numbers[of], partial(self._write, of, by, numbers), "direct" if of in further else "")
-                for of in reached
-            ]
-        return self._edges[by]
-
-    def _numbers_above(self, by: Value) -> dict[Value, float]:
-        """∂node/∂by for `by` and what it reaches without passing a name, in topological order."""
-        numbers: dict[Value, float] = {by: 1.0}
-        waiting = [self.index[user] for user in self.users[by]]
-        heapify(waiting)
-        while waiting:
-            node = self.nodes[heappop(waiting)]
-            if node in numbers:
-                continue
-            numbers[node] = sum(
-                local_grad * numbers[operand]
-                for operand, local_grad in zip(node.operands, node.local_grads)
-                if self._leads_on(operand, by, numbers)
-            )
-            if node not in self.named:
-                for user in self.users[node]:
-                    heappush(waiting, self.index[user])
-        return numbers
-
-    def _leads_on(self, operand: Value, by: Value, numbers: Mapping[Value, float]) -> bool:
-        return operand in numbers and (operand is by or operand not in self.named)
-
-    def _above(self, values: Sequence[Value]) -> set[Value]:
-        """What is computed from the values, up to the last of them."""
-        last = max((self.index[value] for value in values), default=0)
-        found: set[Value] = set()
-        todo = list(values) if len(values) > 1 else []
-        while todo:
-            above = [user for user in self.users[todo.pop()] if user not in found and self.index[user] <= last]
-            found.update(above)
-            todo += above
-        return found
-
-    def _write(self, of: Value, by: Value, numbers: Mapping[Value, float]) -> Written:
-        """The symbols of ∂of/∂by; the derivative itself where they are too many."""
-        import sympy
-
-        symbol = self._derived(of, by, numbers)
-        if symbol is None:
-            return self._derivative(of, by)
-        symbol = _whole(sympy.factor_terms(_whole(sympy.sympify(symbol))))  # 0.5·2 is 1.0 after it
-        is_undefined = symbol.is_number and not math.isfinite(numbers[of])  # 0·log(x) where log(x) is −∞
-        if is_undefined or not is_writable(symbol):
-            return self._derivative(of, by)
-        return Written(unicode_text(symbol), latex_text(symbol, self._latex), symbol)
-
-    def _derivative(self, of: Value, by: Value) -> Written:
-        """∂of/∂by as a symbol."""
-        import sympy
-
-        text = self.notation.derivative(of, by)
-        return Written(text, self.notation.latex_derivative(of, by), sympy.Symbol(text, real=True))
-
-    def _derived(self, of: Value, by: Value, numbers: Mapping[Value, float]) -> Any:
-        """∂of/∂by by SymPy, operation for operation; None if too much would have to be written out."""
-        between, todo = {of}, [of]
-        while todo:
-            for operand in todo.pop().operands:
-                if operand is not by and operand not in between and self._leads_on(operand, by, numbers):
-                    between.add(operand)
-                    todo.append(operand)
-        symbols: dict[Value, Any] = {by: 1}
-        sizes: dict[Value, int] = {by: 1}
-        for node in sorted(between, key=self.index.__getitem__):
-            symbols[node], sizes[node] = 0, 0
-            for i, operand in enumerate(node.operands):
-                if operand in symbols and self._leads_on(operand, by, numbers):
-                    slope_size = 0 if node.op in ("+", "-") else 1 + sum(map(self._size, node.operands))
-                    sizes[node] += sizes[operand] + slope_size
-                    if sizes[node] > LARGEST:
-                        return None
-                    symbols[node] = symbols[node] + self._slope(node, i) * symbols[operand]
-        return symbols[of]
-
-    def _slope(self, node: Value, i: int) -> Any:
-        import sympy
-
-        if node.op == "+":
-            return 1
-        if node.op == "-":
-            return 1 - 2 * i
-        if is_at_a_kink(node):
-            return sympy.Float(node.local_grads[i])
-        return slope(node.op, i, [self._expression(operand) for operand in node.operands])
-
-    def _size(self, value: Value) -> int:
-        """How many values are written out for a value, each as often as it is written; 1 if they are too many."""
-        if value not in self._sizes:
-            todo, size = [value], 0
-            while todo and size <= LARGEST:
-                size += 1
-                todo += self._below(todo.pop())
-            self._sizes[value] = size if size <= LARGEST else 1
-        return self._sizes[value]
-
-    def _below(self, node: Value) -> Sequence[Value]:
-        """What a value is written out with: nothing if it has a name or is made of plain numbers."""
-        return [] if node in self._constants or node in self.notation.called else node.operands
-
-    def _expression(self, value: Value) -> Any:
-        """What a value is in SymPy: a symbol where it has a name, a number where it is one, else what it is made of.
-
-        Of what is made of too much, its number vₙ.
-        """
-        todo = [value]
-        while todo:
-            node = todo[-1]
-            if node not in self._expressions:
-                below = self._below(node)
-                is_too_large = below and self._size(node) == 1
-                below = [] if is_too_large else below
-                missing = [operand for operand in below if operand not in self._expressions]
-                if missing:
-                    todo += missing
-                    continue
-                self._expressions[node] = self._symbol(node) if is_too_large else self._made(node, below)
-            todo.pop()
-        return self._expressions[value]
-
-    def _made(self, node: Value, below: Sequence[Value]) -> Any:
-        if node in self._constants:  # the engine's number: SymPy's would have other digits, and 9^9^9 too many
-            return constant(node.data)
-        if node in self.notation.called:
-            return self._symbol(node)
-        return expression(node.op, [self._expressions[operand] for operand in below])
-
-    def _symbol(self, node: Value) -> Any:
-        import sympy
-
-        symbol = sympy.Symbol(self.notation.operand(node), real=True)
-        self._latex[symbol] = self.notation.latex_operand(node)
-        return symbol
-
-
-def _is_short(number: float) -> bool:
-    """Whether a number is written without a point and without an exponent."""
-    return number.is_integer() and abs(number) < 1e9
-
-
-def _whole(expression: Any) -> Any:
-    """An expression of SymPy in which 2.0 is 2."""
-    import sympy
-
-    numbers = [number for number in expression.atoms(sympy.Float) if _is_short(float(number))]
-    return expression.xreplace({number: sympy.Integer(int(float(number))) for number in numbers})
 
 
 def _few(terms: Sequence[T], write: Callable[[T], str]) -> list[str]:

@@ -12,7 +12,7 @@ from functools import cached_property
 from tinygrad_scalar.engine.errors import shown
 from tinygrad_scalar.engine.graph import pass_order, require_fresh, topological_order
 from tinygrad_scalar.engine.value import Value
-from tinygrad_scalar.inspection import names as graph
+from tinygrad_scalar.inspection.names import distinct, names_of
 from tinygrad_scalar.inspection.notation import Notation
 
 MOST_LOOKED_THROUGH = 10_000  # values
@@ -42,8 +42,8 @@ class NamedGraph:
         self.root, self._asked = root, asked
         self.nodes = topological_order(root)
         require_fresh(self.nodes)
-        self.names = graph.names_of(self.nodes, names)
-        self.notation = Notation(self.nodes, graph.distinct(self.names))
+        self.names = names_of(self.nodes, names)
+        self.notation = Notation(self.nodes, distinct(self.names))
 
     @cached_property
     def index(self) -> dict[Value, int]:

@@ -16,9 +16,9 @@ from typing import NamedTuple
 from tinygrad_scalar.atomic_write import write_atomically
 from tinygrad_scalar.engine.errors import shown
 from tinygrad_scalar.engine.value import Value
-from tinygrad_scalar.inspection import names as graph
 from tinygrad_scalar.inspection.layout import WIDTH, aligned, as_html, fitted, number
 from tinygrad_scalar.inspection.named_graph import NamedGraph
+from tinygrad_scalar.inspection.names import caller_variables
 from tinygrad_scalar.inspection.notation import unicode_of
 
 COLUMNS = ("gradient", "contribution")  # what rows can be sorted by
@@ -152,7 +152,7 @@ def sensitivity(root: Value, *leaves: Value | str, names: Mapping[str, object] |
     b⁽¹⁾₀            −1            1           −1  ▇▇▇▇
     a⁽⁰⁾₀             4          0.5            2  ▇▇
     """
-    of = NamedGraph(root, "sensitivity", graph.caller_variables() if names is None else names)
+    of = NamedGraph(root, "sensitivity", caller_variables() if names is None else names)
     rows, chosen = leaf_rows(of), of.chosen(leaves)
     told = f"{len(chosen):,} chosen leaves (of {len(of.leaves):,})" if chosen else of.leaves_told
     return Sensitivity(of.notation.name(root), root.data, [rows[leaf] for leaf in chosen or of.named_leaves], told)

@@ -12,7 +12,9 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from tinygrad_scalar.engine import ops
-from tinygrad_scalar.inspection.notation import bracketed_once, condition, factor, latex_filled, latex_number, written
+from tinygrad_scalar.inspection import latex
+from tinygrad_scalar.inspection.brackets import bracketed_once, condition, factor
+from tinygrad_scalar.inspection.notation import written
 
 if TYPE_CHECKING:
     import sympy
@@ -60,10 +62,10 @@ def _functions() -> dict[str, Any]:
     """The activations as functions of SymPy whose derivatives print with a prime (000 Eq. 5)."""
     import sympy
 
-    def function(name: str, latex: str, derivative: Any) -> Any:
+    def function(name: str, command: str, derivative: Any) -> Any:
         def printed(self: Any, printer: Any, exp: Any = None) -> str:
             power = f"^{{{exp}}}" if exp is not None else ""
-            return rf"{latex}{power}\left({printer._print(self.args[0])}\right)"
+            return rf"{command}{power}\left({printer._print(self.args[0])}\right)"
 
         slope = {"fdiff": lambda self, argindex=1: derivative(self.args[0])} if derivative else {}
         return type(name, (sympy.Function,), {**slope, "_latex": printed, "is_real": True})
@@ -125,7 +127,7 @@ def _of_a_text(template: str, number: Callable[..., float]) -> Any:
         return condition(template.format(*map(printer._print, self.args)))
 
     def in_latex(self: Any, printer: Any, exp: Any = None) -> str:
-        text = condition(latex_filled(template, [printer._print(argument) for argument in self.args]))
+        text = condition(latex.filled(template, [printer._print(argument) for argument in self.args]))
         text = text.replace("≤", r"\leq")
         return f"{text}^{{{exp}}}" if exp else text
 
@@ -220,9 +222,10 @@ def _printers() -> tuple[Any, Any]:
         "_print_Pi": lambda self, number: "π",
         "_print_Max": call("max"), "_print_Min": call("min"),
     }  # fmt: skip
-    latex = {
-        "_print_Float": lambda self, number: latex_number(float(number)),
-        "_print_Integer": lambda self, number: latex_number(float(number)),
-        "_print_LargeNumber": lambda self, symbol: latex_number(float(symbol.name)),
+    in_latex = {
+        "_print_Float": lambda self, number: latex.number(float(number)),
+        "_print_Integer": lambda self, number: latex.number(float(number)),
+        "_print_LargeNumber": lambda self, symbol: latex.number(float(symbol.name)),
     }
-    return type("Text", (StrPrinter,), ordered | text | {"names": ()}), type("Latex", (LatexPrinter,), ordered | latex)
+    in_text = ordered | text | {"names": ()}
+    return type("Text", (StrPrinter,), in_text), type("Latex", (LatexPrinter,), ordered | in_latex)

@@ -6,8 +6,9 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from tinygrad_scalar.engine.value import Value
-from tinygrad_scalar.inspection import names as graph
-from tinygrad_scalar.inspection.notation import latex_name, latex_number, unicode_of, written
+from tinygrad_scalar.inspection import latex
+from tinygrad_scalar.inspection.names import symbol
+from tinygrad_scalar.inspection.notation import unicode_of, written
 
 if TYPE_CHECKING:
     import numpy as np
@@ -61,10 +62,10 @@ class Gradient:
     def latex(self) -> str:
         """The column of derivatives and the column of numbers, as 001 writes it."""
         few = list(self) if len(self) <= MOST else [*list(self)[: MOST // 2], *list(self)[-MOST // 2 :]]
-        symbols = [(graph.symbol(name), name) for name, _ in few]
-        names = [symbol.latex if symbol else latex_name(name) for symbol, name in symbols]
+        symbols = [(symbol(name), name) for name, _ in few]
+        names = [found.latex if found else latex.name(name) for found, name in symbols]
         left = [rf"\frac{{\partial C}}{{\partial {name}}}" for name in names]
-        right = [rf"{latex_number(number)} \vphantom{{{of}}}" for of, (_, number) in zip(left, few)]  # rows as high
+        right = [rf"{latex.number(number)} \vphantom{{{of}}}" for of, (_, number) in zip(left, few)]  # rows as high
         if len(few) < len(self):
             left.insert(MOST // 2, r"\vdots")
             right.insert(MOST // 2, r"\vdots")

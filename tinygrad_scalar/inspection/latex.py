@@ -1,0 +1,90 @@
+r"""LaTeX for every reader of graphs: the texts of ops.py, names and numbers.
+
+`x/y` is \\frac{x}{y}, `σ′(x)` is \\sigma'(x), a name in no form of the notes stands upright.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Sequence
+from functools import lru_cache
+
+from tinygrad_scalar.inspection.brackets import closing
+
+_COMMANDS = {"exp", "log", "sin", "cos", "tan", "sinh", "cosh", "tanh", "max", "min"}
+_SIGNS = {
+    "·": r" \cdot ", "−": "-", "σ": r"\sigma", "′": "'", "π": r"\pi", "Σ": r"\Sigma", "≥": r"\geq", "≤": r"\leq",
+    "≠": r"\neq",
+}  # fmt: skip
+_ESCAPED = {sign: rf"\{sign}" for sign in "$%#&_{} "} | {"\\": r"\backslash ", "^": r"\wedge ", "~": r"\sim "}
+_DIGITS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻", "0123456789-")
+_PLACES = [chr(0xE000 + i) for i in range(3)]  # of the operands, while LaTeX's own braces are put in
+
+
+def number(value: float) -> str:
+    r"""A number with six digits.
+
+    >>> number(-0.25), number(1.5e-7), number(float("inf"))
+    ('-0.25', '1.5 \\cdot 10^{-7}', '\\infty')
+    """
+    if math.isinf(value):
+        return r"\infty" if value > 0 else r"-\infty"
+    digits, _, exponent = f"{value:.6g}".partition("e")
+    if value != value:
+        return r"\mathrm{nan}"
+    return rf"{digits} \cdot 10^{{{int(exponent)}}}" if exponent else digits
+
+
+def name(text: str) -> str:
+    r"""A name that is not in the notes' form, upright, with LaTeX's own signs taken as they are.
+
+    >>> name("my value_1"), name("50 %")
+    ('\\mathrm{my\\ value\\_1}', '\\mathrm{50\\ \\%}')
+    """
+    return rf"\mathrm{{{''.join(_ESCAPED.get(sign, sign) for sign in text)}}}"
+
+
+def factor(text: str) -> str:
+    """A text of LaTeX as a factor of a product."""
+    depth = 0
+    for i, sign in enumerate(text):
+        depth += (sign in "([{") - (sign in ")]}")
+        if depth == 0 and (text[i : i + 3] in (" + ", " - ") or (i == 0 and sign == "-")):
+            return rf"\left({text}\right)"
+    return text
+
+
+def filled(template: str, operands: Sequence[str]) -> str:
+    r"""An operation's text in LaTeX, with its operands.
+
+    >>> filled("{0}/{1}", ["a", "b"]), filled("1/√(1 − {0}²)", ["x"])
+    ('\\frac{a}{b}', '1/\\sqrt{1 - x^{2}}')
+    """
+    text = _template(template)
+    for place, operand in zip(_PLACES, operands):
+        text = text.replace(place, operand)
+    return text
+
+
+@lru_cache(maxsize=1024)
+def _template(text: str) -> str:
+    for i, place in enumerate(_PLACES):
+        text = text.replace(f"{{{i}}}", place)
+    text = re.sub(rf"^(\(?[{''.join(_PLACES)}]\)?)/(\(?[{''.join(_PLACES)}]\)?)$", r"\\frac{\1}{\2}", text)
+    for opening, command in (("√(", r"\sqrt{"), ("^(", "^{")):
+        while (start := text.find(opening)) >= 0:
+            end = closing(text, start + len(opening))
+            text = f"{text[:start]}{command}{text[start + len(opening) : end]}}}{text[end + 1 :]}"
+    text = re.sub(r"√(.)", r"\\sqrt{\1}", text)
+    text = re.sub(r"\^(−?[\d.]+|[\ue000-\ue002])", r"^{\1}", text)
+    text = re.sub(r"[⁰¹²³⁴⁵⁶⁷⁸⁹⁻]+", lambda run: f"^{{{run[0].translate(_DIGITS)}}}", text)
+    text = re.sub(r"(?<!\\)\b[A-Za-z]\w+", _function, text)
+    for sign, command in _SIGNS.items():
+        text = text.replace(sign, command)
+    return text
+
+
+def _function(match: re.Match[str]) -> str:
+    word = match[0]
+    return rf"\{word}" if word in _COMMANDS else rf"\mathrm{{{word}}}".replace("_", r"\_")
