@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from tinygrad_scalar.cli.train import new_console
+from tinygrad_scalar.cli.console import new_console
 from tinygrad_scalar.engine.number import required_integer
 from tinygrad_scalar.inspection.explain import Explanation, explain
 from tinygrad_scalar.inspection.stepper import Stepper

@@ -1,6 +1,7 @@
 """`parse`: value and gradients are those of the same Python on Values; all but arithmetic is refused, unevaluated."""
 
 import builtins
+import math
 import re
 import warnings
 
@@ -11,7 +12,8 @@ from hypothesis import strategies as st
 import tinygrad_scalar as ts
 from tinygrad_scalar import Value, functions
 from tinygrad_scalar.cli.expression import ExpressionError, parse
-from tinygrad_scalar.inspection.names import topological_order
+from tinygrad_scalar.engine import ops
+from tinygrad_scalar.engine.graph import topological_order
 
 # --- what the text means ---------------------------------------------------------------------------------------------
 
@@ -224,12 +226,12 @@ REFUSED = {
     "max": ("max(x, 1)", {"x": 1}, "did you mean maximum?"),
     "a function far from any": ("quux(x)", {"x": 1}, "there are abs, exp"),
     "a number called": ("2(x)", {"x": 1}, "no such function"),
-    "a keyword argument": ("exp(x=1)", {}, "by place"),
-    "keyword arguments": ("exp(**x)", {"x": 1}, "by place"),
-    "a starred argument": ("exp(*x)", {"x": 1}, "by place"),
-    "no argument": ("exp()", {}, "exp takes 1 argument(s), not 0"),
-    "an argument too many": ("exp(x, x)", {"x": 1}, "exp takes 1 argument(s), not 2"),
-    "an argument too few": ("where(x > 0, x)", {"x": 1}, "where takes 3 argument(s), not 2"),
+    "a keyword argument": ("exp(x=1)", {}, "by position"),
+    "keyword arguments": ("exp(**x)", {"x": 1}, "by position"),
+    "a starred argument": ("exp(*x)", {"x": 1}, "by position"),
+    "no argument": ("exp()", {}, "exp takes 1 argument, got 0"),
+    "an argument too many": ("exp(x, x)", {"x": 1}, "exp takes 1 argument, got 2"),
+    "an argument too few": ("where(x > 0, x)", {"x": 1}, "where takes 3 arguments, got 2"),
     "a function without its argument": ("exp + x", {"x": 1}, "parentheses"),
     # statements
     "two names": ("a = b = 1", {}, "one name"),
@@ -245,13 +247,13 @@ REFUSED = {
     "del": ("del x", {"x": 1}, "name = expression"),
     "return": ("return x", {"x": 1}, "name = expression"),
     "an expression before the last": ("x + 1; z = x", {"x": 1}, "last"),
-    "reassigning a number": ("w = 2", {"w": 1}, "w has a value already"),
-    "reassigning a name": ("z = 1; z = 2", {}, "z has a value already"),
+    "reassigning a number": ("w = 2", {"w": 1}, "w already has a value"),
+    "reassigning a name": ("z = 1; z = 2", {}, "z already has a value"),
     # names and numbers
     "a name without a number": ("x - y", {"x": 1}, "y has no number; give y="),
     "a name before it is assigned": ("z = q; q = 1", {}, "q has no number"),
     "a name by itself": ("z = z + 1", {}, "z has no number"),
-    "a number without a use": ("x", {"x": 1, "unused": 2}, "unused is given a number but does not occur"),
+    "a number without a use": ("x", {"x": 1, "unused": 2}, "got a number for unused, which"),
     "a number for a name with a space": ("y", {"x y": 1}, "'x y'"),
     "a number without a name": ("y", {"": 1}, "''"),
     "a number too large": (f"x*1{'0' * 400}", {"x": 1}, "float64"),
@@ -322,6 +324,29 @@ def test_a_text_of_100_000_terms_is_read_or_refused_in_one_line(text):
 
 def test_a_thousand_terms_are_read():
     assert parse("+".join(["x"] * 1000), {"x": 1})[""].data == 1000.0
+
+
+def test_a_row_of_the_table_of_operations_is_a_function_of_the_text(monkeypatch):
+    row = ops.Operation(
+        "hypot", "hypot", "hypot({0}, {1})", "sqrt(x**2 + y**2)", math.hypot, lambda v, x, y: (x / v, y / v)
+    )
+    monkeypatch.setitem(ops.OPERATIONS, "hypot", row)
+    values = parse("hypot(x, y)", {"x": 3, "y": 4})
+    values[""].backward()
+    assert [value.data for value in values.values()] == [3.0, 4.0, 5.0]
+    assert [values[name].grad for name in "xy"] == [0.6, 0.8]
+    with pytest.raises(ExpressionError, match="hypot takes 2 arguments, got 1"):
+        parse("hypot(x)", {"x": 3})
+    with pytest.raises(ExpressionError, match="did you mean hypot"):
+        parse("hypott(x, x)", {"x": 3})
+
+
+@pytest.mark.parametrize("name", sorted({*functions.__all__} - {"lookup"}))
+def test_every_public_function_is_one_of_the_text(name):
+    arity = {"where": 3, **dict.fromkeys(functions.BINARY, 2)}.get(name, 1)
+    numbers = {"x": 1.5, "y": 2.0, "z": 4.0}
+    used = dict(list(numbers.items())[:arity])
+    assert repr(parse(f"{name}({', '.join(used)})", used)[""].data) == repr(float(getattr(ts, name)(*used.values())))
 
 
 # --- nothing is evaluated --------------------------------------------------------------------------------------------

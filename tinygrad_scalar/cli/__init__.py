@@ -1,1 +1,1 @@
-"""The command line: `tinygrad-scalar draw|step|explain|check|train|predict|demo|notebooks`."""
+"""The command line, `tinygrad-scalar COMMAND`: main.py has the table of commands, each in the file of its name."""

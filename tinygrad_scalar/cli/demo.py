@@ -1,24 +1,37 @@
-"""The demonstration: one node differentiated by the chain rule, then a 4-8-3 network that learns to tell irises."""
+"""`tinygrad-scalar demo`: one node by the chain rule, then a 4-8-3 network that learns to tell three irises apart."""
 
 from __future__ import annotations
 
+import argparse
+import sys
 from pathlib import Path
 
+from tinygrad_scalar.atomic_write import require_writable
+from tinygrad_scalar.cli.command import Command
+from tinygrad_scalar.cli.console import new_console
 from tinygrad_scalar.cli.table_model import split, untrained_model
-from tinygrad_scalar.cli.train import new_console, report_model, report_result, train
+from tinygrad_scalar.cli.train import report_model, report_result
 from tinygrad_scalar.datasets import iris
 from tinygrad_scalar.engine.value import Value
-from tinygrad_scalar.inspection.names import symbol
+from tinygrad_scalar.inspection.notation import unicode_of
 from tinygrad_scalar.nn.losses import LOSSES
 from tinygrad_scalar.nn.optim import Adam
+from tinygrad_scalar.nn.training import fit
 from tinygrad_scalar.viz.drawing import draw
 from tinygrad_scalar.viz.plots import plot_cost
 
 
-def run(folder: Path, seed: int = 0) -> None:
-    """Print the demonstration and write one-node.svg, loss.svg and iris-cost.svg to `folder`."""
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("-o", "--output", default=".", metavar="FOLDER", help="for the pictures (default: this folder)")
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="(default %(default)s)")
+
+
+def run(options: argparse.Namespace) -> None:
+    """Print the demonstration and write one-node.svg, loss.svg and iris-cost.svg."""
+    folder = Path(options.output)
+    require_writable(folder / "one-node.svg")
     one_node(folder / "one-node.svg")
-    learn_iris(folder / "loss.svg", folder / "iris-cost.svg", seed)
+    learn_iris(folder / "loss.svg", folder / "iris-cost.svg", options.seed)
     console = new_console()
     console.print("\nWritten", style="bold")
     for name, what in (
@@ -27,7 +40,7 @@ def run(folder: Path, seed: int = 0) -> None:
         ("iris-cost.svg", "the graph of the Iris network's cost for one flower"),
     ):
         console.print(f"  {folder / name}: {what}")
-    console.print("\nNext: change a number, or write a cost of your own", style="bold")
+    console.print("\nNext: change a number, or write your own cost", style="bold")
     console.print('  tinygrad-scalar draw "z = w*a + b; C = (sigmoid(z) - y)**2" w=0.6 a=0.8 b=0.1 y=1 -o cost.svg')
 
 
@@ -45,12 +58,12 @@ def one_node(path: Path) -> None:
     console.print("  z⁽¹⁾ = w⁽¹⁾·a⁽⁰⁾ + b⁽¹⁾,  a⁽¹⁾ = σ(z⁽¹⁾),  C = (a⁽¹⁾ − y)²")
     console.print("\nForward", style="bold")
     for value in (w, a0, b, z, a, y, C):
-        console.print(f"  {_written(value):<4} = {value.data:.4f}")
+        console.print(f"  {unicode_of(value.label):<4} = {value.data:.4f}")
     console.print("\nBackward, by the chain rule", style="bold")
     factors = [("σ′(z⁽¹⁾)", derivative(a, z)), ("2(a⁽¹⁾ − y)", derivative(C, a))]
     for leaf, first, equation in ((w, "a⁽⁰⁾", 3), (b, "1", 7), (a0, "w⁽¹⁾", 8)):
         product = [(first, derivative(z, leaf)), *factors]
-        name = _written(leaf)
+        name = unicode_of(leaf.label)
         left = f"∂C/∂{name}"
         console.print(f"  {left:<8} = ∂z⁽¹⁾/∂{name} · ∂a⁽¹⁾/∂z⁽¹⁾ · ∂C/∂a⁽¹⁾    (000 Eq. {equation})")
         console.print(f"           = {' · '.join(text for text, _ in product)}")
@@ -58,34 +71,37 @@ def one_node(path: Path) -> None:
         console.print(f"           = {numbers} = {derivative(C, leaf):.4f}")
     C.zero_grad()
     C.backward()
-    gradients = ", ".join(f"{_written(leaf)}: {leaf.grad:.4f}" for leaf in (w, b, a0))
+    gradients = ", ".join(f"{unicode_of(leaf.label)}: {leaf.grad:.4f}" for leaf in (w, b, a0))
     console.print(f"  C.backward() puts the same into every .grad: {gradients}")
     draw(C).save(path)
 
 
-def derivative(of: Value, with_respect_to: Value) -> float:
-    """∂of/∂with_respect_to, by a backward pass of its own."""
-    of.zero_grad()
-    of.backward()
-    return with_respect_to.grad
-
-
-def _written(value: Value) -> str:
-    parts = symbol(value.label)
-    return parts.unicode if parts else value.label
+def derivative(result: Value, wrt: Value) -> float:
+    """∂result/∂wrt, by a backward pass of its own."""
+    result.zero_grad()
+    result.backward()
+    return wrt.grad
 
 
 def learn_iris(loss_path: Path, cost_path: Path, seed: int) -> None:
-    """Train a 4-8-3 network on two thirds of Fisher's irises; draw the course, and the graph of one flower's cost."""
+    """Train a 4-8-3 network on two thirds of Fisher's irises; draw the cost of the epochs and the graph of one cost."""
     table = iris()
     training_rows, held_out_rows = split(table, "species", 1 / 3, seed)
     model = untrained_model(table, training_rows, target="species", layers=[8], seed=seed)
     training, held_out = table.select(training_rows), table.select(held_out_rows)
     console = new_console()
-    console.print("\nIris: which of three species a flower is, from four of its measures", style="bold")
+    console.print("\nIris: which of three species a flower is, from four measurements", style="bold")
     optimizer = Adam(model.net.parameters(), learning_rate=0.03)
     report_model(console, model, optimizer, training, held_out)
-    history = train(model, training, optimizer, epochs=100, batch_size=None, seed=seed)
+    history = fit(
+        model.net,
+        model.inputs(training),
+        model.targets(training),
+        loss=model.loss,
+        optimizer=optimizer,
+        progress=sys.stderr.isatty(),
+        seed=seed,
+    )
     report_result(console, model, history, held_out)
     plot_cost(history, "Iris: mean cross-entropy of the training rows").save(loss_path)
 
@@ -94,3 +110,6 @@ def learn_iris(loss_path: Path, cost_path: Path, seed: int) -> None:
     C.label = "C"
     C.backward()
     draw(C).save(cost_path)
+
+
+COMMAND = Command("demo", "one node by the chain rule, then a network that learns", run, add_arguments)

@@ -1,28 +1,32 @@
 """Text to Values: "z = w*a + b; C = (sigmoid(z) - y)**2" becomes a graph whose nodes carry these names.
 
-Python's own parser reads the text; what it finds is compared with a white list and turned into Values node by node.
-Nothing is ever evaluated, so no text can do anything but arithmetic.
+Python's own parser reads the text; each node of its syntax tree that is on a list of the allowed ones becomes a Value.
+Nothing is ever evaluated, so a text can do nothing but arithmetic.
 """
 
 from __future__ import annotations
 
 import ast
 import difflib
+import inspect
 import math
 import unicodedata
 import warnings
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from tinygrad_scalar import functions
-from tinygrad_scalar.engine.value import Value
+from tinygrad_scalar.engine.ops import OPERATIONS
+from tinygrad_scalar.engine.value import Value, record
+from tinygrad_scalar.inspection.layout import fitted
 
 if TYPE_CHECKING:
     from tinygrad_scalar.engine.number import Number
 
 
 class ExpressionError(ValueError):
-    """The text is not an expression of this small language."""
+    """A text that is not an expression of this small language."""
 
 
 _BINARY: dict[type[ast.operator], Callable[[Value, Value], Value]] = {
@@ -37,15 +41,15 @@ _COMPARISONS: dict[type[ast.cmpop], Callable[[Any, Any], Any]] = {
     ast.Lt: functions.less,
     ast.LtE: functions.less_equal,
 }
-_ARITY = dict.fromkeys(functions.UNARY, 1) | dict.fromkeys(functions.BINARY, 2) | {"leaky_relu": 1, "where": 3}
+LONGEST = 38  # characters of a text that an error quotes
 
 
 def parse(text: str, numbers: Mapping[str, Number]) -> dict[str, Value]:
     """The named Values of `text`, in the order they come: first the `numbers`, then what is assigned.
 
-    text     one or more statements, split by ";" or line ends: `name = expression`, the last may be an expression
-             alone and is then called "". Expressions have + - * / **, comparisons (as conditions of `where`),
-             parentheses, numbers, names, and the functions of `ts.functions`
+    text     statements `name = expression`, separated by ";" or line ends; the last can be an expression alone and
+             is then called "". Expressions have + - * / **, comparisons (as conditions of `where`), parentheses,
+             numbers, names, and the functions of `ts.functions` and of the table of operations
     numbers  the number of every name that is used before it is assigned
 
     The last entry is the root. Raises ExpressionError (a ValueError), which says where and what was expected.
@@ -57,12 +61,7 @@ def parse(text: str, numbers: Mapping[str, Number]) -> dict[str, Value]:
     >>> names["b"].grad
     0.25
     """
-    values = {}
-    for given, number in numbers.items():
-        name = unicodedata.normalize("NFKC", given)  # as Python reads the names in the text
-        if not name.isidentifier() or name in values:
-            raise ExpressionError(f"{given!r} cannot be the name of a number")
-        values[name] = Value(number, name)
+    values = _given(numbers)
     given_names = list(values)
     lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
     text = "\n".join(line.strip(" \t") for line in lines).strip("\n")
@@ -74,19 +73,29 @@ def parse(text: str, numbers: Mapping[str, Number]) -> dict[str, Value]:
         elif isinstance(statement, ast.Expr) and i == len(statements) - 1:
             values[""] = builder.build(statement.value)
         elif isinstance(statement, ast.Expr):
-            raise builder.error(statement, "only the last statement may do without a name: write name = …")
+            raise builder.error(statement, "only the last statement can go without a name; write name = …")
         else:
-            raise builder.error(statement, "a statement is `name = expression`")
+            raise builder.error(statement, "expected `name = expression`")
     unused = [name for name in given_names if name not in builder.used]
     if unused:
-        raise ExpressionError(f"{', '.join(unused)} is given a number but does not occur in {_quoted(text)}")
+        raise ExpressionError(f"got a number for {', '.join(unused)}, which {_quoted(text)} does not use")
+    return values
+
+
+def _given(numbers: Mapping[str, Number]) -> dict[str, Value]:
+    values: dict[str, Value] = {}
+    for given, number in numbers.items():
+        name = unicodedata.normalize("NFKC", given)  # as Python reads the names in the text
+        if not name.isidentifier() or name in values:
+            raise ExpressionError(f"{given!r} cannot be the name of a number")
+        values[name] = Value(number, name)
     return values
 
 
 def _statements(text: str) -> list[ast.stmt]:
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("error")  # what Python only warns of, as 1or 2, is an error here
+            warnings.simplefilter("error")  # Python only warns of texts such as 1or 2
             statements = ast.parse(text).body
     except SyntaxError as error:
         place = f" at column {error.offset}" if error.offset else ""
@@ -101,7 +110,7 @@ def _statements(text: str) -> list[ast.stmt]:
 
 
 class _Builder:
-    """Turns parsed expressions into Values, without recursion."""
+    """Builds Values from parsed expressions, without recursion."""
 
     def __init__(self, text: str, values: dict[str, Value]) -> None:
         self.text = text
@@ -117,9 +126,9 @@ class _Builder:
     def assign(self, statement: ast.Assign) -> None:
         target = statement.targets[0]
         if len(statement.targets) != 1 or not isinstance(target, ast.Name):
-            raise self.error(statement, "a statement assigns to one name")
+            raise self.error(statement, "expected one name on the left, such as z = …")
         if target.id in self.values:
-            raise self.error(statement, f"{target.id} has a value already; take another name")
+            raise self.error(statement, f"{target.id} already has a value; use another name")
         value = self.build(statement.value)
         if value.label:  # z = w gives the same number a second name: a node of its own keeps both
             value = value + 0.0
@@ -127,7 +136,7 @@ class _Builder:
         self.values[target.id] = value
 
     def build(self, expression: ast.expr) -> Value:
-        """The Value of an expression: its parts are taken apart on one stack and put together on another."""
+        """The Value of an expression, taken apart on one stack and put together on another."""
         todo: list[tuple[ast.expr, bool]] = [(expression, False)]
         done: list[Value] = []
         while todo:
@@ -143,7 +152,7 @@ class _Builder:
         return done[0]
 
     def take_apart(self, node: ast.expr) -> tuple[list[ast.expr], Callable[..., Value]]:
-        """The parts of an expression, and what makes its Value from theirs."""
+        """The parts of an expression, and the function that makes its Value from theirs."""
         if isinstance(node, ast.Constant):
             return [], lambda: self.constant(node)
         if isinstance(node, ast.Name):
@@ -164,44 +173,61 @@ class _Builder:
             return [node.left, node.comparators[0]], _COMPARISONS[type(node.ops[0])]
         if isinstance(node, ast.Call):
             return node.args, self.function(node)
-        raise self.error(node, "this is not arithmetic; there are + - * / **, numbers, names and functions")
+        raise self.error(node, "not arithmetic; use + - * / **, numbers, names and functions")
 
     def constant(self, node: ast.Constant) -> Value:
         number = _plain_number(node)
         if number is None:
-            raise self.error(node, "this is not a number")
+            raise self.error(node, "not a number")
         try:
             finite = math.isfinite(number)
         except OverflowError:
             finite = False
         if not finite:
-            raise self.error(node, "this is beyond the largest float64, about 1.8e308")
+            raise self.error(node, "larger than the largest float64, about 1.8e308")
         return Value(number)
 
     def named(self, node: ast.Name) -> Value:
         self.used.add(node.id)
         value = self.values.get(node.id)
         if value is None:
-            hint = "it is a function: write its argument in parentheses" if node.id in _ARITY else f"give {node.id}=…"
-            raise self.error(node, f"{node.id} has no number; {hint}")
+            if node.id in _function_names():
+                raise self.error(node, f"{node.id} is a function; give it arguments in parentheses")
+            raise self.error(node, f"{node.id} has no number; give {node.id}=…")
         return value
 
     def function(self, node: ast.Call) -> Callable[..., Value]:
-        name = node.func.id if isinstance(node.func, ast.Name) else None
-        if name not in _ARITY:
-            near = difflib.get_close_matches(name or "", _ARITY, n=1)
-            hint = f"; did you mean {near[0]}?" if near else f"; there are {', '.join(_ARITY)}"
-            raise self.error(node, f"there is no such function{hint}")
+        name = node.func.id if isinstance(node.func, ast.Name) else ""
+        known = _function_names()
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=1)
+            hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(known)}"
+            raise self.error(node, f"no such function; {hint}")
         if node.keywords or any(isinstance(argument, ast.Starred) for argument in node.args):
-            raise self.error(node, f"{name} takes its arguments by place")
-        if len(node.args) != _ARITY[name]:
-            raise self.error(node, f"{name} takes {_ARITY[name]} argument(s), not {len(node.args)}")
-        function: Callable[..., Value] = getattr(functions, name)
+            raise self.error(node, f"{name} takes its arguments by position only")
+        function, arity = _function(name)
+        if len(node.args) != arity:
+            raise self.error(node, f"{name} takes {arity} argument{'s' * (arity > 1)}, got {len(node.args)}")
         return function
 
 
+def _function_names() -> list[str]:
+    """The functions of a text: all of ts.functions but `lookup`, which takes lists, and the operations with a name."""
+    operations = (name for name in OPERATIONS if name.isidentifier())
+    return [name for name in dict.fromkeys((*functions.__all__, *operations)) if name != "lookup"]
+
+
+def _function(name: str) -> tuple[Callable[..., Value], int]:
+    """The function of this name, and how many arguments it must be given."""
+    if name not in functions.__all__:
+        return partial(record, name), OPERATIONS[name].arity
+    function: Callable[..., Value] = getattr(functions, name)
+    parameters = inspect.signature(function).parameters.values()
+    return function, sum(parameter.default is parameter.empty for parameter in parameters)
+
+
 def _plain_number(node: ast.expr) -> float | None:
-    """The number that a literal is, with its sign, or None if it is anything else."""
+    """The number of a literal with its sign, or None for anything else."""
     sign = 1
     while isinstance(node, ast.UnaryOp) and isinstance(node.op, (ast.USub, ast.UAdd)):
         sign = -sign if isinstance(node.op, ast.USub) else sign
@@ -212,6 +238,5 @@ def _plain_number(node: ast.expr) -> float | None:
 
 
 def _quoted(text: str) -> str:
-    """Text as an error quotes it, on one line and shortened."""
-    flat = " ".join(text.split())
-    return f"'{flat}'" if len(flat) <= 40 else f"'{flat[:37]}…'"
+    """A text as an error quotes it, on one line and shortened."""
+    return f"'{fitted(text, LONGEST)}'"

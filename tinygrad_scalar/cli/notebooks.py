@@ -1,7 +1,8 @@
-"""`tinygrad-scalar notebooks`: the tutorial notebooks, copied to where one works, and opened in JupyterLab."""
+"""`tinygrad-scalar notebooks`: the tutorial notebooks, copied to a folder and opened in JupyterLab."""
 
 from __future__ import annotations
 
+import argparse
 import importlib.util
 import os
 import subprocess
@@ -10,6 +11,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from tinygrad_scalar.atomic_write import write_atomically
+from tinygrad_scalar.cli.command import Command
 
 _HERE = Path(__file__).parent.parent
 # In a checkout notebooks/ stands beside this folder, installed it is inside it.
@@ -17,10 +19,27 @@ SOURCE = _HERE / "notebooks" if (_HERE / "notebooks").is_dir() else _HERE.parent
 ENDINGS = (".ipynb", ".md")
 
 
-def copy_notebooks(folder: str | os.PathLike[str]) -> tuple[list[str], list[str]]:
-    """Copy the notebooks into `folder`, which is made if need be; the names of those copied, and of those kept.
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "folder", nargs="?", default="tinygrad-scalar-notebooks", metavar="DIR", help="(default %(default)s)"
+    )
 
-    A file that is there already is kept: it may hold someone's answers. OSError if nothing can be written there.
+
+def run(options: argparse.Namespace) -> int:
+    """Copy and open the notebooks; the exit code is JupyterLab's, which has said why."""
+    copied, kept = copy_notebooks(options.folder)
+    print(f"{options.folder}: {len(copied)} files copied" + (f", {len(kept)} already there and kept" if kept else ""))
+    if not has_jupyterlab():
+        print('to open them: pip install "tinygrad_scalar[notebooks]", then run this command again')
+        return 0
+    sys.stdout.flush()
+    return open_jupyterlab(options.folder, copied)
+
+
+def copy_notebooks(folder: str | os.PathLike[str]) -> tuple[list[str], list[str]]:
+    """Copy the notebooks into `folder`, creating it if needed; returns the names of those copied and of those kept.
+
+    A file that is already there is kept, because it may hold someone's answers. OSError if `folder` is not writable.
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
@@ -37,9 +56,9 @@ def has_jupyterlab() -> bool:
 
 
 def open_jupyterlab(folder: str | os.PathLike[str], ours: Iterable[str]) -> int:
-    """Run JupyterLab on `folder` until it ends; its exit code. Ctrl-C is JupyterLab's, which asks whether to stop.
+    """Run JupyterLab on `folder` until it ends and return its exit code; Ctrl-C is left to JupyterLab, which asks.
 
-    The files called `ours` are signed as trusted, or JupyterLab would not show their pictures before they are run.
+    The files named in `ours` are signed as trusted; otherwise JupyterLab would hide their pictures until they are run.
     """
     from nbformat import read, sign
 
@@ -52,3 +71,6 @@ def open_jupyterlab(folder: str | os.PathLike[str], ours: Iterable[str]) -> int:
                 return server.wait()
             except KeyboardInterrupt:
                 continue
+
+
+COMMAND = Command("notebooks", "copy the tutorial notebooks to a folder and open them", run, add_arguments)

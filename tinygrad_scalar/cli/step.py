@@ -1,7 +1,8 @@
-"""`tinygrad-scalar step`: a Stepper that is moved with keys, in a terminal; or by lines, where input is piped."""
+"""`tinygrad-scalar step`: through an expression and its backward pass, by keys in a terminal or by piped lines."""
 
 from __future__ import annotations
 
+import argparse
 import codecs
 import os
 import re
@@ -13,7 +14,9 @@ from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 
-from tinygrad_scalar.inspection.stepper import Stepper
+from tinygrad_scalar.cli.command import Command, labelled_root
+from tinygrad_scalar.cli.console import new_console
+from tinygrad_scalar.inspection.stepper import Stepper, step
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -25,6 +28,21 @@ QUIT = ("q", "\x04")  # also Ctrl-D
 NEXT, BACK = ("n", " ", "\r", "\n", "\x1b[C"), ("b", "\x7f", "\x1b[D")  # also Enter, space, backspace and the arrows
 
 
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--all", action="store_true", help="print every step instead of waiting for keys")
+
+
+def run(options: argparse.Namespace) -> None:
+    """Step by keys in a terminal, by lines otherwise; or print all steps at once."""
+    console, stepper = new_console(), step(labelled_root(options), names={})
+    if options.all:
+        transcript(console, stepper)
+    elif sys.stdin is not None and sys.stdin.isatty() and console.is_terminal:
+        by_keys(console, stepper)
+    else:
+        by_lines(console, stepper, sys.stdin or ())
+
+
 def transcript(console: Console, stepper: Stepper) -> None:
     """Print every step."""
     console.print(stepper)
@@ -34,7 +52,7 @@ def transcript(console: Console, stepper: Stepper) -> None:
 
 
 def by_lines(console: Console, stepper: Stepper, lines: Iterable[str]) -> None:
-    """Each line is a key: n, b, q, or w and the name of a value; an empty one is n. Prints where each leads."""
+    """Take each line for a key (n, b, q, or w and the name of a value; an empty line is n) and print where it leads."""
     console.print(stepper)
     for line in lines:
         key, _, name = line.strip().partition(" ")
@@ -46,7 +64,7 @@ def by_lines(console: Console, stepper: Stepper, lines: Iterable[str]) -> None:
 
 
 def by_keys(console: Console, stepper: Stepper) -> None:
-    """Show the steps on a screen of their own; the terminal is as it was afterwards, also after Ctrl-C."""
+    """Show the steps on the alternate screen; the terminal is restored afterwards, also after Ctrl-C."""
     message, typed = "", ""
     with _one_key_at_a_time(), console.screen() as screen, _signals() as signalled:
         screen.update(_page(console, stepper, message, typed))
@@ -64,11 +82,11 @@ def by_keys(console: Console, stepper: Stepper) -> None:
 
 @contextmanager
 def _one_key_at_a_time() -> Iterator[None]:
-    """Within this block keys are read as they are pressed, without an echo; before anything asks for one."""
+    """Within this block keys arrive as they are pressed, without an echo."""
     try:
         import termios
         import tty
-    except ImportError:  # Windows, where this is so anyway
+    except ImportError:  # Windows, where they do anyway
         yield
         return
     terminal = sys.stdin.fileno()
@@ -81,7 +99,7 @@ def _one_key_at_a_time() -> Iterator[None]:
 
 
 def _keys(signalled: int | None) -> Iterator[str]:
-    """The keys that are pressed, an arrow being one key; "" after a signal, which `signalled` is to be read for."""
+    """The keys that are pressed, an arrow as one key; and "" after each signal, which `signalled` announces."""
     if sys.platform == "win32":
         import msvcrt
 
@@ -109,7 +127,7 @@ def _move(stepper: Stepper, key: str) -> str:
     elif key in BACK:
         stepper.back()
     else:
-        return f"there is no key {key!r}: {KEYS}"
+        return f"unknown key {key!r}: {KEYS}"
     return ""
 
 
@@ -122,7 +140,7 @@ def _watch(stepper: Stepper, name: str) -> str:
 
 
 def _typed(stepper: Stepper, typed: str, key: str) -> tuple[str, str]:
-    """What is typed after another key, and a message."""
+    """The text of the prompt after another key, and a message."""
     if key in ("\r", "\n"):
         return "", _watch(stepper, typed.removeprefix("watch: ").strip())
     if key == "\x1b":
@@ -133,7 +151,7 @@ def _typed(stepper: Stepper, typed: str, key: str) -> tuple[str, str]:
 
 
 def _page(console: Console, stepper: Stepper, message: str, typed: str) -> Text:
-    """The stepper as far as there is room for it, and below it what is typed or the keys."""
+    """The stepper as far as it fits, and below it the prompt or the keys."""
     from rich.text import Text
 
     page = stepper.__rich__()
@@ -147,9 +165,10 @@ def _page(console: Console, stepper: Stepper, message: str, typed: str) -> Text:
 
 @contextmanager
 def _signals() -> Iterator[int | None]:
-    """Within this block SIGTERM ends the program in order, and what is yielded can be read after a resize.
+    """Within this block SIGTERM restores the terminal before it ends the program, and a resize can be read from a pipe.
 
-    The page is drawn anew by the reader, not by the signal's handler: that may be called in the middle of a write.
+    Yields the pipe's file descriptor, None where there are no such signals. The reader redraws the page, not the
+    signal's handler, which can run in the middle of a write.
     """
 
     def end(*_: Any) -> None:
@@ -172,11 +191,4 @@ def _signals() -> Iterator[int | None]:
         yield signalled
 
 
-def run(console: Console, stepper: Stepper, *, everything: bool = False) -> None:
-    """By keys in a terminal, by lines otherwise; or all steps at once."""
-    if everything:
-        transcript(console, stepper)
-    elif sys.stdin is not None and sys.stdin.isatty() and console.is_terminal:
-        by_keys(console, stepper)
-    else:
-        by_lines(console, stepper, sys.stdin or ())
+COMMAND = Command("step", "step through an expression and its backward pass", run, add_arguments, of_expression=True)

@@ -1,8 +1,8 @@
-"""A network for a table: which columns go in, how they are standardised, and what comes out.
+"""A network for a table: its columns as inputs, how they are standardised, and the outputs as predictions.
 
 Numbers are standardised, (x − mean)/deviation, with the mean and deviation of the training rows alone. A categorical
-target becomes one output per class (an index for cross_entropy, on/off values for the other losses) and the prediction
-is the class with the largest output; a numeric target is standardised too and predicted in its own unit.
+target becomes one output per class (an index for cross_entropy, on/off values for the other losses), and the class with
+the largest output is predicted; a numeric target is standardised too and predicted in its own unit.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class Scale:
 
     @classmethod
     def of(cls, numbers: Sequence[float]) -> Scale:
-        """The scale that gives `numbers` mean 0 and deviation 1; one that is constant keeps its deviation."""
+        """The scale that gives `numbers` mean 0 and deviation 1; equal numbers all become 0."""
         try:
             return cls(statistics.fmean(numbers), statistics.pstdev(numbers) or 1.0)
         except OverflowError:
@@ -44,9 +44,9 @@ class Scale:
 
 @dataclass
 class TableModel:
-    """A network with what it takes to read the rows of a table and to name its predictions.
+    """A network that reads the rows of a table and names its predictions.
 
-    `classes` name the outputs; None where the target is a number, which `target_scale` then scales.
+    `classes` name the outputs; where the target is a number they are None, and `target_scale` scales it.
     """
 
     net: MLP
@@ -58,7 +58,7 @@ class TableModel:
     target_scale: Scale | None
 
     def inputs(self, table: Table) -> list[list[float]]:
-        """The features of every row, standardised; ValueError for a column or a cell that is missing or no number."""
+        """The features of every row, standardised; ValueError for a missing column or cell, or one of text."""
         columns = [map(scale.apply, table.numbers(name)) for name, scale in zip(self.features, self.scales)]
         return [list(row) for row in zip(*columns)]
 
@@ -86,7 +86,7 @@ class TableModel:
         return [a.data for a in self.net.a[-1]]
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the model to `path`, whole or not at all."""
+        """Write the model to `path` atomically."""
         fields = {
             "loss": self.loss,
             "target": self.target,
@@ -102,14 +102,14 @@ class TableModel:
         """The model that `save` wrote; ValueError if the file holds something else."""
         net, metadata = load_with(path)
         if "table" not in metadata:
-            raise ValueError(f"{path} holds a network alone, not a model of a table as `train` writes it")
+            raise ValueError(f"{path} holds only a network, not a model written by `train`")
         fields = metadata["table"]
         try:
             scales = [Scale(**scale) for scale in fields["scales"]]
             target_scale = fields["target_scale"] and Scale(**fields["target_scale"])
             return cls(**{**fields, "net": net, "scales": scales, "target_scale": target_scale})
         except (KeyError, TypeError) as error:
-            raise ValueError(f"{path} is not a model of a table that `train` wrote: {error}") from None
+            raise ValueError(f"{path} is not a model written by `train`: {error}") from None
 
 
 def untrained_model(
@@ -125,9 +125,9 @@ def untrained_model(
 ) -> TableModel:
     """A model for `table` whose scales come from the `training_rows` (counted from 0) and whose weights from `seed`.
 
-    The target is a class if it holds text, or if `loss` is one for classes only; else it is a number. `loss` None means
-    cross_entropy for a class, squared_error for a number. ValueError for a column that is not there, a cell that is
-    missing or not a number, or a loss that is unknown.
+    The target is a class if it holds text or if `loss` is for classes only; otherwise it is a number. `loss` None means
+    cross_entropy for a class, squared_error for a number. ValueError for an unknown column or loss, or a cell that is
+    missing or not a number.
     """
     numeric = all(map(is_number, table.column(target)))
     loss = loss or ("squared_error" if numeric else "cross_entropy")
@@ -158,7 +158,7 @@ def untrained_model(
 def split(table: Table, target: str, test_fraction: float, seed: int = 0) -> tuple[list[int], list[int]]:
     """The rows (counted from 0) to train on and those to hold out, drawn by `seed`.
 
-    Of a target that is text, every class is split in the same proportion. ValueError unless both parts get a row.
+    Where the target is text, every class is split in the same proportion. ValueError unless both parts get a row.
 
     >>> from tinygrad_scalar.datasets import iris
     >>> training, held_out = split(iris(), "species", 1 / 3)
@@ -166,7 +166,7 @@ def split(table: Table, target: str, test_fraction: float, seed: int = 0) -> tup
     (100, 50)
     """
     if not 0.0 < test_fraction < 1.0:
-        raise ValueError(f"the test fraction is above 0 and below 1, not {test_fraction!r}")
+        raise ValueError(f"the test fraction must be above 0 and below 1, got {test_fraction!r}")
     cells = table.column(target)
     groups: dict[str, list[int]] = {}
     for row, cell in enumerate(cells):
@@ -174,7 +174,7 @@ def split(table: Table, target: str, test_fraction: float, seed: int = 0) -> tup
     generator = random.Random(seed)
     training: list[int] = []
     held_out: list[int] = []
-    rest = 0.0  # what rounding left over goes to the next class, so that the sizes of the parts come out right
+    rest = 0.0  # the rounding error goes to the next class, so that the sizes of the parts come out right
     for rows in groups.values():
         generator.shuffle(rows)
         wanted = test_fraction * len(rows) + rest
@@ -185,13 +185,13 @@ def split(table: Table, target: str, test_fraction: float, seed: int = 0) -> tup
     if not held_out:
         raise ValueError(
             f"a test fraction of {test_fraction!r} holds out none of {table.name}'s {len(cells)} rows: "
-            "of each class, or of all numbers, one row at least is for training"
+            "every class, or a numeric target, keeps at least one row for training"
         )
     return sorted(training), sorted(held_out)
 
 
 def accuracy(actual: Sequence[str], predicted: Sequence[str]) -> float:
-    """The share of predictions that are right.
+    """The share of correct predictions.
 
     >>> accuracy(["a", "b", "b", "a"], ["a", "b", "a", "a"])
     0.75

@@ -1,62 +1,114 @@
-"""What the command line prints: a training with its progress, and how well the result does on held-out rows."""
+"""`tinygrad-scalar train`: a network trained on a CSV file, and how well it predicts held-out rows."""
 
 from __future__ import annotations
 
-import os
+import argparse
 import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from tinygrad_scalar.cli.table_model import TableModel, accuracy, confusion_matrix, r_squared
-from tinygrad_scalar.datasets import Table
-from tinygrad_scalar.nn.optim import Optimizer
+from tinygrad_scalar.cli.command import Command, require_output
+from tinygrad_scalar.cli.console import new_console
+from tinygrad_scalar.cli.table_model import TableModel, accuracy, confusion_matrix, r_squared, split, untrained_model
+from tinygrad_scalar.datasets import Table, read_csv
+from tinygrad_scalar.nn.activations import ACTIVATIONS
+from tinygrad_scalar.nn.losses import LOSSES
+from tinygrad_scalar.nn.optim import OPTIMIZERS, Optimizer
 from tinygrad_scalar.nn.training import History, fit
+from tinygrad_scalar.viz.plots import plot_cost
 
 if TYPE_CHECKING:
     from rich.console import Console
 
 
-def stop_printing() -> None:
-    """What is still printed goes nowhere: the reader, as `head`, has seen enough."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    default = "(default %(default)s)"
+    add = parser.add_argument
+    add("file", metavar="FILE.csv", help="a header line, numeric columns, and the target")
+    add("--target", required=True, metavar="COLUMN", help="the column to predict")
+    add("--layers", type=_sizes, default="8,8", metavar="N,N", help=f"sizes of the hidden layers {default}")
+    add("--activation", choices=ACTIVATIONS, default="tanh", help=f"of the hidden layers {default}")
+    add("--loss", choices=LOSSES, help="(default cross_entropy for classes, squared_error for numbers)")
+    add("--optimizer", choices=OPTIMIZERS, default="adam", help=default)
+    add("--learning-rate", type=float, default=0.03, metavar="α", help=default)
+    add("--epochs", type=_count, default=100, metavar="N", help=default)
+    add("--batch-size", type=_count, metavar="N", help="examples per step (default all)")
+    add("--test-fraction", type=float, default=0.25, metavar="F", help=f"share of the rows to hold out {default}")
+    add("--ignore", type=_names, default=[], metavar="COLUMN,COLUMN", help="columns to leave out")
+    add(
+        "--seed",
+        type=int,
+        default=0,
+        metavar="N",
+        help=f"of the split, weights and order of the rows {default}",
+    )
+    add("-o", "--output", default="model.safetensors", metavar="MODEL", help=default)
 
 
-def new_console() -> Console:
-    """Standard output: styles where it is a terminal, no line wrapped, no text taken for markup."""
-    from rich.console import Console
-
-    class PlainConsole(Console):
-        def on_broken_pipe(self) -> None:  # rich would end the program here, before the model is written
-            stop_printing()
-
-    return PlainConsole(highlight=False, soft_wrap=True, markup=False, emoji=False)
+def _sizes(text: str) -> list[int]:
+    sizes = [int(part) if part.strip().isdecimal() else 0 for part in text.split(",")]
+    if min(sizes) < 1:
+        raise argparse.ArgumentTypeError(f"must be layer sizes such as 8,8, got {text!r}")
+    return sizes
 
 
-def report_model(console: Console, model: TableModel, optimizer: Optimizer, training: Table, held_out: Table) -> None:
-    """Print what is going to be trained, and on what."""
-    parameters = len(model.net.parameters())
-    console.print(f"{model.net!r}: {parameters} parameters, loss {model.loss}, {type(optimizer).__name__}")
-    kind = "a number" if model.classes is None else f"one of {len(model.classes)} classes"
-    if model.classes is None and all(cell.isdecimal() for cell in training.column(model.target)):
-        kind += " (--loss cross_entropy takes it for a class)"
-    console.print(f"{model.target} is {kind}; {len(training.rows)} rows to train on, {len(held_out.rows)} held out")
+def _count(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"must be a positive integer, got {text!r}")
+    return int(text)
 
 
-def train(
-    model: TableModel, training: Table, optimizer: Optimizer, *, epochs: int, batch_size: int | None, seed: int
-) -> History:
-    """Train `model` on the rows of `training`, with a progress bar where stderr is a terminal."""
-    return fit(
+def _names(text: str) -> list[str]:
+    return [name.strip() for name in text.split(",")]
+
+
+def run(options: argparse.Namespace) -> None:
+    plot_path = f"{options.output}.svg"
+    for path in (options.output, plot_path):
+        require_output(path, options.file)
+    if options.target in options.ignore:
+        raise ValueError(f"{options.target!r} is the target and cannot be ignored")
+    table = read_csv(options.file)
+    training_rows, held_out_rows = split(table, options.target, options.test_fraction, options.seed)
+    model = untrained_model(
+        table,
+        training_rows,
+        target=options.target,
+        layers=options.layers,
+        loss=options.loss,
+        activation=options.activation,
+        ignore=options.ignore,
+        seed=options.seed,
+    )
+    optimizer = OPTIMIZERS[options.optimizer](model.net.parameters(), options.learning_rate)
+    training, held_out = table.select(training_rows), table.select(held_out_rows)
+    console = new_console()
+    report_model(console, model, optimizer, training, held_out)
+    history = fit(
         model.net,
         model.inputs(training),
         model.targets(training),
         loss=model.loss,
         optimizer=optimizer,
-        epochs=epochs,
-        batch_size=batch_size,
+        epochs=options.epochs,
+        batch_size=options.batch_size,
         progress=sys.stderr.isatty(),
-        seed=seed,
+        seed=options.seed,
     )
+    model.save(options.output)
+    plot_cost(history, f"{options.target}: mean {model.loss} of the training rows").save(plot_path)
+    report_result(console, model, history, held_out)
+    console.print(f"{options.output} holds the model, {plot_path} shows its loss curve")
+
+
+def report_model(console: Console, model: TableModel, optimizer: Optimizer, training: Table, held_out: Table) -> None:
+    """Print the network, its optimizer and the number of rows."""
+    parameters = len(model.net.parameters())
+    console.print(f"{model.net!r}: {parameters} parameters, loss {model.loss}, {type(optimizer).__name__}")
+    kind = "a number" if model.classes is None else f"one of {len(model.classes)} classes"
+    if model.classes is None and all(cell.isdecimal() for cell in training.column(model.target)):
+        kind += " (--loss cross_entropy treats it as a class)"
+    console.print(f"{model.target} is {kind}; {len(training.rows)} rows to train on, {len(held_out.rows)} held out")
 
 
 def report_result(console: Console, model: TableModel, history: History, held_out: Table) -> None:
@@ -77,3 +129,6 @@ def report_result(console: Console, model: TableModel, history: History, held_ou
     for heading, cells in rows:
         columns = "".join(f"  {cell:>{max(len(name), 4)}}" for cell, name in zip(cells, model.classes))
         console.print(f"  {heading:<{first}}{columns}")
+
+
+COMMAND = Command("train", "train a network on a CSV file", run, add_arguments)

@@ -100,7 +100,7 @@ def test_keys_move_and_the_screen_shows_the_equation(terminal):
         screen.until(words)
         screen.until("q quit")
     screen.press("x")
-    screen.until("there is no key 'x'")
+    screen.until("unknown key 'x'")
     screen.press("q")
     assert screen.end() == 0
 
@@ -216,7 +216,7 @@ def test_piped_lines_are_keys():
     assert [page.split("\n")[0] for page in pages] == [
         "C: 5 values to compute, then the chain rule backwards", "forward 1 of 5 (step 1 of 11)",
         "forward 2 of 5 (step 2 of 11)", "forward 2 of 5 (step 2 of 11)", "forward 1 of 5 (step 1 of 11)",
-        "there is no key 'x': n next · b back · w watch a value · q quit",
+        "unknown key 'x': n next · b back · w watch a value · q quit",
     ]  # fmt: skip
     assert "  b: data 0.1, grad 0" in pages[3]
     assert "\x1b" not in done.stdout

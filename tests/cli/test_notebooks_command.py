@@ -8,20 +8,20 @@ import types
 import pytest
 
 from tinygrad_scalar.cli import main as cli
-from tinygrad_scalar.cli import notebooks as tutorial
+from tinygrad_scalar.cli import notebooks
 
-NAMES = {path.name for path in tutorial.SOURCE.iterdir() if path.suffix in (".ipynb", ".md")}
+NAMES = {path.name for path in notebooks.SOURCE.iterdir() if path.suffix in (".ipynb", ".md")}
 
 
 @pytest.fixture(autouse=True)
 def without_jupyterlab(monkeypatch):
-    monkeypatch.setattr(tutorial, "has_jupyterlab", lambda: False)
+    monkeypatch.setattr(notebooks, "has_jupyterlab", lambda: False)
 
 
 def test_all_notebooks_are_copied_byte_for_byte(tmp_path, capsys):
     assert cli.main(["notebooks", str(tmp_path / "new")]) == 0
     copied = {path.name: path.read_bytes() for path in (tmp_path / "new").iterdir()}
-    assert copied == {name: (tutorial.SOURCE / name).read_bytes() for name in NAMES}
+    assert copied == {name: (notebooks.SOURCE / name).read_bytes() for name in NAMES}
     assert f"{len(NAMES)} files copied\n" in capsys.readouterr().out
 
 
@@ -37,7 +37,7 @@ def test_a_notebook_that_is_there_already_is_kept(tmp_path, capsys):
     assert cli.main(["notebooks", str(tmp_path)]) == 0
     assert (tmp_path / mine).read_text() == "with my answers"
     assert {path.name for path in tmp_path.iterdir()} == NAMES
-    assert "1 that were there are kept" in capsys.readouterr().out
+    assert "1 already there and kept" in capsys.readouterr().out
 
 
 def test_without_jupyterlab_it_says_how_to_get_it(tmp_path, capsys):
@@ -47,19 +47,17 @@ def test_without_jupyterlab_it_says_how_to_get_it(tmp_path, capsys):
 
 def test_jupyterlab_is_started_on_the_folder(tmp_path, monkeypatch):
     started = []
-    monkeypatch.setattr(tutorial, "has_jupyterlab", lambda: True)
-    monkeypatch.setattr(tutorial, "open_jupyterlab", lambda *given: started.append(given))
+    monkeypatch.setattr(notebooks, "has_jupyterlab", lambda: True)
+    monkeypatch.setattr(notebooks, "open_jupyterlab", lambda *given: started.append(given) or 0)
     (tmp_path / min(NAMES)).write_text("with my answers")
     assert cli.main(["notebooks", str(tmp_path)]) == 0
     assert started == [(str(tmp_path), sorted(NAMES)[1:])]
 
 
 def test_the_exit_code_is_jupyterlabs(tmp_path, monkeypatch):
-    monkeypatch.setattr(tutorial, "has_jupyterlab", lambda: True)
-    monkeypatch.setattr(tutorial, "open_jupyterlab", lambda folder, ours: 1)
-    with pytest.raises(SystemExit) as ended:
-        cli.main(["notebooks", str(tmp_path)])
-    assert ended.value.code == 1
+    monkeypatch.setattr(notebooks, "has_jupyterlab", lambda: True)
+    monkeypatch.setattr(notebooks, "open_jupyterlab", lambda folder, ours: 1)
+    assert cli.main(["notebooks", str(tmp_path)]) == 1
 
 
 def test_jupyterlab_runs_until_it_ends_and_ctrl_c_is_its_own(tmp_path, monkeypatch):
@@ -80,18 +78,18 @@ def test_jupyterlab_runs_until_it_ends_and_ctrl_c_is_its_own(tmp_path, monkeypat
         assert command == [sys.executable, "-m", "jupyterlab", str(tmp_path)]
         return Interrupted([sys.executable, "-c", "raise SystemExit(7)"])
 
-    monkeypatch.setattr(tutorial.subprocess, "Popen", instead)
+    monkeypatch.setattr(notebooks.subprocess, "Popen", instead)
     monkeypatch.setitem(sys.modules, "nbformat", types.SimpleNamespace(read=None, sign=None))
-    assert tutorial.open_jupyterlab(tmp_path, []) == 7
+    assert notebooks.open_jupyterlab(tmp_path, []) == 7
 
 
 def test_what_was_copied_is_trusted(tmp_path, monkeypatch):
     nbformat = pytest.importorskip("nbformat", reason="comes with the notebooks extra")
     monkeypatch.setenv("JUPYTER_DATA_DIR", str(tmp_path / "jupyter"))
-    monkeypatch.setattr(tutorial.subprocess, "Popen", lambda command: contextlib.nullcontext(Ended()))
-    names, _ = tutorial.copy_notebooks(tmp_path)
+    monkeypatch.setattr(notebooks.subprocess, "Popen", lambda command: contextlib.nullcontext(Ended()))
+    names, _ = notebooks.copy_notebooks(tmp_path)
     mine, theirs = [name for name in names if name.endswith(".ipynb")][:2]
-    assert tutorial.open_jupyterlab(tmp_path, [mine, "errata.md"]) == 0
+    assert notebooks.open_jupyterlab(tmp_path, [mine, "errata.md"]) == 0
     notary = nbformat.sign.NotebookNotary()
     assert notary.check_signature(nbformat.read(tmp_path / mine, as_version=4))
     assert not notary.check_signature(nbformat.read(tmp_path / theirs, as_version=4))

@@ -1,0 +1,19 @@
+"""`tinygrad-scalar check`: every gradient of an expression against a nudge."""
+
+from __future__ import annotations
+
+import argparse
+
+from tinygrad_scalar.cli.command import Command, labelled_root
+from tinygrad_scalar.inspection.check import check_gradients
+
+
+def run(options: argparse.Namespace) -> int:
+    check = check_gradients(labelled_root(options), names={})
+    print(check)
+    return 0 if check.ok else 1
+
+
+COMMAND = Command(
+    "check", "check every gradient of an expression with a nudge; exit code 1 if one is wrong", run, of_expression=True
+)

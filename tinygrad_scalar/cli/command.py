@@ -1,0 +1,64 @@
+"""A subcommand of `tinygrad-scalar`, and the arguments that several of them take."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Callable
+from typing import NamedTuple
+
+from tinygrad_scalar.atomic_write import require_writable
+from tinygrad_scalar.cli.expression import parse
+from tinygrad_scalar.datasets import is_number
+from tinygrad_scalar.engine.value import Value
+
+
+class Command(NamedTuple):
+    """A subcommand: a file of this folder holds one, and `main.COMMANDS` lists it.
+
+    name            the word on the command line
+    help            its line in `tinygrad-scalar --help`
+    run             its handler: takes the options, returns the exit code (None for 0)
+    add_arguments   adds its arguments to its parser
+    of_expression   whether an expression and its numbers come first
+    """
+
+    name: str
+    help: str
+    run: Callable[[argparse.Namespace], int | None]
+    add_arguments: Callable[[argparse.ArgumentParser], object] = lambda parser: None
+    of_expression: bool = False
+
+
+def add_expression(parser: argparse.ArgumentParser) -> None:
+    """The arguments that a command of an expression begins with."""
+    parser.add_argument("expression", metavar="EXPR", help='such as "z = w*a + b; C = (sigmoid(z) - y)**2"')
+    parser.add_argument("numbers", nargs="*", metavar="NAME=NUMBER", help="such as w=0.6")
+
+
+def named_values(options: argparse.Namespace) -> dict[str, Value]:
+    """The named Values of the expression; the last is the root."""
+    numbers = {}
+    for given in options.numbers:
+        name, equals, number = given.partition("=")
+        if not equals or not is_number(number):
+            raise ValueError(f"expected a name and a finite number, such as w=0.6, got {given!r}")
+        if name in numbers:
+            raise ValueError(f"{name} is given two numbers")
+        numbers[name] = float(number)
+    return parse(options.expression, numbers)
+
+
+def labelled_root(options: argparse.Namespace) -> Value:
+    """The root of the expression, labelled "result" where the text gives it no name."""
+    *_, root = named_values(options).values()
+    root.label = root.label or "result"
+    return root
+
+
+def require_output(path: str, *inputs: str) -> None:
+    """Raise an OSError or ValueError if `path` cannot be written or is one of the command's inputs."""
+    require_writable(path)
+    for given in inputs:
+        if os.path.exists(path) and os.path.exists(given) and os.path.samefile(path, given):
+            raise ValueError(f"the output {path} is the input {given}; choose another name")

@@ -1,0 +1,26 @@
+"""Standard output: a rich console for the commands, and an end to printing when the reader has left."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+
+def stop_printing() -> None:
+    """Send all further output nowhere: the reader, such as `head`, has closed the pipe."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def new_console() -> Console:
+    """Standard output with styles where it is a terminal; lines are not wrapped, text is not read as markup."""
+    from rich.console import Console
+
+    class PlainConsole(Console):
+        def on_broken_pipe(self) -> None:  # rich would end the program here, before the model is written
+            stop_printing()
+
+    return PlainConsole(highlight=False, soft_wrap=True, markup=False, emoji=False)
