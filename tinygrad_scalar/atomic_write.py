@@ -1,4 +1,4 @@
-"""Writing a file whole or not at all: an interrupted or failed write leaves what was there before."""
+"""Atomic file writes: an interrupted or failed write leaves the old file as it was."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from pathlib import Path
 
 
 def _is_stream(path: str | os.PathLike[str]) -> bool:
-    """Whether it is a pipe or a device, as /dev/stdout, which is written to and cannot be replaced."""
+    """Whether the path is a pipe or a device such as /dev/stdout, which cannot be replaced, only written to."""
     return os.path.exists(path) and not os.path.isfile(path) and not os.path.isdir(path)
 
 
 def require_writable(path: str | os.PathLike[str]) -> Path:
-    """The file that `path` stands for. Raises an OSError that says why if nothing can be written there."""
+    """The file behind `path`. Raises an OSError that says why if it cannot be written."""
     if _is_stream(path):
         return Path(path)
-    target = Path(path).resolve()  # through a link to the file it stands for
+    target = Path(path).resolve()  # a link stays a link to the new file
     if target.is_dir():
         raise IsADirectoryError(f"{path} is a folder; give the name of a file")
     if not target.parent.is_dir():
@@ -26,7 +26,7 @@ def require_writable(path: str | os.PathLike[str]) -> Path:
 
 
 def write_atomically(path: str | os.PathLike[str], content: bytes) -> None:
-    """Write `content` to `path` by way of a file beside it that then takes its place; raises as `require_writable`."""
+    """Write `content` to a temporary file in the same folder, then `replace` `path`; raises as `require_writable`."""
     target = require_writable(path)
     if _is_stream(path):
         Path(path).write_bytes(content)

@@ -57,9 +57,9 @@ ERRORS = {
     "train: a fraction of -0.5": ([*TRAIN, "--test-fraction", "-0.5"], "must be above 0 and below 1, got -0.5"),
     "train: a fraction of too little": ([*TRAIN, "--test-fraction", "0.001"], "holds out none"),
     "train: a fraction of a word": ([*TRAIN, "--test-fraction", "half"], "'half'"),
-    "train: a learning rate of -1": ([*TRAIN, "--learning-rate", "-1"], "learning_rate is a number"),
-    "train: a learning rate of nan": ([*TRAIN, "--learning-rate", "nan"], "learning_rate is a number"),
-    "train: a learning rate of inf": ([*TRAIN, "--learning-rate", "inf"], "learning_rate is a number"),
+    "train: a learning rate of -1": ([*TRAIN, "--learning-rate", "-1"], "learning_rate must be a finite number"),
+    "train: a learning rate of nan": ([*TRAIN, "--learning-rate", "nan"], "learning_rate must be a finite number"),
+    "train: a learning rate of inf": ([*TRAIN, "--learning-rate", "inf"], "learning_rate must be a finite number"),
     "train: a learning rate far too large": (
         [*TRAIN, "--learning-rate", "1e300", "--loss", "hinge", "--activation", "linear", "--optimizer", "sgd"],
         "smaller learning rate",
@@ -72,8 +72,8 @@ ERRORS = {
     # train: its files
     "train: a missing file": (["train", "nowhere.csv", "--target", "x"], "nowhere.csv: No such file"),
     "train: a folder": (["train", "folder.csv", "--target", "x"], "folder.csv: Is a directory"),
-    "train: a picture": (["train", "picture.csv", "--target", "x"], "picture.csv is not text in UTF-8"),
-    "train: a header only": (["train", "header.csv", "--target", "kind"], "no rows below a header"),
+    "train: a picture": (["train", "picture.csv", "--target", "x"], "picture.csv is not UTF-8 text"),
+    "train: a header only": (["train", "header.csv", "--target", "kind"], "no rows below its header line"),
     "train: a hole": (
         ["train", "hole.csv", "--target", "kind"],
         "hole.csv, line 4: the value of column 'width' is missing",

@@ -250,15 +250,15 @@ def test_a_gradient_of_0_from_the_start_leaves_a_parameter_where_it_is(name):
 # --- what they refuse ------------------------------------------------------------------------------------------------
 
 BAD_PARAMETERS = [
-    (lambda: Value(1.0), TypeError, "list of parameters, as net.parameters\\(\\), not "),
-    (lambda: ts.MLP(1, [1]), TypeError, "list of parameters, as net.parameters\\(\\), not "),
-    (lambda: 1.0, TypeError, "list of parameters, as net.parameters\\(\\), not 1.0"),
-    (lambda: None, TypeError, "list of parameters, as net.parameters\\(\\), not None"),
+    (lambda: Value(1.0), TypeError, "list of parameters such as net.parameters\\(\\), got "),
+    (lambda: ts.MLP(1, [1]), TypeError, "list of parameters such as net.parameters\\(\\), got "),
+    (lambda: 1.0, TypeError, "list of parameters such as net.parameters\\(\\), got 1.0"),
+    (lambda: None, TypeError, "list of parameters such as net.parameters\\(\\), got None"),
     (list, ValueError, "at least one parameter"),
-    (lambda: [Value(1.0), 2.0], TypeError, "a parameter is a Value that is a leaf, not 2.0"),
-    (lambda: ["w"], TypeError, "a parameter is a Value that is a leaf, not 'w'"),
-    (lambda: [Value(1.0) * 2.0], TypeError, "a parameter is a Value that is a leaf, not "),
-    (lambda: [Value(1.0), Value(1.0).tanh()], TypeError, "a parameter is a Value that is a leaf, not "),
+    (lambda: [Value(1.0), 2.0], TypeError, "a parameter must be a leaf Value, got 2.0"),
+    (lambda: ["w"], TypeError, "a parameter must be a leaf Value, got 'w'"),
+    (lambda: [Value(1.0) * 2.0], TypeError, "a parameter must be a leaf Value, got "),
+    (lambda: [Value(1.0), Value(1.0).tanh()], TypeError, "a parameter must be a leaf Value, got "),
 ]
 
 
@@ -283,7 +283,7 @@ BAD_OPTIONS = [
 
 @pytest.mark.parametrize(("optimizer", "option", "number"), BAD_OPTIONS)
 def test_an_option_out_of_its_range_is_one_line_that_names_it(optimizer, option, number):
-    with pytest.raises(ValueError, match=f"{option} is a number ") as caught:
+    with pytest.raises(ValueError, match=f"{option} must be a finite number ") as caught:
         optimizer(_parameters(), **{option: number})
     assert "\n" not in str(caught.value)
 
@@ -310,7 +310,7 @@ def test_betas_are_two_numbers_from_0_to_below_1(optimizer, betas):
 
 
 def test_nesterov_without_momentum_is_refused():
-    with pytest.raises(ValueError, match="momentum above 0"):
+    with pytest.raises(ValueError, match="momentum must be > 0"):
         SGD(_parameters(), nesterov=True)
 
 
@@ -318,7 +318,7 @@ def test_nesterov_without_momentum_is_refused():
 @pytest.mark.parametrize("name", OPTIMIZERS)
 def test_setting_a_learning_rate_that_is_none_is_refused_and_the_old_one_stays(name, number):
     optimizer = OPTIMIZERS[name](_parameters(), 0.25)
-    with pytest.raises(ValueError, match="learning_rate is a number from 0"):
+    with pytest.raises(ValueError, match="learning_rate must be a finite number ≥ 0"):
         optimizer.learning_rate = number
     assert optimizer.learning_rate == 0.25
 

@@ -314,7 +314,7 @@ def test_a_network_whose_neurons_were_given_another_activation_is_not_saved(tmp_
 def test_a_network_with_one_value_in_two_places_is_not_saved_as_two(tmp_path):
     net = ts.MLP(2, [2, 1], "tanh")
     net.layers[0].neurons[0].w[0] = net.layers[0].neurons[1].w[0]
-    with pytest.raises(ValueError, match="one Value stands in two places"):
+    with pytest.raises(ValueError, match="two of its parameters are the same Value"):
         ts.save(net, tmp_path / "net.safetensors")
     assert list(tmp_path.iterdir()) == []
 

@@ -344,53 +344,57 @@ def _with(rows, i, row):
 BAD = [
     ({"Y": Y[:-1]}, ValueError, "X has 7 examples but Y has 6"),
     ({"X": X[:2]}, ValueError, "X has 2 examples but Y has 7"),
-    ({"X": [], "Y": []}, ValueError, "X has a row for each example, .* not \\(0,\\)"),
-    ({"X": 1.0}, ValueError, "X has a row for each example, .* not \\(\\)"),
-    ({"X": [[[1.0, 2.0]]] * 7}, ValueError, "X has a row for each example, .* not \\(7, 1, 2\\)"),
-    ({"X": _with(X, 3, [1.0])}, ValueError, "the rows of X do not all have the same length"),
-    ({"Y": _with(Y, 3, [1.0])}, ValueError, "the rows of Y do not all have the same length"),
-    ({"X": _with(X, 1, [math.nan, 1.0])}, ValueError, "X has nan at X\\[1, 0\\]"),
-    ({"X": _with(X, 2, [1.0, -math.inf])}, ValueError, "X has -inf at X\\[2, 1\\]"),
-    ({"X": np.array(_with(X, 6, [1.0, math.inf]))}, ValueError, "X has inf at X\\[6, 1\\]"),
-    ({"Y": _with(Y, 4, [1.0, math.nan])}, ValueError, "Y has nan at Y\\[4, 1\\]"),
-    ({"Y": _with(SIGNS, 5, math.nan)}, ValueError, "Y has nan at Y\\[5\\]"),
-    ({"X": _with(X, 1, ["tall", "small"])}, TypeError, "X takes numbers, not "),
-    ({"X": "examples"}, TypeError, "X takes numbers, not 'examples'"),
-    ({"Y": ["cat"] * 7}, TypeError, "Y takes numbers, not "),
-    ({"X": _with(X, 1, [None, 1.0])}, TypeError, "X takes numbers, not "),
-    ({"X": _with(X, 1, [1j, 1.0])}, TypeError, "X takes numbers, not "),
-    ({"X": [[Value(1.0), Value(2.0)]] * 7}, TypeError, "X takes numbers, not "),
-    ({"X": None}, TypeError, "X takes numbers, not None"),
-    ({"X": [[1.0, 2.0, 3.0]] * 7}, ValueError, "2 inputs, but 3 were given"),
-    ({"X": [1.0] * 7}, ValueError, "2 inputs, but 1 were given"),
-    ({"Y": SIGNS}, ValueError, "one target for each output, not 1 for 2"),
+    ({"X": [], "Y": []}, ValueError, "X must have the shape .* got \\(0,\\)"),
+    ({"X": 1.0}, ValueError, "X must have the shape .* got \\(\\)"),
+    ({"X": [[[1.0, 2.0]]] * 7}, ValueError, "X must have the shape .* got \\(7, 1, 2\\)"),
+    ({"X": _with(X, 3, [1.0])}, ValueError, "the rows of X must all have the same length"),
+    ({"Y": _with(Y, 3, [1.0])}, ValueError, "the rows of Y must all have the same length"),
+    ({"X": _with(X, 1, [math.nan, 1.0])}, ValueError, "X must hold finite numbers, got nan at X\\[1, 0\\]"),
+    ({"X": _with(X, 2, [1.0, -math.inf])}, ValueError, "X must hold finite numbers, got -inf at X\\[2, 1\\]"),
+    ({"X": np.array(_with(X, 6, [1.0, math.inf]))}, ValueError, "X must hold finite numbers, got inf at X\\[6, 1\\]"),
+    ({"Y": _with(Y, 4, [1.0, math.nan])}, ValueError, "Y must hold finite numbers, got nan at Y\\[4, 1\\]"),
+    ({"Y": _with(SIGNS, 5, math.nan)}, ValueError, "Y must hold finite numbers, got nan at Y\\[5\\]"),
+    ({"X": _with(X, 1, ["tall", "small"])}, TypeError, "X must hold numbers, got "),
+    ({"X": "examples"}, TypeError, "X must hold numbers, got 'examples'"),
+    ({"Y": ["cat"] * 7}, TypeError, "Y must hold numbers, got "),
+    ({"X": _with(X, 1, [None, 1.0])}, TypeError, "X must hold numbers, got "),
+    ({"X": _with(X, 1, [1j, 1.0])}, TypeError, "X must hold numbers, got "),
+    ({"X": [[Value(1.0), Value(2.0)]] * 7}, TypeError, "X must hold numbers, got "),
+    ({"X": None}, TypeError, "X must hold numbers, got None"),
+    ({"X": [[1.0, 2.0, 3.0]] * 7}, ValueError, "2 inputs, got 3"),
+    ({"X": [1.0] * 7}, ValueError, "2 inputs, got 1"),
+    ({"Y": SIGNS}, ValueError, "one target per output, got 1 for 2"),
     ({"loss": "squared"}, ValueError, "loss must be one of squared_error.* got 'squared'"),
     ({"loss": None}, ValueError, "loss must be one of squared_error.* got None"),
     ({"loss": ["hinge"]}, (TypeError, ValueError), "loss must be one of squared_error.* got \\['hinge'\\]"),
-    ({"loss": lambda a, y: a[0].data - y[0]}, TypeError, "a loss returns one Value, not "),
-    ({"optimizer": "adamant"}, ValueError, "optimizer 'adamant' is not one of gradient_descent, sgd"),
-    ({"optimizer": None}, TypeError, "an optimizer over net.parameters\\(\\) or the name of one, not None"),
-    ({"optimizer": ts.Adam}, TypeError, "an optimizer over net.parameters\\(\\) or the name of one, not "),
-    ({"optimizer": ts.Adam(_net().parameters())}, ValueError, "none of this network's are among them"),
+    ({"loss": lambda a, y: a[0].data - y[0]}, TypeError, "a loss must return one Value, got "),
+    ({"optimizer": "adamant"}, ValueError, "optimizer must be one of gradient_descent, sgd, .* got 'adamant'"),
+    ({"optimizer": None}, TypeError, "or an optimizer over net.parameters\\(\\); got None"),
+    ({"optimizer": ts.Adam}, TypeError, "or an optimizer over net.parameters\\(\\); got "),
+    ({"optimizer": ts.Adam(_net().parameters())}, ValueError, "none of this network's parameters"),
     *[({"epochs": n}, ValueError, "epochs must be a positive integer, got ") for n in (0, -1, True, 2.0, "3", None)],
     *[({"batch_size": n}, ValueError, "batch_size must be a positive integer, got ") for n in (0, -1, True, 2.0, "3")],
 ]  # fmt: skip
 BAD_VALIDATION = [
     ((X[:2], Y[:3]), ValueError, "validation X has 2 examples but validation Y has 3"),
-    ((_with(X, 1, [1.0, math.nan]), Y), ValueError, "validation X has nan at validation X\\[1, 1\\]"),
-    ((_with(X, 1, [1.0]), Y), ValueError, "the rows of validation X do not all have the same length"),
-    ((X, ["cat"] * 7), TypeError, "validation Y takes numbers"),
-    (([], []), ValueError, "validation X has a row for each example"),
-    (([[1.0]], Y[:1]), ValueError, "2 inputs, but 1 were given"),
-    ((X, SIGNS), ValueError, "one target for each output, not 1 for 2"),
+    (
+        (_with(X, 1, [1.0, math.nan]), Y),
+        ValueError,
+        "validation X must hold finite numbers, got nan at validation X\\[1, 1\\]",
+    ),
+    ((_with(X, 1, [1.0]), Y), ValueError, "the rows of validation X must all have the same length"),
+    ((X, ["cat"] * 7), TypeError, "validation Y must hold numbers"),
+    (([], []), ValueError, "validation X must have the shape"),
+    (([[1.0]], Y[:1]), ValueError, "2 inputs, got 1"),
+    ((X, SIGNS), ValueError, "one target per output, got 1 for 2"),
     ((X,), (TypeError, ValueError), "validation"),
     ((X, Y, Y), (TypeError, ValueError), "validation"),
     (0.2, (TypeError, ValueError), "validation"),
 ]
 REFUSED_TARGETS = [
-    ("binary_cross_entropy", [0.5, 1.5], "targets from 0 to 1, not 1.5"),
-    ("cross_entropy", 3, "class 3 is not one of the 3 classes 0 to 2"),
-    ("hinge", 0, "targets −1 and \\+1, not 0"),
+    ("binary_cross_entropy", [0.5, 1.5], "targets must be from 0 to 1, got 1.5"),
+    ("cross_entropy", 3, "the class must be from 0 to 2 for 3 logits, got 3"),
+    ("hinge", 0, "targets must be −1 or \\+1, got 0"),
 ]
 
 
@@ -585,7 +589,7 @@ class Cut:
     ("lose", "error", "words"),
     [
         (lambda a: Value(a.data), ValueError, "does not depend on any of the optimizer's parameters"),
-        (lambda a: a.data, TypeError, "a network returns a Value or a list of Values"),
+        (lambda a: a.data, TypeError, "a network must return a Value or a list of Values"),
     ],
 )
 def test_a_network_that_loses_its_gradient_is_refused(lose, error, words):
@@ -595,7 +599,7 @@ def test_a_network_that_loses_its_gradient_is_refused(lose, error, words):
 
 @pytest.mark.parametrize("net", [lambda x: Value(x), 3, Value(1.0)])
 def test_what_has_no_parameters_is_refused(net):
-    with pytest.raises(TypeError, match=r"has parameters\(\)"):
+    with pytest.raises(TypeError, match=r"have parameters\(\)"):
         ts.fit(net, [1.0], [1.0], progress=False)
 
 
@@ -657,7 +661,7 @@ def test_a_loss_that_branches_trains_scalar_by_scalar_with_a_warning_that_says_w
 
     nets = [MLP(1, [1], "linear", seed=0) for _ in range(2)]
     with pytest.warns(
-        UserWarning, match=r"scalar by scalar.*test_training\.py:.*vectorized=False says that this is meant"
+        UserWarning, match=r"scalar by scalar.*test_training\.py:.*Pass vectorized=False to silence this warning"
     ):
         _fit(nets[0], [1.0, 2.0], [1.0, -1.0], loss=loss, epochs=3)
     _fit(nets[1], [1.0, 2.0], [1.0, -1.0], loss=loss, epochs=3, vectorized=False)

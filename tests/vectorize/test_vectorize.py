@@ -951,13 +951,13 @@ def test_a_row_that_is_not_there_is_refused():
 def test_what_a_loss_refuses_is_refused_in_every_example():
     step = ts.vectorize(lambda a, y: ts.binary_cross_entropy(w * a, y), [w])
     step([0.5, 1.0], [0, 1])
-    with pytest.raises(ValueError, match=r"outputs from 0 to 1, not 1\.5; a last layer with output"):
+    with pytest.raises(ValueError, match=r"outputs must be from 0 to 1, got 1\.5; make the last layer with output"):
         step([0.5, 3.0], [0, 1])
-    with pytest.raises(ValueError, match=r"targets from 0 to 1, not 2\.0"):
+    with pytest.raises(ValueError, match=r"targets must be from 0 to 1, got 2\.0"):
         step([0.5, 1.0], [0, 2])
     step = ts.vectorize(lambda a, y: ts.hinge(w * a, y), [w])
     step([0.5, 1.0], [-1, 1])
-    with pytest.raises(ValueError, match=r"hinge takes targets −1 and \+1, not 0\.0"):
+    with pytest.raises(ValueError, match=r"hinge targets must be −1 or \+1, got 0\.0"):
         step([0.5, 1.0], [-1, 0])
 
 

@@ -1,4 +1,4 @@
-"""Tables of data: reading a CSV file with every fault named by line and column, and the data set that comes along."""
+"""Tables of data: a CSV reader whose errors name line and column, and the iris data set."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 
 class Table(NamedTuple):
-    """A CSV file: its column names, its cells as text, and the line of the file each row begins at."""
+    """A CSV file: its column names, its cells as text, and the line of the file where each row begins."""
 
     name: str
     columns: list[str]
@@ -21,13 +21,13 @@ class Table(NamedTuple):
     lines: list[int]
 
     def position(self, column: str) -> int:
-        """Where the column stands, from 0. A column that is not there is a ValueError."""
+        """The index of the column, from 0; ValueError if there is no such column."""
         if column not in self.columns:
             raise ValueError(f"{self.name} has no column {column!r}; its columns are {', '.join(self.columns)}")
         return self.columns.index(column)
 
     def column(self, name: str) -> list[str]:
-        """The cells of one column. A missing column or an empty cell is a ValueError that names it."""
+        """The cells of one column; ValueError for a missing column or value."""
         position = self.position(name)
         cells = [row[position] for row in self.rows]
         for line, cell in zip(self.lines, cells):
@@ -36,17 +36,17 @@ class Table(NamedTuple):
         return cells
 
     def numbers(self, name: str) -> list[float]:
-        """The cells of one column as numbers. A cell that is not a finite number is a ValueError that names it."""
+        """The cells of one column as numbers; ValueError for a cell that is not a finite number."""
         cells = self.column(name)
         for line, cell in zip(self.lines, cells):
             if not is_number(cell):
                 raise ValueError(
-                    f"{self.name}, line {line}: {cell!r} in column {name!r} is not a number (--ignore leaves one out)"
+                    f"{self.name}, line {line}: {cell!r} in column {name!r} is not a number (--ignore skips a column)"
                 )
         return [float(cell) for cell in cells]
 
     def select(self, rows: Sequence[int]) -> Table:
-        """The table of these rows, counted from 0."""
+        """The table with these rows, counted from 0, in this order."""
         return self._replace(rows=[self.rows[i] for i in rows], lines=[self.lines[i] for i in rows])
 
 
@@ -66,15 +66,15 @@ def is_number(cell: str) -> bool:
 
 
 def read_csv(path: str | os.PathLike[str]) -> Table:
-    """Read a CSV file with a header line: UTF-8, with commas, semicolons or tabs between the cells.
+    """Read a UTF-8 CSV file with a header line and commas, semicolons or tabs between the cells.
 
-    Raises OSError if it cannot be read; ValueError, naming the line, if it is not such a file.
+    Raises OSError if the file cannot be read; ValueError, naming the line, if it is not such a table.
     """
     name = str(path)
     try:
         text = Path(path).read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
-        raise ValueError(f"{name} is not text in UTF-8 (byte {error.start}); save it as CSV, UTF-8") from None
+        raise ValueError(f"{name} is not UTF-8 text (byte {error.start}); save it as CSV UTF-8") from None
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=_delimiter(text), strict=True, skipinitialspace=True)
     rows: list[list[str]] = []
     lines: list[int] = []
@@ -89,14 +89,14 @@ def read_csv(path: str | os.PathLike[str]) -> Table:
     except csv.Error as error:
         raise ValueError(f"{name}, line {reader.line_num}: {error}") from None
     if len(rows) < 2:
-        raise ValueError(f"{name} has no rows below a header line of column names")
+        raise ValueError(f"{name} has no rows below its header line")
     table = Table(name, rows[0], rows[1:], lines[1:])
     _check(table, header_line=lines[0])
     return table
 
 
 def _delimiter(text: str) -> str:
-    """The one of , ; and tab that divides the first line of text into most cells."""
+    """The delimiter (, or ; or tab) that divides the first line of text into most cells."""
 
     def cells(delimiter: str) -> int:
         rows = csv.reader(io.StringIO(text.lstrip("\r\n")), delimiter=delimiter, skipinitialspace=True)
@@ -111,10 +111,10 @@ def _delimiter(text: str) -> str:
 def _check(table: Table, header_line: int) -> None:
     name, columns = table.name, table.columns
     if all(is_number(column) for column in columns):
-        raise ValueError(f"{name}, line {header_line} holds numbers, {columns[0]} …; it should name the columns")
+        raise ValueError(f"{name}, line {header_line} must name the columns, but holds numbers ({columns[0]}, …)")
     for column in columns:
         if not column:
-            raise ValueError(f"{name}, line {header_line}: column {columns.index(column) + 1} has no name; give it one")
+            raise ValueError(f"{name}, line {header_line}: column {columns.index(column) + 1} has no name")
         if columns.count(column) > 1:
             raise ValueError(f"{name}, line {header_line}: two columns are named {column!r}")
     for line, row in zip(table.lines, table.rows):
@@ -123,7 +123,7 @@ def _check(table: Table, header_line: int) -> None:
 
 
 def iris() -> Table:
-    """Fisher's 150 irises (1936): four measures in centimetres and the species. Source and licence: data/README.md.
+    """Fisher's 150 irises (1936): four measures in centimetres and the species. Source and licence: README.md here.
 
     >>> table = iris()
     >>> len(table.rows), table.columns[-1], sorted(set(table.column("species")))

@@ -1,4 +1,4 @@
-"""The table of activations g in a = g(z): a row here is all that a new one takes."""
+"""The table of activations g in a = g(z); a new activation is a row here."""
 
 from __future__ import annotations
 

@@ -14,13 +14,13 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-MOST = 20  # that are printed
+MOST = 20  # numbers that are printed
 
 
 class Gradient:
-    """∇C: a sequence of (name, number) pairs; `gradient["w(1)[0,1]"]` is one number, `.array` all of them.
+    """∇C: a sequence of (name, number) pairs; `gradient["w(1)[0,1]"]` is one number, `.array` holds all of them.
 
-    np.asarray(gradient) is a new float64 array, in the order of the parameters.
+    `np.asarray(gradient)` is a new float64 array in the order of the parameters.
     """
 
     def __init__(self, parameters: Sequence[Value]) -> None:
@@ -46,7 +46,7 @@ class Gradient:
 
     def __getitem__(self, name: str) -> float:
         if name not in self.names:
-            raise KeyError(f"no parameter is called {name!r}; there are {', '.join(self.names[:3])}, …")
+            raise KeyError(f"no parameter is called {name!r}; the names are {', '.join(self.names[:3])}, …")
         return self._numbers[self.names.index(name)]
 
     def __str__(self) -> str:
@@ -60,12 +60,14 @@ class Gradient:
 
     @property
     def latex(self) -> str:
-        """The column of derivatives and the column of numbers, as 001 writes it."""
+        """The column of derivatives and the column of numbers, as in 001."""
         few = list(self) if len(self) <= MOST else [*list(self)[: MOST // 2], *list(self)[-MOST // 2 :]]
         symbols = [(symbol(name), name) for name, _ in few]
         names = [found.latex if found else latex.name(name) for found, name in symbols]
         left = [rf"\frac{{\partial C}}{{\partial {name}}}" for name in names]
-        right = [rf"{latex.number(number)} \vphantom{{{of}}}" for of, (_, number) in zip(left, few)]  # rows as high
+        right = [  # with rows as high as the left ones
+            rf"{latex.number(number)} \vphantom{{{derivative}}}" for derivative, (_, number) in zip(left, few)
+        ]
         if len(few) < len(self):
             left.insert(MOST // 2, r"\vdots")
             right.insert(MOST // 2, r"\vdots")

@@ -1,6 +1,6 @@
 """Losses of one example, and the cost: their mean over examples (003 Eq. 2; 003 calls one *loss*, the mean *cost*).
 
-A loss takes the outputs `a` and the target `y`, each a number or Value or a list of them, and returns one Value.
+A loss takes the outputs `a` and the targets `y`, each a number or Value or a list of them, and returns one Value.
 """
 
 from __future__ import annotations
@@ -45,15 +45,15 @@ def absolute_error(a: Outputs, y: Outputs) -> Value:
 def binary_cross_entropy(a: Outputs, y: Outputs) -> Value:
     """−Σⱼ [yⱼ log aⱼ + (1 − yⱼ) log(1 − aⱼ)] for probabilities aⱼ and targets from 0 to 1 (003 Eq. 2c for one example).
 
-    Where a sigmoid has saturated to exactly 0 or 1, the logarithm is held at that of the smallest number it could have
-    been told from 0 or 1 by, so that the loss stays finite; its gradient is then 0, as σ′ is.
+    The loss stays finite where a sigmoid has saturated to exactly 0 or 1: no logarithm's argument is taken as smaller
+    than the least distance from 0 or 1 that a float64 can have. Its gradient is then 0, as σ′ is.
 
     >>> round(binary_cross_entropy(Value(0.25), 1).data, 4)  # −log ¼
     1.3863
     """
     pairs = _pairs(a, y)
     for a_j, y_j in pairs:
-        if a_j.op != "sigmoid":  # which gives nothing else
+        if a_j.op != "sigmoid":  # a sigmoid is never outside
             guard(a_j, _no_probability, _no_output)
         guard(y_j, _no_probability, _no_target)
     return _sum(
@@ -66,38 +66,40 @@ def _no_probability(number: Any) -> Any:
 
 
 def _no_target(number: float) -> str:
-    return f"binary_cross_entropy takes targets from 0 to 1, not {number!r}"
+    return f"binary_cross_entropy targets must be from 0 to 1, got {number!r}"
 
 
 def _no_output(number: float) -> str:
     return (
-        f"binary_cross_entropy takes outputs from 0 to 1, not {number!r}; "
-        "a last layer with output_activation='sigmoid' gives such"
+        f"binary_cross_entropy outputs must be from 0 to 1, got {number!r}; "
+        "make the last layer with output_activation='sigmoid'"
     )
 
 
 _LEAST = sys.float_info.min
-_LEAST_BELOW_ONE = sys.float_info.epsilon / 4  # half of what the largest number below 1 lacks
+_LEAST_BELOW_ONE = sys.float_info.epsilon / 4  # half the distance from 1 to the largest float64 below it
 
 
 def cross_entropy(logits: Iterable[Scalar], index: int | Value) -> Value:
-    """−log softmax(logits)[index] = log Σⱼ exp(logitⱼ) − logit_index, the class being `index`, counted from 0.
+    """−log softmax(logits)[index] = log Σⱼ exp(logitⱼ) − logit_index, where `index` is the class, counted from 0.
 
-    The last layer gives the logits: output_activation="linear". Nothing overflows, however large they are. A warning
-    where they are all outputs of sigmoid or tanh: from such bounded logits no probability comes near 1.
+    Logits come from a last layer with output_activation="linear". Nothing overflows, however large they are. Warns if
+    all of them are outputs of sigmoid or tanh: bounded logits can never give a probability near 1.
 
     >>> round(cross_entropy([Value(1.0), Value(1.0)], 0).data, 4)  # log 2
     0.6931
     """
     given = listed(logits)
     if len(given) < 2:
-        raise ValueError("cross_entropy takes two logits or more; for one output use binary_cross_entropy")
+        raise ValueError(
+            f"cross_entropy needs at least two logits, got {len(given)}; for one output use binary_cross_entropy"
+        )
     values = [_value(logit) for logit in given]
     activations = {value.op for value in values}
     if activations in ({"sigmoid"}, {"tanh"}):
         warnings.warn(
-            f"cross_entropy takes logits, and is given outputs of {activations.pop()}, which no probability near 1 can "
-            "come from: make the last layer with output_activation='linear'",
+            f"cross_entropy expects logits but got {activations.pop()} outputs; bounded logits can never give a "
+            "probability near 1: make the last layer with output_activation='linear'",
             stacklevel=2,
         )
     try:
@@ -106,17 +108,19 @@ def cross_entropy(logits: Iterable[Scalar], index: int | Value) -> Value:
         raise
     except TypeError:
         raise TypeError(
-            f"cross_entropy takes the class as a whole number, not {shown(index)}; .astype(int) makes an array of such"
+            f"cross_entropy needs the class as an integer, got {shown(index)}; convert an array with .astype(int)"
         ) from None
     except ValueError:
         number = f"{index:g}" if isinstance(index, Value) else repr(index)
-        raise ValueError(f"class {number} is not one of the {len(given)} classes 0 to {len(given) - 1}") from None
+        raise ValueError(
+            f"the class must be from 0 to {len(given) - 1} for {len(given)} logits, got {number}"
+        ) from None
     total: Value = reduce(logaddexp, values) - chosen
     return total
 
 
 def hinge(a: Outputs, y: Outputs) -> Value:
-    """Σⱼ max(0, 1 − yⱼ aⱼ), the targets yⱼ being −1 or +1: the margin loss of support-vector machines.
+    """Σⱼ max(0, 1 − yⱼ aⱼ) for targets yⱼ of −1 or +1: the margin loss of support-vector machines.
 
     >>> hinge(Value(0.25), -1).data
     1.25
@@ -132,7 +136,7 @@ def _no_sign(number: Any) -> Any:
 
 
 def _no_hinge_target(number: float) -> str:
-    return f"hinge takes targets −1 and +1, not {number!r}"
+    return f"hinge targets must be −1 or +1, got {number!r}"
 
 
 class Loss(NamedTuple):
@@ -153,7 +157,7 @@ class Loss(NamedTuple):
         return self.function(a, y)
 
 
-# A row here is all that a new loss takes.
+# A new loss is a function and its row here.
 LOSSES: dict[str, Loss] = {
     "squared_error": Loss(squared_error, "sigmoid", (0.0, 1.0), of_numbers=True),
     "absolute_error": Loss(absolute_error, "sigmoid", (0.0, 1.0), of_numbers=True),
@@ -180,9 +184,9 @@ def cost(loss: str | LossFunction, outputs: Sequence[Any], targets: Sequence[Any
     """
     for examples in (outputs, targets):
         if not hasattr(examples, "__len__"):
-            raise TypeError(f"cost takes the outputs and the targets of all examples as lists, not {shown(examples)}")
+            raise TypeError(f"cost needs lists of all examples' outputs and targets, got {shown(examples)}")
     if len(outputs) != len(targets) or not len(outputs):
-        raise ValueError(f"cost takes one target for each output, not {len(targets)} for {len(outputs)}")
+        raise ValueError(f"cost needs one target per output, got {len(targets)} for {len(outputs)}")
     evaluate = find_loss(loss)
     return _sum(evaluate(a, y) for a, y in zip(outputs, targets)) / len(outputs)
 
@@ -202,5 +206,5 @@ def _value(number: Scalar) -> Value:
 def _pairs(a: Outputs, y: Outputs) -> list[tuple[Value, Any]]:
     outputs, targets = listed(a), listed(y)
     if len(outputs) != len(targets) or not outputs:
-        raise ValueError(f"a loss takes one target for each output, not {len(targets)} for {len(outputs)}")
+        raise ValueError(f"a loss needs one target per output, got {len(targets)} for {len(outputs)}")
     return [(_value(a_j), y_j) for a_j, y_j in zip(outputs, targets)]

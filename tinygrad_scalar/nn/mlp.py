@@ -5,7 +5,7 @@ w(l)[j,k] from neuron k of the layer before and the bias b(l)[j], and computes
 
     z(l)[j] = Σₖ w(l)[j,k]·a(l−1)[k] + b(l)[j]        a(l)[j] = g(z(l)[j])
 
-Everything carries its name as a label, so that drawings and explanations speak the notes' language.
+Every Value is labelled with its name in the notes, which drawings and explanations then use.
 """
 
 from __future__ import annotations
@@ -35,12 +35,12 @@ def generator_of(seed: Seed) -> random.Random:
     if isinstance(seed, random.Random):
         return seed
     if seed is not None and not hasattr(seed, "__index__"):
-        raise TypeError(f"seed is a whole number, a random.Random or None, not {shown(seed)}")
+        raise TypeError(f"seed must be an int, a random.Random or None, got {shown(seed)}")
     return random.Random(None if seed is None else operator.index(seed))
 
 
 class Module(ABC):
-    """What has parameters: `parameters()` lists them, `zero_grad()` sets their gradients to 0."""
+    """A neuron, a layer or a network: `parameters()` lists its parameters, `zero_grad()` clears their gradients."""
 
     @abstractmethod
     def parameters(self) -> list[Value]:
@@ -51,7 +51,7 @@ class Module(ABC):
         clear_gradients(self.parameters())
 
     def gradient(self) -> Gradient:
-        """∇C as the parameters' .grad hold it now, in the order of 001: w(1), b(1), …, w(L), b(L).
+        """∇C, copied from the parameters' .grad, in the order of 001: w(1), b(1), …, w(L), b(L).
 
         >>> neuron = Neuron(1, "linear", seed=0)
         >>> C = (neuron(3.0) - 1.0) ** 2
@@ -66,9 +66,9 @@ class Neuron(Module):
     """One node: a = g(w·x + b) with `n_inputs` weights `.w` and a bias `.b`.
 
     `activation` is one of `ts.nn.ACTIVATIONS`, such as sigmoid, tanh or relu. `seed` (an int or a random.Random) makes
-    the initial weights repeatable; biases start at 0. `layer` and `index` say which neuron it is in the labels,
-    `n_outputs` how many share its layer. A call takes n_inputs numbers or Values (or one bare one where n_inputs is 1)
-    and returns the Value a.
+    the initial weights repeatable; biases start at 0. `layer` and `index` number the neuron in its labels; `n_outputs`
+    is the size of its layer. A call takes a list of n_inputs numbers or Values (or a bare one if n_inputs is 1) and
+    returns the Value a.
 
     >>> neuron = Neuron(1, "relu")
     >>> neuron.w[0].data, neuron.b.data = 0.5, -0.25
@@ -116,7 +116,7 @@ class Neuron(Module):
 class Layer(Module):
     """`n_outputs` neurons that share their inputs; `.neurons[j]` is neuron j. For the arguments see Neuron.
 
-    A call returns the list of their activations, or the Value itself where there is one neuron.
+    A call returns the list of their activations, or the Value itself if there is one neuron.
 
     >>> layer = Layer(2, 3, "tanh", seed=0)
     >>> len(layer([0.5, -1.0])), len(layer.parameters())
@@ -157,10 +157,10 @@ class MLP(Module):
     output_activation  of the last layer; None means the same, "linear" means none
     seed               makes the initial weights repeatable
 
-    A call takes one example (numbers or Values; a bare one where n_inputs is 1) and returns the list of the last
-    layer's activations, or the Value itself where that layer has one neuron. The call's pre-activations and
-    activations stay readable as `net.z[l][j]` and `net.a[l][j]` (003, figure 3: what backpropagation caches); a[0]
-    are the inputs, and z[0] is empty, because layer 0 computes nothing.
+    A call takes one example (a list of numbers or Values; a bare one if n_inputs is 1) and returns the list of the
+    last layer's activations, or the Value itself if that layer has one neuron. The last call's pre-activations and
+    activations are `net.z[l][j]` and `net.a[l][j]` (003, figure 3: what backpropagation caches); a[0] holds the
+    inputs, and z[0] is empty, because layer 0 computes nothing.
 
     >>> net = MLP(2, [3, 1], seed=0)
     >>> C = (net([0.5, -1.0]) - 1) ** 2
@@ -178,7 +178,7 @@ class MLP(Module):
         seed: Seed = None,
     ) -> None:
         if not isinstance(layer_sizes, (list, tuple)) or not layer_sizes:
-            raise ValueError(f"layer_sizes lists the neurons of each layer, as in [8, 3], not {shown(layer_sizes)}")
+            raise ValueError(f"layer_sizes must be a non-empty list such as [8, 3], got {shown(layer_sizes)}")
         self.activation = activation
         self.output_activation = activation if output_activation is None else output_activation
         for name in (activation, self.output_activation):
@@ -215,7 +215,7 @@ class MLP(Module):
         return [parameter for layer in self.layers for parameter in layer.parameters()]
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "z": [], "a": []}  # a copy or a pickle is of the network, not of its last example
+        return {**self.__dict__, "z": [], "a": []}  # a copy or a pickle has no last call
 
     def __repr__(self) -> str:
         output = "" if self.output_activation == self.activation else f", output_activation={self.output_activation!r}"
@@ -223,15 +223,15 @@ class MLP(Module):
 
 
 def listed(numbers: Inputs) -> list[Any]:
-    """The numbers or Values as a list, of one where a bare one is given."""
+    """The numbers or Values as a list; a bare one becomes a list of one."""
     if isinstance(numbers, Value) or not isinstance(numbers, Iterable) or getattr(numbers, "ndim", 1) == 0:
         return [numbers]
     return list(numbers)
 
 
 def _inputs(x: Inputs, n: int) -> list[Value]:
-    """One example as n Values; plain numbers become a(0)[k], Values stay what they are."""
+    """One example as n Values; plain numbers become Values a(0)[k]."""
     given = listed(x)
     if len(given) != n:
-        raise ValueError(f"an example for this network has {n} inputs, but {len(given)} were given: {shown(x)}")
+        raise ValueError(f"an example must have {n} inputs, got {len(given)}: {shown(x)}")
     return [a if isinstance(a, Value) else Value(a, f"a(0)[{k}]") for k, a in enumerate(given)]

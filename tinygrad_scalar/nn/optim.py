@@ -1,9 +1,9 @@
 """Optimizers: how the gradient changes the parameters (003 Eq. 3, and the methods that 002 and 003 only name).
 
 `step()` reads every parameter's `.grad` and sets its `.data`; `zero_grad()` clears the gradients. In the formulas θ is
-a parameter, g its gradient and α the `learning_rate`, which may be set anew between steps. The update rules, defaults
-and the order of their operations are those of PyTorch, to which every step is equal to rounding. They are written for
-the arrays of all parameters and of all gradients.
+a parameter, g its gradient and α the `learning_rate`, which can be set between steps. Update rules, defaults and the
+order of operations are PyTorch's, and every step equals PyTorch's to rounding. The rules work on arrays of all
+parameters and all gradients.
 """
 
 from __future__ import annotations
@@ -23,17 +23,19 @@ if TYPE_CHECKING:
 
 
 class Optimizer(ABC):
-    """What all optimizers share: the parameters, the learning rate and `zero_grad()`."""
+    """The parameters, the learning rate, `step()` and `zero_grad()` of every optimizer; a subclass gives `stepped`."""
 
     def __init__(self, parameters: Iterable[Value], learning_rate: float) -> None:
         if isinstance(parameters, Value) or not isinstance(parameters, Iterable):
-            raise TypeError(f"an optimizer takes the list of parameters, as net.parameters(), not {shown(parameters)}")
-        self.parameters = list(dict.fromkeys(parameters))  # a weight used in two places is stepped once
+            raise TypeError(
+                f"an optimizer needs a list of parameters such as net.parameters(), got {shown(parameters)}"
+            )
+        self.parameters = list(dict.fromkeys(parameters))  # a weight listed twice is stepped once
         for parameter in self.parameters:
             if not isinstance(parameter, Value) or parameter.op:
-                raise TypeError(f"a parameter is a Value that is a leaf, not {shown(parameter)}")
+                raise TypeError(f"a parameter must be a leaf Value, got {shown(parameter)}")
         if not self.parameters:
-            raise ValueError("an optimizer takes at least one parameter")
+            raise ValueError("an optimizer needs at least one parameter")
         self.learning_rate = learning_rate
 
     def __repr__(self) -> str:
@@ -60,7 +62,7 @@ class Optimizer(ABC):
 
     @abstractmethod
     def stepped(self, theta: Array, g: Array) -> Array:
-        """The parameters after a step, from those before it and their gradients; a step that `step()` or fit takes."""
+        """The parameters after a step, from those before it and their gradients; for `step()` and `fit`."""
 
     def zero_grad(self) -> None:
         """Set the gradient of every parameter to 0."""
@@ -102,7 +104,7 @@ class SGD(Optimizer):
         self.momentum = _at_least_zero("momentum", momentum)
         self.weight_decay = _at_least_zero("weight_decay", weight_decay)
         if nesterov and not momentum:
-            raise ValueError("nesterov looks ahead along the momentum, so it takes a momentum above 0")
+            raise ValueError("nesterov looks ahead along the momentum, so momentum must be > 0, got 0")
         self.nesterov = nesterov
         self._velocity: Array | None = None
 
@@ -131,7 +133,7 @@ class RMSProp(Optimizer):
 class Adam(Optimizer):
     """m ← β₁m + (1 − β₁)g;  s ← β₂s + (1 − β₂)g²;  θ ← θ − α m̂/(√ŝ + ε) (Kingma and Ba 2015, algorithm 1).
 
-    m̂ = m/(1 − β₁ᵗ) and ŝ = s/(1 − β₂ᵗ) undo the bias of having started from 0.
+    m̂ = m/(1 − β₁ᵗ) and ŝ = s/(1 − β₂ᵗ) correct the bias from starting at 0; t counts the steps.
 
     >>> w = Value(3.0)
     >>> adam = Adam([w], learning_rate=0.1)
@@ -151,7 +153,7 @@ class Adam(Optimizer):
     ) -> None:
         super().__init__(parameters, learning_rate)
         if not isinstance(betas, (tuple, list)) or len(betas) != 2:
-            raise ValueError(f"betas are two numbers, as (0.9, 0.999), not {shown(betas)}")
+            raise ValueError(f"betas must be two numbers such as (0.9, 0.999), got {shown(betas)}")
         self.betas = (_below_one("betas[0]", betas[0]), _below_one("betas[1]", betas[1]))
         self.epsilon = _above_zero("epsilon", epsilon)
         self._mean: Array | float = 0.0
@@ -169,7 +171,7 @@ class Adam(Optimizer):
 
 
 class AdamW(Adam):
-    """Adam after θ ← θ − αλθ: weight decay λ apart from the gradient (Loshchilov and Hutter 2019)."""
+    """θ ← θ − αλθ, then Adam: weight decay λ, decoupled from the gradient (Loshchilov and Hutter 2019)."""
 
     def __init__(
         self,
@@ -187,7 +189,7 @@ class AdamW(Adam):
         return super().stepped(theta * (1.0 - self.learning_rate * self.weight_decay), g)
 
 
-# A row here is all that a new optimizer takes besides its class.
+# A new optimizer is a class and its row here.
 OPTIMIZERS: dict[str, Callable[..., Optimizer]] = {
     "gradient_descent": GradientDescent,
     "sgd": SGD,
@@ -198,19 +200,19 @@ OPTIMIZERS: dict[str, Callable[..., Optimizer]] = {
 
 
 def _at_least_zero(name: str, number: float) -> float:
-    value = as_float(number)
-    if value is None or not 0.0 <= value < math.inf:
-        raise ValueError(f"{name} is a number from 0, not {shown(number)}")
-    return value
+    return _checked(name, number, "≥ 0", lambda value: value >= 0.0)
 
 
 def _above_zero(name: str, number: float) -> float:
-    if not _at_least_zero(name, number) > 0.0:
-        raise ValueError(f"{name} is a number above 0, not {shown(number)}")
-    return float(number)
+    return _checked(name, number, "> 0", lambda value: value > 0.0)
 
 
 def _below_one(name: str, number: float) -> float:
-    if not _at_least_zero(name, number) < 1.0:
-        raise ValueError(f"{name} is a number from 0 to below 1, not {shown(number)}")
-    return float(number)
+    return _checked(name, number, "≥ 0 and < 1", lambda value: 0.0 <= value < 1.0)
+
+
+def _checked(name: str, number: float, wanted: str, holds: Callable[[float], bool]) -> float:
+    value = as_float(number)
+    if value is None or not math.isfinite(value) or not holds(value):
+        raise ValueError(f"{name} must be a finite number {wanted}, got {shown(number)}")
+    return value

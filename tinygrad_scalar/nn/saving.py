@@ -1,7 +1,7 @@
-"""Networks in files: safetensors, a format that holds arrays and text and cannot hold code.
+"""Networks in files: safetensors, a format of arrays and text that cannot hold code.
 
-Layer l is two float64 arrays, w(l) of shape (n_l, n_{l−1}) and b(l) of shape (n_l,), as in 000's notation; the header's
-text says how the network is built.
+Layer l is two float64 arrays, w(l) of shape (n_l, n_{l−1}) and b(l) of shape (n_l,), as in 000's notation; the text in
+the header holds the arguments of MLP.
 """
 
 from __future__ import annotations
@@ -16,29 +16,30 @@ from tinygrad_scalar.atomic_write import write_atomically
 from tinygrad_scalar.engine.errors import shown
 from tinygrad_scalar.nn.mlp import MLP
 
-_KEY = "tinygrad_scalar"  # one entry in the header: safetensors writes several in no fixed order
+_KEY = "tinygrad_scalar"  # the header's only entry: safetensors writes several in no fixed order
 _FORMAT = 1
 
 
 def save(net: MLP, path: str | os.PathLike[str], metadata: Mapping[str, Any] | None = None) -> None:
-    """Write `net` to `path`, whole or not at all; `metadata` is a dict of what JSON can hold; `saving.load_with`
-    returns it beside the network.
+    """Write `net` to `path` atomically, with `metadata`, a dict that JSON can hold; `ts.nn.load_with` returns both.
 
-    Raises TypeError if `net` is not an MLP, ValueError if it is no longer one as it was built (another activation, one
-    Value in two places), OSError if the file cannot be written.
+    Raises TypeError if `net` is not an MLP or JSON cannot hold the metadata, ValueError if the network was changed so
+    that it cannot be rebuilt (a neuron's activation, one Value in two places), OSError if the file cannot be written.
     """
     import numpy as np
     from safetensors.numpy import save as to_bytes
 
     if not isinstance(net, MLP):
-        raise TypeError(f"save takes an MLP, not {shown(net)}")
+        raise TypeError(f"net must be an MLP, got {shown(net)}")
     for layer, activation in zip(net.layers, [*[net.activation] * (len(net.layers) - 1), net.output_activation]):
         if any(neuron.activation != activation for neuron in layer.neurons):
             raise ValueError(
-                f"save takes an MLP as it was built, but a neuron's activation is no longer {activation!r}"
+                f"cannot save this MLP: a neuron's activation is no longer {activation!r}, as the MLP was built"
             )
     if len(set(net.parameters())) < len(net.parameters()):
-        raise ValueError("save takes an MLP as it was built, but one Value stands in two places: it would become two")
+        raise ValueError(
+            "cannot save this MLP: two of its parameters are the same Value, and loading would separate them"
+        )
     arrays = {}
     for i, layer in enumerate(net.layers, start=1):
         arrays[f"w({i})"] = np.array([[w.data for w in neuron.w] for neuron in layer.neurons])
@@ -56,7 +57,7 @@ def save(net: MLP, path: str | os.PathLike[str], metadata: Mapping[str, Any] | N
 def load(path: str | os.PathLike[str]) -> MLP:
     """The network that `save` wrote to `path`.
 
-    Raises OSError if the file cannot be read, ValueError if it is not such a file.
+    Raises OSError if the file cannot be read, ValueError if `save` did not write it.
 
     >>> import os, tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
@@ -72,18 +73,20 @@ def load_with(path: str | os.PathLike[str]) -> tuple[MLP, dict[str, Any]]:
     """The network at `path` and the metadata that was saved with it; raises as `load` does."""
     from safetensors import SafetensorError, safe_open
 
-    Path(path).open("rb").close()  # the usual errors for a missing or unreadable file
+    Path(path).open("rb").close()  # raises the usual errors for a missing or unreadable file
     try:
         with safe_open(path, framework="numpy") as file:
             header = json.loads((file.metadata() or {}).get(_KEY, "{}"))
             arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         if not isinstance(header, dict) or header.get("format") != _FORMAT:
-            raise ValueError("it is a safetensors file, but of something else")
+            raise ValueError("it is a safetensors file of other contents")
         n_inputs = header["network"]["n_inputs"]
-        for i, size in enumerate(header["network"]["layer_sizes"], start=1):  # before anything is built to these sizes
+        for i, size in enumerate(header["network"]["layer_sizes"], start=1):  # before a network of these sizes is built
             w, b = arrays[f"w({i})"], arrays[f"b({i})"]
             if w.shape != (size, n_inputs) or b.shape != (size,):
-                raise ValueError(f"layer {i} has arrays of shapes {w.shape} and {b.shape}")
+                raise ValueError(
+                    f"layer {i} has arrays of shapes {w.shape} and {b.shape}, not ({size}, {n_inputs}) and ({size},)"
+                )
             n_inputs = size
         net = MLP(**header["network"])
         for i, layer in enumerate(net.layers, start=1):

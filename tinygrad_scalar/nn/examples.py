@@ -1,0 +1,60 @@
+"""The examples that `fit` trains on: checked once, then taken in batches."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+from tinygrad_scalar.engine.errors import shown
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
+    from tinygrad_scalar.engine.bulk import Array
+
+
+class Examples:
+    """m examples: `X` and `Y` as arrays, `x` and `y` as lists of one example each, where integers stay integers.
+
+    `kind` is the word before X and Y in an error: ValueError for shapes, lengths and numbers that are not finite,
+    TypeError for anything but numbers.
+    """
+
+    def __init__(self, X: ArrayLike, Y: ArrayLike, kind: str = "") -> None:
+        self.X, self.Y = _rows(X, f"{kind}X"), _rows(Y, f"{kind}Y")
+        if len(self.X) != len(self.Y):
+            raise ValueError(f"{kind}X has {len(self.X)} examples but {kind}Y has {len(self.Y)}")
+        self.x: list[Any] = self.X.tolist()
+        self.y: list[Any] = self.Y.tolist()
+
+    def __len__(self) -> int:
+        return len(self.x)
+
+
+def _rows(array: ArrayLike, name: str) -> Array:
+    """A (m, n) or (m,) array of finite numbers."""
+    import numpy as np
+
+    try:
+        numbers = np.asarray(array)
+    except ValueError:
+        raise ValueError(f"the rows of {name} must all have the same length") from None
+    if numbers.dtype.kind not in "biuf":
+        raise TypeError(f"{name} must hold numbers, got {shown(array)}")
+    if numbers.ndim not in (1, 2) or numbers.size == 0:
+        raise ValueError(f"{name} must have the shape (m, n) or (m,), one row per example; got {numbers.shape}")
+    if not np.isfinite(numbers).all():
+        place = tuple(int(i) for i in np.argwhere(~np.isfinite(numbers))[0])
+        raise ValueError(f"{name} must hold finite numbers, got {numbers[place]} at {name}{list(place)}")
+    return numbers
+
+
+def batches(m: int, batch_size: int | None, generator: random.Random) -> Iterator[Sequence[int]]:
+    """The indices of each batch's examples: all m in order, or `batch_size` at a time in an order shuffled anew."""
+    if batch_size is None:
+        yield range(m)
+        return
+    shuffled = generator.sample(range(m), m)
+    for start in range(0, m, batch_size):
+        yield shuffled[start : start + batch_size]

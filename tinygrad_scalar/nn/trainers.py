@@ -1,0 +1,189 @@
+"""One step of a training, in two ways with the same result to rounding: with the engine, scalar by scalar, or with the
+array program that `vectorize` derives.
+
+The gradient of a cost is the mean of its examples' gradients (001, average cost). The array program gives it for a
+batch; the engine builds each example's graph, differentiates it with upstream gradient 1/m, and drops it.
+"""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, Protocol
+
+from tinygrad_scalar.engine.bulk import clear_gradients, read_data, read_gradients, set_data
+from tinygrad_scalar.engine.errors import AnomalyError, TraceError, shown
+from tinygrad_scalar.engine.value import Value
+from tinygrad_scalar.nn.examples import Examples
+from tinygrad_scalar.nn.optim import Optimizer
+from tinygrad_scalar.vectorize import vectorize
+
+if TYPE_CHECKING:
+    from tinygrad_scalar.engine.bulk import Array
+    from tinygrad_scalar.nn.losses import LossFunction
+
+PIECE = 1024  # examples that the array program takes at once: memory stays small however many there are
+
+
+class Network(Protocol):
+    """A function of one example that has parameters, such as an MLP: all that `fit` can train."""
+
+    def __call__(self, x: Any, /) -> Any: ...
+    def parameters(self) -> list[Value]: ...
+
+
+class ScalarTrainer:
+    """The steps of a training with the engine: an example's graph is built, differentiated and dropped."""
+
+    def __init__(self, net: Network, evaluate: LossFunction, optimizer: Optimizer, examples: Examples) -> None:
+        self.net, self.evaluate, self.optimizer, self.examples = net, evaluate, optimizer, examples
+
+    def step(self, batch: Sequence[int], epoch: int) -> float:
+        """Take a batch's step; returns its mean loss before the step."""
+        losses = self.backpropagate(batch, epoch)
+        self._step_if_finite(epoch)
+        return _mean(losses)
+
+    def backpropagate(self, batch: Sequence[int], epoch: int) -> list[float]:
+        """The losses of a batch, whose mean gradient is then in the parameters' .grad."""
+        losses = []
+        clear_gradients([*self.net.parameters(), *self.optimizer.parameters])
+        for i in batch:
+            C = self.evaluate(self.net(self.examples.x[i]), self.examples.y[i])
+            _require_value(C)
+            if not math.isfinite(C.data):
+                raise _not_finite(f"the loss of the example x = {shown(self.examples.x[i])}", C.data, epoch)
+            C.backward(1.0 / len(batch))  # ∂C/∂w = 1/m Σₖ ∂Cₖ/∂w
+            losses.append(C.data)
+        return losses
+
+    def _step_if_finite(self, epoch: int) -> None:
+        """A step that leaves every parameter finite, or AnomalyError and every parameter as it was."""
+        import numpy as np
+
+        parameters = self.optimizer.parameters
+        before, numbers = np.empty(len(parameters)), np.empty(len(parameters))
+        read_data(parameters, before)
+        read_gradients(parameters, numbers)
+        _require_finite(numbers, "the gradient of", parameters, epoch)
+        self.optimizer.step()
+        read_data(parameters, numbers)
+        try:
+            _require_finite(numbers, "the parameter", parameters, epoch)
+        except AnomalyError:
+            set_data(parameters, before)
+            raise
+
+    def cost(self, examples: Examples) -> float:
+        """The mean loss of `examples`."""
+        return _mean([self.evaluate(self.net(x), y).data for x, y in zip(examples.x, examples.y)])
+
+    def close(self) -> None:
+        """Leave the parameters, and the gradients of the last step, in the Values; clear all other gradients."""
+        stepped = set(self.optimizer.parameters)
+        clear_gradients(parameter for parameter in self.net.parameters() if parameter not in stepped)
+
+
+class VectorTrainer(ScalarTrainer):
+    """The same steps with the array program of net and loss (003 Eq. 1 and 11); TraceError if there is none."""
+
+    def __init__(self, net: Network, evaluate: LossFunction, optimizer: Optimizer, examples: Examples) -> None:
+        super().__init__(net, evaluate, optimizer, examples)
+        self.vectorized = vectorize(lambda x, y: evaluate(net(x), y), optimizer.parameters)
+        self.gradient: Array | None = None
+        self.vectorized.value(examples.X[:2], examples.Y[:2])  # raises a TraceError now, not in mid-training
+
+    def step(self, batch: Sequence[int], epoch: int) -> float:
+        import numpy as np
+
+        theta, parameters = self.vectorized.parameters, self.optimizer.parameters
+        cost: float
+        cost, gradient = _mean_over_pieces(self.examples, batch, self.vectorized)
+        if not math.isfinite(cost):  # the engine names the example whose loss is not finite, or only their sum is not
+            self.vectorized.write_back()
+            cost = _mean(self.backpropagate(batch, epoch))
+            read_gradients(parameters, gradient)
+        _require_finite(gradient, "the gradient of", parameters, epoch)
+        with np.errstate(all="ignore"):  # as in the arithmetic of Values
+            stepped = self.optimizer.stepped(theta, gradient)
+        _require_finite(stepped, "the parameter", parameters, epoch)
+        theta[:] = stepped
+        self.gradient = gradient
+        return cost
+
+    def cost(self, examples: Examples) -> float:
+        everyone = range(len(examples))
+        cost: float = _mean_over_pieces(examples, everyone, lambda X, Y: (self.vectorized.value(X, Y), 0.0))[0]
+        if math.isfinite(cost):
+            return cost
+        self.vectorized.write_back()
+        return super().cost(examples)
+
+    def close(self) -> None:
+        super().close()
+        self.vectorized.write_back()
+        if self.gradient is not None:
+            for parameter, grad in zip(self.optimizer.parameters, self.gradient.tolist()):
+                parameter.grad = grad
+
+
+def trainer_for(
+    net: Network, evaluate: LossFunction, optimizer: Optimizer, examples: Examples, vectorized: bool
+) -> ScalarTrainer:
+    """The array program's trainer if `vectorized` and there is such a program, else the engine's.
+
+    An optimizer with a step() of its own is stepped by the engine: the array program knows only `stepped`.
+    """
+    if not vectorized or type(optimizer).step is not Optimizer.step:
+        return ScalarTrainer(net, evaluate, optimizer, examples)
+    try:
+        return VectorTrainer(net, evaluate, optimizer, examples)
+    except TraceError as error:
+        _require_value(evaluate(net(examples.x[0]), examples.y[0]))
+        warnings.warn(
+            f"fit trains scalar by scalar, because the network or the loss cannot be vectorized: {error}. "
+            "Pass vectorized=False to silence this warning.",
+            stacklevel=3,
+        )
+        return ScalarTrainer(net, evaluate, optimizer, examples)
+
+
+def _mean_over_pieces(examples: Examples, batch: Sequence[int], run: Callable[[Array, Array], Any]) -> Any:
+    """The mean cost and gradient of a batch, run in pieces of at most PIECE examples."""
+    whole = len(batch) == len(examples)
+    cost, gradient = 0.0, 0.0
+    for start in range(0, len(batch), PIECE):
+        piece = slice(start, start + PIECE) if whole else batch[start : start + PIECE]
+        X, Y = examples.X[piece], examples.Y[piece]
+        its_cost, its_gradient = run(X, Y)
+        if len(X) == len(batch):
+            return its_cost, its_gradient
+        cost += its_cost * (len(X) / len(batch))
+        gradient = gradient + its_gradient * (len(X) / len(batch))
+    return cost, gradient
+
+
+def _mean(losses: Sequence[float]) -> float:
+    return math.fsum(loss / len(losses) for loss in losses)
+
+
+def _require_value(C: Any) -> None:
+    if not isinstance(C, Value):
+        raise TypeError(f"a loss must return one Value, got {shown(C)}")
+
+
+def _require_finite(numbers: Array, what: str, parameters: Sequence[Value], epoch: int) -> None:
+    import numpy as np
+
+    finite = np.isfinite(numbers)
+    if not finite.all():
+        i = int(finite.argmin())
+        raise _not_finite(f"{what} {parameters[i].label or repr(parameters[i])}", float(numbers[i]), epoch)
+
+
+def _not_finite(what: str, number: float, epoch: int) -> AnomalyError:
+    return AnomalyError(
+        f"in epoch {epoch + 1} of the training {what} became {number!r}: a smaller learning rate or standardised "
+        "inputs often help; detect_anomaly() finds the operation"
+    )
