@@ -146,7 +146,7 @@ CODES = {
     "acos": _ops.ACOS, "atan": _ops.ATAN, "sinh": _ops.SINH, "cosh": _ops.COSH, "tanh": _ops.TANH,
     "asinh": _ops.ASINH, "acosh": _ops.ACOSH, "atanh": _ops.ATANH, "sigmoid": _ops.SIGMOID, "relu": _ops.RELU,
     "softplus": _ops.SOFTPLUS, "erf": _ops.ERF, "where": _ops.WHERE, "lookup": LOOKUP,
-    "constant_power": _ops.CONSTANT_POWER, "leaky_relu": _ops.LEAKY_RELU,
+    "**n": _ops.CONSTANT_POWER, "leaky_relu": _ops.LEAKY_RELU,
 }
 
 

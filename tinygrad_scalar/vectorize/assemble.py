@@ -135,11 +135,13 @@ class _Writer:
         classes = g.colour[terms] * 2 + (signs < 0)
         for kind in dict.fromkeys(classes.tolist()):
             mine = classes == kind
-            of, its = owner[mine], terms[mine]
-            counts = np.bincount(of, minlength=nodes.size)
+            of_sum, its = owner[mine], terms[mine]
+            counts = np.bincount(of_sum, minlength=nodes.size)
             for count in np.unique(counts[counts > 0]).tolist():
                 sums = np.flatnonzero(counts == count)
-                blocks.append((kind // 2, -1.0 if kind % 2 else 1.0, sums, its[counts[of] == count].reshape(-1, count)))
+                blocks.append(
+                    (kind // 2, -1.0 if kind % 2 else 1.0, sums, its[counts[of_sum] == count].reshape(-1, count))
+                )
         return blocks
 
     def _plan(self, nodes: Indices) -> list[_Part]:

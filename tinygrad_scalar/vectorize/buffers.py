@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tinygrad_scalar.vectorize.numpy_calls import HELPERS, call_of
+from tinygrad_scalar.vectorize.numpy_calls import may_overwrite
 from tinygrad_scalar.vectorize.program import (
     Array,
     Elementwise,
@@ -98,7 +98,7 @@ class Storage:
         while self.summed.batched and not self.readers.get(self.summed) and not self.squared:
             made_by = self.made_by.get(self.summed)
             self.squared = isinstance(made_by, Elementwise) and made_by.op == "**2"
-            is_sum = isinstance(made_by, Fold) and made_by.op == "+" and made_by.of.batched
+            is_sum = isinstance(made_by, Fold) and made_by.op == "+" and made_by.source.batched
             is_reordered = isinstance(made_by, Gather) and np.array_equal(
                 np.sort(made_by.index.ravel()), np.arange(made_by.source.rows)
             )
@@ -223,16 +223,14 @@ class Storage:
         """The memory of an operand that nobody reads afterwards, if the result may be written over it."""
         if not isinstance(statement, Elementwise) or statement.out is self.program.gradient:
             return None
-        call, in_place = call_of(statement.op)
-        helped = call.startswith(tuple(HELPERS))
-        for position, operand in enumerate(statement.of):
+        for position, operand in enumerate(statement.operands):
             owner = self._owner(operand)
             block = self.block.get(owner)
             if (
                 block is not None
                 and operand is owner
                 and operand not in self.copied
-                and (in_place if position == 0 else in_place and not helped)
+                and may_overwrite(statement.op, position)
                 and (operand.rows, operand.batched) == (statement.out.rows, statement.out.batched)
                 and last[owner] == time
                 and block.last == time

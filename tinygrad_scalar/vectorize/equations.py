@@ -13,10 +13,16 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from tinygrad_scalar.inspection import names as graph
+from tinygrad_scalar.engine.ops import operation
+from tinygrad_scalar.inspection import names
+from tinygrad_scalar.inspection.brackets import bracketed, factor
+from tinygrad_scalar.inspection.latex import filled as latex_of
+from tinygrad_scalar.inspection.latex import number as latex_number
+from tinygrad_scalar.inspection.notation import written as number
 from tinygrad_scalar.vectorize.buffers import contiguous
 from tinygrad_scalar.vectorize.naming import is_of_layer
 from tinygrad_scalar.vectorize.program import (
+    ONLY_OF_ARRAYS,
     Array,
     Elementwise,
     Fold,
@@ -27,27 +33,14 @@ from tinygrad_scalar.vectorize.program import (
     Product,
     Program,
     Scatter,
+    Slope,
     Statement,
 )
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-BINARY = {"+": "{0} + {1}", "-": "{0} - {1}", "minus fixed": "{0} - {1}", "*": r"{0} \odot {1}"}
-FUNCTIONS = {
-    "/": r"\frac{{{0}}}{{{1}}}", "**": "{{{0}}}^{{{1}}}", "neg": "-{0}", "abs": r"\left|{0}\right|",
-    "exp": r"\exp\left({0}\right)", "log": r"\log\left({0}\right)", "sqrt": r"\sqrt{{{0}}}",
-    "sin": r"\sin\left({0}\right)", "cos": r"\cos\left({0}\right)", "tan": r"\tan\left({0}\right)",
-    "tanh": r"\tanh\left({0}\right)", "sinh": r"\sinh\left({0}\right)", "cosh": r"\cosh\left({0}\right)",
-    "asin": r"\arcsin\left({0}\right)", "acos": r"\arccos\left({0}\right)", "atan": r"\arctan\left({0}\right)",
-    "sigmoid": r"\sigma\left({0}\right)", "maximum": r"\max\left({0}, {1}\right)",
-    "minimum": r"\min\left({0}, {1}\right)", "relu": r"\max\left(0, {0}\right)",
-    "positive": r"\left[{0} > 0\right]", "greater": r"\left[{0} > {1}\right]",
-    "greater_equal": r"\left[{0} \geq {1}\right]", "softplus": r"\log\left(1 + \exp\left({0}\right)\right)",
-}  # fmt: skip
-WEAK = ("+", "-", "minus fixed", "neg")  # what stands in parentheses within another operation
 SUMS = (Fold, OverExamples)  # Σ, max and min: what follows would be read as a part of them
-ACTIVATIONS = {"tanh": r"\tanh", "sigmoid": r"\sigma"}
 
 
 class Equation(NamedTuple):
@@ -107,7 +100,9 @@ class _Writer:
         self.program, self.labels = program, labels
         self.made_by = {statement.out: statement for statement in (*program.forward, *program.backward)}
         self.absorbed = {
-            s.of[0]: s.out for s in program.forward if isinstance(s, Elementwise) and s.out.name == s.of[0].name
+            s.operands[0]: s.out
+            for s in program.forward
+            if isinstance(s, Elementwise) and s.out.name == s.operands[0].name
         }  # WA, which is a part of Z = WA + b
         self.uses: dict[Array, int] = {}
         for statement in self.made_by.values():
@@ -125,19 +120,19 @@ class _Writer:
             return True
         if isinstance(statement, (Gather, OverExamples)):
             return array.name.startswith("db")
-        if isinstance(statement, Elementwise) and statement.op == "-" and all(map(self._is_short, statement.of)):
+        if isinstance(statement, Elementwise) and statement.op == "-" and all(map(self._is_short, statement.operands)):
             return False  # A − Y is as good as a name for it
         return self.uses.get(array, 0) > 1 or isinstance(statement, (Product, Scatter, Lookup, LookupScatter))
 
     def _is_short(self, array: Array) -> bool:
         return array in self.program.arguments or is_of_layer(array.name)
 
-    def of(self, array: Array, *, within: bool = False) -> str:
+    def written(self, array: Array, *, within: bool = False) -> str:
         """An array as it stands in an expression, in parentheses where `within` an operation that binds closer."""
         if array.values is not None:
             first = float(array.values.flat[0])
             same = (array.values == first).all()
-            return f"{first:g}" if same else r"\mathrm{constants}"
+            return latex_number(first) if same else r"\mathrm{constants}"
         if self.named(array):
             return symbol(array.name)
         return self._within(self.made_by[array]) if within else self.right_side(self.made_by[array])
@@ -148,14 +143,14 @@ class _Writer:
         A Σ needs none where it is the last factor.
         """
         if isinstance(statement, Scatter) and len(statement.parts) == 1:
-            return self.of(statement.parts[0][0], within=True)
-        weak = isinstance(statement, Scatter) or (isinstance(statement, Elementwise) and statement.op in WEAK)
-        weak = weak or (not last and isinstance(statement, SUMS))
+            return self.written(statement.parts[0][0], within=True)
+        reads_as = "x" if last and isinstance(statement, SUMS) else self._made_reads_as(statement)
+        weak = factor(reads_as) != reads_as
         return rf"\left({self.right_side(statement)}\right)" if weak else self.right_side(statement)
 
     def right_side(self, s: Statement) -> str:
         if isinstance(s, Product):
-            left, right = self.of(s.left, within=True), self.of(s.right, within=True)
+            left, right = self.written(s.left, within=True), self.written(s.right, within=True)
             if s.form == "LR":
                 return f"{left} {right}"
             return f"{_transposed(left)} {right}" if s.form == "TR" else rf"{left} {_transposed(right)}"
@@ -169,17 +164,17 @@ class _Writer:
             return _transposed(rows) if is_row else rows
         if isinstance(s, Fold):
             fold = {"+": r"\sum_j", "maximum": r"\max_j", "minimum": r"\min_j"}[s.op]
-            return f"{fold} {self.of(s.of, within=True)}"
+            return f"{fold} {self.written(s.source, within=True)}"
         if isinstance(s, OverExamples):
-            of = self.of(s.of)
-            of = of if self.named(s.of) or s.of.values is not None else rf"\left({of}\right)"
-            return rf"\sum_{{i=1}}^{{m}} {_raised(of, '(i)')}"
+            terms = self.written(s.source)
+            terms = terms if self.named(s.source) or s.source.values is not None else rf"\left({terms}\right)"
+            return rf"\sum_{{i=1}}^{{m}} {_raised(terms, '(i)')}"
         if isinstance(s, Lookup):
-            table = self.of(s.source)
+            table = self.written(s.source)
             table = table if self.named(s.source) or s.source.values is not None else rf"\left({table}\right)"
             return rf"{table}\left[{symbol(s.argument.name)}\right]"
         if isinstance(s, LookupScatter):
-            return rf"{self.of(s.of)}\ \mathrm{{added\ at}}\ {symbol(s.lookup.argument.name)}"
+            return rf"{self.written(s.source)}\ \mathrm{{added\ at}}\ {symbol(s.lookup.argument.name)}"
         assert isinstance(s, Scatter)
         together = " + " if all(index is None for _, index in s.parts) else r",\ "
         return together.join(self._placed(part, index, s.out.rows) for part, index in s.parts) or "0"
@@ -187,8 +182,8 @@ class _Writer:
     def _placed(self, part: Array, index: NDArray[np.int64] | None, rows: int) -> str:
         """A part of an array that is put together, and which of its rows the part is added to, if not to all."""
         if index is None or (contiguous(index.ravel()) == 0 and index.size == rows):
-            return self.of(part)
-        return rf"{self.of(part)}\ \mathrm{{in\ rows}}\ {_listed(index.ravel())}"
+            return self.written(part)
+        return rf"{self.written(part)}\ \mathrm{{in\ rows}}\ {_listed(index.ravel())}"
 
     def _columns_of(self, array: Array, index: NDArray[np.int64]) -> str:
         """The matrix of whose columns each is made of some rows, side by side, as a convolution reads it."""
@@ -199,13 +194,13 @@ class _Writer:
     def _rows_of(self, array: Array, rows: NDArray[np.int64]) -> str:
         """Some rows of an array: all, one by its label, from one to another as in Python, or one by one."""
         if array is self.program.parameters and rows.size == 1 and self.labels[rows[0]]:
-            label = graph.symbol(self.labels[rows[0]])
+            label = names.symbol(self.labels[rows[0]])
             if label is not None:
                 return label.latex
         start = contiguous(rows)
         if start == 0 and rows.size == array.rows:
-            return self.of(array)
-        whole = self.of(array) if self.named(array) else rf"\left({self.of(array)}\right)"
+            return self.written(array)
+        whole = self.written(array) if self.named(array) else rf"\left({self.written(array)}\right)"
         return rf"{{{whole}}}_{{{_listed(rows)}}}"
 
     def _of_the_gradient(self) -> list[Equation]:
@@ -245,7 +240,7 @@ class _Writer:
         """An array as the last factor: by its name, or, where it has no equation of its own, what it is made of."""
         made_by = self.made_by.get(array)
         written_out = made_by and (self._is_result(array) or not self.named(array))
-        return self._within(made_by, last=True) if made_by and written_out else self.of(array)
+        return self._within(made_by, last=True) if made_by and written_out else self.written(array)
 
     @property
     def _mean(self) -> str:
@@ -258,20 +253,63 @@ class _Writer:
         if re.fullmatch(r"slope\d+", s.out.name):
             layer = s.out.name[len("slope") :]
             return rf"g'^{{[{layer}]}}\left({symbol(f'Z{layer}')}\right)"
-        if s.op in BINARY:
-            tight = s.op == "*"
-            first = self.of(s.of[0], within=tight or isinstance(self.made_by.get(s.of[0]), SUMS))
-            second = self.of(s.of[1], within=tight or s.op == "-")
-            if tight and s.of[0].values is not None:
-                return f"{first}\\, {second}"
-            return BINARY[s.op].format(first, second)
-        operands = [self.of(operand, within=s.op in ("neg", "**")) for operand in s.of]
-        if s.op in FUNCTIONS:
-            return FUNCTIONS[s.op].format(*operands)
-        if s.op.startswith("**"):
-            return rf"{{{self.of(s.of[0], within=True)}}}^{{{s.op[2:]}}}"
-        words = re.sub(r"\W+", r"\\ ", s.op).strip("\\ ")
-        return rf"\mathrm{{{words}}}\left({', '.join(operands)}\right)"
+        if s.op in ("+", "-", "minus fixed"):
+            first, second = s.operands
+            left = self.written(first, within=isinstance(self.made_by.get(first), SUMS))
+            right = self.written(second, within=s.op != "+" or self._reads_as(second).startswith("−"))
+            return f"{left} {'+' if s.op == '+' else '-'} {right}"
+        if s.op == "*":
+            left, right = (self.written(operand, within=True) for operand in s.operands)
+            return f"{left}\\, {right}" if s.operands[0].values is not None else rf"{left} \odot {right}"
+        text = _text_of(s)
+        if not isinstance(s.op, Slope):
+            return self._filled(text, s.operands)
+        operands: list[Array | None] = [None] * operation(s.op.op).arity
+        for i, operand in zip(s.op.reads, s.operands):
+            if i > 0:  # 0 is the result, which no text has
+                operands[i - 1] = operand
+        if text:
+            return self._filled(text, operands)
+        by = operands[s.op.operand]
+        below = rf"\partial {self.written(by, within=True)}" if by else r"\partial x"
+        return rf"\frac{{\partial {self._filled(operation(s.op.op).text, operands)}}}{{{below}}}"
+
+    def _filled(self, text: str, operands: Sequence[Array | None]) -> str:
+        """A text of ops.py in LaTeX, with operands in parentheses where they need them."""
+        plain = bracketed(text, ["x"] * len(operands))
+        places = [chr(0xF000 + i) for i in range(len(operands))]
+        latex = latex_of(plain, places)
+        for bracket in "()[]":
+            latex = latex.replace(bracket, rf"\{'left' if bracket in '([' else 'right'}{bracket}")
+        latex = re.sub(r"\|(.*?)\|", r"\\left|\1\\right|", latex)
+        for i, (place, operand) in enumerate(zip(places, operands)):
+            if operand is None:
+                continue
+            written = self.written(operand)
+            latex = latex.replace(f"{{{place}}}", f"{{{written}}}")  # within \frac, \sqrt or an exponent
+            reads_as = ["x"] * len(operands)
+            reads_as[i] = self._reads_as(operand)
+            if bracketed(plain, reads_as) != plain:
+                written = rf"\left({written}\right)"
+            latex = latex.replace(f"{place}^", f"{{{written}}}^").replace(place, written)
+        return latex
+
+    def _reads_as(self, array: Array) -> str:
+        """A text of ops.py's kind that needs parentheses where this array needs them."""
+        statement = self.made_by.get(array)
+        if array.values is not None:
+            return number(float(array.values.flat[0]))
+        if statement is None or self.named(array):
+            return "x"
+        return self._made_reads_as(statement)
+
+    def _made_reads_as(self, statement: Statement) -> str:
+        """The same of a statement's right side."""
+        if isinstance(statement, Elementwise) and not re.fullmatch(r"slope\d+", statement.out.name):
+            return re.sub(r"\{\d+\}", "x", _text_of(statement))
+        if isinstance(statement, Scatter) and len(statement.parts) == 1:
+            return self._reads_as(statement.parts[0][0])
+        return {Product: "x·x", Scatter: "x + x", **dict.fromkeys(SUMS, "x + x")}.get(type(statement), "x")
 
     def shape(self, array: Array) -> str:
         rows, columns = array.shape if len(array.shape) == 2 else (array.rows, 1)
@@ -287,15 +325,14 @@ class _Writer:
                 continue
             if isinstance(statement, Elementwise) and re.fullmatch(r"A\d+", out.name):
                 layer = f"[{out.name[1:]}]"
-                what = ACTIVATIONS.get(statement.op, r"\mathrm{" + re.sub(r"\W.*", "", statement.op) + "}")
-                right = rf"g^{{{layer}}}\left({symbol('Z' + out.name[1:])}\right),\quad g^{{{layer}}} = {what}"
+                right = rf"g^{{{layer}}}\left({symbol('Z' + out.name[1:])}\right),\quad {_definition(layer, statement)}"
                 found.append(Equation(f"{symbol(out.name)} = {right}", self.shape(out), "1b"))
             else:
                 number = "1a" if re.fullmatch(r"Z\d+", out.name) else ""
                 found.append(Equation(f"{symbol(out.name)} = {self.right_side(statement)}", self.shape(out), number))
         made_by = self.made_by.get(program.cost)
-        cost = self.of(program.cost) if made_by is None else self.right_side(made_by)
-        if isinstance(made_by, Elementwise) and made_by.op in WEAK:
+        cost = self.written(program.cost) if made_by is None else self.right_side(made_by)
+        if isinstance(made_by, Elementwise) and factor(reads_as := self._made_reads_as(made_by)) != reads_as:
             cost = rf"\left({cost}\right)"
         mean = rf"{self._mean}\sum_{{i=1}}^{{m}} {cost}" if program.cost.batched else cost
         found.append(Equation(f"C = {mean}", r"1 \times 1", "2"))
@@ -315,6 +352,22 @@ class _Writer:
             if (found[i - 1].number, found[i].number) == ("11c", "11b"):  # the notes have the weights first
                 found[i - 1], found[i] = found[i], found[i - 1]
         return found + self._of_the_gradient() + self._of_the_inputs()
+
+
+def _text_of(s: Elementwise) -> str:
+    """The text of an operation or a slope as in ops.py, "" where there is none."""
+    if isinstance(s.op, Slope):
+        slopes = operation(s.op.op).slopes
+        return slopes[s.op.operand] if slopes else ""
+    return operation(s.op).text if s.row else ONLY_OF_ARRAYS[s.op]
+
+
+def _definition(layer: str, activation: Elementwise) -> str:
+    """What g of a layer is: σ, or g(z) = z² where a function of z has no name."""
+    text = _text_of(activation)
+    if text.endswith("({0})"):
+        return f"g^{{{layer}}} = {latex_of(text.removesuffix('({0})'), [])}"
+    return rf"g^{{{layer}}}(z) = {latex_of(bracketed(text, ['z']), ['z'])}"
 
 
 def _listed(rows: NDArray[np.int64]) -> str:

@@ -6,11 +6,21 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from tinygrad_scalar.inspection.notation import written
 from tinygrad_scalar.vectorize.buffers import contiguous
-from tinygrad_scalar.vectorize.program import Array, Elementwise, Fold, Gather, Lookup, Product, Program, Statement
+from tinygrad_scalar.vectorize.program import (
+    ONLY_OF_ARRAYS,
+    Array,
+    Elementwise,
+    Fold,
+    Gather,
+    Lookup,
+    Product,
+    Program,
+    Statement,
+)
 from tinygrad_scalar.vectorize.trace import Trace
 
-INFIX = {"+": "+", "-": "−", "minus fixed": "−", "*": "⊙", "/": "/", "**": "**", "greater": ">", "greater_equal": "≥"}
 COUNTED = {"+": "sum", "-": "difference", "minus fixed": "difference", "*": "product", "/": "quotient"}
 
 
@@ -58,22 +68,23 @@ class _Teller:
         array = self._one(array)
         if array.values is None:
             return array.name
-        numbers = [f"{number:g}" for number in array.values.ravel()]
+        numbers = [written(number) for number in array.values.ravel().tolist()]
         if len(set(numbers)) == 1:
             return numbers[0]
         return f"[{', '.join(numbers)}]" if len(numbers) <= 4 else f"{len(numbers)} constants"
 
     def shaped(self, array: Array, shape: str = "") -> str:
         """The name of an array with its shape, examples being columns; of a constant its number."""
-        of = self._one(array)
-        return self.name(of) if of.values is not None else f"{self.name(of)} ({shape or _shape(of)})"
+        array = self._one(array)
+        name = self.name(array)
+        return name if array.values is not None else f"{name} ({shape or _shape(array)})"
 
     def scalars(self, s: Statement) -> str:
         if isinstance(s, Product):
             return _counted(s.out.rows * s.left.shape[1], "product")
         if isinstance(s, Gather) and s.source is self.program.parameters:
             return _counted(s.out.rows, "parameter")
-        return _counted(s.out.rows, COUNTED.get(s.op, "value") if isinstance(s, Elementwise) else "value")
+        return _counted(s.out.rows, COUNTED.get(str(s.op), "value") if isinstance(s, Elementwise) else "value")
 
     def made(self, s: Statement) -> str:
         """How an array is made from others."""
@@ -83,19 +94,16 @@ class _Teller:
             shape = f"{k}×{columns if columns > 1 or not m else ''}{m}"
             return f"{self.shaped(s.left, '×'.join(map(str, s.left.shape)))} @ {self.shaped(s.right, shape)}"
         if isinstance(s, Elementwise):
-            names = [self.name(operand) for operand in s.of]
-            if s.op in INFIX:
-                fixed = ", the latter held fixed" if s.op == "minus fixed" else ""
-                return f"{names[0]} {INFIX[s.op]} {names[1]}{fixed}"
-            if s.op.startswith("**"):
-                return f"{names[0]}{s.op}"
-            return f"−{names[0]}" if s.op == "neg" else f"{s.op}({', '.join(names)})"
+            names = [self.name(operand) for operand in s.operands]
+            fixed = ", the latter held fixed" if s.op == "minus fixed" else ""
+            text = "{0} ⊙ {1}" if s.op == "*" else s.row.text if s.row else ONLY_OF_ARRAYS[str(s.op)]
+            return text.format(*names) + fixed
         if isinstance(s, Gather):
             return self._gathered(s)
         if isinstance(s, Fold):
             fold = "sum" if s.op == "+" else s.op
-            every = "all" if s.out.rows == 1 else f"each {s.of.shape[-1]}"
-            return f"{fold} of {every} of {self.name(s.of)}"
+            every = "all" if s.out.rows == 1 else f"each {s.source.shape[-1]}"
+            return f"{fold} of {every} of {self.name(s.source)}"
         if isinstance(s, Lookup):
             return f"rows of {self.name(s.source)} that {s.argument.name.removesuffix('T')} chooses"
         return f"[{', '.join(self.name(part) for part in s.operands)}]"  # put together from parts

@@ -6,9 +6,12 @@ argument where a layer reads it. The gradient with respect to Z is delta, that w
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 
+from tinygrad_scalar.engine.ops import operation
 from tinygrad_scalar.vectorize.program import (
+    ONLY_OF_ARRAYS,
     Array,
     Elementwise,
     Fold,
@@ -19,14 +22,16 @@ from tinygrad_scalar.vectorize.program import (
     Product,
     Program,
     Scatter,
+    Slope,
     Statement,
 )
 
 ARGUMENTS = "XYUVST"
 
 WORDS = {
-    "+": "sum", "-": "difference", "minus fixed": "shifted", "*": "product", "/": "quotient", "**": "power",
-    "**2": "square", "neg": "negative", "where": "chosen", "greater": "is_greater", "greater_equal": "is_at_least",
+    "+": "sum", "-": "difference", "minus fixed": "shifted", "*": "product", "/": "quotient", "neg": "negative",
+    "**": "power", "**n": "power", "**2": "square", "where": "chosen", "greater": "is_greater",
+    "greater_equal": "is_at_least",
 }  # fmt: skip
 
 BY_STATEMENT = {
@@ -66,12 +71,12 @@ def name_arrays(program: Program) -> None:
     for statement in program.forward:
         out = statement.out
         if isinstance(statement, Elementwise):
-            z = statement.of[0].name
-            if statement.op == "+" and z.startswith("Z") and out.rows == statement.of[0].rows:
+            z = statement.operands[0].name
+            if statement.op == "+" and z.startswith("Z") and out.rows == statement.operands[0].rows:
                 out.name = z
-                if _from_parameters(statement.of[1], made_by, program):
-                    statement.of[1].name = f"b{z[1:]}"
-            elif len(statement.of) == 1 and z.startswith("Z") and not statement.op.startswith("**"):
+                if _from_parameters(statement.operands[1], made_by, program):
+                    statement.operands[1].name = f"b{z[1:]}"
+            elif len(statement.operands) == 1 and z.startswith("Z") and not _is_power(statement):
                 out.name = f"A{z[1:]}"
     for statement in program.forward:
         out = statement.out
@@ -90,13 +95,26 @@ def _from_parameters(array: Array, made_by: dict[Array, Statement], program: Pro
     return isinstance(statement, Gather) and statement.source is program.parameters
 
 
+def _is_power(statement: Elementwise) -> bool:
+    return statement.row is not None and statement.row.family == "**n"
+
+
 def _word(statement: Statement) -> str:
     if isinstance(statement, Elementwise):
         op = statement.op
-        return WORDS.get(op) or "".join(c if c.isalnum() else "_" for c in op.replace("**", "power")).strip("_") + "_"
+        return f"slope_of_{_word_of(op.op)}" if isinstance(op, Slope) else _word_of(op)
     if isinstance(statement, Gather):
         return "rows"
     return BY_STATEMENT[type(statement)]
+
+
+def _word_of(op: str) -> str:
+    """What an array that an operation makes is called, before its number: by its own word or its name."""
+    if op in WORDS:
+        return WORDS[op]
+    family = op if op in ONLY_OF_ARRAYS else operation(op).family or op
+    word = re.sub(r"\W+", "_", family).strip("_")
+    return WORDS.get(family) or (f"{word}_" if word.isidentifier() else "result")
 
 
 def _name_gradients(program: Program) -> None:
@@ -110,7 +128,7 @@ def _name_gradients(program: Program) -> None:
     made_by = {statement.out: statement for statement in program.backward}
     for statement in program.backward:
         if isinstance(statement, Elementwise) and statement.op == "*" and statement.out.name.startswith("delta"):
-            slope = made_by.get(statement.of[1])
+            slope = made_by.get(statement.operands[1])
             if isinstance(slope, Elementwise) and not slope.out.name:
                 slope.out.name = f"slope{statement.out.name[len('delta') :]}"
 

@@ -1,11 +1,18 @@
-"""How element-wise operations and their slopes are written in NumPy: one call each, helpers where NumPy has none."""
+"""How element-wise operations and their slopes are written in NumPy: one call each, helpers where NumPy has none.
+
+An operation of ops.py needs no call here: without one its row computes it, element by element.
+"""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
-# An operation's call, {0}, {1}, {2} standing for its operands. A * in front says that the result may not be written
-# over the first operand while it is computed.
+from tinygrad_scalar.engine.ops import operation
+from tinygrad_scalar.vectorize.program import Slope
+
+# An operation's call, by its name or its family: {0}, {1}, {2} stand for its operands and {n} for its constant. A * in
+# front says that the result may not be written over the first operand while it is computed.
 CALLS = {
     "+": "add({0}, {1}, out={out})",
     "-": "subtract({0}, {1}, out={out})",
@@ -13,6 +20,9 @@ CALLS = {
     "*": "multiply({0}, {1}, out={out})",
     "/": "divide({0}, {1}, out={out})",
     "**": "power({0}, {1}, out={out})",
+    "**n": "power({0}, {n}, out={out})",
+    "**2": "multiply({0}, {0}, out={out})",
+    "**-1": "reciprocal({0}, out={out})",
     "neg": "negative({0}, out={out})",
     "abs": "absolute({0}, out={out})",
     **{name: f"{name}({{0}}, out={{out}})" for name in ("exp", "expm1", "log", "log1p", "sqrt", "sin", "cos", "tan")},
@@ -21,6 +31,7 @@ CALLS = {
     "finite": "*finite({0}, out={out})",
     **{name: f"arc{name[1:]}({{0}}, out={{out}})" for name in ("asin", "acos", "atan", "asinh", "acosh", "atanh")},
     "relu": "maximum({0}, 0.0, out={out})",
+    "leaky_relu": "*leaky_relu({0}, {n}, out={out})",
     "softplus": "logaddexp({0}, 0.0, out={out})",
     "maximum": "maximum({0}, {1}, out={out})",
     "minimum": "minimum({0}, {1}, out={out})",
@@ -28,21 +39,30 @@ CALLS = {
     "greater": "greater({0}, {1}, out={out})",
     "greater_equal": "greater_equal({0}, {1}, out={out})",
     "where": "*where({0}, {1}, {2}, out={out})",
-    # slopes
-    "positive": "greater({0}, 0.0, out={out})",
-    "share": "*share({0}, {1}, out={out})",
-    "share of logaddexp": "*share_of_logaddexp({0}, {1}, out={out})",
-    "slope of abs": "slope_of_abs({0}, out={out})",
-    "slope of tanh": "slope_of_tanh({0}, {1}, out={out})",
-    "slope of sigmoid": "*slope_of_sigmoid({0}, {1}, out={out})",
-    "slope of ** by x": "*slope_of_power({0}, {1}, {2}, out={out})",
-    "slope of ** by y": "*slope_of_exponent({0}, {1}, out={out})",
-    "slope of asin": "*slope_of_asin({0}, out={out})",
-    "slope of atan": "*slope_of_atan({0}, out={out})",
-    "slope of asinh": "slope_of_asinh({0}, out={out})",
-    "slope of acosh": "*slope_of_acosh({0}, out={out})",
-    "slope of atanh": "*slope_of_atanh({0}, out={out})",
-    "slope of erf": "*slope_of_erf({0}, out={out})",
+}
+# The call of a slope, by its operation and operand: {0} stands for the result, {1}, {2}, … for the operands.
+SLOPES = {
+    ("relu", 0): "greater({1}, 0.0, out={out})",
+    ("leaky_relu", 0): "*slope_of_leaky_relu({1}, {n}, out={out})",
+    ("maximum", 0): "*share({1}, {2}, out={out})",
+    ("maximum", 1): "*share({2}, {1}, out={out})",
+    ("minimum", 0): "*share({2}, {1}, out={out})",
+    ("minimum", 1): "*share({1}, {2}, out={out})",
+    ("logaddexp", 0): "*share_of_logaddexp({1}, {2}, out={out})",
+    ("logaddexp", 1): "*share_of_logaddexp({2}, {1}, out={out})",
+    ("abs", 0): "slope_of_abs({1}, out={out})",
+    ("tanh", 0): "slope_of_tanh({0}, {1}, out={out})",
+    ("sigmoid", 0): "*slope_of_sigmoid({0}, {1}, out={out})",
+    ("**n", 0): "*slope_of_power({0}, {1}, {n}, out={out})",
+    ("**", 0): "*slope_of_power({0}, {1}, {2}, out={out})",
+    ("**", 1): "*slope_of_exponent({0}, {1}, out={out})",
+    ("asin", 0): "*slope_of_asin({1}, out={out})",
+    ("acos", 0): "*slope_of_acos({1}, out={out})",
+    ("atan", 0): "*slope_of_atan({1}, out={out})",
+    ("asinh", 0): "slope_of_asinh({1}, out={out})",
+    ("acosh", 0): "*slope_of_acosh({1}, out={out})",
+    ("atanh", 0): "*slope_of_atanh({1}, out={out})",
+    ("erf", 0): "*slope_of_erf({1}, out={out})",
 }
 
 
@@ -50,21 +70,36 @@ def _written(number: float) -> str:
     return repr(number) if math.isfinite(number) else f"np.{number}".replace("np.-", "-np.")
 
 
-def call_of(op: str) -> tuple[str, bool]:
-    """The call of an operation, and whether its result may be written over its first operand."""
-    if op.startswith("**") and op != "**":
-        n = float(op[2:])
-        if n == 2.0:
-            return "multiply({0}, {0}, out={out})", True
-        if n == -1.0:
-            return "reciprocal({0}, out={out})", True
-        return f"power({{0}}, {_written(n)}, out={{out}})", True
-    for helper in ("leaky_relu", "slope of leaky_relu"):
-        if op.startswith(f"{helper}("):
-            slope = _written(float(op[len(helper) + 1 : -1]))
-            return f"{helper.replace(' ', '_')}({{0}}, {slope}, out={{out}})", False
-    call = CALLS[op]
-    return call.lstrip("*"), not call.startswith("*")
+def _template(op: str | Slope) -> str:
+    """The call of an operation or a slope as it stands in the tables, or by its row where none stands there."""
+    if isinstance(op, Slope):
+        row = operation(op.op)
+        operand: int | None = op.operand
+        call = SLOPES.get((row.family or row.name, op.operand))
+        numbers = range(row.arity + 1)
+    elif op in CALLS:
+        return CALLS[op]
+    else:
+        row, operand = operation(op), None
+        call = CALLS.get(row.family)
+        numbers = range(row.arity)
+    if call is None:
+        return f'*by_its_row("{row.name}", {operand}, {", ".join(f"{{{i}}}" for i in numbers)}, out={{out}})'
+    return call if row.constant is None else call.replace("{n}", _written(row.constant))
+
+
+def may_overwrite(op: str | Slope, operand: int) -> bool:
+    """Whether an operation's result can be written over that operand while it is computed."""
+    call = _template(op)
+    return not call.startswith("*") and (operand == 0 or call.partition("(")[0] not in HELPERS)
+
+
+def call_of(op: str | Slope, operands: Sequence[str], out: str) -> str:
+    """The call of an operation, or of a slope, of `operands`."""
+    if isinstance(op, Slope):
+        numbers = dict(zip(op.reads, operands))
+        operands = [numbers.get(i, "") for i in range(1 + max(op.reads, default=0))]
+    return _template(op).lstrip("*").format(*operands, out=out)
 
 
 # What NumPy itself has: imported by name into the source.
@@ -181,6 +216,14 @@ def slope_of_asin(x, out):
     reciprocal(out, out=out)
     return out
 ''',
+    "slope_of_acos": '''
+def slope_of_acos(x, out):
+    """-1/sqrt(1 - x**2)."""
+    multiply(1.0 - x, 1.0 + x, out=out)
+    sqrt(out, out=out)
+    divide(-1.0, out, out=out)
+    return out
+''',
     "slope_of_atan": '''
 def slope_of_atan(x, out):
     """1/(1 + x**2)."""
@@ -229,6 +272,14 @@ except ImportError:
     def erf(x, out):
         out[...] = np.vectorize(math.erf, otypes=[float])(x)
         return out
+''',
+    "by_its_row": '''
+def by_its_row(name, operand, *numbers, out):
+    """An operation of ops.py, or its slope by one operand, element by element."""
+    row = operation(name)
+    compute = row.forward if operand is None else lambda *numbers: row.local_grads(*numbers)[operand]
+    out[...] = np.frompyfunc(compute, len(numbers), 1)(*numbers)
+    return out
 ''',
     "require_rows": '''
 def require_rows(index, n):

@@ -83,6 +83,7 @@ class NumpySource:
         used |= _names_in(re.sub(r'""".*?"""', "", helper, flags=re.DOTALL) for helper in helpers)
         head = [*(["import math\n"] if "math" in used else []), "import numpy as np"]
         head += _wrapped("from numpy import ", [name for name in NUMPY if name in used])
+        head += ["from tinygrad_scalar.engine.ops import operation"] if "operation" in used else []
         tables = ["", *self.places.tables] if self.places.tables else []
         return "\n\n\n".join(["\n".join([*head, *tables]), *helpers, "\n".join(body)]) + "\n"
 
@@ -138,7 +139,7 @@ class NumpySource:
             for i, argument in enumerate(self.program.arguments)
             if argument not in self.storage.copied and argument.name in read
         ]
-        return [f"{', '.join(name for name, _ in bare)} = {', '.join(of for _, of in bare)}"] if bare else []
+        return [f"{', '.join(name for name, _ in bare)} = {', '.join(columns for _, columns in bare)}"] if bare else []
 
     def _lines(self, statements: Iterable[Statement]) -> list[str]:
         run = set(map(id, self.storage.statements))
@@ -167,8 +168,8 @@ class NumpySource:
         """Whether what a statement makes is an operand of `reader`, once, and nothing else."""
         return (
             self.storage.readers.get(statement.out) == [reader]
-            and reader.of.count(statement.out) == 1
-            and [self.places.flat(operand) for operand in reader.of].count(self.places.flat(statement.out)) == 1
+            and reader.operands.count(statement.out) == 1
+            and [self.places.flat(operand) for operand in reader.operands].count(self.places.flat(statement.out)) == 1
             and statement.out not in self.program.guarded
         )
 
@@ -181,7 +182,7 @@ class NumpySource:
         return [f'take({self.places.flat(s.source)}, {index}, axis=0, out={self.places.flat(s.out)}, mode="clip")']
 
     def _elementwise(self, s: Elementwise) -> list[str]:
-        return [call_of(s.op)[0].format(*map(self.places.flat, s.of), out=self.places.flat(s.out))]
+        return [call_of(s.op, [self.places.flat(operand) for operand in s.operands], self.places.flat(s.out))]
 
     def _product(self, s: Product) -> list[str]:
         matrix = self.places.matrix
@@ -201,21 +202,21 @@ class NumpySource:
         return [f"matmul({left}, {right}, out={matrix(s.out, (p, k))})"]
 
     def _fold(self, s: Fold) -> list[str]:
-        n, k = s.of.shape if len(s.of.shape) == 2 else (1, s.of.rows)
+        n, k = s.source.shape if len(s.source.shape) == 2 else (1, s.source.rows)
         ufunc = {"+": "add"}.get(s.op, s.op)
-        of, out = self.places.flat(s.of), self.places.flat(s.out)
+        source, out = self.places.flat(s.source), self.places.flat(s.out)
         if n == 1:
-            return [f"{ufunc}.reduce({of}, axis=0, keepdims=True, out={out})"]
-        if self.places.is_bare(s.of):
-            return [f"{ufunc}.reduce({of}.reshape({n}, {k}, -1), axis=1, out={out})"]
-        cube = self.places.variable(f"{s.of.name}_rows", f"{of}.reshape({n}, {k}, -1)")
+            return [f"{ufunc}.reduce({source}, axis=0, keepdims=True, out={out})"]
+        if self.places.is_bare(s.source):
+            return [f"{ufunc}.reduce({source}.reshape({n}, {k}, -1), axis=1, out={out})"]
+        cube = self.places.variable(f"{s.source.name}_rows", f"{source}.reshape({n}, {k}, -1)")
         return [f"{ufunc}.reduce({cube}, axis=1, out={out})"]
 
     def _overexamples(self, s: OverExamples) -> list[str]:
         out = self.places.flat(s.out)
-        if not s.of.batched or s.of.values is not None:
-            return [f"multiply({self.places.flat(s.of)}, m, out={out})"]
-        return [f"add.reduce({self.places.flat(s.of)}, axis=1, keepdims=True, out={out})"]
+        if not s.source.batched or s.source.values is not None:
+            return [f"multiply({self.places.flat(s.source)}, m, out={out})"]
+        return [f"add.reduce({self.places.flat(s.source)}, axis=1, keepdims=True, out={out})"]
 
     def _scatter(self, s: Scatter) -> list[str]:
         lines: list[str] = []
@@ -307,8 +308,8 @@ class NumpySource:
 
     def _lookupscatter(self, s: LookupScatter) -> list[str]:
         rows, _ = self._chosen(s.lookup)
-        value, out = self.places.flat(s.of), self.places.flat(s.out)
-        if s.of.rows == 1 or not s.of.batched or s.of.values is not None:
+        value, out = self.places.flat(s.source), self.places.flat(s.out)
+        if s.source.rows == 1 or not s.source.batched or s.source.values is not None:
             value = f"np.broadcast_to({value}, {rows}.shape)"
         if s.out.batched:
             return [f"{out}.fill(0.0)", f"np.add.at({out}, ({rows}, np.arange(m)), {value})"]

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
+
+from tinygrad_scalar.engine.ops import Operation, operation
 
 if TYPE_CHECKING:
     import numpy as np
@@ -55,16 +57,40 @@ class Gather(Statement):
         return (self.source,)
 
 
-@dataclass(eq=False)
-class Elementwise(Statement):
-    """An operation of ops.py, or a slope (reverse.py), row by row; an operand of one row goes with every row."""
+class Slope(NamedTuple):
+    """∂v/∂x, v being what an operation of ops.py computes and x its operand number `operand`.
+
+    `reads` says which of (v, *operands) the slope is computed from, in this order: σ′ from v and x, 1/(1 + x²) from x.
+    """
 
     op: str
-    of: tuple[Array, ...]
+    operand: int
+    reads: tuple[int, ...]
+
+
+@dataclass(eq=False)
+class Elementwise(Statement):
+    """An operation row by row; an operand of one row goes with every row.
+
+    `op` names one of ops.py or of ONLY_OF_ARRAYS, or is a slope.
+    """
+
+    op: str | Slope
+    sources: tuple[Array, ...]
 
     @property
     def operands(self) -> tuple[Array, ...]:
-        return self.of
+        return self.sources
+
+    @property
+    def row(self) -> Operation | None:
+        """The row of the operation in ops.py, if it has one."""
+        return None if isinstance(self.op, Slope) or self.op in ONLY_OF_ARRAYS else operation(self.op)
+
+
+# Operations that only arrays have, and how they print as in ops.py: x − y where y counts as a constant; x, or 0 where x
+# is infinite or nan.
+ONLY_OF_ARRAYS = {"minus fixed": "{0} − {1}", "finite": "finite({0})"}
 
 
 @dataclass(eq=False)
@@ -90,22 +116,22 @@ class Fold(Statement):
     """Row i of out folds row i of the operand of shape (n, k) by "+", "maximum" or "minimum"."""
 
     op: str
-    of: Array
+    source: Array
 
     @property
     def operands(self) -> tuple[Array, ...]:
-        return (self.of,)
+        return (self.source,)
 
 
 @dataclass(eq=False)
 class OverExamples(Statement):
     """The sum of the operand over the examples."""
 
-    of: Array
+    source: Array
 
     @property
     def operands(self) -> tuple[Array, ...]:
-        return (self.of,)
+        return (self.source,)
 
 
 @dataclass(eq=False)
@@ -135,14 +161,14 @@ class Lookup(Statement):
 
 @dataclass(eq=False)
 class LookupScatter(Statement):
-    """The reverse of a lookup: adds row i of `of` to row table[i, j] of out."""
+    """The reverse of a lookup: adds row i of the source to row table[i, j] of out."""
 
-    of: Array
+    source: Array
     lookup: Lookup
 
     @property
     def operands(self) -> tuple[Array, ...]:
-        return (self.of,)
+        return (self.source,)
 
 
 @dataclass

@@ -2,7 +2,7 @@
 
 A rule takes d, the gradient with respect to what the statement made, and gives that with respect to its operands. The
 rules of element-wise operations are written in the same statements, so that the backward pass is an array program too.
-What is not an operation of ops.py is a slope: the derivative of one, as accurate as there.
+What is not an operation of ops.py is a `Slope`: the derivative of one, as accurate as there.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_scalar.engine.ops import Operation, operation
 from tinygrad_scalar.vectorize.program import (
     Array,
     Elementwise,
@@ -24,6 +25,7 @@ from tinygrad_scalar.vectorize.program import (
     Product,
     Program,
     Scatter,
+    Slope,
     Statement,
 )
 
@@ -37,74 +39,66 @@ def _constant(number: float) -> Array:
 # --- element-wise operations: (write, d, result, *operands) -> the contribution to each operand, or None ------------
 
 Write = Callable[..., Array]
+Rule = Callable[..., Sequence[Array | None]]
 
 
-def _times_slope(op: str, *, of_result: bool = False) -> Callable[..., tuple[Array, ...]]:
-    """d·f′, f′ being the element-wise operation `op` of the operand, or of the result."""
+def _times_slopes(op: str, *reads: tuple[int, ...]) -> Rule:
+    """d·∂v/∂x for each operand x; the i-th slope reads `reads[i]` of (v, *operands)."""
+    slopes = [Slope(op, i, read) for i, read in enumerate(reads)]
 
-    def rule(write: Write, d: Array, v: Array, x: Array) -> tuple[Array, ...]:
-        return (write("*", d, write(op, v if of_result else x)),)
-
-    return rule
-
-
-def _power_rule(write: Write, d: Array, v: Array, x: Array, y: Array) -> tuple[Array, ...]:
-    return write("*", d, write("slope of ** by x", v, x, y)), write("*", d, write("slope of ** by y", v, x))
-
-
-def _constant_power_rule(n: float) -> Callable[..., tuple[Array | None, ...]]:
-    def rule(write: Write, d: Array, v: Array, x: Array) -> tuple[Array | None, ...]:
-        if n == 0.0:
-            return (None,)
-        if n == 2.0:
-            return (write("*", d, write("*", _constant(2.0), x)),)
-        return (write("*", d, write("slope of ** by x", v, x, _constant(n))),)
+    def rule(write: Write, d: Array, *numbers: Array) -> list[Array]:
+        return [write("*", d, write(slope, *(numbers[i] for i in slope.reads))) for slope in slopes]
 
     return rule
 
 
-def _shares(op: str) -> Callable[..., tuple[Array, ...]]:
-    def rule(write: Write, d: Array, v: Array, x: Array, y: Array) -> tuple[Array, ...]:
-        first, second = (x, y) if op != "minimum" else (y, x)
-        share = "share of logaddexp" if op == "logaddexp" else "share"
-        return write("*", d, write(share, first, second)), write("*", d, write(share, second, first))
-
-    return rule
+def _times(op: str) -> Rule:
+    """d·f(x): the slope is itself an operation f of ops.py."""
+    return lambda write, d, v, x: (write("*", d, write(op, x)),)
 
 
-RULES: dict[str, Callable[..., Sequence[Array | None]]] = {
+def _constant_power_rule(row: Operation) -> Rule:
+    if row.constant == 0.0:
+        return lambda write, d, v, x: (None,)
+    if row.constant == 2.0:
+        return lambda write, d, v, x: (write("*", d, write("*", _constant(2.0), x)),)
+    return _times_slopes(row.name, (0, 1))
+
+
+# The rules that are shorter than d·∂v/∂x with all of (v, *operands) at hand. An operation needs none.
+RULES: dict[str, Rule] = {
     "+": lambda write, d, v, x, y: (d, d),
     "-": lambda write, d, v, x, y: (d, write("neg", d)),
     "minus fixed": lambda write, d, v, x, y: (d, None),
     "*": lambda write, d, v, x, y: (write("*", d, y), write("*", d, x)),
     "/": lambda write, d, v, x, y: ((t := write("/", d, y)), write("neg", write("*", t, v))),
-    "**": _power_rule,
+    "**": _times_slopes("**", (0, 1, 2), (0, 1)),
     "neg": lambda write, d, v, x: (write("neg", d),),
-    "abs": _times_slope("slope of abs"),
+    "abs": _times_slopes("abs", (1,)),
     "exp": lambda write, d, v, x: (write("*", d, v),),
-    "expm1": _times_slope("exp"),
+    "expm1": _times("exp"),
     "log": lambda write, d, v, x: (write("/", d, x),),
     "log1p": lambda write, d, v, x: (write("/", d, write("+", _constant(1.0), x)),),
     "sqrt": lambda write, d, v, x: (write("/", write("*", _constant(0.5), d), v),),
-    "sin": _times_slope("cos"),
+    "sin": _times("cos"),
     "cos": lambda write, d, v, x: (write("neg", write("*", d, write("sin", x))),),
     "tan": lambda write, d, v, x: (write("*", d, write("+", _constant(1.0), write("*", v, v))),),
-    "asin": _times_slope("slope of asin"),
-    "acos": lambda write, d, v, x: (write("neg", write("*", d, write("slope of asin", x))),),
-    "atan": _times_slope("slope of atan"),
-    "sinh": _times_slope("cosh"),
-    "cosh": _times_slope("sinh"),
-    "tanh": lambda write, d, v, x: (write("*", d, write("slope of tanh", v, x)),),
-    "asinh": _times_slope("slope of asinh"),
-    "acosh": _times_slope("slope of acosh"),
-    "atanh": _times_slope("slope of atanh"),
-    "sigmoid": lambda write, d, v, x: (write("*", d, write("slope of sigmoid", v, x)),),
-    "relu": _times_slope("positive"),
-    "softplus": _times_slope("sigmoid"),
-    "erf": _times_slope("slope of erf"),
-    "maximum": _shares("maximum"),
-    "minimum": _shares("minimum"),
-    "logaddexp": _shares("logaddexp"),
+    "asin": _times_slopes("asin", (1,)),
+    "acos": _times_slopes("acos", (1,)),
+    "atan": _times_slopes("atan", (1,)),
+    "sinh": _times("cosh"),
+    "cosh": _times("sinh"),
+    "tanh": _times_slopes("tanh", (0, 1)),
+    "asinh": _times_slopes("asinh", (1,)),
+    "acosh": _times_slopes("acosh", (1,)),
+    "atanh": _times_slopes("atanh", (1,)),
+    "sigmoid": _times_slopes("sigmoid", (0, 1)),
+    "relu": _times_slopes("relu", (1,)),
+    "softplus": _times("sigmoid"),
+    "erf": _times_slopes("erf", (1,)),
+    "maximum": _times_slopes("maximum", (1, 2), (1, 2)),
+    "minimum": _times_slopes("minimum", (1, 2), (1, 2)),
+    "logaddexp": _times_slopes("logaddexp", (1, 2), (1, 2)),
     "finite": lambda write, d, v, x: (None,),
     "greater": lambda write, d, v, x, y: (None, None),
     "greater_equal": lambda write, d, v, x, y: (None, None),
@@ -114,15 +108,20 @@ RULES: dict[str, Callable[..., Sequence[Array | None]]] = {
         write("where", c, _constant(0.0), d),
     ),
 }
+FAMILIES: dict[str, Callable[[Operation], Rule]] = {
+    "**n": _constant_power_rule,
+    "leaky_relu": lambda row: _times_slopes(row.name, (1,)),
+}
 
 
-def rule_of(op: str) -> Callable[..., Sequence[Array | None]]:
-    """The reverse rule of an element-wise operation."""
-    if op.startswith("**") and op != "**":
-        return _constant_power_rule(float(op[2:]))
-    if op.startswith("leaky_relu("):
-        return _times_slope(f"slope of {op}")
-    return RULES[op]
+def rule_of(op: str) -> Rule:
+    """The reverse rule of an element-wise operation; by its row in ops.py where there is none here."""
+    if op in RULES:
+        return RULES[op]
+    row = operation(op)
+    if row.family in FAMILIES:
+        return FAMILIES[row.family](row)
+    return _times_slopes(op, *[tuple(range(row.arity + 1))] * row.arity)
 
 
 # --- the pass --------------------------------------------------------------------------------------------------------
@@ -142,7 +141,7 @@ class _Backward:
         self.statements.append(statement)
         return statement.out
 
-    def write(self, op: str, *operands: Array) -> Array:
+    def write(self, op: str | Slope, *operands: Array) -> Array:
         """An element-wise statement; a factor 1 is not multiplied by."""
         if op == "*" and operands[0] in ONES.values():
             return operands[1]
@@ -185,10 +184,11 @@ class _Backward:
         if isinstance(statement, Gather):
             contribute(statement.source, d, statement.index.ravel())
         elif isinstance(statement, Elementwise):
-            if not any(operand in self.counts for operand in statement.of):
+            if not any(operand in self.counts for operand in statement.operands):
                 return
-            contributions = rule_of(statement.op)(self.write, d, statement.out, *statement.of)
-            for operand, amount in zip(statement.of, contributions):
+            assert isinstance(statement.op, str), "the backward pass is not differentiated"
+            contributions = rule_of(statement.op)(self.write, d, statement.out, *statement.operands)
+            for operand, amount in zip(statement.operands, contributions):
                 if amount is not None and operand.rows == amount.rows == 1 < statement.out.rows:
                     amount = self.write("*", _constant(statement.out.rows), amount)  # it stands for every row
                 if amount is not None and statement.out.batched and not (operand.batched or amount.batched):
@@ -202,8 +202,8 @@ class _Backward:
             if right in self.counts:
                 contribute(right, self.add(Product(Array(right.shape, right.batched), "TR", left, d)))
         elif isinstance(statement, Fold):
-            n, k = statement.of.shape
-            contribute(statement.of, self._repeated(d, n, k) if statement.op == "+" else None)
+            n, k = statement.source.shape
+            contribute(statement.source, self._repeated(d, n, k) if statement.op == "+" else None)
         elif isinstance(statement, Scatter):
             for part, index in statement.parts:
                 contribute(part, d if index is None else self._rows(d, index))

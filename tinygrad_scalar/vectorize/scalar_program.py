@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from tinygrad_scalar.engine.implementation import accelerated
+from tinygrad_scalar.engine.ops import operation
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -50,17 +51,12 @@ def scalar_program(
     tape = trace.tape
     code_of, number_of = [], []
     for name in tape.names:
-        if name.startswith("**") and name != "**":
-            code_of.append(codes["constant_power"])
-            number_of.append(float(name[2:]))
-        elif name.startswith("leaky_relu("):
-            code_of.append(codes["leaky_relu"])
-            number_of.append(float(name[len("leaky_relu(") : -1]))
-        elif name in codes:
-            code_of.append(codes[name])
-            number_of.append(0.0)
-        else:
+        row = operation(name)
+        code = codes.get(row.family or name)
+        if code is None:
             return None
+        code_of.append(code)
+        number_of.append(row.constant or 0.0)
     if len(sizes) > MOST_ARGUMENTS:
         return None
     offsets = n_parameters + np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
