@@ -24,7 +24,7 @@ from tinygrad_scalar.inspection.names import topological_order
 NUMBERS = [3, 3.0, True, np.float64(3), np.float32(3), np.float16(3), np.int64(-3), np.uint8(3), np.bool_(True)]
 NOT_NUMBERS = [
     "3", None, 3j, np.complex128(3), [1], (1.0,), np.array([1.0]), np.array(1.0), {}, object(), b"3",
-    decimal.Decimal(3), fractions.Fraction(3), Value(3.0), np.timedelta64(3), np.datetime64(3, "s"),
+    decimal.Decimal(3), fractions.Fraction(3), Value(3.0), np.timedelta64(3, "s"), np.datetime64(3, "s"),
 ]  # fmt: skip
 
 
