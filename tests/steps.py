@@ -8,9 +8,8 @@ import numpy as np
 
 import tinygrad_scalar as ts
 from tinygrad_scalar import Value
-from tinygrad_scalar.engine import bulk, ops
+from tinygrad_scalar.engine import bulk, ops, record
 from tinygrad_scalar.engine.errors import AnomalyError
-from tinygrad_scalar.engine.value import record
 
 # --- an operation known to Python only, leaves, and counters of deaths ----------------------------------------------
 

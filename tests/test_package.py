@@ -5,9 +5,12 @@ import configparser
 import importlib
 import inspect
 import json
+import pickle
 import re
+import rlcompleter
 import subprocess
 import sys
+import traceback
 from graphlib import TopologicalSorter
 from importlib.metadata import version
 from pathlib import Path
@@ -39,7 +42,8 @@ def sources():
     return package
 
 
-IMPORTABLE = [name for name in sources() if name not in (COMPILED, "vectorize._tape", "__main__")]
+SOURCES = sources()
+IMPORTABLE = [name for name in SOURCES if name not in (COMPILED, "vectorize._tape", "__main__")]
 
 
 def parsed(path):
@@ -52,30 +56,19 @@ def parsed(path):
     return ast.parse(text)
 
 
-def is_set_aside(node):
-    """An import for type checkers, or of what takes the plain functions' place at the end of their module (PEP 399)."""
-    return isinstance(node, ast.If) and any(
-        isinstance(part, ast.Name) and part.id in ("TYPE_CHECKING", "accelerated") for part in ast.walk(node.test)
-    )
-
-
-def imports(path, *, at_import_only):
-    """The modules of ours that a file imports, leaving out what is set aside; inside functions too, or not."""
-    found, todo = set(), [parsed(path)]
-    while todo:
-        node = todo.pop()
-        if is_set_aside(node) or (at_import_only and isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))):
-            continue
+def imports(path):
+    """The modules of ours that a file imports, also those only for type checkers and those inside its functions."""
+    found = set()
+    for node in ast.walk(parsed(path)):
         if isinstance(node, ast.ImportFrom) and node.module == "tinygrad_scalar":
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith("tinygrad_scalar."):
             module = node.module.removeprefix("tinygrad_scalar.")
-            inside = {f"{module}.{alias.name}" for alias in node.names} & set(sources())
+            inside = {f"{module}.{alias.name}" for alias in node.names} & set(SOURCES)
             found |= inside or {module}
         elif isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
             found |= {name.partition(".")[2] or name for name in names if name.split(".")[0] == "tinygrad_scalar"}
-        todo.extend(ast.iter_child_nodes(node))
     return found
 
 
@@ -92,7 +85,7 @@ def modules_after(code):
 def test_importing_the_package_loads_nothing_that_only_drawing_or_training_needs():
     loaded = modules_after("import tinygrad_scalar")
     assert not loaded & set(HEAVY)
-    assert "tinygrad_scalar.engine.value" in loaded
+    assert "tinygrad_scalar.engine" in loaded
 
 
 def test_computing_and_differentiating_load_none_of_it_either():
@@ -129,22 +122,51 @@ def test_accelerated_says_which_value_is_in_use():
     assert not ts.accelerated or ts.Value is sys.modules[f"tinygrad_scalar.{COMPILED}"].Value
 
 
+def names_imported():
+    """The names that the package imports from its own modules."""
+    tree = ast.parse((TOP / "tinygrad_scalar" / "__init__.py").read_text("utf-8"))
+    return [
+        alias.asname or alias.name
+        for node in tree.body
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("tinygrad_scalar.")
+        for alias in node.names
+    ]
+
+
 def test_public_names_are_listed_once():
-    assert len(set(ts.__all__)) == len(ts.__all__)
+    assert len(set(names_imported())) == len(names_imported())
 
 
 def test_every_name_that_the_package_imports_from_its_modules_is_public():
-    tree = ast.parse((TOP / "tinygrad_scalar" / "__init__.py").read_text("utf-8"))
-    imported = {
-        alias.asname or alias.name
-        for node in tree.body
-        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("tinygrad_scalar")
-        for alias in node.names
-    }
-    assert imported == set(ts.__all__)
+    assert set(names_imported()) == set(ts.__all__)
 
 
-# names of the contract (DESIGN.md) that are there so far
+def test_the_overview_that_help_begins_with_has_every_public_name_once():
+    overview = re.findall(r"^    ([\w, ]+): ", ts.__doc__, re.MULTILINE)
+    assert sorted(name for names in overview for name in names.split(", ")) == ts.__all__
+
+
+def test_tab_offers_the_public_names():
+    completer, found = rlcompleter.Completer({"ts": ts}), []
+    while offered := completer.complete("ts.", len(found)):
+        found.append(re.sub(r"\W+$", "", offered.removeprefix("ts.")))
+    assert found == ts.__all__
+
+
+@pytest.mark.parametrize("name", [name for name in ts.__all__ if isinstance(getattr(ts, name), type)])
+def test_a_public_class_does_not_show_where_it_is_defined(name):
+    assert getattr(ts, name).__module__ == "tinygrad_scalar"
+    assert pickle.loads(pickle.dumps(getattr(ts, name))) is getattr(ts, name)
+
+
+def test_a_traceback_names_an_error_as_users_do():
+    try:
+        raise ts.AnomalyError("nan")
+    except ts.AnomalyError as error:
+        assert traceback.format_exception_only(error) == ["tinygrad_scalar.AnomalyError: nan\n"]
+
+
+# names that every version has
 CONTRACT = [
     "Value", "StaleGraphError", "detect_anomaly", "draw", "Drawing", "Neuron", "Layer", "MLP", "cost", "squared_error",
     "absolute_error", "binary_cross_entropy", "cross_entropy", "hinge", "GradientDescent", "SGD", "RMSProp", "Adam",
@@ -181,23 +203,23 @@ def room(module):
 
 
 def test_every_module_is_in_a_room():
-    assert {room(module) for module in sources()} == set(ROOMS)
+    assert {room(module) for module in SOURCES} == set(ROOMS)
 
 
-@pytest.mark.parametrize("module", sources())
+@pytest.mark.parametrize("module", SOURCES)
 def test_a_module_imports_only_from_its_own_room_and_those_below(module):
     allowed = ROOMS[: ROOMS.index(room(module)) + 1]
-    assert {room(name) for name in imports(sources()[module], at_import_only=False)} <= set(allowed)
+    assert {room(name) for name in imports(SOURCES[module])} <= set(allowed)
 
 
 def test_there_is_no_circle_of_imports():
-    circles = TopologicalSorter({name: imports(path, at_import_only=True) for name, path in sources().items()})
-    assert len(list(circles.static_order())) >= len(sources())  # a CycleError names the circle
+    modules = TopologicalSorter({name: imports(path) for name, path in SOURCES.items()})
+    assert set(modules.static_order()) >= set(SOURCES)  # a CycleError names the circle
 
 
-@pytest.mark.parametrize("module", sources())
+@pytest.mark.parametrize("module", SOURCES)
 def test_every_module_says_what_it_is_for(module):
-    assert ast.get_docstring(parsed(sources()[module]))
+    assert ast.get_docstring(parsed(SOURCES[module]))
 
 
 @pytest.mark.parametrize("module", IMPORTABLE)

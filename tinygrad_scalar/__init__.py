@@ -7,146 +7,179 @@
 >>> C.backward()
 >>> round(w.grad, 4)
 0.2963
+
+Values and functions of them
+    Value: a number that knows how it was computed; backward() finds its gradients
+    exp, expm1, log, log1p, sqrt, abs, erf: of a Value or a plain number
+    sin, cos, tan, asin, acos, atan: trigonometric functions and their inverses
+    sinh, cosh, tanh, asinh, acosh, atanh: hyperbolic functions and their inverses
+    sigmoid, relu, leaky_relu, softplus: activations
+    maximum, minimum, logaddexp: of two
+    greater, greater_equal, less, less_equal: 1 or 0, conditions for where
+    where, lookup: one of two values, one row of a list
+
+Seeing gradients
+    draw, Drawing: the graph as a picture
+    step, Step, Stepper: forward and backward, one operation at a time
+    explain, Explanation: a derivative by the chain rule, written out
+    nudge, Nudge: a derivative as the limit of difference quotients
+    check_gradients, GradientCheck: all derivatives against difference quotients
+    sensitivity, Sensitivity: which leaves matter most
+    diagnose, Diagnosis: what is wrong with the gradients
+    leaves, topological_order: the nodes of a graph
+
+Networks and training
+    Neuron, Layer, MLP: networks of Values
+    squared_error, absolute_error, hinge: losses
+    binary_cross_entropy, cross_entropy: losses for classes
+    cost: the mean of a loss over examples
+    GradientDescent, SGD, RMSProp, Adam, AdamW: optimizers
+    fit, History: training and how it went
+    Gradient: all gradients of a network, by name
+    save, load: a network in a file
+
+Speed
+    vectorize: run a function of one example on many, as an array program
+    accelerated: whether Value is the compiled one
+
+Errors
+    StaleGraphError: a leaf was set and the values above it not recomputed
+    AnomalyError, detect_anomaly: the first nan or infinity, with its line
+    TraceError: vectorize cannot follow code that looks at a number
 """
 
 import sys as _sys
+from types import ModuleType as _Module
 
-from tinygrad_scalar.engine.anomaly import detect_anomaly
-from tinygrad_scalar.engine.errors import AnomalyError, StaleGraphError, TraceError
-from tinygrad_scalar.engine.graph import topological_order
-from tinygrad_scalar.engine.implementation import accelerated
-from tinygrad_scalar.engine.value import Value
-from tinygrad_scalar.functions import (
-    abs,
-    acos,
-    acosh,
-    asin,
-    asinh,
-    atan,
-    atanh,
-    cos,
-    cosh,
-    erf,
-    exp,
-    expm1,
-    greater,
-    greater_equal,
-    leaky_relu,
-    less,
-    less_equal,
-    log,
-    log1p,
-    logaddexp,
-    lookup,
-    maximum,
-    minimum,
-    relu,
-    sigmoid,
-    sin,
-    sinh,
-    softplus,
-    sqrt,
-    tan,
-    tanh,
-    where,
+from tinygrad_scalar.engine import (
+    Value as Value,
+    accelerated as accelerated,
 )
-from tinygrad_scalar.inspection.check import GradientCheck, check_gradients
-from tinygrad_scalar.inspection.diagnose import Diagnosis, diagnose
-from tinygrad_scalar.inspection.explain import Explanation, explain
-from tinygrad_scalar.inspection.names import leaves
-from tinygrad_scalar.inspection.nudge import Nudge, nudge
-from tinygrad_scalar.inspection.sensitivity import Sensitivity, sensitivity
-from tinygrad_scalar.inspection.step import Step
-from tinygrad_scalar.inspection.stepper import Stepper, step
-from tinygrad_scalar.nn.gradient import Gradient
-from tinygrad_scalar.nn.losses import absolute_error, binary_cross_entropy, cost, cross_entropy, hinge, squared_error
-from tinygrad_scalar.nn.mlp import MLP, Layer, Neuron
-from tinygrad_scalar.nn.optim import SGD, Adam, AdamW, GradientDescent, RMSProp
-from tinygrad_scalar.nn.saving import load, save
-from tinygrad_scalar.nn.training import History, fit
-from tinygrad_scalar.vectorize import vectorize
-from tinygrad_scalar.viz.drawing import Drawing, draw
+from tinygrad_scalar.engine.anomaly import (
+    detect_anomaly as detect_anomaly,
+)
+from tinygrad_scalar.engine.errors import (
+    AnomalyError as AnomalyError,
+    StaleGraphError as StaleGraphError,
+    TraceError as TraceError,
+)
+from tinygrad_scalar.engine.graph import (
+    leaves as leaves,
+    topological_order as topological_order,
+)
+from tinygrad_scalar.functions import (
+    abs as abs,
+    acos as acos,
+    acosh as acosh,
+    asin as asin,
+    asinh as asinh,
+    atan as atan,
+    atanh as atanh,
+    cos as cos,
+    cosh as cosh,
+    erf as erf,
+    exp as exp,
+    expm1 as expm1,
+    greater as greater,
+    greater_equal as greater_equal,
+    leaky_relu as leaky_relu,
+    less as less,
+    less_equal as less_equal,
+    log as log,
+    log1p as log1p,
+    logaddexp as logaddexp,
+    lookup as lookup,
+    maximum as maximum,
+    minimum as minimum,
+    relu as relu,
+    sigmoid as sigmoid,
+    sin as sin,
+    sinh as sinh,
+    softplus as softplus,
+    sqrt as sqrt,
+    tan as tan,
+    tanh as tanh,
+    where as where,
+)
+from tinygrad_scalar.inspection.check import (
+    GradientCheck as GradientCheck,
+    check_gradients as check_gradients,
+)
+from tinygrad_scalar.inspection.diagnose import (
+    Diagnosis as Diagnosis,
+    diagnose as diagnose,
+)
+from tinygrad_scalar.inspection.explain import (
+    Explanation as Explanation,
+    explain as explain,
+)
+from tinygrad_scalar.inspection.nudge import (
+    Nudge as Nudge,
+    nudge as nudge,
+)
+from tinygrad_scalar.inspection.sensitivity import (
+    Sensitivity as Sensitivity,
+    sensitivity as sensitivity,
+)
+from tinygrad_scalar.inspection.step import (
+    Step as Step,
+)
+from tinygrad_scalar.inspection.stepper import (
+    Stepper as Stepper,
+    step as step,
+)
+from tinygrad_scalar.nn.gradient import (
+    Gradient as Gradient,
+)
+from tinygrad_scalar.nn.losses import (
+    absolute_error as absolute_error,
+    binary_cross_entropy as binary_cross_entropy,
+    cost as cost,
+    cross_entropy as cross_entropy,
+    hinge as hinge,
+    squared_error as squared_error,
+)
+from tinygrad_scalar.nn.mlp import (
+    MLP as MLP,
+    Layer as Layer,
+    Neuron as Neuron,
+)
+from tinygrad_scalar.nn.optim import (
+    SGD as SGD,
+    Adam as Adam,
+    AdamW as AdamW,
+    GradientDescent as GradientDescent,
+    RMSProp as RMSProp,
+)
+from tinygrad_scalar.nn.saving import (
+    load as load,
+    save as save,
+)
+from tinygrad_scalar.nn.training import (
+    History as History,
+    fit as fit,
+)
+from tinygrad_scalar.vectorize import (
+    vectorize as vectorize,
+)
+from tinygrad_scalar.viz.drawing import (
+    Drawing as Drawing,
+    draw as draw,
+)
 
 __version__ = "0.1.0"
 
+__all__ = sorted(name for name, thing in globals().items() if name[0] != "_" and not isinstance(thing, _Module))
 
-__all__ = [
-    "MLP",
-    "SGD",
-    "Adam",
-    "AdamW",
-    "AnomalyError",
-    "Diagnosis",
-    "Drawing",
-    "Explanation",
-    "Gradient",
-    "GradientCheck",
-    "GradientDescent",
-    "History",
-    "Layer",
-    "Neuron",
-    "Nudge",
-    "RMSProp",
-    "Sensitivity",
-    "StaleGraphError",
-    "Step",
-    "Stepper",
-    "TraceError",
-    "Value",
-    "abs",
-    "absolute_error",
-    "accelerated",
-    "acos",
-    "acosh",
-    "asin",
-    "asinh",
-    "atan",
-    "atanh",
-    "binary_cross_entropy",
-    "check_gradients",
-    "cos",
-    "cosh",
-    "cost",
-    "cross_entropy",
-    "detect_anomaly",
-    "diagnose",
-    "draw",
-    "erf",
-    "exp",
-    "explain",
-    "expm1",
-    "fit",
-    "greater",
-    "greater_equal",
-    "hinge",
-    "leaky_relu",
-    "leaves",
-    "less",
-    "less_equal",
-    "load",
-    "log",
-    "log1p",
-    "logaddexp",
-    "lookup",
-    "maximum",
-    "minimum",
-    "nudge",
-    "relu",
-    "save",
-    "sensitivity",
-    "sigmoid",
-    "sin",
-    "sinh",
-    "softplus",
-    "sqrt",
-    "squared_error",
-    "step",
-    "tan",
-    "tanh",
-    "topological_order",
-    "vectorize",
-    "where",
-]
+for _name in __all__:  # tracebacks, help and pickles do not show in which module a class is defined
+    _thing = globals()[_name]
+    if isinstance(_thing, type) and _thing.__module__ != __name__:
+        _thing.__module__ = __name__
+
+
+def __dir__() -> list[str]:
+    """The public names: what Tab offers."""
+    return [*__all__, "__version__"]
 
 
 def load_ipython_extension(shell: object) -> None:

@@ -9,10 +9,9 @@ import operator
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Protocol, overload
 
-from tinygrad_scalar.engine import ops, tracing
+from tinygrad_scalar.engine import Value, ops, record, tracing
 from tinygrad_scalar.engine.errors import shown
 from tinygrad_scalar.engine.number import as_float
-from tinygrad_scalar.engine.value import Value, record
 
 if TYPE_CHECKING:
     from tinygrad_scalar.engine.number import Number

@@ -14,8 +14,7 @@ from typing import Any
 from tinygrad_scalar.cli.console import new_console
 from tinygrad_scalar.engine.number import required_integer
 from tinygrad_scalar.inspection.explain import Explanation, explain
-from tinygrad_scalar.inspection.stepper import Stepper
-from tinygrad_scalar.inspection.stepper import step as begin
+from tinygrad_scalar.inspection.stepper import Stepper, step as begin
 from tinygrad_scalar.viz.drawing import draw
 
 

@@ -17,10 +17,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from tinygrad_scalar.atomic_write import write_atomically
-from tinygrad_scalar.engine import ops
+from tinygrad_scalar.engine import Value, ops
 from tinygrad_scalar.engine.errors import shown
 from tinygrad_scalar.engine.graph import require_fresh, topological_order
-from tinygrad_scalar.engine.value import Value
 from tinygrad_scalar.inspection import names as graph
 from tinygrad_scalar.inspection.stepper import Stepper
 from tinygrad_scalar.viz.marks import Marks

@@ -7,8 +7,7 @@ import types
 
 import pytest
 
-from tinygrad_scalar.cli import main as cli
-from tinygrad_scalar.cli import notebooks
+from tinygrad_scalar.cli import main as cli, notebooks
 
 NAMES = {path.name for path in notebooks.SOURCE.iterdir() if path.suffix in (".ipynb", ".md")}
 

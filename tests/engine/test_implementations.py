@@ -19,8 +19,7 @@ import sys
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from tinygrad_scalar.engine.ops import OPERATIONS
 from tinygrad_scalar.functions import BINARY, UNARY
@@ -60,7 +59,7 @@ def outcome(function, *arguments):
     try:
         return seen(function(*arguments))
     except Exception as error:  # Python's own words name a class in C with its module
-        return type(error).__name__, str(error).replace("tinygrad_scalar.engine.value.Value", "Value")
+        return type(error).__name__, str(error).replace("tinygrad_scalar.Value", "Value")
 
 
 def of_both(selected, function, *arguments):
@@ -85,7 +84,7 @@ def _set(attribute):
 
 # Of the package ts, two earlier values x and y and a number c: what makes another value (or does not) from them ...
 MAKING = [
-    *(lambda ts, x, y, c, name=name: ts.engine.value.record(name, *[x, y, c][: ARITY[name]]) for name in OPERATIONS),
+    *(lambda ts, x, y, c, name=name: ts.engine.record(name, *[x, y, c][: ARITY[name]]) for name in OPERATIONS),
     *(lambda ts, x, y, c, name=name: getattr(x, name)() for name in METHODS),
     *(lambda ts, x, y, c, name=name: getattr(ts, name)(x) for name in UNARY),
     *(lambda ts, x, y, c, name=name: getattr(ts, name)(x, c) for name in BINARY),
@@ -238,7 +237,7 @@ def test_the_compiled_value_computes_every_row_of_the_table_to_the_bit(implement
     row = compiled.engine.ops.operation(name)
     different = []
     for numbers in _points(name, ARITY.get(name, 1)):
-        made = compiled.engine.value.record(name, *numbers)
+        made = compiled.engine.record(name, *numbers)
         data = row.forward(*numbers)
         expected = [data, *row.local_grads(data, *numbers)]
         if seen([made.data, *made.local_grads]) != seen(expected):
@@ -254,7 +253,7 @@ def test_a_row_added_to_the_table_works_in_both(selected, monkeypatch, arity):
         row = ts.engine.ops.Operation("norm", "‖x‖", f"√({text})", "", lambda *numbers: math.hypot(*numbers), slopes)
         monkeypatch.setitem(ts.engine.ops.OPERATIONS, "norm", row)
         leaves = [ts.Value(1.0 + i, f"x{i}") for i in range(arity)]
-        root = ts.engine.value.record("norm", *leaves) * ts.engine.value.record("norm", *leaves[:-1], leaves[0])
+        root = ts.engine.record("norm", *leaves) * ts.engine.record("norm", *leaves[:-1], leaves[0])
         for change in (root.backward, lambda: setattr(leaves[-1], "data", -0.1), root.forward, root.backward):
             yield outcome(change), graph(root)
         for copied in (copy.copy, copy.deepcopy, _pickled):
@@ -273,14 +272,14 @@ def test_what_is_done_to_many_values_at_once_is_the_same(selected, numbers, data
     def use(ts):
         w = [ts.Value(number, f"w{i}") for i, number in enumerate(numbers)]
         x = [ts.Value(number) * 2.0 for number in others]
-        root = ts.engine.bulk.weighted_sum(w, x, w[0])
+        root = ts.engine.weighted_sum(w, x, w[0])
         yield graph(root), outcome(root.backward), graph(root)
         read = np.empty(len(w))
-        for reading in (ts.engine.bulk.read_data, ts.engine.bulk.read_gradients):
+        for reading in (ts.engine.read_data, ts.engine.read_gradients):
             yield outcome(reading, w, read), seen(read.tolist())
-        yield outcome(ts.engine.bulk.set_data, w, np.array(others)), graph(root), outcome(root.backward)
+        yield outcome(ts.engine.set_data, w, np.array(others)), graph(root), outcome(root.backward)
         yield outcome(root.forward), outcome(root.backward), graph(root)
-        yield outcome(ts.engine.bulk.clear_gradients, w), graph(root)
+        yield outcome(ts.engine.clear_gradients, w), graph(root)
 
     compiled, plain = of_both(selected, lambda ts: list(use(ts)))
     assert compiled == plain
@@ -299,18 +298,18 @@ TOLD = {
     "the public names": _public,
     "what micrograd's code reads": lambda ts: [hasattr(ts.Value, name) for name in ("_op", "_prev")],
     "names": lambda ts: (ts.Value.__module__, ts.Value.__qualname__, ts.Value.__name__, repr(ts.Value)),
-    "names of functions": lambda ts: (ts.engine.value.record.__name__, ts.topological_order.__name__),
+    "names of functions": lambda ts: (ts.engine.record.__name__, ts.topological_order.__name__),
     "bases": lambda ts: ts.Value.__mro__[1:],
     "priority": lambda ts: ts.Value.__array_priority__,
     "docstring": lambda ts: inspect.getdoc(ts.Value),
     "docstrings": lambda ts: [inspect.getdoc(getattr(ts.Value, name)) for name in _public(ts)],
     "docstrings of functions": lambda ts: [
-        inspect.getdoc(ts.engine.value.record),
+        inspect.getdoc(ts.engine.record),
         inspect.getdoc(ts.topological_order),
     ],
     "signature": lambda ts: _parameters(ts.Value),
     "signatures": lambda ts: [_parameters(getattr(ts.Value, name)) for name in METHODS_OF_TWO],
-    "signatures of functions": lambda ts: [_parameters(ts.engine.value.record), _parameters(ts.topological_order)],
+    "signatures of functions": lambda ts: [_parameters(ts.engine.record), _parameters(ts.topological_order)],
     "no other attributes": lambda ts: [hasattr(ts.Value(1.0), name) for name in ("__dict__", "__weakref__", "x")],
 }
 
@@ -363,9 +362,9 @@ REFUSED = [
     *(lambda ts, t=t: _v(ts).backward(t) for t in THINGS + ARRAYS),
     *(lambda ts, t=t: _interior(ts).backward(grad=t) for t in THINGS + ARRAYS),
     *(lambda ts, t=t: _v(ts).leaky_relu(t) for t in THINGS + ARRAYS),
-    *(lambda ts, t=t: ts.engine.value.record("exp", t) for t in THINGS + ARRAYS),
-    *(lambda ts, t=t: ts.engine.value.record("*", _v(ts), t) for t in THINGS + ARRAYS),
-    *(lambda ts, t=t: ts.engine.value.record("where", t, _v(ts), 1.0) for t in THINGS + ARRAYS),
+    *(lambda ts, t=t: ts.engine.record("exp", t) for t in THINGS + ARRAYS),
+    *(lambda ts, t=t: ts.engine.record("*", _v(ts), t) for t in THINGS + ARRAYS),
+    *(lambda ts, t=t: ts.engine.record("where", t, _v(ts), 1.0) for t in THINGS + ARRAYS),
     *(lambda ts, t=t: ts.where(_v(ts), t, 1.0) for t in THINGS + ARRAYS),
     *(lambda ts, label=label: ts.Value(1, label=label) for label in (3, None, b"x", ["x"])),
     *(lambda ts, into=into: into(_v(ts)) for into in (float, int, complex, round, math.exp, math.log, math.floor)),
@@ -397,15 +396,15 @@ REFUSED = [
     lambda ts: f"{_v(ts):x}",
     lambda ts: format(_v(ts), 3),
     lambda ts: _v(ts).nothing,
-    lambda ts: ts.engine.value.record("exponential", _v(ts)),
-    lambda ts: ts.engine.value.record("**x", _v(ts)),
-    lambda ts: ts.engine.value.record("leaky_relu(", _v(ts)),
-    lambda ts: ts.engine.value.record("leaky_relu(x)", _v(ts)),
-    *(lambda ts, n=n: ts.engine.value.record("+", *[_v(ts)] * n) for n in (0, 1, 3)),
-    *(lambda ts, n=n: ts.engine.value.record("exp", *[_v(ts)] * n) for n in (0, 2, 3)),
-    *(lambda ts, n=n: ts.engine.value.record("where", *[_v(ts)] * n) for n in (0, 1, 2, 4)),
-    *(lambda ts, n=n: ts.engine.value.record("**2", *[_v(ts)] * n) for n in (0, 2, 3)),
-    *(lambda ts, n=n: ts.engine.value.record("leaky_relu(0.1)", *[_v(ts)] * n) for n in (0, 2, 3)),
+    lambda ts: ts.engine.record("exponential", _v(ts)),
+    lambda ts: ts.engine.record("**x", _v(ts)),
+    lambda ts: ts.engine.record("leaky_relu(", _v(ts)),
+    lambda ts: ts.engine.record("leaky_relu(x)", _v(ts)),
+    *(lambda ts, n=n: ts.engine.record("+", *[_v(ts)] * n) for n in (0, 1, 3)),
+    *(lambda ts, n=n: ts.engine.record("exp", *[_v(ts)] * n) for n in (0, 2, 3)),
+    *(lambda ts, n=n: ts.engine.record("where", *[_v(ts)] * n) for n in (0, 1, 2, 4)),
+    *(lambda ts, n=n: ts.engine.record("**2", *[_v(ts)] * n) for n in (0, 2, 3)),
+    *(lambda ts, n=n: ts.engine.record("leaky_relu(0.1)", *[_v(ts)] * n) for n in (0, 2, 3)),
 ]
 # These are refused by Python itself, which has other words for a class in C.
 MISUSED = [
@@ -418,7 +417,7 @@ MISUSED = [
     lambda ts: _v(ts).backward(upstream=2.0),
     lambda ts: ts.Value.exp(),
     lambda ts: ts.topological_order(),
-    lambda ts: ts.engine.value.record(),
+    lambda ts: ts.engine.record(),
     *(lambda ts, name=name: delattr(_v(ts), name) for name in (*SETTABLE, "op", "operands", "nothing")),
     *(_assign(_v, name, 1) for name in ("op", "operands", "local_grads", "_prev", "nothing", "__dict__")),
 ]

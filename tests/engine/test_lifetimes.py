@@ -12,8 +12,7 @@ from steps import Dies, Label, Parameter, row
 
 import tinygrad_scalar as ts
 from tinygrad_scalar import Value
-from tinygrad_scalar.engine import bulk
-from tinygrad_scalar.engine.value import record
+from tinygrad_scalar.engine import bulk, record
 
 
 @pytest.fixture(autouse=True)

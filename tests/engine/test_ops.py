@@ -7,12 +7,10 @@ from math import inf, nan
 import mpmath
 import pytest
 import sympy
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from points import EDGES, ORDINARY, ROWS
 
-from tinygrad_scalar.engine import ops
-from tinygrad_scalar.engine.value import Value
+from tinygrad_scalar.engine import Value, ops
 
 SYMBOLS = {1: sympy.symbols("x,", real=True), 2: sympy.symbols("x y", real=True), 3: sympy.symbols("c x y", real=True)}
 

@@ -14,9 +14,8 @@ import pytest
 
 import tinygrad_scalar as ts
 from tinygrad_scalar import Value
-from tinygrad_scalar.engine import ops
+from tinygrad_scalar.engine import ops, record
 from tinygrad_scalar.engine.errors import AnomalyError, StaleGraphError
-from tinygrad_scalar.engine.value import record
 from tinygrad_scalar.inspection.names import topological_order
 
 # --- making and setting ----------------------------------------------------------------------------------------------

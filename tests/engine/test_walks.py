@@ -3,13 +3,12 @@
 from types import SimpleNamespace
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from steps import row
 
 import tinygrad_scalar as ts
 from tinygrad_scalar import StaleGraphError, Value
-from tinygrad_scalar.engine.value import record
+from tinygrad_scalar.engine import record
 
 # --- random programs of passes over several roots, against the definitions -------------------------------------------
 

@@ -4,8 +4,7 @@ import math
 import time
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from programs import LEAVES, PROGRAM, numbers_of
 
 import tinygrad_scalar as ts

@@ -5,7 +5,7 @@ import pytest
 
 import tinygrad_scalar as ts
 from tinygrad_scalar import Value
-from tinygrad_scalar.engine.bulk import read_graph
+from tinygrad_scalar.engine import read_graph
 from tinygrad_scalar.inspection.names import caller_variables, leaves, names, symbol, topological_order
 
 

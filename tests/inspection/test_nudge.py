@@ -4,14 +4,12 @@ import contextlib
 import math
 
 import pytest
-from hypothesis import assume, given, settings
-from hypothesis import strategies as st
+from hypothesis import assume, given, settings, strategies as st
 from programs import LEAVES, PROGRAM, result_of
 
 import tinygrad_scalar as ts
 from tinygrad_scalar import Value
-from tinygrad_scalar.engine import ops
-from tinygrad_scalar.engine.value import record
+from tinygrad_scalar.engine import ops, record
 from tinygrad_scalar.inspection.check import LINES, MOST_LEAVES, check_gradients
 from tinygrad_scalar.inspection.finite_differences import NudgedGraph
 from tinygrad_scalar.inspection.names import leaves, topological_order

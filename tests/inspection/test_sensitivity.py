@@ -5,8 +5,7 @@ import io
 import math
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 import tinygrad_scalar as ts
 from tinygrad_scalar import Value

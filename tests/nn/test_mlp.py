@@ -13,8 +13,7 @@ import autograd
 import autograd.numpy as anp
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 import tinygrad_scalar as ts
 from tinygrad_scalar import MLP, Layer, Neuron, Value

@@ -9,11 +9,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from safetensors import safe_open
-from safetensors.numpy import load_file
-from safetensors.numpy import save as to_bytes
+from safetensors.numpy import load_file, save as to_bytes
 
 import tinygrad_scalar as ts
 from tinygrad_scalar.atomic_write import write_atomically

@@ -8,9 +8,8 @@ from programs import by_the_engine
 
 import tinygrad_scalar as ts
 from tinygrad_scalar import Value
-from tinygrad_scalar.engine import ops
+from tinygrad_scalar.engine import ops, record
 from tinygrad_scalar.engine.ops import Operation
-from tinygrad_scalar.engine.value import record
 from tinygrad_scalar.vectorize import naming, numpy_calls, reverse
 
 ROWS = [

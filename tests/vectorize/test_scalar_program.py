@@ -6,8 +6,7 @@ from programs import by_the_engine
 
 import tinygrad_scalar as ts
 from tinygrad_scalar import Value
-from tinygrad_scalar.engine import ops
-from tinygrad_scalar.engine.value import record
+from tinygrad_scalar.engine import ops, record
 from tinygrad_scalar.vectorize.scalar_program import executor, scalar_program
 from tinygrad_scalar.vectorize.trace import trace
 

@@ -12,8 +12,7 @@ import threading
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from programs import LEAVES, NUMBER, PROGRAM, by_the_engine, numbers_of, path_sums
 
 import tinygrad_scalar as ts

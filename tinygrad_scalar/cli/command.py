@@ -10,7 +10,7 @@ from typing import NamedTuple
 from tinygrad_scalar.atomic_write import require_writable
 from tinygrad_scalar.cli.expression import parse
 from tinygrad_scalar.datasets import is_number
-from tinygrad_scalar.engine.value import Value
+from tinygrad_scalar.engine import Value
 
 
 class Command(NamedTuple):

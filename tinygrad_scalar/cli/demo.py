@@ -12,7 +12,7 @@ from tinygrad_scalar.cli.console import new_console
 from tinygrad_scalar.cli.table_model import split, untrained_model
 from tinygrad_scalar.cli.train import report_model, report_result
 from tinygrad_scalar.datasets import iris
-from tinygrad_scalar.engine.value import Value
+from tinygrad_scalar.engine import Value
 from tinygrad_scalar.inspection.notation import unicode_of
 from tinygrad_scalar.nn.losses import LOSSES
 from tinygrad_scalar.nn.optim import Adam

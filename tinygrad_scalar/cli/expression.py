@@ -17,8 +17,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from tinygrad_scalar import functions
+from tinygrad_scalar.engine import Value, record
 from tinygrad_scalar.engine.ops import OPERATIONS
-from tinygrad_scalar.engine.value import Value, record
 from tinygrad_scalar.inspection.layout import fitted
 
 if TYPE_CHECKING:

@@ -1,1 +1,61 @@
-"""`Value` and what it is made of. Nothing here knows who reads a graph."""
+"""The engine: `Value`, compiled where it was built or else in plain Python, and what works on many Values at once.
+
+The two implementations are one specification, as heapq and _heapq are in CPython (PEP 399): value.py says what and why,
+`_value.pyx` does the same in C, and one test suite runs over both. TINYGRAD_SCALAR_PURE=1 in the environment, set
+before the import, selects the plain one. Everything above the engine imports the chosen names from here.
+
+The two differ in one respect: the garbage collector does not look into compiled Values, since a graph cannot be a
+cycle. A *subclass* of Value can hold a graph made from itself in an attribute, and such a cycle is never freed.
+"""
+
+import importlib
+import os
+import warnings
+from typing import TYPE_CHECKING
+
+from tinygrad_scalar.engine.tape import Tape
+
+__all__ = [
+    "Tape", "Value", "_restore", "accelerated", "clear_gradients", "now", "read_data", "read_gradients", "read_graph",
+    "record", "set_data", "tick", "weighted_sum",
+]  # fmt: skip
+
+accelerated = False
+if os.environ.get("TINYGRAD_SCALAR_PURE", "") in ("", "0"):
+    try:
+        importlib.import_module("tinygrad_scalar.engine._value")
+        accelerated = True
+    except ModuleNotFoundError as error:  # installed where there was no C compiler
+        if error.name != "tinygrad_scalar.engine._value":
+            raise
+    except ImportError as error:  # built, but for another Python or machine
+        warnings.warn(f"cannot load the compiled Value, using the plain one: {error}", stacklevel=2)
+
+if TYPE_CHECKING or not accelerated:
+    from tinygrad_scalar.engine.bulk import (
+        clear_gradients,
+        now,
+        read_data,
+        read_gradients,
+        set_data,
+        tick,
+        weighted_sum,
+    )
+    from tinygrad_scalar.engine.tape import read_graph
+    from tinygrad_scalar.engine.value import Value, _restore, record
+else:
+    from tinygrad_scalar.engine._value import (
+        Value,
+        _restore,
+        clear_gradients,
+        now,
+        read_data,
+        read_gradients,
+        read_graph,
+        record,
+        set_data,
+        tick,
+        weighted_sum,
+    )
+
+_restore.__module__ = __name__  # where pickle finds that of whichever implementation is in use

@@ -15,7 +15,7 @@ def weighted_sum(w, x, b):
     cdef list weights = list(w), activations = list(x)
     cdef Py_ssize_t k
     if not 0 < len(weights) == len(activations):
-        raise ValueError(f"a weighted sum takes as many weights as activations, not {len(weights)} and {len(activations)}")
+        raise ValueError(f"weighted_sum expected as many weights as activations, got {len(weights)} and {len(activations)}")
     total = binary_node(_MULTIPLY, checked(weights[0]), checked(activations[0]))
     for k in range(1, len(weights)):
         total = binary_node(_ADD, total, binary_node(_MULTIPLY, checked(weights[k]), checked(activations[k])))
@@ -99,8 +99,15 @@ cdef long long* places(Py_ssize_t n) except NULL:
     return <long long*>block
 
 
+cdef integers(long long* numbers, Py_ssize_t n):
+    """An array of them."""
+    import numpy as np
+
+    return np.frombuffer((<char*>numbers)[: n * sizeof(long long)], np.int64)
+
+
 def read_graph(list roots):
-    """The graphs of all `roots` in one tape: its nodes, the operations' names, and codes, starts and operands as int64.
+    """The graphs of all `roots` in one tape, see tape.py.
 
     While the graphs are written down a node's mark is `base` from when it is met, and `base` + 1 + its index from when
     it is in the tape; no Python code can run meanwhile.
@@ -172,9 +179,8 @@ def read_graph(list roots):
         names = []
         for named in seen_rows.as_list():
             names.append((<Row>named).operation.name)
-        return (
-            order.as_list(), names, (<char*>codes)[: n * sizeof(long long)],
-            (<char*>starts)[: (n + 1) * sizeof(long long)], (<char*>operands)[: edges * sizeof(long long)],
+        return Tape(
+            order.as_list(), names, integers(codes, n), integers(starts, n + 1), integers(operands, edges),
         )
     finally:
         PyMem_Free(codes)

@@ -32,6 +32,7 @@ import sys
 
 from tinygrad_scalar.engine import anomaly, errors, ops, pickling, tracing, graph as walk
 from tinygrad_scalar.engine.number import as_float, required
+from tinygrad_scalar.engine.tape import Tape
 
 cdef extern from "Python.h":
     ctypedef struct PyTypeObject:
@@ -692,8 +693,7 @@ set_up_memory(sizeof(Value), "PYTHONMALLOC" not in os.environ and not sys.flags.
 (<PyTypeObject*>Value).tp_alloc = allocate
 (<PyTypeObject*>Value).tp_dealloc = deallocate
 (<PyTypeObject*>Value).tp_free = give_place_back
-_restore.__module__ = "tinygrad_scalar.engine.value"  # where pickle finds whichever implementation is in use
-(<PyTypeObject*>Value).tp_name = b"tinygrad_scalar.engine.value.Value"
+(<PyTypeObject*>Value).tp_name = b"tinygrad_scalar.Value"
 
 
 # --- operands -------------------------------------------------------------------------------------------------------

@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Any
 from tinygrad_scalar.engine import anomaly, errors, ops, pickling, tracing
 from tinygrad_scalar.engine.errors import shown
 from tinygrad_scalar.engine.graph import interior, require_fresh, topological_order
-from tinygrad_scalar.engine.implementation import accelerated
 from tinygrad_scalar.engine.number import as_float, required
 
 if TYPE_CHECKING:
@@ -495,7 +494,3 @@ def record(name: str, *operands: Value | Number) -> Value:
     if len(values) != row.arity:
         raise TypeError(f"{name!r} does not take {len(values)} operands")
     return _record(row, *values)
-
-
-if accelerated and not TYPE_CHECKING:
-    from tinygrad_scalar.engine._value import Value, _restore, record  # noqa: F401

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from tinygrad_scalar.engine.value import Value
+from tinygrad_scalar.engine import Value
 from tinygrad_scalar.inspection.brackets import together
 from tinygrad_scalar.inspection.finite_differences import SAFETY, Limit, NudgedGraph
 from tinygrad_scalar.inspection.layout import aligned, as_html, number, wrapped

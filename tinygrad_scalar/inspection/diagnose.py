@@ -13,8 +13,8 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
+from tinygrad_scalar.engine import Value
 from tinygrad_scalar.engine.graph import pass_order
-from tinygrad_scalar.engine.value import Value
 from tinygrad_scalar.inspection.layout import WIDTH
 from tinygrad_scalar.inspection.named_graph import NamedGraph
 from tinygrad_scalar.inspection.names import caller_variables, symbol

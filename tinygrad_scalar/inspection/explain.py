@@ -19,7 +19,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from typing import TypeVar
 
-from tinygrad_scalar.engine.value import Value
+from tinygrad_scalar.engine import Value
 from tinygrad_scalar.inspection import latex
 from tinygrad_scalar.inspection.brackets import factor
 from tinygrad_scalar.inspection.layout import WIDTH, broken, wrapped

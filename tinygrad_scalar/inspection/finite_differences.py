@@ -12,9 +12,8 @@ from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import NamedTuple
 
-from tinygrad_scalar.engine import ops
+from tinygrad_scalar.engine import Value, ops
 from tinygrad_scalar.engine.graph import pass_order
-from tinygrad_scalar.engine.value import Value
 from tinygrad_scalar.inspection.named_graph import NamedGraph
 
 SAFETY = 10.0  # times the estimated error: what a difference may be off by

@@ -9,9 +9,9 @@ import difflib
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 
+from tinygrad_scalar.engine import Value
 from tinygrad_scalar.engine.errors import shown
 from tinygrad_scalar.engine.graph import pass_order, require_fresh, topological_order
-from tinygrad_scalar.engine.value import Value
 from tinygrad_scalar.inspection.names import distinct, names_of
 from tinygrad_scalar.inspection.notation import Notation
 

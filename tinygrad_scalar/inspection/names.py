@@ -16,9 +16,9 @@ from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from types import FunctionType
 from typing import NamedTuple
 
+from tinygrad_scalar.engine import Value
 from tinygrad_scalar.engine.errors import shown
 from tinygrad_scalar.engine.graph import leaves, topological_order
-from tinygrad_scalar.engine.value import Value
 
 __all__ = ["Symbol", "caller_variables", "distinct", "leaves", "names", "symbol", "topological_order"]
 

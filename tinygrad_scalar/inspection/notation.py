@@ -11,8 +11,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
 
-from tinygrad_scalar.engine import ops
-from tinygrad_scalar.engine.value import Value
+from tinygrad_scalar.engine import Value, ops
 from tinygrad_scalar.inspection import latex
 from tinygrad_scalar.inspection.brackets import bracketed, condition, filled, together
 from tinygrad_scalar.inspection.layout import fitted

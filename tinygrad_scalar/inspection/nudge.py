@@ -14,9 +14,9 @@ import math
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from tinygrad_scalar.engine import Value
 from tinygrad_scalar.engine.errors import shown
 from tinygrad_scalar.engine.number import required
-from tinygrad_scalar.engine.value import Value
 from tinygrad_scalar.inspection.brackets import together
 from tinygrad_scalar.inspection.check import judged
 from tinygrad_scalar.inspection.finite_differences import Along, NudgedGraph

@@ -9,7 +9,7 @@ from functools import cached_property, partial
 from heapq import heapify, heappop, heappush
 from typing import Any, NamedTuple
 
-from tinygrad_scalar.engine.value import Value
+from tinygrad_scalar.engine import Value
 from tinygrad_scalar.inspection.named_graph import NamedGraph
 from tinygrad_scalar.inspection.names import symbol
 from tinygrad_scalar.inspection.notation import is_at_a_kink

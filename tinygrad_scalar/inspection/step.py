@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from tinygrad_scalar.engine.value import Value
+from tinygrad_scalar.engine import Value
 from tinygrad_scalar.inspection import latex
 from tinygrad_scalar.inspection.brackets import factor, together
 from tinygrad_scalar.inspection.layout import WIDTH, broken

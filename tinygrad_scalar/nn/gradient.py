@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from tinygrad_scalar.engine.value import Value
+from tinygrad_scalar.engine import Value
 from tinygrad_scalar.inspection import latex
 from tinygrad_scalar.inspection.names import symbol
 from tinygrad_scalar.inspection.notation import unicode_of, written

@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import reduce
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from tinygrad_scalar.engine import Value
 from tinygrad_scalar.engine.errors import TraceError, shown
-from tinygrad_scalar.engine.value import Value
 from tinygrad_scalar.functions import guard, logaddexp, lookup, maximum, relu
 from tinygrad_scalar.nn.mlp import listed
 

@@ -16,10 +16,9 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from tinygrad_scalar.engine.bulk import clear_gradients, weighted_sum
+from tinygrad_scalar.engine import Value, clear_gradients, weighted_sum
 from tinygrad_scalar.engine.errors import shown
 from tinygrad_scalar.engine.number import required_integer
-from tinygrad_scalar.engine.value import Value
 from tinygrad_scalar.nn.activations import ACTIVATIONS, find_activation
 from tinygrad_scalar.nn.gradient import Gradient
 

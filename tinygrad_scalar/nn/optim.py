@@ -13,10 +13,9 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
-from tinygrad_scalar.engine.bulk import clear_gradients, read_data, read_gradients, set_data
+from tinygrad_scalar.engine import Value, clear_gradients, read_data, read_gradients, set_data
 from tinygrad_scalar.engine.errors import shown
 from tinygrad_scalar.engine.number import as_float
-from tinygrad_scalar.engine.value import Value
 
 if TYPE_CHECKING:
     from tinygrad_scalar.engine.bulk import Array

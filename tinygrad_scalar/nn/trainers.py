@@ -12,9 +12,8 @@ import warnings
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
-from tinygrad_scalar.engine.bulk import clear_gradients, read_data, read_gradients, set_data
+from tinygrad_scalar.engine import Value, clear_gradients, read_data, read_gradients, set_data
 from tinygrad_scalar.engine.errors import AnomalyError, TraceError, shown
-from tinygrad_scalar.engine.value import Value
 from tinygrad_scalar.nn.examples import Examples
 from tinygrad_scalar.nn.optim import Optimizer
 from tinygrad_scalar.vectorize import vectorize

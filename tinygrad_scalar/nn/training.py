@@ -7,10 +7,10 @@ import warnings
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from tinygrad_scalar.engine import Value
 from tinygrad_scalar.engine.errors import shown
 from tinygrad_scalar.engine.graph import topological_order
 from tinygrad_scalar.engine.number import required_integer
-from tinygrad_scalar.engine.value import Value
 from tinygrad_scalar.nn.examples import Examples, batches
 from tinygrad_scalar.nn.losses import LOSSES, find_loss
 from tinygrad_scalar.nn.mlp import generator_of

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from tinygrad_scalar.engine.value import Value
+    from tinygrad_scalar.engine import Value
     from tinygrad_scalar.vectorize.vectorized import Vectorized
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tinygrad_scalar.engine.bulk import read_data
+from tinygrad_scalar.engine import read_data
 from tinygrad_scalar.vectorize.assemble import regroup
 from tinygrad_scalar.vectorize.equations import Equations, equations
 from tinygrad_scalar.vectorize.explanation import explanation
@@ -26,7 +26,7 @@ from tinygrad_scalar.vectorize.trace import trace
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from tinygrad_scalar.engine.value import Value
+    from tinygrad_scalar.engine import Value
 
     Array = NDArray[Any]
     Shapes = tuple[tuple[tuple[int, ...], bool], ...]  # of each argument: an example's shape, whether of integers

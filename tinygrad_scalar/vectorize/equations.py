@@ -16,8 +16,7 @@ import numpy as np
 from tinygrad_scalar.engine.ops import operation
 from tinygrad_scalar.inspection import names
 from tinygrad_scalar.inspection.brackets import bracketed, factor
-from tinygrad_scalar.inspection.latex import filled as latex_of
-from tinygrad_scalar.inspection.latex import number as latex_number
+from tinygrad_scalar.inspection.latex import filled as latex_of, number as latex_number
 from tinygrad_scalar.inspection.notation import written as number
 from tinygrad_scalar.vectorize.buffers import contiguous
 from tinygrad_scalar.vectorize.naming import is_of_layer

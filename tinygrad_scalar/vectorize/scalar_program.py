@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from tinygrad_scalar.engine.implementation import accelerated
+from tinygrad_scalar.engine import accelerated
 from tinygrad_scalar.engine.ops import operation
 
 if TYPE_CHECKING:

@@ -15,11 +15,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from tinygrad_scalar.engine import errors, tracing
-from tinygrad_scalar.engine.bulk import Tape, read_graph, tick
+from tinygrad_scalar.engine import Tape, Value, errors, read_graph, tick, tracing
 from tinygrad_scalar.engine.errors import shown
 from tinygrad_scalar.engine.graph import topological_order
-from tinygrad_scalar.engine.value import Value
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -229,7 +227,7 @@ def trace(cost: Callable[..., Any], parameters: Sequence[Value], examples: Seque
         elif node._time < start:
             captured.append(node)
     data = np.empty(n)
-    from tinygrad_scalar.engine.bulk import read_data
+    from tinygrad_scalar.engine import read_data
 
     read_data(tape.nodes, data)
     guards = [(index[guard.value], guard) for guard in recorder.guards]

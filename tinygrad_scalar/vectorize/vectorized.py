@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tinygrad_scalar.engine.bulk import now, read_gradients, read_graph, set_data
+from tinygrad_scalar.engine import Value, now, read_gradients, read_graph, set_data
 from tinygrad_scalar.engine.errors import TraceError, shown
-from tinygrad_scalar.engine.value import Value
 from tinygrad_scalar.vectorize.compiled import Compiled, compiled, data_of, same
 from tinygrad_scalar.vectorize.trace import called, example_arguments
 

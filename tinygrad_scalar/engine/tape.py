@@ -1,0 +1,58 @@
+"""A tape: the graphs of any number of roots in arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from tinygrad_scalar.engine.graph import topological_order
+from tinygrad_scalar.engine.node import Node
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    Integers = np.ndarray[tuple[int], np.dtype[np.int64]]
+
+
+class Tape(NamedTuple):
+    """Graphs in arrays: node i applies operation `names[codes[i]]` to the nodes `operands[starts[i]:starts[i+1]]`.
+
+    Operands come before what is computed from them; a leaf has the code −1 and no operands.
+    """
+
+    nodes: list[Any]
+    names: list[str]
+    codes: Integers
+    starts: Integers
+    operands: Integers
+
+
+def read_graph(roots: Sequence[Node]) -> Tape:
+    """The graphs of all `roots` in one tape, the graph of each in topological order.
+
+    >>> from tinygrad_scalar import Value
+    >>> x = Value(2.0)
+    >>> tape = read_graph([x * x + x])
+    >>> tape.names, tape.codes.tolist(), tape.starts.tolist(), tape.operands.tolist()
+    (['*', '+'], [-1, 0, 1], [0, 0, 2, 4], [0, 0, 1, 0])
+    """
+    import numpy as np
+
+    order: dict[Node, int] = {}
+    for root in roots:
+        if root not in order:
+            for node in topological_order(root):
+                order.setdefault(node, len(order))
+    names: dict[str, int] = {"": -1}
+    codes, starts, operands = [], [0], []
+    for node in order:
+        codes.append(names.setdefault(node.op, len(names) - 1))
+        operands.extend([order[operand] for operand in node.operands])
+        starts.append(len(operands))
+    return Tape(
+        list(order),
+        list(names)[1:],
+        np.array(codes, np.int64),
+        np.array(starts, np.int64),
+        np.array(operands, np.int64),
+    )
