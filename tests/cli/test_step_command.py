@@ -1,5 +1,6 @@
 """`tinygrad-scalar step` in a real terminal (a pseudo-terminal of 80×24), and with piped input."""
 
+import codecs
 import os
 import re
 import signal
@@ -29,9 +30,15 @@ class Terminal:
         variables = {**os.environ, "TERM": "xterm-256color", "PYTHONIOENCODING": "utf-8", **environment}
         self.process = subprocess.Popen(
             command, stdin=self.theirs, stdout=self.theirs, stderr=self.theirs, env=variables, start_new_session=True,
-            preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
+            preexec_fn=self.take_terminal,
         )  # fmt: skip
+        self.decoder = codecs.getincrementaldecoder("utf-8")()  # a read can end in the middle of a character
         self.raw = ""
+
+    @staticmethod
+    def take_terminal():
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # ignored under nohup and in a script's background
+        fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 
     def resize(self, rows, columns):
         fcntl.ioctl(self.theirs, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
@@ -41,12 +48,18 @@ class Terminal:
         end = time.monotonic() + seconds
         while words not in self.text:
             assert time.monotonic() < end, f"no {words!r} in {self.text!r}"
-            if select.select([self.ours], [], [], 0.1)[0]:
-                try:
-                    self.raw += os.read(self.ours, 65536).decode("utf-8", "replace")
-                except OSError:  # the program has ended
-                    assert words in self.text, f"no {words!r} in {self.text!r}"
+            try:
+                self.read(0.1)
+            except OSError:  # the program has ended
+                assert words in self.text, f"no {words!r} in {self.text!r}"
         return self.text
+
+    def read(self, seconds):
+        """Take what comes next, if it comes within this time; whether it did."""
+        came = bool(select.select([self.ours], [], [], seconds)[0])
+        if came:
+            self.raw += self.decoder.decode(os.read(self.ours, 65536))
+        return came
 
     @property
     def text(self):
@@ -59,8 +72,8 @@ class Terminal:
     def end(self):
         """The exit code; the terminal's settings are those from before."""
         code = self.process.wait(timeout=20)
-        while select.select([self.ours], [], [], 0.1)[0]:
-            self.raw += os.read(self.ours, 65536).decode("utf-8", "replace")
+        while self.read(0.1):
+            pass
         assert termios.tcgetattr(self.theirs) == self.before
         return code
 
@@ -119,9 +132,8 @@ def test_keys_that_come_fast_all_count(terminal):
 def test_a_watched_value_stays_on_the_screen(terminal):
     screen = terminal(*COST)
     screen.until("q quit")
-    for key in "w":
-        screen.press(key)
-        screen.until("watch:")
+    screen.press("w")
+    screen.until("watch:")
     screen.press("zz\r")
     screen.until("did you mean z?")
     screen.press("w")
@@ -184,10 +196,10 @@ def test_a_window_that_is_drawn_larger_and_smaller_all_the_time_does_no_harm(ter
         os.killpg(screen.process.pid, signal.SIGWINCH)
         if i % 10 == 0:
             os.write(screen.ours, b"nb")
-        while select.select([screen.ours], [], [], 0)[0]:
-            os.read(screen.ours, 65536)
-    while select.select([screen.ours], [], [], 0.5)[0]:
-        os.read(screen.ours, 65536)
+        while screen.read(0):
+            pass
+    while screen.read(0.5):
+        pass
     screen.press("n")
     screen.until("w·a = 0.6·0.8 = 0.48")
     screen.press("q")
