@@ -78,12 +78,12 @@ def test_explain_gives_the_chain_rule(shell):
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ("%step", "there is nothing to step through yet: begin with %step C"),
-        ("%step back", "there is nothing to step through yet: begin with %step C"),
+        ("%step", "nothing to step through yet; begin with %step C"),
+        ("%step back", "nothing to step through yet; begin with %step C"),
         ("%step w", "is a leaf, computed from nothing"),
         ("%step nowhere", "name 'nowhere' is not defined"),
         ("%step C +", "invalid syntax"),
-        ("%explain C", "%explain takes a Value and the name of one below it: %explain C w"),
+        ("%explain C", "expected a Value and a name in its graph, such as %explain C w"),
         ("%explain C v", "no value of this graph is called 'v'"),
         ("%explain 3 w", "explain takes the Value at the root of a graph, not 3"),
     ],

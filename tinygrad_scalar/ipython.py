@@ -19,7 +19,7 @@ from tinygrad_scalar.viz.drawing import draw
 
 
 def show_pictures() -> None:
-    """Have the shell that runs, if one does, show steppers: in a notebook with a picture, in a terminal in colour."""
+    """Make the running shell, if there is one, show steppers: in a notebook with a picture, in a terminal in colour."""
     from IPython import get_ipython
 
     shell = get_ipython()
@@ -54,7 +54,7 @@ def add_magics(shell: Any) -> None:
 
 
 class _Magics:
-    """What both magics share: the shell, and the stepper that was begun last."""
+    """The two magics, and what they share: the shell and the current stepper."""
 
     def __init__(self, shell: Any) -> None:
         self._shell = shell
@@ -65,13 +65,13 @@ class _Magics:
 
         %step, %step 3            the next step, the next three
         %step back, %step back 3  one step back, three
-        %step to w(1)[0,1]        on to the next step that has to do with that name
+        %step to w(1)[0,1]        on to the next step that involves that name
         %step watch w b           print these with every step
         %step reset               to the beginning
 
-        Gives the stepper: s = %step C.
+        Returns the stepper: s = %step C.
         """
-        with _told_in_one_line():
+        with _errors_in_one_line():
             word, *rest = line.split() or ["1"]
             if word.isdecimal():
                 self._begun.next(int(word))
@@ -85,15 +85,15 @@ class _Magics:
     @property
     def _begun(self) -> Stepper:
         if self._stepper is None:
-            raise ValueError("there is nothing to step through yet: begin with %step C")
+            raise ValueError("nothing to step through yet; begin with %step C")
         return self._stepper
 
     def explain(self, line: str) -> Explanation:
-        """%explain C w: ∂C/∂w by the chain rule; C is any expression whose value is a Value, w a name below it."""
-        with _told_in_one_line():
+        """%explain C w: ∂C/∂w by the chain rule; C is any expression whose value is a Value, w a name in its graph."""
+        with _errors_in_one_line():
             root, _, name = line.strip().rpartition(" ")
             if not root:
-                raise ValueError("%explain takes a Value and the name of one below it: %explain C w")
+                raise ValueError("expected a Value and a name in its graph, such as %explain C w")
             return explain(self._shell.ev(root), name, names=self._shell.user_ns)
 
 
@@ -107,7 +107,7 @@ _MOVES: dict[str, Callable[[Stepper, list[str]], object]] = {
 
 def _name(words: list[str]) -> str:
     if not words:
-        raise ValueError("to where? give a name, as %step to w")
+        raise ValueError("expected a name, such as %step to w")
     return " ".join(words)
 
 
@@ -117,7 +117,7 @@ def _steps(words: list[str]) -> int:
 
 
 @contextmanager
-def _told_in_one_line() -> Iterator[None]:
+def _errors_in_one_line() -> Iterator[None]:
     from IPython.core.error import UsageError
 
     try:

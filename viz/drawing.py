@@ -1,8 +1,8 @@
 """`draw`: a computation graph as a picture (SVG, PNG), laid out by Graphviz.
 
-A value is a box with its name, data and gradient; an operation is a small circle before the value it makes. What kind
-of value it is shows in the shape of the box, in a word, and in the colour. Boxes bring their own light background, so
-the picture reads on a dark page too.
+A value is a box with its name, data and gradient; an operation is a small dark box before the value it makes. The kind
+of a value shows in the shape of its box, in a word, and in the colour. Boxes have their own light background, so that
+the picture is readable on a dark page too.
 """
 
 from __future__ import annotations
@@ -20,7 +20,9 @@ from tinygrad_scalar.atomic_write import write_atomically
 from tinygrad_scalar.engine import Value, ops
 from tinygrad_scalar.engine.errors import shown
 from tinygrad_scalar.engine.graph import require_fresh, topological_order
-from tinygrad_scalar.inspection import names as graph
+from tinygrad_scalar.inspection.layout import fitted
+from tinygrad_scalar.inspection.names import caller_variables, names_of, symbol
+from tinygrad_scalar.inspection.notation import unicode_of
 from tinygrad_scalar.inspection.stepper import Stepper
 from tinygrad_scalar.viz.marks import Marks
 from tinygrad_scalar.viz.text import xml_text
@@ -29,13 +31,14 @@ if TYPE_CHECKING:
     from graphviz import Digraph
 
 DIRECTIONS = ("LR", "TB", "RL", "BT")
-LARGEST = 3000  # values; nobody can read a picture of more
+LARGEST = 3000  # values in a picture that can still be read
+LONGEST = 40  # characters of a name
 PAGE = 640  # points: the width of a notebook's page
-PATIENCE = 120  # seconds that Graphviz is given
+PATIENCE = 120  # seconds for Graphviz
 
 
 class Look(NamedTuple):
-    """How one kind of value is drawn: the word it carries, its box in Graphviz's terms, and the colour of its line."""
+    """How one kind of value is drawn: its word, the colours of its line and background, its box in Graphviz's terms."""
 
     word: str
     line: str
@@ -54,7 +57,7 @@ LOOKS = {
 
 
 class Drawing:
-    """A picture of a graph: `.svg` (text), `.png` (bytes), `.source` (DOT), `.save(path)`. Jupyter shows it."""
+    """A picture of a graph: `.svg` (text), `.png` (bytes), `.source` (DOT), `.save(path)`. Jupyter displays it."""
 
     def __init__(self, dot: Digraph, size: int) -> None:
         self._dot = dot
@@ -76,7 +79,7 @@ class Drawing:
         return self._render("png", "-Gdpi=144")
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the picture as .svg, .png, .dot or .html, by the ending of `path`; whole or not at all.
+        """Write the picture atomically, as .svg, .png, .dot or .html by the suffix of `path`.
 
         >>> import os, tempfile
         >>> with tempfile.TemporaryDirectory() as folder:
@@ -90,20 +93,20 @@ class Drawing:
             ".dot": lambda: self.source.encode(),
             ".html": lambda: _PAGE.format(svg=self.svg[self.svg.index("<svg") :]).encode(),
         }
-        ending = Path(path).suffix.lower()
-        if ending not in contents:
-            raise ValueError(f"a drawing is saved as {', '.join(contents)}, not as {shown(str(path))}")
-        write_atomically(path, contents[ending]())
+        suffix = Path(path).suffix.lower()
+        if suffix not in contents:
+            raise ValueError(f"a drawing's file must end in {', '.join(contents)}, got {shown(str(path))}")
+        write_atomically(path, contents[suffix]())
 
     def _repr_svg_(self) -> str:
-        """The picture no wider than a notebook's page."""
+        """The picture, at most as wide as a notebook's page."""
 
-        def fitted(size: re.Match[str]) -> str:
+        def scaled(size: re.Match[str]) -> str:
             width, height = float(size[1]), float(size[2])
             scale = min(1.0, PAGE / width)
             return f'width="{scale * width:.0f}pt" height="{scale * height:.0f}pt"'
 
-        return re.sub(r'width="([\d.]+)pt" height="([\d.]+)pt"', fitted, self.svg, count=1)
+        return re.sub(r'width="([\d.]+)pt" height="([\d.]+)pt"', scaled, self.svg, count=1)
 
     def __repr__(self) -> str:
         return f"<Drawing of {self._size} values; .save('graph.svg') writes it>"
@@ -121,7 +124,7 @@ class Drawing:
             )
         except subprocess.TimeoutExpired:
             raise RuntimeError(
-                f"Graphviz had not placed this graph of {self._size:,} values after {PATIENCE} s: "
+                f"Graphviz did not finish the layout of this graph of {self._size:,} values in {PATIENCE} s: "
                 "draw a part of it, or save it as .dot for another program"
             ) from None
         if run.returncode or not run.stdout:
@@ -138,14 +141,14 @@ _PAGE = """<!doctype html>
 
 
 def draw(root: Value | Stepper, *, direction: str = "LR", names: Mapping[str, object] | None = None) -> Drawing:
-    """The computation graph of `root` as a picture; of a stepper (`step`), with the step that was taken marked.
+    """The computation graph of `root` as a picture; that of a stepper (`step`) marks the last step.
 
-    direction  the way from the leaves to the root: "LR" (to the right), "TB" (down), "RL" or "BT"
-    names      names for values without a label, as {"w": w, "b": b}; None: the variables of the calling code
+    direction  from the leaves to the root: "LR" (to the right), "TB" (down), "RL" or "BT"
+    names      names for values without a label, such as {"w": w, "b": b}; None: the variables of the calling code
 
-    Where the graph has weights (a leaf called w), its leaves are told apart by the notes' letters: w and b are
-    parameters; a, x and y inputs. Of a stepper on a graph of more than 60 values what is around the step is drawn; its
-    names are the stepper's. Raises StaleGraphError if a leaf was set since the graph was computed.
+    Where the graph has weights (a leaf called w), the notes' letters tell its leaves apart: w and b are parameters;
+    a, x and y are inputs. A stepper brings its own names; in a graph of more than 60 values only those around its step
+    are drawn. Raises StaleGraphError if a leaf was set since the graph was computed.
 
     >>> w, x = Value(0.5), Value(2.0)
     >>> y = w * x
@@ -153,24 +156,24 @@ def draw(root: Value | Stepper, *, direction: str = "LR", names: Mapping[str, ob
     <Drawing of 3 values; .save('graph.svg') writes it>
     """
     if not isinstance(root, (Value, Stepper)):
-        raise TypeError(f"draw takes the Value at the root of a graph, or a stepper, not {shown(root)}")
+        raise TypeError(f"draw takes the Value at the root of a graph or a stepper, got {shown(root)}")
     if direction not in DIRECTIONS:
-        raise ValueError(f"direction is one of {', '.join(DIRECTIONS)}, not {shown(direction)}")
+        raise ValueError(f"direction must be one of {', '.join(DIRECTIONS)}, got {shown(direction)}")
     if isinstance(root, Stepper):
         marks = Marks(root)
         return Drawing(_dot(root.nodes, root.notation.called, direction, marks), len(marks.nodes))
     nodes = topological_order(root)
     require_fresh(nodes)
-    called = graph.names(root, graph.caller_variables() if names is None else names)
+    called = names_of(nodes, caller_variables() if names is None else names)
     return Drawing(_dot(nodes, called, direction), len(nodes))
 
 
 def kinds(nodes: Sequence[Value], called: Mapping[Value, str]) -> dict[Value, str]:
-    """What each of `nodes`, in topological order, is drawn as: a key of LOOKS.
+    """The kind of each of `nodes` (in topological order), a key of LOOKS.
 
     >>> w, x = Value(0.5, "w"), Value(2.0, "x")
     >>> nodes = topological_order(w * x + 1)
-    >>> list(kinds(nodes, graph.names(nodes[-1], {})).values())
+    >>> list(kinds(nodes, names_of(nodes, {})).values())
     ['parameter', 'input', 'value', 'constant', 'output']
     """
     letters = {node: _letter(called[node]) if node in called else None for node in nodes if not node.op}
@@ -190,8 +193,8 @@ _ROLES = {"w": "parameter", "b": "parameter", "a": "input", "x": "input", "y": "
 
 def _letter(name: str) -> str:
     """The notes' letter in a name: w for w(1)[0,2], w1, w[0] and W."""
-    symbol = graph.symbol(name)
-    return symbol.letter.rstrip("0123456789_").lower() if symbol else ""
+    parts = symbol(name)
+    return parts.letter.rstrip("0123456789_").lower() if parts else ""
 
 
 def _dot(nodes: Sequence[Value], called: Mapping[Value, str], direction: str, marks: Marks | None = None) -> Digraph:
@@ -221,7 +224,7 @@ def _dot(nodes: Sequence[Value], called: Mapping[Value, str], direction: str, ma
 
 
 _FONT = "Helvetica"
-# nslimit: without it a leaf that is used all over a long graph takes minutes to place for a hardly better picture
+# nslimit: without it a leaf used all over a long graph takes minutes to place, for a hardly better picture
 _GRAPH = {
     "bgcolor": "transparent", "ranksep": "0.3", "nodesep": "0.18", "pad": "0.1", "nslimit": "1", "nslimit1": "1",
 }  # fmt: skip
@@ -235,9 +238,8 @@ _OPERATION = {
 
 def _label(node: Value, name: str, look: Look, marks: Marks | None) -> str:
     """The box's content, in Graphviz's HTML: name and kind, data, grad."""
-    symbol = graph.symbol(name)
     rows = []
-    bold = f"<b>{_escaped(_short(symbol.unicode if symbol else name))}</b>" if name.strip() else ""
+    bold = f"<b>{_escaped(fitted(unicode_of(name), LONGEST))}</b>" if name.strip() else ""
     word = f'<font point-size="9" color="{look.line}"><i>{look.word}</i></font>' if look.word else ""
     if bold or word:
         rows.append(f'<tr><td colspan="2">{bold} {word}</td></tr>')
@@ -249,25 +251,18 @@ def _label(node: Value, name: str, look: Look, marks: Marks | None) -> str:
     return f'<<table border="0" cellborder="0" cellspacing="0" cellpadding="2">{"".join(rows)}</table>>'
 
 
-_LONGEST = 40
-
-
-def _short(name: str) -> str:
-    return name if len(name) <= _LONGEST else name[: _LONGEST - 1] + "…"
-
-
 def _escaped(text: str) -> str:
-    """Text for Graphviz, which takes a single backslash for the beginning of an escape."""
+    """Text for Graphviz, to which a single backslash begins an escape."""
     return xml_text(text).replace("\\", "\\\\")
 
 
 def _dot_program() -> str:
-    """The system's dot if there is one, else the one that the graphviz-pure package installs beside Python."""
+    """The system's dot if there is one, else the one of the graphviz-pure package."""
     found = (
         shutil.which("dot")
         or shutil.which("graphviz-pure")
         or shutil.which("graphviz-pure", path=sysconfig.get_path("scripts"))
     )
     if found is None:
-        raise RuntimeError("no Graphviz was found: pip install graphviz-pure, or install your system's graphviz")
+        raise RuntimeError("found no Graphviz: pip install graphviz-pure, or install your system's graphviz")
     return found

@@ -1,4 +1,4 @@
-"""What a picture of a stepper marks: the step that was taken, what is not computed yet, running sums."""
+"""The marks in a picture of a stepper: its last step, values not computed yet, running sums of gradients."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from tinygrad_scalar.engine import Value
 from tinygrad_scalar.inspection.step import Step
 from tinygrad_scalar.inspection.stepper import Stepper
 
-READABLE = 60  # values; of a larger graph a picture shows what is around the step
+READABLE = 60  # values; a larger graph is drawn only around the step
 MARKED = "#c2255c"  # the colour of the step
 
 
 class Marks:
-    """The marks of a stepper where it stands; `nodes` are those of its values that are to be drawn.
+    """The marks of a stepper at its current step; `nodes` are the values to draw.
 
     >>> from tinygrad_scalar.inspection.stepper import step
     >>> x = Value(3.0, "x")
@@ -28,11 +28,11 @@ class Marks:
         self.nodes = _around(self.step, stepper.nodes) if len(stepper.nodes) > READABLE else stepper.nodes
 
     def data(self, node: Value) -> str:
-        """The value's number, as far as it is computed."""
+        """The value's number, or a dot if it is not computed yet."""
         return f"{node.data:.4g}" if self._stepper.progress(node).computed else "·"
 
     def grad(self, node: Value) -> str:
-        """What stands before a gradient: of how many contributions it is the sum so far."""
+        """The heading of a gradient: how many of its contributions are summed so far."""
         progress = self._stepper.progress(node)
         return "grad" if progress.complete else f"grad {progress.done}/{progress.of}"
 
@@ -47,7 +47,7 @@ class Marks:
         return {}
 
     def edge(self, node: Value) -> dict[str, str]:
-        """Attributes of the edges between a value and its operands: the way that the step went."""
+        """Attributes of the edges between a value and its operands: the direction of the step."""
         if self.step is None or node is not self.step.node or (self.step.phase == "backward" and not self._passes):
             return {}
         way = {"dir": "back"} if self.step.phase == "backward" else {}
@@ -59,7 +59,7 @@ class Marks:
 
 
 def _around(step: Step | None, nodes: Sequence[Value]) -> Sequence[Value]:
-    """The step's value, its operands and theirs, and what is computed from it; at the beginning the root's."""
+    """The step's value, its operands and theirs, and what is computed from it; at the start those of the root."""
     center = step.node if step else nodes[-1]
     near = {center, *center.operands, *(below for operand in center.operands for below in operand.operands)}
     return [node for node in nodes if node in near or center in node.operands]

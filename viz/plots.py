@@ -1,11 +1,12 @@
-"""`plot_cost`: the course of a training as an SVG line chart."""
+"""`plot_cost`: the cost over a training's epochs as an SVG line chart."""
 
 from __future__ import annotations
 
 import math
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 from tinygrad_scalar.atomic_write import write_atomically
 from tinygrad_scalar.engine.errors import shown
@@ -17,15 +18,15 @@ LEFT, RIGHT, TOP, BOTTOM = 70, 24, 40, 48  # margins around the plot
 
 
 class Plot:
-    """An SVG picture: `.svg` is its text, `.save(path)` writes it. Jupyter shows it."""
+    """An SVG picture: `.svg` is its text, `.save(path)` writes it. Jupyter displays it."""
 
     def __init__(self, svg: str) -> None:
         self.svg = svg
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the picture to a file named .svg, whole or not at all."""
+        """Write the picture atomically to a file whose name ends in .svg."""
         if not str(path).lower().endswith(".svg"):
-            raise ValueError(f"a plot is saved as .svg, not as {shown(str(path))}")
+            raise ValueError(f"a plot's file must end in .svg, got {shown(str(path))}")
         write_atomically(path, self.svg.encode())
 
     def _repr_svg_(self) -> str:
@@ -33,7 +34,7 @@ class Plot:
 
 
 def plot_cost(history: History, title: str = "Cost") -> Plot:
-    """The cost over the epochs, and the validation cost beside it if there was one.
+    """The cost over the epochs, and the validation cost if there was one.
 
     >>> plot_cost(History(cost=[1.0, 0.5, 0.25])).svg[:4]
     '<svg'
@@ -41,39 +42,56 @@ def plot_cost(history: History, title: str = "Cost") -> Plot:
     if not history.cost:
         raise ValueError("the history has no epochs to plot")
     if not all(map(math.isfinite, [*history.cost, *history.validation_cost])):
-        raise ValueError("the history has costs that are not finite, which cannot be plotted")
+        raise ValueError("cannot plot the history: some of its costs are not finite")
     curves = [("training", history.cost, "")]
     if history.validation_cost:
         curves.append(("validation", history.validation_cost, "6 4"))
     highest = max(max(costs) for _, costs, _ in curves)
     lowest = min(0.0, *(min(costs) for _, costs, _ in curves))
-    y_ticks = _ticks(lowest, highest)
-    x_ticks = [tick for tick in _ticks(1.0, float(len(history.cost))) if tick >= 1.0 and tick.is_integer()]
-    top = max(highest, y_ticks[-1])
+    ticks = _ticks(lowest, highest)
+    frame = _Frame(len(history.cost), lowest, max(highest, ticks[-1]))
+    parts = [f'<text class="title" x="{LEFT}" y="24">{xml_text(title)}</text>', *frame.axes(ticks)]
+    for i, (name, costs, dashes) in enumerate(curves):
+        legend = WIDTH - RIGHT - 110 * (len(curves) - i)
+        parts += frame.curve(costs, i, dashes)
+        parts.append(
+            f'<path class="curve{i}" stroke-dasharray="{dashes}" d="M{legend} 20h24"/>'
+            f'<text x="{legend + 30}" y="24">{name}</text>'
+        )
+    return Plot(_PAGE.format(title=xml_text(title), content="\n".join(parts)))
 
-    def x(epoch: float) -> float:
-        return LEFT + (epoch - 1.0) / max(1, len(history.cost) - 1) * (WIDTH - LEFT - RIGHT)
 
-    def y(cost: float) -> float:
-        share = (cost / 2 - lowest / 2) / ((top / 2 - lowest / 2) or 1.0)  # halves, for costs near the largest float
+class _Frame(NamedTuple):
+    """The plot's area: `epochs` from left to right, costs from `lowest` up to `top`."""
+
+    epochs: int
+    lowest: float
+    top: float
+
+    def x(self, epoch: float) -> float:
+        return LEFT + (epoch - 1.0) / max(1, self.epochs - 1) * (WIDTH - LEFT - RIGHT)
+
+    def y(self, cost: float) -> float:
+        half = self.lowest / 2  # halves, for costs near the largest float
+        share = (cost / 2 - half) / ((self.top / 2 - half) or 1.0)
         return HEIGHT - BOTTOM - share * (HEIGHT - TOP - BOTTOM)
 
-    parts = [f'<text class="title" x="{LEFT}" y="24">{xml_text(title)}</text>']
-    for tick in y_ticks:
-        parts.append(f'<path class="grid" d="M{LEFT} {y(tick):.1f}H{WIDTH - RIGHT}"/>')
-        parts.append(f'<text x="{LEFT - 8}" y="{y(tick) + 4:.1f}" text-anchor="end">{tick:.12g}</text>')
-    for tick in x_ticks:
-        parts.append(f'<text x="{x(tick):.1f}" y="{HEIGHT - BOTTOM + 18}" text-anchor="middle">{tick:g}</text>')
-    parts.append(f'<text x="{(LEFT + WIDTH - RIGHT) / 2}" y="{HEIGHT - 10}" text-anchor="middle">epoch</text>')
-    for i, (name, costs, dashes) in enumerate(curves):
-        points = " ".join(f"{x(epoch):.1f},{y(cost):.1f}" for epoch, cost in enumerate(costs, start=1))
-        line = f'class="curve{i}" stroke-dasharray="{dashes}"'
-        parts.append(f"<polyline {line} points={points!r}/>".replace("'", '"'))
-        legend = WIDTH - RIGHT - 110 * (len(curves) - i)
-        parts.append(f'<path {line} d="M{legend} 20h24"/><text x="{legend + 30}" y="24">{name}</text>')
+    def axes(self, cost_ticks: Sequence[float]) -> Iterator[str]:
+        """A grid line and a number for each tick."""
+        for tick in cost_ticks:
+            yield f'<path class="grid" d="M{LEFT} {self.y(tick):.1f}H{WIDTH - RIGHT}"/>'
+            yield f'<text x="{LEFT - 8}" y="{self.y(tick) + 4:.1f}" text-anchor="end">{tick:.12g}</text>'
+        for tick in _ticks(1.0, float(self.epochs)):
+            if tick >= 1.0 and tick.is_integer():
+                yield f'<text x="{self.x(tick):.1f}" y="{HEIGHT - BOTTOM + 18}" text-anchor="middle">{tick:g}</text>'
+        yield f'<text x="{(LEFT + WIDTH - RIGHT) / 2}" y="{HEIGHT - 10}" text-anchor="middle">epoch</text>'
+
+    def curve(self, costs: Sequence[float], i: int, dashes: str) -> Iterator[str]:
+        """The i-th curve; one epoch is a dot."""
+        points = " ".join(f"{self.x(epoch):.1f},{self.y(cost):.1f}" for epoch, cost in enumerate(costs, start=1))
+        yield f'<polyline class="curve{i}" stroke-dasharray="{dashes}" points="{points}"/>'
         if len(costs) == 1:
-            parts.append(f'<circle class="dot{i}" cx="{x(1):.1f}" cy="{y(costs[0]):.1f}" r="3"/>')
-    return Plot(_FRAME.format(title=xml_text(title), content="\n".join(parts)))
+            yield f'<circle class="dot{i}" cx="{self.x(1):.1f}" cy="{self.y(costs[0]):.1f}" r="3"/>'
 
 
 def _ticks(lowest: float, highest: float) -> Sequence[float]:
@@ -87,7 +105,7 @@ def _ticks(lowest: float, highest: float) -> Sequence[float]:
     return [float(f"{i * step:.12g}") for i in range(first, max(last, first) + 1)]
 
 
-_FRAME = f"""<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" width="{WIDTH}" height="{HEIGHT}" \
+_PAGE = f"""<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" width="{WIDTH}" height="{HEIGHT}" \
 role="img" aria-label="{{title}}" font-family="Helvetica, Arial, sans-serif" font-size="12">
 <title>{{title}}</title>
 <style>

@@ -9,7 +9,7 @@ _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
 
 
 def xml_text(text: str) -> str:
-    """`text` with the signs of XML as entities, and the characters that XML cannot hold replaced.
+    """`text` with XML's special characters as entities and the characters that XML cannot hold replaced.
 
     >>> xml_text("a < b")
     'a &lt; b'
