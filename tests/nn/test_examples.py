@@ -4,7 +4,7 @@ import random
 
 import numpy as np
 import pytest
-from trainings import CLASSES, X, Y, batches_seen, data, fit, network
+from trainings import CLASSES, X, Y, batches_seen, by_hand, data, fit, network
 
 import tinygrad_scalar as ts
 from tinygrad_scalar import MLP
@@ -96,9 +96,9 @@ def test_mini_batch_training_is_the_loop_written_by_hand_over_the_same_batches()
     numbers = batches_seen(len(X), 3, seed=5, epochs=10)
     batches = [([X[i] for i in batch], [Y[i] for i in batch]) for batch in numbers]
     net, other = network(), network()
-    optimizer, by_hand = ts.Adam(net.parameters(), 0.1), ts.Adam(other.parameters(), 0.1)
+    optimizer, other_optimizer = ts.Adam(net.parameters(), 0.1), ts.Adam(other.parameters(), 0.1)
     history = fit(net, X, Y, optimizer=optimizer, epochs=10, batch_size=3, seed=5)
-    costs = by_hand(other, batches, "squared_error", by_hand)
+    costs = by_hand(other, batches, "squared_error", other_optimizer)
     assert data(net) == pytest.approx(data(other), rel=1e-12, abs=1e-13)
     sizes = [len(batch) for batch in numbers]
     means = [np.average(costs[e : e + 3], weights=sizes[e : e + 3]) for e in range(0, 30, 3)]

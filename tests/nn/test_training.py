@@ -138,11 +138,11 @@ def test_the_first_cost_is_that_of_the_untrained_network():
 
 def test_the_validation_cost_is_that_of_the_held_out_examples_after_each_epoch():
     net, other = network(), network()
-    optimizer, by_hand = ts.Adam(net.parameters(), 0.1), ts.Adam(other.parameters(), 0.1)
+    optimizer, other_optimizer = ts.Adam(net.parameters(), 0.1), ts.Adam(other.parameters(), 0.1)
     history = fit(net, X[:5], Y[:5], optimizer=optimizer, validation=(X[5:], Y[5:]), epochs=4)
     costs = []
     for _ in range(4):
-        by_hand(other, [(X[:5], Y[:5])], "squared_error", by_hand)
+        by_hand(other, [(X[:5], Y[:5])], "squared_error", other_optimizer)
         costs.append(ts.cost("squared_error", [other(x) for x in X[5:]], Y[5:]).data)
     assert history.validation_cost == pytest.approx(costs, rel=1e-12)
 
