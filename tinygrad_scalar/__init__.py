@@ -51,6 +51,7 @@ Errors
 import sys as _sys
 from types import ModuleType as _Module
 
+from tinygrad_scalar import former_modules as _former_modules  # noqa: F401
 from tinygrad_scalar.engine import (
     Value as Value,
     accelerated as accelerated,
