@@ -184,7 +184,7 @@ def test_one_entry_of_the_table_makes_a_subcommand(monkeypatch, capsys):
     def add_arguments(parser):
         parser.add_argument("--greeting", default="hello")
 
-    command = Command("greet", "say hello to a number", run, add_arguments, of_expression=True)
+    command = Command("greet", "say hello to a number", run, add_arguments, takes_expression=True)
     monkeypatch.setitem(cli.COMMANDS, command.name, command)
     assert main("greet", "-x*2", "x=3", "--greeting", "hi") == 7
     assert capsys.readouterr().out == "hi -6.0\n"

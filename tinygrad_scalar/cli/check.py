@@ -15,5 +15,8 @@ def run(options: argparse.Namespace) -> int:
 
 
 COMMAND = Command(
-    "check", "check every gradient of an expression with a nudge; exit code 1 if one is wrong", run, of_expression=True
+    "check",
+    "check every gradient of an expression with a nudge; exit code 1 if one is wrong",
+    run,
+    takes_expression=True,
 )

@@ -16,22 +16,22 @@ from tinygrad_scalar.engine import Value
 class Command(NamedTuple):
     """A subcommand: a file of this folder holds one, and `main.COMMANDS` lists it.
 
-    name            the word on the command line
-    help            its line in `tinygrad-scalar --help`
-    run             its handler: takes the options, returns the exit code (None for 0)
-    add_arguments   adds its arguments to its parser
-    of_expression   whether an expression and its numbers come first
+    name               the word on the command line
+    help               its line in `tinygrad-scalar --help`
+    run                its handler: takes the options, returns the exit code (None for 0)
+    add_arguments      adds its arguments to its parser
+    takes_expression   whether its first arguments are an expression and its numbers
     """
 
     name: str
     help: str
     run: Callable[[argparse.Namespace], int | None]
     add_arguments: Callable[[argparse.ArgumentParser], object] = lambda parser: None
-    of_expression: bool = False
+    takes_expression: bool = False
 
 
 def add_expression(parser: argparse.ArgumentParser) -> None:
-    """The arguments that a command of an expression begins with."""
+    """Add the arguments of an expression: its text and the numbers of its names."""
     parser.add_argument("expression", metavar="EXPR", help='such as "z = w*a + b; C = (sigmoid(z) - y)**2"')
     parser.add_argument("numbers", nargs="*", metavar="NAME=NUMBER", help="such as w=0.6")
 

@@ -1,4 +1,4 @@
-"""Standard output: a rich console for the commands, and an end to printing when the reader has left."""
+"""Standard output of the commands: a rich console, and how to stop when the reader has gone."""
 
 from __future__ import annotations
 

@@ -77,14 +77,14 @@ def one_node(path: Path) -> None:
 
 
 def derivative(result: Value, wrt: Value) -> float:
-    """∂result/∂wrt, by a backward pass of its own."""
+    """∂result/∂wrt, by a separate backward pass."""
     result.zero_grad()
     result.backward()
     return wrt.grad
 
 
 def learn_iris(loss_path: Path, cost_path: Path, seed: int) -> None:
-    """Train a 4-8-3 network on two thirds of Fisher's irises; draw the cost of the epochs and the graph of one cost."""
+    """Train a 4-8-3 network on two thirds of Fisher's irises; draw its cost by epoch and the graph of one cost."""
     table = iris()
     training_rows, held_out_rows = split(table, "species", 1 / 3, seed)
     model = untrained_model(table, training_rows, target="species", layers=[8], seed=seed)

@@ -29,5 +29,5 @@ def run(options: argparse.Namespace) -> None:
 
 
 COMMAND = Command(
-    "draw", "draw the graph of an expression, with every gradient", run, add_arguments, of_expression=True
+    "draw", "draw the graph of an expression, with every gradient", run, add_arguments, takes_expression=True
 )

@@ -17,5 +17,9 @@ def run(options: argparse.Namespace) -> None:
 
 
 COMMAND = Command(
-    "explain", "explain a gradient by the chain rule, in the expression's names", run, add_arguments, of_expression=True
+    "explain",
+    "explain a gradient by the chain rule, in the expression's names",
+    run,
+    add_arguments,
+    takes_expression=True,
 )

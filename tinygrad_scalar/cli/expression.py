@@ -1,7 +1,7 @@
 """Text to Values: "z = w*a + b; C = (sigmoid(z) - y)**2" becomes a graph whose nodes carry these names.
 
-Python's own parser reads the text; each node of its syntax tree that is on a list of the allowed ones becomes a Value.
-Nothing is ever evaluated, so a text can do nothing but arithmetic.
+Python's parser reads the text; the nodes of its syntax tree are checked against a list of what is allowed and turned
+into Values. Nothing is ever evaluated, so a text can do nothing but arithmetic.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ LONGEST = 38  # characters of a text that an error quotes
 
 
 def parse(text: str, numbers: Mapping[str, Number]) -> dict[str, Value]:
-    """The named Values of `text`, in the order they come: first the `numbers`, then what is assigned.
+    """The named Values of `text`, in order: first the `numbers`, then the assigned names.
 
     text     statements `name = expression`, separated by ";" or line ends; the last can be an expression alone and
              is then called "". Expressions have + - * / **, comparisons (as conditions of `where`), parentheses,
@@ -212,13 +212,13 @@ class _Builder:
 
 
 def _function_names() -> list[str]:
-    """The functions of a text: all of ts.functions but `lookup`, which takes lists, and the operations with a name."""
+    """The callable functions: those of ts.functions but `lookup`, which takes lists, and the named operations."""
     operations = (name for name in OPERATIONS if name.isidentifier())
     return [name for name in dict.fromkeys((*functions.__all__, *operations)) if name != "lookup"]
 
 
 def _function(name: str) -> tuple[Callable[..., Value], int]:
-    """The function of this name, and how many arguments it must be given."""
+    """The function of this name, and its number of arguments."""
     if name not in functions.__all__:
         return partial(record, name), OPERATIONS[name].arity
     function: Callable[..., Value] = getattr(functions, name)

@@ -49,7 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def parsed(arguments: Sequence[str]) -> argparse.Namespace:
     """The command line's options; an expression's numbers can stand before and after the other options."""
     command = COMMANDS.get(arguments[0]) if arguments else None
-    if command and command.of_expression:  # -x*2 is not an option; argparse tells them apart by the space
+    if command and command.takes_expression:  # -x*2 is not an option; argparse tells them apart by the space
         arguments = [f" {argument}" if re.match(r"-[^-oh]", argument) else argument for argument in arguments]
     parser = _parser()
     options, more = parser.parse_known_args(arguments)
@@ -77,7 +77,7 @@ def _parser() -> argparse.ArgumentParser:
     parsers = parser.add_subparsers(metavar="COMMAND", required=True)
     for command in COMMANDS.values():
         its_parser = parsers.add_parser(command.name, help=command.help)
-        if command.of_expression:
+        if command.takes_expression:
             add_expression(its_parser)
         command.add_arguments(its_parser)
         its_parser.set_defaults(run=command.run)

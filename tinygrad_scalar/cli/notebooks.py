@@ -26,7 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Copy and open the notebooks; the exit code is JupyterLab's, which has said why."""
+    """Copy and open the notebooks; returns JupyterLab's exit code (it has printed the reason itself)."""
     copied, kept = copy_notebooks(options.folder)
     print(f"{options.folder}: {len(copied)} files copied" + (f", {len(kept)} already there and kept" if kept else ""))
     if not has_jupyterlab():

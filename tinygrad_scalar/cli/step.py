@@ -191,4 +191,4 @@ def _signals() -> Iterator[int | None]:
         yield signalled
 
 
-COMMAND = Command("step", "step through an expression and its backward pass", run, add_arguments, of_expression=True)
+COMMAND = Command("step", "step through an expression and its backward pass", run, add_arguments, takes_expression=True)

@@ -133,11 +133,7 @@ def untrained_model(
     loss = loss or ("squared_error" if numeric else "cross_entropy")
     if loss not in LOSSES:
         raise ValueError(f"loss must be one of {', '.join(LOSSES)}, got {loss!r}")
-    for column in ignore:
-        table.position(column)
-    features = [column for column in table.columns if column != target and column not in ignore]
-    if not features:
-        raise ValueError(f"{table.name} has no column besides the target {target!r} to predict it from")
+    features = _features(table, target, ignore)
 
     def scale(column: str) -> Scale:
         numbers = table.numbers(column)
@@ -153,6 +149,15 @@ def untrained_model(
     classes = sorted(distinct, key=float if numeric else str)
     net = MLP(len(features), [*layers, len(classes)], activation, LOSSES[loss].output_activation, seed=seed)
     return TableModel(net, loss, target, features, scales, classes, None)
+
+
+def _features(table: Table, target: str, ignore: Sequence[str]) -> list[str]:
+    for column in ignore:
+        table.position(column)
+    features = [column for column in table.columns if column != target and column not in ignore]
+    if not features:
+        raise ValueError(f"{table.name} has no column besides the target {target!r} to predict it from")
+    return features
 
 
 def split(table: Table, target: str, test_fraction: float, seed: int = 0) -> tuple[list[int], list[int]]:
