@@ -20,7 +20,7 @@ POINTS = np.array([-2.5, -1.0, -0.3, 0.0, 0.3, 0.9, 1.0, 1.7, 3.0, 40.0])
 def tape_of(cost, params, arrays):
     traced = trace(cost, params, arrays)
     sizes = [int(np.prod(array.shape[1:])) for array in arrays]
-    return native.Tape(*scalar_program(traced, len(params), sizes, native.CODES))
+    return native.Executor(*scalar_program(traced, len(params), sizes, native.CODES))
 
 
 def run(tape, params, arrays, **wanted):

@@ -871,7 +871,7 @@ LOOKS = {
     "backward": (lambda x: (w * x).backward() or w, "its gradient was asked for"),
     "local_grads": (lambda x: w * (x * x).local_grads[0], "its gradient was asked for"),
     "set": (lambda x: setattr(w, "data", 2.0) or w * x, "was set"),
-    "lookup": (lambda x: ts.lookup([w, w * 2], x), "array of whole numbers"),
+    "lookup": (lambda x: ts.lookup([w, w * 2], x), "array of integers"),
 }
 
 
@@ -999,7 +999,7 @@ def test_what_a_step_cannot_take_is_one_line_that_shows_it(arrays, error, words)
 
 
 def test_a_function_that_returns_no_value_is_an_error():
-    with pytest.raises(TypeError, match="returns one Value, the cost of an example, not"):
+    with pytest.raises(TypeError, match="must return one Value, the cost of an example, got"):
         ts.vectorize(lambda x: [w * x], [w])(X)
 
 

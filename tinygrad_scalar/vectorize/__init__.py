@@ -1,8 +1,24 @@
-"""From the scalar graph to the notes' matrix equations (003): trace, regroup, differentiate, print, run.
+"""From the scalar graph to the notes' matrix equations (003): trace, group, assemble, differentiate, print, run.
 
-trace.py writes down the graph that a function makes of one example, grouping.py and regroup.py find the arrays in it
-(program.py), reverse.py differentiates the array program, numpy_source.py and equations.py print it, vectorized.py runs
-it.
+How vectorize finds the matrices:
+1. Trace the function on one example (trace.py), and turn each chain of additions that only it uses into one sum of many
+   terms (group.py).
+2. Colour the nodes from the leaves up: the parameters have one colour, the numbers of each argument one, the constants
+   one. Any other node's colour is its operation and its operands' colours; for a sum, how many terms of each colour it
+   has. The nodes of one colour become the rows of one array: a layer's z, its activations, its products.
+3. Order the rows of each array from the cost downwards, by first use. A layer's products then stand in order as a grid
+   of n_out × n_in, its weights are that grid, and its activations are the grid's rows, repeated.
+4. Sums of products are a matrix product if their factors form such a grid: number the distinct rows of factors on the
+   left and those on the right; if every pair of them occurs once, the sums are L @ R. Anything else becomes an
+   element-wise operation, a gather or a sum over an axis (assemble.py). These statements are the array program
+   (program.py).
+5. Differentiate the array program, not the scalar graph: a layer's reverse rules are 003's equations 11a to 11d
+   (reverse.py).
+6. Print it as NumPy that reuses its buffers, with a column for each example (numpy_source.py, with naming.py,
+   buffers.py, variables.py and numpy_calls.py), and as LaTeX (equations.py).
+
+Where little repeats, or for few examples, the scalar graph runs in C as it is (scalar_program.py, _tape.pyx);
+compiled.py chooses, and vectorized.py is what the user calls.
 """
 
 from __future__ import annotations
@@ -25,27 +41,27 @@ def vectorize(
 ) -> Vectorized:
     """Derive the array program of `cost`, a function of one example that returns one Value, and run it over many.
 
-    params      the Values to differentiate with respect to, as net.parameters()
+    params      the Values to differentiate with respect to, such as net.parameters()
     dtype       "float64" or "float32"
-    wrt_inputs  also give the gradient with respect to each argument (dA⁽⁰⁾)
-    check       compare the first call of each shape with the engine, on two of its examples
+    wrt_inputs  whether to give the gradient with respect to each argument too (dA⁽⁰⁾)
+    check       whether to compare the first call of each shape with the engine, on two of its examples
 
-    `step = vectorize(cost, params)`; then `value, gradient = step(X, Y, …)` takes arrays with the m examples on the
-    first axis and gives the mean of their costs and its gradient, an array in the order of `params`. `cost(x, y, …)`
-    gets an example of each: a Value where X has the shape (m,), a list of n Values for (m, n), lists of lists for
+    `run = ts.vectorize(cost, params)`; then `value, gradient = run(X, Y, …)` takes arrays with the m examples on the
+    first axis and returns the mean of their costs and its gradient, an array in the order of `params`. `cost(x, y, …)`
+    gets one example of each: a Value where X has the shape (m,), a list of n Values for (m, n), lists of lists for
     (m, h, w). The equations are 003's 1 and 11, found in the graph that `cost` makes of the first example. Arrays of
     another shape are traced anew; any m will do.
 
-    `step.parameters` is the array that the program works on, in the order of `params`: train by writing to it in place
-    (`step.parameters -= 0.1 * gradient`), and `step.write_back()` puts it into the Values. A parameter's Value that is
-    set in between counts from the next call on. Other Values that `cost` uses are constants, until they are set.
+    `run.parameters` is the array that the program works on, in the order of `params`: train by writing to it in place
+    (`run.parameters -= 0.1 * gradient`); `run.write_back()` puts it into the Values. If a parameter's Value is set
+    between calls, the next call uses its new number. Other Values that `cost` uses are constants until they are set.
 
-    TraceError if `cost` decides by a number that differs between examples, or if the check finds a difference.
+    TraceError if `cost` branches on a number that differs between examples, or if the check finds a difference.
 
     >>> from tinygrad_scalar import Value
     >>> w, b = Value(0.0, "w"), Value(0.0, "b")
-    >>> step = vectorize(lambda x, y: (w * x + b - y) ** 2, [w, b])
-    >>> value, gradient = step([0.0, 1.0, 2.0], [1.0, 3.0, 5.0])
+    >>> run = vectorize(lambda x, y: (w * x + b - y) ** 2, [w, b])
+    >>> value, gradient = run([0.0, 1.0, 2.0], [1.0, 3.0, 5.0])
     >>> round(value, 3), gradient.round(3).tolist()
     (11.667, [-8.667, -6.0])
     """

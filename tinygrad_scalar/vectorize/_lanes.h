@@ -1,5 +1,5 @@
 /* Loops over the lanes of a block of examples, for _tape.pyx: lane i of every argument belongs to example i.
-   Where the compiler can, each is built for several instruction sets and the machine's best is taken. */
+   Where the compiler can, each is built for several instruction sets, and the best that the machine has is used. */
 
 #ifndef TINYGRAD_SCALAR_LANES_H
 #define TINYGRAD_SCALAR_LANES_H
@@ -40,7 +40,7 @@ LOOP1(lanes_absolute, out[i] = fabs(x[i]))
 LOOP1(lanes_sqrt, out[i] = sqrt(x[i]))
 LOOP3(lanes_where, out[i] = x[i] != 0.0 ? y[i] : z[i])
 
-/* what exp is taken of for sigmoid and tanh, and what it gives: see ops.py */
+/* sigmoid and tanh: the argument of exp, then the function and its slope from its result, as in ops.py */
 LOOP1(lanes_minus_absolute, out[i] = -fabs(x[i]))
 LOOP1(lanes_minus_twice_absolute, out[i] = -2.0 * fabs(x[i]))
 LOOP2(lanes_sigmoid, out[i] = (x[i] >= 0.0 ? 1.0 : y[i]) / (1.0 + y[i]))

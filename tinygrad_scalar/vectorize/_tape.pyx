@@ -1,12 +1,12 @@
 # cython: language_level=3, binding=False, cdivision=True, boundscheck=False, wraparound=False, initializedcheck=False
 """Run a scalar program over many examples: linear arrays forwards and backwards, no Python for each operation.
 
-The program is a list of steps; step s computes slot `out` from the slots x, y and z. Slots hold the parameters, the
-numbers of the arguments, the constants and what the steps compute. One example runs slot by slot, with the local
-gradients kept beside; more run in blocks of LANES examples, each slot being as many numbers (_lanes.h).
+The program is a list of steps; each computes slot `out` from the slots x, y and z. Slots hold the parameters, the
+numbers of the arguments, the constants and the steps' results. One example runs slot by slot and keeps the local
+gradients; more examples run in blocks of LANES, with LANES numbers for each slot (_lanes.h).
 
 Where many numbers go through an elementary function, NumPy's own loop for it is called: those use the machine's vector
-instructions. They are found through NumPy's ufunc objects, whose layout is part of its ABI.
+instructions. They are found through NumPy's ufunc objects, whose layout is part of NumPy's ABI.
 """
 
 cimport cython
@@ -84,7 +84,7 @@ cdef Function functions[N_CODES]
 
 
 cdef void find_loop(Code code, str name) noexcept:
-    """Find NumPy's loop for a function of one float64; none where it is not just as expected."""
+    """Find NumPy's loop for a function of one float64; none unless it is exactly as expected."""
     functions[<int>code].loop = NULL
     ufunc = getattr(np, name)
     cdef Ufunc* layout = <Ufunc*><PyObject*>ufunc
@@ -126,9 +126,9 @@ cdef inline void lanes_function(Code code, double* out, double* x) noexcept nogi
 # --- the program -----------------------------------------------------------------------------------------------------
 
 cdef enum:
-    LOOKUP = N_CODES - 1  # slot `out` is one of the slots tables[y : y + z], the one that the number in slot x says
+    LOOKUP = N_CODES - 1  # slot `out` is slot tables[y + i] of the z from y on, i being the number in slot x
 
-cdef struct Step:
+cdef struct Instruction:
     int code
     int out
     int x
@@ -155,7 +155,7 @@ cdef inline bint is_binary(int code) noexcept nogil:
 
 
 cdef enum:
-    FEW = 4  # from so many examples on a block is worth its while
+    FEW = 4  # from this many examples on a block is faster
     MOST_ARGUMENTS = 16
 
 
@@ -167,7 +167,7 @@ cdef void* block(Py_ssize_t size) except NULL:
 
 
 cdef struct Call:
-    # the arrays of a call, held until it is over
+    # the arrays of a call, held until it returns
     Py_buffer views[2 * MOST_ARGUMENTS + 3]
     int n_views
     double* theta
@@ -175,17 +175,17 @@ cdef struct Call:
     double* watched
     Py_ssize_t n_arrays
     double* rows[MOST_ARGUMENTS]
-    double* d_rows[MOST_ARGUMENTS]  # NULL for what is not wanted, as d_theta
+    double* d_rows[MOST_ARGUMENTS]  # NULL for one that is not wanted; so is d_theta
     Py_ssize_t widths[MOST_ARGUMENTS]
 
 
 cdef double* doubles(Call* call, array, Py_ssize_t size, bint writable) except NULL:
-    """The numbers of an array of `size` of them, or of any size for −1."""
+    """The numbers of an array of that size; −1 is any size."""
     cdef Py_buffer* view = &call.views[call.n_views]
     PyObject_GetBuffer(array, view, PyBUF_FORMAT | PyBUF_C_CONTIGUOUS | (PyBUF_WRITABLE if writable else 0))
     call.n_views += 1
     if view.format[0] != b"d" or view.format[1] != 0 or (size >= 0 and view.len != size * <Py_ssize_t>sizeof(double)):
-        raise ValueError(f"an array of {size} float64 is needed, not of {view.len} bytes of {view.format.decode()!r}")
+        raise ValueError(f"expected an array of {size} float64, got {view.len} bytes of {view.format.decode()!r}")
     return <double*>view.buf
 
 
@@ -195,7 +195,7 @@ cdef int begin(Call* call, parameters, Py_ssize_t n_parameters, Py_ssize_t n_arr
     call.d_theta = call.watched = NULL
     call.n_arrays = n_arrays
     if n_arrays > MOST_ARGUMENTS:
-        raise ValueError(f"a scalar program takes at most {MOST_ARGUMENTS} arguments")
+        raise ValueError(f"a scalar program takes at most {MOST_ARGUMENTS} arguments, got {n_arrays}")
     for a in range(n_arrays):
         call.d_rows[a] = NULL
     call.theta = doubles(call, parameters, n_parameters, False)
@@ -208,16 +208,16 @@ cdef void end(Call* call) noexcept:
         PyBuffer_Release(&call.views[i])
 
 
-cdef class Tape:
-    """A scalar program. `steps` has a row (code, out, x, y, z) for each, codes being those of CODES.
+cdef class Executor:
+    """A scalar program, ready to run. `steps` has a row (code, out, x, y, z) for each step, with the codes of CODES.
 
-    Slots 0 to n_parameters − 1 are the parameters, the next n_inputs the numbers of all arguments in order; `constants`
-    are (slot, number) pairs. The cost is slot `cost`; `watched` are further slots whose numbers are wanted.
+    Slots 0 to n_parameters − 1 are the parameters, the next n_inputs the numbers of all arguments in order; slot
+    constant_slots[k] holds constants[k]. The cost is slot `cost`; `watched` are more slots whose numbers are wanted.
     """
 
     cdef Py_ssize_t n_steps, n_slots, n_parameters, n_inputs, n_slopes, n_watched
     cdef int cost
-    cdef Step* steps
+    cdef Instruction* steps
     cdef int* tables
     cdef int* watched
     cdef double* memory  # v, d and slopes of one example or block
@@ -225,9 +225,9 @@ cdef class Tape:
     cdef double* d
     cdef double* slopes
     cdef double* scratch
-    cdef Py_ssize_t lanes  # for which the memory is: 1 or LANES; 0 for none
+    cdef Py_ssize_t lanes  # how many examples at once the memory is for: 1 or LANES; 0 if there is none
     cdef bint busy
-    cdef Step* missing_row  # a lookup of a row that its table has not, and which
+    cdef Instruction* missing_row  # a lookup of a row that its table does not have, and that row
     cdef double wanted_row
     cdef Py_ssize_t n_constants
     cdef int* constant_slots
@@ -243,7 +243,7 @@ cdef class Tape:
         self.n_steps, self.n_slots, self.n_parameters, self.n_inputs = n, n_slots, n_parameters, n_inputs
         self.cost = cost
         self.n_constants, self.n_watched = len(constants), len(watched)
-        self.steps = <Step*>block(n * sizeof(Step))
+        self.steps = <Instruction*>block(n * sizeof(Instruction))
         self.tables = <int*>block(len(tables) * sizeof(int))
         self.watched = <int*>block(self.n_watched * sizeof(int))
         self.constant_slots = <int*>block(self.n_constants * sizeof(int))
@@ -301,9 +301,9 @@ cdef class Tape:
     def run(self, parameters, tuple arrays, gradient=None, tuple input_gradients=None, watched=None):
         """The mean cost of m examples. All arrays are C-contiguous float64.
 
-        `arrays` are the arguments, each with a row for each example. `gradient` gets the gradient of that mean;
-        `input_gradients`, arrays like the arguments, that with respect to them; a row of `watched` gets the numbers of
-        the watched slots. None for what is not wanted.
+        `arrays` are the arguments, each with a row for each example. `gradient` receives the gradient of that mean;
+        `input_gradients`, arrays like the arguments, the gradients with respect to them; a row of `watched` the numbers
+        of the watched slots. Pass None for what is not wanted.
         """
         cdef Call call
         cdef Py_ssize_t a, m = len(arrays[0])
@@ -328,16 +328,16 @@ cdef class Tape:
         for a in range(call.n_arrays):
             columns += call.widths[a]
         if columns != self.n_inputs:
-            raise ValueError("the arguments do not have the program's sizes")
+            raise ValueError(f"an example must have {self.n_inputs} numbers, got {columns}")
         if self.busy:
-            raise RuntimeError("a signal handler called the program that it interrupted")
+            raise RuntimeError("a signal handler must not call the program that it interrupted")
         self.make_memory(LANES if m >= FEW else 1)
         self.busy = True
         self.missing_row = NULL
         try:
             mean = self.run_blocks(call, m)
         except:
-            self.lanes = 0  # gradients may lie about in the memory: it is made anew
+            self.lanes = 0  # gradients may be left in the memory, so it is allocated again
             raise
         finally:
             self.busy = False
@@ -370,7 +370,7 @@ cdef class Tape:
             slot = self.n_parameters
             for a in range(n_arrays):
                 for k in range(widths[a]):
-                    for i in range(lanes):  # beyond the last example it is repeated
+                    for i in range(lanes):  # the last example fills the lanes beyond it
                         v[slot * lanes + i] = rows[a][(start + min(i, n - 1)) * widths[a] + k]
                     slot += 1
             if lanes == 1:
@@ -383,7 +383,7 @@ cdef class Tape:
                     call.watched[(start + i) * self.n_watched + k] = v[self.watched[k] * lanes + i]
             if d_theta is not NULL:
                 if n < lanes:
-                    self.collect(d_theta, lanes)  # before what is beyond the last example gets into the gradients
+                    self.collect(d_theta, lanes)  # before the lanes beyond the last example add to the gradients
                 for i in range(n):
                     d[self.cost * lanes + i] += 1.0
                 if lanes == 1:
@@ -415,8 +415,8 @@ cdef class Tape:
                 d_theta[k] += self.d[k * self.lanes + i]
         memset(self.d, 0, self.n_parameters * self.lanes * sizeof(double))
 
-    cdef inline int row(self, Step* step, double index) noexcept nogil:
-        """The slot that a lookup chooses; where there is none the first, and the error is kept for later."""
+    cdef inline int row(self, Instruction* step, double index) noexcept nogil:
+        """The slot that a lookup chooses; if there is none the first, and the error is kept for later."""
         if 0.0 <= index < step.z:
             return self.tables[step.y + <int>index]
         self.missing_row, self.wanted_row = step, index
@@ -426,7 +426,7 @@ cdef class Tape:
 
     cdef void forward_one(self) noexcept nogil:
         cdef Py_ssize_t s
-        cdef Step* step
+        cdef Instruction* step
         cdef double* v = self.v
         cdef double* slope
         for s in range(self.n_steps):
@@ -449,7 +449,7 @@ cdef class Tape:
 
     cdef void backward_one(self) noexcept nogil:
         cdef Py_ssize_t s
-        cdef Step* step
+        cdef Instruction* step
         cdef double* v = self.v
         cdef double* d = self.d
         cdef double* slope
@@ -482,7 +482,7 @@ cdef class Tape:
 
     cdef void forward_lanes(self) noexcept nogil:
         cdef Py_ssize_t s, i
-        cdef Step* step
+        cdef Instruction* step
         cdef double* v = self.v
         cdef double* x
         cdef double* y
@@ -563,7 +563,7 @@ cdef class Tape:
 
     cdef void backward_lanes(self) noexcept nogil:
         cdef Py_ssize_t s, i
-        cdef Step* step
+        cdef Instruction* step
         cdef double* v = self.v
         cdef double* d = self.d
         cdef double* x
@@ -621,7 +621,7 @@ cdef class Tape:
 
 # --- few examples ----------------------------------------------------------------------------------------------------
 
-cdef struct ArrayFields:  # the front of NumPy's PyArrayObject, also part of its ABI
+cdef struct ArrayFields:  # the front of NumPy's PyArrayObject, also part of NumPy's ABI
     Py_ssize_t references
     void* type
     char* data
@@ -633,13 +633,13 @@ cdef struct ArrayFields:  # the front of NumPy's PyArrayObject, also part of its
     int flags
 
 cdef enum:
-    AS_EXPECTED = 0x0001 | 0x0100  # NumPy's flags for C-contiguous and aligned
+    AS_EXPECTED = 0x0001 | 0x0100  # NumPy's flags: C-contiguous and aligned
 
 cdef object float64 = np.dtype(np.float64)
 
 
 cdef inline ArrayFields* float64_array(array) noexcept:
-    """The fields of a C-contiguous array of float64; NULL if it is something else."""
+    """The fields of a C-contiguous array of float64; NULL for anything else."""
     cdef ArrayFields* fields = <ArrayFields*><PyObject*>array
     if type(array) is not ndarray or fields.dtype is not <PyObject*>float64:
         return NULL
@@ -647,7 +647,7 @@ cdef inline ArrayFields* float64_array(array) noexcept:
 
 
 def layout_is_known():
-    """Whether NumPy's arrays are laid out as this module believes."""
+    """Whether NumPy's arrays are laid out as this module assumes."""
     array = np.arange(6.0).reshape(2, 3)[:1]
     cdef ArrayFields* fields = <ArrayFields*><PyObject*>array
     address = array.__array_interface__["data"][0]
@@ -660,30 +660,30 @@ cdef bint LAYOUT_IS_KNOWN = layout_is_known()
 
 
 cdef class Quick:
-    """A tape bound to its parameters, for calls whose whole cost is a microsecond: arrays are read where they lie."""
+    """An executor bound to its parameters, for calls that take a microsecond: arrays are read where they are."""
 
-    cdef Tape tape
+    cdef Executor executor
     cdef object parameters
     cdef Py_ssize_t most
     cdef Py_ssize_t n_arrays
     cdef object shapes
 
-    def __init__(self, Tape tape, parameters, tuple shapes, Py_ssize_t most):
-        """For arguments of `shapes` an example, at most so many examples."""
+    def __init__(self, Executor executor, parameters, tuple shapes, Py_ssize_t most):
+        """For at most `most` examples, whose arguments have `shapes`."""
         if len(shapes) > MOST_ARGUMENTS:
-            raise ValueError(f"a scalar program takes at most {MOST_ARGUMENTS} arguments")
-        self.tape, self.parameters, self.shapes, self.most = tape, parameters, shapes, most
+            raise ValueError(f"a scalar program takes at most {MOST_ARGUMENTS} arguments, got {len(shapes)}")
+        self.executor, self.parameters, self.shapes, self.most = executor, parameters, shapes, most
         self.n_arrays = len(shapes)
 
     def answer(self, tuple arrays):
-        """The mean cost and its gradient, if the arrays are float64 as they are expected; None if they are not."""
+        """The mean cost and its gradient; None unless the arrays are float64 of the expected shapes."""
         cdef Call call
         cdef Py_ssize_t a, k, m = -1
         cdef ArrayFields* fields = float64_array(self.parameters)
         cdef tuple shape
         if not LAYOUT_IS_KNOWN or len(arrays) != self.n_arrays or fields is NULL:
             return None
-        if fields.ndim != 1 or fields.shape[0] != self.tape.n_parameters:
+        if fields.ndim != 1 or fields.shape[0] != self.executor.n_parameters:
             return None
         call.n_views = 0
         call.n_arrays = self.n_arrays
@@ -705,6 +705,6 @@ cdef class Quick:
                 call.widths[a] *= fields.shape[k + 1]
             call.rows[a] = <double*>fields.data
             call.d_rows[a] = NULL
-        gradient = empty(self.tape.n_parameters)
+        gradient = empty(self.executor.n_parameters)
         call.d_theta = <double*>(<ArrayFields*><PyObject*>gradient).data
-        return self.tape.run_call(&call, m), gradient
+        return self.executor.run_call(&call, m), gradient

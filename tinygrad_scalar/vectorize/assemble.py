@@ -1,4 +1,4 @@
-"""Write the array program of grouped scalars: step 4 of DESIGN, *How vectorize finds the matrices*.
+"""Write the array program of group scalars: step 4 of DESIGN, *How vectorize finds the matrices*.
 
 A sum of products whose factors' rows form a grid is a matrix product. Everything else is element-wise, a gather or a
 sum over an axis.
@@ -318,7 +318,7 @@ def _distinct_rows(rows: Indices) -> tuple[Indices, Indices]:
     return np.array(first, np.int64), ids
 
 
-def regroup(grouping: Grouping, n_parameters: int, sizes: Sequence[int]) -> Program:
+def assemble(grouping: Grouping, n_parameters: int, sizes: Sequence[int]) -> Program:
     """The array program that computes the cost of a trace; `sizes` are how many numbers each argument has."""
     trace = grouping.trace
     grouping.order()

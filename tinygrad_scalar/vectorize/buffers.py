@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     Indices = NDArray[np.int64]
 
 
-class Block:
+class Buffer:
     """A block of rows, from the first statement that writes it to the last that reads it; `arrays` share it in turn."""
 
     def __init__(self, array: Array) -> None:
@@ -63,7 +63,7 @@ def contiguous(index: Indices) -> int | None:
     return start if (flat == np.arange(start, start + flat.size)).all() else None
 
 
-class Storage:
+class Buffers:
     """The plan for a program whose arguments are of integers or not.
 
     statements  those that are run: without the sums before the mean over the examples, which is taken of `summed`, or
@@ -86,7 +86,7 @@ class Storage:
         self.views: dict[Array, Gather] = {}
         self.inside: dict[Array, tuple[Array, Indices | None]] = {}
         self.copied: set[Array] = set()
-        self.block: dict[Array, Block] = {}
+        self.buffer_of: dict[Array, Buffer] = {}
         self._find_views()
         self._find_parts_in_place()
         self._give_memory()
@@ -207,25 +207,25 @@ class Storage:
             owner = self._owner(statement.out)
             if owner in given or owner.values is not None:
                 continue
-            if owner not in self.block:
+            if owner not in self.buffer_of:
                 over = self._taken_over(statement, time, last) if owner is statement.out else None
                 if over is not None:
                     over.arrays.append(owner)
-                self.block[owner] = over or Block(owner)
-            self.block[owner].used(time)
-            self.block[owner].used(last.get(owner, time))
+                self.buffer_of[owner] = over or Buffer(owner)
+            self.buffer_of[owner].used(time)
+            self.buffer_of[owner].used(last.get(owner, time))
         for argument in self.copied:
-            block = self.block[argument] = Block(argument)
+            block = self.buffer_of[argument] = Buffer(argument)
             block.used(-1)
             block.used(end)
 
-    def _taken_over(self, statement: Statement, time: int, last: dict[Array, int]) -> Block | None:
+    def _taken_over(self, statement: Statement, time: int, last: dict[Array, int]) -> Buffer | None:
         """The memory of an operand that nobody reads afterwards, if the result may be written over it."""
         if not isinstance(statement, Elementwise) or statement.out is self.program.gradient:
             return None
         for position, operand in enumerate(statement.operands):
             owner = self._owner(operand)
-            block = self.block.get(owner)
+            block = self.buffer_of.get(owner)
             if (
                 block is not None
                 and operand is owner
@@ -241,19 +241,19 @@ class Storage:
 
     def _share(self) -> None:
         """Let blocks of one size that live at different times be one."""
-        gradient = None if self.program.gradient is None else self.block.get(self._owner(self.program.gradient))
-        free: dict[tuple[int, bool], list[Block]] = {}
-        self.blocks: list[Block] = []
-        for block in sorted(dict.fromkeys(self.block.values()), key=lambda block: block.first):
+        gradient = None if self.program.gradient is None else self.buffer_of.get(self._owner(self.program.gradient))
+        free: dict[tuple[int, bool], list[Buffer]] = {}
+        self.all: list[Buffer] = []
+        for block in sorted(dict.fromkeys(self.buffer_of.values()), key=lambda block: block.first):
             if block is gradient:
                 continue
             waiting = free.setdefault((block.rows, block.batched), [])
             over = next((other for other in waiting if other.last < block.first), None)
             if over is None:
                 waiting.append(block)
-                self.blocks.append(block)
+                self.all.append(block)
                 continue
             over.arrays += block.arrays
             over.used(block.last)
             for array in block.arrays:
-                self.block[array] = over
+                self.buffer_of[array] = over

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tinygrad_scalar.engine import read_data
-from tinygrad_scalar.vectorize.assemble import regroup
+from tinygrad_scalar.vectorize.assemble import assemble
 from tinygrad_scalar.vectorize.equations import Equations, equations
 from tinygrad_scalar.vectorize.explanation import explanation
-from tinygrad_scalar.vectorize.group import grouped
+from tinygrad_scalar.vectorize.group import group
 from tinygrad_scalar.vectorize.numpy_source import NumpySource
 from tinygrad_scalar.vectorize.program import Elementwise, Product, Program, Statement
 from tinygrad_scalar.vectorize.reverse import differentiate
@@ -28,10 +28,10 @@ if TYPE_CHECKING:
 
     from tinygrad_scalar.engine import Value
 
-    Array = NDArray[Any]
+    Floats = NDArray[Any]
     Shapes = tuple[tuple[tuple[int, ...], bool], ...]  # of each argument: an example's shape, whether of integers
     Guards = list[tuple[Callable[[Any], Any], Callable[[float], str]]]
-    Result = tuple[float, Array, Sequence[Array]]
+    Result = tuple[float, Floats, Sequence[Floats]]
 
 BUFFERS_KEPT = 4  # for that many different m
 
@@ -51,7 +51,7 @@ class ArrayWay:
         linecache.cache[filename] = (len(self.source), None, self.source.splitlines(keepends=True), filename)
         self._prepare = namespace["prepare"]
         self._ready: dict[int, tuple[Any, Any]] = {}
-        self._parameters: Array | None = None
+        self._parameters: Floats | None = None
 
     def __getstate__(self) -> dict[str, Any]:
         return {"source": self.source, "_costs": self._costs}
@@ -64,7 +64,7 @@ class ArrayWay:
         """About how many ns it takes for m examples."""
         return sum(call + work * m for call, work in self._costs)
 
-    def passes(self, m: int, parameters: Array) -> tuple[Any, Any]:
+    def passes(self, m: int, parameters: Floats) -> tuple[Any, Any]:
         """The forward and the backward pass for m examples."""
         if self._parameters is not parameters:
             self._parameters = parameters
@@ -77,7 +77,7 @@ class ArrayWay:
         self._ready[m] = ready  # the last is the latest used
         return ready
 
-    def run(self, parameters: Array, rows: Sequence[Array], backwards: bool, guards: Guards) -> Result:
+    def run(self, parameters: Floats, rows: Sequence[Floats], backwards: bool, guards: Guards) -> Result:
         forward, backward = self.passes(len(rows[0]), parameters)
         with np.errstate(all="ignore"):  # IEEE 754, as in the arithmetic of Values
             value = forward(*rows)
@@ -120,7 +120,7 @@ class ScalarWay:
         native = executor()
         if native is None:
             raise ImportError("this step runs in the compiled executor, which is not built or not in use here")
-        self.tape = native.Tape(*self.program)
+        self.executor = native.Executor(*self.program)
 
     def __getstate__(self) -> dict[str, Any]:
         return {"program": self.program}
@@ -136,33 +136,33 @@ class ScalarWay:
             return 1500.0 + 7.0 * n * m
         return 1500.0 + (1.2 if n < 2000 else 3.5) * n * 16 * -(-m // 16)
 
-    def run(self, parameters: Array, rows: Sequence[Array], backwards: bool, guards: Guards) -> Result:
+    def run(self, parameters: Floats, rows: Sequence[Floats], backwards: bool, guards: Guards) -> Result:
         m = len(rows[0])
         arrays = tuple(np.require(array, np.float64, ["C", "A"]) for array in rows)
         gradient = np.empty(parameters.size) if backwards else None
         inputs = tuple(np.empty_like(array) for array in arrays) if backwards else ()
         watched = np.empty((m, len(guards))) if guards else None
         theta = np.ascontiguousarray(parameters, np.float64)
-        value = self.tape.run(theta, arrays, gradient, inputs or None, watched)
+        value = self.executor.run(theta, arrays, gradient, inputs or None, watched)
         if watched is not None:
             for k, guard in enumerate(guards):
                 _require(watched[:, k], *guard)
         return value, parameters if gradient is None else gradient.astype(parameters.dtype, copy=False), inputs
 
 
-def _require(array: Array, refused: Callable[[Any], Any], message: Callable[[float], str]) -> None:
+def _require(array: Floats, refused: Callable[[Any], Any], message: Callable[[float], str]) -> None:
     wrong = refused(array)
     if np.any(wrong):
         raise ValueError(message(float(np.broadcast_to(array, np.shape(wrong))[wrong][0])))
 
 
-def data_of(values: list[Value]) -> Array:
+def data_of(values: list[Value]) -> Floats:
     data = np.empty(len(values))
     read_data(values, data)
     return data
 
 
-def same(x: Array, y: Array) -> NDArray[np.bool_]:
+def same(x: Floats, y: Floats) -> NDArray[np.bool_]:
     """Where two arrays have the same numbers to the bit."""
     return np.asarray(x.view(f"i{x.itemsize}") == y.view(f"i{y.itemsize}"))
 
@@ -223,7 +223,7 @@ class Compiled:
             way = self._chosen[m] = min(ways, key=lambda way: way.expected(m))
         return way
 
-    def quick(self, parameters: Array) -> Callable[[tuple[Any, ...]], tuple[float, Array] | None] | None:
+    def quick(self, parameters: Floats) -> Callable[[tuple[Any, ...]], tuple[float, Floats] | None] | None:
         """A way for few examples that finds out by itself whether the arguments fit, if there is one; else None."""
         native = executor()
         if native is None or self.scalars is None or self.guards or any(integer for _, integer in self.shapes):
@@ -235,17 +235,17 @@ class Compiled:
         if most == 0:
             return None
         shapes = tuple(shape for shape, _ in self.shapes)
-        answer: Callable[[tuple[Any, ...]], tuple[float, Array] | None]
-        answer = native.Quick(self.scalars.tape, parameters, shapes, most).answer
+        answer: Callable[[tuple[Any, ...]], tuple[float, Floats] | None]
+        answer = native.Quick(self.scalars.executor, parameters, shapes, most).answer
         return answer
 
-    def value(self, parameters: Array, rows: Sequence[Array]) -> float:
+    def value(self, parameters: Floats, rows: Sequence[Floats]) -> float:
         return self._way(len(rows[0])).run(parameters, rows, False, self.guards)[0]
 
-    def value_and_gradient(self, parameters: Array, rows: Sequence[Array]) -> Result:
+    def value_and_gradient(self, parameters: Floats, rows: Sequence[Floats]) -> Result:
         return self._way(len(rows[0])).run(parameters, rows, True, self.guards)
 
-    def by_every_way(self, parameters: Array, rows: Sequence[Array]) -> Iterator[tuple[float, Array]]:
+    def by_every_way(self, parameters: Floats, rows: Sequence[Floats]) -> Iterator[tuple[float, Floats]]:
         for way in (self.arrays, self.scalars):
             if way is not None:
                 value, gradient, _ = way.run(parameters, rows, True, self.guards)
@@ -253,18 +253,18 @@ class Compiled:
 
 
 def compiled(
-    cost: Callable[..., Value], parameters: list[Value], examples: Sequence[Array], shapes: Shapes, wrt_inputs: bool
+    cost: Callable[..., Value], parameters: list[Value], examples: Sequence[Floats], shapes: Shapes, wrt_inputs: bool
 ) -> Compiled:
     """Trace a function and make its programs; where hardly anything repeats, the array program only on request."""
     traced = trace(cost, parameters, examples)
     sizes = [int(np.prod(shape)) for shape, _ in shapes]
     native = executor()
     steps = None if native is None else scalar_program(traced, len(parameters), sizes, native.CODES)
-    grouping = grouped(traced, len(sizes))
+    grouping = group(traced, len(sizes))
     labels = [value.label for value in parameters]
 
     def write_arrays() -> tuple[ArrayWay, str, Equations]:
-        program = regroup(grouping, len(parameters), sizes)
+        program = assemble(grouping, len(parameters), sizes)
         differentiate(program, wrt_inputs=wrt_inputs)
         way = ArrayWay(program, [integer for _, integer in shapes])
         return way, explanation(traced, program, labels), equations(program, labels)

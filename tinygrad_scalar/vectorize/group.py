@@ -1,4 +1,4 @@
-"""The rows of arrays to be, found in a scalar graph: steps 1 to 3 of DESIGN, *How vectorize finds the matrices*.
+"""Which scalars become the rows of one array: steps 1 to 3 of how vectorize finds the matrices (`__init__.py`).
 
 1. Chains of additions whose partial sums nobody else uses become one sum of many terms; so do chains of maximum,
    minimum and logaddexp.
@@ -27,24 +27,24 @@ CONSTANT, PARAMETER = 0, 1  # colours; those of the arguments follow
 
 
 class _Sums:
-    """Step 1: for each node that heads a chain, its terms and their signs."""
+    """Step 1: for each node that heads a chain, its terms and their signs.
+
+    fold      for each node that heads a chain, the operation of FOLDED that it folds with; for any other node −1
+    absorbed  the nodes that are inside of a chain
+    The terms of node i are terms[starts[i] : starts[i + 1]], each with its sign.
+    """
 
     def __init__(self, trace: Trace, roots: Sequence[int]) -> None:
         tape = trace.tape
         n = len(tape.codes)
-        arity = np.diff(tape.starts)
-        source = np.repeat(np.arange(n), arity)  # of each edge
+        source = np.repeat(np.arange(n), np.diff(tape.starts))  # of each edge
         slot = np.arange(len(tape.operands)) - tape.starts[source]
+        minus = np.zeros(n, bool)
+        if "-" in tape.names:
+            minus = tape.codes == tape.names.index("-")
+        kind = self._kinds(trace, source)
         uses = np.bincount(tape.operands, minlength=n)
         uses[list(roots)] += 1
-        kind = np.full(n, -1)
-        for code, name in enumerate(tape.names):
-            name = "+" if name == "-" else name
-            if name in FOLDED:
-                kind[tape.codes == code] = FOLDED.index(name)
-        # Adding a large constant may be meant to round: then the order counts.
-        large = (tape.codes < 0) & (trace.parameter < 0) & (trace.argument < 0) & (np.abs(trace.data) > 2.0**32)
-        kind[source[large[tape.operands]]] = -1
         user = np.zeros(n, np.int64)
         user[tape.operands] = source
         absorbed = (uses == 1) & (kind >= 0) & (kind[user] == kind)
@@ -52,25 +52,12 @@ class _Sums:
         from_right = np.zeros(n, bool)
         from_right[tape.operands[slot == 1]] = True
         absorbed &= ~(from_right & ((kind == 1) | (kind == 2)))
+        edge_sign = np.where((slot == 1) & minus[source], -1.0, 1.0)
         sign = np.ones(n)
-        minus = np.zeros(len(tape.operands), bool)
-        if "-" in tape.names:
-            minus = (slot == 1) & (tape.codes == tape.names.index("-"))[source]
-        edge_sign = np.where(minus, -1.0, 1.0)
         sign[tape.operands] = edge_sign  # of an absorbed node, in its only user
-        head = np.where(absorbed, user, np.arange(n))
-        sign = np.where(absorbed, sign, 1.0)
-        while True:  # at every turn the distance to the head halves
-            further = head[head]
-            if (further == head).all():
-                break
-            sign = sign * sign[head]
-            head = further
-        # A lone subtraction is element-wise.
+        head, sign = _heads(np.where(absorbed, user, np.arange(n)), np.where(absorbed, sign, 1.0))
         heads = (kind >= 0) & ~absorbed
-        alone = heads & (np.bincount(head, minlength=n) == 1)
-        if "-" in tape.names:
-            heads &= ~(alone & (tape.codes == tape.names.index("-")))
+        heads &= ~(minus & (np.bincount(head, minlength=n) == 1))  # a lone subtraction is element-wise
         inside = heads[head[source]] & (kind[source] >= 0) & ~absorbed[tape.operands]
         zero = (tape.codes < 0) & (trace.data == 0.0) & (trace.parameter < 0) & (trace.argument < 0)
         zero[list(trace.lookups)] = False
@@ -83,9 +70,37 @@ class _Sums:
         self.absorbed = absorbed
         self.fold = np.where(heads, kind, -1)
 
+    @staticmethod
+    def _kinds(trace: Trace, source: Indices) -> Indices:
+        """For each node which of FOLDED its operation is, a difference counting as a sum; −1 if none of them."""
+        tape = trace.tape
+        kind = np.full(len(tape.codes), -1)
+        for code, name in enumerate(tape.names):
+            name = "+" if name == "-" else name
+            if name in FOLDED:
+                kind[tape.codes == code] = FOLDED.index(name)
+        # Adding a large constant may be meant to round: then the order counts.
+        large = (tape.codes < 0) & (trace.parameter < 0) & (trace.argument < 0) & (np.abs(trace.data) > 2.0**32)
+        kind[source[large[tape.operands]]] = -1
+        return kind
+
+
+def _heads(head: Indices, sign: NDArray[np.float64]) -> tuple[Indices, NDArray[np.float64]]:
+    """The end of each chain of heads, and the product of the signs on the way there."""
+    while True:  # each turn halves the distance to the end
+        further = head[head]
+        if (further == head).all():
+            return head, sign
+        sign = sign * sign[head]
+        head = further
+
 
 class Grouping:
-    """Steps 2 and 3: every node's colour and its place among those of its colour."""
+    """Steps 2 and 3: every node's colour and its place among the nodes of that colour.
+
+    keys     what a colour stands for: an operation and its operands' colours, an argument, …
+    batched  whether a colour's numbers differ between the examples
+    """
 
     def __init__(self, trace: Trace, n_arguments: int, *, ragged: bool) -> None:
         self.trace = trace
@@ -104,52 +119,37 @@ class Grouping:
     def _paint(self, n_arguments: int, ragged: bool) -> None:
         trace, sums = self.trace, self.sums
         tape = trace.tape
-        n = len(tape.codes)
         self.keys: list[Any] = [("constant",), ("parameter",), *(("argument", a) for a in range(n_arguments))]
-        self.batched = [False, False, *([True] * n_arguments)]
+        self.batched = batched = [False, False, *([True] * n_arguments)]
+        self.swapped = np.zeros(len(tape.codes), bool)  # products whose operands change places
         colours: dict[Any, int] = {}
         colour = np.where(trace.parameter >= 0, PARAMETER, np.where(trace.argument >= 0, 2 + trace.argument, CONSTANT))
         c = colour.tolist()
         codes, starts, operands = tape.codes.tolist(), tape.starts.tolist(), tape.operands.tolist()
         fold, absorbed = sums.fold.tolist(), sums.absorbed.tolist()
         terms, signs, term_starts = sums.terms.tolist(), sums.signs.tolist(), sums.starts.tolist()
-        names = tape.names
-        commutes = [name == "*" for name in names]
-        batched = self.batched
+        commutes = [name == "*" for name in tape.names]
         all_added = bool((sums.signs > 0.0).all())
-        swapped = np.zeros(n, bool)
-        for i in range(n):
-            code = codes[i]
-            if code < 0:
-                if i not in trace.lookups:
-                    continue
-                entries, argument, _ = trace.lookups[i]
-                below = [c[entry] for entry in entries]
-                key: Any = ("lookup", tuple(sorted(set(below))), len(entries), argument)
-                below = [2 + argument]  # different in every example
-            elif absorbed[i]:
+        for i, code in enumerate(codes):
+            if absorbed[i] or (code < 0 and i not in trace.lookups):
                 continue
+            if code < 0:
+                entries, argument, _ = trace.lookups[i]
+                key: Any = ("lookup", tuple(sorted({c[entry] for entry in entries})), len(entries), argument)
+                below = [2 + argument]  # different in every example
             elif fold[i] >= 0:
                 s, e = term_starts[i], term_starts[i + 1]
                 below = [c[t] for t in terms[s:e]]
-                if below.count(CONSTANT) == e - s:
-                    continue
                 signed = below if all_added else [b if sign > 0.0 else -1 - b for b, sign in zip(below, signs[s:e])]
-                if ragged:
-                    summary = tuple(sorted(set(signed)))
-                elif e - s <= 4:
-                    summary = tuple(sorted(signed))
-                else:
-                    summary = tuple(sorted(Counter(signed).items()))
-                key = (FOLDED[fold[i]], summary)
+                key = (FOLDED[fold[i]], _summary(signed, ragged))
             else:
                 below = [c[j] for j in operands[starts[i] : starts[i + 1]]]
-                if below.count(CONSTANT) == len(below):
-                    continue
                 if commutes[code] and (batched[below[0]], below[0]) > (batched[below[1]], below[1]):
                     below.reverse()
-                    swapped[i] = True
-                key = (names[code], *below)
+                    self.swapped[i] = True
+                key = (tape.names[code], *below)
+            if code >= 0 and below.count(CONSTANT) == len(below):
+                continue  # it is a constant itself
             found = colours.get(key)
             if found is None:
                 found = colours[key] = len(self.keys)
@@ -157,19 +157,18 @@ class Grouping:
                 batched.append(True in [batched[b] for b in below])
             c[i] = found
         self.colour = np.array(c)
-        self.swapped = swapped
 
     # --- step 3 ------------------------------------------------------------------------------------------------------
 
     def operands_of(self, nodes: Indices, slot: int) -> Indices:
-        """The operand in `slot` of each of the nodes of a fixed number of operands, in the colour's order."""
+        """The operand in `slot` of each of some nodes of one colour, in the colour's order."""
         tape = self.trace.tape
         if tape.names[tape.codes[nodes[0]]] == "*":
             return tape.operands[tape.starts[nodes] + (self.swapped[nodes] ^ bool(slot))]
         return tape.operands[tape.starts[nodes] + slot]
 
     def terms_of(self, nodes: Indices) -> tuple[Indices, Indices, NDArray[np.float64]]:
-        """The terms of sums: the place in `nodes` of the sum that each belongs to, the terms and their signs."""
+        """The terms of sums: for each the place of its sum in `nodes`, the term and its sign."""
         starts, ends = self.sums.starts[nodes], self.sums.starts[nodes + 1]
         counts = ends - starts
         owner = np.repeat(np.arange(len(nodes)), counts)
@@ -177,11 +176,11 @@ class Grouping:
         return owner, self.sums.terms[at], self.sums.signs[at]
 
     def entries_of(self, nodes: Indices) -> Indices:
-        """The table of a group of lookups: entry j of lookup i is node [i, j]."""
+        """The table that lookups of one colour choose from: entry j of lookup i is node [i, j]."""
         return np.array([self.trace.lookups[i][0] for i in nodes.tolist()])
 
     def order(self) -> None:
-        """Step 3."""
+        """Step 3: `nodes`, for each colour its nodes in order, and `place`, for each node its row there."""
         trace = self.trace
         self.place = np.where(trace.parameter >= 0, trace.parameter, trace.place)
         self.nodes: list[Indices] = [np.empty(0, np.int64) for _ in self.keys]
@@ -213,14 +212,21 @@ class Grouping:
         unique = unique[np.argsort(first)]
         colours = self.colour[unique]
         for colour in np.unique(colours):
-            of_colour = unique[colours == colour]
+            mine = unique[colours == colour]
             before = self.nodes[colour]
-            self.place[of_colour] = np.arange(before.size, before.size + of_colour.size)
-            self.nodes[colour] = np.concatenate([before, of_colour])
+            self.place[mine] = np.arange(before.size, before.size + mine.size)
+            self.nodes[colour] = np.concatenate([before, mine])
 
 
-def grouped(trace: Trace, n_arguments: int) -> Grouping:
-    """The colours of a trace. Sums of different lengths get one colour where that makes many fewer of them."""
+def _summary(colours: list[int], ragged: bool) -> tuple[Any, ...]:
+    """What of its terms' colours makes the colour of a sum: how often each is there, or, if `ragged`, which are."""
+    if ragged:
+        return tuple(sorted(set(colours)))
+    return tuple(sorted(colours if len(colours) <= 4 else Counter(colours).items()))
+
+
+def group(trace: Trace, n_arguments: int) -> Grouping:
+    """The groups of a trace's nodes. Sums of different lengths get one colour where that leaves many fewer colours."""
     exact = Grouping(trace, n_arguments, ragged=False)
     if len(exact.keys) <= 64 or exact.irregular:
         return exact

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tinygrad_scalar.vectorize.buffers import Storage, contiguous
+from tinygrad_scalar.vectorize.buffers import Buffers, contiguous
 from tinygrad_scalar.vectorize.naming import argument_name, equation_of, name_arrays
 from tinygrad_scalar.vectorize.numpy_calls import HELPERS, NUMPY, call_of
 from tinygrad_scalar.vectorize.program import (
@@ -28,7 +28,7 @@ from tinygrad_scalar.vectorize.program import (
     Scatter,
     Statement,
 )
-from tinygrad_scalar.vectorize.variables import WIDTH, Places
+from tinygrad_scalar.vectorize.variables import WIDTH, Variables
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -40,23 +40,23 @@ class NumpySource:
     def __init__(self, program: Program, integer: Sequence[bool]) -> None:
         self.program = program
         name_arrays(program)
-        self.storage = Storage(program, integer)
-        self.places = Places(program, self.storage, {*NUMPY, *HELPERS})
+        self.buffers = Buffers(program, integer)
+        self.variables = Variables(program, self.buffers, {*NUMPY, *HELPERS})
         self.text = self._written()
 
     # --- writing -----------------------------------------------------------------------------------------------------
 
     def _written(self) -> str:
-        program, storage = self.program, self.storage
+        program, buffers = self.program, self.buffers
         arguments = [argument_name(a) for a in range(len(program.arguments))]
         forward, backward = self._lines(program.forward), self._lines(program.backward)
         copies = [
-            f"copyto({self.places.names[a]}, {arguments[i]}.T)"
+            f"copyto({self.variables.names[a]}, {arguments[i]}.T)"
             for i, a in enumerate(program.arguments)
-            if a in storage.copied
+            if a in buffers.copied
         ]
-        forward.append(f"return {', '.join([self._mean(), *map(self.places.flat, program.guarded)])}")
-        results = ["gradient", *(f"{self.places.flat(d)}.T" for d in program.input_gradients)]
+        forward.append(f"return {', '.join([self._mean(), *map(self.variables.flat, program.guarded)])}")
+        results = ["gradient", *(f"{self.variables.flat(d)}.T" for d in program.input_gradients)]
         # in a tuple of results each is an array of its own
         scale = " / m" if program.cost.batched else " * 1.0"
         backward.append(f"return {', '.join(result + scale for result in results)}")
@@ -84,17 +84,19 @@ class NumpySource:
         head = [*(["import math\n"] if "math" in used else []), "import numpy as np"]
         head += _wrapped("from numpy import ", [name for name in NUMPY if name in used])
         head += ["from tinygrad_scalar.engine.ops import operation"] if "operation" in used else []
-        tables = ["", *self.places.tables] if self.places.tables else []
+        tables = ["", *self.variables.tables] if self.variables.tables else []
         return "\n\n\n".join(["\n".join([*head, *tables]), *helpers, "\n".join(body)]) + "\n"
 
     def _buffers(self, passes: str) -> list[str]:
         """The lines that make the buffers, those of one shape together."""
-        used = _names_in([passes, *(expression for _, expression in self.places.views)])
+        used = _names_in([passes, *(expression for _, expression in self.variables.views)])
         owners: dict[str, list[str]] = {}
         shared: dict[str, list[tuple[str, str]]] = {}
-        for block in self.storage.blocks:
-            names = [name for name in dict.fromkeys(self.places.names[array] for array in block.arrays) if name in used]
-            made = f"np.empty(({block.rows}, {'m' if block.batched else 1}), dtype)"
+        for buffer in self.buffers.all:
+            names = [
+                name for name in dict.fromkeys(self.variables.names[array] for array in buffer.arrays) if name in used
+            ]
+            made = f"np.empty(({buffer.rows}, {'m' if buffer.batched else 1}), dtype)"
             if names:
                 owners.setdefault(made, []).append(names[0])
                 shared.setdefault(made, []).extend((name, names[0]) for name in names[1:])
@@ -111,7 +113,7 @@ class NumpySource:
         """The lines that make views; those of a layer's W and b stand together."""
         lines: list[str] = []
         of_layer: dict[tuple[str, str], int] = {}
-        for name, expression in self.places.views:
+        for name, expression in self.variables.views:
             layer = re.fullmatch(r"(d?)[Wb](\d+)", name)
             key = (layer[1], layer[2]) if layer else ("", name)
             if layer and key in of_layer:
@@ -126,10 +128,10 @@ class NumpySource:
 
     def _mean(self) -> str:
         """The expression for the mean of the costs."""
-        cost, summed = self.program.cost, self.places.flat(self.storage.summed)
+        cost, summed = self.program.cost, self.variables.flat(self.buffers.summed)
         if not cost.batched:
             return f"float({summed}[0, 0])" if cost.values is None else summed
-        return f"vdot({summed}, {summed}) / m" if self.storage.squared else f"add.reduce({summed}, axis=None) / m"
+        return f"vdot({summed}, {summed}) / m" if self.buffers.squared else f"add.reduce({summed}, axis=None) / m"
 
     def _columns(self, lines: list[str], names: Sequence[str]) -> list[str]:
         """The lines that turn the arguments that `lines` read into columns."""
@@ -137,22 +139,22 @@ class NumpySource:
         bare = [
             (argument.name, f"{names[i]}.T")
             for i, argument in enumerate(self.program.arguments)
-            if argument not in self.storage.copied and argument.name in read
+            if argument not in self.buffers.copied and argument.name in read
         ]
         return [f"{', '.join(name for name, _ in bare)} = {', '.join(columns for _, columns in bare)}"] if bare else []
 
     def _lines(self, statements: Iterable[Statement]) -> list[str]:
-        run = set(map(id, self.storage.statements))
+        run = set(map(id, self.buffers.statements))
         lines: list[tuple[str, str]] = []  # each with the equation of the notes that it is
         before: Statement | None = None  # what the last line computes, if it is a line of its own
         for statement in statements:
-            if statement.out in self.storage.views or id(statement) not in run:
+            if statement.out in self.buffers.views or id(statement) not in run:
                 continue
             its_lines: list[str] = getattr(self, f"_{type(statement).__name__.lower()}")(statement)
             equation = equation_of(statement)
             if before is not None and isinstance(statement, Elementwise) and self._is_read_only_by(statement, before):
                 call, its_equation = lines[-1]
-                operand = rf"(?<![\w.]){re.escape(self.places.flat(before.out))}(?=[,)])"
+                operand = rf"(?<![\w.]){re.escape(self.variables.flat(before.out))}(?=[,)])"
                 nested = re.sub(operand, lambda _, call=call: call, its_lines[0], count=1)  # type: ignore[misc]
                 if len(nested) + len(equation or its_equation) <= WIDTH - 8:
                     lines.pop()
@@ -160,32 +162,37 @@ class NumpySource:
                     before = None
             # its line may be nested where it is a call whose result has the form that elements are computed in
             alone = isinstance(statement, Elementwise) or (isinstance(statement, Product) and statement.form == "LR")
-            before = statement if alone and its_lines[0].endswith(f"out={self.places.flat(statement.out)})") else None
+            before = (
+                statement if alone and its_lines[0].endswith(f"out={self.variables.flat(statement.out)})") else None
+            )
             lines += [(line, equation if k == 0 else "") for k, line in enumerate(its_lines)]
         return [f"{line}  # {equation}" if equation else line for line, equation in lines]
 
     def _is_read_only_by(self, reader: Elementwise, statement: Statement) -> bool:
         """Whether what a statement makes is an operand of `reader`, once, and nothing else."""
         return (
-            self.storage.readers.get(statement.out) == [reader]
+            self.buffers.readers.get(statement.out) == [reader]
             and reader.operands.count(statement.out) == 1
-            and [self.places.flat(operand) for operand in reader.operands].count(self.places.flat(statement.out)) == 1
+            and [self.variables.flat(operand) for operand in reader.operands].count(self.variables.flat(statement.out))
+            == 1
             and statement.out not in self.program.guarded
         )
 
     def _gather(self, s: Gather) -> list[str]:
         if s.source.values is not None:
-            return [f"{self.places.flat(s.out)}[...] = {self.places.flat(s.source)}"]
-        index = self.places.table(s.index.ravel())
+            return [f"{self.variables.flat(s.out)}[...] = {self.variables.flat(s.source)}"]
+        index = self.variables.table(s.index.ravel())
         if s.source.batched != s.out.batched:  # the same in every example
-            return [f"{self.places.flat(s.out)}[...] = {self.places.flat(s.source)}[{index}]"]
-        return [f'take({self.places.flat(s.source)}, {index}, axis=0, out={self.places.flat(s.out)}, mode="clip")']
+            return [f"{self.variables.flat(s.out)}[...] = {self.variables.flat(s.source)}[{index}]"]
+        return [
+            f'take({self.variables.flat(s.source)}, {index}, axis=0, out={self.variables.flat(s.out)}, mode="clip")'
+        ]
 
     def _elementwise(self, s: Elementwise) -> list[str]:
-        return [call_of(s.op, [self.places.flat(operand) for operand in s.operands], self.places.flat(s.out))]
+        return [call_of(s.op, [self.variables.flat(operand) for operand in s.operands], self.variables.flat(s.out))]
 
     def _product(self, s: Product) -> list[str]:
-        matrix = self.places.matrix
+        matrix = self.variables.matrix
         if s.form == "LR":
             p, k = s.left.shape
             q = s.out.rows // p
@@ -197,41 +204,41 @@ class NumpySource:
         p, k = s.out.shape
         q = s.left.rows // p
         left, right = matrix(s.left, (p, q)), f"{matrix(s.right, (k, q))}.T"
-        if self.places.is_bare(s.right) and q == 1:
+        if self.variables.is_bare(s.right) and q == 1:
             right = argument_name(self.program.arguments.index(s.right))
         return [f"matmul({left}, {right}, out={matrix(s.out, (p, k))})"]
 
     def _fold(self, s: Fold) -> list[str]:
         n, k = s.source.shape if len(s.source.shape) == 2 else (1, s.source.rows)
         ufunc = {"+": "add"}.get(s.op, s.op)
-        source, out = self.places.flat(s.source), self.places.flat(s.out)
+        source, out = self.variables.flat(s.source), self.variables.flat(s.out)
         if n == 1:
             return [f"{ufunc}.reduce({source}, axis=0, keepdims=True, out={out})"]
-        if self.places.is_bare(s.source):
+        if self.variables.is_bare(s.source):
             return [f"{ufunc}.reduce({source}.reshape({n}, {k}, -1), axis=1, out={out})"]
-        cube = self.places.variable(f"{s.source.name}_rows", f"{source}.reshape({n}, {k}, -1)")
+        cube = self.variables.variable(f"{s.source.name}_rows", f"{source}.reshape({n}, {k}, -1)")
         return [f"{ufunc}.reduce({cube}, axis=1, out={out})"]
 
     def _overexamples(self, s: OverExamples) -> list[str]:
-        out = self.places.flat(s.out)
+        out = self.variables.flat(s.out)
         if not s.source.batched or s.source.values is not None:
-            return [f"multiply({self.places.flat(s.source)}, m, out={out})"]
-        return [f"add.reduce({self.places.flat(s.source)}, axis=1, keepdims=True, out={out})"]
+            return [f"multiply({self.variables.flat(s.source)}, m, out={out})"]
+        return [f"add.reduce({self.variables.flat(s.source)}, axis=1, keepdims=True, out={out})"]
 
     def _scatter(self, s: Scatter) -> list[str]:
         lines: list[str] = []
-        if all(self.storage.inside.get(part, (None, None))[0] is s.out for part, _ in s.parts) and self._is_covered(s):
+        if all(self.buffers.inside.get(part, (None, None))[0] is s.out for part, _ in s.parts) and self._is_covered(s):
             return lines
-        out = self.places.flat(s.out)
+        out = self.variables.flat(s.out)
         free = np.ones(s.out.rows, bool)
         later = []
         for part, index in s.parts:
-            if self.storage.inside.get(part, (None, None))[0] is s.out:
+            if self.buffers.inside.get(part, (None, None))[0] is s.out:
                 free[slice(None) if index is None else index.ravel()] = False
             else:
                 later.append((part, None if index is None else index.ravel()))
         for part, index in later:
-            value = self.places.flat(part)
+            value = self.variables.flat(part)
             if index is None:
                 if free.all():
                     lines.append(f"{out}[...] = {value}")
@@ -246,11 +253,13 @@ class NumpySource:
                 starts = np.searchsorted(index[order], rows)
                 if part.rows == 1 or part.values is not None:
                     value = f"np.broadcast_to({value}, ({index.size}, {'m' if part.batched else 1}))"
-                value = f"add.reduceat({value}[{self.places.table(order)}], {self.places.table(starts)}, axis=0)"
+                value = f"add.reduceat({value}[{self.variables.table(order)}], {self.variables.table(starts)}, axis=0)"
             else:
                 rows = index
             start = contiguous(rows)
-            target = f"{out}[{start}:{start + rows.size}]" if start is not None else f"{out}[{self.places.table(rows)}]"
+            target = (
+                f"{out}[{start}:{start + rows.size}]" if start is not None else f"{out}[{self.variables.table(rows)}]"
+            )
             if free[rows].all():
                 lines.append(f"{target} = {value}")
             else:
@@ -276,18 +285,18 @@ class NumpySource:
         start = contiguous(index)
         if start is not None:
             return [f"{out}[{start}:{start + index.size}] = 0.0"]
-        return [f"{out}[{self.places.table(index)}] = 0.0"]
+        return [f"{out}[{self.variables.table(index)}] = 0.0"]
 
     # --- lookups -----------------------------------------------------------------------------------------------------
 
     def _chosen(self, s: Lookup) -> tuple[str, list[str]]:
         """The variable of the rows that a lookup chooses, and the line that computes them."""
         a = self.program.arguments.index(s.argument)
-        rows = self.places.variable(f"{s.out.name}_rows", f"np.empty(({s.out.rows}, m), np.intp)  # of {s.out.name}")
+        rows = self.variables.variable(f"{s.out.name}_rows", f"np.empty(({s.out.rows}, m), np.intp)  # of {s.out.name}")
         name = argument_name(a)
         start = contiguous(s.places)
         whole = start == 0 and s.places.size == s.argument.rows
-        rows_of = f"{start}:{start + s.places.size}" if start is not None else self.places.table(s.places)
+        rows_of = f"{start}:{start + s.places.size}" if start is not None else self.variables.table(s.places)
         chosen = f"{name}.T" if whole else f"{name}.T[{rows_of}]"
         n, choices = s.table.shape
         check = f"require_rows({chosen}, {choices})"
@@ -295,20 +304,20 @@ class NumpySource:
         if choices > 1:
             step = s.table[:, 1:2] - first
             if (s.table == first + step * np.arange(choices)).all() and (step == step[0]).all():
-                base = repr(int(first[0, 0])) if (first == first[0]).all() else f"{self.places.table(first)}"
+                base = repr(int(first[0, 0])) if (first == first[0]).all() else f"{self.variables.table(first)}"
                 return rows, [check, f"add({chosen} * {int(step[0, 0])}, {base}, out={rows})"]
-        return rows, [check, f"{rows}[...] = {self.places.table(s.table)}[np.arange({n})[:, None], {chosen}]"]
+        return rows, [check, f"{rows}[...] = {self.variables.table(s.table)}[np.arange({n})[:, None], {chosen}]"]
 
     def _lookup(self, s: Lookup) -> list[str]:
         rows, lines = self._chosen(s)
-        source, out = self.places.flat(s.source), self.places.flat(s.out)
+        source, out = self.variables.flat(s.source), self.variables.flat(s.out)
         if s.source.batched:
             return [*lines, f"{out}[...] = np.take_along_axis({source}, {rows}, axis=0)"]
         return [*lines, f'take({source}, {rows}, out={out}, mode="clip")']
 
     def _lookupscatter(self, s: LookupScatter) -> list[str]:
         rows, _ = self._chosen(s.lookup)
-        value, out = self.places.flat(s.source), self.places.flat(s.out)
+        value, out = self.variables.flat(s.source), self.variables.flat(s.out)
         if s.source.rows == 1 or not s.source.batched or s.source.values is not None:
             value = f"np.broadcast_to({value}, {rows}.shape)"
         if s.out.batched:

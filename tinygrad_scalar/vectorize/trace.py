@@ -1,8 +1,8 @@
-"""Run the scalar function once and write down one example's graph.
+"""Run the scalar function once and record one example's graph.
 
-The function gets an `Argument` for every number of an example and computes with Values as ever. What it computes is
-then a recipe for every example, as long as nothing was decided by looking at a number: `Value` asks tracing.py, which
-asks the `Recorder` here.
+The function gets an `Argument` for every number of an example and computes with Values as usual. The recorded graph
+then holds for every example, provided nothing branched on a traced number: `Value` asks tracing.py, which asks the
+`Recorder` here.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from tinygrad_scalar.engine import Tape, Value, errors, read_graph, tick, tracing
+from tinygrad_scalar.engine import Tape, Value, errors, read_data, read_graph, tick, tracing
 from tinygrad_scalar.engine.errors import shown
 from tinygrad_scalar.engine.graph import topological_order
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 class Argument(Value):
-    """A number of the example: of argument `argument`, at place `place` of its elements in order."""
+    """A number of the example: number `place` of argument `argument`, counted in order."""
 
     __slots__ = ("argument", "integer", "place")
 
@@ -47,7 +47,7 @@ class Argument(Value):
         raise errors.loss_of_gradient(self, "an index")
 
 
-class Lookup(NamedTuple):
+class Choice(NamedTuple):
     """A Value chosen from `entries` by an integer argument."""
 
     entries: tuple[Value, ...]
@@ -55,7 +55,7 @@ class Lookup(NamedTuple):
 
 
 class Guard(NamedTuple):
-    """A Value that must not be `refused`; `message` says what is wrong with a number that is."""
+    """A Value whose number must not be `refused`; `message` says what is wrong with a number that is."""
 
     value: Value
     refused: Callable[[Any], Any]
@@ -63,11 +63,11 @@ class Guard(NamedTuple):
 
 
 class Recorder:
-    """The tracer of one call: which leaves are traced, the lookups and guards it met."""
+    """The tracer of one call: which leaves are traced, and the lookups and guards that it met."""
 
     def __init__(self, traced: Sequence[Value]) -> None:
         self.traced: set[Value] = set(traced)
-        self.lookups: dict[Value, Lookup] = {}
+        self.lookups: dict[Value, Choice] = {}
         self.guards: list[Guard] = []
         self._thread = threading.get_ident()
 
@@ -86,26 +86,26 @@ class Recorder:
     def lookup(self, table: Any, index: Value) -> Any:
         if not isinstance(index, Argument) or not index.integer:
             raise errors.TraceError(
-                f"{errors.user_line()}: lookup takes an argument that is an array of whole numbers, "
-                f"not {index.label or 'a computed value'}"
+                f"{errors.user_line()}: the index of a lookup must be an argument that is an array of integers, "
+                f"got {index.label or 'a computed value'}"
             )
         return self._chosen(list(table), index)
 
     def _chosen(self, rows: list[Any], index: Argument) -> Any:
-        """What stands for one of the rows: a Value, or as many in a container like theirs."""
+        """A placeholder for one of the rows: a Value, or Values in a container like theirs."""
         first = rows[0]
         if isinstance(first, dict):
             if any(not isinstance(row, dict) or row.keys() != first.keys() for row in rows):
-                raise self._unlike("have the same keys")
+                raise self._unlike("must have the same keys")
             return {key: self._chosen([row[key] for row in rows], index) for key in first}
         if isinstance(first, (list, tuple, np.ndarray)):
             if any(not hasattr(row, "__len__") or len(row) != len(first) for row in rows):
-                raise self._unlike("are of one length")
+                raise self._unlike("must have the same length")
             chosen = [self._chosen([row[k] for row in rows], index) for k in range(len(first))]
             return np.array(chosen, object) if isinstance(first, np.ndarray) else type(first)(chosen)
         entries = tuple(entry if isinstance(entry, Value) else Value(entry) for entry in rows)
-        looked_up = Value(1.0)  # whatever: numbers do not matter here
-        self.lookups[looked_up] = Lookup(entries, index)
+        looked_up = Value(1.0)  # any number will do
+        self.lookups[looked_up] = Choice(entries, index)
         self.traced.add(looked_up)
         return looked_up
 
@@ -118,12 +118,12 @@ class Recorder:
 class Trace:
     """One example's graph.
 
-    tape        the graphs of all tables that are looked up in, of the guarded values and of the cost, in that order
+    tape        the graphs of all tables for lookups, of the guarded values and of the cost, in that order
     cost        the index of the cost in the tape
     parameter   for each node the index of the parameter that it is, or −1
     argument    for each node the argument that it is a number of, or −1; `place` says which of its numbers
-    lookups     for the node of a looked-up Value, the entries' nodes and the argument and place of the index
-    captured    leaves that are not parameters but were there before, and were taken as constants
+    lookups     for the node of a looked-up Value the entries' nodes, and the argument and place of the index
+    captured    leaves that existed before the call and are not parameters: they count as constants
     """
 
     tape: Tape
@@ -138,7 +138,7 @@ class Trace:
 
 
 def example_arguments(examples: Sequence[NDArray[Any]], i: int) -> list[Any]:
-    """Example i as the function gets it: a Value, a list of Values or lists of lists, of each array in turn."""
+    """Example i as the function gets it: for each array a Value, a list of Values or lists of lists."""
     return [_nested(array[i], f"{_name(a)}", a) for a, array in enumerate(examples)]
 
 
@@ -168,7 +168,7 @@ def flat(nested: Any) -> Iterator[Value]:
 
 
 def called(cost: Callable[..., Any], arguments: Sequence[Any]) -> Value:
-    """What `cost` returns, which is to be one Value; what it raises says what it got."""
+    """The Value that `cost` returns; an exception from it gets a note of its arguments."""
     try:
         C = cost(*arguments)
     except Exception as error:
@@ -176,12 +176,12 @@ def called(cost: Callable[..., Any], arguments: Sequence[Any]) -> Value:
             error.add_note(f"vectorize called the function with {', '.join(map(_kind, arguments))}")
         raise
     if not isinstance(C, Value):
-        raise TypeError(f"the function to vectorize returns one Value, the cost of an example, not {shown(C)}")
+        raise TypeError(f"the function to vectorize must return one Value, the cost of an example, got {shown(C)}")
     return C
 
 
 def _kind(argument: Any) -> str:
-    """What an argument is: a Value, or lists of so many.
+    """An argument in words: a Value, or lists of so many.
 
     >>> _kind([[1, 2], [3, 4], [5, 6]])
     'a list of 3 lists of 2 Values'
@@ -202,20 +202,17 @@ def trace(cost: Callable[..., Any], parameters: Sequence[Value], examples: Seque
     recorder = Recorder([*parameters, *inputs])
     with tracing.followed_by(recorder):
         C = called(cost, arguments)
-    looked_up = [entry for lookup in recorder.lookups.values() for entry in lookup.entries]
-    tape = read_graph([*looked_up, *(guard.value for guard in recorder.guards), C])
-    index = {}
-    leaves = np.flatnonzero(tape.codes < 0).tolist()
+    tables = [entry for lookup in recorder.lookups.values() for entry in lookup.entries]
+    roots = [*tables, *(guard.value for guard in recorder.guards), C]
+    tape = read_graph(roots)
+    wanted = set(roots)
+    index = {node: i for i, node in enumerate(tape.nodes) if node in wanted}
     n = len(tape.nodes)
     parameter, argument, place = (np.full(n, -1, np.int64) for _ in range(3))
     number = {p: i for i, p in enumerate(parameters)}
     lookups = {}
     captured = []
-    wanted = {*looked_up, *(guard.value for guard in recorder.guards), C}
-    for i, node in enumerate(tape.nodes):
-        if node in wanted:
-            index[node] = i
-    for i in leaves:
+    for i in np.flatnonzero(tape.codes < 0).tolist():
         node = tape.nodes[i]
         if node in number:
             parameter[i] = number[node]
@@ -227,8 +224,6 @@ def trace(cost: Callable[..., Any], parameters: Sequence[Value], examples: Seque
         elif node._time < start:
             captured.append(node)
     data = np.empty(n)
-    from tinygrad_scalar.engine import read_data
-
     read_data(tape.nodes, data)
     guards = [(index[guard.value], guard) for guard in recorder.guards]
     return Trace(tape, index[C], data, parameter, argument, place, lookups, guards, captured)

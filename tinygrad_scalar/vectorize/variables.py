@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tinygrad_scalar.vectorize.buffers import Storage, contiguous
+from tinygrad_scalar.vectorize.buffers import Buffers, contiguous
 from tinygrad_scalar.vectorize.program import Array, Program
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 WIDTH = 110
 
 
-class Places:
+class Variables:
     """The expressions for the arrays of a program with named arrays, without the names that are `taken`.
 
     names   the variable of each array that has a place of its own
@@ -26,20 +26,20 @@ class Places:
     tables  the lines that define numbers
     """
 
-    def __init__(self, program: Program, storage: Storage, taken: Iterable[str]) -> None:
-        self.program, self.storage = program, storage
+    def __init__(self, program: Program, buffers: Buffers, taken: Iterable[str]) -> None:
+        self.program, self.buffers = program, buffers
         self._variables: dict[str, str] = {}  # by the expression that each holds
         self._taken = {argument.name for argument in program.arguments} | set(taken)
         self.views: list[tuple[str, str]] = []
         self.tables: list[str] = []
-        self.names = self._name_blocks()
+        self.names = self._name_buffers()
 
-    def _name_blocks(self) -> dict[Array, str]:
+    def _name_buffers(self) -> dict[Array, str]:
         """A variable for each array that has a place of its own; two of one name share it if they share the place."""
         names: dict[Array, str] = {}
-        for block in dict.fromkeys(self.storage.block.values()):
+        for buffer in dict.fromkeys(self.buffers.buffer_of.values()):
             mine: dict[str, str] = {}
-            for array in block.arrays:
+            for array in buffer.arrays:
                 if array.name not in mine:
                     mine[array.name] = self._free_name(array.name)
                 names[array] = mine[array.name]
@@ -84,7 +84,7 @@ class Places:
 
     def is_bare(self, array: Array) -> bool:
         """Whether an array is an argument as it is given."""
-        return array in self.program.arguments and array not in self.storage.copied
+        return array in self.program.arguments and array not in self.buffers.copied
 
     def _vector(self, array: Array) -> str | None:
         """The flat vector that an array is, if it is the parameters or their gradient."""
@@ -93,10 +93,10 @@ class Places:
 
     def _within(self, array: Array) -> tuple[Array, NDArray[np.int64]] | None:
         """The array that this one is a view of, and as which of its rows."""
-        view = self.storage.views.get(array)
+        view = self.buffers.views.get(array)
         if view is not None:
             return view.source, view.index
-        inside = self.storage.inside.get(array)
+        inside = self.buffers.inside.get(array)
         if inside is None:
             return None
         whole, index = inside
@@ -133,7 +133,7 @@ class Places:
             start = contiguous(within[1])
             if start is not None:
                 return self.variable(array.name, f"{vector}[{start}:{start + array.rows}].reshape{shape}")
-            strided = self.storage.strided(within[1].reshape(shape))
+            strided = self.buffers.strided(within[1].reshape(shape))
             assert strided is not None
             a, s, p, k = strided
             return self.variable(array.name, f"{vector}[{a}:{a + p * s}].reshape({p}, {s})[:, :{k}]")

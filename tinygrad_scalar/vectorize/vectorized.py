@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from tinygrad_scalar.vectorize.compiled import Shapes
     from tinygrad_scalar.vectorize.equations import Equations
 
-    Array = NDArray[Any]
+    Floats = NDArray[Any]
 
 DTYPES = ("float64", "float32")
 KIND = attrgetter("__class__", "shape", "dtype")  # what tells whether an argument is like the one before
@@ -35,7 +35,7 @@ class Vectorized:
 
     # the call before: its kind of arguments goes the short way to its program
     _known: tuple[tuple[Any, ...], Compiled | None, list[Any] | None]
-    _quick: Callable[[tuple[Any, ...]], tuple[float, Array] | None] | None
+    _quick: Callable[[tuple[Any, ...]], tuple[float, Floats] | None] | None
 
     def __init__(
         self, cost: Callable[..., Value], params: Iterable[Value], dtype: str, wrt_inputs: bool, check: bool
@@ -56,14 +56,14 @@ class Vectorized:
         self._values = values
         self._wrt_inputs, self._check = wrt_inputs, check
         self._seen, self._data = now(), data_of(values)  # when the Values were looked at last, and what they had
-        self._parameters: Array = self._data.astype(dtype)
+        self._parameters: Floats = self._data.astype(dtype)
         self._programs: dict[Shapes, Compiled] = {}
         self._last: Compiled | None = None
         self._forget()
         self._turn = threading.Lock()
 
     @property
-    def parameters(self) -> Array:
+    def parameters(self) -> Floats:
         """The array that the program works on, in the order of `params`; to be read and written in place."""
         self._follow()
         return self._parameters
@@ -146,14 +146,14 @@ class Vectorized:
         with self._turn:
             return program.value(self._parameters, rows)
 
-    def _prepared(self, arrays: Sequence[ArrayLike]) -> tuple[Compiled, list[Array]]:
+    def _prepared(self, arrays: Sequence[ArrayLike]) -> tuple[Compiled, list[Floats]]:
         """The program for arguments of such shapes, and the arguments with a row for each example."""
         kinds: tuple[Any, ...] = ()
         with suppress(AttributeError):  # if not all of them are arrays
             kinds = tuple(map(KIND, arrays))
         known, before, dtypes = self._known
         if before is not None and kinds and kinds == known:
-            given: list[Array] = list(arrays)  # type: ignore[arg-type]
+            given: list[Floats] = list(arrays)  # type: ignore[arg-type]
             return before, [_rows(array, dtype) for array, dtype in zip(given, dtypes)] if dtypes else given
         examples = [_examples(array, i) for i, array in enumerate(arrays)]
         if not examples:
@@ -184,7 +184,7 @@ class Vectorized:
 
     # --- compiling ---------------------------------------------------------------------------------------------------
 
-    def _compile(self, shapes: Shapes, examples: Sequence[Array]) -> Compiled:
+    def _compile(self, shapes: Shapes, examples: Sequence[Floats]) -> Compiled:
         if self._cost is None:
             known = ", ".join(str(tuple(shape for shape, _ in key)) for key in self._programs)
             raise ValueError(
@@ -197,7 +197,7 @@ class Vectorized:
                 self._compare(program, [array[i : i + 1] for array in examples], i)
         return program
 
-    def _compare(self, program: Compiled, example: Sequence[Array], i: int) -> None:
+    def _compare(self, program: Compiled, example: Sequence[Floats], i: int) -> None:
         """Raise TraceError unless program and engine agree on an example."""
         assert self._cost is not None
         value, gradient, sizes = _by_the_engine(self._cost, self._values, example)
@@ -252,7 +252,7 @@ class Vectorized:
         self._turn = threading.Lock()
 
 
-def _examples(array: ArrayLike, argument: int) -> Array:
+def _examples(array: ArrayLike, argument: int) -> Floats:
     try:
         numbers = np.asarray(array)
     except ValueError:
@@ -274,7 +274,7 @@ def _examples(array: ArrayLike, argument: int) -> Array:
     return numbers
 
 
-def _rows(array: Array, dtype: Any) -> Array:
+def _rows(array: Floats, dtype: Any) -> Floats:
     """The numbers of each example in a row."""
     rows = array if array.ndim == 2 else array.reshape(len(array), -1)
     return rows if rows.dtype == dtype else rows.astype(dtype)
@@ -289,8 +289,8 @@ def _mismatch(ours: str, theirs: str, i: int) -> TraceError:
 
 
 def _by_the_engine(
-    cost: Callable[..., Value], values: list[Value], example: Sequence[Array]
-) -> tuple[float, Array, Callable[[], Array]]:
+    cost: Callable[..., Value], values: list[Value], example: Sequence[Floats]
+) -> tuple[float, Floats, Callable[[], Floats]]:
     """Cost and gradient of one example by the engine, and the sizes of the gradient's terms; leaves no trace."""
     C = called(cost, example_arguments(example, 0))
     tape = read_graph([C])
@@ -304,7 +304,7 @@ def _by_the_engine(
     for leaf, grad in kept.items():
         leaf.grad = grad
 
-    def sizes() -> Array:
+    def sizes() -> Floats:
         """Σ over paths |∏ local gradients|: what the gradient's rounding errors are relative to."""
         size = dict.fromkeys(tape.nodes, 0.0)
         size[C] = 1.0
