@@ -1,16 +1,20 @@
 """`python -m pytest` tests the Value that was built, `python -m pytest --plain` the one in plain Python.
 
-One process has one implementation, chosen before the package is first imported; so have the processes that tests
-start. Without `--thorough`, tests marked thorough are left out, and `--plain` runs only the rooms PLAIN_ROOMS.
+A process has one implementation of Value, chosen by TINYGRAD_SCALAR_PURE before the package is first imported, and so
+have the processes that tests start. `--thorough` adds the tests marked `thorough`, five times as many random examples,
+and all rooms to `--plain`, which is otherwise for the rooms whose code depends on the implementation.
 """
 
 import os
 from pathlib import Path
 
-import pytest
+from hypothesis import settings
 
 HERE = Path(__file__).parent
-PLAIN_ROOMS = {"engine", "inspection", "vectorize"}
+PLAIN_ROOMS = ["engine", "inspection", "vectorize"]
+
+settings.register_profile("quick", max_examples=20, deadline=None)
+settings.register_profile("thorough", max_examples=100, deadline=None)
 
 
 def pytest_addoption(parser):
@@ -19,30 +23,30 @@ def pytest_addoption(parser):
 
 
 def pytest_configure(config):
-    if config.getoption("plain"):
+    plain, thorough = config.getoption("plain"), config.getoption("thorough")
+    settings.load_profile("thorough" if thorough else "quick")
+    if plain:
         os.environ["TINYGRAD_SCALAR_PURE"] = "1"
-
-
-def pytest_ignore_collect(collection_path, config):
-    if config.getoption("plain") and not config.getoption("thorough") and collection_path.parent == HERE:
-        return collection_path.name not in PLAIN_ROOMS | {"conftest.py"}
-    return None
+    if plain and not thorough and config.args_source is config.ArgsSource.TESTPATHS:
+        config.args = [str(HERE / room) for room in PLAIN_ROOMS]
 
 
 def pytest_collection_modifyitems(config, items):
     if not config.getoption("thorough"):
-        for item in items:
-            if item.get_closest_marker("thorough"):
-                item.add_marker(pytest.mark.skip(reason="takes long: --thorough"))
+        long = [item for item in items if item.get_closest_marker("thorough")]
+        config.hook.pytest_deselected(items=long)
+        items[:] = [item for item in items if item not in long]
 
 
 def pytest_report_header(config):
     import tinygrad_scalar as ts
 
-    folder = Path(ts.__file__).parent / "engine"
     header = [f"Value: {'compiled' if ts.accelerated else 'plain'}"]
     if ts.accelerated:
+        folder = Path(ts.__file__).parent / "engine"
         built = max(path.stat().st_mtime for path in folder.glob("_value.*") if path.suffix in (".so", ".pyd"))
         if any(path.stat().st_mtime > built for path in folder.glob("_*.p[yx]*")):
             header.append("WARNING: the compiled Value is older than its source; install again")
+    elif os.environ.get("TINYGRAD_SCALAR_PURE", "") in ("", "0"):
+        header.append("WARNING: the compiled Value was not built; the tests that need it are skipped")
     return header

@@ -65,7 +65,7 @@ def compare(x, sign, y):
     return getattr(functions, COMPARISONS[sign])(x, y)
 
 
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=3 * settings.default.max_examples)
 @given(EXPRESSIONS, POINTS)
 def test_value_and_gradients_are_those_of_the_same_python_expression(template, numbers):
     leaves = {name: Value(number, name) for name, number in numbers.items()}

@@ -66,7 +66,6 @@ def test_training_inputs_have_mean_0_and_deviation_1():
     np.testing.assert_allclose(inputs.std(axis=0), 1.0, rtol=1e-12)
 
 
-@settings(deadline=None)
 @given(st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=20), st.floats(-1e6, 1e6))
 def test_undoing_a_scale_gives_the_number_back(numbers, x):
     scale = Scale.of(numbers)
@@ -255,7 +254,6 @@ def split_or_none(table, target, fraction, seed):
         return None
 
 
-@settings(deadline=None)
 @given(CLASS_SIZES, FRACTIONS, SEEDS)
 def test_a_split_is_disjoint_complete_and_in_order(sizes, fraction, seed):
     kinds = [f"class {i}" for i, size in enumerate(sizes) for _ in range(size)]
@@ -268,7 +266,7 @@ def test_a_split_is_disjoint_complete_and_in_order(sizes, fraction, seed):
         assert (training, held_out) == (sorted(training), sorted(held_out))
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=3 * settings.default.max_examples)
 @given(CLASS_SIZES, FRACTIONS, SEEDS)
 def test_every_class_is_held_out_in_the_same_proportion(sizes, fraction, seed):
     kinds = [f"class {i}" for i, size in enumerate(sizes) for _ in range(size)]
@@ -280,7 +278,6 @@ def test_every_class_is_held_out_in_the_same_proportion(sizes, fraction, seed):
             assert counts[kind] < size  # there is one to learn from
 
 
-@settings(deadline=None)
 @given(st.integers(2, 60), FRACTIONS, SEEDS)
 def test_rows_with_a_number_as_target_are_split_as_one_group(size, fraction, seed):
     parts = split_or_none(table_of(y=range(size)), "y", fraction, seed)
@@ -323,7 +320,6 @@ LABELS = st.sampled_from("abc")
 PAIRS = st.lists(st.tuples(LABELS, LABELS), min_size=1, max_size=40)
 
 
-@settings(deadline=None)
 @given(PAIRS)
 def test_the_confusion_matrix_counts_every_pair_and_its_diagonal_is_the_accuracy(pairs):
     actual, predicted = zip(*pairs)
@@ -334,7 +330,6 @@ def test_the_confusion_matrix_counts_every_pair_and_its_diagonal_is_the_accuracy
     assert accuracy(actual, predicted) == matrix.trace() / len(pairs)
 
 
-@settings(deadline=None)
 @given(st.lists(st.tuples(st.floats(-100, 100), st.floats(-100, 100)), min_size=2, max_size=30))
 def test_r_squared_is_the_share_of_the_variance_that_is_explained(pairs):
     actual, predicted = np.array(pairs).T

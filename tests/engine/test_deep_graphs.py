@@ -1,4 +1,4 @@
-"""A million operations in a row, a chain of three-operand nodes, a leaf used everywhere: no recursion anywhere."""
+"""Chains of up to a million operations, and a leaf that all of them use: there is no recursion anywhere."""
 
 import copy
 import inspect
@@ -13,7 +13,7 @@ from tinygrad_scalar import Value
 from tinygrad_scalar.inspection.names import leaves, names, topological_order
 
 
-def chain(rounds=250_000):
+def chain(rounds):
     """x, one and a root that is x·(rounds + 1) after four operations a round."""
     x, one = Value(0.5, "x"), Value(1.0, "one")
     node = x
@@ -23,7 +23,7 @@ def chain(rounds=250_000):
     return x, one, node
 
 
-def where_chain(rounds=50_000):
+def where_chain(rounds):
     """x, the branch never taken and a root that is x·(rounds + 1), each node three times an operand of the next."""
     x, other = Value(0.5, "x"), Value(7.0, "other")
     node = x
@@ -32,7 +32,7 @@ def where_chain(rounds=50_000):
     return x, other, node
 
 
-def fan_out(rounds=100_000):
+def fan_out(rounds):
     """x, nothing and a root that is rounds·x² + x, x being an operand of half of the nodes twice."""
     x, total = Value(0.5, "x"), Value(0.0)
     for _ in range(rounds):
@@ -40,19 +40,26 @@ def fan_out(rounds=100_000):
     return x, Value(0.0), total + x
 
 
-# build, operations, the root's number from x's, its derivative
+# build, rounds, operations, the root's number from x's, its derivative
 GRAPHS = {
-    "chain": (chain, 1_000_000, lambda x: 250_001 * x, lambda x: 250_001),
-    "where": (where_chain, 150_000, lambda x: 50_001 * x, lambda x: 50_001),
-    "fan-out": (fan_out, 200_001, lambda x: 100_000 * x * x + x, lambda x: 200_000 * x + 1),
+    "chain": (chain, 250_000, lambda n: 4 * n, lambda x, n: (n + 1) * x, lambda x, n: n + 1),
+    "where": (where_chain, 50_000, lambda n: 3 * n, lambda x, n: (n + 1) * x, lambda x, n: n + 1),
+    "fan-out": (fan_out, 100_000, lambda n: 2 * n + 1, lambda x, n: n * x * x + x, lambda x, n: 2 * n * x + 1),
 }
 
 
+@pytest.fixture(scope="module")
+def share(request):
+    """The plain Value's graphs have a fifth of the operations, unless all is to be tested thoroughly."""
+    return 1 if ts.accelerated or request.config.getoption("thorough") else 5
+
+
 @pytest.fixture(scope="module", params=GRAPHS)
-def graph(request):
-    build, operations, number, derivative = GRAPHS[request.param]
-    x, other, root = build()
-    return x, other, root, operations, number, derivative
+def graph(request, share):
+    build, rounds, operations, number, derivative = GRAPHS[request.param]
+    rounds //= share
+    x, other, root = build(rounds)
+    return x, other, root, operations(rounds), lambda x: number(x, rounds), lambda x: derivative(x, rounds)
 
 
 def _assert_differentiable(x, root, number, derivative):
@@ -74,10 +81,10 @@ def test_forward_and_backward_reach_the_bottom(graph):
     _assert_differentiable(x, root, number, derivative)
 
 
-def test_every_factor_of_the_chain_gets_its_gradient():
-    x, one, root = chain()
+def test_every_factor_of_the_chain_gets_its_gradient(share):
+    rounds = 250_000 // share
+    x, one, root = chain(rounds)
     root.backward()
-    rounds = 250_000
     assert one.grad == sum((i + 2) * x.data for i in range(rounds))
 
 
@@ -127,7 +134,7 @@ def test_a_copy_is_whole_and_independent(graph, copied):
 
 
 def test_anomalies_are_looked_for_at_any_depth():
-    x, _, root = chain(rounds=20_000)
+    x, _, root = chain(20_000)
     with ts.detect_anomaly():
         root.backward()
         x.data = 2.0

@@ -162,14 +162,14 @@ def run(ts, program, leaves):
     return course, [graph(value) for value in values], [values.index(value) for value in values]
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=4 * settings.default.max_examples)
 @given(PROGRAM, LEAVES)
 def test_a_random_program_gives_the_same_bits_structure_and_errors(selected, program, leaves):
     compiled, plain = of_both(selected, run, program, leaves)
     assert compiled == plain
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=2 * settings.default.max_examples)
 @given(PROGRAM, LEAVES)
 def test_a_random_program_has_the_same_anomalies(selected, program, leaves):
     def watched(ts):
@@ -180,7 +180,7 @@ def test_a_random_program_has_the_same_anomalies(selected, program, leaves):
     assert compiled == plain
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=2 * settings.default.max_examples)
 @given(MAKING_PROGRAM, LEAVES, LEAVES)
 def test_the_passes_over_a_random_graph_are_the_same(selected, program, leaves, others):
     def passes(ts):
@@ -264,7 +264,6 @@ def test_a_row_added_to_the_table_works_in_both(selected, monkeypatch, arity):
     assert len(plain) == 7
 
 
-@settings(deadline=None)
 @given(st.lists(FLOAT, min_size=1, max_size=9), st.data())
 def test_what_is_done_to_many_values_at_once_is_the_same(selected, numbers, data):
     others = data.draw(st.lists(FLOAT, min_size=len(numbers), max_size=len(numbers)))

@@ -7,7 +7,7 @@ from math import inf, nan
 import mpmath
 import pytest
 import sympy
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, strategies as st
 from points import EDGES, ORDINARY, ROWS
 
 from tinygrad_scalar.engine import Value, ops
@@ -87,7 +87,6 @@ def _assert_floats(row, operands):
 
 
 @pytest.mark.parametrize("name", ROWS)
-@settings(deadline=None)
 @given(operands=ANY_OPERANDS)
 def test_no_floats_make_an_operation_raise(name, operands):
     _assert_floats(ROWS[name], operands[: len(_operands(ORDINARY[name][0]))])
@@ -99,14 +98,12 @@ def test_no_pair_of_extremes_makes_an_operation_raise(name):
         _assert_floats(ROWS[name], operands)
 
 
-@settings(deadline=None)
 @given(x=st.floats(), n=st.floats())
 def test_no_constant_exponent_or_slope_makes_an_operation_raise(x, n):
     _assert_floats(ops.constant_power(n), [x])
     _assert_floats(ops.leaky_relu(n), [x])
 
 
-@settings(deadline=None)
 @given(x=st.floats(), y=st.floats())
 def test_the_operators_written_out_in_value_agree_with_their_rows(x, y):
     for node in (Value(x) + Value(y), Value(x) * Value(y)):
@@ -120,7 +117,6 @@ def test_a_name_finds_its_row_again(name):
     assert ops.operation(name).name == name
 
 
-@settings(deadline=None)
 @given(x=st.floats(), n=st.floats())
 def test_the_name_of_a_power_holds_its_exponent_to_the_last_bit(x, n):
     made = ops.constant_power(n)

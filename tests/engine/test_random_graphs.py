@@ -26,7 +26,7 @@ AUTOGRAD = SimpleNamespace(
 )  # fmt: skip
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=3 * settings.default.max_examples)
 @given(PROGRAM, LEAVES)
 def test_gradients_of_random_programs_are_autograds(program, numbers):
     leaves = [Value(number) for number in numbers]
@@ -39,7 +39,6 @@ def test_gradients_of_random_programs_are_autograds(program, numbers):
         assert abs(leaf.grad - grad) <= 1e-12 * sizes.get(leaf, 0.0)
 
 
-@settings(deadline=None)
 @given(PROGRAM, LEAVES, st.data())
 def test_forward_of_a_random_program_is_building_it_anew_to_the_bit_and_idempotent(program, numbers, data):
     leaves = [Value(number) for number in numbers]
@@ -55,7 +54,6 @@ def test_forward_of_a_random_program_is_building_it_anew_to_the_bit_and_idempote
         ]
 
 
-@settings(deadline=None)
 @given(PROGRAM, LEAVES, st.integers(0, 50))
 def test_the_gradient_of_a_sum_is_the_sum_of_the_gradients(program, numbers, place):
     def gradients(choose):
@@ -72,7 +70,6 @@ def test_the_gradient_of_a_sum_is_the_sum_of_the_gradients(program, numbers, pla
     assert (abs(of_sum - (of_first + of_last)) <= 1e-13 * sizes).all()
 
 
-@settings(deadline=None)
 @given(PROGRAM, LEAVES)
 def test_a_second_backward_doubles_the_leaves_of_a_random_program_and_nothing_else(program, numbers):
     root = -result_of(program, ts, [Value(number) for number in numbers])

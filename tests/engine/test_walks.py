@@ -129,7 +129,7 @@ STEP = st.tuples(
 )
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=4 * settings.default.max_examples)
 @given(st.lists(STEP, min_size=10, max_size=50))
 def test_any_order_of_passes_over_overlapping_graphs_leaves_what_the_definitions_say(program):
     model, values = Model(), []

@@ -149,7 +149,7 @@ def test_a_large_network_answers_within_seconds():
 # --- the numbers -----------------------------------------------------------------------------------------------------
 
 
-@settings(max_examples=1000, deadline=None)
+@settings(max_examples=10 * settings.default.max_examples)
 @given(PROGRAM, LEAVES, st.lists(st.booleans(), min_size=1, max_size=8), st.integers(0, 99))
 def test_the_value_is_the_gradient_and_so_are_the_symbols(program, numbers, labelled, which):
     leaves = [Value(number, f"x[{i}]") for i, number in enumerate(numbers)]

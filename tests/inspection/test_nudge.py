@@ -195,7 +195,7 @@ def _ill_conditioned(kind, r, c):
     ][kind]()
 
 
-@settings(max_examples=1000, deadline=None)
+@settings(max_examples=10 * settings.default.max_examples)
 @given(PROGRAM, LEAVES, st.integers(0, 9), NUMBER)
 def test_no_derivative_of_a_smooth_function_disagrees_however_ill_conditioned(program, numbers, kind, c):
     root = _ill_conditioned(kind, result_of(program, ts, [Value(number) for number in numbers]), c)
@@ -239,7 +239,6 @@ def test_a_slope_that_is_wrong_by_a_ten_thousandth_is_found(make, factor):
         assert check_gradients(record("test row", make()))
 
 
-@settings(max_examples=100, deadline=None)
 @given(st.floats(0.1, 2.0), st.floats(1e-4, 10.0), st.sampled_from([1.0, -1.0]))
 def test_only_the_leaves_below_a_wrong_slope_are_blamed(a, relative, sign):
     x, y = Value(a, "x"), Value(0.5, "y")

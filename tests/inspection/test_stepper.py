@@ -38,7 +38,7 @@ def built(program, numbers):
 # --- the end is backward(), the beginning is what was ----------------------------------------------------------------
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=3 * settings.default.max_examples)
 @given(PROGRAM, LEAVES)
 def test_stepping_to_the_end_is_backward_to_the_bit(program, numbers):
     stepped, passed = built(program, numbers), built(program, numbers)
@@ -94,7 +94,7 @@ class Moves(RuleBasedStateMachine):
         assert str(fresh) == str(self.stepper)
 
 
-Moves.TestCase.settings = settings(max_examples=60, stateful_step_count=12, deadline=None)
+Moves.TestCase.settings = settings(stateful_step_count=12)
 TestMoves = Moves.TestCase
 
 
@@ -371,7 +371,6 @@ def test_a_gradient_that_something_else_changed_is_an_error_that_changes_nothing
     s.next(99)
 
 
-@settings(max_examples=100, deadline=None)
 @given(PROGRAM, LEAVES)
 def test_what_prints_is_no_wider_than_80_columns(program, numbers):
     values = [Value(number, "a name of many letters, which is cut off" * (i % 2)) for i, number in enumerate(numbers)]

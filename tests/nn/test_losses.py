@@ -49,7 +49,7 @@ def _examples(draw):
 # --- numbers and gradients -------------------------------------------------------------------------------------------
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=3 * settings.default.max_examples)
 @given(_examples())
 def test_a_loss_is_its_formula(example):
     name, a, y = example
@@ -57,7 +57,7 @@ def test_a_loss_is_its_formula(example):
     assert LOSSES[name]([Value(a_j) for a_j in a], y).data == pytest.approx(formula, rel=1e-12, abs=1e-13)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=3 * settings.default.max_examples)
 @given(_examples())
 def test_the_gradient_with_respect_to_the_outputs_is_autograds(example):
     name, a, y = example
@@ -195,7 +195,6 @@ def _require_log_softmax(logits):
         assert [value.grad for value in values] == pytest.approx(list(expected), rel=1e-12, abs=1e-12)
 
 
-@settings(deadline=None)
 @given(LOGITS)
 def test_cross_entropy_is_minus_log_softmax_and_its_gradient_softmax_minus_one_hot(logits):
     _require_log_softmax(logits)

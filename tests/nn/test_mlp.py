@@ -61,7 +61,7 @@ def _data(values):
 # --- the formula and its gradients -----------------------------------------------------------------------------------
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=2 * settings.default.max_examples)
 @given(_networks())
 def test_z_is_the_weighted_sum_plus_bias_and_a_its_activation(network):
     net, sizes, activations, x = network
@@ -73,7 +73,7 @@ def test_z_is_the_weighted_sum_plus_bias_and_a_its_activation(network):
         assert _data(net.a[layer]) == pytest.approx(list(a[layer]), rel=1e-12, abs=1e-12)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=2 * settings.default.max_examples)
 @given(_networks())
 def test_gradients_with_respect_to_every_parameter_and_input_are_autograds(network):
     net, sizes, activations, x = network

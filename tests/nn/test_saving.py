@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, strategies as st
 from safetensors import safe_open
 from safetensors.numpy import load_file, save as to_bytes
 
@@ -25,7 +25,6 @@ def bits(net):
 # --- there and back --------------------------------------------------------------------------------------------------
 
 
-@settings(deadline=None)
 @given(
     st.integers(1, 4),
     st.lists(st.integers(1, 4), min_size=1, max_size=3),

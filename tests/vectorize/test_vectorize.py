@@ -608,7 +608,7 @@ LAYER = st.tuples(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=3 * settings.default.max_examples)
 @given(st.integers(1, 5), st.lists(LAYER, min_size=1, max_size=5), st.integers(0, 4), st.integers(0, 99), st.booleans())
 def test_random_architectures_equal_the_engine(n_inputs, layers, loss, seed, decayed):
     d = Draw(seed)
@@ -649,7 +649,7 @@ def test_random_architectures_equal_the_engine(n_inputs, layers, loss, seed, dec
     assert_equal_to_the_engine(cost, params, [d.normal(3, n_inputs), d.normal(3, n)])
 
 
-@settings(max_examples=1000, deadline=None)
+@settings(max_examples=10 * settings.default.max_examples)
 @given(PROGRAM, LEAVES, st.lists(st.lists(NUMBER, min_size=2, max_size=2), min_size=1, max_size=3))
 def test_random_programs_equal_the_engine(program, numbers, examples):
     params = [Value(number) for number in numbers]

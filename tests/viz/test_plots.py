@@ -6,7 +6,7 @@ from itertools import pairwise
 from xml.etree import ElementTree
 
 import pytest
-from hypothesis import example, given, settings, strategies as st
+from hypothesis import example, given, strategies as st
 
 from tinygrad_scalar import History
 from tinygrad_scalar.viz.plots import BOTTOM, HEIGHT, LEFT, RIGHT, TOP, WIDTH, Plot, plot_cost
@@ -73,7 +73,6 @@ def test_every_epoch_is_a_point_inside_the_plot_and_a_higher_cost_is_higher(cost
     assert_each_epoch_is_a_point_at_its_height(costs)
 
 
-@settings(deadline=None)
 @given(COSTS)
 def test_any_costs_are_points_inside_the_plot_in_their_order(costs):
     assert_each_epoch_is_a_point_at_its_height(costs)
@@ -151,7 +150,6 @@ def test_there_are_four_to_nine_ticks_one_two_or_five_apart_within_the_costs(cos
     assert_ticks_are_few_round_and_inside(costs)
 
 
-@settings(deadline=None)
 @given(COSTS)
 @example([0.30000000000000004])
 @example([1e-323])
@@ -177,7 +175,6 @@ def test_the_epochs_ticks_are_whole_numbers_from_1_to_the_last(epochs):
 # --- the page --------------------------------------------------------------------------------------------------------
 
 
-@settings(deadline=None)
 @given(st.text())
 @example("<script>\"&'</script>")
 @example("]]>&lt;{content}{0}")
