@@ -1,13 +1,15 @@
 """`python -m pytest` tests the Value that was built, `python -m pytest --plain` the one in plain Python.
 
 A process has one implementation of Value, chosen by TINYGRAD_SCALAR_PURE before the package is first imported, and so
-have the processes that tests start. `--thorough` adds the tests marked `thorough`, five times as many random examples,
-and all rooms to `--plain`, which is otherwise for the rooms whose code depends on the implementation.
+have the processes that tests start. `--thorough` adds the tests marked `thorough` or `peers`, larger graphs, five times
+as many random examples and, to `--plain`, the rooms other than PLAIN_ROOMS.
 """
 
+import gc
 import os
 from pathlib import Path
 
+import pytest
 from hypothesis import settings
 
 HERE = Path(__file__).parent
@@ -33,9 +35,20 @@ def pytest_configure(config):
 
 def pytest_collection_modifyitems(config, items):
     if not config.getoption("thorough"):
-        long = [item for item in items if item.get_closest_marker("thorough")]
+        long = [item for item in items if item.get_closest_marker("thorough") or item.get_closest_marker("peers")]
         config.hook.pytest_deselected(items=long)
-        items[:] = [item for item in items if item not in long]
+        items[:] = [item for item in items if item not in set(long)]
+
+
+def pytest_collection_finish():
+    gc.collect()
+    gc.freeze()  # so that the many tests that call gc.collect() do not go through thousands of tests each time
+
+
+@pytest.fixture(scope="session")
+def thorough(request):
+    """Whether to test with large graphs and many repetitions."""
+    return request.config.getoption("thorough")
 
 
 def pytest_report_header(config):

@@ -69,7 +69,7 @@ def _step(model, points, labels, learning_rate):
     return total.data, np.mean([(yi > 0) == (score.data > 0) for yi, score in zip(labels, scores)])
 
 
-def _train(steps=100):
+def _train(steps):
     """The losses and the accuracies of micrograd's demo.ipynb: gradient descent on all 100 examples."""
     random.seed(1337)
     np.random.seed(1337)
@@ -83,11 +83,12 @@ def _train(steps=100):
     return losses, accuracies
 
 
-def test_the_moons_demo_has_the_same_loss_curve(engine):
+def test_the_moons_demo_has_the_same_loss_curve(engine, thorough):
+    steps = 100 if thorough else 10
     engine(THEIRS)
-    their_losses, their_accuracies = _train()
+    their_losses, their_accuracies = _train(steps)
     engine(Value)
-    losses, accuracies = _train()
+    losses, accuracies = _train(steps)
     assert losses == pytest.approx(their_losses, rel=1e-9)
     assert accuracies == their_accuracies
     assert losses[-1] < losses[0] / 2
