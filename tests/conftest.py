@@ -7,10 +7,14 @@ as many random examples and, to `--plain`, the rooms other than PLAIN_ROOMS.
 
 import gc
 import os
+import sys
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
+
+if "--plain" in sys.argv:  # here and not in pytest_configure, because another conftest.py may import the package
+    os.environ["TINYGRAD_SCALAR_PURE"] = "1"
 
 HERE = Path(__file__).parent
 PLAIN_ROOMS = ["engine", "inspection", "vectorize"]
@@ -27,17 +31,15 @@ def pytest_addoption(parser):
 def pytest_configure(config):
     plain, thorough = config.getoption("plain"), config.getoption("thorough")
     settings.load_profile("thorough" if thorough else "quick")
-    if plain:
-        os.environ["TINYGRAD_SCALAR_PURE"] = "1"
     if plain and not thorough and config.args_source is config.ArgsSource.TESTPATHS:
         config.args = [str(HERE / room) for room in PLAIN_ROOMS]
 
 
 def pytest_collection_modifyitems(config, items):
     if not config.getoption("thorough"):
-        long = [item for item in items if item.get_closest_marker("thorough") or item.get_closest_marker("peers")]
-        config.hook.pytest_deselected(items=long)
-        items[:] = [item for item in items if item not in set(long)]
+        long = {item for item in items if item.get_closest_marker("thorough") or item.get_closest_marker("peers")}
+        config.hook.pytest_deselected(items=list(long))
+        items[:] = [item for item in items if item not in long]
 
 
 def pytest_collection_finish():

@@ -145,6 +145,7 @@ def texts(cell):
     return found
 
 
+@pytest.mark.thorough
 @of_each_notebook
 def test_a_notebook_puts_out_what_it_is_committed_with(name, ran):
     cells, _ = ran(name)
@@ -161,6 +162,7 @@ def test_a_notebook_puts_out_what_it_is_committed_with(name, ran):
 VERDICTS = {"wrong": "Not yet: ", "right": "Right: ", "none": "Not answered yet: "}
 
 
+@pytest.mark.thorough
 @of_each_notebook
 def test_an_exercise_accepts_its_solution_and_says_what_is_wrong_with_wrong_answers(name, ran):
     _, tried = ran(name)
