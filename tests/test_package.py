@@ -4,6 +4,7 @@ import ast
 import configparser
 import inspect
 import json
+import os
 import pickle
 import re
 import rlcompleter

@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, strategies as st
 from pictures import SVG, TOOLTIP, groups, name_in, without_spaces
 
 from tinygrad_scalar import Value
@@ -98,7 +98,6 @@ def test_a_label_with_signs_of_html_dot_or_the_terminal_is_shown_as_text(label):
     assert_labels_are_shown([label])
 
 
-@settings(deadline=None)
 @given(st.lists(st.text(), min_size=1, max_size=8))
 def test_any_labels_give_well_formed_svg_that_shows_them(labels):
     assert_labels_are_shown(labels)
