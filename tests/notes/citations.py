@@ -1,4 +1,4 @@
-"""Which equations a text cites: "000 Eq. 3, 7 and 8", "003 Eq. 11a–11d", "003 Eq. 12" for its parts, "001 average"."""
+"""The equations that a text cites: "000 Eq. 3, 7 and 8", "003 Eq. 11a–11d", "003 Eq. 12" (all parts), "001 average"."""
 
 import re
 
@@ -9,12 +9,12 @@ RANGE = rf"{NUMBER}(?:[–-](?:{NUMBER}|[a-d]\b)| to {NUMBER})?"  # 11a–11d, 1
 NUMBERED = re.compile(rf"\b(00[0-3]) Eqs?\. ({RANGE}(?:(?:, and |, | and | or ){RANGE})*)")
 
 _numbered = {note: [e.id[8:] for e in EQUATIONS if e.id.startswith(f"{note} Eq. ")] for note in ("000", "001", "003")}
-_unnumbered = sorted((e.id for e in EQUATIONS if " Eq. " not in e.id), key=len, reverse=True)  # the longest that fits
+_unnumbered = sorted((e.id for e in EQUATIONS if " Eq. " not in e.id), key=len, reverse=True)  # longest first
 UNNUMBERED = re.compile(rf"\b({'|'.join(map(re.escape, _unnumbered))})(?!\w)")
 
 
 def cited(text):
-    """The ids that are cited in `text`, as a set."""
+    """The set of ids that `text` cites."""
     text = " ".join(text.split())
     found = set(UNNUMBERED.findall(text))
     for note, numbers in NUMBERED.findall(text):
@@ -33,5 +33,5 @@ def _spanned(note, part):
 
 
 def _is(number, cited_as):
-    """Whether an equation's number is the one cited, or a part of it as 12a is of 12."""
+    """Whether an equation's number is the one cited, or a part of it such as 12a of 12."""
     return cited_as in (number, number.rstrip("abcd"))

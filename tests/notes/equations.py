@@ -1,15 +1,15 @@
-r"""All equations, definitions and procedures of the notes, in their order, and `@equation`, which says which of
-them a test tests.
+r"""All equations, definitions and procedures of the notes, in order, and `@equation`, which marks a test with those
+that it tests.
 
 An id is the note and the number ("000 Eq. 3") or, without a number, the note and the place ("001 gradient vector").
-The formula is the one that holds. Where another one is printed, notebooks/errata.md has both.
+The formula is the correct one. Where a note prints another, notebooks/errata.md has both.
 """
 
 from typing import NamedTuple
 
 
 class Equation(NamedTuple):
-    """kind: "holds", "definition", "procedure", or "closed" for what a note leaves open."""
+    """kind: "holds", "definition", "procedure", or "closed" for a gap in a note, filled here."""
 
     id: str
     latex: str
@@ -279,10 +279,10 @@ BY_ID = {equation.id: equation for equation in EQUATIONS}
 
 
 def equation(*ids):
-    """Mark a test as that of the equations with these ids."""
+    """Mark a test with the ids of the equations that it tests."""
     for id in ids:
         if id not in BY_ID:
-            raise ValueError(f"{id!r} is the id of no equation: equations.py lists them")
+            raise ValueError(f"no equation has the id {id!r}; equations.py lists them")
 
     def mark(test):
         test.equations = (*ids, *getattr(test, "equations", ()))

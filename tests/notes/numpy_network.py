@@ -1,7 +1,7 @@
 """A network twice: as `ts.MLP`, which the engine differentiates, and as NumPy arrays with examples as columns (003).
 
-The arrays never see a Value: what the notes' equations print is evaluated from them. A local piece such as ∂z/∂w that
-an equation names without giving it is measured by `slope`, in complex numbers instead of by a rule.
+The arrays never see a Value: the notes' equations are evaluated from them alone. A factor such as ∂z/∂w that an
+equation names without a formula is measured by `slope`, a nudge along the imaginary axis.
 """
 
 from itertools import pairwise
@@ -14,7 +14,7 @@ import tinygrad_scalar as ts
 
 
 def close(numbers):
-    """What is equal to these up to rounding."""
+    """Equal to these numbers up to rounding."""
     return pytest.approx(numbers, rel=1e-11, abs=1e-12)
 
 
@@ -43,7 +43,7 @@ DERIVATIVES = {
     "softplus": sigmoid,
 }
 
-# of each column: (n, m) -> (m,)
+# the loss of each column: (n, m) -> (m,)
 LOSSES = {
     "squared_error": lambda A, Y: ((A - Y) ** 2).sum(axis=0),
     "absolute_error": lambda A, Y: np.where((A - Y).real > 0.0, A - Y, Y - A).sum(axis=0),
@@ -59,7 +59,7 @@ LOSS_DERIVATIVES = {
 
 
 def slope(f, x):
-    """df/dx by a nudge of x along the imaginary axis, in which no digit cancels (Squire and Trapp 1998)."""
+    """df/dx by a nudge of x along the imaginary axis, where no digits cancel (Squire and Trapp 1998)."""
     h = 1e-30
     return np.imag(f(np.asarray(x) + 1j * h)) / h
 
@@ -68,7 +68,7 @@ def slope(f, x):
 
 
 class ByTheEngine(NamedTuple):
-    """What the engine finds for all examples. C is the mean of the losses, ℒ their sum; lists count layers from 0."""
+    """The engine's numbers for all examples. C is the mean of the losses, ℒ their sum; lists count layers from 0."""
 
     C: float
     Z: list  # (n_l, m); None for layer 0
@@ -128,7 +128,7 @@ class Network:
         return LOSSES[self.loss](self.forward()[1][-1], self.Y)
 
     def slope_of_cost(self, arrays, layer, place):
-        """∂C/∂ one number of `arrays`, which is W or b, for the mean C of the losses: a nudge, no chain rule."""
+        """∂C/∂θ for one number θ of `arrays` (W or b) and the mean C of the losses: a nudge, no chain rule."""
         kept = arrays[layer]
 
         def C(number):
@@ -154,7 +154,7 @@ class Network:
         ]
 
     def dA_by_nudging(self, layer):
-        """∂ℒ/∂A[layer], (n, m), each number nudged by itself: only its own column's loss changes."""
+        """∂ℒ/∂A[layer], (n, m), by a nudge of each number, which changes only its own column's loss."""
         return self._nudged_rows(self.forward()[1][layer], lambda A: self._losses_after(layer, A))
 
     def dZ_by_nudging(self, layer):
@@ -168,7 +168,7 @@ class Network:
 
     @staticmethod
     def _nudged_rows(array, losses):
-        rows = np.eye(len(array))[:, :, None]  # all columns of a row at once, as none knows of the others
+        rows = np.eye(len(array))[:, :, None]  # all columns of a row at once: no loss depends on another column
         return np.array([slope(lambda t, row=row: losses(array + row * t), 0.0) for row in rows])
 
     def dloss(self, A):
@@ -199,7 +199,7 @@ class Network:
         self.net.zero_grad()
         for examples in a:
             for a_k in examples[0]:
-                a_k.grad = 0.0  # inputs are leaves, which add up
+                a_k.grad = 0.0  # inputs are leaves, whose gradients accumulate
         sum(losses).backward()
         layers = range(self.L + 1)
         return ByTheEngine(

@@ -2,8 +2,8 @@
 
     python -m tests.notes
 
-writes it, in the top folder of a checkout. The ids and formulas come from equations.py, the tests from `@equation`, the
-notebooks from what their texts cite, and what was corrected from the headings of notebooks/errata.md.
+in the top folder of a checkout writes it. The ids and formulas come from equations.py, the tests from `@equation`, the
+notebooks from the citations in their texts, and the corrections from the headings of notebooks/errata.md.
 """
 
 import importlib
@@ -62,7 +62,7 @@ def errata():
 
 
 def corrections():
-    """What was corrected in each equation: its id -> [E3, …]."""
+    """The corrections to each equation: its id -> [E3, …]."""
     found = {}
     for number, (heading, _) in errata().items():
         for id in cited(heading):

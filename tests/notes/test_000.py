@@ -26,7 +26,7 @@ class Last(NamedTuple):
 
 
 def last_layers(chain):
-    """For each example the engine's C₀, whose Values are then in the cache of `chain.net`, and the numbers."""
+    """For each example: the engine's C₀, with its Values in the cache of `chain.net`, and the plain numbers."""
     Z, A = chain.forward()
     L = chain.L
     for i in range(chain.m):
@@ -201,7 +201,7 @@ def test_000_iteration_of_eq_8_gives_every_layers_gradients(chain):
             delta = chain.g_prime(layer, Z[layer][0, i]) * dC_da
             assert chain.w(layer).grad == close(A[layer - 1][0, i] * delta)
             assert chain.bias(layer).grad == close(delta)
-            dC_da = chain.W[layer].item() * delta  # Eq. 8 in the place of Eq. 4
+            dC_da = chain.W[layer].item() * delta  # Eq. 8 in place of Eq. 4
             assert chain.net.a[layer - 1][0].grad == close(dC_da)
 
 
@@ -237,7 +237,7 @@ def test_000_multi_node_w_jk_leads_from_neuron_k_to_neuron_j(network):
 
 
 def edges_of(z):
-    """The operands of the products that z sums up."""
+    """The operands of each product in the sum z."""
     nodes = [z]
     for node in nodes:
         if node.op == "+":

@@ -39,9 +39,9 @@ def quotient(f, x, h=1e-4):
 @equation("001 limit")
 @EACH_FUNCTION
 def test_001_limit_of_the_difference_quotient_is_the_gradient(name):
-    of_value, f, x = FUNCTIONS[name]
+    f_value, f, x = FUNCTIONS[name]
     a = ts.Value(x)
-    of_value(a).backward()
+    f_value(a).backward()
     errors = [abs((f(x + h) - f(x)) / h - a.grad) for h in (1e-1, 1e-2, 1e-3, 1e-4)]
     assert errors[-1] < 1e-3
     assert all(after < before / 5 for before, after in pairwise(errors))  # in proportion to h
@@ -91,7 +91,7 @@ def test_001_chain_rule_of_y(outer, inner):
 
 
 def last_layers(chain):
-    """Of each example: the engine's gradients by w, b and a(L−1), and the numbers a(L−1), σ′(z), a(L) and y."""
+    """For each example: the engine's ∂C/∂w, ∂C/∂b and ∂C/∂a(L−1), and the numbers a(L−1), σ′(z), a(L) and y."""
     Z, A = chain.forward()
     L = chain.L
     for i in range(chain.m):
@@ -130,7 +130,7 @@ def test_001_cost_of_a_sample_is_the_squared_error(chain):
 
 @equation("001 cost arguments")
 def test_001_cost_is_a_function_of_all_weights_and_biases(network):
-    """Set to other numbers and computed again, the graph has the cost of a network with those."""
+    """With other weights and biases and forward(), the graph has the cost of a network with those numbers."""
     C = network.loss_of(0)
     other = Network([len(A) for A in network.forward()[1]], 1, seed=99)
     network.W, network.b = other.W, other.b
@@ -153,7 +153,7 @@ def test_001_activation_of_the_weighted_input(chain):
 
 @equation("001 average")
 def test_001_average_of_the_examples_gradients_is_that_of_the_cost(network):
-    """Each ∂Cₖ/∂w from its own graph and, apart from the engine, ∂C/∂w of the mean by a nudge."""
+    """∂Cₖ/∂w from the graph of each example, ∂C/∂w of the mean from a nudge in NumPy."""
     each = []
     for k in range(network.m):
         network.loss_of(k).backward()
@@ -216,7 +216,7 @@ def test_001_gradient_descent_subtracts_the_gradient_vector_times_the_learning_r
 
 @equation("001 multi-node w")
 def test_001_multi_node_w_jk_carries_a_k_to_a_j(network):
-    """A nudge of aₖ reaches zⱼ as wⱼₖ, for each j and k."""
+    """∂zⱼ/∂aₖ = wⱼₖ for each j and k."""
     network.loss_of(0)
     for layer in range(1, network.L + 1):
         for j, z in enumerate(network.net.z[layer]):
@@ -227,7 +227,7 @@ def test_001_multi_node_w_jk_carries_a_k_to_a_j(network):
 
 
 def deltas(network, i):
-    """Of example i, the last layer's ∂C₀/∂aⱼ and ∂aⱼ/∂zⱼ in plain numbers."""
+    """The last layer's ∂C₀/∂aⱼ and ∂aⱼ/∂zⱼ of example i in plain numbers."""
     Z, A = network.forward()
     return network.dloss(A[-1])[:, i], network.g_prime(network.L, Z[-1])[:, i]
 

@@ -12,7 +12,7 @@ from .numpy_network import Network, close, slope
 
 
 def last_layers(chain):
-    """Of each example: its number, the engine's C₀ and the numbers a(L−1), z(L) and a(L)."""
+    """For each example: its index, the engine's C₀ and the numbers a(L−1), z(L) and a(L)."""
     Z, A = chain.forward()
     for i in range(chain.m):
         yield i, chain.loss_of(i), A[-2][0, i], Z[-1][0, i], A[-1][0, i]
@@ -111,13 +111,13 @@ def test_002_average_over_the_training_samples_for_each_single_weight(network):
         network.loss_of(i).backward()
         each += network.net.gradient().array
     dW, db = network.gradients_by_nudging()
-    of_cost = np.concatenate([part.ravel() for pair in zip(dW[1:], db[1:]) for part in pair])
-    assert each / network.m == close(of_cost)
+    by_nudging = np.concatenate([part.ravel() for pair in zip(dW[1:], db[1:]) for part in pair])
+    assert each / network.m == close(by_nudging)
 
 
 @equation("002 training iteration")
 def test_002_training_iteration_passes_forward_compares_propagates_back_and_tunes(chain):
-    """Ten iterations, each in plain numbers beside the engine's: the same parameters, and a lower cost every time."""
+    """Ten iterations in plain numbers and by the engine: the same parameters, and a lower cost every time."""
     net, descent = chain.net, ts.GradientDescent(chain.net.parameters(), 0.01)
     costs = []
     for _ in range(10):
@@ -138,7 +138,7 @@ def test_002_training_iteration_passes_forward_compares_propagates_back_and_tune
     assert all(after < before for before, after in pairwise(costs))
 
 
-# --- what 002 leaves to do -------------------------------------------------------------------------------------------
+# --- what 002 leaves open --------------------------------------------------------------------------------------------
 
 
 @equation("002 several outputs")

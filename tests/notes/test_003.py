@@ -36,9 +36,9 @@ def test_003_eq_1b_activation(network):
 def costs_of(network, loss):
     """The cost by the engine and by `vectorize`; the outputs and the targets of the examples, one after the other."""
     network.loss = loss
-    step = ts.vectorize(lambda x, y: getattr(ts, loss)(network.net(x), y), network.net.parameters())
+    run = ts.vectorize(lambda x, y: getattr(ts, loss)(network.net(x), y), network.net.parameters())
     _, A = network.forward()
-    return network.cost().data, step.value(network.X.T, network.Y.T), A[-1].T, network.Y.T
+    return network.cost().data, run.value(network.X.T, network.Y.T), A[-1].T, network.Y.T
 
 
 @equation("003 Eq. 2a")
@@ -90,7 +90,7 @@ def test_003_eq_3_gradient_descent_of_every_weight_and_bias(network, alpha):
         assert [[network.bias(layer, j).data] for j in range(n)] == close(network.b[layer] - alpha * db[layer])
 
 
-# --- the output layer: Eq. 4 and the local derivatives that are plugged into it --------------------------------------
+# --- the output layer: Eq. 4 and its local derivatives ---------------------------------------------------------------
 
 
 def jacobian(roots, leaves):
@@ -105,7 +105,7 @@ def jacobian(roots, leaves):
 
 
 def nodes_of_examples(network, layer):
-    """The engine's nodes z and a of `layer`, and those that feed it: a list of (z, a, a before) for each example."""
+    """The engine's nodes for each example: z and a of `layer`, and a of the layer before."""
     nodes = []
     for i in range(network.m):
         network.loss_of(i)
@@ -163,10 +163,10 @@ def test_003_eq_5a_cost_of_the_nested_activations(L, loss):
 
 @equation("003 Eq. 5b")
 def test_003_eq_5b_gradient_by_the_input(network):
-    step = ts.vectorize(
+    run = ts.vectorize(
         lambda x, y: getattr(ts, network.loss)(network.net(x), y), network.net.parameters(), wrt_inputs=True
     )
-    _, _, (dX, _) = step(network.X.T, network.Y.T)
+    _, _, (dX, _) = run(network.X.T, network.Y.T)
     found = network.by_the_engine()
     Z, A = network.forward()
     gradient = network.dloss(A[-1]) / network.m
@@ -174,7 +174,7 @@ def test_003_eq_5b_gradient_by_the_input(network):
         gradient = network.W[layer].T @ (network.g_prime(layer, Z[layer]) * gradient)
     assert np.transpose(dX) == close(gradient)
     assert found.dA[0] / network.m == close(gradient)
-    for i in range(network.m):  # and of one example as a row of matrix products
+    for i in range(network.m):  # and for one example, as a chain of matrix products
         column = network.dloss(A[-1])[:, i]
         for layer in reversed(layers_of(network)):
             column = network.W[layer].T @ np.diag(network.g_prime(layer, Z[layer])[:, i]) @ column
@@ -248,12 +248,12 @@ def test_003_eq_10d_the_layer_before(network):
     assert network.by_the_engine().dA[-2] == close(network.W[-1].T @ delta)
 
 
-# --- any layer: Eq. 11, each from δ and dA that are measured by nudges, and Eq. 12, a program of its own --------------
+# --- any layer: Eq. 11 from δ and dA measured by nudges, and Eq. 12 as one program -----------------------------------
 
 
 @equation("003 range of l")
 def test_003_range_of_l_is_every_layer_from_1_to_L(network):
-    """Eq. 11 for those layers gives the gradient of every parameter that there is."""
+    """Eq. 11 for those layers gives the gradient of every parameter."""
     _, dw, db, _ = backpropagated(network)
     given = np.concatenate([part[layer].ravel() for layer in layers_of(network) for part in (dw, db)])
     network.cost().backward()
@@ -337,12 +337,12 @@ def test_003_eq_12d_dA(network):
 
 @equation("003 compact notation")
 def test_003_compact_notation_has_the_shapes_of_what_it_differentiates_by(network):
-    """dA is of the sum of losses, so that a column of it knows nothing of the other examples; dw and db are of C."""
+    """dA differentiates the sum of losses, so each column depends on one example; dw and db differentiate C."""
     delta, dw, db, dA = backpropagated(network)
     Z, A = network.forward()
     for layer in layers_of(network):
         pairs = [(dw, network.W), (db, network.b), (dA, A), (delta, Z)]
-        assert [d[layer].shape for d, _ in pairs] == [of[layer].shape for _, of in pairs]
+        assert [d[layer].shape for d, _ in pairs] == [array[layer].shape for _, array in pairs]
     for i in range(network.m):
         network.loss_of(i).backward()
         for layer in layers_of(network):
@@ -354,9 +354,9 @@ def test_003_compact_notation_has_the_shapes_of_what_it_differentiates_by(networ
 
 @equation("003 Eq. 12a", "003 Eq. 12b", "003 Eq. 12c", "003 Eq. 12d")
 def test_003_eq_12_is_the_gradient_of_vectorize(network):
-    """Whose examples are rows where those of 003 are columns."""
-    step = ts.vectorize(lambda x, y: getattr(ts, network.loss)(network.net(x), y), network.net.parameters())
-    value, gradient = step(network.X.T, network.Y.T)
+    """vectorize has the examples as rows, 003 as columns."""
+    run = ts.vectorize(lambda x, y: getattr(ts, network.loss)(network.net(x), y), network.net.parameters())
+    value, gradient = run(network.X.T, network.Y.T)
     _, dw, db, _ = backpropagated(network)
     assert value == close(network.losses().mean())
     assert gradient == close(np.concatenate([p.ravel() for pair in zip(dw[1:], db[1:]) for p in pair]))
@@ -382,7 +382,7 @@ def test_003_cache_of_the_forward_pass_is_all_that_the_backward_pass_reads(netwo
 
 @equation("003 backward pass")
 def test_003_backward_pass_hands_each_layer_the_derivative_from_the_layer_after_it(network):
-    """Started in the middle, from the dA that the layers after it hand down, the pass ends the same."""
+    """Started at any layer from the dA handed down to it, the pass gives the same result."""
     found = network.by_the_engine()
     Z, A = network.forward()
     for start in layers_of(network):

@@ -16,7 +16,7 @@ mpmath.mp.dps = 50
 
 INF = math.inf
 
-# g and g′ as the notes' letters would have them, and the range of each from below to above
+# g, g′, and the range of each: its lower and upper end
 FORMULAS = {
     "linear": (lambda z: z, lambda z: 1, (-INF, INF), (1.0, 1.0)),
     "sigmoid": (
@@ -57,7 +57,7 @@ def test_every_activation_has_its_row():
 @EACH
 @pytest.mark.parametrize("z", PLACES)
 def test_003_derivative_of_each_activation(name, z):
-    """The formulas of g and g′ by mpmath, g′ also against its definition as a limit; the kink at 0 has JAX's slope."""
+    """g and g′ against mpmath, g′ also against its definition as a limit; the slope at the kink in 0 is JAX's."""
     g, g_prime, _, _ = FORMULAS[name]
     a, slope = value_and_slope(name, z)
     exact = mpmath.mpf(z)
@@ -79,7 +79,7 @@ def test_003_domain_of_each_activation_is_every_number(name):
 @equation(*CLOSED)
 @EACH
 def test_003_range_of_each_activation_and_of_its_derivative(name):
-    """Nowhere left, and both ends are reached or, where they are infinite, gone towards."""
+    """No value is outside the range; a finite end is reached, an infinite one approached."""
     _, _, *ranges = FORMULAS[name]
     found = np.array([value_and_slope(name, z) for z in EVERYWHERE]).T
     for numbers, (low, high) in zip(found, ranges):

@@ -1,4 +1,4 @@
-"""notebooks/errata.md: what the notes print there gives a wrong number or does not fit, and the correction holds."""
+"""notebooks/errata.md: each printed formula gives a wrong number or shapes that do not fit; each correction holds."""
 
 from functools import reduce
 from itertools import pairwise
@@ -71,7 +71,7 @@ WITHOUT_BIASES = {
 
 
 class Pieces:
-    """What the equations of the last layer speak of, in NumPy, and `engine`, what is to come out."""
+    """The quantities in the last layer's equations, in NumPy, and in `engine` the expected results."""
 
     def __init__(self, network):
         self.network, self.engine = network, network.by_the_engine()
@@ -101,7 +101,7 @@ class Pieces:
         return rows
 
     def gradient(self, layers):
-        """Eq. 11b and 11c of those layers, one after the other."""
+        """Eq. 11b and 11c of `layers`, in order."""
         parts = [np.empty(0)]
         for layer in layers:
             delta = self.network.dZ_by_nudging(layer)
@@ -132,7 +132,7 @@ def nested(p):
 
 
 class Erratum(NamedTuple):
-    """The engine's numbers, the corrected form's, and the printed one's in each way that it can be read."""
+    """The numbers of the engine, of the corrected form, and of each reading of the printed form."""
 
     networks: dict
     engine: object
@@ -245,7 +245,7 @@ CASES = [(number, case) for number, erratum in TABLE.items() for case in erratum
 
 
 def outcome(form, pieces):
-    """An array, or the error."""
+    """The form's array, or the error that it raised."""
     try:
         return np.asarray(form(pieces))
     except (ValueError, IndexError) as error:
@@ -276,7 +276,7 @@ def test_what_is_printed_fails_and_what_is_corrected_holds(number, case):
 
 
 def shown(result, engine):
-    """The error, else the shape where that is wrong, else the first number."""
+    """The error, or the shape if it is wrong, or the first number."""
     if isinstance(result, Exception):
         return str(result)
     return f"{result.flat[0]:.4f}" if result.shape == engine.shape else f"shape {result.shape}"

@@ -1,4 +1,4 @@
-"""The plain side of the comparisons: its derivatives by hand are those of its functions, its numbers the network's."""
+"""The NumPy side of the comparisons: its derivatives are those of its functions, its numbers those of the MLP."""
 
 import math
 

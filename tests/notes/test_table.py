@@ -66,7 +66,7 @@ def test_the_name_of_a_test_says_which_numbered_equation_it_tests(name):
 
 
 def test_the_table_is_up_to_date():
-    assert TABLE.read_text("utf-8") == table(), f"{COMMAND} writes it anew"
+    assert TABLE.read_text("utf-8") == table(), f"run {COMMAND} to update it"
 
 
 def test_the_command_writes_the_table_in_a_clean_checkout(tmp_path):

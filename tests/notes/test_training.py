@@ -1,7 +1,7 @@
-"""What 002 and 003 name and leave out: the optimizers' rules in plain floats, and the whole training sequence.
+"""The optimizers that 002 and 003 name without their rules, in plain floats, and the whole training sequence.
 
-The gradients on the plain side are 003 Eq. 12's, computed in NumPy from the plain parameters: nothing is shared with
-the engine but the start.
+The gradients on the plain side are 003 Eq. 12's, computed in NumPy from the plain parameters: the two sides share
+only the initial parameters.
 """
 
 import math
@@ -33,8 +33,8 @@ class PlainNetwork:
         self.theta = self._flat(network.W, network.b)
 
     @staticmethod
-    def _flat(of_W, of_b):
-        return [float(number) for pair in zip(of_W[1:], of_b[1:]) for part in pair for number in part.ravel()]
+    def _flat(weights, biases):
+        return [float(number) for pair in zip(weights[1:], biases[1:]) for part in pair for number in part.ravel()]
 
     def cost_and_gradient(self, examples=slice(None)):
         network, numbers = self.network, iter(self.theta)
@@ -53,7 +53,7 @@ class PlainNetwork:
         return C, self._flat(dw, db)
 
 
-# --- optimizers: one number θ, its gradient g, the numbers s that are kept, and the count t of the step from 1 --------
+# --- optimizers: one number θ, its gradient g, the state s, and the step t, counted from 1 ---------------------------
 
 
 def momentum(theta, g, s, t, alpha=0.05, mu=0.9):
@@ -95,9 +95,9 @@ OPTIMIZERS = {
 @EACH_NETWORK
 @pytest.mark.parametrize("rule", OPTIMIZERS)
 def test_optimizer_equals_its_rule_in_plain_floats_step_by_step(rule, name):
-    stepped, optimizer_of = OPTIMIZERS[rule]
+    stepped, make = OPTIMIZERS[rule]
     network, plain = a_network(name), PlainNetwork(a_network(name))
-    optimizer = optimizer_of(network.net.parameters())
+    optimizer = make(network.net.parameters())
     kept = [{} for _ in plain.theta]
     for t in range(1, STEPS + 1):
         network.cost().backward()
@@ -111,7 +111,7 @@ def test_optimizer_equals_its_rule_in_plain_floats_step_by_step(rule, name):
 @EACH_NETWORK
 @pytest.mark.parametrize("batch_size", [1, 2, 4])
 def test_003_stochastic_gradient_descent_steps_after_every_batch(batch_size, name):
-    """The batches are drawn anew in every epoch, each example in one of them; the last may be smaller."""
+    """Every epoch draws new batches, each example in one of them; the last can be smaller."""
     network, plain = a_network(name), PlainNetwork(a_network(name))
     sgd = ts.SGD(network.net.parameters(), 0.3)
     ts.fit(
@@ -157,10 +157,10 @@ def test_003_training_sequence_is_fit(vectorized, name):
 @EACH_NETWORK
 def test_003_training_sequence_is_the_vectorized_program_step_by_step(name):
     network, plain = a_network(name), PlainNetwork(a_network(name))
-    step = ts.vectorize(lambda x, y: ts.squared_error(network.net(x), y), network.net.parameters())
+    run = ts.vectorize(lambda x, y: ts.squared_error(network.net(x), y), network.net.parameters())
     for _ in range(STEPS):
-        value, gradient = step(network.X.T, network.Y.T)
+        value, gradient = run(network.X.T, network.Y.T)
         assert (value, gradient) == tuple(map(close, plain.cost_and_gradient()))
-        step.parameters -= 0.1 * gradient
+        run.parameters -= 0.1 * gradient
         plain.theta = [theta - 0.1 * g for theta, g in zip(plain.theta, plain.cost_and_gradient()[1])]
-        assert step.parameters == close(np.array(plain.theta))
+        assert run.parameters == close(np.array(plain.theta))

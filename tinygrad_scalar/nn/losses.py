@@ -45,8 +45,8 @@ def absolute_error(a: Outputs, y: Outputs) -> Value:
 def binary_cross_entropy(a: Outputs, y: Outputs) -> Value:
     """−Σⱼ [yⱼ log aⱼ + (1 − yⱼ) log(1 − aⱼ)] for probabilities aⱼ and targets from 0 to 1 (003 Eq. 2c for one example).
 
-    The loss stays finite where a sigmoid has saturated to exactly 0 or 1: no logarithm's argument is taken as smaller
-    than the least distance from 0 or 1 that a float64 can have. Its gradient is then 0, as σ′ is.
+    The loss stays finite where a sigmoid has saturated to exactly 0 or 1: aⱼ counts as at least 2e-308 and 1 − aⱼ as at
+    least 6e-17 in the logarithms. Its gradient is then 0, as σ′ is.
 
     >>> round(binary_cross_entropy(Value(0.25), 1).data, 4)  # −log ¼
     1.3863
