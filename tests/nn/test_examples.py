@@ -1,4 +1,4 @@
-"""The examples that `fit` takes, and the batches that it makes of them."""
+"""The examples that `fit` takes, and their batches."""
 
 import random
 

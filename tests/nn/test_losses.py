@@ -11,7 +11,7 @@ from hypothesis import given, settings, strategies as st
 import tinygrad_scalar as ts
 from tinygrad_scalar import Value
 
-# 003 Eq. 2 for one example, and the losses of classes and of margins, in NumPy; at a kink with JAX's derivatives
+# 003 Eq. 2 for one example, cross-entropy and hinge in NumPy; the derivatives at kinks are JAX's
 FORMULAS = {
     "squared_error": lambda a, y: anp.sum((a - y) ** 2),
     "absolute_error": lambda a, y: anp.sum(anp.where(a - y >= 0.0, a - y, y - a)),
@@ -37,7 +37,7 @@ PAIRS = {
 
 @st.composite
 def _examples(draw):
-    """The name of a loss, outputs and what they should have been."""
+    """The name of a loss, outputs and targets."""
     name = draw(st.sampled_from([*FORMULAS]))
     if name == "cross_entropy":
         logits = draw(st.lists(_floats(-20, 20), min_size=2, max_size=6))
@@ -132,7 +132,7 @@ def test_a_loss_of_plain_numbers_is_a_value_too(name):
 
 SATURATED = [
     (0.0, 1, 1022 * math.log(2)),  # −log of the smallest normal number
-    (1.0, 0, 54 * math.log(2)),  # −log of half of what the largest number below 1 lacks
+    (1.0, 0, 54 * math.log(2)),  # −log of half the distance from 1 to the largest number below it
     (0.0, 0, 0.0),
     (1.0, 1, 0.0),
     (0.0, 0.5, 511 * math.log(2)),

@@ -1,4 +1,4 @@
-"""The notes' networks: their formula, their names, their gradients, their caches, and what they refuse.
+"""The notes' networks: their formula, gradients, names and caches, and the examples that they take.
 
 The oracle is the notes' matrix form, Z = WA + b and A = g(Z) (003 Eq. 1), in NumPy, differentiated by HIPS autograd.
 """
@@ -27,7 +27,7 @@ G = {
 
 
 def _feed_forward(parameters, sizes, activations, x):
-    """z and a of every layer, the parameters being one vector: layer by layer, W by rows and then b."""
+    """z and a of every layer; the parameters are one vector: layer by layer, W by rows and then b."""
     z, a, at = [[]], [x], 0
     for (n_inputs, n_outputs), activation in zip(pairwise(sizes), activations):
         W = anp.reshape(parameters[at : at + n_outputs * n_inputs], (n_outputs, n_inputs))
@@ -40,7 +40,7 @@ def _feed_forward(parameters, sizes, activations, x):
 
 @st.composite
 def _networks(draw):
-    """A network with biases that are not 0, the sizes and activations it was asked for, and an example."""
+    """A network with biases other than 0, its sizes and activations, and an example."""
     sizes = draw(st.lists(st.integers(1, 5), min_size=2, max_size=5))
     hidden, output = draw(st.sampled_from([*G])), draw(st.sampled_from([None, *G]))
     seed = draw(st.integers(0, 10**6))
@@ -79,7 +79,7 @@ def test_gradients_with_respect_to_every_parameter_and_input_are_autograds(netwo
     net, sizes, activations, x = network
     inputs = [Value(x_k) for x_k in x]
     net(inputs)
-    targets = [a.data + 1.0 + 0.5 * j for j, a in enumerate(net.a[-1])]  # far enough that a − y has all its digits
+    targets = [a.data + 1.0 + 0.5 * j for j, a in enumerate(net.a[-1])]  # so far off that a − y loses no digits
     ts.squared_error(net.a[-1], targets).backward()
 
     def cost(parameters, x):

@@ -104,7 +104,7 @@ def _named(run):
 
 
 def _steps(optimizer, parameters, rates=None, steps=50):
-    """θ after each step of an optimizer on the cost, with a learning rate set for each step if there are `rates`."""
+    """θ after each step of an optimizer on the cost; `rates` has a learning rate for each step."""
     course = []
     for t in range(steps):
         if rates is not None:

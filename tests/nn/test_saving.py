@@ -172,7 +172,7 @@ def test_a_pickle_is_not_unpickled(tmp_path):
         ts.load(path)
     assert not (tmp_path / "exploded").exists()
     pickle.loads(path.read_bytes())
-    assert (tmp_path / "exploded").exists()  # the file was a live one
+    assert (tmp_path / "exploded").exists()  # so the file could have exploded
 
 
 def test_a_missing_file_and_a_folder_are_the_usual_errors(tmp_path):

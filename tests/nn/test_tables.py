@@ -40,6 +40,11 @@ def rows(monkeypatch):
     monkeypatch.setitem(OPTIMIZERS, "sign_descent", SignDescent)
 
 
+def test_the_tables_are_names_of_ts_nn():
+    assert (ts.nn.ACTIVATIONS, ts.nn.LOSSES, ts.nn.OPTIMIZERS) == (ACTIVATIONS, LOSSES, OPTIMIZERS)
+    assert all(hasattr(ts.nn, name) for name in ts.nn.__all__)
+
+
 @pytest.mark.parametrize("vectorized", [True, False])
 def test_fit_takes_a_new_activation_loss_and_optimizer_by_name(vectorized):
     net = ts.MLP(2, [4, 1], "swish", "sigmoid", seed=0)

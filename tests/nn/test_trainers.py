@@ -133,7 +133,7 @@ def test_after_training_no_values_are_left_but_the_networks_parameters_and_its_l
 
 
 def test_memory_is_flat_over_2000_steps_with_the_garbage_collector_off():
-    memory = array.array("q", bytes(8 * 2000))  # of fixed size: it takes no memory itself
+    memory = array.array("q", bytes(8 * 2000))  # of fixed size, so that noting a number takes no memory
     steps = iter(range(2000))
 
     class Watched(ts.Adam):
