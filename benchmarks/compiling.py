@@ -1,7 +1,6 @@
-"""What `vectorize` takes until it runs: the first call of a step (trace, regroup, differentiate, compile, check).
+"""The time `vectorize` takes to compile: the first call of what it returns (trace to check).
 
-Each case in a process of its own: seconds, their share for a node of one example's graph, and the memory beyond what
-was in use before.
+Each case runs in its own process: seconds, microseconds per node of one example's graph, and additional memory.
 """
 
 from __future__ import annotations
@@ -45,7 +44,7 @@ def irregular(n):
 
 
 def chain(n):
-    """z = z w + x, n/2 times: as deep as it can be."""
+    """z = z w + x, n/2 times: as deep as a graph can be."""
     w = ts.Value(0.5)
 
     def cost(x):
@@ -67,9 +66,9 @@ def peak():
 
 def first_call(make, sizes, answer):
     cost, params, arrays = make(*sizes)
-    step = ts.vectorize(cost, params)
+    run = ts.vectorize(cost, params)
     before, start = peak(), time.perf_counter()
-    step(*arrays)
+    run(*arrays)
     seconds, megabytes = time.perf_counter() - start, peak() - before
     examples = [array[0] for array in arrays]
     root = cost(*([ts.Value(number) for number in x] if np.ndim(x) else ts.Value(x) for x in examples))
@@ -89,7 +88,7 @@ def main():
         nodes = results[0][2]
         name = f"{make.__name__} {'-'.join(map(str, sizes))}"
         each = 1e6 * seconds / nodes
-        print(f"{name:22} {nodes:>9,} nodes {seconds:6.2f} s, {each:5.2f} µs a node, +{megabytes:4.0f} MB")
+        print(f"{name:22} {nodes:>9,} nodes {seconds:6.2f} s, {each:5.2f} µs per node, +{megabytes:4.0f} MB")
 
 
 if __name__ == "__main__":

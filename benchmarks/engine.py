@@ -1,6 +1,6 @@
 """The compiled engine beside plain floats: an operator, a pass, and chains of up to ten million nodes; see README.md.
 
-Every ratio is of two things timed in turn in one process; medians over the rounds.
+Each ratio compares two timings taken in turn in one process; medians over the rounds.
 """
 
 import gc
@@ -35,7 +35,7 @@ def operands(n):
 
 
 def print_operators():
-    """`act = act + wi*xi`: two operations a turn of the loop."""
+    """`act = act + wi*xi`: two operations per turn of the loop."""
     for n in (1_000, 100_000, 500_000):
         w, x = operands(n)
         value_w, value_x = [Value(number) for number in w], [Value(number) for number in x]
@@ -65,7 +65,7 @@ def chain(n):
 
 def network(n):
     net = MLP(2, [16, 16, 1], "relu", "linear", seed=0)
-    examples = n // 644  # the nodes of one
+    examples = n // 644  # 644 nodes each
     total = Value(0.0)
     for i in range(examples):
         total = total + net([i / examples, 0.5])
@@ -93,7 +93,7 @@ def print_passes(n=1_000_000):
 
 
 def chain_times(n):
-    """Seconds a node to build, differentiate, recompute and free a chain of n, and bytes a node at the peak."""
+    """Seconds per node to build, differentiate, recompute and free a chain of n, and bytes per node at the peak."""
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     start = time.perf_counter()
     root = chain(n)
@@ -114,7 +114,7 @@ def print_chains():
     sizes = (100_000, 1_000_000, 10_000_000)
     medians = []
     for n in sizes:
-        command = [sys.executable, __file__, str(n)]  # a process of its own
+        command = [sys.executable, __file__, str(n)]  # in its own process
         runs = [subprocess.run(command, capture_output=True, check=True, text=True).stdout.split() for _ in range(5)]
         medians.append([statistics.median(map(float, column)) for column in zip(*runs)])
         *times, size = medians[-1]
@@ -131,7 +131,7 @@ def print_chains():
 
 
 def print_collections():
-    """Runs of the garbage collector in 20 steps over graphs of 1 and of 100 examples."""
+    """How often the garbage collector runs in 20 steps over graphs of 1 and of 100 examples."""
     net = MLP(2, [16, 16, 1], "relu", "linear", seed=0)
     counts = []
     for examples in (1, 100):

@@ -1,8 +1,8 @@
 """A small language model, one scalar at a time: 1 layer, 16 wide, 4 heads, 16 positions, 27 characters.
 
 microgpt's architecture (RMS norms, causal attention, a relu feed-forward block four times as wide, no biases), written
-once in plain Python for any kind of number. Timed: forward and backward of a document with a slotted class that stores
-local gradients, as microgpt does; with our engine; and with `vectorize` over a batch of 32, per document.
+once in plain Python for any kind of number. Timed per document, forward and backward: a slotted class that stores
+local gradients, as microgpt does; our engine; and `vectorize` over a batch of 32.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ def softmax(x):
 
 
 def loss(p, tokens, targets, row):
-    """The mean of −log of the probability of each next character; `row` looks a row of a table up."""
+    """The mean of −log of the probability of each next character; `row` looks up a row of a table."""
     keys, values, total = [], [], 0.0
     for t, (token, target) in enumerate(zip(tokens, targets)):
         x = normalised([a + b for a, b in zip(row(p["wte"], token), p["wpe"][t])])
@@ -90,9 +90,9 @@ def scalar_step(Value):
 def vectorized_step():
     p = parameters(ts.Value)
     flat = [w for matrix in p.values() for row in matrix for w in row]
-    step = ts.vectorize(lambda tokens, targets: loss(p, tokens, targets, ts.lookup), flat)
+    run = ts.vectorize(lambda tokens, targets: loss(p, tokens, targets, ts.lookup), flat)
     tokens = np.random.default_rng(0).integers(0, CHARACTERS, (BATCH, POSITIONS + 1))
-    return lambda: step(tokens[:, :-1], tokens[:, 1:]), BATCH
+    return lambda: run(tokens[:, :-1], tokens[:, 1:]), BATCH
 
 
 def main():
@@ -112,7 +112,7 @@ def main():
             times[name].append((time.perf_counter() - start) / documents / (1 if documents == 1 else 5))
     medians = {name: statistics.median(seconds) for name, seconds in times.items()}
     for name, seconds in medians.items():
-        print(f"{name:14} {1e3 * seconds:9.3f} ms a document, {medians['slotted class'] / seconds:7.1f} times as fast")
+        print(f"{name:14} {1e3 * seconds:9.3f} ms each, {medians['slotted class'] / seconds:7.1f} times as fast")
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """A function in which almost nothing repeats: 10,000 random operations on 10 parameters and 10 inputs.
 
-Value and gradient with the native engine (the function is run, then `backward()`), with `vectorize` (its scalar
-program) and, where it is installed, with ddx-ad's compiled kernel; for one example and for 1,000. Medians, in turn.
+Value and gradient with the native engine (run the function, then `backward()`), with `vectorize` (its scalar
+program) and, where it is installed, with ddx-ad's compiled kernel; for one example and for 1,000, in turn; medians.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ OPERATIONS, LEAVES = 10_000, 10
 
 
 def plan():
-    """What each step does, and to which earlier numbers: a near one and any."""
+    """The operation of each step, and its operands: a recent number and any earlier one."""
     generator = random.Random(0)
     made, steps, operations = 2 * LEAVES, [], 0
     while operations < OPERATIONS:
@@ -34,7 +34,7 @@ STEPS = plan()
 
 
 def run(library, leaves):
-    """The sum of the last numbers that the steps make."""
+    """The sum of the last numbers that the steps compute."""
     made = list(leaves)
     for kind, i, j in STEPS:
         a, b = made[i], made[j]
@@ -74,8 +74,8 @@ def engine(theta, X):
 
 def vectorized(theta, X):
     parameters = [ts.Value(number) for number in theta]
-    step = ts.vectorize(lambda x: run(ts, [*parameters, *x]), parameters)
-    return lambda: step(X)
+    program = ts.vectorize(lambda x: run(ts, [*parameters, *x]), parameters)
+    return lambda: program(X)
 
 
 def ddx_ad(theta, X):

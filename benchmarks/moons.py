@@ -1,6 +1,6 @@
-"""One training step of micrograd's two-moons demonstration with different Values; see README.md.
+"""One training step of micrograd's two-moons demo with different Values; see README.md.
 
-The network is micrograd 0.1.0's own nn.py, so that only the class differs, and once our own, with our loss and
+The network is micrograd 0.1.0's own nn.py, so that only the class differs; one candidate uses our network, loss and
 optimizer. The graph of the first step is built once before the clock starts.
 """
 
@@ -16,7 +16,7 @@ import time
 
 import numpy as np
 
-CANDIDATES = {  # name: module, whether it is the plain Value
+CANDIDATES = {  # name: (module, whether it needs the plain Value)
     "micrograd": ("micrograd.engine", False),
     "slotted class": ("slotted", False),
     "ours, plain": ("tinygrad_scalar", True),
@@ -119,9 +119,9 @@ def step_times(candidate, steps):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--steps", type=int, default=10, help="steps in a process")
-    parser.add_argument("--rounds", type=int, default=5, help="processes for each candidate, in turn")
-    parser.add_argument("--without-gc", action="store_true", help="switch the garbage collector off, for all")
+    parser.add_argument("--steps", type=int, default=10, help="steps per process")
+    parser.add_argument("--rounds", type=int, default=5, help="processes per candidate, in turn")
+    parser.add_argument("--without-gc", action="store_true", help="switch the garbage collector off for all candidates")
     parser.add_argument("--candidate", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.without_gc:

@@ -1,5 +1,5 @@
 """A minimal engine to compare with: slots instead of a dict, local gradients stored in the forward pass (the design of
-microgpt), and a recursive topological sort. It has what the two-moons demonstration and a small language model need."""
+microgpt), and a recursive topological sort. It has what the two-moons demo and a small language model need."""
 
 import math
 

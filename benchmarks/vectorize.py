@@ -1,11 +1,11 @@
 """Value and full gradient of networks over m examples: `vectorize` beside hand-written NumPy and other libraries.
 
 Each candidate computes the mean of Σⱼ(aⱼ − yⱼ)² and its gradient with respect to every weight and bias, in float64, for
-the same tanh networks and examples. Each in a process of its own and in turn; medians, and ratios to the hand-written
+the same tanh networks and examples. Each runs in its own process, in turn; medians, and ratios to the hand-written
 NumPy of the same round. Peers that are not installed are left out: pip install ddx-ad casadi jax torch.
 
-With --one-core all of them share one core. On a shared machine that is steadier: a second thread waits for its core,
-for milliseconds at times.
+With --one-core all of them share one core. On a shared machine that is steadier: a second thread can wait milliseconds
+for its core.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ import tinygrad_scalar as ts
 
 CASES = [((2, 3, 1), 4), ((2, 16, 16, 1), 100), ((64, 32, 10), 256), ((784, 128, 10), 128)]
 ROUNDS = 20
-PAUSE = 0.15  # seconds before each turn: the threads of the one before still spin, and would take a core
+PAUSE = 0.15  # seconds before each turn: the previous candidate's threads still spin and would take a core
 SLICE = 3e-3  # seconds that a candidate runs before the next has its turn
 
 
@@ -45,7 +45,7 @@ def vectorized(net, W, b, X, Y):
 
 
 def hand_written(net, W, b, X, Y):
-    """As a person writes it who reuses buffers: examples are columns, out= everywhere."""
+    """What a person who reuses buffers would write: examples are columns, out= everywhere."""
     m, layers = len(X), len(W)
     b = [bias[:, None] for bias in b]
     A = [X.T, *(np.empty((len(w), m)) for w in W)]
@@ -176,7 +176,7 @@ CANDIDATES |= {name: (globals()[name], name) for name in ("casadi", "jax", "torc
 
 
 def timed(step):
-    """Seconds a call takes, over about SLICE of them."""
+    """Seconds per call, measured over about SLICE seconds."""
     step()
     start = time.perf_counter()
     step()
@@ -189,7 +189,7 @@ def timed(step):
 
 
 def candidate(name, sizes, m, turn):
-    """A process of its own: its turn comes with every message, until that is False."""
+    """The loop of one process: one turn per message, until the message is False."""
     make, module = CANDIDATES[name]
     step = make(*problem(sizes, m)) if importlib.util.find_spec(module) else None
     turn.send(step is not None)

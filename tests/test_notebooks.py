@@ -55,7 +55,7 @@ def test_a_notebook_begins_with_what_one_will_be_able_to_do_and_ends_with_what_t
     texts = [text_of(cell) for cell in NOTEBOOKS[name]["cells"] if cell["cell_type"] == "markdown"]
     assert re.match(rf"# {int(name[:2])} · \w", texts[0])
     assert re.search(r"^After this notebook you will be able to\n\n(- .*\n?){3}", texts[0], flags=re.MULTILINE)
-    assert "## What to take along" in texts[-1]
+    assert "## What to remember" in texts[-1]
 
 
 @of_each_notebook
