@@ -50,7 +50,8 @@ def test_the_first_block_prints_exactly_what_the_next_block_shows(tmp_path, monk
 
 
 def test_the_picture_beside_the_first_block_is_what_it_draws(tmp_path, monkeypatch):
-    (name,) = re.findall(r"^!\[[^]]+\]\(([^)]+\.svg)\)", README.split("## ")[0], re.MULTILINE)
+    # by an absolute link, because a package index shows README.md without its repository
+    (name,) = re.findall(r"^!\[[^]]+\]\(https://[^)]+/main/([^)]+\.svg)\)", README.split("## ")[0], re.MULTILINE)
     monkeypatch.chdir(tmp_path)
     execute(PYTHON[:1])
     drawn, shown = (

@@ -1,0 +1,44 @@
+"""Two build steps that setup.cfg cannot express: notebooks without outputs, and links that type checkers follow."""
+
+import contextlib
+import json
+import os
+from pathlib import Path
+
+from setuptools import setup
+from setuptools.command.build_py import build_py
+from setuptools.command.editable_wheel import editable_wheel
+
+
+class BuildPy(build_py):
+    """A wheel gets the notebooks without outputs: they are most of its size, and running a notebook makes them anew."""
+
+    def build_package_data(self):
+        super().build_package_data()
+        for path in Path(self.build_lib).rglob("*.ipynb"):
+            notebook = json.loads(path.read_text("utf-8"))
+            for cell in notebook["cells"]:
+                if cell["cell_type"] == "code":
+                    cell["outputs"], cell["execution_count"] = [], None
+            path.write_text(json.dumps(notebook, ensure_ascii=False, indent=1) + "\n", "utf-8")
+
+
+class EditableWheel(editable_wheel):
+    """An editable install with links to viz/ and notebooks/ inside the package, where an ordinary install has them.
+
+    setuptools then writes the path of the checkout into a .pth file, which mypy and pyright follow; otherwise it writes
+    an import hook, which they cannot. Where links cannot be made (Windows without developer mode) the hook it is.
+    """
+
+    def finalize_options(self):
+        places = self.distribution.package_dir
+        with contextlib.suppress(OSError):
+            for package, folder in places.items():
+                link = Path(*package.split("."))
+                if not link.exists():
+                    link.symlink_to(os.path.relpath(folder, link.parent), target_is_directory=True)
+            self.distribution.package_dir = {"": "."}
+        super().finalize_options()
+
+
+setup(cmdclass={"build_py": BuildPy, "editable_wheel": EditableWheel})
