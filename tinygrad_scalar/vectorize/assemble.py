@@ -1,4 +1,4 @@
-"""Write the array program of group scalars: step 4 of DESIGN, *How vectorize finds the matrices*.
+"""Write the array program of grouped scalars: step 4 of how vectorize finds the matrices (`__init__.py`).
 
 A sum of products whose factors' rows form a grid is a matrix product. Everything else is element-wise, a gather or a
 sum over an axis.
@@ -50,7 +50,7 @@ class _Writer:
         return array
 
     def gathered(self, source: Array, index: Indices) -> Array:
-        """The rows `index` of an array, in the shape of `index`; the array itself where that is all of it in order."""
+        """The rows `index` of an array, in the shape of `index`; the array itself if that is all of it in order."""
         if source.shape == index.shape and (index.ravel() == np.arange(source.rows)).all():
             return source
         if source.values is not None:
@@ -62,7 +62,7 @@ class _Writer:
         return known
 
     def operand(self, nodes: Indices) -> Array:
-        """The array whose rows are `nodes`, all of one colour; of one row where they are all the same node."""
+        """The array whose rows are `nodes`, all of one colour; it has one row if they are all the same node."""
         places = self.g.place[nodes]
         if places.size > 1 and (places == places[0]).all():
             places = places[:1]
@@ -77,7 +77,7 @@ class _Writer:
         shape = (int(np.prod(rows)),)
         return self.add(Elementwise(Array(shape, any(o.batched for o in operands)), op, operands))
 
-    # --- a group -----------------------------------------------------------------------------------------------------
+    # --- the nodes of one colour -------------------------------------------------------------------------------------
 
     def write(self) -> None:
         g = self.g
@@ -98,11 +98,11 @@ class _Writer:
             self.arrays.append(array)
 
     def _full(self, array: Array, rows: int) -> Array:
-        """An array of one row that is to be of `rows` equal ones."""
+        """The array with its one row repeated, if it does not have that many rows."""
         return array if array.rows == rows else self.gathered(array, np.zeros(rows, np.int64))
 
     def _needed(self) -> set[int]:
-        """The colours whose arrays are read: not those of products that only matrix products take apart."""
+        """The colours whose arrays are read: not those of products whose factors a matrix product reads directly."""
         g = self.g
         self._plans: dict[int, list[Any]] = {}
         roots = [i for i, _ in g.trace.guards] + [g.trace.cost]
@@ -128,7 +128,7 @@ class _Writer:
     # --- sums --------------------------------------------------------------------------------------------------------
 
     def _blocks(self, nodes: Indices) -> list[tuple[int, float, Indices, Indices]]:
-        """The terms of sums, by colour and sign and how many a sum has: (colour, sign, which sums, their terms)."""
+        """The terms of sums, by colour, sign and number in a sum: (colour, sign, which sums, their terms)."""
         g = self.g
         owner, terms, signs = g.terms_of(nodes)
         blocks = []
@@ -148,44 +148,35 @@ class _Writer:
         return [_Part(self.g, *block) for block in self._blocks(nodes)]
 
     def _sum(self, nodes: Indices) -> Array:
-        colour = int(self.g.colour[nodes[0]])
         total: Array | None = None
-        ragged: list[tuple[Array, float, Indices]] = []
-        parts = self._plans[colour]
-        # a matrix product first, so that what is added to it is added in place
+        ragged: list[tuple[Array, Indices]] = []
         constant = np.zeros(nodes.size)
-        for part in sorted(parts, key=lambda part: part.grid is None):
+        # a matrix product first, so that what is added to it is added in place
+        for part in sorted(self._plans[int(self.g.colour[nodes[0]])], key=lambda part: part.grid is None):
             if part.colour == CONSTANT:
                 constant[part.sums] += part.sign * self.g.trace.data[part.terms].sum(axis=1)
                 continue
             array = part.write(self)
             if len(part.sums) < nodes.size:
-                ragged.append((array, part.sign, part.sums))
+                signed = array if part.sign > 0 else self.elementwise("neg", array)
+                ragged.append((self._full(signed, len(part.sums)), part.sums))
             elif total is None:
                 total = array if part.sign > 0 else self.elementwise("neg", array)
             else:
                 total = self.elementwise("+" if part.sign > 0 else "-", total, array)
         if ragged:
-            pieces = []
-            for array, sign, sums in ragged:
-                signed = array if sign > 0 else self.elementwise("neg", array)
-                pieces.append((self._full(signed, len(sums)), sums))
-            batched = any(piece.batched for piece, _ in pieces)
-            together = self.add(Scatter(Array((nodes.size,), batched), tuple(pieces)))
-            total = together if total is None else self.elementwise("+", total, together)
+            joined = self._joined(ragged, nodes.size)
+            total = joined if total is None else self.elementwise("+", total, joined)
         assert total is not None
         if constant.any():
-            distinct = np.unique(constant)
-            total = self.elementwise(
-                "+",
-                total,
-                Array(
-                    (distinct.size if distinct.size == 1 else nodes.size,),
-                    False,
-                    values=distinct if distinct.size == 1 else constant,
-                ),
-            )
+            values = constant[:1] if (constant == constant[0]).all() else constant
+            total = self.elementwise("+", total, Array(values.shape, False, values=values))
         return self._full(total, nodes.size)
+
+    def _joined(self, pieces: Sequence[tuple[Array, Indices]], rows: int) -> Array:
+        """An array put together from pieces; row i of a piece is added to row index[i]."""
+        batched = any(piece.batched for piece, _ in pieces)
+        return self.add(Scatter(Array((rows,), batched), tuple(pieces)))
 
     def _fold(self, kind: str, nodes: Indices) -> Array:
         g = self.g
@@ -196,13 +187,10 @@ class _Writer:
             rows = np.flatnonzero(counts == count)
             its = terms[counts[owner] == count].reshape(-1, count)
             pieces.append((self._folded(kind, its), rows))
-        if len(pieces) == 1:
-            return pieces[0][0]
-        batched = any(piece.batched for piece, _ in pieces)
-        return self.add(Scatter(Array((nodes.size,), batched), tuple(pieces)))
+        return pieces[0][0] if len(pieces) == 1 else self._joined(pieces, nodes.size)
 
     def _folded(self, kind: str, terms: Indices) -> Array:
-        """Each row of `terms` folded; two terms, or terms of several colours, element by element."""
+        """Each row of `terms` folded into one number; two terms, or terms of several colours, element by element."""
         columns = [np.unique(self.g.colour[terms[:, k]]) for k in range(terms.shape[1])]
         one_colour = all(len(column) == 1 and column[0] == columns[0][0] for column in columns)
         if kind != "logaddexp" or not one_colour or terms.shape[1] < 3:
@@ -210,7 +198,7 @@ class _Writer:
             for k in range(1, terms.shape[1]):
                 folded = self.elementwise(kind, folded, self._mixed(terms[:, k]))
             return self._full(folded, len(terms))
-        # log Σₖ exp(xₖ) = M + log Σₖ exp(xₖ − M), M the largest, whose slope does not count; 0 if that is infinite
+        # log Σₖ exp(xₖ) = M + log Σₖ exp(xₖ − M), M being the largest, or 0 if that is infinite; its slope cancels
         n, k = terms.shape
         x = self.gathered(self.array_of(int(columns[0][0])), self.g.place[terms])
         largest = self.elementwise("finite", self.add(Fold(Array((n,), x.batched), "maximum", x)))
@@ -231,8 +219,7 @@ class _Writer:
         for colour in dict.fromkeys(colours.tolist()):
             rows = np.flatnonzero(colours == colour)
             pieces.append((self._full(self.operand(nodes[rows]), rows.size), rows))
-        batched = any(piece.batched for piece, _ in pieces)
-        return self.add(Scatter(Array((nodes.size,), batched), tuple(pieces)))
+        return self._joined(pieces, nodes.size)
 
     # --- lookups -----------------------------------------------------------------------------------------------------
 
@@ -251,7 +238,7 @@ class _Writer:
 
 
 class _Part:
-    """Terms of one colour and sign, as many in each of some sums."""
+    """Terms of one colour and sign, the same number in each of some sums."""
 
     def __init__(self, g: Grouping, colour: int, sign: float, sums: Indices, terms: Indices) -> None:
         self.g, self.sign, self.sums, self.terms = g, sign, sums, terms
@@ -283,9 +270,9 @@ class _Part:
 
 
 def _grid(left: Indices, right: Indices) -> Any:
-    """Distinct rows of `left` and of `right` whose every pair stands in one row of both, and the order of the pairs.
+    """The distinct rows of `left` and of `right`, and the order of their pairs, if each pair occurs in just one row.
 
-    None if there is no such grid. The order is None where the pairs come row by row.
+    Else None: there is no grid. The order is None if the pairs come row by row.
     """
     left_first, left_id = _distinct_rows(left)
     right_first, right_id = _distinct_rows(right)
@@ -304,7 +291,7 @@ def _grid(left: Indices, right: Indices) -> Any:
 
 
 def _distinct_rows(rows: Indices) -> tuple[Indices, Indices]:
-    """Where each distinct row occurs first, in that order, and for each row which of them it is."""
+    """Where each distinct row occurs first, in that order, and for each row which of these it is."""
     numbers: dict[bytes, int] = {}
     ids = np.empty(len(rows), np.int64)
     first: list[int] = []
@@ -319,7 +306,7 @@ def _distinct_rows(rows: Indices) -> tuple[Indices, Indices]:
 
 
 def assemble(grouping: Grouping, n_parameters: int, sizes: Sequence[int]) -> Program:
-    """The array program that computes the cost of a trace; `sizes` are how many numbers each argument has."""
+    """The array program that computes the cost of a trace; argument a has sizes[a] numbers."""
     trace = grouping.trace
     grouping.order()
     writer = _Writer(grouping, n_parameters, sizes)

@@ -1,4 +1,4 @@
-"""Where the arrays of a program live: what is a view of what, what is written in place, which buffers are shared.
+"""The memory of a program's arrays: which are views of others, which are written in place, which share a buffer.
 
 An array of n rows is stored as (n, m), one that is the same for all examples as (n, 1).
 """
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 
 class Buffer:
-    """A block of rows, from the first statement that writes it to the last that reads it; `arrays` share it in turn."""
+    """Rows of memory, in use from the statement `first` to the statement `last`; `arrays` share it in turn."""
 
     def __init__(self, array: Array) -> None:
         self.rows, self.batched = array.rows, array.batched
@@ -43,7 +43,7 @@ class Buffer:
 
 
 def affine(index: Indices) -> tuple[int, int, int] | None:
-    """(a, s, t) where index[i, j] = a + s·i + t·j, s and t above 0; for one axis t is 0. None if it is not so."""
+    """(a, s, t) if index[i, j] = a + s·i + t·j with s and t above 0, else None; for one axis t is 0."""
     if index.ndim == 1:
         step = int(index[1] - index[0]) if len(index) > 1 else 1
         fits = step > 0 and (index == index[0] + step * np.arange(len(index))).all()
@@ -57,21 +57,22 @@ def affine(index: Indices) -> tuple[int, int, int] | None:
 
 
 def contiguous(index: Indices) -> int | None:
-    """Where the rows begin if `index` is a run of them in order."""
+    """The first row if `index` is a run of rows in order, else None."""
     flat = index.ravel()
     start = int(flat[0])
     return start if (flat == np.arange(start, start + flat.size)).all() else None
 
 
 class Buffers:
-    """The plan for a program whose arguments are of integers or not.
+    """The plan of a program's memory; integer[a] says whether argument a is of integers.
 
-    statements  those that are run: without the sums before the mean over the examples, which is taken of `summed`, or
-                of its squares
-    views       arrays that are rows of another, without a copy: the Gather that would have copied them
-    inside      arrays that are written where they are to be added up: into which array, as which of its rows
-    block       where each array that has a place of its own lives
-    copied      arguments that are copied into an array of their own
+    statements  those that run: not the sums before the mean over the examples, which is that of `summed` or, if
+                `squared`, of its squares
+    views       arrays that are rows of another one, not copies: the Gather that would have copied them
+    inside      arrays that are written where they are needed: into which other array, and as which of its rows
+    buffer_of   the buffer of each array that is neither
+    copied      arguments that are copied into a buffer
+    all         the buffers; the gradient has its own memory
     """
 
     def __init__(self, program: Program, integer: Sequence[bool]) -> None:
@@ -93,7 +94,7 @@ class Buffers:
         self._share()
 
     def _find_what_is_summed(self) -> None:
-        """The array whose numbers all add up to the costs, or whose squares do: sums before the mean are not needed."""
+        """Find the array whose numbers, or whose squares, add up to the costs: the sums before the mean can go."""
         self.summed, self.squared = self.program.cost, False
         while self.summed.batched and not self.readers.get(self.summed) and not self.squared:
             made_by = self.made_by.get(self.summed)
@@ -132,7 +133,7 @@ class Buffers:
                 self.views[statement.out] = statement
 
     def strided(self, index: Indices) -> tuple[int, int, int, int] | None:
-        """(a, s, p, k) where the matrix is parameters[a : a + p*s].reshape(p, s)[:, :k]."""
+        """(a, s, p, k) if the matrix is parameters[a : a + p*s].reshape(p, s)[:, :k], else None."""
         found = affine(index)
         if found is None:
             return None
@@ -147,23 +148,12 @@ class Buffers:
                 continue
             free = np.ones(scatter.out.rows, bool)
             for part, index in scatter.parts:
-                made_by = self.made_by.get(part)
-                if (
-                    made_by is None
-                    or isinstance(made_by, Gather)
-                    or part in self.inside
-                    or part.batched != scatter.out.batched
-                    or self.readers[part] != [scatter]
-                    or part in (self.summed, *self.program.guarded)
-                    or [other for other, _ in scatter.parts].count(part) > 1
-                ):
+                if not self._is_written_for(part, scatter):
                     continue
+                made_by = self.made_by[part]
                 if index is None:
-                    if (
-                        part.rows == scatter.out.rows
-                        and free.all()
-                        and not isinstance(made_by, (Scatter, LookupScatter))
-                    ):
+                    whole = part.rows == scatter.out.rows and free.all()
+                    if whole and not isinstance(made_by, (Scatter, LookupScatter)):
                         self.inside[part] = (scatter.out, None)
                         free[:] = False
                     continue
@@ -181,6 +171,19 @@ class Buffers:
                 if contiguous(rows) is not None or strided:
                     self.inside[part] = (scatter.out, shaped)
                     free[rows] = False
+
+    def _is_written_for(self, part: Array, scatter: Scatter) -> bool:
+        """Whether a part of a scatter is computed for it alone, so that it can be written into it."""
+        made_by = self.made_by.get(part)
+        return (
+            made_by is not None
+            and not isinstance(made_by, Gather)
+            and part not in self.inside
+            and part.batched == scatter.out.batched
+            and self.readers[part] == [scatter]
+            and part not in (self.summed, *self.program.guarded)
+            and [other for other, _ in scatter.parts].count(part) == 1
+        )
 
     def _owner(self, array: Array) -> Array:
         """The array whose memory this one lives in."""
@@ -215,45 +218,45 @@ class Buffers:
             self.buffer_of[owner].used(time)
             self.buffer_of[owner].used(last.get(owner, time))
         for argument in self.copied:
-            block = self.buffer_of[argument] = Buffer(argument)
-            block.used(-1)
-            block.used(end)
+            buffer = self.buffer_of[argument] = Buffer(argument)
+            buffer.used(-1)
+            buffer.used(end)
 
     def _taken_over(self, statement: Statement, time: int, last: dict[Array, int]) -> Buffer | None:
-        """The memory of an operand that nobody reads afterwards, if the result may be written over it."""
+        """The buffer of an operand that nobody reads afterwards, if the result can be written over it."""
         if not isinstance(statement, Elementwise) or statement.out is self.program.gradient:
             return None
         for position, operand in enumerate(statement.operands):
             owner = self._owner(operand)
-            block = self.buffer_of.get(owner)
+            buffer = self.buffer_of.get(owner)
             if (
-                block is not None
+                buffer is not None
                 and operand is owner
                 and operand not in self.copied
                 and may_overwrite(statement.op, position)
                 and (operand.rows, operand.batched) == (statement.out.rows, statement.out.batched)
                 and last[owner] == time
-                and block.last == time
+                and buffer.last == time
                 and owner is not self.program.gradient
             ):
-                return block
+                return buffer
         return None
 
     def _share(self) -> None:
-        """Let blocks of one size that live at different times be one."""
+        """Let buffers of one size that are in use at different times be one."""
         gradient = None if self.program.gradient is None else self.buffer_of.get(self._owner(self.program.gradient))
         free: dict[tuple[int, bool], list[Buffer]] = {}
         self.all: list[Buffer] = []
-        for block in sorted(dict.fromkeys(self.buffer_of.values()), key=lambda block: block.first):
-            if block is gradient:
+        for buffer in sorted(dict.fromkeys(self.buffer_of.values()), key=lambda buffer: buffer.first):
+            if buffer is gradient:
                 continue
-            waiting = free.setdefault((block.rows, block.batched), [])
-            over = next((other for other in waiting if other.last < block.first), None)
+            waiting = free.setdefault((buffer.rows, buffer.batched), [])
+            over = next((other for other in waiting if other.last < buffer.first), None)
             if over is None:
-                waiting.append(block)
-                self.all.append(block)
+                waiting.append(buffer)
+                self.all.append(buffer)
                 continue
-            over.arrays += block.arrays
-            over.used(block.last)
-            for array in block.arrays:
+            over.arrays += buffer.arrays
+            over.used(buffer.last)
+            for array in buffer.arrays:
                 self.buffer_of[array] = over

@@ -1,7 +1,7 @@
 """A traced function made ready to run: as an array program in NumPy, as a scalar program in C, or as either.
 
-Matrices are NumPy's business. Where little repeats, or there are few numbers, the scalar program is faster: it has no
-Python for each operation. For each m the one that is expected to be faster runs.
+Matrices are best in NumPy. If little repeats, or there are few numbers, the scalar program is faster: it runs no Python
+for each operation. For each m, the one that is expected to be faster runs.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ BUFFERS_KEPT = 4  # for that many different m
 
 
 class ArrayWay:
-    """The NumPy source, and its buffers for the last few m."""
+    """The NumPy source, with its buffers for the last few m."""
 
     def __init__(self, program: Program, integer: Sequence[bool]) -> None:
         self.source = NumpySource(program, integer).text
@@ -61,7 +61,7 @@ class ArrayWay:
         self._build()
 
     def expected(self, m: int) -> float:
-        """About how many ns it takes for m examples."""
+        """A rough time in ns for m examples."""
         return sum(call + work * m for call, work in self._costs)
 
     def passes(self, m: int, parameters: Floats) -> tuple[Any, Any]:
@@ -74,7 +74,7 @@ class ArrayWay:
             if len(self._ready) >= BUFFERS_KEPT:
                 self._ready.pop(next(iter(self._ready)))
             ready = self._prepare(m, parameters)
-        self._ready[m] = ready  # the last is the latest used
+        self._ready[m] = ready  # the most recently used is the last
         return ready
 
     def run(self, parameters: Floats, rows: Sequence[Floats], backwards: bool, guards: Guards) -> Result:
@@ -92,7 +92,7 @@ class ArrayWay:
 
 
 def _cost_of(statement: Statement) -> tuple[float, float]:
-    """About how many ns a statement takes: for the call, and for each example. Measured on one machine, roughly."""
+    """A rough time of a statement in ns, for the call and for each example, as measured on one machine."""
     if isinstance(statement, Product):
         p = statement.out.shape[0] if statement.form == "RT" else statement.left.shape[0]
         matrix, other = {
@@ -119,7 +119,7 @@ class ScalarWay:
     def _build(self) -> None:
         native = executor()
         if native is None:
-            raise ImportError("this step runs in the compiled executor, which is not built or not in use here")
+            raise ImportError("this pickle needs the compiled executor, which is not built or not in use here")
         self.executor = native.Executor(*self.program)
 
     def __getstate__(self) -> dict[str, Any]:
@@ -130,7 +130,7 @@ class ScalarWay:
         self._build()
 
     def expected(self, m: int) -> float:
-        """About how many ns it takes for m examples."""
+        """A rough time in ns for m examples."""
         n = len(self.program.steps)
         if m < 4:
             return 1500.0 + 7.0 * n * m
@@ -163,7 +163,7 @@ def data_of(values: list[Value]) -> Floats:
 
 
 def same(x: Floats, y: Floats) -> NDArray[np.bool_]:
-    """Where two arrays have the same numbers to the bit."""
+    """Where two arrays are equal bit for bit."""
     return np.asarray(x.view(f"i{x.itemsize}") == y.view(f"i{y.itemsize}"))
 
 
@@ -189,14 +189,16 @@ class Compiled:
         return {**self.__dict__, "_write_arrays": None, "_chosen": {}, "_captured": []}
 
     def is_current(self) -> bool:
-        """Whether the captured Values that were taken as constants still have the numbers that they had."""
+        """Whether the captured Values, which count as constants, still have the same numbers."""
         return bool(same(data_of(self._captured), self._constants).all())
 
     def write_arrays(self) -> ArrayWay:
-        """The array program; it is written when first asked for."""
+        """The array program; it is written when first needed."""
         if self.arrays is None:
             if self._write_arrays is None:
-                raise ValueError("this program came out of a pickle as the scalar program that it ran as")
+                raise ValueError(
+                    "source, equations and explain() are not in this pickle: it holds the scalar program that ran"
+                )
             self.arrays, self._explanation, self._equations = self._write_arrays()
             self._write_arrays = None
         return self.arrays
@@ -216,7 +218,7 @@ class Compiled:
         return self._equations
 
     def _way(self, m: int) -> ArrayWay | ScalarWay:
-        """What is expected to be faster for m examples."""
+        """The way that is expected to be faster for m examples."""
         way = self._chosen.get(m)
         if way is None:
             ways = [way for way in (self.arrays, self.scalars) if way is not None]
@@ -224,12 +226,12 @@ class Compiled:
         return way
 
     def quick(self, parameters: Floats) -> Callable[[tuple[Any, ...]], tuple[float, Floats] | None] | None:
-        """A way for few examples that finds out by itself whether the arguments fit, if there is one; else None."""
+        """A function that runs few examples if their arrays fit, and returns None if not; None if there is none."""
         native = executor()
         if native is None or self.scalars is None or self.guards or any(integer for _, integer in self.shapes):
             return None
         most, beyond = 0, 1 << 20
-        while beyond - most > 1:  # the scalar program is the faster for up to `most` examples
+        while beyond - most > 1:  # the scalar program is faster for up to `most` examples
             m = min(2 * most + 1, (most + beyond) // 2)
             most, beyond = (m, beyond) if self._way(m) is self.scalars else (most, m)
         if most == 0:
@@ -255,7 +257,7 @@ class Compiled:
 def compiled(
     cost: Callable[..., Value], parameters: list[Value], examples: Sequence[Floats], shapes: Shapes, wrt_inputs: bool
 ) -> Compiled:
-    """Trace a function and make its programs; where hardly anything repeats, the array program only on request."""
+    """Trace a function and make its programs; if hardly anything repeats, the array program only on request."""
     traced = trace(cost, parameters, examples)
     sizes = [int(np.prod(shape)) for shape, _ in shapes]
     native = executor()

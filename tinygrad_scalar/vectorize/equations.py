@@ -1,8 +1,8 @@
-"""The array program in the notation of 003: `step.equations`, LaTeX with the shapes beside it.
+"""The array program in the notation of 003: `run.equations`, LaTeX with the shapes beside it.
 
-What belongs to a layer is written as there: Z = WA + b, A = g(Z), δ = dA ⊙ g′(Z), dW = 1/m δAᵀ, db = 1/m Σ δ, dA = Wᵀδ,
-with the layer as [l] above. 003's mistakes are corrected: the sum of db runs over the examples, which are the columns,
-and dW is δAᵀ in both places. Anything else is written out, with a name where it is used more than once.
+A layer's equations are written as there: Z = WA + b, A = g(Z), δ = dA ⊙ g′(Z), dW = 1/m δAᵀ, db = 1/m Σ δ, dA = Wᵀδ,
+with the layer as a superscript [l]. 003's mistakes are corrected: the sum of db runs over the examples, which are the
+columns, and dW is δAᵀ in both places. Anything else is written out, with a name if it is used more than once.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ SUMS = (Fold, OverExamples)  # Σ, max and min: what follows would be read as a 
 
 
 class Equation(NamedTuple):
-    """One equation, its shape as LaTeX, and the number that it has in the notes, or ""."""
+    """One equation, its shape as LaTeX, and its number in the notes, or ""."""
 
     latex: str
     shape: str
@@ -51,7 +51,7 @@ class Equation(NamedTuple):
 
 
 class Equations(str):
-    """The equations as one LaTeX `aligned` environment; `each` is a tuple of them. Jupyter shows them set."""
+    """The equations as one LaTeX `aligned` environment; `each` is a tuple of them. Jupyter typesets them."""
 
     each: tuple[Equation, ...]
 
@@ -109,7 +109,7 @@ class _Writer:
                 self.uses[operand] = self.uses.get(operand, 0) + 1
 
     def named(self, array: Array) -> bool:
-        """Whether an array has an equation of its own; else it is written out where it is used."""
+        """Whether an array has its own equation; else it is written out where it is used."""
         statement = self.made_by.get(array)
         if array in self.absorbed:
             return False
@@ -127,7 +127,7 @@ class _Writer:
         return array in self.program.arguments or is_of_layer(array.name)
 
     def written(self, array: Array, *, within: bool = False) -> str:
-        """An array as it stands in an expression, in parentheses where `within` an operation that binds closer."""
+        """An array as part of an expression, in parentheses if it needs them as a factor (`within` a product)."""
         if array.values is not None:
             first = float(array.values.flat[0])
             same = (array.values == first).all()
@@ -137,10 +137,7 @@ class _Writer:
         return self._within(self.made_by[array]) if within else self.right_side(self.made_by[array])
 
     def _within(self, statement: Statement, *, last: bool = False) -> str:
-        """A statement's right side as it stands in an operation that binds closer: a sum in parentheses.
-
-        A Σ needs none where it is the last factor.
-        """
+        """A statement's right side as a factor: a sum in parentheses, but not a Σ that is the `last` factor."""
         if isinstance(statement, Scatter) and len(statement.parts) == 1:
             return self.written(statement.parts[0][0], within=True)
         reads_as = "x" if last and isinstance(statement, SUMS) else self._made_reads_as(statement)
@@ -179,19 +176,19 @@ class _Writer:
         return together.join(self._placed(part, index, s.out.rows) for part, index in s.parts) or "0"
 
     def _placed(self, part: Array, index: NDArray[np.int64] | None, rows: int) -> str:
-        """A part of an array that is put together, and which of its rows the part is added to, if not to all."""
+        """A part of an array, and which of the array's rows it is added to, if not to all of them."""
         if index is None or (contiguous(index.ravel()) == 0 and index.size == rows):
             return self.written(part)
         return rf"{self.written(part)}\ \mathrm{{in\ rows}}\ {_listed(index.ravel())}"
 
     def _columns_of(self, array: Array, index: NDArray[np.int64]) -> str:
-        """The matrix of whose columns each is made of some rows, side by side, as a convolution reads it."""
+        """A matrix whose columns are windows on an array's rows, as a convolution reads them."""
         columns = r"\ ".join(self._rows_of(array, column) for column in index.T[:3])
         more = r"\ \cdots" if index.shape[1] > 3 else ""
         return rf"\left[{columns}{more}\right]"
 
     def _rows_of(self, array: Array, rows: NDArray[np.int64]) -> str:
-        """Some rows of an array: all, one by its label, from one to another as in Python, or one by one."""
+        """Some rows of an array: all, one by its label, a slice as in Python, or one by one."""
         if array is self.program.parameters and rows.size == 1 and self.labels[rows[0]]:
             label = names.symbol(self.labels[rows[0]])
             if label is not None:
@@ -203,7 +200,7 @@ class _Writer:
         return rf"{{{whole}}}_{{{_listed(rows)}}}"
 
     def _of_the_gradient(self) -> list[Equation]:
-        """What the gradient is put together from and has no name of the notes, a line each."""
+        """A line for each part of the gradient that has no name in the notes."""
         program = self.program
         assert program.gradient is not None
         made_by = self.made_by.get(program.gradient)
@@ -223,7 +220,7 @@ class _Writer:
         return lines
 
     def _of_the_inputs(self) -> list[Equation]:
-        """The gradients of the arguments, which are derivatives of the cost; dA is one of the summed losses."""
+        """The gradients with respect to the arguments: of the cost, whereas dA is that of the summed losses."""
         lines = []
         for argument, gradient in zip(self.program.arguments, self.program.input_gradients):
             left = rf"\frac{{\partial C}}{{\partial {symbol(argument.name)}}}"
@@ -231,12 +228,12 @@ class _Writer:
         return lines
 
     def _is_result(self, array: Array) -> bool:
-        """Whether an array is a gradient that is returned, and has no letter of the notes."""
+        """Whether an array is a gradient that is returned and has no letter in the notes."""
         results = (self.program.gradient, *self.program.input_gradients)
         return array in results and not is_of_layer(array.name[1:])
 
     def _last(self, array: Array) -> str:
-        """An array as the last factor: by its name, or, where it has no equation of its own, what it is made of."""
+        """An array as the last factor: its name, or what it is made of if it has no equation of its own."""
         made_by = self.made_by.get(array)
         written_out = made_by and (self._is_result(array) or not self.named(array))
         return self._within(made_by, last=True) if made_by and written_out else self.written(array)
@@ -370,7 +367,7 @@ def _definition(layer: str, activation: Elementwise) -> str:
 
 
 def _listed(rows: NDArray[np.int64]) -> str:
-    """The numbers of rows: from one to another as in Python, or one by one."""
+    """The numbers of rows: a slice as in Python, or one by one."""
     start = contiguous(rows)
     if start is not None and rows.size > 1:
         return f"{start}:{start + rows.size}"
@@ -383,7 +380,7 @@ def _transposed(latex: str) -> str:
 
 
 def _raised(latex: str, what: str) -> str:
-    """`what` above an expression, after the layer that stands there."""
+    """An expression with the superscript `what`, after its layer if it has one."""
     return f"{latex[:-1]}{what}}}" if re.fullmatch(r"[^ ]*\^\{\[\d+\]\}", latex) else rf"{{{latex}}}^{{{what}}}"
 
 

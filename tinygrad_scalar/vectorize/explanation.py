@@ -1,4 +1,4 @@
-"""What `step.explain()` prints: which scalars became which array."""
+"""The text of `run.explain()`: which scalars became which array."""
 
 from __future__ import annotations
 
@@ -40,10 +40,10 @@ def explanation(trace: Trace, program: Program, labels: Sequence[str]) -> str:
 class _Teller:
     def __init__(self, program: Program, labels: Sequence[str]) -> None:
         self.program, self.labels = program, labels
-        self._same: dict[Array, Array] = {}  # an array that is another one, in another shape, and that
+        self._same: dict[Array, Array] = {}  # from an array to the one that it is in another shape
 
     def rows(self) -> list[tuple[str, str]]:
-        """For each array how many scalars of which kind it holds, and how it is made."""
+        """For each array the number and kind of its scalars, and how it is made."""
         rows: dict[Array, tuple[str, str]] = {}
         for statement in self.program.forward:
             if isinstance(statement, Gather) and self._is_in_order(statement):
@@ -74,7 +74,7 @@ class _Teller:
         return f"[{', '.join(numbers)}]" if len(numbers) <= 4 else f"{len(numbers)} constants"
 
     def shaped(self, array: Array, shape: str = "") -> str:
-        """The name of an array with its shape, examples being columns; of a constant its number."""
+        """The name of an array with its shape, examples being columns; the number of a constant."""
         array = self._one(array)
         name = self.name(array)
         return name if array.values is not None else f"{name} ({shape or _shape(array)})"

@@ -1,13 +1,14 @@
-"""What the arrays of a program are called: by the notes' letters where the shape is a network's (003 Eq. 1 and 11).
+"""The names of a program's arrays: the notes' letters where they form a network's layers (003 Eq. 1 and 11).
 
 W, b, Z and A are the weights, biases, pre-activations and activations of a layer, counted from 1; A0 is the first
-argument where a layer reads it. The gradient with respect to Z is delta, that with respect to another array has a d.
+argument if a layer reads it. The gradient with respect to Z is delta, that with respect to any other array has a d.
 """
 
 from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Iterable
 
 from tinygrad_scalar.engine.ops import operation
 from tinygrad_scalar.vectorize.program import (
@@ -46,46 +47,47 @@ def argument_name(a: int) -> str:
 
 def name_arrays(program: Program) -> None:
     """Name every array of the program."""
-    count: Counter[str] = Counter()
-
-    def number(word: str) -> str:
-        count[word] += 1
-        return f"{word}{count[word]}"
-
     for a, argument in enumerate(program.arguments):
         argument.name = f"{argument_name(a)}T"
     program.parameters.name = "parameters"
+    _name_layers(program)
+    count: Counter[str] = Counter()
+    _name_others(program.forward, count)
+    _name_gradients(program)
+    _name_others(program.backward, count)
+
+
+def _name_layers(program: Program) -> None:
     made_by = {statement.out: statement for statement in program.forward}
     layers = 0
     for statement in program.forward:
-        if (
-            isinstance(statement, Product)
-            and statement.out.batched
-            and _from_parameters(statement.left, made_by, program)
-        ):
+        if not isinstance(statement, Product) or not statement.out.batched:
+            continue
+        if _from_parameters(statement.left, made_by, program):
             layers += 1
             statement.left.name = statement.left.name or f"W{layers}"
             statement.out.name = f"Z{layers}"
             if layers == 1 and program.arguments and statement.right is program.arguments[0]:
                 statement.right.name = "A0"
     for statement in program.forward:
-        out = statement.out
-        if isinstance(statement, Elementwise):
-            z = statement.operands[0].name
-            if statement.op == "+" and z.startswith("Z") and out.rows == statement.operands[0].rows:
-                out.name = z
-                if _from_parameters(statement.operands[1], made_by, program):
-                    statement.operands[1].name = f"b{z[1:]}"
-            elif len(statement.operands) == 1 and z.startswith("Z") and not _is_power(statement):
-                out.name = f"A{z[1:]}"
-    for statement in program.forward:
-        out = statement.out
-        if not out.name:
-            out.name = number(_word(statement))
-    _name_gradients(program)
-    for statement in program.backward:
+        if not isinstance(statement, Elementwise) or not statement.operands[0].name.startswith("Z"):
+            continue
+        first, *others = statement.operands
+        if statement.op == "+" and statement.out.rows == first.rows:
+            statement.out.name = first.name
+            if _from_parameters(others[0], made_by, program):
+                others[0].name = f"b{first.name[1:]}"
+        elif not others and not _is_power(statement):
+            statement.out.name = f"A{first.name[1:]}"
+
+
+def _name_others(statements: Iterable[Statement], count: Counter[str]) -> None:
+    """Name what has no name yet by its operation, and number it."""
+    for statement in statements:
         if not statement.out.name:
-            statement.out.name = number(_word(statement))
+            word = _word(statement)
+            count[word] += 1
+            statement.out.name = f"{word}{count[word]}"
 
 
 def _from_parameters(array: Array, made_by: dict[Array, Statement], program: Program) -> bool:
@@ -109,7 +111,7 @@ def _word(statement: Statement) -> str:
 
 
 def _word_of(op: str) -> str:
-    """What an array that an operation makes is called, before its number: by its own word or its name."""
+    """The word for an operation's results, to which a number is added."""
     if op in WORDS:
         return WORDS[op]
     family = op if op in ONLY_OF_ARRAYS else operation(op).family or op
@@ -118,7 +120,7 @@ def _word_of(op: str) -> str:
 
 
 def _name_gradients(program: Program) -> None:
-    # of two arrays with one gradient the layer's gives the name: dA3, not d_difference1
+    # if two arrays share a gradient, the layer's gives the name: dA3, not d_difference1
     for array, gradient in sorted(program.gradients.items(), key=lambda pair: not is_of_layer(pair[0].name)):
         if not gradient.name and gradient.values is None:
             z = array.name.startswith("Z") and is_of_layer(array.name)
@@ -139,7 +141,7 @@ def is_of_layer(name: str) -> bool:
 
 
 def equation_of(statement: Statement) -> str:
-    """The equation of the notes that a statement of a layer is, or ""."""
+    """The number of a layer's statement in the notes, or ""."""
     name = statement.out.name
     if isinstance(statement, Product) and statement.form == "LR" and is_of_layer(name):
         return "003 Eq. 1a"

@@ -1,6 +1,6 @@
-"""How element-wise operations and their slopes are written in NumPy: one call each, helpers where NumPy has none.
+"""The NumPy calls of element-wise operations and their slopes, with helpers where NumPy has none.
 
-An operation of ops.py needs no call here: without one its row computes it, element by element.
+They are for speed: an operation without a call here is computed by its row in ops.py, element by element.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from tinygrad_scalar.engine.ops import operation
 from tinygrad_scalar.vectorize.program import Slope
 
 # An operation's call, by its name or its family: {0}, {1}, {2} stand for its operands and {n} for its constant. A * in
-# front says that the result may not be written over the first operand while it is computed.
+# front means that the result must not be written over the first operand while it is computed.
 CALLS = {
     "+": "add({0}, {1}, out={out})",
     "-": "subtract({0}, {1}, out={out})",
@@ -71,7 +71,7 @@ def _written(number: float) -> str:
 
 
 def _template(op: str | Slope) -> str:
-    """The call of an operation or a slope as it stands in the tables, or by its row where none stands there."""
+    """The call of an operation or a slope with places for its operands: from the tables, or else by its row."""
     if isinstance(op, Slope):
         row = operation(op.op)
         operand: int | None = op.operand
@@ -95,21 +95,21 @@ def may_overwrite(op: str | Slope, operand: int) -> bool:
 
 
 def call_of(op: str | Slope, operands: Sequence[str], out: str) -> str:
-    """The call of an operation, or of a slope, of `operands`."""
+    """The call that computes an operation, or a slope, of `operands` into `out`."""
     if isinstance(op, Slope):
         numbers = dict(zip(op.reads, operands))
         operands = [numbers.get(i, "") for i in range(1 + max(op.reads, default=0))]
     return _template(op).lstrip("*").format(*operands, out=out)
 
 
-# What NumPy itself has: imported by name into the source.
+# NumPy's own functions, which the source imports by name.
 NUMPY = (
     "absolute", "add", "arccos", "arccosh", "arcsin", "arcsinh", "arctan", "arctanh", "copyto", "cos", "cosh", "divide",
     "exp", "expm1", "greater", "greater_equal", "hypot", "log", "log1p", "logaddexp", "matmul", "maximum", "minimum",
     "multiply", "negative", "power", "reciprocal", "sin", "sinh", "sqrt", "subtract", "take", "tan", "tanh", "vdot",
 )  # fmt: skip
 
-# The others, each as it stands in the source where it is used. The slopes are as accurate as those of ops.py.
+# The helpers; the source contains those that it uses. The slopes are as accurate as those of ops.py.
 HELPERS = {
     "sigmoid": '''
 def sigmoid(z, out):
@@ -197,7 +197,7 @@ def share_of_logaddexp(x, y, out):
 ''',
     "slope_of_power": '''
 def slope_of_power(v, x, y, out):
-    """y x**(y - 1), by way of v = x**y where rounding y - 1 would be felt."""
+    """y x**(y - 1), from v = x**y if y - 1 would be rounded."""
     direct = (y - 1.0 + 1.0 == y) | (x == 0.0) | ~np.isfinite(x)
     out[...] = np.where(direct, y * power(x, y - 1.0), y * (v / x))
     return out
@@ -255,7 +255,7 @@ def slope_of_atanh(x, out):
 ''',
     "slope_of_erf": '''
 def slope_of_erf(x, out):
-    """2/sqrt(pi) exp(-x**2), with what x**2 lost in rounding."""
+    """2/sqrt(pi) exp(-x**2), corrected for the rounding of x**2."""
     square = x * x
     high = 134217729.0 * x
     high = high - (high - x)
@@ -283,7 +283,7 @@ def by_its_row(name, operand, *numbers, out):
 ''',
     "require_rows": '''
 def require_rows(index, n):
-    """Raise if a row is looked up that is not there."""
+    """Raise if a lookup asks for a row that does not exist."""
     if index.min() < 0 or index.max() >= n:
         raise ValueError(f"rows {index.min()} to {index.max()} are looked up in a table of {n} rows, 0 to {n - 1}")
 ''',

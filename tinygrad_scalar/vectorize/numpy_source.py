@@ -17,6 +17,7 @@ from tinygrad_scalar.vectorize.buffers import Buffers, contiguous
 from tinygrad_scalar.vectorize.naming import argument_name, equation_of, name_arrays
 from tinygrad_scalar.vectorize.numpy_calls import HELPERS, NUMPY, call_of
 from tinygrad_scalar.vectorize.program import (
+    Array,
     Elementwise,
     Fold,
     Gather,
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
 
 
 class NumpySource:
-    """The source of a program, `text`; `integer` says which arguments are of integers."""
+    """The source of a program, as `text`; integer[a] says whether argument a is of integers."""
 
     def __init__(self, program: Program, integer: Sequence[bool]) -> None:
         self.program = program
@@ -57,7 +58,7 @@ class NumpySource:
         ]
         forward.append(f"return {', '.join([self._mean(), *map(self.variables.flat, program.guarded)])}")
         results = ["gradient", *(f"{self.variables.flat(d)}.T" for d in program.input_gradients)]
-        # in a tuple of results each is an array of its own
+        # the division makes each result a new array
         scale = " / m" if program.cost.batched else " * 1.0"
         backward.append(f"return {', '.join(result + scale for result in results)}")
         forward = [*copies, *self._columns(forward, arguments), *forward]
@@ -134,7 +135,7 @@ class NumpySource:
         return f"vdot({summed}, {summed}) / m" if self.buffers.squared else f"add.reduce({summed}, axis=None) / m"
 
     def _columns(self, lines: list[str], names: Sequence[str]) -> list[str]:
-        """The lines that turn the arguments that `lines` read into columns."""
+        """The line that turns the arguments that `lines` read into columns."""
         read = _names_in(lines)
         bare = [
             (argument.name, f"{names[i]}.T")
@@ -145,8 +146,8 @@ class NumpySource:
 
     def _lines(self, statements: Iterable[Statement]) -> list[str]:
         run = set(map(id, self.buffers.statements))
-        lines: list[tuple[str, str]] = []  # each with the equation of the notes that it is
-        before: Statement | None = None  # what the last line computes, if it is a line of its own
+        lines: list[tuple[str, str]] = []  # each with its equation in the notes
+        before: Statement | None = None  # the statement of the last line, if that line can be nested in the next one
         for statement in statements:
             if statement.out in self.buffers.views or id(statement) not in run:
                 continue
@@ -160,7 +161,7 @@ class NumpySource:
                     lines.pop()
                     its_lines, equation = [nested], equation or its_equation
                     before = None
-            # its line may be nested where it is a call whose result has the form that elements are computed in
+            # a call can be nested if its result has the shape in which elements are computed
             alone = isinstance(statement, Elementwise) or (isinstance(statement, Product) and statement.form == "LR")
             before = (
                 statement if alone and its_lines[0].endswith(f"out={self.variables.flat(statement.out)})") else None
@@ -169,7 +170,7 @@ class NumpySource:
         return [f"{line}  # {equation}" if equation else line for line, equation in lines]
 
     def _is_read_only_by(self, reader: Elementwise, statement: Statement) -> bool:
-        """Whether what a statement makes is an operand of `reader`, once, and nothing else."""
+        """Whether a statement's result is read once, by `reader`, and nowhere else."""
         return (
             self.buffers.readers.get(statement.out) == [reader]
             and reader.operands.count(statement.out) == 1
@@ -226,53 +227,47 @@ class NumpySource:
         return [f"add.reduce({self.variables.flat(s.source)}, axis=1, keepdims=True, out={out})"]
 
     def _scatter(self, s: Scatter) -> list[str]:
-        lines: list[str] = []
-        if all(self.buffers.inside.get(part, (None, None))[0] is s.out for part, _ in s.parts) and self._is_covered(s):
-            return lines
-        out = self.variables.flat(s.out)
-        free = np.ones(s.out.rows, bool)
-        later = []
+        inside = [part for part, _ in s.parts if self.buffers.inside.get(part, (None, None))[0] is s.out]
+        if len(inside) == len(s.parts) and self._is_covered(s):
+            return []
+        out, lines = self.variables.flat(s.out), []
+        free = np.ones(s.out.rows, bool)  # rows that nothing was written to yet
         for part, index in s.parts:
-            if self.buffers.inside.get(part, (None, None))[0] is s.out:
+            if part in inside:
                 free[slice(None) if index is None else index.ravel()] = False
-            else:
-                later.append((part, None if index is None else index.ravel()))
-        for part, index in later:
-            value = self.variables.flat(part)
-            if index is None:
-                if free.all():
-                    lines.append(f"{out}[...] = {value}")
-                else:
-                    lines.extend(self._zeros(out, free))
-                    lines.append(f"add({out}, {value}, out={out})")
-                free[:] = False
+        for part, index in s.parts:
+            if part in inside:
                 continue
-            rows = np.unique(index)
-            if rows.size < index.size:  # rows that come repeatedly are added up, in order
-                order = np.argsort(index, kind="stable")
-                starts = np.searchsorted(index[order], rows)
-                if part.rows == 1 or part.values is not None:
-                    value = f"np.broadcast_to({value}, ({index.size}, {'m' if part.batched else 1}))"
-                value = f"add.reduceat({value}[{self.variables.table(order)}], {self.variables.table(starts)}, axis=0)"
+            if index is None:
+                rows, target, value = np.arange(s.out.rows), f"{out}[...]", self.variables.flat(part)
             else:
-                rows = index
-            start = contiguous(rows)
-            target = (
-                f"{out}[{start}:{start + rows.size}]" if start is not None else f"{out}[{self.variables.table(rows)}]"
-            )
+                rows, value = self._added_up(part, index.ravel())
+                start = contiguous(rows)
+                target = f"{out}[{self.variables.table(rows) if start is None else f'{start}:{start + rows.size}'}]"
             if free[rows].all():
                 lines.append(f"{target} = {value}")
             else:
                 wanted = np.zeros_like(free)
                 wanted[rows] = True
                 lines.extend(self._zeros(out, free & wanted))
-                lines.append(f"{target} += {value}")
+                lines.append(f"add({out}, {value}, out={out})" if index is None else f"{target} += {value}")
             free[rows] = False
-        lines.extend(self._zeros(out, free))
-        return lines
+        return [*lines, *self._zeros(out, free)]
+
+    def _added_up(self, part: Array, index: NDArray[np.int64]) -> tuple[NDArray[np.int64], str]:
+        """The rows that a part is added to, each once, and its expression; what goes to one row is summed in order."""
+        value = self.variables.flat(part)
+        rows = np.unique(index)
+        if rows.size == index.size:
+            return index, value
+        order = np.argsort(index, kind="stable")
+        starts = np.searchsorted(index[order], rows)
+        if part.rows == 1 or part.values is not None:
+            value = f"np.broadcast_to({value}, ({index.size}, {'m' if part.batched else 1}))"
+        return rows, f"add.reduceat({value}[{self.variables.table(order)}], {self.variables.table(starts)}, axis=0)"
 
     def _is_covered(self, s: Scatter) -> bool:
-        """Whether the parts fill every row, or the rest is 0 from the start, as in the gradient."""
+        """Whether the parts fill every row; the rest of the gradient is 0 from the start."""
         covered = sum(part.rows for part, _ in s.parts)
         return covered == s.out.rows or s.out is self.program.gradient
 
@@ -290,7 +285,7 @@ class NumpySource:
     # --- lookups -----------------------------------------------------------------------------------------------------
 
     def _chosen(self, s: Lookup) -> tuple[str, list[str]]:
-        """The variable of the rows that a lookup chooses, and the line that computes them."""
+        """The variable of the rows that a lookup chooses, and the lines that compute them."""
         a = self.program.arguments.index(s.argument)
         rows = self.variables.variable(f"{s.out.name}_rows", f"np.empty(({s.out.rows}, m), np.intp)  # of {s.out.name}")
         name = argument_name(a)
@@ -326,7 +321,7 @@ class NumpySource:
 
 
 def _in_lines(things: Iterable[Any], width: int) -> list[list[Any]]:
-    """Names, or tuples of names, in groups that fit into a line."""
+    """Names, or tuples of names, in groups that fit on a line."""
     lines: list[list[Any]] = []
     room = 0
     for thing in things:
@@ -340,7 +335,7 @@ def _in_lines(things: Iterable[Any], width: int) -> list[list[Any]]:
 
 
 def _wrapped(start: str, names: list[str]) -> list[str]:
-    """An import of names, in parentheses where the line would be too long."""
+    """An import of names, in parentheses if the line would be too long."""
     line = start + ", ".join(names)
     if not names:
         return []
@@ -350,5 +345,5 @@ def _wrapped(start: str, names: list[str]) -> list[str]:
 
 
 def _names_in(texts: Iterable[str]) -> set[str]:
-    """The names in source texts that are not attributes of something."""
+    """The names in source texts that are not attributes."""
     return set(re.findall(r"(?<![\w.])[A-Za-z]\w*", "\n".join(texts)))

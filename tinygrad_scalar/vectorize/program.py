@@ -1,8 +1,8 @@
-"""The array program: what the regrouped scalar graph is written in, a short list of statements over arrays.
+"""The array program: the grouped scalar graph as a short list of statements over arrays.
 
-An `Array` holds one row for each Value that it stands for; a *batched* one has a column for each of the m examples
-(003: examples are columns), any other is the same for all. `shape` says how the rows lie: the product of its numbers is
-how many there are. Every statement makes one array.
+An `Array` has one row for each Value that it stands for; a *batched* one has a column for each of the m examples (003:
+examples are columns), any other is the same for all. `shape` is how the rows are arranged; their number is its product.
+Every statement makes one array.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class Array:
 
 @dataclass(eq=False)
 class Statement:
-    """out = what the class says of its operands."""
+    """out = a function of the operands, which the class says."""
 
     out: Array
 
@@ -95,7 +95,7 @@ ONLY_OF_ARRAYS = {"minus fixed": "{0} − {1}", "finite": "finite({0})"}
 
 @dataclass(eq=False)
 class Product(Statement):
-    """A matrix product. `form` says which: the operands are matrices, what is batched with its columns side by side.
+    """A matrix product of one of three forms; the columns of a batched operand's examples stand side by side.
 
     "LR"   out (p, q) = left (p, k) @ right (k, q)
     "TR"   out (k, q) = left (p, k).T @ right (p, q)
@@ -161,7 +161,7 @@ class Lookup(Statement):
 
 @dataclass(eq=False)
 class LookupScatter(Statement):
-    """The reverse of a lookup: adds row i of the source to row table[i, j] of out."""
+    """The reverse of a lookup: adds row i of the source to row table[i, j] of out, in each example."""
 
     source: Array
     lookup: Lookup
@@ -176,7 +176,7 @@ class Program:
     """The statements that compute the cost, and, once reverse.py has run, its gradients.
 
     parameters  the vector of all parameters; `arguments` hold each argument's numbers as rows
-    cost        one row; `guarded` are what the guards of the trace watch
+    cost        one row; `guarded` are the arrays that the guards of the trace watch
     gradient    ∂cost/∂parameters, summed over the examples; `input_gradients` those of the arguments
     """
 

@@ -1,8 +1,8 @@
-"""The backward pass of an array program: each statement's reverse rule, in one place (003 Eq. 10 and 11).
+"""The backward pass of an array program: the reverse rule of each statement (003 Eq. 10 and 11).
 
-A rule takes d, the gradient with respect to what the statement made, and gives that with respect to its operands. The
-rules of element-wise operations are written in the same statements, so that the backward pass is an array program too.
-What is not an operation of ops.py is a `Slope`: the derivative of one, as accurate as there.
+A rule takes d, the gradient with respect to the statement's result, and gives the gradients with respect to its
+operands. The rules of element-wise operations are made of the same statements, so the backward pass is an array program
+too. Where an operation's derivative is no operation of ops.py itself, it is a `Slope`, as accurate as in ops.py.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ Rule = Callable[..., Sequence[Array | None]]
 
 
 def _times_slopes(op: str, *reads: tuple[int, ...]) -> Rule:
-    """d·∂v/∂x for each operand x; the i-th slope reads `reads[i]` of (v, *operands)."""
+    """d·∂v/∂x for each operand x; reads[i] says which of (v, *operands) the slope by operand i is computed from."""
     slopes = [Slope(op, i, read) for i, read in enumerate(reads)]
 
     def rule(write: Write, d: Array, *numbers: Array) -> list[Array]:
@@ -53,7 +53,7 @@ def _times_slopes(op: str, *reads: tuple[int, ...]) -> Rule:
 
 
 def _times(op: str) -> Rule:
-    """d·f(x): the slope is itself an operation f of ops.py."""
+    """d·f(x), the slope being itself an operation f of ops.py."""
     return lambda write, d, v, x: (write("*", d, write(op, x)),)
 
 
@@ -65,7 +65,7 @@ def _constant_power_rule(row: Operation) -> Rule:
     return _times_slopes(row.name, (0, 1))
 
 
-# The rules that are shorter than d·∂v/∂x with all of (v, *operands) at hand. An operation needs none.
+# Rules that are shorter or read less than d·∂v/∂x from all of (v, *operands), which any other operation gets.
 RULES: dict[str, Rule] = {
     "+": lambda write, d, v, x, y: (d, d),
     "-": lambda write, d, v, x, y: (d, write("neg", d)),
@@ -115,7 +115,7 @@ FAMILIES: dict[str, Callable[[Operation], Rule]] = {
 
 
 def rule_of(op: str) -> Rule:
-    """The reverse rule of an element-wise operation; by its row in ops.py where there is none here."""
+    """The reverse rule of an element-wise operation; without one here, by the slopes of its row in ops.py."""
     if op in RULES:
         return RULES[op]
     row = operation(op)
@@ -132,7 +132,7 @@ class _Backward:
         self.program = program
         self.statements: list[Statement] = []
         self.parts: dict[Array, list[tuple[Array, Any]]] = defaultdict(list)
-        self.counts = set(wanted)  # arrays that a wanted one reaches
+        self.counts = set(wanted)  # the wanted arrays and all that depend on one
         for statement in program.forward:
             if any(operand in self.counts for operand in statement.operands):
                 self.counts.add(statement.out)
@@ -142,14 +142,14 @@ class _Backward:
         return statement.out
 
     def write(self, op: str | Slope, *operands: Array) -> Array:
-        """An element-wise statement; a factor 1 is not multiplied by."""
+        """An element-wise statement; none to multiply by 1."""
         if op == "*" and operands[0] in ONES.values():
             return operands[1]
         rows = max(operand.rows for operand in operands)
         return self.add(Elementwise(Array((rows,), any(o.batched for o in operands)), op, operands))
 
     def contribute(self, to: Array, amount: Array | None, index: Any = None) -> None:
-        """Add to the gradient of an array; `amount` has its rows or, with an index, adds its row i to row index[i]."""
+        """Add to the gradient of an array: row i of `amount` to row i, or with an index to row index[i]."""
         if amount is None or to not in self.counts:
             return
         if index is None and to.rows == 1 and amount.rows > 1:
@@ -176,31 +176,18 @@ class _Backward:
         return self.total_of(array) if parts else None
 
     def total_of(self, array: Array) -> Array:
-        """The gradient with respect to an array in an array of its own, of zeros where nothing contributes."""
+        """The gradient with respect to an array, in a new array; 0 where nothing contributes."""
         return self.add(Scatter(Array(array.shape, array.batched), tuple(self.parts.get(array, ()))))
 
     def reverse(self, statement: Statement, d: Array) -> None:
+        """Add a statement's contributions to its operands' gradients."""
         contribute = self.contribute
-        if isinstance(statement, Gather):
-            contribute(statement.source, d, statement.index.ravel())
-        elif isinstance(statement, Elementwise):
-            if not any(operand in self.counts for operand in statement.operands):
-                return
-            assert isinstance(statement.op, str), "the backward pass is not differentiated"
-            contributions = rule_of(statement.op)(self.write, d, statement.out, *statement.operands)
-            for operand, amount in zip(statement.operands, contributions):
-                if amount is not None and operand.rows == amount.rows == 1 < statement.out.rows:
-                    amount = self.write("*", _constant(statement.out.rows), amount)  # it stands for every row
-                if amount is not None and statement.out.batched and not (operand.batched or amount.batched):
-                    amount = self.add(OverExamples(Array(amount.shape, False), amount))  # and for every example
-                contribute(operand, amount)
+        if isinstance(statement, Elementwise):
+            self._reverse_elementwise(statement, d)
         elif isinstance(statement, Product):
-            left, right = statement.left, statement.right
-            d = self._full(d, statement.out)
-            if left in self.counts:
-                contribute(left, self.add(Product(Array(left.shape, False), "RT", d, right)))
-            if right in self.counts:
-                contribute(right, self.add(Product(Array(right.shape, right.batched), "TR", left, d)))
+            self._reverse_product(statement, self._full(d, statement.out))
+        elif isinstance(statement, Gather):
+            contribute(statement.source, d, statement.index.ravel())
         elif isinstance(statement, Fold):
             n, k = statement.source.shape
             contribute(statement.source, self._repeated(d, n, k) if statement.op == "+" else None)
@@ -216,8 +203,27 @@ class _Backward:
         else:
             raise NotImplementedError(type(statement).__name__)
 
+    def _reverse_elementwise(self, statement: Elementwise, d: Array) -> None:
+        if not any(operand in self.counts for operand in statement.operands):
+            return
+        assert isinstance(statement.op, str), "the backward pass is not differentiated"
+        contributions = rule_of(statement.op)(self.write, d, statement.out, *statement.operands)
+        for operand, amount in zip(statement.operands, contributions):
+            if amount is not None and operand.rows == amount.rows == 1 < statement.out.rows:
+                amount = self.write("*", _constant(statement.out.rows), amount)  # the same in every row
+            if amount is not None and statement.out.batched and not (operand.batched or amount.batched):
+                amount = self.add(OverExamples(Array(amount.shape, False), amount))  # and in every example
+            self.contribute(operand, amount)
+
+    def _reverse_product(self, statement: Product, d: Array) -> None:
+        left, right = statement.left, statement.right
+        if left in self.counts:
+            self.contribute(left, self.add(Product(Array(left.shape, False), "RT", d, right)))
+        if right in self.counts:
+            self.contribute(right, self.add(Product(Array(right.shape, right.batched), "TR", left, d)))
+
     def _full(self, d: Array, out: Array) -> Array:
-        """d with all its rows and examples, where one constant has stood for them."""
+        """d with all its rows and examples, if one number has stood for several."""
         if d.rows == out.rows and d.batched == out.batched and d.values is None:
             return d
         index = np.arange(out.rows) if d.rows == out.rows else np.zeros(out.rows, np.int64)
@@ -227,7 +233,7 @@ class _Backward:
         return self._rows(d, np.repeat(np.arange(n), k))
 
     def _rows(self, d: Array, index: Any) -> Array:
-        if d.rows == 1:  # it stands for every row
+        if d.rows == 1:  # the same in every row
             return d
         if d.rows == len(index) and (index == np.arange(d.rows)).all():
             return d
@@ -235,7 +241,7 @@ class _Backward:
 
 
 def differentiate(program: Program, *, wrt_inputs: bool = False) -> None:
-    """Write the backward statements of a program: its gradient, summed over the examples, and the arguments' ones."""
+    """Write the backward statements of a program: its gradient, summed over the examples, and the arguments'."""
     wanted = [program.parameters, *(program.arguments if wrt_inputs else [])]
     backward = _Backward(program, wanted)
     if program.cost in backward.counts:
@@ -256,7 +262,7 @@ def differentiate(program: Program, *, wrt_inputs: bool = False) -> None:
 
 
 def _alive(statements: list[Statement], results: Sequence[Array]) -> list[Statement]:
-    """Without the statements that nobody reads."""
+    """The statements whose results are read, directly or by others."""
     read = set(results)
     alive = []
     for statement in reversed(statements):

@@ -1,4 +1,4 @@
-"""The scalar graph as it is, for the native executor (`_tape.pyx`): what does not repeat runs in this form."""
+"""The scalar graph as a list of steps for the native executor (`_tape.pyx`), for programs in which little repeats."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ MOST_ARGUMENTS = 16
 
 
 class ScalarProgram(NamedTuple):
-    """What a `Tape` is made from, see there."""
+    """The arguments of `_tape.Executor`; see there."""
 
     steps: NDArray[np.int32]
     numbers: NDArray[np.float64]
@@ -35,7 +35,7 @@ class ScalarProgram(NamedTuple):
 
 
 def executor() -> Any:
-    """The native executor's module, or None where it was not built or the plain Value is in use."""
+    """The native executor's module, or None if it was not built or the plain Value is in use."""
     if not accelerated:
         return None
     try:
@@ -47,29 +47,19 @@ def executor() -> Any:
 def scalar_program(
     trace: Trace, n_parameters: int, sizes: Sequence[int], codes: dict[str, int]
 ) -> ScalarProgram | None:
-    """The steps of a trace; None if there is an operation that the executor does not know."""
+    """The steps of a trace; None if the executor has no code for one of its operations."""
     tape = trace.tape
-    code_of, number_of = [], []
-    for name in tape.names:
-        row = operation(name)
-        code = codes.get(row.family or name)
-        if code is None:
-            return None
-        code_of.append(code)
-        number_of.append(row.constant or 0.0)
-    if len(sizes) > MOST_ARGUMENTS:
+    rows = [operation(name) for name in tape.names]
+    code_of = [codes.get(row.family or row.name, -1) for row in rows]
+    number_of = [row.constant or 0.0 for row in rows]
+    if -1 in code_of or len(sizes) > MOST_ARGUMENTS:
         return None
     offsets = n_parameters + np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
+    slot = _slots(trace, offsets)
     leaf = tape.codes < 0
-    of_argument = trace.argument >= 0
-    slot = np.where(trace.parameter >= 0, trace.parameter, -1)
-    slot[of_argument] = offsets[trace.argument[of_argument]] + trace.place[of_argument]
-    others = np.flatnonzero(slot < 0)
-    slot[others] = offsets[-1] + np.arange(others.size)
     looked_up = np.zeros(len(leaf), bool)
     looked_up[list(trace.lookups)] = True
-    constant = np.flatnonzero(leaf & (trace.parameter < 0) & ~of_argument & ~looked_up)
-    steps = np.flatnonzero(~leaf | looked_up)
+    constant = np.flatnonzero(leaf & (trace.parameter < 0) & (trace.argument < 0) & ~looked_up)
     table = np.zeros((len(leaf), 5), np.int32)
     table[:, 1] = slot
     arity = np.diff(tape.starts)
@@ -83,11 +73,12 @@ def scalar_program(
     for i, (entries, argument, place) in trace.lookups.items():
         table[i] = codes["lookup"], slot[i], offsets[argument] + place, len(tables), len(entries)
         tables += slot[entries].tolist()
+    steps = np.flatnonzero(~leaf | looked_up)
     return ScalarProgram(
         table[steps],
         numbers[steps],
         tables,
-        int(offsets[-1] + others.size),
+        int(slot.max(initial=offsets[-1] - 1) + 1),
         n_parameters,
         int(offsets[-1] - n_parameters),
         slot[constant].tolist(),
@@ -95,3 +86,13 @@ def scalar_program(
         int(slot[trace.cost]),
         [int(slot[i]) for i, _ in trace.guards],
     )
+
+
+def _slots(trace: Trace, offsets: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The slot of each node: the parameters first, the arguments from `offsets` on, then all others."""
+    of_argument = trace.argument >= 0
+    slot = np.where(trace.parameter >= 0, trace.parameter, -1)
+    slot[of_argument] = offsets[trace.argument[of_argument]] + trace.place[of_argument]
+    others = np.flatnonzero(slot < 0)
+    slot[others] = offsets[-1] + np.arange(others.size)
+    return slot

@@ -1,4 +1,4 @@
-"""What the places of a program's arrays are called in its source: variables, views of them, tables of numbers."""
+"""The variables of a program's source: the buffers of its arrays, views of them, tables of numbers."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ WIDTH = 110
 
 
 class Variables:
-    """The expressions for the arrays of a program with named arrays, without the names that are `taken`.
+    """The expressions for a program's arrays; no variable gets a name that is `taken`.
 
-    names   the variable of each array that has a place of its own
-    views   the variables that hold views, and their expressions; they come up as the expressions are asked for
-    tables  the lines that define numbers
+    names   the variable of each array that has a buffer
+    views   the variables that hold views, and their expressions; there is one for each that was asked for
+    tables  the lines that define tables of numbers
     """
 
     def __init__(self, program: Program, buffers: Buffers, taken: Iterable[str]) -> None:
@@ -35,7 +35,7 @@ class Variables:
         self.names = self._name_buffers()
 
     def _name_buffers(self) -> dict[Array, str]:
-        """A variable for each array that has a place of its own; two of one name share it if they share the place."""
+        """A variable for each array that has a buffer; arrays of one name and one buffer share it."""
         names: dict[Array, str] = {}
         for buffer in dict.fromkeys(self.buffers.buffer_of.values()):
             mine: dict[str, str] = {}
@@ -54,7 +54,7 @@ class Variables:
         return name
 
     def variable(self, wanted: str, expression: str) -> str:
-        """A variable of prepare() that holds an expression, made once."""
+        """A variable of prepare() that holds an expression; it is made once."""
         if expression not in self._variables:
             self._variables[expression] = self._free_name(wanted)
             self.views.append((self._variables[expression], expression))
@@ -83,7 +83,7 @@ class Variables:
         return self.variable("c", f"{self.table(values.ravel(), 'constants')}.astype(dtype).reshape(-1, 1)")
 
     def is_bare(self, array: Array) -> bool:
-        """Whether an array is an argument as it is given."""
+        """Whether an array is an argument that is read as it is passed in."""
         return array in self.program.arguments and array not in self.buffers.copied
 
     def _vector(self, array: Array) -> str | None:
@@ -92,7 +92,7 @@ class Variables:
         return "parameters" if array is program.parameters else "gradient" if array is program.gradient else None
 
     def _within(self, array: Array) -> tuple[Array, NDArray[np.int64]] | None:
-        """The array that this one is a view of, and as which of its rows."""
+        """The array that this one is a part of, and which of its rows it is."""
         view = self.buffers.views.get(array)
         if view is not None:
             return view.source, view.index

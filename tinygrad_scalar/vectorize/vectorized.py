@@ -1,4 +1,4 @@
-"""The callable that users hold: arrays of examples in, the mean cost and its gradient out."""
+"""The function that the user calls: arrays of examples in, their mean cost and its gradient out."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ if TYPE_CHECKING:
     Floats = NDArray[Any]
 
 DTYPES = ("float64", "float32")
-KIND = attrgetter("__class__", "shape", "dtype")  # what tells whether an argument is like the one before
+KIND = attrgetter("__class__", "shape", "dtype")  # the same for two arguments that can be treated alike
 
 
 class Vectorized:
-    """What `vectorize` returns: call it with arrays of examples. See there.
+    """The result of `vectorize`: call it with arrays of examples. See there.
 
-    It may be called from several threads; they take turns.
+    Several threads can call it; they take turns.
     """
 
-    # the call before: its kind of arguments goes the short way to its program
+    # the last call: arguments of the same kind take a short way to its program
     _known: tuple[tuple[Any, ...], Compiled | None, list[Any] | None]
     _quick: Callable[[tuple[Any, ...]], tuple[float, Floats] | None] | None
 
@@ -41,21 +41,23 @@ class Vectorized:
         self, cost: Callable[..., Value], params: Iterable[Value], dtype: str, wrt_inputs: bool, check: bool
     ) -> None:
         if not callable(cost):
-            raise TypeError(f"vectorize takes a function of one example, not {shown(cost)}")
+            raise TypeError(f"vectorize expects a function of one example, got {shown(cost)}")
         if isinstance(params, Value) or not isinstance(params, Iterable):
-            raise TypeError(f"params are a list of Values, as net.parameters(), not {shown(params)}")
+            raise TypeError(f"params must be a list of Values, such as net.parameters(), got {shown(params)}")
         values = list(params)
         for value in values:
             if not isinstance(value, Value) or value.op:
-                raise TypeError(f"a parameter is a Value that is a leaf, not {shown(value)}")
-        if not values or len(set(values)) < len(values):
-            raise ValueError("params are one Value or more, each of them once")
+                raise TypeError(f"each of params must be a leaf, a Value that was not computed; got {shown(value)}")
+        if not values:
+            raise ValueError("params must be at least one Value, got none")
+        if len(set(values)) < len(values):
+            raise ValueError("params must be different Values, got one of them twice")
         if str(dtype) not in DTYPES:
-            raise ValueError(f"dtype is one of {', '.join(DTYPES)}, not {shown(dtype)}")
+            raise ValueError(f"dtype must be one of {', '.join(DTYPES)}, got {shown(dtype)}")
         self._cost: Callable[..., Value] | None = cost
         self._values = values
         self._wrt_inputs, self._check = wrt_inputs, check
-        self._seen, self._data = now(), data_of(values)  # when the Values were looked at last, and what they had
+        self._seen, self._data = now(), data_of(values)  # when the Values were last read, and their numbers then
         self._parameters: Floats = self._data.astype(dtype)
         self._programs: dict[Shapes, Compiled] = {}
         self._last: Compiled | None = None
@@ -64,7 +66,7 @@ class Vectorized:
 
     @property
     def parameters(self) -> Floats:
-        """The array that the program works on, in the order of `params`; to be read and written in place."""
+        """The array that the program works on, in the order of `params`; read it or write to it in place."""
         self._follow()
         return self._parameters
 
@@ -72,17 +74,17 @@ class Vectorized:
     def parameters(self, numbers: ArrayLike) -> None:
         given = np.asarray(numbers, np.float64)
         if given.shape != self._parameters.shape:
-            raise ValueError(f"parameters are an array of shape {self._parameters.shape}, not {given.shape}")
+            raise ValueError(f"parameters must have the shape {self._parameters.shape}, got {given.shape}")
         self._look_at_values()
         self._parameters[:] = given
 
     def write_back(self) -> None:
         """Put `parameters` into the Values."""
         if not self._values:
-            raise ValueError("this step came out of a pickle, which holds no Values: read its `parameters`")
+            raise ValueError("this came out of a pickle, which holds no Values to write to: read `parameters` instead")
         data = data_of(self._values)
-        set_beside = ~same(data, self._data) & self._untouched()  # those Values keep what they were set to
-        self._parameters[set_beside] = data[set_beside]
+        kept = ~same(data, self._data) & self._untouched()  # Values that were set themselves keep their numbers
+        self._parameters[kept] = data[kept]
         set_data(self._values, self._parameters.astype(np.float64))
         self._look_at_values()
 
@@ -93,11 +95,11 @@ class Vectorized:
             self._seen, self._data = now(), data_of(self._values)
 
     def _untouched(self) -> NDArray[np.bool_]:
-        """Which parameters are still those that the Values had when they were looked at last."""
+        """Which parameters still equal the Values' numbers when these were last read."""
         return same(self._parameters, self._data.astype(self._parameters.dtype))
 
     def _follow(self) -> None:
-        """Take over what Values were set to since the last call; ValueError where `parameters` were changed too."""
+        """Read Values that were set since the last call; ValueError if their `parameters` were changed too."""
         time = now()
         if time == self._seen or not self._values:
             return
@@ -108,9 +110,9 @@ class Vectorized:
             if torn.any():
                 i = int(torn.argmax())
                 raise ValueError(
-                    f"{self._values[i].label or f'params[{i}]'} was set to {float(data[i])!r} and step.parameters[{i}] "
-                    f"to {float(self._parameters[i])!r}: call step.write_back() to have the step's numbers, or set "
-                    "step.parameters = [p.data for p in params] to have the Values'"
+                    f"{self._values[i].label or f'params[{i}]'} was set to {float(data[i])!r}, but run.parameters[{i}] "
+                    f"to {float(self._parameters[i])!r}: call run.write_back() to use run's numbers, or set "
+                    "run.parameters = [p.data for p in params] to use the Values'"
                 )
             self._parameters[changed] = data[changed]
             self._data, self._seen = data, time
@@ -125,7 +127,7 @@ class Vectorized:
     def __call__(self, *arrays: ArrayLike) -> tuple[Any, ...]:
         """The mean cost over the examples and its gradient; with wrt_inputs also a list of the arguments' gradients.
 
-        The gradient with respect to an argument has its shape; that with respect to one of integers is None.
+        The gradient with respect to an argument has the argument's shape; for an argument of integers it is None.
         """
         if now() != self._seen:
             self._follow()
@@ -147,9 +149,9 @@ class Vectorized:
             return program.value(self._parameters, rows)
 
     def _prepared(self, arrays: Sequence[ArrayLike]) -> tuple[Compiled, list[Floats]]:
-        """The program for arguments of such shapes, and the arguments with a row for each example."""
+        """The program for arguments of these shapes, and the arguments with a row for each example."""
         kinds: tuple[Any, ...] = ()
-        with suppress(AttributeError):  # if not all of them are arrays
+        with suppress(AttributeError):  # unless all of them are arrays
             kinds = tuple(map(KIND, arrays))
         known, before, dtypes = self._known
         if before is not None and kinds and kinds == known:
@@ -157,11 +159,14 @@ class Vectorized:
             return before, [_rows(array, dtype) for array, dtype in zip(given, dtypes)] if dtypes else given
         examples = [_examples(array, i) for i, array in enumerate(arrays)]
         if not examples:
-            raise TypeError("a step is called with an array of examples for each argument of the function")
+            raise TypeError("expected an array of examples for each argument of the function, got none")
         m = len(examples[0])
         for i, array in enumerate(examples):
             if len(array) != m:
-                raise ValueError(f"argument 0 has {m} examples, but argument {i} has {len(array)}")
+                raise ValueError(
+                    f"all arguments must have as many examples: argument 0 has {m} examples, but argument {i} has "
+                    f"{len(array)}"
+                )
         shapes = tuple([(array.shape[1:], array.dtype.kind != "f") for array in examples])
         program = self._programs.get(shapes)
         if program is None:
@@ -174,12 +179,12 @@ class Vectorized:
         self._last = program
         if all(type(array) is np.ndarray and array.dtype != np.uint64 for array in arrays):
             self._known = kinds, program, None if as_they_are else dtypes
-        else:  # what has to be looked at each time
+        else:  # these have to be examined each time
             self._known = (), program, None
         return program, rows
 
     def _forget(self) -> None:
-        """Begin with no call before."""
+        """Take the next call as the first."""
         self._known, self._quick = ((), None, None), None
 
     # --- compiling ---------------------------------------------------------------------------------------------------
@@ -188,7 +193,7 @@ class Vectorized:
         if self._cost is None:
             known = ", ".join(str(tuple(shape for shape, _ in key)) for key in self._programs)
             raise ValueError(
-                f"this step came out of a pickle without its function, so it takes examples of the shapes {known} only"
+                f"this came out of a pickle, which holds no function: examples must have one of the shapes {known}"
             )
         program = compiled(self._cost, self._values, examples, shapes, self._wrt_inputs)
         if self._check:
@@ -218,7 +223,7 @@ class Vectorized:
 
     def _current(self) -> Compiled:
         if self._last is None:
-            raise ValueError("there is no program before the first call, which tells the shapes: call the step first")
+            raise ValueError("there is no program before the first call, which shows the shapes: call run(X, …) first")
         return self._last
 
     @property
@@ -228,7 +233,7 @@ class Vectorized:
 
     @property
     def equations(self) -> Equations:
-        """The program of the last call's shapes as LaTeX in the notation of 003; Jupyter shows it set."""
+        """The program of the last call's shapes as LaTeX in the notation of 003; Jupyter typesets it."""
         return self._current().equations
 
     def explain(self) -> str:
@@ -258,19 +263,19 @@ def _examples(array: ArrayLike, argument: int) -> Floats:
     except ValueError:
         raise ValueError(f"the examples of argument {argument} do not all have the same shape") from None
     if numbers.dtype == object:
-        raise TypeError(f"argument {argument} is an array of Python objects: convert it first, as with .astype(float)")
+        raise TypeError(f"argument {argument} is an array of Python objects: convert it, for example by .astype(float)")
     if numbers.dtype.kind not in "biuf":
-        raise TypeError(f"argument {argument} is to be an array of numbers, not {shown(array)}")
+        raise TypeError(f"argument {argument} must be an array of numbers, got {shown(array)}")
     if isinstance(array, np.ma.MaskedArray) and np.ma.is_masked(array):
-        raise TypeError(f"argument {argument} is a masked array: fill or leave out what is masked")
+        raise TypeError(f"argument {argument} is a masked array: fill or remove the masked elements")
     if numbers.dtype == np.uint64 and (numbers > np.iinfo(np.int64).max).any():
         raise ValueError(f"argument {argument} has integers beyond {np.iinfo(np.int64).max}, the largest int64")
     if numbers.ndim == 0 or len(numbers) == 0:
         raise ValueError(
-            f"argument {argument} has the shape {numbers.shape}; the first axis counts the examples, one or more"
+            f"argument {argument} must have its examples, one or more, on axis 0; got shape {numbers.shape}"
         )
     if numbers.size == 0:
-        raise ValueError(f"argument {argument} has the shape {numbers.shape}, so no numbers for an example")
+        raise ValueError(f"argument {argument} has no numbers for an example: its shape is {numbers.shape}")
     return numbers
 
 
@@ -282,16 +287,16 @@ def _rows(array: Floats, dtype: Any) -> Floats:
 
 def _mismatch(ours: str, theirs: str, i: int) -> TraceError:
     return TraceError(
-        f"the array program gives the {ours} for example {i}, where the function itself gives {theirs}: a function to "
-        "vectorize may depend on its arguments and the parameters only, the same way for every example; not on random "
-        "numbers, on a count of its calls or on what it reads elsewhere"
+        f"the array program gives the {ours} for example {i}, but the function itself gives {theirs}: a function to "
+        "vectorize must depend only on its arguments and the parameters, in the same way for every example; not on "
+        "random numbers, on how often it was called or on data from elsewhere"
     )
 
 
 def _by_the_engine(
     cost: Callable[..., Value], values: list[Value], example: Sequence[Floats]
 ) -> tuple[float, Floats, Callable[[], Floats]]:
-    """Cost and gradient of one example by the engine, and the sizes of the gradient's terms; leaves no trace."""
+    """Cost and gradient of one example by the engine, and the sizes of the gradient's terms; no `.grad` changes."""
     C = called(cost, example_arguments(example, 0))
     tape = read_graph([C])
     leaves = [node for node, code in zip(tape.nodes, tape.codes.tolist()) if code < 0]
