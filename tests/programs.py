@@ -6,9 +6,11 @@ stays clear of poles, kinks and overflow.
 """
 
 import numpy as np
+import pytest
 from hypothesis import strategies as st
 
-from tinygrad_scalar import topological_order
+import tinygrad_scalar as ts
+from tinygrad_scalar import Value, topological_order
 from tinygrad_scalar.vectorize.trace import example_arguments
 
 # f: the library; x, y: earlier numbers; c: a constant; all from [−2, 2]
@@ -108,3 +110,42 @@ def by_the_engine(cost, params, arrays):
         gradient += [p.grad for p in params]
         sizes += [size.get(p, 0.0) / m for p in params]
     return total, gradient, sizes
+
+
+class Draw:
+    """Parameters and examples from one generator."""
+
+    def __init__(self, seed=0):
+        self.r = np.random.default_rng(seed)
+
+    def values(self, *shape):
+        if not shape:
+            return Value(float(self.r.normal() * 0.5))
+        return [self.values(*shape[1:]) for _ in range(shape[0])]
+
+    def normal(self, *shape):
+        return self.r.normal(size=shape)
+
+    def classes(self, n, *shape):
+        return self.r.integers(0, n, size=shape)
+
+
+def by_every_way(run, arrays):
+    """What the array program gives and what the scalar program does, whichever the call would choose."""
+    program, rows = run._prepared(arrays)
+    program.write_arrays()
+    ways = list(program.by_every_way(run.parameters, rows))
+    assert len(ways) == (2 if ts.accelerated else 1)
+    return ways
+
+
+def assert_equal_to_the_engine(cost, params, arrays, **options):
+    run = ts.vectorize(cost, params, **options)
+    value, gradient = run(*arrays)
+    assert run.value(*arrays) == value
+    expected, by_engine, sizes = by_the_engine(cost, params, arrays)
+    for ours, our_gradient in [(value, gradient), *by_every_way(run, arrays)]:
+        assert ours == pytest.approx(expected, rel=1e-12, abs=1e-12)
+        assert our_gradient.shape == (len(params),)
+        subnormal = 1e-320  # whose rounding is not relative
+        assert (np.abs(our_gradient - by_engine) <= 1e-12 * np.maximum(sizes, np.abs(by_engine)) + subnormal).all()

@@ -17,7 +17,7 @@ from tinygrad_scalar.engine.ops import operation
 from tinygrad_scalar.inspection import names
 from tinygrad_scalar.inspection.brackets import bracketed, factor
 from tinygrad_scalar.inspection.latex import filled as latex_of, number as latex_number
-from tinygrad_scalar.inspection.notation import written as number
+from tinygrad_scalar.inspection.notation import written as number_text
 from tinygrad_scalar.vectorize.buffers import contiguous
 from tinygrad_scalar.vectorize.naming import is_of_layer
 from tinygrad_scalar.vectorize.program import (
@@ -294,7 +294,7 @@ class _Writer:
         """A text of ops.py's kind that needs parentheses where this array needs them."""
         statement = self.made_by.get(array)
         if array.values is not None:
-            return number(float(array.values.flat[0]))
+            return number_text(float(array.values.flat[0]))
         if statement is None or self.named(array):
             return "x"
         return self._made_reads_as(statement)

@@ -1,0 +1,120 @@
+"""`run.equations`: 003 symbol by symbol, and whatever else a program computes."""
+
+import numpy as np
+import pytest
+from cases import CASES
+from programs import Draw
+
+import tinygrad_scalar as ts
+from tinygrad_scalar import Value
+
+X = np.array([0.0, 1.0, 2.0])
+
+
+# 003 Eq. 1, 2a and 11 in the short notation of Eq. 12, corrected: db sums over the examples (the note's axis=0
+# runs over the neurons), and dW is δAᵀ in both places (Eq. 12's second line has Aᵀδ, whose shapes do not fit).
+FORWARD = r"""
+Z^{[l]} = W^{[l]} A^{[k]} + b^{[l]}                                      | n_l \times m   | 1a
+A^{[l]} = g^{[l]}\left(Z^{[l]}\right),\quad g^{[l]} = G_l               | n_l \times m   | 1b
+"""
+
+
+COST = r"""
+C = \frac{1}{m} \sum_{i=1}^{m} \sum_j {\left(A^{[L]} - Y\right)}^{2}    | 1 \times 1     | 2
+dA^{[L]} = 2\, \left(A^{[L]} - Y\right)                                 | n_L \times m   |
+"""
+
+
+BACKWARD = r"""
+dA^{[l]} = W^{[n]T} \delta^{[n]}                                        | n_l \times m   | 11d
+\delta^{[l]} = dA^{[l]} \odot g'^{[l]}\left(Z^{[l]}\right)              | n_l \times m   | 11a
+dW^{[l]} = \frac{1}{m} \delta^{[l]} A^{[k]T}                            | n_l \times n_k | 11b
+db^{[l]} = \frac{1}{m} \sum_{i=1}^{m} \delta^{[l](i)}                   | n_l \times 1   | 11c
+"""
+
+
+@pytest.mark.parametrize("sizes", [(3, 2), (2, 16, 16, 2), (5, 4, 3, 2, 2)])
+def test_the_equations_of_a_network_are_003s_symbol_by_symbol(sizes):
+    net = ts.MLP(sizes[0], list(sizes[1:]), "tanh", "sigmoid", seed=0)
+    run = ts.vectorize(lambda x, y: ts.squared_error(net(x), y), net.parameters())
+    run(np.ones((3, sizes[0])), np.ones((3, sizes[-1])))
+    L = len(sizes) - 1
+
+    def of_layer(text, layer):
+        for name, number in (("l", layer), ("k", layer - 1), ("n", layer + 1), ("L", L)):
+            text = text.replace(f"[{name}]", f"[{number}]")
+            if 0 <= number <= L:
+                text = text.replace(f"n_{name}", str(sizes[number]))
+        return text.replace("G_l", r"\sigma" if layer == L else r"\tanh").strip().splitlines()
+
+    expected = [row for layer in range(1, L + 1) for row in of_layer(FORWARD, layer)] + of_layer(COST, L)
+    for layer in range(L, 0, -1):
+        expected += of_layer(BACKWARD, layer)[layer == L :]
+    assert list(run.equations.each) == [tuple(part.strip() for part in row.split("|")) for row in expected]
+
+
+@pytest.mark.peers
+@pytest.mark.parametrize("name", CASES)
+def test_all_equations_can_be_set(name):
+    mathtext = pytest.importorskip("matplotlib.mathtext", reason="matplotlib is not installed")
+    cost, params, arrays = CASES[name](Draw())
+    run = ts.vectorize(cost, params)
+    run(*arrays)
+    parser = mathtext.MathTextParser("path")
+    for latex, shape, _ in run.equations.each:
+        parser.parse(f"${latex}$")
+        parser.parse(f"${shape}$")
+
+
+def test_the_gradient_of_what_has_no_letter_of_the_notes_is_in_the_equations():
+    w, b = Value(2.0, "w"), Value(1.0, "b")
+    run = ts.vectorize(lambda x, y: (w * x + b - y) ** 2 + 0.1 * (w * w + b * b), [w, b])
+    run(X, X)
+    left = [equation.latex.partition(" = ")[0] for equation in run.equations.each]
+    assert left[-3:] == [r"d\theta", "db", "dw"]
+    assert run.equations.each[-2].latex.startswith(r"db = db + \frac{1}{m} ")  # beside the 2 · 0.1 θ of dθ
+    assert run.equations.each[-1].latex.startswith(r"dw = dw + \frac{1}{m} ")
+
+
+def equations_of(cost, params, *arrays, **options):
+    run = ts.vectorize(cost, params, **options)
+    run(*arrays)
+    return [" ".join(equation[:2]) for equation in run.equations.each]
+
+
+def test_the_equations_of_a_recurrence_say_where_each_part_comes_from():
+    w = [[Value(0.1 * (i + j), f"w[{i},{j}]") for j in range(3)] for i in range(2)]
+    b = [Value(0.1 * i, f"b[{i}]") for i in range(2)]
+
+    def cost(x):
+        s = [0.5, 0.5]
+        for t in (0, 1):
+            s = [(sum(v * u for v, u in zip(row, [*s, x[t]])) + c).tanh() for row, c in zip(w, b)]
+        return s[0] + s[1]
+
+    found = equations_of(cost, [*w[0], *w[1], *b], np.ones((4, 2)))
+    assert r"Z^{[1]} = W^{[1]} \mathrm{tanh}_{1} + {\mathrm{product}_{2}}_{0:2} + b^{[1]} 2 \times m" in found
+    of_b = r"\sum_{i=1}^{m} \delta^{[1](i)} + \sum_{i=1}^{m} {d\mathrm{sum}_{2}}^{(i)}"
+    assert rf"db^{{[1]}} = \frac{{1}}{{m}} \left({of_b}\right) 2 \times 1" in found
+    parts = r"\delta^{[1]}\ \mathrm{in\ rows}\ 0:2,\ d\mathrm{sum}_{2}\ \mathrm{in\ rows}\ 2:4"
+    assert rf"d\mathrm{{product}}_{{2}} = {parts} 4 \times m" in found
+
+
+def test_a_convolution_is_a_product_with_the_windows_side_by_side():
+    w = [Value(0.1 * i, f"w[{i}]") for i in range(3)]
+    found = equations_of(
+        lambda x: sum(sum(v * x[t + i] for i, v in enumerate(w)).tanh() for t in range(6)), w, np.ones((4, 8))
+    )
+    assert found[0] == r"Z^{[1]} = W^{[1]} \left[{X}_{0:3}\ {X}_{1:4}\ {X}_{2:5}\ \cdots\right] 1 \times 6m"
+
+
+def test_the_gradients_of_the_inputs_are_those_of_the_cost():
+    net = ts.MLP(2, [3, 1], seed=0)
+    found = equations_of(
+        lambda x, y: ts.squared_error(net(x), [y]), net.parameters(), np.ones((3, 2)), X, wrt_inputs=True
+    )
+    assert found[-3:] == [
+        r"dA^{[0]} = W^{[1]T} \delta^{[1]} 2 \times m",
+        r"\frac{\partial C}{\partial A^{[0]}} = \frac{1}{m} dA^{[0]} 2 \times m",
+        r"\frac{\partial C}{\partial Y} = \frac{1}{m} \left(-dA^{[2]}\right) 1 \times m",
+    ]
