@@ -7,11 +7,13 @@ from hypothesis import assume, given, strategies as st
 
 import tinygrad_scalar as ts
 from tinygrad_scalar import Value
+from tinygrad_scalar.engine.ops import OPERATIONS
 from tinygrad_scalar.functions import erf, relu, sigmoid, softplus, tanh
-from tinygrad_scalar.inspection.diagnose import CAUSES, EXPLODING, SATURATED, STEEPEST, VANISHING, diagnose
+from tinygrad_scalar.inspection.diagnose import CAUSES, EXPLODING, SATURATED, VANISHING, diagnose
 from tinygrad_scalar.inspection.names import topological_order
 
 inf, nan = math.inf, math.nan
+STEEPEST = {name: row.steepest for name, row in OPERATIONS.items() if row.steepest is not None}
 ACTIVATIONS = {"sigmoid": sigmoid, "tanh": tanh, "relu": relu, "softplus": softplus, "erf": erf}
 
 

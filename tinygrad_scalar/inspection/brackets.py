@@ -1,17 +1,65 @@
-"""Where parentheses go: an operation's text of ops.py with its operands filled in, as a person writes it."""
+"""Formulas as text and LaTeX, with parentheses where a person writes them.
+
+A Formula carries how tightly its outermost operation binds, and `filled` puts formulas into a text of ops.py.
+"""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
+from tinygrad_scalar.inspection import latex
+from tinygrad_scalar.inspection.latex import closing
+
+SUM, PRODUCT, SINGLE = range(3)  # how tightly a formula binds; a single one is a name, a number or a call
 _SUM = re.compile(r" [+−><≥≤=≠] ")
-_OPPOSITE = {">": "≤", "≥": "<", r"\geq": "<"}
 _OPERATOR = re.compile(r"[ ·/^+*=<>-]|[⁰¹²³⁴⁵⁶⁷⁸⁹⁻]")
+_NUMBER = re.compile(r"\d+(\.\d+)?(e[+−]\d+)?")
+_OPPOSITE = {">": "≤", "≥": "<", r"\geq": "<"}
+
+
+class Formula(NamedTuple):
+    """A formula in both scripts, and how tightly it binds: SUM, PRODUCT or SINGLE."""
+
+    text: str
+    latex: str
+    binds: int
+
+    def bracketed(self, at_least: int = PRODUCT) -> Formula:
+        """The formula, in parentheses if it binds less tightly than `at_least`: by default, as a factor of a product.
+
+        >>> formula("a − y", "a - y").bracketed().text, formula("w·a", "w a").bracketed().text
+        ('(a − y)', 'w·a')
+        """
+        if self.binds >= at_least:
+            return self
+        return Formula(f"({self.text})", rf"\left({self.latex}\right)", SINGLE)
+
+
+def formula(text: str, latex: str) -> Formula:
+    """A formula that is known only as it prints.
+
+    >>> [formula(text, "").binds for text in ("a − y", "−1", "w·a", "x²", "w⁽¹⁾₀₀", "1.5", "max(x, 1)", "|a − y|")]
+    [0, 0, 1, 1, 2, 2, 2, 2]
+    """
+    outside = _outside(text)
+    if _NUMBER.fullmatch(text) or not (text.startswith("−") or _OPERATOR.search(outside)):
+        return Formula(text, latex, SINGLE)
+    return Formula(text, latex, SUM if text.startswith("−") or _SUM.search(outside) else PRODUCT)
+
+
+def single(text: str) -> str:
+    """A text in parentheses unless it is a single name, number or call.
+
+    >>> single("w⁽¹⁾₀₀"), single("w·a"), single("max(x, 1)"), single("(x > y)"), single("x²")
+    ('w⁽¹⁾₀₀', '(w·a)', 'max(x, 1)', '(x > y)', '(x²)')
+    """
+    return formula(text, "").bracketed(SINGLE).text
 
 
 def _outside(text: str) -> str:
-    """What of a text stands outside of brackets and bars; of what is within them only the brackets are left."""
+    """The part of a text outside brackets and bars; of each pair the brackets themselves stay."""
     left, depth, between_bars = [], 0, False
     for sign in text:
         between_bars ^= sign == "|"
@@ -22,74 +70,51 @@ def _outside(text: str) -> str:
     return "".join(left)
 
 
-def factor(text: str) -> str:
-    """A text as a factor of a product: in parentheses if it is a sum or begins with a minus.
+def filled(template: str, operands: Sequence[Formula]) -> Formula:
+    """A text of ops.py with its operands, in parentheses where they need them.
 
-    >>> factor("a − y"), factor("w"), factor("σ(a − y)"), factor("|a − y|"), factor("|a| − y")
-    ('(a − y)', 'w', 'σ(a − y)', '|a − y|', '(|a| − y)')
+    >>> a, b, total = formula("a", "a"), formula("b·c", r"b \\cdot c"), formula("a − y", "a - y")
+    >>> filled("{0}·{1}", [total, a]).text, filled("{0}/{1}", [a, b]).text, filled("max({0}, {1})", [total, a]).text
+    ('(a − y)·a', 'a/(b·c)', 'max(a − y, a)')
+    >>> filled("({0})²", [total]).latex, filled("({0})²", [a]).latex
+    ('(a - y)^{2}', 'a^{2}')
     """
-    return f"({text})" if text.startswith("−") or _SUM.search(_outside(text)) else text
 
-
-def together(text: str) -> str:
-    """A text in parentheses if it is not one name, number or call.
-
-    >>> together("w⁽¹⁾₀₀"), together("w·a"), together("max(x, 1)"), together("(x > y)"), together("x²")
-    ('w⁽¹⁾₀₀', '(w·a)', 'max(x, 1)', '(x > y)', '(x²)')
-    """
-    is_number = re.fullmatch(r"\d+(\.\d+)?(e[+−]\d+)?", text)
-    return text if is_number or (factor(text) == text and not _OPERATOR.search(_outside(text))) else f"({text})"
-
-
-def bracketed(template: str, operands: Sequence[str]) -> str:
-    """An operation's text, with parentheses around the places of those operands that need them.
-
-    >>> bracketed("{0}·{1}", ["a − y", "w"]), bracketed("({0})²", ["x"]), bracketed("max({0}, {1})", ["a − y", "−1"])
-    ('({0})·{1}', '{0}²', 'max({0}, {1})')
-    """
-    for i, operand in enumerate(operands):
-        place = f"{{{i}}}"
-        template = re.sub(rf"(?<![\w′√²])\({re.escape(place)}\)", place, template)
-        if re.search(rf"[/^]\{{{i}\}}|\{{{i}\}}[\^⁰¹²³⁴⁵⁶⁷⁸⁹⁻]", template):
-            needs = together(operand) != operand
+    def place(match: re.Match[str]) -> str:
+        before, after = match.string[: match.start()], match.string[match.end() :]
+        if before.endswith(("/", "^")) or re.match("[⁰¹²³⁴⁵⁶⁷⁸⁹⁻^]", after):
+            needed = SINGLE
         else:
-            is_alone = re.search(rf"(?:[(|]|, )\{{{i}\}}[),|]", template)
-            needs = not is_alone and factor(operand) != operand
-        if needs:
-            template = template.replace(place, f"({place})")
-    return template
+            needed = SUM if before.endswith(("(", "|", ", ")) and re.match("[),|]", after) else PRODUCT
+        return match[0] if operands[int(match[1])].binds >= needed else f"({match[0]})"
 
-
-def filled(template: str, operands: Sequence[str]) -> str:
-    """An operation's text with its operands, in parentheses where they need them.
-
-    >>> filled("{0}·{1}", ["a − y", "w"]), filled("{0} + {1}", ["a·b", "−1"]), filled("{0}/{1}", ["a·b", "c·d"])
-    ('(a − y)·w', 'a·b + (−1)', 'a·b/(c·d)')
-    """
-    return bracketed_once(bracketed(template, operands).format(*operands), operands)
+    template = re.sub(r"(?<![\w′√²])\((\{\d\})\)", r"\1", template)
+    template = re.sub(r"\{(\d)\}", place, template)
+    texts = [operand.text for operand in operands]
+    text = bracketed_once(template.format(*texts), texts)
+    return formula(text, latex.filled(template, [operand.latex for operand in operands]))
 
 
 def bracketed_once(text: str, operands: Iterable[str]) -> str:
-    """A text in which an operand that has parentheses of its own has no others around them.
+    """A text in which an operand with parentheses of its own has no second pair around it.
 
     >>> bracketed_once("exp((a b))·(a b)", ["(a b)"]), bracketed_once("exp((a)·(b))", ["(a)·(b)"])
     ('exp(a b)·(a b)', 'exp((a)·(b))')
     """
     for operand in operands:
-        if operand.startswith("(") and together(operand) == operand:
+        if operand.startswith("(") and single(operand) == operand:
             text = text.replace(f"({operand})", operand)
     return text
 
 
 def condition(text: str) -> str:
-    """A text in which a comparison itself is the condition, which is a number for the engine.
+    """A text of ops.py in which a comparison is itself the condition: the engine's "is not 0" is left out.
 
     >>> condition("[(x > 0) ≠ 0]"), condition("[(x > 0) = 0]"), condition("[c ≠ 0]"), condition("where((x > 0), x, y)")
     ('[x > 0]', '[x ≤ 0]', '[c ≠ 0]', 'where(x > 0, x, y)')
     """
-    for opening in reversed(
-        [match.end() for match in re.finditer(r"(?:\[|where\}?\()\(", text)]
-    ):  # the inner ones first
+    openings = [match.end() for match in re.finditer(r"(?:\[|where\}?\()\(", text)]
+    for opening in reversed(openings):  # the inner ones first
         end = closing(text, opening)
         comparison, after = text[opening:end], text[end + 1 :]
         rest = re.sub(r"^ (?:≠|\\neq|=) 0(?=\])", "", after)
@@ -104,20 +129,10 @@ def condition(text: str) -> str:
 
 
 def _hidden(text: str) -> str:
-    """A text whose signs within brackets are blanks of no meaning."""
+    """A text, as long as before, in which only the signs outside brackets can be found."""
     hidden, depth = [], 0
     for sign in text:
         depth -= sign in ")]"
         hidden.append("·" if depth else sign)
         depth += sign in "(["
     return "".join(hidden)
-
-
-def closing(text: str, start: int) -> int:
-    """Where the bracket closes that was opened before `start`."""
-    depth = 1
-    for i in range(start, len(text)):
-        depth += (text[i] == "(") - (text[i] == ")")
-        if depth == 0:
-            return i
-    return len(text)

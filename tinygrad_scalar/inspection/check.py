@@ -1,20 +1,46 @@
-"""Every leaf's derivative beside the limit of its difference quotients (001)."""
+"""`check_gradients`: the derivative of every leaf beside the limit of its difference quotients (001).
+
+    ∂f/∂a = lim h→0 (f(a + h) − f(a))/h                                            (001, partial derivative)
+
+Both are computed on the side, and nothing changes.
+"""
 
 from __future__ import annotations
 
 import math
 import sys
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from typing import NamedTuple
 
 from tinygrad_scalar.engine import Value
-from tinygrad_scalar.inspection.brackets import together
+from tinygrad_scalar.inspection.brackets import single
 from tinygrad_scalar.inspection.finite_differences import SAFETY, Limit, NudgedGraph
-from tinygrad_scalar.inspection.layout import aligned, as_html, number, wrapped
+from tinygrad_scalar.inspection.layout import aligned, as_html, wrapped
 from tinygrad_scalar.inspection.names import caller_variables
+from tinygrad_scalar.inspection.notation import written
 
 LINES = 20  # rows of a table that is cut short: the worst
 MOST_LEAVES = 200  # with more leaves than this it is
+
+
+class Verdict(str):
+    """How a derivative and its difference compare, as one sentence such as "kink: slope 0 on the left, …".
+
+    word    the first part: agrees, both are 0, kink, jump, edge, inconclusive, undecided, disagrees or not finite
+    short   what a cell of a table shows of it
+    detail  the rest of the sentence
+    """
+
+    word: str
+    short: str
+    detail: str
+
+    def __new__(cls, word: str, detail: str = "", extent: str = "") -> Verdict:
+        short = f"{word} {extent}" if extent else word
+        made = super().__new__(cls, f"{short}: {detail}" if detail else short)
+        made.word, made.short, made.detail = word, short, detail
+        return made
 
 
 class CheckedLeaf(NamedTuple):
@@ -24,98 +50,167 @@ class CheckedLeaf(NamedTuple):
     derivative: float
     difference: float
     error: float
-    verdict: str
+    verdict: Verdict
     ok: bool
 
 
-def judged(of: NudgedGraph, leaf: Value) -> CheckedLeaf:
-    f, d, size = of.along(leaf), of.gradients[leaf], of.path_sums[leaf]
-    name = of.notation.name(leaf)
+class _Comparison:
+    """The derivative `d` of one leaf beside the limits of its differences, and what rounding can do to each."""
 
-    def checked(difference: float, off: float, verdict: str, ok: bool, scale: float = 0.0) -> CheckedLeaf:
-        scale = max(abs(d), abs(difference), scale)
-        return CheckedLeaf(name, d, difference, off / scale if off else 0.0, verdict, ok)
+    def __init__(self, graph: NudgedGraph, leaf: Value) -> None:
+        self.graph, self.name, self.root = graph, graph.notation.name(leaf), graph.root.data
+        self.f, self.d, self.path_sum = graph.along(leaf), graph.gradients[leaf], graph.path_sums[leaf]
+        self.rounding = len(self.f) * sys.float_info.epsilon * self.path_sum  # of the chain rule itself
 
-    for what, found in ((f"{of.notation.name(of.root)} itself", of.root.data), ("the derivative", d)):
-        if not math.isfinite(found):
-            return CheckedLeaf(name, d, math.nan, math.inf, f"not finite: {what} is {number(found)}", False)
+    @cached_property
+    def central(self) -> Limit:
+        central = self.f.limit(1, 1, thorough=False)
+        return central if self.agrees(central) and central.error <= 1e-6 * abs(self.d) else self.f.limit(1, 1)
 
-    allowed = len(f) * sys.float_info.epsilon * size  # the rounding of the chain rule itself
+    @cached_property
+    def left(self) -> Limit:
+        return self.f.limit(1, 0)
 
-    def agrees(limit: Limit) -> bool:
-        return abs(limit.value - d) <= SAFETY * limit.error + allowed and limit.error < math.inf
+    @cached_property
+    def right(self) -> Limit:
+        return self.f.limit(0, 1)
 
-    central = f.limit(1, 1, thorough=False)
-    if not (agrees(central) and central.error <= 1e-6 * abs(d)):
-        central = f.limit(1, 1)
-    off = abs(central.value - d)
-    if math.isinf(allowed) and not off + central.error <= 1e-3 * abs(d):
-        verdict = "untold: the terms of the derivative overflow, and may leave rounding of any size"
-        return CheckedLeaf(name, d, central.value, math.nan, verdict, True)
-    scale = size if math.isfinite(size) else abs(d)
-    if central.h:
-        rises = [abs(f(f.a + h) - of.root.data) / central.h for h in (central.h, -central.h)]
-        scale = max(scale, *rises)
-        if allowed > off > max(SAFETY * central.error, 1e-3 * max(abs(d), *rises)):
-            verdict = f"untold: the terms of the derivative cancel, and may leave ±{number(allowed, '.1g')} of rounding"
-            return CheckedLeaf(name, d, central.value, math.nan, verdict, True)
-    error = max(off, central.error)
-    largest = max(of.path_sums[node] for node in of.leaves)
-    if d == 0.0 == central.value and error <= 1e-3 * max(largest, sys.float_info.min):
-        return checked(0.0, 0.0, "both are 0", True)
-    if agrees(central) and error <= 1e-3 * scale:
-        share = error / max(abs(d), abs(central.value))
+    @property
+    def off(self) -> float:
+        return abs(self.central.value - self.d)
+
+    @cached_property
+    def rises(self) -> list[float]:
+        """The one-sided slopes at the step of the central difference."""
+        h = self.central.h
+        return [abs(self.f(self.f.a + side) - self.root) / h for side in (h, -h)] if h else []
+
+    @property
+    def scale(self) -> float:
+        """What the error is relative to."""
+        return max(self.path_sum if math.isfinite(self.path_sum) else abs(self.d), *self.rises, 0.0)
+
+    def agrees(self, limit: Limit) -> bool:
+        return abs(limit.value - self.d) <= SAFETY * limit.error + self.rounding and limit.error < math.inf
+
+    def compared(self, verdict: Verdict, difference: float, off: float, ok: bool, scale: float = 0.0) -> CheckedLeaf:
+        """A row whose error is relative to the largest of both derivatives and `scale`."""
+        scale = max(abs(self.d), abs(difference), scale)
+        return CheckedLeaf(self.name, self.d, difference, off / scale if off else 0.0, verdict, ok)
+
+    def inconclusive(self, verdict: Verdict, difference: float = math.nan) -> CheckedLeaf:
+        return CheckedLeaf(self.name, self.d, difference, math.nan, verdict, True)
+
+
+def judged(graph: NudgedGraph, leaf: Value) -> CheckedLeaf:
+    """How the derivative of a leaf and its difference quotients compare: the first judgement that applies."""
+    comparison = _Comparison(graph, leaf)
+    for judgement in _JUDGEMENTS:
+        if row := judgement(comparison):
+            return row
+    return _disagreement(comparison)
+
+
+def _not_finite(c: _Comparison) -> CheckedLeaf | None:
+    for what, number in ((f"{c.graph.notation.name(c.graph.root)} itself", c.root), ("the derivative", c.d)):
+        if not math.isfinite(number):
+            verdict = Verdict("not finite", f"{what} is {written(number)}")
+            return CheckedLeaf(c.name, c.d, math.nan, math.inf, verdict, False)
+    return None
+
+
+def _rounding_of_the_chain_rule(c: _Comparison) -> CheckedLeaf | None:
+    if math.isinf(c.rounding):
+        if not c.off + c.central.error <= 1e-3 * abs(c.d):
+            verdict = "the terms of the derivative overflow, and its rounding error can be of any size"
+            return c.inconclusive(Verdict("inconclusive", verdict), c.central.value)
+    elif c.rises and c.rounding > c.off > max(SAFETY * c.central.error, 1e-3 * max(abs(c.d), *c.rises)):
+        verdict = f"the terms of the derivative cancel, leaving up to ±{written(c.rounding, '.1g')} of rounding error"
+        return c.inconclusive(Verdict("inconclusive", verdict), c.central.value)
+    return None
+
+
+def _agreement(c: _Comparison) -> CheckedLeaf | None:
+    error = max(c.off, c.central.error)
+    if c.d == 0.0 == c.central.value:
+        largest = max(c.graph.path_sums[leaf] for leaf in c.graph.leaves)
+        if error <= 1e-3 * max(largest, sys.float_info.min):
+            return c.compared(Verdict("both are 0"), 0.0, 0.0, True)
+    if c.agrees(c.central) and error <= 1e-3 * c.scale:
+        size = max(abs(c.d), abs(c.central.value))
+        share = error / size if size else 1.0
         digits = min(math.floor(-math.log10(share)) if share else 16, 16)
-        verdict = f"agrees to {digits} digits" if digits > 1 else "agrees within rounding"
-        return checked(central.value, error, verdict, True, scale)
-
-    # From here on: not smooth, too rough to tell, or wrong.
-    if f.is_coarse and not agrees(central):
-        verdict = f"untold: around {number(f.a, '.3g')} the numbers are {number(math.ulp(f.a), '.2g')} apart"
-        return CheckedLeaf(name, d, math.nan, math.nan, f"{verdict}, too far for a nudge", True)
-    left, right = f.limit(1, 0), f.limit(0, 1)
-    tolerance = SAFETY * (left.error + right.error) + allowed
-    jumping = [side for side, sign in (("left", -1), ("right", 1)) if f.jumps(sign)]
-    if jumping:
-        verdict = f"jump: {' and '.join(jumping)} of here the function is elsewhere, the derivative a convention"
-        return CheckedLeaf(name, d, math.nan, math.nan, verdict, True)
-    if abs(left.value - right.value) > max(tolerance, 1e-3 * off):
-        low, high = sorted((left.value, right.value))
-        outside = max(low - tolerance - d, d - high - tolerance, 0.0)
-        place = "not between them" if outside else "between them"
-        slopes = f"slope {number(left.value)} on the left, {number(right.value)} on the right"
-        return checked(central.value, outside, f"kink: {slopes}; the derivative is {place}", not outside)
-    if agrees(central):
-        verdict = f"untold: rounding hides all below ±{number(central.error, '.1g')}"
-        return CheckedLeaf(name, d, central.value, math.nan, verdict, True)
-    for limit, side, other in ((right, "right", left), (left, "left", right)):
-        if not other.h and agrees(limit):
-            verdict = f"edge: agrees on the {side}, the function is not finite on the other side"
-            return checked(limit.value, 0.0, verdict, True)
-    if not central.h:
-        return checked(math.nan, math.inf, "not finite: no values around here to compare with", False, 1.0)
-    if not f.settles(d, central.h):
-        verdict = (
-            f"undecided: off by {number(off, '.2g')}, but rounding hides how the function runs between finer steps"
-        )
-        return checked(central.value, off, verdict, False, scale)
-    verdict = (
-        f"disagrees: off by {number(off, '.2g')}, where ±{number(SAFETY * central.error + allowed, '.1g')} is allowed"
-    )
-    return checked(central.value, off, f"{verdict}; an operation's local gradient is wrong", False, scale)
+        extent = f"to {digits} digits" if digits > 1 else "within rounding"
+        return c.compared(Verdict("agrees", extent=extent), c.central.value, error, True, c.scale)
+    return None
 
 
-# --- every leaf ------------------------------------------------------------------------------------------------------
+def _too_coarse(c: _Comparison) -> CheckedLeaf | None:
+    if not c.f.is_coarse or c.agrees(c.central):
+        return None
+    place = f"around {written(c.f.a, '.3g')} the numbers are {written(math.ulp(c.f.a), '.2g')} apart"
+    return c.inconclusive(Verdict("inconclusive", f"{place}, too far for a nudge"))
+
+
+def _jump(c: _Comparison) -> CheckedLeaf | None:
+    jumping = [side for side, sign in (("left", -1), ("right", 1)) if c.f.jumps(sign)]
+    if not jumping:
+        return None
+    sides = " and ".join(f"on the {side}" for side in jumping)
+    return c.inconclusive(Verdict("jump", f"{sides} the function is elsewhere, and the derivative is a convention"))
+
+
+def _kink(c: _Comparison) -> CheckedLeaf | None:
+    low, high = sorted((c.left.value, c.right.value))
+    tolerance = SAFETY * (c.left.error + c.right.error) + c.rounding
+    if not high - low > max(tolerance, 1e-3 * c.off):
+        return None
+    outside = max(low - tolerance - c.d, c.d - high - tolerance, 0.0)
+    slopes = f"slope {written(c.left.value)} on the left, {written(c.right.value)} on the right"
+    place = "not between them" if outside else "between them"
+    return c.compared(Verdict("kink", f"{slopes}; the derivative is {place}"), c.central.value, outside, not outside)
+
+
+def _hidden(c: _Comparison) -> CheckedLeaf | None:
+    if not c.agrees(c.central):
+        return None
+    verdict = Verdict("inconclusive", f"rounding hides everything below ±{written(c.central.error, '.1g')}")
+    return c.inconclusive(verdict, c.central.value)
+
+
+def _edge(c: _Comparison) -> CheckedLeaf | None:
+    for limit, side, other in ((c.right, "right", c.left), (c.left, "left", c.right)):
+        if not other.h and c.agrees(limit):
+            verdict = Verdict("edge", f"agrees on the {side}; on the other side the function is not finite")
+            return c.compared(verdict, limit.value, 0.0, True)
+    return None
+
+
+_JUDGEMENTS = (_not_finite, _rounding_of_the_chain_rule, _agreement, _too_coarse, _jump, _kink, _hidden, _edge)
+
+
+def _disagreement(c: _Comparison) -> CheckedLeaf:
+    """The row of a leaf that no other judgement applies to."""
+    if not c.central.h:
+        verdict = Verdict("not finite", "there are no values around here to compare with")
+        return c.compared(verdict, math.nan, math.inf, False, 1.0)
+    off = f"off by {written(c.off, '.2g')}"
+    if not c.f.settles(c.d, c.central.h):
+        verdict = Verdict("undecided", f"{off}, but rounding hides how the function runs between finer steps")
+    else:
+        allowed = written(SAFETY * c.central.error + c.rounding, ".1g")
+        verdict = Verdict("disagrees", f"{off}, where ±{allowed} is allowed; an operation's local gradient is wrong")
+    return c.compared(verdict, c.central.value, c.off, False, c.scale)
 
 
 class GradientCheck:
-    """What `check_gradients` returns: prints as a table, is true if it is `.ok`.
+    """The result of `check_gradients`: prints as a table, is true if it is `.ok`.
 
     rows       for each leaf: name, derivative (the engine's), difference (central), error, verdict, ok
-    ok         whether every row is; also a row that no difference can tell (a jump, rounding), whose error is nan
-    max_error  the largest error, with the difference's own, relative to the largest of both derivatives, the terms that
-               the derivative is a sum of (Σ over paths |∏ local gradients|) and the one-sided slopes at the step that
-               was taken; 0 at a kink and at an edge of the domain where the derivative is right
+    ok         whether every row is; so is an inconclusive row (a jump, rounding), whose error is nan
+    max_error  the largest error, including the difference's own, relative to the largest of both derivatives, the
+               derivative's terms (Σ over paths |∏ local gradients|) and the one-sided slopes at the step taken; 0 at a
+               kink and at an edge of the domain where the derivative is right
     """
 
     def __init__(self, root: str, rows: Sequence[CheckedLeaf]) -> None:
@@ -137,28 +232,27 @@ class GradientCheck:
         shown_rows = self.rows
         if len(self.rows) > MOST_LEAVES:
             shown_rows = tuple(sorted(self.rows, key=lambda row: (row.ok, row.error == row.error, -row.error))[:LINES])
-        cells = [["leaf θ", f"∂{together(self.root)}/∂θ", "difference", "error", "verdict"]]
+        cells = [["leaf θ", f"∂{single(self.root)}/∂θ", "difference", "error", "verdict"]]
         for row in shown_rows:
-            numbers = [number(row.derivative), number(row.difference), number(row.error, ".1g")]
-            cells.append([row.name, *numbers, row.verdict.partition(":")[0]])
-        notes = [f"{row.name}: {row.verdict}" for row in shown_rows if ":" in row.verdict]
+            numbers = [written(row.derivative), written(row.difference), written(row.error, ".1g")]
+            cells.append([row.name, *numbers, row.verdict.short])
+        notes = [f"{row.name}: {row.verdict}" for row in shown_rows if row.verdict.detail]
         if len(notes) > LINES:
             notes[LINES:] = [f"… and {len(notes) - LINES:,} more"]
         if len(shown_rows) < len(self.rows):
             notes.insert(0, f"… the worst {LINES} of {len(self.rows):,} leaves")
         wrong = sum(not row.ok for row in self.rows)
-        most = f"the largest error is {number(self.max_error, '.1g')}"
-        untold = sum(row.ok and row.error != row.error for row in self.rows)
+        most = f"the largest error is {written(self.max_error, '.1g')}"
+        inconclusive = sum(row.ok and row.error != row.error for row in self.rows)
         if wrong:
-            told = f"{wrong:,} of {len(self.rows):,} do not agree"
-        elif untold:
-            told = f"no difference can tell {untold:,} of {len(self.rows):,}"
-            told += f"; the others agree, {most}" if untold < len(self.rows) else ""
+            summary = f"{wrong:,} of {len(self.rows):,} do not agree"
+        elif inconclusive:
+            summary = f"inconclusive for {inconclusive:,} of {len(self.rows):,}"
+            summary += f"; the others agree, {most}" if inconclusive < len(self.rows) else ""
         else:
             agree = f"all {len(self.rows):,} derivatives agree" if len(self.rows) > 1 else "the derivative agrees"
-            told = f"{agree}; {most}"
-        notes.append(told)
-        return cells, notes
+            summary = f"{agree}; {most}"
+        return cells, [*notes, summary]
 
     def __str__(self) -> str:
         cells, notes = self._table()
@@ -174,13 +268,13 @@ def check_gradients(root: Value, *leaves: Value | str, names: Mapping[str, objec
     """Compare the derivatives of `root` with difference quotients: for all leaves of its graph, or for those given.
 
     leaves  leaves of the graph of `root`, or their names
-    names   names for values without a label, as {"w": w}; None: the variables of the calling code
+    names   names for values without a label, such as {"w": w}; None: the variables of the calling code
 
-    A derivative agrees if it is within the rounding of float64 and the
-    estimated error of the best difference. At a kink (relu at 0) any slope between the left and the right one is right;
-    nan and inf are never. Each evaluation costs what is above the leaf, about ten are needed for one. Nothing in the
-    graph changes. TypeError or ValueError if `root` is no computed Value, or for what is not a leaf of it or not a
-    name of one; StaleGraphError if a leaf was set since.
+    A derivative agrees if it is within the rounding of float64 and the estimated error of the best difference. At a
+    kink (relu at 0) any slope between the left and the right one is right; nan and inf never are. A leaf takes about
+    ten evaluations of the nodes above it. Nothing in the graph changes. TypeError or ValueError if `root` is not a
+    computed Value, or one of `leaves` is neither a leaf of its graph nor the name of one; StaleGraphError if a leaf was
+    set since.
 
     >>> w, a, b = Value(0.5, "w"), Value(2.0, "a"), Value(-1.0, "b")
     >>> C = (w * a + b).relu() + w**2
@@ -192,5 +286,7 @@ def check_gradients(root: Value, *leaves: Value | str, names: Mapping[str, objec
     >>> print(check_gradients((w * a).sigmoid(), w).ok)
     True
     """
-    of = NudgedGraph(root, "check_gradients", caller_variables() if names is None else names)
-    return GradientCheck(of.notation.name(root), [judged(of, leaf) for leaf in of.chosen(leaves) or of.leaves])
+    graph = NudgedGraph(root, "check_gradients", caller_variables() if names is None else names)
+    return GradientCheck(
+        graph.notation.name(root), [judged(graph, leaf) for leaf in graph.chosen(leaves) or graph.leaves]
+    )

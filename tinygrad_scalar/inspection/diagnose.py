@@ -14,7 +14,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from tinygrad_scalar.engine import Value
-from tinygrad_scalar.engine.graph import pass_order
+from tinygrad_scalar.engine.graph import pass_order, swept
+from tinygrad_scalar.engine.ops import operation
 from tinygrad_scalar.inspection.layout import WIDTH
 from tinygrad_scalar.inspection.named_graph import NamedGraph
 from tinygrad_scalar.inspection.names import caller_variables, symbol
@@ -27,8 +28,6 @@ SMALL, LARGE = 1e-3, 1e3  # a leaf beyond them is in units of its own, as a quan
 SATURATED = 1e-3  # of an activation's steepest slope: it takes three digits off whatever passes through
 ROUNDING = 1e-9  # gradients that differ by rounding agree to 1e-12 or so; one that was added to is off by far more
 MOST_TIMES = 1000  # a gradient more times too large than this is a coincidence, and no count of backward()
-# The activations that saturate, and their steepest slopes.
-STEEPEST = {"sigmoid": 0.25, "tanh": 1.0, "relu": 1.0, "softplus": 1.0, "erf": 2.0 / math.sqrt(math.pi)}
 SHOWN = 3  # examples that a sentence gives
 # What a leaf's .grad is when it is not what the graph gives.
 CAUSES = {
@@ -179,12 +178,7 @@ def _sizes(of: NamedGraph) -> dict[Value, float]:
 
 def _reaches(root: Value) -> dict[Value, float]:
     """Σ over paths |∏ local gradients| with a slope of 1 for every activation."""
-    found = {root: 1.0}
-    for node in reversed(pass_order(root)):
-        is_activation = node.op in STEEPEST
-        for operand, local_grad in zip(node.operands, node.local_grads):
-            found[operand] = found.get(operand, 0.0) + (1.0 if is_activation else abs(local_grad)) * found[node]
-    return found
+    return swept(root, lambda node, local_grad: 1.0 if operation(node.op).steepest else abs(local_grad))
 
 
 def _bad_gradient(of: NamedGraph, notation: Notation, leaves: set[Value]) -> BadGradient | None:
@@ -205,7 +199,8 @@ def _bad_gradient(of: NamedGraph, notation: Notation, leaves: set[Value]) -> Bad
 def _equation(node: Value, notation: Notation) -> str:
     """The node as "b = log(a)"; as "log(a)" if that is what it is called; a leaf by its name."""
     name = notation.name(node)
-    return name if not node.op or notation.made(node) == name else f"{name} = {notation.made(node)}"
+    made = notation.made(node).text if node.op else name
+    return name if made == name else f"{name} = {made}"
 
 
 def _bad_node(node: Value, notation: Notation) -> BadNode:
@@ -233,11 +228,12 @@ def _unit(leaf: Value, root: Value) -> float:
 
 def _saturated(nodes: Sequence[Value], vanishing: Iterable[Value], notation: Notation) -> Iterable[Saturated]:
     above = set(vanishing)
-    alive = {notation.plain(node) for node in nodes if node.op in STEEPEST and node.local_grads[0] != 0.0}
+    steepest = {node: steepest for node in nodes if node.op and (steepest := operation(node.op).steepest)}
+    alive = {notation.plain(node) for node in steepest if node.local_grads[0] != 0.0}
     for node in nodes:
         if above and any(operand in above for operand in node.operands):
             above.add(node)
-        if node.op in STEEPEST and (slope := node.local_grads[0]) <= SATURATED * STEEPEST[node.op]:
+        if node in steepest and (slope := node.local_grads[0]) <= SATURATED * steepest[node]:
             name = notation.plain(node)
             yield Saturated(name, _equation(node, notation), slope, node in above, name not in alive)
 

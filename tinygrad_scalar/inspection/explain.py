@@ -17,15 +17,14 @@ import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
+from operator import attrgetter
 from typing import TypeVar
 
 from tinygrad_scalar.engine import Value
-from tinygrad_scalar.inspection import latex
-from tinygrad_scalar.inspection.brackets import factor
 from tinygrad_scalar.inspection.layout import WIDTH, broken, wrapped
 from tinygrad_scalar.inspection.named_graph import NamedGraph
 from tinygrad_scalar.inspection.names import caller_variables
-from tinygrad_scalar.inspection.notation import Notation, written
+from tinygrad_scalar.inspection.notation import Notation, number, written
 from tinygrad_scalar.inspection.paths import MOST_FACTORS, Equation, Factor, Paths
 
 MOST_TERMS = 4  # of a sum that are written out
@@ -63,53 +62,47 @@ class Explanation:
     def text(self) -> str:
         lines = [line for equation in self.equations for line in self._lines(equation)]
         for values in self.likewise:
-            names = _sum([self._notation.derivative(self.root, value) for value in values], ", ")
+            names = _sum([self._notation.derivative(self.root, value).text for value in values], ", ")
             lines += broken("likewise ", names)
         return "\n".join(lines)
 
-    def _lines(self, equation: Equation) -> list[str]:
-        of = self._notation
-        left = of.derivative(self.root, equation.by)
-        pad = " " * len(left)
-        products = equation.products
-        derivatives = [_product(product, lambda f: of.derivative(f.of, f.by, f.part)) for product in products]
-        symbols = _few(products, lambda product: _product(product, lambda f: factor(f.text)))
-        numbers = _few(products, lambda product: _product(product, lambda f: factor(written(f.value))))
-        general = _over_j(derivatives, "ⱼ")
+    def _sides(self, equation: Equation, script: str) -> tuple[list[str], list[str], list[str]]:
+        """The terms of an equation in derivatives, in symbols and in numbers; `script` is "text" or "latex"."""
+        write, derivative, products = attrgetter(script), self._notation.derivative, equation.products
+        apart, times = (" ", TIMES) if script == "latex" else (" · ", " · ")
+        derivatives = [_product(p, lambda f: write(derivative(f.of, f.by, f.part)), apart) for p in products]
         if len(products) == 1 == len(products[0]):  # one factor stands alone, without parentheses
-            symbols, numbers = [products[0][0].text], []
+            return derivatives, [write(products[0][0].formula)], []
+        symbols = _few(products, lambda p: _product(p, lambda f: write(f.formula.bracketed()), times))
+        numbers = _few(products, lambda p: _product(p, lambda f: write(number(f.value).bracketed()), times))
+        return derivatives, symbols, numbers
+
+    def _lines(self, equation: Equation) -> list[str]:
+        left, value = self._notation.derivative(self.root, equation.by).text, written(equation.value)
+        pad = " " * len(left)
+        derivatives, symbols, numbers = self._sides(equation, "text")
+        general = _over_j(derivatives, "ⱼ")
         sums = [[general] if general else _few(derivatives, str), symbols, numbers]
         sums = [terms for i, terms in enumerate(sums) if terms not in ([], [left], *sums[:i])]
         lines = [line for i, terms in enumerate(sums) for line in _row(left if i == 0 else pad, terms)]
-        number = written(equation.value)
         if not lines:
             is_long = equation.by is not self.root and math.isfinite(equation.value)
-            return [f"{left} = {number}", *(wrapped(TOO_LONG) if is_long else [])]
-        if sums[-1] == [number]:
+            return [f"{left} = {value}", *(wrapped(TOO_LONG) if is_long else [])]
+        if sums[-1] == [value]:
             return lines
-        fits = len(lines[-1]) + len(f" = {number}") <= WIDTH and " = " in lines[-1]  # and is no sum over several lines
-        return [*lines[:-1], f"{lines[-1]} = {number}"] if fits else [*lines, f"{pad} = {number}"]
+        fits = len(lines[-1]) + len(f" = {value}") <= WIDTH and " = " in lines[-1]  # and is no sum over several lines
+        return [*lines[:-1], f"{lines[-1]} = {value}"] if fits else [*lines, f"{pad} = {value}"]
 
     @cached_property
     def latex(self) -> str:
-        of = self._notation
         rows: list[str] = []
         for equation in self.equations:
-            products = equation.products
-            derivatives = [
-                _product(product, lambda f: of.latex_derivative(f.of, f.by, f.part), " ") for product in products
-            ]
-            symbols = _few(products, lambda product: _product(product, lambda f: latex.factor(f.latex), TIMES))
-            numbers = _few(
-                products, lambda product: _product(product, lambda f: latex.factor(latex.number(f.value)), TIMES)
-            )
-            if len(products) == 1 == len(products[0]):
-                symbols, numbers = [products[0][0].latex], []
-            left, number = of.latex_derivative(self.root, equation.by), latex.number(equation.value)
-            is_wide = sum(map(len, _few(products, lambda product: _product(product, lambda f: f.text)))) > WIDTH
-            break_up = r" \\ &\quad + " if is_wide else " + "
+            left, value = self._notation.derivative(self.root, equation.by).latex, number(equation.value).latex
+            derivatives, symbols, numbers = self._sides(equation, "latex")
+            texts = _few(equation.products, lambda product: _product(product, lambda f: f.text))
+            break_up = r" \\ &\quad + " if sum(map(len, texts)) > WIDTH else " + "
             rights = [_over_j(derivatives, "j") or _sum(derivatives)]
-            rights += [break_up.join(symbols), " + ".join(numbers), number]
+            rights += [break_up.join(symbols), " + ".join(numbers), value]
             rights = [right for right in dict.fromkeys(rights) if right not in ("", left)]
             if len(rights) > 1:  # the number beside what it is the value of
                 rights[-2:] = [" = ".join(rights[-2:])]
@@ -145,9 +138,9 @@ def explain(root: Value, wrt: Value | str, *, names: Mapping[str, object] | None
           = a⁽⁰⁾ · 2(a − y)
           = 2 · 2 = 4
     """
-    of = NamedGraph(root, "explain", caller_variables() if names is None else names)
-    equations, likewise = Paths(of, of.find(wrt)).equations()
-    return Explanation(root, equations, likewise, of.notation)
+    graph = NamedGraph(root, "explain", caller_variables() if names is None else names)
+    equations, likewise = Paths(graph, graph.find(wrt)).equations()
+    return Explanation(root, equations, likewise, graph.notation)
 
 
 def _few(terms: Sequence[T], write: Callable[[T], str]) -> list[str]:

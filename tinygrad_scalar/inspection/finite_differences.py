@@ -13,7 +13,7 @@ from functools import cached_property
 from typing import NamedTuple
 
 from tinygrad_scalar.engine import Value, ops
-from tinygrad_scalar.engine.graph import pass_order
+from tinygrad_scalar.engine.graph import swept
 from tinygrad_scalar.inspection.named_graph import NamedGraph
 
 SAFETY = 10.0  # times the estimated error: what a difference may be off by
@@ -40,11 +40,7 @@ class NudgedGraph(NamedGraph):
         >>> of.gradients[x], of.path_sums[x]
         (0.0, 12.0)
         """
-        found = {self.root: 1.0}
-        for node in reversed(pass_order(self.root)):
-            for operand, local_grad in zip(node.operands, node.local_grads):
-                found[operand] = found.get(operand, 0.0) + abs(local_grad) * found[node]
-        return found
+        return swept(self.root, lambda node, local_grad: abs(local_grad))
 
     def along(self, leaf: Value) -> Along:
         """The root as a function of `leaf`."""

@@ -10,16 +10,18 @@ import re
 from collections.abc import Sequence
 from functools import lru_cache
 
-from tinygrad_scalar.inspection.brackets import closing
+from tinygrad_scalar.engine.number import SUPERSCRIPTS
 
-_COMMANDS = {"exp", "log", "sin", "cos", "tan", "sinh", "cosh", "tanh", "max", "min"}
+_COMMANDS = {word: rf"\{word}" for word in ("exp", "log", "sin", "cos", "tan", "sinh", "cosh", "tanh", "max", "min")}
+_COMMANDS |= {f"a{word}": rf"\arc{word}" for word in ("sin", "cos", "tan")}
+_COMMANDS |= {f"a{word}": rf"\operatorname{{ar{word}}}" for word in ("sinh", "cosh", "tanh")}
 _SIGNS = {
     "·": r" \cdot ", "−": "-", "σ": r"\sigma", "′": "'", "π": r"\pi", "Σ": r"\Sigma", "≥": r"\geq", "≤": r"\leq",
     "≠": r"\neq",
 }  # fmt: skip
 _ESCAPED = {sign: rf"\{sign}" for sign in "$%#&_{} "} | {"\\": r"\backslash ", "^": r"\wedge ", "~": r"\sim "}
-_DIGITS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻", "0123456789-")
-_PLACES = [chr(0xE000 + i) for i in range(3)]  # of the operands, while LaTeX's own braces are put in
+_LEVEL = {raised: sign for sign, raised in SUPERSCRIPTS.items()}
+_PLACES = [chr(0xE000 + i) for i in range(10)]  # of the operands, while LaTeX's own braces are put in
 
 
 def number(value: float) -> str:
@@ -30,7 +32,7 @@ def number(value: float) -> str:
     """
     if math.isinf(value):
         return r"\infty" if value > 0 else r"-\infty"
-    digits, _, exponent = f"{value:.6g}".partition("e")
+    digits, _, exponent = f"{value + 0.0:.6g}".partition("e")
     if value != value:
         return r"\mathrm{nan}"
     return rf"{digits} \cdot 10^{{{int(exponent)}}}" if exponent else digits
@@ -43,16 +45,6 @@ def name(text: str) -> str:
     ('\\mathrm{my\\ value\\_1}', '\\mathrm{50\\ \\%}')
     """
     return rf"\mathrm{{{''.join(_ESCAPED.get(sign, sign) for sign in text)}}}"
-
-
-def factor(text: str) -> str:
-    """A text of LaTeX as a factor of a product."""
-    depth = 0
-    for i, sign in enumerate(text):
-        depth += (sign in "([{") - (sign in ")]}")
-        if depth == 0 and (text[i : i + 3] in (" + ", " - ") or (i == 0 and sign == "-")):
-            return rf"\left({text}\right)"
-    return text
 
 
 def filled(template: str, operands: Sequence[str]) -> str:
@@ -77,14 +69,24 @@ def _template(text: str) -> str:
             end = closing(text, start + len(opening))
             text = f"{text[:start]}{command}{text[start + len(opening) : end]}}}{text[end + 1 :]}"
     text = re.sub(r"√(.)", r"\\sqrt{\1}", text)
-    text = re.sub(r"\^(−?[\d.]+|[\ue000-\ue002])", r"^{\1}", text)
-    text = re.sub(r"[⁰¹²³⁴⁵⁶⁷⁸⁹⁻]+", lambda run: f"^{{{run[0].translate(_DIGITS)}}}", text)
+    text = re.sub(r"\^(−?[\d.]+|[\ue000-\ue009])", r"^{\1}", text)
+    text = re.sub(r"[⁰¹²³⁴⁵⁶⁷⁸⁹⁻]+", lambda run: f"^{{{run[0].translate(_LEVEL)}}}", text)
     text = re.sub(r"(?<!\\)\b[A-Za-z]\w+", _function, text)
     for sign, command in _SIGNS.items():
         text = text.replace(sign, command)
     return text
 
 
+def closing(text: str, start: int) -> int:
+    """The place of the parenthesis that closes the one opened before `start`."""
+    depth = 1
+    for i in range(start, len(text)):
+        depth += (text[i] == "(") - (text[i] == ")")
+        if depth == 0:
+            return i
+    return len(text)
+
+
 def _function(match: re.Match[str]) -> str:
     word = match[0]
-    return rf"\{word}" if word in _COMMANDS else rf"\mathrm{{{word}}}".replace("_", r"\_")
+    return _COMMANDS.get(word) or rf"\mathrm{{{word}}}".replace("_", r"\_")

@@ -12,15 +12,6 @@ LONGEST = 24  # of a cell
 Cells = Sequence[Sequence[str]]  # the first row is the head
 
 
-def number(value: float, digits: str = ".6g") -> str:
-    """A number for a cell, with a minus that is as wide as a digit.
-
-    >>> number(-0.25), number(1 / 3, ".2g"), number(-0.0)
-    ('−0.25', '0.33', '0')
-    """
-    return f"{value + 0.0:{digits}}".replace("-", "−")  # −0 is written 0
-
-
 def fitted(text: str, width: int) -> str:
     """A text on one line; if it is too wide, without its middle, for names differ at their ends.
 

@@ -11,7 +11,7 @@ from functools import cached_property
 
 from tinygrad_scalar.engine import Value
 from tinygrad_scalar.engine.errors import shown
-from tinygrad_scalar.engine.graph import pass_order, require_fresh, topological_order
+from tinygrad_scalar.engine.graph import require_fresh, swept, topological_order
 from tinygrad_scalar.inspection.names import distinct, names_of
 from tinygrad_scalar.inspection.notation import Notation
 
@@ -131,12 +131,7 @@ class NamedGraph:
         >>> NamedGraph(x * x, "explain", {}).gradients[x], x.grad
         (6.0, 0.0)
         """
-        found = {self.root: 1.0}
-        for node in reversed(pass_order(self.root)):
-            upstream = found[node]
-            for operand, local_grad in zip(node.operands, node.local_grads):
-                found[operand] = found.get(operand, 0.0) + local_grad * upstream
-        return found
+        return swept(self.root)
 
     @property
     def leaves_told(self) -> str:

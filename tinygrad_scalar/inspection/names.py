@@ -19,6 +19,7 @@ from typing import NamedTuple
 from tinygrad_scalar.engine import Value
 from tinygrad_scalar.engine.errors import shown
 from tinygrad_scalar.engine.graph import leaves, topological_order
+from tinygrad_scalar.engine.number import SUBSCRIPTS, SUPERSCRIPTS
 
 __all__ = ["Symbol", "caller_variables", "distinct", "leaves", "names", "symbol", "topological_order"]
 
@@ -110,8 +111,6 @@ def _parts(thing: object, home: Container[object]) -> Iterable[tuple[str, object
 # --- how a name is printed -------------------------------------------------------------------------------------------
 
 _NAME = re.compile(r"(?P<letter>\w+?)(?:\((?P<layer>\d+)\))?(?:\[(?P<indices>\d+(?:,\d+)*)\])?(?:⟨(?P<example>\d+)⟩)?")
-_RAISED = str.maketrans("0123456789()", "⁰¹²³⁴⁵⁶⁷⁸⁹⁽⁾")
-_LOWERED = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
 
 
 class Symbol(NamedTuple):
@@ -132,9 +131,9 @@ class Symbol(NamedTuple):
 
     @property
     def unicode(self) -> str:
-        raised = f"({self.layer})".translate(_RAISED) if self.layer else ""
+        raised = f"({self.layer})".translate(SUPERSCRIPTS) if self.layer else ""
         example = f"⟨{self.example}⟩" if self.example else ""
-        return f"{self.letter}{raised}{self.subscript.translate(_LOWERED)}{example}"
+        return f"{self.letter}{raised}{self.subscript.translate(SUBSCRIPTS)}{example}"
 
     @property
     def latex(self) -> str:

@@ -11,9 +11,11 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
 
-from tinygrad_scalar.engine import Value, ops
+from tinygrad_scalar.engine import Value
+from tinygrad_scalar.engine.number import SUBSCRIPTS, SUPERSCRIPTS
+from tinygrad_scalar.engine.ops import operation
 from tinygrad_scalar.inspection import latex
-from tinygrad_scalar.inspection.brackets import bracketed, condition, filled, together
+from tinygrad_scalar.inspection.brackets import PRODUCT, SINGLE, Formula, condition, filled, formula
 from tinygrad_scalar.inspection.layout import fitted
 from tinygrad_scalar.inspection.names import symbol
 
@@ -21,8 +23,9 @@ SHORT = 12  # characters; a longer expression is called vₙ
 LONGEST = 24  # of a name; the rest of it is cut off
 LETTERS = "vutsrqponmlkjihgfedcbazyxw"  # of what has no name: the first that is no name, nor one with an index
 _LETTER = re.compile(r"\w(?:\[[\d,]+\]|[₀-₉]*)")  # v, v[2] or v₂
-_FLAT = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹₀₁₂₃₄₅₆₇₈₉", "01234567890123456789", "()[]⁽⁾ \t\n")
-_LOWERED = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
+_FLAT = str.maketrans("", "", "()[]⁽⁾ \t\n") | {  # names that differ otherwise do not print alike
+    small: sign for table in (SUPERSCRIPTS, SUBSCRIPTS) for sign, small in table.items() if chr(sign).isdigit()
+}
 # Where the derivative is a convention, which the text of the slope does not say (ops.py).
 _AT_A_KINK: dict[str, Callable[..., bool]] = {
     "maximum": lambda x, y: x == y,
@@ -31,13 +34,18 @@ _AT_A_KINK: dict[str, Callable[..., bool]] = {
 }
 
 
-def written(number: float) -> str:
-    """A number with six digits.
+def written(number: float, digits: str = ".6g") -> str:
+    """A number for people: six digits, and a minus that is as wide as a digit.
 
-    >>> written(-0.25), written(2 / 3)
-    ('−0.25', '0.666667')
+    >>> written(-0.25), written(2 / 3), written(1 / 3, ".2g"), written(-0.0)
+    ('−0.25', '0.666667', '0.33', '0')
     """
-    return f"{number:.6g}".replace("-", "−")
+    return f"{number + 0.0:{digits}}".replace("-", "−")  # −0.0 + 0.0 is 0.0
+
+
+def number(value: float) -> Formula:
+    """A number as a formula, which a minus makes a sum."""
+    return formula(written(value), latex.number(value))
 
 
 def _places(names: Iterable[str]) -> dict[str, int]:
@@ -57,10 +65,11 @@ def _places(names: Iterable[str]) -> dict[str, int]:
 
 
 class Notation:
-    """The names of the values of a graph, given in topological order; `called` are those that graph.names found.
+    """The names of the values of a graph, given in topological order; `called` are the names that names.py found.
 
-    A computed value without a name has a number: v₁, v₂, …, or another letter where some name looks like that. Names
-    that would look alike (x[0] and x₀, or two that are too long) are told apart by ⟨0⟩, ⟨1⟩, ….
+    A computed value without a name is written out if that is short, such as w·a, and else has a number: v₁, v₂, …, or
+    another letter where a name looks like that. Names that would print alike (x[0] and x₀, or two that are too long)
+    are told apart by ⟨0⟩, ⟨1⟩, ….
     """
 
     def __init__(self, nodes: Sequence[Value], called: Mapping[Value, str]) -> None:
@@ -76,100 +85,72 @@ class Notation:
         taken = {name[0] for name in self.called.values() if _LETTER.fullmatch(name)}
         return next((letter for letter in LETTERS if letter not in taken), "v")
 
+    def named(self, node: Value) -> Formula:
+        """A value's name."""
+        if node in self.called:
+            name = self.called[node]
+            in_notes = symbol(name)
+            text = fitted(in_notes.unicode if in_notes else name, LONGEST)
+            in_latex = in_notes.latex if in_notes else latex.name(fitted(name, LONGEST))
+            if name in self._place:
+                place = self._place[name]
+                text, in_latex = f"{text}⟨{place}⟩", rf"{{{in_latex}}}^{{\langle {place} \rangle}}"
+            return formula(text, in_latex)
+        if not node.op:
+            return number(node.data)
+        if all(operand in self.called or not operand.op for operand in node.operands):
+            made = self.made(node)
+            if len(made.text) <= SHORT:
+                return made
+        i = self._number[node]
+        return Formula(f"{self._letter}{i}".translate(SUBSCRIPTS), f"{self._letter}_{{{i}}}", SINGLE)
+
     def name(self, node: Value) -> str:
         """A value's name in Unicode."""
-        if node in self.called:
-            called = self.called[node]
-            return fitted(unicode_of(called), LONGEST) + (f"⟨{self._place[called]}⟩" if called in self._place else "")
-        if not node.op:
-            return written(node.data)
-        return self.made(node) if self._is_short(node) else f"{self._letter}{self._number[node]}".translate(_LOWERED)
-
-    def _is_short(self, node: Value) -> bool:
-        """Whether a computed value without a name is written out."""
-        return (
-            all(operand in self.called or not operand.op for operand in node.operands) and len(self.made(node)) <= SHORT
-        )
-
-    def operand(self, node: Value) -> str:
-        """A value's name as it stands in a formula: a label that reads like a formula of its own in parentheses."""
-        return together(self.name(node)) if node in self.called else self.name(node)
-
-    def latex_operand(self, node: Value) -> str:
-        is_formula = node in self.called and self.operand(node) != self.name(node)
-        return rf"\left({self.latex(node)}\right)" if is_formula else self.latex(node)
+        return self.named(node).text
 
     def plain(self, node: Value) -> str:
-        """A value's name as it is typed, w(1)[0,2]; of one without a name what it is called in a text."""
+        """A value's name as it is typed, w(1)[0,2]; for a value without a name, what it is called in a text."""
         return self.called.get(node) or self.name(node)
 
-    def latex(self, node: Value) -> str:
-        """A value's name in LaTeX."""
-        if node in self.called:
-            called = self.called[node]
-            in_notes = symbol(called)
-            name = in_notes.latex if in_notes else latex.name(fitted(called, LONGEST))
-            return rf"{{{name}}}^{{\langle {self._place[called]} \rangle}}" if called in self._place else name
-        if not node.op:
-            return latex.number(node.data)
-        return self.latex_made(node) if self._is_short(node) else f"{self._letter}_{{{self._number[node]}}}"
+    def operand(self, node: Value) -> Formula:
+        """A value's name inside a formula: a label that reads like a formula is in parentheses."""
+        return self.named(node).bracketed(SINGLE) if node in self.called else self.named(node)
 
-    def made(self, node: Value) -> str:
-        """What a value is computed from, as w·a."""
-        return filled(ops.operation(node.op).text, self._names(node))
+    def made(self, node: Value) -> Formula:
+        """The operation that computes a value, such as w·a."""
+        return filled(operation(node.op).text, [self.operand(operand) for operand in node.operands])
 
-    def numbers(self, node: Value) -> str:
-        """The same with the operands' numbers."""
-        return filled(ops.operation(node.op).text, [written(operand.data) for operand in node.operands])
+    def numbers(self, node: Value) -> Formula:
+        """The operation with its operands' numbers."""
+        return filled(operation(node.op).text, [number(operand.data) for operand in node.operands])
 
-    def slope(self, node: Value, i: int) -> str:
-        """∂node/∂its operand i, as the operation has it; at a kink, where it is a convention, the number."""
-        text = self._slope_text(node, i)
-        return condition(filled(text, self._names(node))) if text else self.derivative(node, node.operands[i])
+    def slope(self, node: Value, i: int) -> Formula:
+        """∂node/∂its operand i in the symbols of ops.py; at a kink, where it is a convention, the number."""
+        if is_at_a_kink(node):
+            return number(node.local_grads[i])
+        slopes = operation(node.op).slopes
+        if not slopes:
+            return self.derivative(node, node.operands[i])
+        found = filled(slopes[i], [self.operand(operand) for operand in node.operands])
+        return formula(condition(found.text), condition(found.latex))
 
-    def derivative(self, of: Value, by: Value, part: str = "") -> str:
-        """∂of/∂by; `part` says which part of it is meant, as "direct".
+    def derivative(self, node: Value, by: Value, part: str = "") -> Formula:
+        """∂node/∂by; `part` says which part of it is meant, such as "direct".
 
         >>> w, x = Value(2.0, "w(1)[0,1]"), Value(3.0)
         >>> y = w * x
-        >>> of = Notation([w, x, y], {w: w.label, y: "y"})
-        >>> of.derivative(y, w), of.derivative(y, w, "direct")
+        >>> notation = Notation([w, x, y], {w: w.label, y: "y"})
+        >>> notation.derivative(y, w).text, notation.derivative(y, w, "direct").text
         ('∂y/∂w⁽¹⁾₀₁', '∂y/∂w⁽¹⁾₀₁ (direct)')
         """
-        whole = f"∂{together(self.name(of))}/∂{together(self.name(by))}"
-        return f"{whole} ({part})" if part else whole
-
-    def latex_derivative(self, of: Value, by: Value, part: str = "") -> str:
-        above, below = (
-            f"({self.latex(value)})" if together(self.name(value)) != self.name(value) else self.latex(value)
-            for value in (of, by)
-        )
-        whole = rf"\frac{{\partial {above}}}{{\partial {below}}}"
-        return rf"\left.{whole}\right|_{{{latex.name(part)}}}" if part else whole
-
-    def latex_made(self, node: Value) -> str:
-        return self._in_latex(ops.operation(node.op).text, node)
-
-    def latex_numbers(self, node: Value) -> str:
-        numbers = [operand.data for operand in node.operands]
-        template = bracketed(ops.operation(node.op).text, [written(number) for number in numbers])
-        return latex.filled(template, [latex.number(number) for number in numbers])
-
-    def latex_slope(self, node: Value, i: int) -> str:
-        text = self._slope_text(node, i)
-        return condition(self._in_latex(text, node)) if text else self.latex_derivative(node, node.operands[i])
-
-    def _in_latex(self, template: str, node: Value) -> str:
-        operands = [self.latex_operand(operand) for operand in node.operands]
-        return latex.filled(bracketed(template, self._names(node)), operands)
-
-    def _names(self, node: Value) -> list[str]:
-        return [self.operand(operand) for operand in node.operands]
-
-    @staticmethod
-    def _slope_text(node: Value, i: int) -> str:
-        slopes = ops.operation(node.op).slopes
-        return written(node.local_grads[i]) if is_at_a_kink(node) else slopes[i] if slopes else ""
+        above, below = self.named(node), self.named(by)
+        text = f"∂{above.bracketed(SINGLE).text}/∂{below.bracketed(SINGLE).text}"
+        over, under = (f"({name.latex})" if name.binds < SINGLE else name.latex for name in (above, below))
+        in_latex = rf"\frac{{\partial {over}}}{{\partial {under}}}"
+        if part:
+            text, in_latex = f"{text} ({part})", rf"\left.{in_latex}\right|_{{{latex.name(part)}}}"
+        return Formula(text, in_latex, PRODUCT)
 
 
 def is_at_a_kink(node: Value) -> bool:

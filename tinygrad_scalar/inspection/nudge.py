@@ -17,12 +17,12 @@ from typing import NamedTuple
 from tinygrad_scalar.engine import Value
 from tinygrad_scalar.engine.errors import shown
 from tinygrad_scalar.engine.number import required
-from tinygrad_scalar.inspection.brackets import together
+from tinygrad_scalar.inspection.brackets import single
 from tinygrad_scalar.inspection.check import judged
 from tinygrad_scalar.inspection.finite_differences import Along, NudgedGraph
-from tinygrad_scalar.inspection.layout import aligned, as_html, fitted, number, wrapped
+from tinygrad_scalar.inspection.layout import aligned, as_html, fitted, wrapped
 from tinygrad_scalar.inspection.names import caller_variables
-from tinygrad_scalar.inspection.notation import unicode_of
+from tinygrad_scalar.inspection.notation import unicode_of, written
 
 LINES = 20  # rows of a table that is cut short: the worst
 MOST_LEAVES = 200  # with more leaves than this it is
@@ -79,18 +79,18 @@ class Nudge:
         cells = [[h, f"{C}({w} + {h})", "quotient", "error", ""]]
         for row in self.rows:
             mark = "← smallest error" if row is best and not self._is_straight else f"← {h}" if row.h == self.h else ""
-            numbers = [number(row.value, ".12g"), number(row.quotient, ".12g"), number(row.error, ".1e")]
-            cells.append([number(row.h, ".4g"), *numbers, mark])
+            numbers = [written(row.value, ".12g"), written(row.quotient, ".12g"), written(row.error, ".1e")]
+            cells.append([written(row.h, ".4g"), *numbers, mark])
         notes = []
-        if best and self.rows[-1].error > best.error and self.verdict.startswith("agrees"):
+        if best and self.rows[-1].error > best.error and self.verdict.word == "agrees":
             lost = f"of {C}({w} + {h}) − {C}({w}) rounding leaves few digits, and / {h} enlarges what it lost"
-            rises = f"Below {h} = {number(best.h, '.4g')} the error rises"
+            rises = f"Below {h} = {written(best.h, '.4g')} the error rises"
             straight = f"From {w} to {w} + 0.1 the function is a straight line: each {h} gives its slope"
             straight += ". The error is rounding"
             notes.append(f"{straight if self._is_straight else rises}: {lost}.")
         if self.best_h:
-            central = f"({C}({w} + {h}) − {C}({w} − {h}))/2{h} = {number(self.central_difference, '.12g')}"
-            notes.append(f"central difference: {central} at its best {h} = {number(self.best_h, '.2g')}")
+            central = f"({C}({w} + {h}) − {C}({w} − {h}))/2{h} = {written(self.central_difference, '.12g')}"
+            notes.append(f"central difference: {central} at its best {h} = {written(self.best_h, '.2g')}")
         notes.append(f"verdict: {self.verdict}")
         return cells, notes
 
@@ -103,9 +103,9 @@ class Nudge:
     @property
     def _limit(self) -> str:
         C, w, h = self.root, self.leaf, self._h
-        left, quotient = f"∂{together(C)}/∂{together(w)}", f"({C}({w} + {h}) − {C}({w}))/{h}"
-        value = number(self.derivative, ".12g")
-        if self.verdict.startswith(("kink", "jump")):
+        left, quotient = f"∂{single(C)}/∂{single(w)}", f"({C}({w} + {h}) − {C}({w}))/{h}"
+        value = written(self.derivative, ".12g")
+        if self.verdict.word in ("kink", "jump"):
             return f"{left} = {value} by convention: {quotient} has no limit as {h} → 0"
         return f"{left} = lim {h}→0 {quotient} = {value}"
 

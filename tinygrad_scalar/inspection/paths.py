@@ -10,10 +10,19 @@ from heapq import heapify, heappop, heappush
 from typing import Any, NamedTuple
 
 from tinygrad_scalar.engine import Value
+from tinygrad_scalar.inspection.brackets import SINGLE, Formula, formula
 from tinygrad_scalar.inspection.named_graph import NamedGraph
 from tinygrad_scalar.inspection.names import symbol
-from tinygrad_scalar.inspection.notation import is_at_a_kink
-from tinygrad_scalar.inspection.symbolic import constant, expression, is_writable, latex_text, slope, unicode_text
+from tinygrad_scalar.inspection.notation import is_at_a_kink, number
+from tinygrad_scalar.inspection.symbolic import (
+    constant,
+    constant_slope,
+    expression,
+    is_writable,
+    latex_text,
+    slope,
+    unicode_text,
+)
 
 MOST_FACTORS = 40  # of a product that are written out; and in the terms of a sum, if each of them goes on to the root
 LARGEST = 200  # values in a formula that is written out
@@ -22,10 +31,9 @@ MOST_OF_A_CHAIN = 8  # the same where each layer has one value
 
 
 class Written(NamedTuple):
-    """Symbols as text, as LaTeX and as an expression of SymPy."""
+    """Symbols as they print, and as an expression of SymPy."""
 
-    text: str
-    latex: str
+    formula: Formula
     expression: Any
 
 
@@ -43,12 +51,16 @@ class Factor:
         return self._write()
 
     @property
+    def formula(self) -> Formula:
+        return self._written.formula
+
+    @property
     def text(self) -> str:
-        return self._written.text
+        return self.formula.text
 
     @property
     def latex(self) -> str:
-        return self._written.latex
+        return self.formula.latex
 
     @property
     def expression(self) -> Any:
@@ -66,8 +78,9 @@ class Equation(NamedTuple):
 class Paths:
     """The values between `by` and the root, and the derivatives between those that have names."""
 
-    def __init__(self, of: NamedGraph, by: Value) -> None:
-        self.root, self.by, self.nodes, self.index, self.notation = of.root, by, of.nodes, of.index, of.notation
+    def __init__(self, graph: NamedGraph, by: Value) -> None:
+        self._graph, self.by = graph, by
+        self.root, self.nodes, self.index, self.notation = graph.root, graph.nodes, graph.index, graph.notation
         self.users: dict[Value, list[Value]] = {by: []}  # of each value that depends on `by`, in the order of making
         for node in self.nodes[self.index[by] + 1 :]:
             if node.op:
@@ -97,7 +110,7 @@ class Paths:
 
         And the others of each layer, whose equations are like theirs.
         """
-        gradients = self._gradients()
+        gradients = self._graph.gradients
         equations: list[Equation] = []
         likewise: dict[Any, list[Value]] = {}
         written_out: Counter[Any] = Counter()
@@ -119,17 +132,6 @@ class Paths:
                     seen.add(last)
                     todo.append(last)
         return equations, list(likewise.values())
-
-    def _gradients(self) -> dict[Value, float]:
-        """∂root/∂ each value between, as backward() has it."""
-        gradients = dict.fromkeys(self.users, 0.0)
-        gradients[self.root] = 1.0
-        for node in reversed(self.users):
-            if node is not self.by:
-                for operand, local_grad in zip(node.operands, node.local_grads):
-                    if operand in gradients:
-                        gradients[operand] += local_grad * gradients[node]
-        return gradients
 
     def _products(self, value: Value, ends: set[Value]) -> list[list[Factor]]:
         """The terms of ∂root/∂value, each as far as every value is used once, and at most to one of the `ends`.
@@ -180,7 +182,7 @@ class Paths:
     def edges(self, by: Value) -> list[Factor]:
         """∂of/∂by for each named value `of` that `by` reaches without passing another name."""
         if by is self.root:
-            return [Factor(by, by, 1.0, lambda: Written("1", "1", 1))]
+            return [Factor(by, by, 1.0, lambda: Written(number(1.0), 1))]
         if by not in self._edges:
             numbers = self._numbers_above(by)
             reached = self.reached(by)
@@ -228,21 +230,24 @@ class Paths:
         """The symbols of ∂of/∂by; the derivative itself where they are too many."""
         import sympy
 
-        derived = self._derived(of, by, numbers)
+        try:
+            derived = self._derived(of, by, numbers)
+        except (ArithmeticError, TypeError, ValueError):  # SymPy compares neither nan nor complex numbers
+            derived = None
         if derived is None:
             return self._derivative(of, by)
         derived = _whole(sympy.factor_terms(_whole(sympy.sympify(derived))))  # 0.5·2 is 1.0 after it
         is_undefined = derived.is_number and not math.isfinite(numbers[of])  # 0·log(x) where log(x) is −∞
         if is_undefined or not is_writable(derived):
             return self._derivative(of, by)
-        return Written(unicode_text(derived), latex_text(derived, self._latex), derived)
+        return Written(formula(unicode_text(derived), latex_text(derived, self._latex)), derived)
 
     def _derivative(self, of: Value, by: Value) -> Written:
         """∂of/∂by as a symbol."""
         import sympy
 
-        text = self.notation.derivative(of, by)
-        return Written(text, self.notation.latex_derivative(of, by), sympy.Symbol(text, real=True))
+        derivative = self.notation.derivative(of, by)
+        return Written(derivative, sympy.Symbol(derivative.text, real=True))
 
     def _derived(self, of: Value, by: Value, numbers: Mapping[Value, float]) -> Any:
         """∂of/∂by by SymPy, operation for operation; None if too much would have to be written out."""
@@ -258,8 +263,9 @@ class Paths:
             symbols[node], sizes[node] = 0, 0
             for i, operand in enumerate(node.operands):
                 if operand in symbols and self._leads_on(operand, by, numbers):
-                    slope_size = 0 if node.op in ("+", "-") else 1 + sum(map(self._size, node.operands))
-                    sizes[node] += sizes[operand] + slope_size
+                    if constant_slope(node.op, i) is None:
+                        sizes[node] += 1 + sum(map(self._size, node.operands))
+                    sizes[node] += sizes[operand]
                     if sizes[node] > LARGEST:
                         return None
                     symbols[node] = symbols[node] + self._slope(node, i) * symbols[operand]
@@ -268,13 +274,17 @@ class Paths:
     def _slope(self, node: Value, i: int) -> Any:
         import sympy
 
-        if node.op == "+":
-            return 1
-        if node.op == "-":
-            return 1 - 2 * i
+        same_everywhere = constant_slope(node.op, i)
+        if same_everywhere is not None:
+            return same_everywhere
         if is_at_a_kink(node):
             return sympy.Float(node.local_grads[i])
-        return slope(node.op, i, [self._expression(operand) for operand in node.operands])
+        found = slope(node.op, i, [self._expression(operand) for operand in node.operands])
+        if found is None:
+            written = self._derivative(node, node.operands[i])
+            found = written.expression
+            self._latex[found] = written.formula.latex
+        return found
 
     def _size(self, value: Value) -> int:
         """How many values are written out for a value, each as often as it is written; 1 if they are too many."""
@@ -311,17 +321,18 @@ class Paths:
         return self._expressions[value]
 
     def _made(self, node: Value, below: Sequence[Value]) -> Any:
-        if node in self._constants:  # the engine's number: SymPy's would have other digits, and 9^9^9 too many
-            return constant(node.data)
-        if node in self.notation.called:
+        if node in self.notation.called or (not node.op and node not in self._constants):
             return self._symbol(node)
+        if node in self._constants:  # the engine's number: SymPy's has other digits, 9^9^9 too many
+            return constant(node.data)
         return expression(node.op, [self._expressions[operand] for operand in below])
 
     def _symbol(self, node: Value) -> Any:
         import sympy
 
-        found = sympy.Symbol(self.notation.operand(node), real=True)
-        self._latex[found] = self.notation.latex_operand(node)
+        name = self.notation.named(node).bracketed(SINGLE)
+        found = sympy.Symbol(name.text, real=True)
+        self._latex[found] = name.latex
         return found
 
 

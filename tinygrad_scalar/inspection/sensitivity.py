@@ -16,10 +16,10 @@ from typing import NamedTuple
 from tinygrad_scalar.atomic_write import write_atomically
 from tinygrad_scalar.engine import Value
 from tinygrad_scalar.engine.errors import shown
-from tinygrad_scalar.inspection.layout import WIDTH, aligned, as_html, fitted, number
+from tinygrad_scalar.inspection.layout import WIDTH, aligned, as_html, fitted
 from tinygrad_scalar.inspection.named_graph import NamedGraph
 from tinygrad_scalar.inspection.names import caller_variables
-from tinygrad_scalar.inspection.notation import unicode_of
+from tinygrad_scalar.inspection.notation import unicode_of, written
 
 COLUMNS = ("gradient", "contribution")  # what rows can be sorted by
 LINES = 20  # rows of a printed table: what fits a screen
@@ -90,7 +90,7 @@ class Sensitivity:
     @property
     def _heading(self) -> str:
         known = "" if self._symbol == self.name else f"{self._symbol} = "
-        return f"{known}{self.name} = {number(self.data, '.4g')}: its {self._leaves} by |{self._column}|"
+        return f"{known}{self.name} = {written(self.data, '.4g')}: its {self._leaves} by |{self._column}|"
 
     @property
     def _symbol(self) -> str:
@@ -107,7 +107,7 @@ class Sensitivity:
         largest = max((size for size in sizes if math.isfinite(size)), default=0.0)
         cells = [["leaf θ", "data", f"∂{self._symbol}/∂θ", f"θ·∂{self._symbol}/∂θ", ""]]
         for row, size in zip(self.rows[:LINES], sizes):
-            numbers = [number(value, ".4g") for value in row[1:]]
+            numbers = [written(value, ".4g") for value in row[1:]]
             cells.append([unicode_of(row.name), *numbers, _bar(size, largest)])
         return cells
 

@@ -5,11 +5,10 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from tinygrad_scalar.engine import Value
-from tinygrad_scalar.inspection import latex
-from tinygrad_scalar.inspection.brackets import factor, together
+from tinygrad_scalar.inspection.brackets import SINGLE
 from tinygrad_scalar.inspection.layout import WIDTH, broken
 from tinygrad_scalar.inspection.named_graph import NamedGraph
-from tinygrad_scalar.inspection.notation import written
+from tinygrad_scalar.inspection.notation import number, written
 
 
 class Contribution(NamedTuple):
@@ -36,48 +35,49 @@ class Step:
     """One step. `phase` is "forward" or "backward", `node` the value that is computed or passed through."""
 
     def __init__(
-        self, phase: str, node: Value, position: int, contributions: tuple[Contribution, ...], of: NamedGraph
+        self, phase: str, node: Value, position: int, contributions: tuple[Contribution, ...], graph: NamedGraph
     ) -> None:
-        self.phase, self.node, self.position, self.root = phase, node, position, of.root
+        self.phase, self.node, self.position, self.root = phase, node, position, graph.root
         self.contributions = contributions
         self.data = node.data
-        self._of, self._notation = of, of.notation
+        self._graph, self._notation = graph, graph.notation
 
     @property
     def equation(self) -> str:
-        """What is done, in symbols, on one line."""
-        of = self._notation
-        name = of.name(self.node)
+        """The step in symbols, on one line."""
+        notation = self._notation
+        name = notation.name(self.node)
         if self.phase == "forward":
-            made = of.made(self.node)
+            made = notation.made(self.node).text
             return f"{name} = {made}" if made != name else f"compute {name}"
         if not self.contributions:
-            return f"{of.derivative(self.root, self.root)} = 1"
-        derivatives = [of.derivative(self.root, contribution.operand) for _, contribution in self._of_interest]
-        return f"{', '.join(dict.fromkeys(derivatives))} from {of.derivative(self.root, self.node)}"
+            return f"{notation.derivative(self.root, self.root).text} = 1"
+        derivatives = [notation.derivative(self.root, c.operand).text for _, c in self._of_interest]
+        return f"{', '.join(dict.fromkeys(derivatives))} from {notation.derivative(self.root, self.node).text}"
 
     def __str__(self) -> str:
         return "\n".join(self._lines())
 
     def _lines(self) -> list[str]:
-        of, node, root = self._notation, self.node, self.root
-        name = of.name(node)
+        notation, node, root = self._notation, self.node, self.root
+        name, made = notation.name(node), notation.made(node).text
         if self.phase == "forward":
-            made, pad = of.made(node), " " * len(name)
+            pad = " " * len(name)
             first = [f"{name} = {made}"] if made != name else []
             lead = f"{pad} = " if first else f"{name} = "
-            return [*first, *_indented(lead, f"{of.numbers(node)} = {written(self.data)}")]
-        upstream = of.derivative(root, node)
+            return [*first, *_indented(lead, f"{notation.numbers(node).text} = {written(self.data)}")]
+        upstream = notation.derivative(root, node).text
         if not self.contributions:
             return [f"{upstream} = 1: a nudge of {name} moves {name} by as much"]
-        lines = [f"{name} = {of.made(node)}" if of.made(node) != name else f"through {name}"]
+        lines = [f"{name} = {made}" if made != name else f"through {name}"]
         for i, c in self._of_interest:
-            of_operand = of.derivative(root, c.operand)
+            of_operand = notation.derivative(root, c.operand).text
             pad = " " * len(of_operand)
+            local_grad = notation.derivative(node, c.operand, self._part(i)).text
             lines += [
-                *_indented(f"{of_operand} += ", f"{of.derivative(node, c.operand, self._part(i))} · {upstream}"),
-                *_indented(f"{pad}  = ", f"{factor(of.slope(node, i))} · {upstream}"),
-                f"{pad}  = {factor(written(c.local_grad))} · {factor(written(c.upstream))} = {written(c.amount)}",
+                *_indented(f"{of_operand} += ", f"{local_grad} · {upstream}"),
+                *_indented(f"{pad}  = ", f"{notation.slope(node, i).bracketed().text} · {upstream}"),
+                f"{pad}  = {_factor(c.local_grad)} · {_factor(c.upstream)} = {written(c.amount)}",
                 *_indented(f"{pad}    ", self._sum(c)),
             ]
         return lines
@@ -91,7 +91,7 @@ class Step:
     def _part(self, i: int) -> str:
         """Which part of ∂node/∂operand the local gradient of operand i is, "" if it is the whole."""
         c = self.contributions[i]
-        if c.of == 1 or self._of.is_only_way(c.operand, self.node):
+        if c.of == 1 or self._graph.is_only_way(c.operand, self.node):
             return ""
         return f"operand {i + 1}" if self.node.operands.count(c.operand) > 1 else "direct"
 
@@ -101,27 +101,27 @@ class Step:
         return [self._sum(c) for _, c in self._of_interest]
 
     def _sum(self, c: Contribution) -> str:
-        name = together(self._notation.name(c.operand))
-        total = f"{written(c.grad_before)} + {factor(written(c.amount))} = {written(c.grad_after)}"
+        name = self._notation.named(c.operand).bracketed(SINGLE).text
+        total = f"{written(c.grad_before)} + {_factor(c.amount)} = {written(c.grad_after)}"
         state = "complete" if c.complete else f"so far: {c.done} of {c.of} contributions"
         return f"{name}.grad: {total}, {state}"
 
     @property
     def latex(self) -> str:
         """The step as LaTeX: symbols, then numbers."""
-        of, node, root = self._notation, self.node, self.root
+        notation, node, root = self._notation, self.node, self.root
         if self.phase == "forward":
-            rights = [of.latex_made(node), of.latex_numbers(node), latex.number(self.data)]
-            return " = ".join(dict.fromkeys([of.latex(node), *rights]))
-        upstream = of.latex_derivative(root, node)
+            rights = [notation.made(node).latex, notation.numbers(node).latex, number(self.data).latex]
+            return " = ".join(dict.fromkeys([notation.named(node).latex, *rights]))
+        upstream = notation.derivative(root, node).latex
         if not self.contributions:
             return f"{upstream} = 1"
         lines = [
-            rf"{of.latex_derivative(root, c.operand)} &\mathrel{{+}}= "
-            rf"{of.latex_derivative(node, c.operand, self._part(i))} "
-            rf"\cdot {upstream} = {latex.factor(of.latex_slope(node, i))} \cdot {upstream} "
-            rf"= {latex.number(c.local_grad)} \cdot {latex.factor(latex.number(c.upstream))} "
-            rf"= {latex.number(c.amount)}"
+            rf"{notation.derivative(root, c.operand).latex} &\mathrel{{+}}= "
+            rf"{notation.derivative(node, c.operand, self._part(i)).latex} "
+            rf"\cdot {upstream} = {notation.slope(node, i).bracketed().latex} \cdot {upstream} "
+            rf"= {number(c.local_grad).latex} \cdot {number(c.upstream).bracketed().latex} "
+            rf"= {number(c.amount).latex}"
             for i, c in self._of_interest
         ]
         return "\\begin{aligned}\n" + " \\\\\n".join(lines) + "\n\\end{aligned}"
@@ -133,6 +133,11 @@ class Step:
         return f"<Step {self.position}, {self.phase}: {self.equation}>"
 
 
+def _factor(value: float) -> str:
+    """A number as a factor of a product."""
+    return number(value).bracketed().text
+
+
 def _indented(lead: str, formula: str) -> list[str]:
-    """The lines of a formula after its lead, as wide as what a stepper prints with two spaces before it may be."""
+    """The lines of a formula after its lead, with room for the two spaces that a stepper prints before each."""
     return broken(lead, formula, WIDTH - 2)

@@ -266,8 +266,8 @@ class Stepper:
             return f"done: every gradient is complete, as after backward(){told}"
         n, of, node = len(self._forward), self.notation, self._node(self.position)
         if self.position == n:
-            return f"next: {of.derivative(self.root, self.root)} = 1, and backwards from there"
-        name, made = of.name(node), of.made(node)
+            return f"next: {of.derivative(self.root, self.root).text} = 1, and backwards from there"
+        name, made = of.name(node), of.made(node).text
         return f"next: {'' if self.position < n else 'back through '}{name if name == made else f'{name} = {made}'}"
 
     def _looked_at(self, value: Value) -> str:

@@ -11,16 +11,16 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from tinygrad_scalar.engine import ops
+from tinygrad_scalar.engine.number import SUPERSCRIPTS
+from tinygrad_scalar.engine.ops import Operation, operation
 from tinygrad_scalar.inspection import latex
-from tinygrad_scalar.inspection.brackets import bracketed_once, condition, factor
+from tinygrad_scalar.inspection.brackets import bracketed_once, condition, formula
 from tinygrad_scalar.inspection.notation import written
 
 if TYPE_CHECKING:
     import sympy
 
 _NAMES = 0xF0000  # where Unicode's private signs begin, of which there are 65,534
-_RAISED = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
 LARGEST_INTEGER = 100  # SymPy works powers of whole numbers out, digit by digit
@@ -57,28 +57,42 @@ def is_writable(expression: Any) -> bool:
     return all(number == 0 or 1e-300 < abs(number) < 1e300 for number in expression.atoms(sympy.Number))
 
 
-@lru_cache(maxsize=1)
-def _functions() -> dict[str, Any]:
-    """The activations as functions of SymPy whose derivatives print with a prime (000 Eq. 5)."""
+@lru_cache(maxsize=1024)
+def _named(name: str) -> Any:
+    """A function of SymPy that prints as `name` in the texts of ops.py, such as σ or σ′."""
     import sympy
 
-    def function(name: str, command: str, derivative: Any) -> Any:
-        def printed(self: Any, printer: Any, exp: Any = None) -> str:
-            power = f"^{{{exp}}}" if exp is not None else ""
-            return rf"{command}{power}\left({printer._print(self.args[0])}\right)"
+    def in_latex(self: Any, printer: Any, exp: Any = None) -> str:
+        power = f"^{{{exp}}}" if exp is not None else ""
+        return rf"{latex.filled(name, [])}{power}\left({printer._print(self.args[0])}\right)"
 
-        slope = {"fdiff": lambda self, argindex=1: derivative(self.args[0])} if derivative else {}
-        return type(name, (sympy.Function,), {**slope, "_latex": printed, "is_real": True})
+    return type(name, (sympy.Function,), {"_latex": in_latex, "is_real": True})
 
-    return {
-        "sigmoid": function("σ", r"\sigma", function("σ′", r"\sigma'", None)),
-        "relu": function("relu", r"\mathrm{relu}", function("relu′", r"\mathrm{relu}'", None)),
-        "softplus": function("softplus", r"\mathrm{softplus}", lambda x: _functions()["sigmoid"](x)),
-    }
+
+def _function_name(text: str) -> str:
+    """σ of "σ({0})", a text of ops.py; "" of any other text."""
+    match = re.fullmatch(r"([^\W\d]\w*′?)\(\{0\}\)", text)
+    return match[1] if match else ""
+
+
+def _keeps_its_name(row: Operation) -> bool:
+    """Whether this is an activation that SymPy lacks: it stays σ(z), and its derivative is σ′(z) (000 Eq. 5)."""
+    import sympy
+
+    return row.steepest is not None and not hasattr(sympy, row.name) and _function_name(row.text) != ""
+
+
+@lru_cache(maxsize=1024)
+def _is_text(row: Operation) -> bool:
+    """Whether an operation prints as its text in ops.py, because SymPy has nothing that a person would write."""
+    import sympy
+    from sympy.core.function import AppliedUndef
+
+    return not row.expression or bool(sympy.sympify(row.expression).has(sympy.Piecewise, AppliedUndef))
 
 
 def expression(op: str, operands: Sequence[Any]) -> sympy.Expr:
-    """What an operation computes, in SymPy; σ stays σ.
+    """An operation in SymPy; σ stays σ.
 
     >>> import sympy
     >>> x, y = sympy.symbols("x y")
@@ -87,41 +101,60 @@ def expression(op: str, operands: Sequence[Any]) -> sympy.Expr:
     """
     import sympy
 
-    functions = _functions()
-    if op in functions:
-        return functions[op](*operands)
-    if op.startswith("**") and len(op) > 2:
-        return operands[0] ** constant(float(op[2:]))
-    row = ops.operation(op)
-    if op in ("greater", "greater_equal", "where"):
+    row = operation(op)
+    if _keeps_its_name(row):
+        return _named(_function_name(row.text))(*operands)
+    if row.family == "**n" and row.constant is not None:  # with sympify (2·x)¹⁰⁰⁰ would get 301 digits
+        return operands[0] ** constant(row.constant)
+    if _is_text(row):
         return _of_a_text(row.text, row.forward)(*operands)
-    return sympy.sympify(row.expression, locals=dict(zip("xy", operands)))
+    return sympy.sympify(row.expression, locals=dict(zip("xy" if row.arity < 3 else "cxy", operands)))
 
 
-def slope(op: str, i: int, operands: Sequence[Any]) -> sympy.Expr:
-    """The derivative of an operation with respect to operand i; at kinks in the words of ops.py, as [x > y].
+def slope(op: str, i: int, operands: Sequence[Any]) -> sympy.Expr | None:
+    """The derivative of an operation with respect to operand i; None where its row in ops.py has no symbols for it.
+
+    At kinks it is in the words of ops.py, as [x > y].
 
     >>> import sympy
     >>> x, y = sympy.symbols("x y")
     >>> slope("sigmoid", 0, [x]), slope("*", 1, [x, y]), slope("maximum", 0, [x, y])
     (σ′(x), x, [x > y])
     """
-    slopes = ops.operation(op).slopes
-    text = slopes[i] if slopes else ""
-    if op == "relu":
-        return _functions()["relu"](*operands).fdiff()
-    if "[" in text or "sign" in text:
-        return _at_a_kink(op, i)(*operands)
-    derived, stand_ins = _general_slope(op, i)
+    import sympy
+
+    row = operation(op)
+    number, text = constant_slope(op, i), row.slopes[i] if row.slopes else ""
+    if number is not None:
+        return sympy.Integer(number)
+    if _keeps_its_name(row):
+        if not text or "[" in text:
+            return _named(f"{_function_name(row.text)}′")(*operands)
+        return _named(_function_name(text))(*operands) if _function_name(text) else _slope_text(row, i)(*operands)
+    if text and (_is_text(row) or "[" in text or "sign" in text):
+        return _slope_text(row, i)(*operands)
+    if _is_text(row):
+        return None
+    derived, stand_ins = _general_slope(row, i)
     return derived.xreplace(dict(zip(stand_ins, operands)))
+
+
+def constant_slope(op: str, i: int) -> int | None:
+    """The derivative with respect to operand i of an operation whose row in ops.py has 1, −1 or 0 for it.
+
+    >>> constant_slope("-", 1), constant_slope("*", 1)
+    (-1, None)
+    """
+    slopes = operation(op).slopes
+    return {"1": 1, "−1": -1, "0": 0}.get(slopes[i]) if slopes else None
 
 
 @lru_cache(maxsize=1024)
 def _of_a_text(template: str, number: Callable[..., float]) -> Any:
-    """A function of SymPy that prints as a text of ops.py, as [x > y]; of numbers it is a number. Its slopes are 0."""
+    """A function of SymPy that prints as a text of ops.py, such as [x > y]; of numbers it is a number."""
     import sympy
 
-    template = f"({template})" if factor(template) != template else template
+    template = formula(template, "").bracketed().text
 
     def in_text(self: Any, printer: Any) -> str:
         return condition(template.format(*map(printer._print, self.args)))
@@ -137,28 +170,24 @@ def _of_a_text(template: str, number: Callable[..., float]) -> Any:
             return sympy.Float(number(*map(float, numbers)))
         return None
 
-    methods = {
-        "_sympystr": in_text, "_latex": in_latex, "eval": classmethod(of_numbers), "is_real": True,
-        "fdiff": lambda self, argindex=1: sympy.Integer(0),
-    }  # fmt: skip
-    return type("of_a_text", (sympy.Function,), methods)
+    methods = {"_sympystr": in_text, "_latex": in_latex, "eval": classmethod(of_numbers), "is_real": True}
+    return type(template, (sympy.Function,), methods)  # by whose name SymPy orders the terms of a sum
 
 
 @lru_cache(maxsize=1024)
-def _at_a_kink(op: str, i: int) -> Any:
-    row = ops.operation(op)
+def _slope_text(row: Operation, i: int) -> Any:
     return _of_a_text(row.slopes[i], lambda *x: row.local_grads(row.forward(*x), *x)[i])
 
 
 @lru_cache(maxsize=1024)
-def _general_slope(op: str, i: int) -> tuple[Any, tuple[Any, ...]]:
+def _general_slope(row: Operation, i: int) -> tuple[Any, tuple[Any, ...]]:
     import sympy
 
-    stand_ins = sympy.symbols(f"operand:{ops.operation(op).arity}", real=True)
-    if (op, i) == ("**", 0):
+    stand_ins = sympy.symbols(f"operand:{row.arity}", real=True)
+    if (row.name, i) == ("**", 0):
         x, y = stand_ins
         return y * x ** (y - 1), stand_ins  # SymPy's y·xʸ/x is 0/0 at x = 0
-    return expression(op, stand_ins).diff(stand_ins[i]), stand_ins
+    return expression(row.name, stand_ins).diff(stand_ins[i]), stand_ins
 
 
 def unicode_text(expression: Any) -> str:
@@ -173,7 +202,7 @@ def unicode_text(expression: Any) -> str:
     """
     printer = _printers()[0]({"full_prec": False})
     text = printer.doprint(expression)
-    text = re.sub(r"\*\*(\d+)(?![\d.e])", lambda match: match[1].translate(_RAISED), text)
+    text = re.sub(r"\*\*(\d+)(?![\d.e])", lambda match: match[1].translate(SUPERSCRIPTS), text)
     text = text.replace("**", "^").replace("*", "·").replace("-", "−").replace("sqrt(", "√(")
     text = re.sub(r"(?<![\w.⁾₀-₉])(\d+)·\(", r"\1(", text)
     return bracketed_once(text.translate({_NAMES + i: name for i, name in enumerate(printer.names)}), printer.names)
@@ -181,7 +210,8 @@ def unicode_text(expression: Any) -> str:
 
 def latex_text(expression: Any, names: Mapping[Any, str]) -> str:
     """An expression as LaTeX, its symbols as `names` say."""
-    text = str(_printers()[1]({"symbol_names": dict(names), "mul_symbol": "dot"}).doprint(expression))
+    settings = {"symbol_names": dict(names), "mul_symbol": "dot", "inv_trig_style": "full"}
+    text = str(_printers()[1](settings).doprint(expression))
     return re.sub(r"(?<![\w.}^])(\d+) \\cdot \\left\(", r"\1\\left(", text)  # 2(a − y), as in 000 Eq. 4
 
 
