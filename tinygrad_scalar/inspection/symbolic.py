@@ -171,7 +171,8 @@ def _of_a_text(template: str, number: Callable[..., float]) -> Any:
         return None
 
     methods = {"_sympystr": in_text, "_latex": in_latex, "eval": classmethod(of_numbers), "is_real": True}
-    return type(template, (sympy.Function,), methods)  # by whose name SymPy orders the terms of a sum
+    name = template.replace("[", "~")  # by which SymPy orders terms and factors: conditions last
+    return type(name, (sympy.Function,), methods)
 
 
 @lru_cache(maxsize=1024)
