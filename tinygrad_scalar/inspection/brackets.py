@@ -79,6 +79,18 @@ def filled(template: str, operands: Sequence[Formula]) -> Formula:
     >>> filled("({0})²", [total]).latex, filled("({0})²", [a]).latex
     ('(a - y)^{2}', 'a^{2}')
     """
+    template = with_brackets(template, [operand.binds for operand in operands])
+    texts = [operand.text for operand in operands]
+    text = bracketed_once(template.format(*texts), texts)
+    return formula(text, latex.filled(template, [operand.latex for operand in operands]))
+
+
+def with_brackets(template: str, binds: Sequence[int]) -> str:
+    """A text of ops.py with parentheses around the places of those operands that need them, each of which `binds` so.
+
+    >>> with_brackets("{0}·{1}", [SUM, SINGLE]), with_brackets("({0})²", [SINGLE]), with_brackets("max({0}, 1)", [SUM])
+    ('({0})·{1}', '{0}²', 'max({0}, 1)')
+    """
 
     def place(match: re.Match[str]) -> str:
         before, after = match.string[: match.start()], match.string[match.end() :]
@@ -86,13 +98,18 @@ def filled(template: str, operands: Sequence[Formula]) -> Formula:
             needed = SINGLE
         else:
             needed = SUM if before.endswith(("(", "|", ", ")) and re.match("[),|]", after) else PRODUCT
-        return match[0] if operands[int(match[1])].binds >= needed else f"({match[0]})"
+        return match[0] if binds[int(match[1])] >= needed else f"({match[0]})"
 
     template = re.sub(r"(?<![\w′√²])\((\{\d\})\)", r"\1", template)
-    template = re.sub(r"\{(\d)\}", place, template)
-    texts = [operand.text for operand in operands]
-    text = bracketed_once(template.format(*texts), texts)
-    return formula(text, latex.filled(template, [operand.latex for operand in operands]))
+    return re.sub(r"\{(\d)\}", place, template)
+
+
+def factor(text: str) -> str:
+    return formula(text, "").bracketed().text
+
+
+def bracketed(template: str, operands: Sequence[str]) -> str:
+    return with_brackets(template, [formula(operand, "").binds for operand in operands])
 
 
 def bracketed_once(text: str, operands: Iterable[str]) -> str:
