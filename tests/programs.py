@@ -5,12 +5,14 @@ with itself) and a constant. Every step maps [−2, 2] into itself and is smooth
 stays clear of poles, kinks and overflow.
 """
 
+import inspect
+
 import numpy as np
 import pytest
 from hypothesis import strategies as st
 
 import tinygrad_scalar as ts
-from tinygrad_scalar import Value, topological_order
+from tinygrad_scalar import Value, functions, topological_order
 from tinygrad_scalar.vectorize.trace import example_arguments
 
 # f: the library; x, y: earlier numbers; c: a constant; all from [−2, 2]
@@ -69,6 +71,15 @@ NUMBER = st.floats(-2, 2, allow_subnormal=False)
 PLACE = st.integers(0, 50)
 PROGRAM = st.lists(st.tuples(st.sampled_from(STEPS), PLACE, PLACE, NUMBER), min_size=1, max_size=25)
 LEAVES = st.lists(NUMBER, min_size=1, max_size=4)
+
+# the public functions of one and of two numbers
+_PARAMETERS = {
+    name: len(inspect.signature(getattr(functions, name)).parameters)
+    for name in functions.__all__
+    if name not in ("leaky_relu", "lookup")
+}
+UNARY = [name for name, count in _PARAMETERS.items() if count == 1]
+BINARY = [name for name, count in _PARAMETERS.items() if count == 2]
 
 
 def numbers_of(program, library, leaves):

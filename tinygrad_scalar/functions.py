@@ -1,12 +1,14 @@
-"""Functions of Values and of plain numbers: `ts.exp(v)` is a Value where v is one, a float where v is a number.
+"""Functions of Values and of plain numbers: `ts.exp(v)` is a Value if v is one, and a float if v is a number.
 
-Named as NumPy and PyTorch name them. On NumPy object arrays use NumPy's own functions: `np.tanh(array_of_values)`.
+They are named as in NumPy and PyTorch. An operation of ops.py becomes a function by one line here. On NumPy object
+arrays use NumPy's own functions: `np.tanh(array_of_values)`.
 """
 
 from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol, overload
 
 from tinygrad_scalar.engine import Value, ops, record, tracing
@@ -17,13 +19,6 @@ if TYPE_CHECKING:
     from tinygrad_scalar.engine.number import Number
 
     Scalar = Value | Number
-
-UNARY = (
-    "abs", "exp", "expm1", "log", "log1p", "sqrt", "sin", "cos", "tan", "asin", "acos", "atan", "sinh", "cosh",
-    "tanh", "asinh", "acosh", "atanh", "sigmoid", "relu", "softplus", "erf",
-)  # fmt: skip
-BINARY = ("maximum", "minimum", "logaddexp", "greater", "greater_equal", "less", "less_equal")
-__all__ = [*UNARY, *BINARY, "leaky_relu", "lookup", "where"]
 
 
 class _Unary(Protocol):
@@ -43,15 +38,17 @@ class _Binary(Protocol):
 
 
 def _apply(name: str, *operands: Scalar, called: str = "") -> Any:
+    """A Value if one of the operands is one, else a number; errors say `called`, or else `name`."""
     numbers = [None if isinstance(operand, Value) else as_float(operand) for operand in operands]
     for operand, number in zip(operands, numbers):
         if number is None and not isinstance(operand, Value):
-            raise TypeError(f"{called or name} takes Values and numbers, not {shown(operand)}")
+            raise TypeError(f"{called or name} expected a Value or a number, got {shown(operand)}")
     return record(name, *operands) if None in numbers else ops.operation(name).forward(*numbers)
 
 
 def _unary(name: str) -> _Unary:
-    method = getattr(Value, "__abs__" if name == "abs" else name)
+    """The function of an operation of one operand."""
+    method = getattr(Value, "__abs__" if name == "abs" else name, partial(record, name))
 
     def function(x: Scalar, /) -> Any:
         return method(x) if isinstance(x, Value) else _apply(name, x)
@@ -61,7 +58,8 @@ def _unary(name: str) -> _Unary:
     return function
 
 
-def _binary(name: str, doc: str, *, operation: str = "", swap: bool = False) -> _Binary:
+def _binary(name: str, doc: str = "", *, operation: str = "", swap: bool = False) -> _Binary:
+    """The function of an operation of two operands, which is called `name` unless `operation` says otherwise."""
     row = operation or name
 
     def function(x: Scalar, y: Scalar, /) -> Any:
@@ -72,7 +70,7 @@ def _binary(name: str, doc: str, *, operation: str = "", swap: bool = False) -> 
         return _apply(row, x, y, called=name)
 
     function.__name__ = function.__qualname__ = name
-    function.__doc__ = doc
+    function.__doc__ = doc or f"{ops.operation(row).expression}, for Values or numbers x and y."
     return function
 
 
@@ -113,7 +111,7 @@ def leaky_relu(x: Value, slope: float = 0.01) -> Value: ...
 @overload
 def leaky_relu(x: Number, slope: float = 0.01) -> float: ...
 def leaky_relu(x: Scalar, slope: float = 0.01) -> Any:
-    """x above 0, slope·x below; slope is a plain number.
+    """x above 0, slope·x below; `slope` is a plain number.
 
     >>> leaky_relu(-2.0, slope=0.1)
     -0.2
@@ -124,8 +122,7 @@ def leaky_relu(x: Scalar, slope: float = 0.01) -> Any:
 def where(condition: Scalar | bool, x: Scalar, y: Scalar) -> Any:
     """x where the condition holds (is not 0), else y; the gradient goes to the one chosen.
 
-    Unlike Python's `x if v > 0 else y`, which is decided once, `where(greater(v, 0), x, y)` is decided anew by
-    `forward()`.
+    Python's `x if v > 0 else y` is decided once; `where(greater(v, 0), x, y)` is decided again by each `forward()`.
 
     >>> v = Value(-3.0)
     >>> where(greater(v, 0), v, v * v).data
@@ -137,39 +134,43 @@ def where(condition: Scalar | bool, x: Scalar, y: Scalar) -> Any:
 
 
 def lookup(table: Sequence[Any], i: Scalar) -> Any:
-    """Row `i` of `table`, a list of rows (of Values, of numbers, or of lists of them); i is counted from 0.
+    """Row `i` of `table`, a list of rows (of Values, of numbers, or of lists of them), counted from 0.
 
-    As `table[i]`, but i may also be a Value that holds a whole number, and in a function that `vectorize` traces an
-    argument that is an array of integers: then each example chooses a row of its own.
+    Like `table[i]`, but i can also be a Value that holds an integer. In a function that `vectorize` traces it can be
+    an argument given as an array of integers: then each example chooses its own row.
 
     >>> embedding = [[Value(0.5), Value(-1.0)], [Value(2.0), Value(0.25)]]
     >>> lookup(embedding, 1)[0].data
     2.0
     """
     if not hasattr(table, "__len__") or not hasattr(table, "__getitem__") or len(table) == 0:
-        raise TypeError(f"lookup takes a list of rows, not {shown(table)}")
+        raise TypeError(f"lookup expected a list of rows, got {shown(table)}")
     if isinstance(i, Value) and tracing.active is not None and tracing.active.traces(i):
         return tracing.active.lookup(table, i)
     row = _row(i)
     if not 0 <= row < len(table):
-        raise ValueError(f"row {row} is not one of the {len(table)} rows 0 to {len(table) - 1}")
+        raise ValueError(f"lookup expected a row from 0 to {len(table) - 1}, got {row}")
     return table[row]
 
 
 def _row(i: Scalar) -> int:
+    """The row that `i` means."""
     if isinstance(i, Value) and i.data.is_integer():
         return int(i.data)
     try:
         return operator.index(i)  # type: ignore[arg-type]
     except TypeError:
-        raise TypeError(f"lookup takes the row as a whole number, not {shown(i)}") from None
+        raise TypeError(f"lookup expected an integer as the row, got {shown(i)}") from None
+
+
+__all__ = [name for name, thing in globals().items() if name[0] != "_" and getattr(thing, "__module__", "") == __name__]
 
 
 def guard(number: Scalar, refused: Callable[[Any], Any], message: Callable[[float], str]) -> None:
     """Raise a ValueError with `message(number)` if `refused(number)`.
 
-    While `vectorize` traces, the number of every example is looked at when the array program runs: `refused` is then
-    asked about a whole array.
+    While `vectorize` traces, this is put off until the array program runs: `refused` then gets the numbers of all
+    examples as an array.
     """
     if isinstance(number, Value) and tracing.active is not None and tracing.active.traces(number):
         tracing.active.guard(number, refused, message)

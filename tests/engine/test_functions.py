@@ -148,13 +148,13 @@ def test_lookup_gives_the_row_itself(i):
 @pytest.mark.parametrize(
     ("table", "i", "error", "words"),
     [
-        ([1.0, 2.0], 2, ValueError, "row 2 is not one of the 2 rows 0 to 1"),
-        ([1.0, 2.0], -1, ValueError, "row -1 is not one of the 2 rows"),
-        ([1.0, 2.0], 0.0, TypeError, "as a whole number, not 0.0"),
-        ([1.0, 2.0], Value(0.5), TypeError, "as a whole number, not Value"),
-        ([1.0, 2.0], "0", TypeError, "as a whole number, not '0'"),
-        ([], 0, TypeError, "a list of rows, not \\[\\]"),
-        (3.0, 0, TypeError, "a list of rows, not 3.0"),
+        ([1.0, 2.0], 2, ValueError, "lookup expected a row from 0 to 1, got 2"),
+        ([1.0, 2.0], -1, ValueError, "lookup expected a row from 0 to 1, got -1"),
+        ([1.0, 2.0], 0.0, TypeError, "an integer as the row, got 0.0"),
+        ([1.0, 2.0], Value(0.5), TypeError, "an integer as the row, got Value"),
+        ([1.0, 2.0], "0", TypeError, "an integer as the row, got '0'"),
+        ([], 0, TypeError, "a list of rows, got \\[\\]"),
+        (3.0, 0, TypeError, "a list of rows, got 3.0"),
     ],
 )
 def test_what_lookup_cannot_take_is_one_line_that_shows_it(table, i, error, words):

@@ -20,9 +20,9 @@ import sys
 import numpy as np
 import pytest
 from hypothesis import given, settings, strategies as st
+from programs import BINARY, UNARY
 
 from tinygrad_scalar.engine.ops import OPERATIONS
-from tinygrad_scalar.functions import BINARY, UNARY
 
 METHODS = [name for name in UNARY if name != "abs"]
 OPERATORS = [operator.add, operator.sub, operator.mul, operator.truediv, operator.pow]
@@ -659,4 +659,4 @@ def test_where_the_compiled_one_cannot_be_loaded_the_plain_one_is_used_with_a_wa
     """
     printed, warned = _python(code, TINYGRAD_SCALAR_PURE=None)
     assert printed == "False"
-    assert "Warning: the compiled Value cannot be loaded, the plain one is used: built for another machine" in warned
+    assert "Warning: cannot load the compiled Value, using the plain one: built for another machine" in warned

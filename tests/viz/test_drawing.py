@@ -5,10 +5,11 @@ from xml.etree import ElementTree
 
 import pytest
 from pictures import SVG, TOOLTIP, edges, groups, one_node, texts, without_spaces
+from programs import BINARY, UNARY
 
 import tinygrad_scalar as ts
-from tinygrad_scalar import Value
-from tinygrad_scalar.engine import ops, record
+from tinygrad_scalar import Value, functions
+from tinygrad_scalar.engine import ops
 from tinygrad_scalar.engine.errors import StaleGraphError
 from tinygrad_scalar.engine.graph import topological_order
 from tinygrad_scalar.viz.drawing import DIRECTIONS, Drawing, draw
@@ -69,8 +70,7 @@ def test_each_box_shows_data_and_gradient_shortened_and_its_tooltip_in_full(data
     x = Value(data, "x")
     x.grad = -data
     box = groups(draw(x))["v0"]
-    numbers = [f"{number + 0.0:.4g}".replace("-", "−") for number in (data, -data)]
-    assert texts(box)[-4:] == ["data", numbers[0], "grad", numbers[1]]
+    assert texts(box)[-4:] == ["data", f"{data:.4g}", "grad", f"{-data:.4g}"]
     assert [a.get(TOOLTIP) for a in box.iter(f"{SVG}a")] == [f"leaf x: data = {data!r}, grad = {-data!r}"]
 
 
@@ -83,9 +83,12 @@ def test_the_gradients_drawn_are_those_of_the_last_backward_pass():
 
 
 def test_every_operation_of_the_table_is_drawn_with_its_sign():
-    operands = [Value(0.5), Value(0.25), Value(1.0)]
-    results = [record(name, *operands[: row.arity]) for name, row in ops.OPERATIONS.items()]
-    root = sum([*results, operands[0] ** 2, operands[0] ** -0.5, ts.leaky_relu(operands[0])])
+    x, y, c = Value(0.5), Value(0.25), Value(1.0)
+    results = [getattr(functions, name)(x) for name in UNARY]
+    results += [getattr(functions, name)(x, y) for name in BINARY]
+    results += [x + y, x - y, x * y, x / y, x**y, -x, x**2, x**-0.5, ts.where(c, x, y), ts.leaky_relu(x)]
+    assert {result.op for result in results} >= set(ops.OPERATIONS)
+    root = sum(results)
     drawn = groups(draw(root, names={}))
     for i, node in enumerate(topological_order(root)):
         if node.op:

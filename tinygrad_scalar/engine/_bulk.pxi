@@ -7,11 +7,6 @@ cdef Value checked(thing):
 
 
 def weighted_sum(w, x, b):
-    """Σₖ w[k]·x[k] + b, one node for each product and each sum (000, multi-node; 003 Eq. 1a).
-
-    >>> weighted_sum([Value(2.0), Value(3.0)], [Value(10.0), Value(1.0)], Value(0.5)).data
-    23.5
-    """
     cdef list weights = list(w), activations = list(x)
     cdef Py_ssize_t k
     if not 0 < len(weights) == len(activations):
@@ -23,7 +18,6 @@ def weighted_sum(w, x, b):
 
 
 def clear_gradients(values):
-    """Set the gradient of each to 0."""
     for value in values:
         checked(value)._grad = 0.0
 
@@ -50,29 +44,24 @@ cdef int require_doubles(Py_buffer* buffer, Py_ssize_t n) except -1:
 
 
 def read_data(list values, out):
-    """Write their data into `out`, of the same length."""
     write(values, out, False)
 
 
 def read_gradients(list values, out):
-    """Write their gradients into `out`, of the same length."""
     write(values, out, True)
 
 
 def now():
-    """The time of the last change to any leaf."""
     return clock
 
 
 def tick():
-    """Let time pass: leaves made from now on are younger than those before."""
     global clock
     clock += 1
     return clock
 
 
 def set_data(list values, data):
-    """Set the data of each leaf."""
     global clock
     cdef Py_buffer buffer
     cdef Value value
@@ -107,11 +96,8 @@ cdef integers(long long* numbers, Py_ssize_t n):
 
 
 def read_graph(list roots):
-    """The graphs of all `roots` in one tape, see tape.py.
-
-    While the graphs are written down a node's mark is `base` from when it is met, and `base` + 1 + its index from when
-    it is in the tape; no Python code can run meanwhile.
-    """
+    # While the graphs are written down a node's mark is `base` from when it is met, and `base` + 1 + its index from
+    # when it is in the tape; no Python code can run meanwhile.
     global walks
     cdef unsigned long long base = walks + 1
     cdef Nodes order = Nodes()
@@ -179,7 +165,7 @@ def read_graph(list roots):
         names = []
         for named in seen_rows.as_list():
             names.append((<Row>named).operation.name)
-        return Tape(
+        return tape.Tape(
             order.as_list(), names, integers(codes, n), integers(starts, n + 1), integers(operands, edges),
         )
     finally:

@@ -1,6 +1,6 @@
 # cython: language_level=3, binding=False, embedsignature=True, embedsignature.format=clinic
 # cython: c_api_binop_methods=True, cdivision=True, warn.unused=True
-"""`Value` and the walks over its graph in C: the same behaviour as value.py and walk.py, which say what and why.
+"""`Value` and the walks over its graph in C: the same behaviour as value.py and graph.py, which say what and why.
 
 What makes it fast
 - A node is 96 bytes: its numbers, counted pointers to its row of the table and to its operands. There is nothing for
@@ -9,7 +9,7 @@ What makes it fast
 - The numbers come from `_ops.pxd`, the table in C.
 
 Nothing in a pass over a graph calls Python, except for operations that have no code in `_ops.pxd` and while
-`detect_anomaly` watches; so passes are atomic for other threads.
+`detect_anomaly` watches; so passes are atomic for other threads. Docstrings stand in value.py, bulk.py and tape.py only.
 
 No list comprehensions here: where their append finds no memory, Cython 3.3 gives up one reference too many.
 """
@@ -30,9 +30,8 @@ from tinygrad_scalar.engine._ops cimport Code
 import os
 import sys
 
-from tinygrad_scalar.engine import anomaly, errors, ops, pickling, tracing, graph as walk
+from tinygrad_scalar.engine import anomaly, bulk, errors, ops, pickling, tape, tracing, graph as walk, value as plain
 from tinygrad_scalar.engine.number import as_float, required
-from tinygrad_scalar.engine.tape import Tape
 
 cdef extern from "Python.h":
     ctypedef struct PyTypeObject:
@@ -40,6 +39,7 @@ cdef extern from "Python.h":
         PyObject* (*tp_alloc)(PyTypeObject*, Py_ssize_t) noexcept
         void (*tp_dealloc)(PyObject*) noexcept
         void (*tp_free)(void*) noexcept
+        const char* tp_doc
 
     void PyErr_NoMemory() noexcept
     double PyLong_AsDouble(object)  # whether it raised is asked where it is used
@@ -90,7 +90,7 @@ tracing.listeners.append(_set_traced)
 
 # --- the rows of the table ------------------------------------------------------------------------------------------
 
-cdef dict CODES = {
+CODES = {  # by name or family; `vectorize` has its scalar programs from here too
     "+": _ops.ADD, "-": _ops.SUBTRACT, "*": _ops.MULTIPLY, "/": _ops.DIVIDE, "**": _ops.POWER,
     "maximum": _ops.MAXIMUM, "minimum": _ops.MINIMUM, "logaddexp": _ops.LOGADDEXP,
     "greater": _ops.GREATER, "greater_equal": _ops.GREATER_EQUAL,
@@ -98,7 +98,8 @@ cdef dict CODES = {
     "log1p": _ops.LOG1P, "sqrt": _ops.SQRT, "sin": _ops.SIN, "cos": _ops.COS, "tan": _ops.TAN, "asin": _ops.ASIN,
     "acos": _ops.ACOS, "atan": _ops.ATAN, "sinh": _ops.SINH, "cosh": _ops.COSH, "tanh": _ops.TANH,
     "asinh": _ops.ASINH, "acosh": _ops.ACOSH, "atanh": _ops.ATANH, "sigmoid": _ops.SIGMOID, "relu": _ops.RELU,
-    "softplus": _ops.SOFTPLUS, "erf": _ops.ERF, "where": _ops.WHERE,
+    "softplus": _ops.SOFTPLUS, "erf": _ops.ERF, "**n": _ops.CONSTANT_POWER, "leaky_relu": _ops.LEAKY_RELU,
+    "where": _ops.WHERE,
 }
 
 
@@ -111,53 +112,57 @@ cdef class Row:
     cdef object operation
     cdef Py_ssize_t arity
 
-    def __cinit__(self, operation, Code code=_ops.TABLE, double number=0.0):
-        self.code = code
-        self.number = number
+    def __cinit__(self, operation):
+        self.code = CODES.get(operation.family or operation.name, _ops.TABLE)
+        self.number = operation.constant or 0.0
         self.operation = operation
         self.arity = operation.arity
 
 
-cdef dict ROWS = {name: Row(operation, CODES.get(name, _ops.TABLE)) for name, operation in ops.OPERATIONS.items()}
-cdef dict POWERS = {}, LEAKY_RELUS = {}
-
-cdef Row _ADD = ROWS["+"], _SUBTRACT = ROWS["-"], _MULTIPLY = ROWS["*"], _DIVIDE = ROWS["/"], _POWER = ROWS["**"]
-cdef Row _NEGATE = ROWS["neg"], _ABSOLUTE = ROWS["abs"], _EXP = ROWS["exp"], _EXPM1 = ROWS["expm1"]
-cdef Row _LOG = ROWS["log"], _LOG1P = ROWS["log1p"], _SQRT = ROWS["sqrt"], _SIN = ROWS["sin"], _COS = ROWS["cos"]
-cdef Row _TAN = ROWS["tan"], _ASIN = ROWS["asin"], _ACOS = ROWS["acos"], _ATAN = ROWS["atan"], _SINH = ROWS["sinh"]
-cdef Row _COSH = ROWS["cosh"], _TANH = ROWS["tanh"], _ASINH = ROWS["asinh"], _ACOSH = ROWS["acosh"]
-cdef Row _ATANH = ROWS["atanh"], _SIGMOID = ROWS["sigmoid"], _RELU = ROWS["relu"], _SOFTPLUS = ROWS["softplus"]
-cdef Row _ERF = ROWS["erf"]
+cdef dict ROWS = {}  # by name
+cdef dict POWERS = {}, LEAKY_RELUS = {}  # by number
 
 
-cdef Row numbered(dict rows, operation, Code code, double number):
-    """The row of an operation that has a number of its own; some are kept in `rows`."""
+cdef Row row_named(str name):
+    cdef Row row = ROWS.get(name)
+    if row is not None and row.code != _ops.TABLE:
+        return row
+    operation = ops.operation(name)
+    if operation.family == "**n":
+        return constant_power(operation.constant)
+    if operation.family == "leaky_relu":
+        return leaky_relu(operation.constant)
+    if row is None or row.operation is not operation:  # rows may be added and replaced while the program runs
+        row = ROWS[name] = Row(operation)
+    return row
+
+
+cdef Row numbered(dict rows, operation, double number):
+    """The row of an operation with a number of its own; some are kept in `rows`."""
     row = rows.get(number)
     if row is None:
         if len(rows) >= 1024:
             rows.clear()
-        row = rows[number] = Row(operation(number), code, number)
+        row = rows[number] = Row(operation(number))
     return row
 
 
 cdef Row constant_power(double n):
-    return numbered(POWERS, ops.constant_power, _ops.CONSTANT_POWER, n)
+    return numbered(POWERS, ops.constant_power, n)
 
 
 cdef Row leaky_relu(double slope):
-    return numbered(LEAKY_RELUS, ops.leaky_relu, _ops.LEAKY_RELU, slope + 0.0)  # −0 is 0, as in ops.py
+    return numbered(LEAKY_RELUS, ops.leaky_relu, slope + 0.0)  # −0 is 0, as in ops.py
 
 
-cdef Row row_named(str name):
-    row = ROWS.get(name)
-    if row is not None:
-        return row
-    operation = ops.operation(name)
-    if name.startswith("**"):
-        return constant_power(float(name[2:]))
-    if name.startswith("leaky_relu("):
-        return leaky_relu(float(name[11:-1]))
-    return Row(operation)
+cdef Row _ADD = row_named("+"), _SUBTRACT = row_named("-"), _MULTIPLY = row_named("*"), _DIVIDE = row_named("/")
+cdef Row _POWER = row_named("**"), _NEGATE = row_named("neg"), _ABSOLUTE = row_named("abs"), _EXP = row_named("exp")
+cdef Row _EXPM1 = row_named("expm1"), _LOG = row_named("log"), _LOG1P = row_named("log1p"), _SQRT = row_named("sqrt")
+cdef Row _SIN = row_named("sin"), _COS = row_named("cos"), _TAN = row_named("tan"), _ASIN = row_named("asin")
+cdef Row _ACOS = row_named("acos"), _ATAN = row_named("atan"), _SINH = row_named("sinh"), _COSH = row_named("cosh")
+cdef Row _TANH = row_named("tanh"), _ASINH = row_named("asinh"), _ACOSH = row_named("acosh")
+cdef Row _ATANH = row_named("atanh"), _SIGMOID = row_named("sigmoid"), _RELU = row_named("relu")
+cdef Row _SOFTPLUS = row_named("softplus"), _ERF = row_named("erf")
 
 
 # --- the node -------------------------------------------------------------------------------------------------------
@@ -170,24 +175,7 @@ cdef struct Wide:
 
 
 cdef class Value:
-    """Value(data, label='')\n--\n\nA scalar in a computation graph: `.data`, and after `backward()` its gradient `.grad`.
-
-    Value(data, label="") is a leaf. `data` is an int, a float or a NumPy scalar and is kept as a float64; anything
-    else is a TypeError. `label` is the name that drawings and explanations use.
-
-    >>> w, a, b = Value(0.5), Value(2.0), Value(-1.0)
-    >>> z = w * a + b
-    >>> z.backward()
-    >>> z.data, w.grad, a.grad, b.grad
-    (0.0, 2.0, 0.5, 1.0)
-
-    Arithmetic follows IEEE 754 and raises nothing: Value(1.0) / 0.0 is inf (see `detect_anomaly`). `<` and its kin
-    compare the data; `==` and hash are identity. What is computed from a subclass, and a copy of one, is a plain Value.
-
-    Threads: each may build graphs of its own and pass over them, also upon leaves that all share. Two passes at a time
-    over the same computed nodes are not safe, nor is setting a shared leaf meanwhile; and where two backward() add
-    into the gradient of one leaf, they take turns with a lock.
-    """
+    """Value(data, label='')\n--\n\n"""
 
     # Pointers are NULL where there is nothing: the row and the operands of a leaf, the label of a node without one. In
     # this order a walk reads 32 bytes of a node that lie in one line of the cache.
@@ -220,7 +208,6 @@ cdef class Value:
 
     @property
     def data(self):
-        """The number. Settable on a leaf; what was computed from it is then stale until `forward()`."""
         if traced:
             tracing.forbid(self, "data")
         return self._data
@@ -243,7 +230,6 @@ cdef class Value:
 
     @property
     def grad(self):
-        """∂root/∂self after `root.backward()`. In a leaf the passes add up until `zero_grad()`."""
         if traced:
             tracing.forbid(self, "gradient")
         return self._grad
@@ -258,7 +244,6 @@ cdef class Value:
 
     @property
     def label(self):
-        """The name that drawings and explanations use; "" for none."""
         return "" if self._label is NULL else <object>self._label
 
     @label.setter
@@ -271,12 +256,10 @@ cdef class Value:
 
     @property
     def op(self):
-        """The operation that made this node, a name of the table in ops.py; "" for a leaf."""
         return "" if self.row is NULL else (<Row>self.row).operation.name
 
     @property
     def operands(self):
-        """What this node was computed from, in the operation's order; () for a leaf."""
         if self.left is NULL:
             return ()
         if self.right is NULL:
@@ -291,7 +274,6 @@ cdef class Value:
 
     @property
     def local_grads(self):
-        """∂self/∂operand for each of `operands`."""
         if traced:
             tracing.forbid(self, "gradient")
         if self.left is NULL:
@@ -318,7 +300,6 @@ cdef class Value:
 
     @property
     def _prev(self):
-        """The operands as micrograd's code reads them."""
         return set(self.operands)
 
     def __repr__(self):
@@ -361,104 +342,35 @@ cdef class Value:
 
     # --- elementary functions; NumPy finds them by these names in object arrays -------------------------------------
 
-    def exp(self):
-        """The Value exp(x), x being this one."""
-        return unary_node(_EXP, self)
-
-    def expm1(self):
-        """The Value exp(x) - 1, x being this one."""
-        return unary_node(_EXPM1, self)
-
-    def log(self):
-        """The Value log(x), x being this one."""
-        return unary_node(_LOG, self)
-
-    def log1p(self):
-        """The Value log(1 + x), x being this one."""
-        return unary_node(_LOG1P, self)
-
-    def sqrt(self):
-        """The Value sqrt(x), x being this one."""
-        return unary_node(_SQRT, self)
-
-    def sin(self):
-        """The Value sin(x), x being this one."""
-        return unary_node(_SIN, self)
-
-    def cos(self):
-        """The Value cos(x), x being this one."""
-        return unary_node(_COS, self)
-
-    def tan(self):
-        """The Value tan(x), x being this one."""
-        return unary_node(_TAN, self)
-
-    def asin(self):
-        """The Value asin(x), x being this one."""
-        return unary_node(_ASIN, self)
-
+    def exp(self): return unary_node(_EXP, self)
+    def expm1(self): return unary_node(_EXPM1, self)
+    def log(self): return unary_node(_LOG, self)
+    def log1p(self): return unary_node(_LOG1P, self)
+    def sqrt(self): return unary_node(_SQRT, self)
+    def sin(self): return unary_node(_SIN, self)
+    def cos(self): return unary_node(_COS, self)
+    def tan(self): return unary_node(_TAN, self)
+    def asin(self): return unary_node(_ASIN, self)
     arcsin = asin
-
-    def acos(self):
-        """The Value acos(x), x being this one."""
-        return unary_node(_ACOS, self)
-
+    def acos(self): return unary_node(_ACOS, self)
     arccos = acos
-
-    def atan(self):
-        """The Value atan(x), x being this one."""
-        return unary_node(_ATAN, self)
-
+    def atan(self): return unary_node(_ATAN, self)
     arctan = atan
-
-    def sinh(self):
-        """The Value sinh(x), x being this one."""
-        return unary_node(_SINH, self)
-
-    def cosh(self):
-        """The Value cosh(x), x being this one."""
-        return unary_node(_COSH, self)
-
-    def tanh(self):
-        """The Value tanh(x), x being this one."""
-        return unary_node(_TANH, self)
-
-    def asinh(self):
-        """The Value asinh(x), x being this one."""
-        return unary_node(_ASINH, self)
-
+    def sinh(self): return unary_node(_SINH, self)
+    def cosh(self): return unary_node(_COSH, self)
+    def tanh(self): return unary_node(_TANH, self)
+    def asinh(self): return unary_node(_ASINH, self)
     arcsinh = asinh
-
-    def acosh(self):
-        """The Value acosh(x), x being this one."""
-        return unary_node(_ACOSH, self)
-
+    def acosh(self): return unary_node(_ACOSH, self)
     arccosh = acosh
-
-    def atanh(self):
-        """The Value atanh(x), x being this one."""
-        return unary_node(_ATANH, self)
-
+    def atanh(self): return unary_node(_ATANH, self)
     arctanh = atanh
-
-    def sigmoid(self):
-        """The Value 1/(1 + exp(-x)), x being this one."""
-        return unary_node(_SIGMOID, self)
-
-    def relu(self):
-        """The Value Max(x, 0), x being this one."""
-        return unary_node(_RELU, self)
-
-    def softplus(self):
-        """The Value log(1 + exp(x)), x being this one."""
-        return unary_node(_SOFTPLUS, self)
-
-    def erf(self):
-        """The Value erf(x), x being this one."""
-        return unary_node(_ERF, self)
+    def sigmoid(self): return unary_node(_SIGMOID, self)
+    def relu(self): return unary_node(_RELU, self)
+    def softplus(self): return unary_node(_SOFTPLUS, self)
+    def erf(self): return unary_node(_ERF, self)
 
     def leaky_relu(self, slope=0.01):
-        """The Value max(x, 0) + slope·min(x, 0), x being this one; `slope` is a plain number."""
         cdef double number
         if not is_number(slope, &number):
             ops.leaky_relu(slope)  # raises
@@ -505,17 +417,6 @@ cdef class Value:
     # --- the passes over the graph ----------------------------------------------------------------------------------
 
     def backward(self, grad=1.0):
-        """Differentiate this node: afterwards each node n below it has n.grad = ∂self/∂n · `grad`.
-
-        In a leaf that is added to what `.grad` held (call it twice and leaf gradients double); other nodes hold this
-        pass's gradient alone. Raises StaleGraphError, before anything has changed, if a leaf was set after the graph
-        was computed. The formula is the chain rule, 000 Eq. 3 and 8, summed over paths as in 000's multi-node section.
-
-        >>> x = Value(3.0)
-        >>> (x * x).backward()
-        >>> x.grad
-        6.0
-        """
         cdef double upstream = number_of(grad, "backward takes as the upstream gradient")
         if traced:
             tracing.forbid(self, "gradient")
@@ -529,14 +430,6 @@ cdef class Value:
         keep(order)
 
     def forward(self):
-        """Recompute, after leaves were set, every node below this one that they reach; returns this node.
-
-        >>> x = Value(3.0)
-        >>> y = x * x
-        >>> x.data = 5.0
-        >>> y.forward().data
-        25.0
-        """
         global clock
         cdef Nodes order = interior(self)
         cdef long long now = clock + 1  # see value.py
@@ -553,7 +446,6 @@ cdef class Value:
         return self
 
     def zero_grad(self):
-        """Set the gradient of this node and of every node below it to 0."""
         cdef Nodes order = interior(self)
         cdef Py_ssize_t i, j
         cdef PyObject* node
@@ -889,11 +781,6 @@ cdef int compute(Value node) except -1:
 
 
 def record(name, *operands):
-    """Apply an operation of the table to Values and numbers; with `functions.py` on top, users need not call it.
-
-    >>> record("maximum", Value(2.0), 3).data
-    3.0
-    """
     cdef Row row = row_named(name)
     cdef Value out
     cdef list values = []
@@ -909,3 +796,54 @@ def record(name, *operands):
 
 include "_walk.pxi"
 include "_bulk.pxi"
+
+
+# --- docstrings: those of the plain implementation ------------------------------------------------------------------
+
+cdef extern from "Python.h":
+    ctypedef struct PyMethodDef:
+        const char* ml_doc
+
+    ctypedef struct PyGetSetDef:
+        const char* doc
+
+    ctypedef struct PyCFunctionObject:
+        PyMethodDef* m_ml
+
+    ctypedef struct PyMethodDescrObject:
+        PyMethodDef* d_method
+
+    ctypedef struct PyGetSetDescrObject:
+        PyGetSetDef* d_getset
+
+cdef list docstrings = []  # keeps alive what the structures point to
+
+
+cdef const char* with_docstring(const char* signature, thing) except NULL:
+    """A signature as Cython writes it, "f($self)\\n--\\n\\n", followed by the docstring of what it is the signature of."""
+    text = <bytes>signature + (thing.__doc__ or "").encode()  # none under python -OO
+    docstrings.append(text)
+    return text
+
+
+cdef int document_all() except -1:
+    cdef PyMethodDef* definition
+    (<PyTypeObject*>Value).tp_doc = with_docstring((<PyTypeObject*>Value).tp_doc, plain.Value)
+    for name, thing in vars(plain.Value).items():
+        ours = vars(Value).get(name)
+        if isinstance(thing, property):
+            (<PyGetSetDescrObject*>ours).d_getset.doc = with_docstring(b"", thing)
+        elif name[0] != "_" and getattr(thing, "__name__", "") == name:  # a method, and not by its second name
+            definition = (<PyMethodDescrObject*>ours).d_method
+            definition.ml_doc = with_docstring(definition.ml_doc, thing)
+    for thing in (
+        plain.record, tape.read_graph, bulk.weighted_sum, bulk.clear_gradients, bulk.read_data,
+        bulk.read_gradients, bulk.now, bulk.tick, bulk.set_data,
+    ):
+        ours = globals()[thing.__name__]
+        definition = (<PyCFunctionObject*>ours).m_ml
+        definition.ml_doc = with_docstring(definition.ml_doc, thing)
+    return 0
+
+
+document_all()

@@ -11,7 +11,7 @@ import math
 import sys
 from collections.abc import Mapping, Sequence
 from functools import cached_property
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from tinygrad_scalar.engine import Value
 from tinygrad_scalar.inspection.brackets import single
@@ -41,6 +41,15 @@ class Verdict(str):
         made = super().__new__(cls, f"{short}: {detail}" if detail else short)
         made.word, made.short, made.detail = word, short, detail
         return made
+
+    @classmethod
+    def read(cls, sentence: str) -> Verdict:
+        """The verdict that a sentence is: in older pickles it is a plain str."""
+        if isinstance(sentence, Verdict):
+            return sentence
+        short, _, detail = sentence.partition(": ")
+        word, to, digits = short.partition(" to ")
+        return cls(word, detail, to.lstrip() + digits)
 
 
 class CheckedLeaf(NamedTuple):
@@ -215,6 +224,10 @@ class GradientCheck:
 
     def __init__(self, root: str, rows: Sequence[CheckedLeaf]) -> None:
         self.root, self.rows = root, tuple(rows)
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.root = state["root"]
+        self.rows = tuple(row._replace(verdict=Verdict.read(row.verdict)) for row in state["rows"])
 
     @property
     def ok(self) -> bool:

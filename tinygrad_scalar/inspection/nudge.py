@@ -12,13 +12,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from tinygrad_scalar.engine import Value
 from tinygrad_scalar.engine.errors import shown
 from tinygrad_scalar.engine.number import required
 from tinygrad_scalar.inspection.brackets import single
-from tinygrad_scalar.inspection.check import judged
+from tinygrad_scalar.inspection.check import Verdict, judged
 from tinygrad_scalar.inspection.finite_differences import Along, NudgedGraph
 from tinygrad_scalar.inspection.layout import aligned, as_html, fitted, wrapped
 from tinygrad_scalar.inspection.names import caller_variables
@@ -62,6 +62,9 @@ class Nudge:
         self.forward_difference, self.error = asked.quotient, asked.error
         self.central_difference, self.best_h, _ = f.limit(1, 1, 0)
         self.verdict = judged(of, leaf).verdict
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state, verdict=Verdict.read(state["verdict"]))
 
     def _row(self, f: Along, h: float) -> Quotient:
         value = f(f.a + h)
