@@ -17,27 +17,34 @@ class Node(Protocol):
     @property
     def data(self) -> float:
         """The number."""
+        ...
 
     @property
     def grad(self) -> float:
         """∂root/∂self after `root.backward()`."""
+        ...
 
     @property
     def label(self) -> str:
         """Its name, or ""."""
+        ...
 
     @property
     def op(self) -> str:
         """The operation that computed it, a name of the table in ops.py; "" for a leaf."""
+        ...
 
     @property
     def operands(self) -> tuple[Any, ...]:
         """The nodes that it was computed from, in the operation's order; () for a leaf."""
+        ...
 
     @property
     def local_grads(self) -> tuple[float, ...]:
         """∂self/∂operand for each of `operands`."""
+        ...
 
     @property
     def _time(self) -> int:
         """When it was computed, or a leaf was set: only `graph.require_fresh` asks."""
+        ...

@@ -33,7 +33,7 @@ def as_float(number: object) -> float | None:
     if isinstance(number, numpy.timedelta64):  # an integer to NumPy, but it has a unit
         return None
     with numpy.errstate(over="ignore"):
-        value = float(number)
+        value = float(number)  # pyright: ignore[reportArgumentType]
     if math.isinf(value) and not numpy.isinf(number):
         raise ValueError(f"{shown(number)} is beyond the largest float64, about 1.8e308")
     return value

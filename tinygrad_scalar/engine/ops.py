@@ -230,7 +230,7 @@ _ROWS = (
         ("{1}·{0}^({1} − 1)", "{0}^{1}·log({0})"),
     ),
     Operation("neg", "−", "−{0}", "-x", lambda x: -x, lambda v, x: (-1.0,), ("−1",)),
-    Operation("abs", "|x|", "|{0}|", "Abs(x)", abs, lambda v, x: (1.0 if x >= 0.0 else -1.0,), ("sign({0})",)),
+    Operation("abs", "|x|", "|{0}|", "Abs(x)", math.fabs, lambda v, x: (1.0 if x >= 0.0 else -1.0,), ("sign({0})",)),
     Operation("exp", "exp", "exp({0})", "exp(x)", exp, lambda v, x: (v,), ("exp({0})",)),
     Operation("expm1", "expm1", "expm1({0})", "exp(x) - 1", expm1, lambda v, x: (exp(x),), ("exp({0})",)),
     Operation("log", "log", "log({0})", "log(x)", log, lambda v, x: (divide(1.0, x),), ("1/{0}",)),

@@ -18,15 +18,19 @@ class Tracer(Protocol):
 
     def forbid(self, value: Any, use: str) -> None:
         """Raise TraceError if `value` depends on what is traced; `use` is a key of errors.WAYS_OUT."""
+        ...
 
     def traces(self, value: Any) -> bool:
         """Whether `value` depends on what is traced."""
+        ...
 
     def lookup(self, table: Any, index: Any) -> Any:
         """Row `index` of `table`, `index` being traced."""
+        ...
 
     def guard(self, value: Any, refused: Callable[[Any], Any], message: Callable[[float], str]) -> None:
         """Have `message` raised as a ValueError whenever the value of an example is `refused`."""
+        ...
 
 
 active: Tracer | None = None

@@ -98,7 +98,7 @@ def _may_hold(thing: object, home: Container[object]) -> bool:
 def _parts(thing: object, home: Container[object]) -> Iterable[tuple[str, object]]:
     """What is in a container, a NumPy array of objects, or the attributes of an object of a class from `home`."""
     if getattr(getattr(thing, "dtype", None), "kind", "") == "O" and hasattr(thing, "tolist"):
-        thing = thing.tolist()
+        thing = thing.tolist()  # pyright: ignore[reportAttributeAccessIssue]
     if isinstance(thing, dict):
         return ((f"[{key!r}]", part) for key, part in thing.items())
     if isinstance(thing, (list, tuple)):

@@ -108,7 +108,8 @@ def expression(op: str, operands: Sequence[Any]) -> sympy.Expr:
         return operands[0] ** constant(row.constant)
     if _is_text(row):
         return _of_a_text(row.text, row.forward)(*operands)
-    return sympy.sympify(row.expression, locals=dict(zip("xy" if row.arity < 3 else "cxy", operands)))
+    names = dict(zip("xy" if row.arity < 3 else "cxy", operands))
+    return sympy.sympify(row.expression, locals=names)  # pyright: ignore[reportCallIssue]
 
 
 def slope(op: str, i: int, operands: Sequence[Any]) -> sympy.Expr | None:

@@ -190,7 +190,7 @@ class _Writer:
     def _rows_of(self, array: Array, rows: NDArray[np.int64]) -> str:
         """Some rows of an array: all, one by its label, a slice as in Python, or one by one."""
         if array is self.program.parameters and rows.size == 1 and self.labels[rows[0]]:
-            label = names.symbol(self.labels[rows[0]])
+            label = names.symbol(self.labels[int(rows[0])])
             if label is not None:
                 return label.latex
         start = contiguous(rows)
