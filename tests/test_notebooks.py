@@ -92,43 +92,33 @@ def test_a_notebook_was_run_from_top_to_bottom(name):
 # --- running them ----------------------------------------------------------------------------------------------------
 
 
-@pytest.fixture(scope="module")
-def ran():
-    """Runs a notebook and, at each exercise, every wrong answer, the solution and the placeholder again.
+@pytest.fixture(scope="module", params=NOTEBOOKS)
+def ran(request):
+    """A notebook that was run and, at each exercise, every wrong answer, the solution and the placeholder again.
 
-    Gives the cells of the notebook as they came out, and (which, answer, verdict) of each answer.
+    Gives the notebook's name, its cells as they came out, and (which, answer, verdict) of each answer.
     """
-    nbclient = pytest.importorskip("nbclient", reason="runs with the notebooks extra: pip install .[notebooks]")
-    for needed in ("ipykernel", "matplotlib", "sklearn"):
+    for needed in ("nbclient", "ipykernel", "matplotlib", "sklearn"):
         pytest.importorskip(needed, reason="runs with the notebooks extra: pip install .[notebooks]")
+    import nbclient
     import nbformat
 
-    results = {}
-
-    def run(name):
-        if name not in results:
-            notebook = nbformat.read(FOLDER / f"{name}.ipynb", as_version=4)
-            cells, tried = [], []
-            for cell in notebook.cells:
-                cells.append(cell)
-                if tagged(cell, "check"):
-                    exercise, _, solution = next(e for e in exercises(notebook) if e[1] is cell)
-                    answers = [("wrong", code) for code in exercise["metadata"]["wrong"]]
-                    for which, code in [*answers, ("right", answer_in(solution)), ("none", text_of(exercise))]:
-                        check = copy.deepcopy(cell)
-                        cells += [nbformat.v4.new_code_cell(code), check]
-                        tried.append((which, code, check))
-            kept, notebook.cells = list(notebook.cells), cells
-            with pytest.MonkeyPatch.context() as patch:
-                patch.setenv("TINYGRAD_SCALAR_PURE", "0")
-                resources = {"metadata": {"path": str(FOLDER)}}
-                nbclient.NotebookClient(
-                    notebook, timeout=SECONDS[name], kernel_name="python3", resources=resources
-                ).execute()
-            results[name] = kept, [(which, code, printed(check)) for which, code, check in tried]
-        return results[name]
-
-    return run
+    name = request.param
+    notebook = nbformat.read(FOLDER / f"{name}.ipynb", as_version=4)
+    cells, tried = [], []
+    for cell in notebook.cells:
+        cells.append(cell)
+        if tagged(cell, "check"):
+            exercise, _, solution = next(e for e in exercises(notebook) if e[1] is cell)
+            answers = [("wrong", code) for code in exercise["metadata"]["wrong"]]
+            for which, code in [*answers, ("right", answer_in(solution)), ("none", text_of(exercise))]:
+                check = copy.deepcopy(cell)
+                cells += [nbformat.v4.new_code_cell(code), check]
+                tried.append((which, code, check))
+    kept, notebook.cells = list(notebook.cells), cells
+    resources = {"metadata": {"path": str(FOLDER)}}
+    nbclient.NotebookClient(notebook, timeout=SECONDS[name], kernel_name="python3", resources=resources).execute()
+    return name, kept, [(which, code, printed(check)) for which, code, check in tried]
 
 
 def printed(cell):
@@ -146,9 +136,8 @@ def texts(cell):
 
 
 @pytest.mark.thorough
-@of_each_notebook
-def test_a_notebook_puts_out_what_it_is_committed_with(name, ran):
-    cells, _ = ran(name)
+def test_a_notebook_puts_out_what_it_is_committed_with(ran):
+    name, cells, _ = ran
     for before, after in zip(NOTEBOOKS[name]["cells"], cells):
         if before["cell_type"] == "code":
             assert all(output["output_type"] != "error" for output in after["outputs"])
@@ -163,9 +152,8 @@ VERDICTS = {"wrong": "Not yet: ", "right": "Right: ", "none": "Not answered yet:
 
 
 @pytest.mark.thorough
-@of_each_notebook
-def test_an_exercise_accepts_its_solution_and_says_what_is_wrong_with_wrong_answers(name, ran):
-    _, tried = ran(name)
+def test_an_exercise_accepts_its_solution_and_says_what_is_wrong_with_wrong_answers(ran):
+    *_, tried = ran
     assert tried
     for which, code, verdict in tried:
         assert verdict.startswith(VERDICTS[which]), f"{code} → {verdict}"

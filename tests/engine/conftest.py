@@ -2,7 +2,6 @@
 
 import contextlib
 import importlib
-import os
 import sys
 
 import pytest
@@ -10,42 +9,36 @@ import pytest
 import tinygrad_scalar
 
 
-def _ours():
+def _modules():
     return {name: module for name, module in sys.modules.items() if name.partition(".")[0] == "tinygrad_scalar"}
 
 
-@contextlib.contextmanager
-def _put_in_place(modules, pure):
-    """Within this block, imports, pickles and new processes mean these modules; afterwards those from before."""
-    before, setting = _ours(), os.environ.get("TINYGRAD_SCALAR_PURE")
-    for name in before:
+def _put(modules):
+    for name in _modules():
         del sys.modules[name]
     sys.modules.update(modules)
-    os.environ["TINYGRAD_SCALAR_PURE"] = pure
-    try:
-        yield importlib.import_module("tinygrad_scalar")
-    finally:
-        modules.update(_ours())
-        for name in _ours():
-            del sys.modules[name]
-        sys.modules.update(before)
-        del os.environ["TINYGRAD_SCALAR_PURE"]
-        if setting is not None:
-            os.environ["TINYGRAD_SCALAR_PURE"] = setting
 
 
 @pytest.fixture(scope="session")
-def _sets():
-    """The modules of each implementation; the compiled one can be imported only once in a process."""
+def selected():
+    """Within `with selected("plain") as ts:`, imports, pickles and new processes are of the plain implementation."""
     if not tinygrad_scalar.accelerated:
         pytest.skip("the compiled Value is not in use here, so there is nothing to compare")
-    return {"compiled": _ours(), "plain": {}}
+    modules = {"compiled": _modules(), "plain": {}}  # the compiled one can be imported only once in a process
 
+    @contextlib.contextmanager
+    def select(name):
+        before = _modules()
+        _put(modules[name])
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("TINYGRAD_SCALAR_PURE", "1" if name == "plain" else "0")
+            try:
+                yield importlib.import_module("tinygrad_scalar")
+            finally:
+                modules[name] = _modules()
+                _put(before)
 
-@pytest.fixture(scope="session")
-def selected(_sets):
-    """Within `with selected("plain") as ts:`, the package, its imports and its pickles are of that implementation."""
-    return lambda name: _put_in_place(_sets[name], "1" if name == "plain" else "0")
+    return select
 
 
 @pytest.fixture(scope="session")
