@@ -1,0 +1,102 @@
+"""The array program by its definition: each statement of vectorize/program.py computed as its docstring says.
+
+Slow and plain, it knows nothing of buffers, NumPy source or rules: what the tests of vectorize compare with.
+"""
+
+import numpy as np
+
+from tinygrad_scalar.engine import ops
+from tinygrad_scalar.vectorize import program as p
+from tinygrad_scalar.vectorize.assemble import assemble
+from tinygrad_scalar.vectorize.group import group
+from tinygrad_scalar.vectorize.trace import trace
+
+
+def assembled(cost, params, arrays):
+    """The array program of a function of one example."""
+    arrays = [np.asarray(array) for array in arrays]
+    sizes = [int(np.prod(array.shape[1:])) for array in arrays]
+    return assemble(group(trace(cost, params, arrays), len(arrays)), len(params), sizes)
+
+
+def run(program, theta, arrays=()):
+    """The numbers of every array, each with a column for each example."""
+    m = len(arrays[0]) if arrays else 1
+    numbers = {program.parameters: np.repeat(np.asarray(theta, float)[:, None], m, axis=1)}
+    for argument, array in zip(program.arguments, arrays):
+        numbers[argument] = np.asarray(array, float).reshape(m, -1).T
+    for statement in [*program.forward, *program.backward]:
+        operands = [_numbers_of(operand, numbers, m) for operand in statement.operands]
+        numbers[statement.out] = computed(statement, operands, numbers, m)
+    return numbers
+
+
+def _numbers_of(array, numbers, m):
+    if array.values is None:
+        return numbers[array]
+    return np.broadcast_to(np.reshape(array.values, (-1, 1)), (array.rows, m))
+
+
+def computed(statement, operands, numbers, m):
+    out = np.zeros((statement.out.rows, m))
+    match statement:
+        case p.Gather(index=index):
+            return operands[0][index.ravel()]
+        case p.Elementwise(op=op):
+            columns = [np.broadcast_to(operand, out.shape).ravel().tolist() for operand in operands]
+            return np.array([function_of(op)(*x) for x in zip(*columns)]).reshape(out.shape)
+        case p.Product(form=form, left=left, right=right):
+            return product(form, left, right, *operands, statement.out, m)
+        case p.Fold(op=op):
+            n, k = statement.source.shape
+            fold = {"+": np.sum, "maximum": np.max, "minimum": np.min}[op]
+            return fold(operands[0].reshape(n, k, m), axis=1)
+        case p.OverExamples():
+            return np.repeat(operands[0].sum(axis=1, keepdims=True), m, axis=1)
+        case p.Scatter(parts=parts):
+            for (_, index), part in zip(parts, operands):
+                rows = np.arange(len(out)) if index is None else index.ravel()
+                np.add.at(out, rows, np.broadcast_to(part, (len(rows), m)))
+            return out
+        case p.Lookup(table=table, argument=argument, places=places):
+            chosen = numbers[argument][places].astype(int)
+            return np.array([[operands[0][table[i, chosen[i, e]], e] for e in range(m)] for i in range(len(out))])
+        case p.LookupScatter(lookup=lookup):
+            chosen = numbers[lookup.argument][lookup.places].astype(int)
+            for i in range(len(lookup.table)):
+                for e in range(m):
+                    out[lookup.table[i, chosen[i, e]], e] += operands[0][i % len(operands[0]), e]
+            return out if statement.out.batched else np.repeat(out.sum(axis=1, keepdims=True), m, axis=1)
+    raise NotImplementedError(type(statement).__name__)
+
+
+def product(form, left, right, x, y, out, m):
+    result = []
+    for e in range(m):
+        if form == "LR":
+            result.append((x[:, e].reshape(left.shape) @ y[:, e].reshape(left.shape[1], -1)).ravel())
+        elif form == "TR":
+            result.append((x[:, e].reshape(left.shape).T @ y[:, e].reshape(left.shape[0], -1)).ravel())
+        else:
+            result.append((x[:, e].reshape(out.shape[0], -1) @ y[:, e].reshape(out.shape[1], -1).T).ravel())
+    if form == "RT" and (left.batched or right.batched):  # summed over the examples
+        result = [sum(result)] * m
+    return np.array(result).T
+
+
+def function_of(op):
+    """An operation, or a slope of one, as a function of its operands."""
+    if isinstance(op, p.Slope):
+        row = ops.operation(op.op)
+
+        def slope(*numbers):
+            given = dict(zip(op.reads, numbers))
+            x = [given.get(i, np.nan) for i in range(1, row.arity + 1)]
+            return row.local_grads(given.get(0, np.nan), *x)[op.operand]
+
+        return slope
+    if op == "minus fixed":
+        return lambda x, y: x - y
+    if op == "finite":
+        return lambda x: x if np.isfinite(x) else 0.0
+    return ops.operation(op).forward
