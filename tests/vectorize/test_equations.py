@@ -1,12 +1,21 @@
 """`run.equations`: 003 symbol by symbol, and whatever else a program computes."""
 
+import re
+
 import numpy as np
 import pytest
+from array_program import assembled
 from cases import CASES
 from programs import Draw
 
 import tinygrad_scalar as ts
 from tinygrad_scalar import Value
+from tinygrad_scalar.engine import record
+from tinygrad_scalar.engine.ops import OPERATIONS, operation
+from tinygrad_scalar.vectorize.equations import _Writer
+from tinygrad_scalar.vectorize.naming import name_arrays
+from tinygrad_scalar.vectorize.program import Slope
+from tinygrad_scalar.vectorize.reverse import rule_of
 
 X = np.array([0.0, 1.0, 2.0])
 
@@ -118,3 +127,67 @@ def test_the_gradients_of_the_inputs_are_those_of_the_cost():
         r"\frac{\partial C}{\partial A^{[0]}} = \frac{1}{m} dA^{[0]} 2 \times m",
         r"\frac{\partial C}{\partial Y} = \frac{1}{m} \left(-dA^{[2]}\right) 1 \times m",
     ]
+
+
+UNARY = [name for name, row in OPERATIONS.items() if row.arity == 1]
+BINARY = [name for name, row in OPERATIONS.items() if row.arity == 2 and name not in ("+", "*")]  # Σ, ⊙
+
+
+def printed(cost, params, *arrays):
+    """The cost of an example in LaTeX, without the backward pass that would give names to its parts."""
+    program = assembled(cost, params, arrays)
+    name_arrays(program)
+    writer = _Writer(program, [p.label for p in params])
+    return writer.right_side(writer.made_by[program.cost])
+
+
+@pytest.mark.parametrize("name", [*UNARY, *BINARY, "where", "**3", "**-1.5", "leaky_relu(0.1)"])
+def test_an_operation_is_printed_as_step_prints_it(name):
+    operands = [Value(0.25 * i + 0.5, "uvw"[i]) for i in range(operation(name).arity)]
+    root = record(name, *operands)
+    root.label = "root"
+    stepper = ts.step(root)
+    stepper.next()
+    by_step = stepper.current.latex.split(" = ")[1]
+    by_run = printed(lambda x: record(name, *operands), [*operands, Value(1.0, "other")], X)
+    assert re.sub(r"\\left|\\right|\{(?=\w\}\^)|(?<=\{\w)\}(?=\^)", "", by_run) == by_step
+
+
+@pytest.mark.parametrize(
+    ("cost", "latex"),
+    [
+        (lambda u, v, x: ((u + x) * v) ** 2, r"{\left(v \odot \left(u + X\right)\right)}^{2}"),
+        (lambda u, v, x: (x * u) ** 3, r"{\left(u \odot X\right)}^{3}"),
+        (lambda u, v, x: (x / u) ** 3, r"{\left(\frac{X}{u}\right)}^{3}"),
+        (lambda u, v, x: (u + x) / (v * x), r"\frac{u + X}{v \odot X}"),
+        (lambda u, v, x: (u - x).sqrt(), r"\sqrt{u - X}"),
+        (lambda u, v, x: -(u - x), r"-\left(u - X\right)"),
+        (lambda u, v, x: u - (v - x * 2.0), r"-v + 2\, X + u"),
+        (lambda u, v, x: u + -x, r"u + \left(-X\right)"),
+        (lambda u, v, x: abs(u - x), r"\left|u - X\right|"),
+        (lambda u, v, x: ts.maximum(u - x, -1.0), r"\max\left(u - X, -1\right)"),
+        (lambda u, v, x: (x - u).tanh() ** 2, r"{\tanh\left(X - u\right)}^{2}"),
+        (lambda u, v, x: u ** (x + v), r"{u}^{X + v}"),
+        (lambda u, v, x: u.exp() * x, r"\exp\left(u\right) \odot X"),
+        (lambda u, v, x: x * 1e-7, r"1 \cdot 10^{-7}\, X"),
+    ],
+)
+def test_an_operand_is_in_parentheses_where_it_would_be_misread(cost, latex):
+    u, v = Value(0.5, "u"), Value(0.75, "v")
+    assert printed(lambda x: cost(u, v, x), [u, v], X) == latex
+
+
+@pytest.mark.parametrize("name", [*OPERATIONS, "**3", "leaky_relu(0.1)"])
+def test_a_slope_reads_every_operand_that_its_text_names(name):
+    row = operation(name)
+    written = []
+
+    def write(op, *operands):
+        written.append(op)
+        return op
+
+    rule_of(name)(write, "d", "v", *range(row.arity))
+    for slope in written:
+        if isinstance(slope, Slope):
+            named = {int(i) + 1 for i in re.findall(r"\{(\d)\}", operation(slope.op).slopes[slope.operand])}
+            assert named <= set(slope.reads)

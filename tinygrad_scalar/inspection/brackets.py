@@ -104,14 +104,6 @@ def with_brackets(template: str, binds: Sequence[int]) -> str:
     return re.sub(r"\{(\d)\}", place, template)
 
 
-def factor(text: str) -> str:
-    return formula(text, "").bracketed().text
-
-
-def bracketed(template: str, operands: Sequence[str]) -> str:
-    return with_brackets(template, [formula(operand, "").binds for operand in operands])
-
-
 def bracketed_once(text: str, operands: Iterable[str]) -> str:
     """A text in which an operand with parentheses of its own has no second pair around it.
 

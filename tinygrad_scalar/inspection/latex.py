@@ -50,8 +50,8 @@ def name(text: str) -> str:
 def filled(template: str, operands: Sequence[str]) -> str:
     r"""An operation's text in LaTeX, with its operands.
 
-    >>> filled("{0}/{1}", ["a", "b"]), filled("1/√(1 − {0}²)", ["x"])
-    ('\\frac{a}{b}', '1/\\sqrt{1 - x^{2}}')
+    >>> filled("{0}/{1}", ["a", "b"]), filled("1/√(1 − {0}²)", ["x"]), filled("{0}^-1.5", ["x"])
+    ('\\frac{a}{b}', '1/\\sqrt{1 - x^{2}}', 'x^{-1.5}')
     """
     text = _template(template)
     for place, operand in zip(_PLACES, operands):
@@ -69,7 +69,7 @@ def _template(text: str) -> str:
             end = closing(text, start + len(opening))
             text = f"{text[:start]}{command}{text[start + len(opening) : end]}}}{text[end + 1 :]}"
     text = re.sub(r"√(.)", r"\\sqrt{\1}", text)
-    text = re.sub(r"\^(−?[\d.]+|[\ue000-\ue009])", r"^{\1}", text)
+    text = re.sub(r"\^([−-]?[\d.]+(?:e[+−-]?\d+)?|[\ue000-\ue009])", r"^{\1}", text)
     text = re.sub(r"[⁰¹²³⁴⁵⁶⁷⁸⁹⁻]+", lambda run: f"^{{{run[0].translate(_LEVEL)}}}", text)
     text = re.sub(r"(?<!\\)\b[A-Za-z]\w+", _function, text)
     for sign, command in _SIGNS.items():

@@ -15,7 +15,7 @@ import numpy as np
 
 from tinygrad_scalar.engine.ops import operation
 from tinygrad_scalar.inspection import names
-from tinygrad_scalar.inspection.brackets import bracketed, factor
+from tinygrad_scalar.inspection.brackets import PRODUCT, SINGLE, SUM, formula, with_brackets
 from tinygrad_scalar.inspection.latex import filled as latex_of, number as latex_number
 from tinygrad_scalar.inspection.notation import written as number_text
 from tinygrad_scalar.vectorize.buffers import contiguous
@@ -140,8 +140,7 @@ class _Writer:
         """A statement's right side as a factor: a sum in parentheses, but not a Σ that is the `last` factor."""
         if isinstance(statement, Scatter) and len(statement.parts) == 1:
             return self.written(statement.parts[0][0], within=True)
-        reads_as = "x" if last and isinstance(statement, SUMS) else self._made_reads_as(statement)
-        weak = factor(reads_as) != reads_as
+        weak = self._made_binds(statement) == SUM and not (last and isinstance(statement, SUMS))
         return rf"\left({self.right_side(statement)}\right)" if weak else self.right_side(statement)
 
     def right_side(self, s: Statement) -> str:
@@ -252,7 +251,7 @@ class _Writer:
         if s.op in ("+", "-", "minus fixed"):
             first, second = s.operands
             left = self.written(first, within=isinstance(self.made_by.get(first), SUMS))
-            right = self.written(second, within=s.op != "+" or self._reads_as(second).startswith("−"))
+            right = self.written(second, within=s.op != "+" or self._begins_with_minus(second))
             return f"{left} {'+' if s.op == '+' else '-'} {right}"
         if s.op == "*":
             left, right = (self.written(operand, within=True) for operand in s.operands)
@@ -272,7 +271,7 @@ class _Writer:
 
     def _filled(self, text: str, operands: Sequence[Array | None]) -> str:
         """A text of ops.py in LaTeX, with operands in parentheses where they need them."""
-        plain = bracketed(text, ["x"] * len(operands))
+        plain = with_brackets(text, [SINGLE] * len(operands))
         places = [chr(0xF000 + i) for i in range(len(operands))]
         latex = latex_of(plain, places)
         for bracket in "()[]":
@@ -283,29 +282,36 @@ class _Writer:
                 continue
             written = self.written(operand)
             latex = latex.replace(f"{{{place}}}", f"{{{written}}}")  # within \frac, \sqrt or an exponent
-            reads_as = ["x"] * len(operands)
-            reads_as[i] = self._reads_as(operand)
-            if bracketed(plain, reads_as) != plain:
+            binds = [SINGLE] * len(operands)
+            binds[i] = self._binds(operand)
+            if with_brackets(plain, binds) != plain:
                 written = rf"\left({written}\right)"
             latex = latex.replace(f"{place}^", f"{{{written}}}^").replace(place, written)
         return latex
 
-    def _reads_as(self, array: Array) -> str:
-        """A text of ops.py's kind that needs parentheses where this array needs them."""
+    def _binds(self, array: Array) -> int:
+        """How tightly an array binds where it is written: SUM, PRODUCT or SINGLE."""
         statement = self.made_by.get(array)
         if array.values is not None:
-            return number_text(float(array.values.flat[0]))
-        if statement is None or self.named(array):
-            return "x"
-        return self._made_reads_as(statement)
+            return formula(number_text(float(array.values.flat[0])), "").binds
+        return SINGLE if statement is None or self.named(array) else self._made_binds(statement)
 
-    def _made_reads_as(self, statement: Statement) -> str:
-        """The same of a statement's right side."""
-        if isinstance(statement, Elementwise) and not re.fullmatch(r"slope\d+", statement.out.name):
-            return re.sub(r"\{\d+\}", "x", _text_of(statement))
+    def _made_binds(self, statement: Statement) -> int:
+        """How tightly a statement's right side binds."""
+        if isinstance(statement, Elementwise):
+            is_slope_of_layer = re.fullmatch(r"slope\d+", statement.out.name)
+            return SINGLE if is_slope_of_layer else formula(re.sub(r"\{\d+\}", "x", _text_of(statement)), "").binds
         if isinstance(statement, Scatter) and len(statement.parts) == 1:
-            return self._reads_as(statement.parts[0][0])
-        return {Product: "x·x", Scatter: "x + x", **dict.fromkeys(SUMS, "x + x")}.get(type(statement), "x")
+            return self._binds(statement.parts[0][0])
+        if isinstance(statement, (Scatter, *SUMS)):
+            return SUM
+        return PRODUCT if isinstance(statement, Product) else SINGLE
+
+    def _begins_with_minus(self, array: Array) -> bool:
+        made_by = self.made_by.get(array)
+        if array.values is not None:
+            return float(array.values.flat[0]) < 0.0
+        return not self.named(array) and isinstance(made_by, Elementwise) and _text_of(made_by).startswith("−")
 
     def shape(self, array: Array) -> str:
         rows, columns = array.shape if len(array.shape) == 2 else (array.rows, 1)
@@ -328,7 +334,7 @@ class _Writer:
                 found.append(Equation(f"{symbol(out.name)} = {self.right_side(statement)}", self.shape(out), number))
         made_by = self.made_by.get(program.cost)
         cost = self.written(program.cost) if made_by is None else self.right_side(made_by)
-        if isinstance(made_by, Elementwise) and factor(reads_as := self._made_reads_as(made_by)) != reads_as:
+        if isinstance(made_by, Elementwise) and self._made_binds(made_by) == SUM:
             cost = rf"\left({cost}\right)"
         mean = rf"{self._mean}\sum_{{i=1}}^{{m}} {cost}" if program.cost.batched else cost
         found.append(Equation(f"C = {mean}", r"1 \times 1", "2"))
@@ -363,7 +369,7 @@ def _definition(layer: str, activation: Elementwise) -> str:
     text = _text_of(activation)
     if text.endswith("({0})"):
         return f"g^{{{layer}}} = {latex_of(text.removesuffix('({0})'), [])}"
-    return rf"g^{{{layer}}}(z) = {latex_of(bracketed(text, ['z']), ['z'])}"
+    return rf"g^{{{layer}}}(z) = {latex_of(with_brackets(text, [SINGLE]), ['z'])}"
 
 
 def _listed(rows: NDArray[np.int64]) -> str:

@@ -72,7 +72,7 @@ RULES: dict[str, Rule] = {
     "minus fixed": lambda write, d, v, x, y: (d, None),
     "*": lambda write, d, v, x, y: (write("*", d, y), write("*", d, x)),
     "/": lambda write, d, v, x, y: ((t := write("/", d, y)), write("neg", write("*", t, v))),
-    "**": _times_slopes("**", (0, 1, 2), (0, 1)),
+    "**": _times_slopes("**", (0, 1, 2), (0, 1, 2)),
     "neg": lambda write, d, v, x: (write("neg", d),),
     "abs": _times_slopes("abs", (1,)),
     "exp": lambda write, d, v, x: (write("*", d, v),),
