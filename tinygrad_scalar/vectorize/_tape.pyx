@@ -20,6 +20,8 @@ from tinygrad_scalar.engine._ops cimport Code
 
 import numpy as np
 
+from tinygrad_scalar.engine import _value
+
 cdef object ndarray = np.ndarray, empty = np.empty
 
 cdef extern from "_lanes.h":
@@ -137,17 +139,7 @@ cdef struct Instruction:
     int slope  # where its local gradients are kept, if they are
     double number
 
-CODES = {
-    "+": _ops.ADD, "-": _ops.SUBTRACT, "*": _ops.MULTIPLY, "/": _ops.DIVIDE, "**": _ops.POWER,
-    "maximum": _ops.MAXIMUM, "minimum": _ops.MINIMUM, "logaddexp": _ops.LOGADDEXP,
-    "greater": _ops.GREATER, "greater_equal": _ops.GREATER_EQUAL,
-    "neg": _ops.NEGATE, "abs": _ops.ABSOLUTE, "exp": _ops.EXP, "expm1": _ops.EXPM1, "log": _ops.LOG,
-    "log1p": _ops.LOG1P, "sqrt": _ops.SQRT, "sin": _ops.SIN, "cos": _ops.COS, "tan": _ops.TAN, "asin": _ops.ASIN,
-    "acos": _ops.ACOS, "atan": _ops.ATAN, "sinh": _ops.SINH, "cosh": _ops.COSH, "tanh": _ops.TANH,
-    "asinh": _ops.ASINH, "acosh": _ops.ACOSH, "atanh": _ops.ATANH, "sigmoid": _ops.SIGMOID, "relu": _ops.RELU,
-    "softplus": _ops.SOFTPLUS, "erf": _ops.ERF, "where": _ops.WHERE, "lookup": LOOKUP,
-    "**n": _ops.CONSTANT_POWER, "leaky_relu": _ops.LEAKY_RELU,
-}
+CODES = {**_value.CODES, "lookup": LOOKUP}
 
 
 cdef inline bint is_binary(int code) noexcept nogil:
