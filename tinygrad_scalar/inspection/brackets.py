@@ -16,6 +16,8 @@ SUM, PRODUCT, SINGLE = range(3)  # how tightly a formula binds; a single one is 
 _SUM = re.compile(r" [+−><≥≤=≠] ")
 _OPERATOR = re.compile(r"[ ·/^+*=<>-]|[⁰¹²³⁴⁵⁶⁷⁸⁹⁻]")
 _NUMBER = re.compile(r"\d+(\.\d+)?(e[+−]\d+)?")
+_BEFORE_A_SUM = re.compile(r"([(\[|]|, | [><≥≤=≠] )$")
+_AFTER_A_SUM = re.compile(r"[)\]|,]| [><≥≤=≠] ")
 _OPPOSITE = {">": "≤", "≥": "<", r"\geq": "<"}
 
 
@@ -88,8 +90,8 @@ def filled(template: str, operands: Sequence[Formula]) -> Formula:
 def with_brackets(template: str, binds: Sequence[int]) -> str:
     """A text of ops.py with parentheses around the places of those operands that need them, each of which `binds` so.
 
-    >>> with_brackets("{0}·{1}", [SUM, SINGLE]), with_brackets("({0})²", [SINGLE]), with_brackets("max({0}, 1)", [SUM])
-    ('({0})·{1}', '{0}²', 'max({0}, 1)')
+    >>> with_brackets("{0}·{1}", [SUM, SINGLE]), with_brackets("({0})²", [SINGLE]), with_brackets("[{0} > 0]", [SUM])
+    ('({0})·{1}', '{0}²', '[{0} > 0]')
     """
 
     def place(match: re.Match[str]) -> str:
@@ -97,7 +99,7 @@ def with_brackets(template: str, binds: Sequence[int]) -> str:
         if before.endswith(("/", "^")) or re.match("[⁰¹²³⁴⁵⁶⁷⁸⁹⁻^]", after):
             needed = SINGLE
         else:
-            needed = SUM if before.endswith(("(", "|", ", ")) and re.match("[),|]", after) else PRODUCT
+            needed = SUM if _BEFORE_A_SUM.search(before) and _AFTER_A_SUM.match(after) else PRODUCT
         return match[0] if binds[int(match[1])] >= needed else f"({match[0]})"
 
     template = re.sub(r"(?<![\w′√²])\((\{\d\})\)", r"\1", template)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from tinygrad_scalar.engine.number import SUPERSCRIPTS
 from tinygrad_scalar.engine.ops import Operation, operation
 from tinygrad_scalar.inspection import latex
-from tinygrad_scalar.inspection.brackets import bracketed_once, condition, formula
+from tinygrad_scalar.inspection.brackets import PRODUCT, SINGLE, SUM, bracketed_once, condition, formula, with_brackets
 from tinygrad_scalar.inspection.notation import written
 
 if TYPE_CHECKING:
@@ -154,16 +154,20 @@ def constant_slope(op: str, i: int) -> int | None:
 def _of_a_text(template: str, number: Callable[..., float]) -> Any:
     """A function of SymPy that prints as a text of ops.py, such as [x > y]; of numbers it is a number."""
     import sympy
+    from sympy.printing.precedence import PRECEDENCE
 
-    template = formula(template, "").bracketed().text
+    shown = formula(template, "").bracketed()
 
     def in_text(self: Any, printer: Any) -> str:
-        return condition(template.format(*map(printer._print, self.args)))
+        text = with_brackets(shown.text, list(map(_binds, self.args)))
+        return condition(text.format(*map(printer._print, self.args)))
 
     def in_latex(self: Any, printer: Any, exp: Any = None) -> str:
-        text = condition(latex.filled(template, [printer._print(argument) for argument in self.args]))
-        text = text.replace("≤", r"\leq")
-        return f"{text}^{{{exp}}}" if exp else text
+        text = with_brackets(shown.text, list(map(_binds, self.args)))
+        text = condition(latex.filled(text, list(map(printer._print, self.args)))).replace("≤", r"\leq")
+        if exp is None:
+            return text
+        return f"{text}^{{{exp}}}" if shown.binds == SINGLE else rf"\left({text}\right)^{{{exp}}}"
 
     def of_numbers(cls: Any, *operands: Any) -> Any:
         numbers = [operand.evalf() for operand in operands if operand.is_number]
@@ -171,9 +175,20 @@ def _of_a_text(template: str, number: Callable[..., float]) -> Any:
             return sympy.Float(number(*map(float, numbers)))
         return None
 
-    methods = {"_sympystr": in_text, "_latex": in_latex, "eval": classmethod(of_numbers), "is_real": True}
     name = template.replace("[", "~")  # by which SymPy orders terms and factors: conditions last
+    methods = {
+        "_sympystr": in_text, "_latex": in_latex, "eval": classmethod(of_numbers), "is_real": True,
+        "precedence": PRECEDENCE["Atom" if shown.binds == SINGLE else "Mul"],
+    }  # fmt: skip
     return type(name, (sympy.Function,), methods)
+
+
+def _binds(expression: Any) -> int:
+    """How tightly an expression of SymPy binds, as in brackets.py."""
+    from sympy.printing.precedence import PRECEDENCE, precedence
+
+    level = precedence(expression)
+    return SUM if level <= PRECEDENCE["Add"] else PRODUCT if level <= PRECEDENCE["Pow"] else SINGLE
 
 
 @lru_cache(maxsize=1024)
