@@ -80,12 +80,12 @@ def test_explain_gives_the_chain_rule(shell):
     [
         ("%step", "nothing to step through yet; begin with %step C"),
         ("%step back", "nothing to step through yet; begin with %step C"),
-        ("%step w", "is a leaf, computed from nothing"),
+        ("%step w", "step expected a computed Value, but Value(data=0.6, grad=0.0) is a leaf"),
         ("%step nowhere", "name 'nowhere' is not defined"),
         ("%step C +", "invalid syntax"),
         ("%explain C", "expected a Value and a name in its graph, such as %explain C w"),
         ("%explain C v", "no value of this graph is called 'v'"),
-        ("%explain 3 w", "explain takes the Value at the root of a graph, not 3"),
+        ("%explain 3 w", "explain expected the Value at the root of a graph, got 3"),
     ],
 )
 def test_a_users_error_is_one_line(shell, line, message):

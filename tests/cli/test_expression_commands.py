@@ -82,7 +82,7 @@ def test_an_expression_without_a_name_is_the_result(capsys):
     [
         (
             ["explain", "x*y", "--wrt", "z", "x=1", "y=2"],
-            "no value of this graph is called 'z'; there are result, x, y",
+            "no value of this graph is called 'z'; known names: result, x, y",
         ),
         (["explain", "x*y", "x=1", "y=2"], "required: --wrt"),
         (["explain", "x", "--wrt", "x", "x=1"], "is a leaf"),

@@ -241,7 +241,7 @@ def test_a_long_chain_is_explained_without_recursion():
     for _ in range(3000):
         z = z + w
     z.label = "z"
-    assert str(ts.explain(z, w)).startswith("∂z/∂w = 3000\n(what lies between is too much")
+    assert str(ts.explain(z, w)).startswith("∂z/∂w = 3000\n(too long to print")
 
 
 def test_what_is_too_long_to_be_written_out_stays_a_derivative():
@@ -379,7 +379,7 @@ def test_a_label_that_reads_as_a_formula_is_one_operand():
     [
         ("w(2)", ValueError, r"no value of this graph is called 'w\(2\)'; did you mean w\(1\)"),
         (Value(1.0), ValueError, "is not in the graph"),
-        (7, TypeError, "by itself or by its name"),
+        (7, TypeError, "expected a Value of this graph or its name, got 7"),
     ],
 )
 def test_what_is_not_in_the_graph_is_an_error(wrt, error, words):
@@ -390,7 +390,7 @@ def test_what_is_not_in_the_graph_is_an_error(wrt, error, words):
 def test_a_leaf_a_number_and_a_stale_graph_are_errors():
     with pytest.raises(ValueError, match="is a leaf"):
         ts.explain(Value(1.0, "x"), "x")
-    with pytest.raises(TypeError, match="not 2"):
+    with pytest.raises(TypeError, match="got 2"):
         ts.explain(2, "x")
     C = chain(1)
     named(C, "w(1)").data = 2.0

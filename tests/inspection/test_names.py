@@ -171,7 +171,7 @@ def test_values_in_a_numpy_object_array_are_named_by_their_place():
 
 @pytest.mark.parametrize("variables", [["w"], {1: Value(1.0)}, {Value(1.0): "w"}])
 def test_names_that_are_not_a_mapping_from_names_are_refused(variables):
-    with pytest.raises(TypeError, match="names are given as"):
+    with pytest.raises(TypeError, match="names must be a dict such as"):
         names(Value(1.0) * 2, variables)
 
 

@@ -281,7 +281,7 @@ def check_gradients(root: Value, *leaves: Value | str, names: Mapping[str, objec
     """Compare the derivatives of `root` with difference quotients: for all leaves of its graph, or for those given.
 
     leaves  leaves of the graph of `root`, or their names
-    names   names for values without a label, such as {"w": w}; None: the variables of the calling code
+    names   names for values without a label, such such as {"w": w}; None: the variables of the calling code
 
     A derivative agrees if it is within the rounding of float64 and the estimated error of the best difference. At a
     kink (relu at 0) any slope between the left and the right one is right; nan and inf never are. A leaf takes about

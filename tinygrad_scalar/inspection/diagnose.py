@@ -22,24 +22,24 @@ from tinygrad_scalar.inspection.names import caller_variables, symbol
 from tinygrad_scalar.inspection.notation import Notation, unicode_of, written
 from tinygrad_scalar.inspection.sensitivity import Row, leaf_rows
 
-VANISHING = 1e-6  # with it and a learning rate of 1, a weight takes a million steps to move by 1
-EXPLODING = 1e6  # with it and a learning rate of 0.001, a weight jumps by a thousand in one step
-SMALL, LARGE = 1e-3, 1e3  # a leaf beyond them is in units of its own, as a quantity of physics, and no weight
-SATURATED = 1e-3  # of an activation's steepest slope: it takes three digits off whatever passes through
-ROUNDING = 1e-9  # gradients that differ by rounding agree to 1e-12 or so; one that was added to is off by far more
-MOST_TIMES = 1000  # a gradient more times too large than this is a coincidence, and no count of backward()
-SHOWN = 3  # examples that a sentence gives
-# What a leaf's .grad is when it is not what the graph gives.
+VANISHING = 1e-6  # at a learning rate of 1, such a gradient takes a million steps to move a weight by 1
+EXPLODING = 1e6  # at a learning rate of 0.001, such a gradient moves a weight by a thousand in one step
+SMALL, LARGE = 1e-3, 1e3  # a leaf beyond these is not a weight but a quantity in its own units, as in physics
+SATURATED = 1e-3  # of an activation's steepest slope: it takes three digits off what passes through
+ROUNDING = 1e-9  # gradients that differ only by rounding agree to about 1e-12; an added gradient is far more
+MOST_TIMES = 1000  # a gradient too large by more than this is a coincidence, not a count of backward() calls
+SHOWN = 3  # examples in a sentence
+# How a leaf's .grad can differ from the graph's gradient.
 CAUSES = {
-    "times": "{times} times what this graph gives, as backward() was called {times} times without zero_grad()",
-    "sum": "the sum of what this graph gives and of an older gradient, or another graph's, without zero_grad() between",
-    "other": "not what this graph gives now but older, or another graph's: backward() was not called since its numbers "
-    "changed, or zero_grad() was forgotten",
+    "times": "{times} times this graph's gradient: backward() was called {times} times without zero_grad()",
+    "sum": "the sum of this graph's gradient and an older one, or another graph's: zero_grad() was not called between",
+    "other": "an older gradient, or another graph's: backward() was not called since the numbers changed, or "
+    "zero_grad() was forgotten",
 }
 
 
 class BadNode(NamedTuple):
-    """A node that is nan or inf: its name, data and operation ("" for a leaf), and why, in words."""
+    """A node that is nan or inf: its name, data and operation ("" for a leaf), and the reason in words."""
 
     name: str
     data: float
@@ -48,7 +48,7 @@ class BadNode(NamedTuple):
 
 
 class BadGradient(NamedTuple):
-    """A gradient that is nan or inf: whose, and through what it became so, as "b = log(a)", from which factors."""
+    """A gradient that is nan or inf: whose, the operation that made it so, such as "b = log(a)", and its factors."""
 
     name: str
     gradient: float
@@ -58,9 +58,9 @@ class BadGradient(NamedTuple):
 
 
 class Saturated(NamedTuple):
-    """An activation where it is flat: name, equation, slope, and whether a vanishing gradient passes through it.
+    """A flat activation: name, equation, slope, and whether a vanishing gradient passes through it.
 
-    `dead`: its slope is 0, and nowhere in the graph (for no example) has an activation of this name another.
+    `dead`: the slope of every activation of this name in the graph (for every example) is 0.
     """
 
     name: str
@@ -71,7 +71,7 @@ class Saturated(NamedTuple):
 
 
 class Forgotten(NamedTuple):
-    """A leaf whose .grad, `held`, is not this graph's gradient: why, a key of CAUSES, and how many times that."""
+    """A leaf whose .grad, `held`, is not this graph's gradient; `cause` is a key of CAUSES, with its {times}."""
 
     name: str
     held: float
@@ -81,14 +81,14 @@ class Forgotten(NamedTuple):
 
 
 class Diagnosis(NamedTuple):
-    """What `diagnose` returns: prints as a paragraph; `.text` is that in one line, `.ok` whether nothing is wrong.
+    """The result of `diagnose`: prints as a paragraph; `.text` is the same on one line, `.ok` whether all is well.
 
     first_bad             the first node, operands before results, that is nan or inf; or None
     bad_gradient          the first gradient of the backward pass that is; or None
     vanishing, exploding  the leaves with such a gradient as Rows (name, data, gradient, contribution), worst first
-    saturated             every flat activation; that is not wrong as long as no gradient vanishes through it
-    forgotten             the leaves that zero_grad() forgot
-    leaves                all the leaves that were looked at, as Rows; `leaves_told` says how many, and of how many
+    saturated             every flat activation, which is not wrong unless a gradient vanishes through it
+    forgotten             the leaves whose gradient zero_grad() should have cleared
+    leaves                all the leaves examined, as Rows; `leaves_told` is their number, and that of all leaves
     backward_called       whether any .grad is not 0
     """
 
@@ -123,13 +123,13 @@ class Diagnosis(NamedTuple):
 
 
 def diagnose(root: Value, names: Mapping[str, object] | None = None) -> Diagnosis:
-    """What is wrong with the graph of `root` and with its gradients, and through which operation.
+    """Find what is wrong with the graph of `root` and its gradients, and which operation causes it.
 
-    names  names for values without a label, as {"w": w}; None: the variables of the calling code
+    names  names for values without a label, such as {"w": w}; None: the variables of the calling code
 
-    Gradients are computed on the side; .grad is only read, to see what backward() and zero_grad() have done. Leaves
-    without a name are not looked at unless none has one. A relu is dead if its slope is 0 for every example: diagnose
-    a cost of many. TypeError or ValueError if `root` is no computed Value, StaleGraphError if a leaf was set since.
+    Gradients are computed on the side; .grad is only read, to see what backward() and zero_grad() did. Leaves without
+    a name are left out unless none has one. A relu is dead if its slope is 0 for every example, so diagnose a cost of
+    many. TypeError or ValueError if `root` is not a computed Value, StaleGraphError if a leaf was set since.
 
     >>> a = Value(0.0)
     >>> b = a.log()
@@ -139,10 +139,10 @@ def diagnose(root: Value, names: Mapping[str, object] | None = None) -> Diagnosi
     upstream gradient 1 = inf; nan or inf reaches 1 of 1 leaves. backward() has not
     been called yet: every .grad is 0.
     """
-    of = NamedGraph(root, "diagnose", caller_variables() if names is None else names)
-    nodes, notation = of.nodes, Notation(of.nodes, of.names)  # in which all examples have the same names
-    gradients, sizes, reaches = of.gradients, _sizes(of), _reaches(root)
-    rows, leaves = leaf_rows(of), of.named_leaves
+    graph = NamedGraph(root, "diagnose", caller_variables() if names is None else names)
+    nodes, notation = graph.nodes, Notation(graph.nodes, graph.names)  # in which all examples have the same names
+    gradients, sizes, reaches = graph.gradients, _sizes(graph), _reaches(root)
+    rows, leaves = leaf_rows(graph), graph.named_leaves
     ranked = sorted(leaves, key=lambda leaf: abs(gradients[leaf]))
     largest = max((abs(gradients[leaf]) for leaf in leaves if math.isfinite(gradients[leaf])), default=0.0)
     unit = {leaf: _unit(leaf, root) for leaf in leaves}
@@ -152,41 +152,41 @@ def diagnose(root: Value, names: Mapping[str, object] | None = None) -> Diagnosi
         name=notation.name(root),
         data=root.data,
         first_bad=next((_bad_node(node, notation) for node in nodes if not math.isfinite(node.data)), None),
-        bad_gradient=_bad_gradient(of, notation, set(leaves)),
+        bad_gradient=_bad_gradient(graph, notation, set(leaves)),
         vanishing=tuple(rows[leaf] for leaf in vanishing),
         exploding=tuple(rows[leaf] for leaf in reversed(exploding)),
         saturated=tuple(_saturated(nodes, vanishing, notation)),
-        forgotten=tuple(_forgotten(of, rows, sizes)),
+        forgotten=tuple(_forgotten(graph, rows, sizes)),
         leaves=tuple(rows[leaf] for leaf in leaves),
-        leaves_told=of.leaves_told,
+        leaves_told=graph.leaves_counted,
         backward_called=any(value.grad != 0.0 for value in (root, *rows)),
     )
 
 
-# --- looking ---------------------------------------------------------------------------------------------------------
+# --- finding ---------------------------------------------------------------------------------------------------------
 
 
-def _sizes(of: NamedGraph) -> dict[Value, float]:
-    """Σ |contributions| to each gradient: unlike the gradient it is not small because they cancel."""
-    found = dict.fromkeys(of.nodes, 0.0)
-    for node in of.nodes:
-        upstream = of.gradients[node]
+def _sizes(graph: NamedGraph) -> dict[Value, float]:
+    """Σ |contributions| to each gradient, which unlike the gradient is not small where they cancel."""
+    found = dict.fromkeys(graph.nodes, 0.0)
+    for node in graph.nodes:
+        upstream = graph.gradients[node]
         for operand, local_grad in zip(node.operands, node.local_grads):
             found[operand] += abs(local_grad * upstream)
     return found
 
 
 def _reaches(root: Value) -> dict[Value, float]:
-    """Σ over paths |∏ local gradients| with a slope of 1 for every activation."""
+    """Σ over paths |∏ local gradients|, with a slope of 1 for every activation."""
     return swept(root, lambda node, local_grad: 1.0 if operation(node.op).steepest else abs(local_grad))
 
 
-def _bad_gradient(of: NamedGraph, notation: Notation, leaves: set[Value]) -> BadGradient | None:
-    """The first contribution of a backward pass that makes a gradient nan or inf, but for those of bare numbers."""
-    if all(math.isfinite(gradient) for gradient in of.gradients.values()):
+def _bad_gradient(graph: NamedGraph, notation: Notation, leaves: set[Value]) -> BadGradient | None:
+    """The first contribution of a backward pass that makes a gradient nan or inf, bare numbers left out."""
+    if all(math.isfinite(gradient) for gradient in graph.gradients.values()):
         return None
-    found = {of.root: 1.0}
-    for node in reversed(pass_order(of.root)):
+    found = {graph.root: 1.0}
+    for node in reversed(pass_order(graph.root)):
         upstream = found[node]
         for operand, local_grad in zip(node.operands, node.local_grads):
             found[operand] = gradient = found.get(operand, 0.0) + local_grad * upstream
@@ -197,33 +197,34 @@ def _bad_gradient(of: NamedGraph, notation: Notation, leaves: set[Value]) -> Bad
 
 
 def _equation(node: Value, notation: Notation) -> str:
-    """The node as "b = log(a)"; as "log(a)" if that is what it is called; a leaf by its name."""
+    """The node as "b = log(a)"; as "log(a)" if that is its name; a leaf by its name."""
     name = notation.name(node)
     made = notation.made(node).text if node.op else name
     return name if made == name else f"{name} = {made}"
 
 
 def _bad_node(node: Value, notation: Notation) -> BadNode:
-    told = f"{_equation(node, notation)} = {written(node.data)}"
+    equation = f"{_equation(node, notation)} = {written(node.data)}"
     operands = dict.fromkeys(operand for operand in node.operands if operand.op or operand in notation.called)
     because = ", ".join(f"{_equation(operand, notation)} = {written(operand.data)}" for operand in operands)
-    why = f"{told} because {because}" if because else told if node.op else f"the leaf {told} was so from the beginning"
+    leaf = f"the leaf {equation} was so from the start"
+    why = f"{equation} because {because}" if because else equation if node.op else leaf
     return BadNode(notation.plain(node), node.data, node.op, why)
 
 
 def _vanishes(size: float, reach: float, largest: float) -> bool:
     """Whether a gradient is tiny beside the largest, or tiny because activations are flat.
 
-    A gradient that is 0 because another factor is (a weight's input) has no reach; near a minimum all reaches are tiny.
+    A gradient that is 0 because another factor is 0 (a weight's input) has no reach; near a minimum all are tiny.
     """
     return reach > 0.0 and size <= VANISHING * min(1.0, max(largest, reach))
 
 
 def _unit(leaf: Value, root: Value) -> float:
-    """What makes a gradient one of relative changes, θ/C · ∂C/∂θ, if the leaf is in units of its own; else 1."""
-    size, of_root = abs(leaf.data), abs(root.data)
+    """The factor to the gradient of relative changes, θ/C · ∂C/∂θ, for a leaf in its own units; else 1."""
+    size, root_size = abs(leaf.data), abs(root.data)
     is_own = 0.0 < size <= SMALL or LARGE <= size < math.inf
-    return size / of_root if is_own and 0.0 < of_root < math.inf else 1.0
+    return size / root_size if is_own and 0.0 < root_size < math.inf else 1.0
 
 
 def _saturated(nodes: Sequence[Value], vanishing: Iterable[Value], notation: Notation) -> Iterable[Saturated]:
@@ -238,23 +239,23 @@ def _saturated(nodes: Sequence[Value], vanishing: Iterable[Value], notation: Not
             yield Saturated(name, _equation(node, notation), slope, node in above, name not in alive)
 
 
-def _forgotten(of: NamedGraph, rows: Mapping[Value, Row], sizes: Mapping[Value, float]) -> Iterable[Forgotten]:
-    root = of.root
+def _forgotten(graph: NamedGraph, rows: Mapping[Value, Row], sizes: Mapping[Value, float]) -> Iterable[Forgotten]:
+    root = graph.root
     upstream = root.grad if root.grad and math.isfinite(root.grad) else 1.0  # backward(2.0) doubles every gradient
 
     def holds(value: Value, times: int) -> bool:
-        held, given = value.grad, times * upstream * of.gradients[value]
+        held, given = value.grad, times * upstream * graph.gradients[value]
         if not math.isfinite(held) or not math.isfinite(given):
             return held == given or (held != held and given != given)
         return abs(held - given) <= ROUNDING * abs(times * upstream) * sizes[value]
 
     wrong = [leaf for leaf in rows if leaf.grad != 0.0 and not holds(leaf, 1)]
-    wrong = [leaf for leaf in wrong if leaf in of.names] or wrong  # bare numbers only if there are no others
+    wrong = [leaf for leaf in wrong if leaf in graph.names] or wrong  # bare numbers only if there are no others
     given = upstream * rows[wrong[0]].gradient if wrong else 0.0
     ratio = wrong[0].grad / given if given else 0.0
     times = round(ratio) if 1.5 < ratio < MOST_TIMES and all(holds(leaf, round(ratio)) for leaf in wrong) else 0
-    # A backward() of this graph leaves its own gradients in all computed values, and adds to those of the leaves.
-    was_called = root.grad and all(holds(node, 1) for node in of.nodes if node.operands and node is not root)
+    # backward() leaves this graph's gradients in all computed values, and adds to those of the leaves.
+    was_called = root.grad and all(holds(node, 1) for node in graph.nodes if node.operands and node is not root)
     cause = "times" if times else "sum" if was_called else "other"
     return [Forgotten(rows[leaf].name, leaf.grad, rows[leaf].gradient, cause, times) for leaf in wrong]
 
@@ -281,22 +282,22 @@ def _tell_bad_gradient(d: Diagnosis) -> str:
     )
 
 
-def _layers(names: Iterable[str], of: Iterable[str] = ()) -> str:
-    """How many of the names are in each layer, and of how many, where they are a network's."""
-    counts, totals = (Counter(s.layer for s in map(symbol, some) if s and s.layer) for some in (names, of))
+def _layers(names: Iterable[str], all_names: Iterable[str] = ()) -> str:
+    """How many of the names are in each layer of a network, and of how many in all."""
+    counts, totals = (Counter(s.layer for s in map(symbol, some) if s and s.layer) for some in (names, all_names))
     layers = sorted(counts, key=int)
     if len(layers) > SHOWN:
         return f" (in {len(layers)} layers from {layers[0]} to {layers[-1]})"
-    told = [f"{counts[n]}{f' of {totals[n]}' if totals else ''} in layer {n}" for n in layers]
-    return f" ({', '.join(told)})" if told else ""
+    numbers = [f"{counts[n]}{f' of {totals[n]}' if totals else ''} in layer {n}" for n in layers]
+    return f" ({', '.join(numbers)})" if numbers else ""
 
 
 def _some(texts: Iterable[str]) -> str:
     counts = Counter(texts)
     few = list(counts.items())[:SHOWN]
     more = counts.total() - sum(count for _, count in few)
-    told = ", ".join(f"{text} ({count} times)" if count > 1 else text for text, count in few)
-    return f"{told} and {more:,} more" if more else told
+    examples = ", ".join(f"{text} ({count} times)" if count > 1 else text for text, count in few)
+    return f"{examples} and {more:,} more" if more else examples
 
 
 def _tell_sizes(d: Diagnosis, rows: Sequence[Row], verb: str) -> str:

@@ -1,4 +1,4 @@
-"""Why a gradient is the number that it is: the chain rule between the values that have names, as the notes write it.
+"""`explain`: why a gradient is the number that it is, by the chain rule between named values, as the notes write it.
 
     ∂C/∂w = ∂z/∂w · ∂a/∂z · ∂C/∂a = a⁽⁰⁾ · σ′(z) · 2(a − y) = 0.8 · 0.23 · 1.28 = 0.236          (000 Eq. 3)
 
@@ -7,8 +7,8 @@ used several times, its own derivative is the sum over its users j (000 and 001,
 
     ∂C/∂aₖ = Σⱼ ∂zⱼ/∂aₖ · ∂aⱼ/∂zⱼ · ∂C/∂aⱼ
 
-and has a line of its own; so has, where a sum would be long, a value that several of its terms lead to. The numbers are
-the engine's local gradients; SymPy derives the symbols of what lies between two names.
+and gets a line of its own, as does any value shared by several terms of a long sum. The numbers are the engine's local
+gradients; SymPy derives the symbols of what lies between two names.
 """
 
 from __future__ import annotations
@@ -29,18 +29,18 @@ from tinygrad_scalar.inspection.paths import MOST_FACTORS, Equation, Factor, Pat
 
 MOST_TERMS = 4  # of a sum that are written out
 SUM, TIMES = r"\sum_j", r" \cdot "
-TOO_LONG = "(what lies between is too much to be written out, or not real: give labels to values on the way)"
+TOO_LONG = "(too long to print, or not real: label some of the values in between)"
 T = TypeVar("T")
 
 
 class Explanation:
-    """What `explain` returns: prints as text, shows as LaTeX in Jupyter.
+    """The result of `explain`: prints as text, shows as LaTeX in Jupyter.
 
     text, latex  the equations: derivatives, then symbols, then numbers
     value        ∂root/∂wrt
-    factors      of the first equation, where it is one product: their values multiply to `value`
+    factors      of the first equation, if it is one product: their values multiply to `value`
     equations    all of them: that of `wrt` first, then those of values that are used several times
-    likewise     values whose equations are like one that is there, as those of a layer's other neurons
+    likewise     values whose equations look like one of these, such as those of a layer's other neurons
     """
 
     def __init__(
@@ -125,10 +125,10 @@ def explain(root: Value, wrt: Value | str, *, names: Mapping[str, object] | None
     """∂root/∂wrt by the chain rule, in the names of the values between them.
 
     wrt    a Value of the graph of `root`, or its name
-    names  names for values without a label, as {"w": w}; None: the variables of the calling code
+    names  names for values without a label, such as {"w": w}; None: the variables of the calling code
 
-    The gradients in the Values are neither read nor changed. TypeError or ValueError for what is not in the graph, or
-    a name that is not or twice; StaleGraphError if a leaf was set since.
+    The gradients in the Values are neither read nor changed. TypeError or ValueError if `wrt` is not in the graph or
+    its name is not unique; StaleGraphError if a leaf was set since.
 
     >>> w, a0, y = Value(0.5, "w"), Value(2.0, "a(0)"), Value(0.0, "y")
     >>> a = w * a0
@@ -150,7 +150,7 @@ def _few(terms: Sequence[T], write: Callable[[T], str]) -> list[str]:
 
 
 def _product(product: Sequence[Factor], write: Callable[[Factor], str], times: str = " · ") -> str:
-    """The factors of a product; of very many the first and the last."""
+    """The factors of a product; of very many, the first and the last."""
     if len(product) <= MOST_FACTORS:
         return times.join(map(write, product))
     few = MOST_FACTORS // 4
@@ -162,7 +162,7 @@ def _sum(terms: Sequence[str], plus: str = " + ") -> str:
 
 
 def _row(left: str, terms: Sequence[str]) -> list[str]:
-    """left = the sum of the terms; each term on a line of its own where one line is too narrow for all."""
+    """left = the sum of the terms, on one line if that fits, else each term on its own."""
     if len(f"{left} = {_sum(terms)}") <= WIDTH:
         return [f"{left} = {_sum(terms)}"]
     leads = [f"{left} = ", *[" " * len(left) + " + "] * (len(terms) - 1)]
@@ -170,7 +170,7 @@ def _row(left: str, terms: Sequence[str]) -> list[str]:
 
 
 def _over_j(terms: Sequence[str], letter: str) -> str | None:
-    """Terms that are alike but for one index, as a sum over that index; None if they are not.
+    """Terms that differ only in one index, as a sum over that index; None for others.
 
     >>> _over_j(["∂z₀/∂a · ∂C/∂z₀", "∂z₁/∂a · ∂C/∂z₁"], "ⱼ")
     'Σⱼ ∂zⱼ/∂a · ∂C/∂zⱼ'

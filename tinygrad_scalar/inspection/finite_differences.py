@@ -1,7 +1,7 @@
 """A root as a function f of one leaf: its values, their rounding, and the limit of its difference quotients (001).
 
 A difference quotient is extrapolated to h = 0 from a scan over h = 2⁻ᵏ, at the step of the smallest estimated error
-(Ridders 1982, Adv. Eng. Softw. 4(2), 75-76). What rounding can do to f(x) is bounded to first order by
+(Ridders 1982, Adv. Eng. Softw. 4(2), 75-76). The rounding error of f(x) is bounded to first order by
 Σₙ |∂f/∂n|·ulp(n) over the nodes n above the leaf (Linnainmaa 1976, BIT 16).
 """
 
@@ -16,13 +16,13 @@ from tinygrad_scalar.engine import Value, ops
 from tinygrad_scalar.engine.graph import swept
 from tinygrad_scalar.inspection.named_graph import NamedGraph
 
-SAFETY = 10.0  # times the estimated error: what a difference may be off by
-COARSE = 1e-4  # the distance of the numbers from 10¹² on
+SAFETY = 10.0  # times its estimated error a difference can be off
+COARSE = 1e-4  # the distance of neighbouring numbers beyond 10¹²
 EXTRAPOLATIONS = 4  # the last has an error of h¹⁰, and rounding is at most doubled
 
 
 class NudgedGraph(NamedGraph):
-    """A graph whose root is computed again for other numbers in one leaf."""
+    """A graph whose root can be computed anew for other numbers in one leaf."""
 
     def __init__(self, root: Value, asked: str, names: Mapping[str, object]) -> None:
         super().__init__(root, asked, names)
@@ -36,8 +36,8 @@ class NudgedGraph(NamedGraph):
         """Σ over paths |∏ local gradients|: the sizes of the terms that each gradient is a sum of.
 
         >>> x = Value(3.0)
-        >>> of = NudgedGraph(x * x - x * x, "nudge", {})
-        >>> of.gradients[x], of.path_sums[x]
+        >>> graph = NudgedGraph(x * x - x * x, "nudge", {})
+        >>> graph.gradients[x], graph.path_sums[x]
         (0.0, 12.0)
         """
         return swept(self.root, lambda node, local_grad: abs(local_grad))
@@ -80,14 +80,14 @@ class Along:
         return numbers
 
     def __call__(self, x: float) -> float:
-        """f(x); nan where an operation of the user's own raises."""
+        """f(x); nan where a user's own operation raises."""
         try:
             return self._at(x)[-1]
         except (ArithmeticError, ValueError):
             return math.nan
 
     def rounding(self, x: float) -> float:
-        """Σₙ |∂f/∂n|·ulp(n) at x: how far f(x) may be off."""
+        """Σₙ |∂f/∂n|·ulp(n) at x: how far f(x) can be off."""
         numbers = self._at(x)
         slopes = [0.0] * len(numbers)
         slopes[-1] = 1.0
@@ -101,7 +101,7 @@ class Along:
         return total if total == total else math.inf
 
     def steps(self) -> list[float]:
-        """Powers of two from 1/32 of |a| or of 1 downwards; then, if |a| is tiny, from 1/32 of it, after a 0."""
+        """Powers of two downwards from 1/32 of |a| or of 1; then, if |a| is tiny, a 0 and those from 1/32 of |a|."""
 
         def down_from(size: float, n: int) -> list[float]:
             exponent = math.frexp(size)[1] - 5
@@ -147,7 +147,7 @@ class Along:
         return best
 
     def settles(self, d: float, h: float) -> bool:
-        """Whether f has the digits to tell that its slope is not d, also at steps finer than the best one, h."""
+        """Whether f has enough digits to show that its slope is not d, also at finer steps than the best one, h."""
         if self.rounding(self.a) + abs(d) * math.ulp(self.a) > 0.01 * abs(self(self.a)):
             return False
         finer = min(h / 64.0, 1.0 / 32.0)
@@ -171,7 +171,7 @@ class Along:
 
 
 class Limit(NamedTuple):
-    """The value of a limit, the step it was found at (0 for none), and its estimated error."""
+    """The value of a limit, the step at which it was found (0 for none), and its estimated error."""
 
     value: float
     h: float

@@ -1,6 +1,6 @@
 r"""LaTeX for every reader of graphs: the texts of ops.py, names and numbers.
 
-`x/y` is \\frac{x}{y}, `σ′(x)` is \\sigma'(x), a name in no form of the notes stands upright.
+`x/y` is \frac{x}{y}, `σ′(x)` is \sigma'(x), and a name that is not in the notes' form is upright.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _SIGNS = {
 }  # fmt: skip
 _ESCAPED = {sign: rf"\{sign}" for sign in "$%#&_{} "} | {"\\": r"\backslash ", "^": r"\wedge ", "~": r"\sim "}
 _LEVEL = {raised: sign for sign, raised in SUPERSCRIPTS.items()}
-_PLACES = [chr(0xE000 + i) for i in range(10)]  # of the operands, while LaTeX's own braces are put in
+_PLACES = [chr(0xE000 + i) for i in range(10)]  # stand for the operands while LaTeX's own braces are put in
 
 
 def number(value: float) -> str:
@@ -39,7 +39,7 @@ def number(value: float) -> str:
 
 
 def name(text: str) -> str:
-    r"""A name that is not in the notes' form, upright, with LaTeX's own signs taken as they are.
+    r"""A name that is not in the notes' form, upright, with LaTeX's special characters escaped.
 
     >>> name("my value_1"), name("50 %")
     ('\\mathrm{my\\ value\\_1}', '\\mathrm{50\\ \\%}')

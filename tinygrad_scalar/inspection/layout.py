@@ -13,7 +13,7 @@ Cells = Sequence[Sequence[str]]  # the first row is the head
 
 
 def fitted(text: str, width: int) -> str:
-    """A text on one line; if it is too wide, without its middle, for names differ at their ends.
+    """A text on one line; if it is too wide, without its middle, because names differ at their ends.
 
     >>> fitted("a long name", 6)
     'a l…me'
@@ -24,7 +24,7 @@ def fitted(text: str, width: int) -> str:
 
 
 def aligned(cells: Cells) -> list[str]:
-    """The lines of a table: the first and the last column left, what is between them right.
+    """The lines of a table: the first and last columns aligned left, those between them right.
 
     >>> aligned([["leaf", "data", ""], ["w", "0.5", "largest"]])
     ['leaf  data', 'w      0.5  largest']

@@ -1,7 +1,4 @@
-"""Reading a graph: its nodes in topological order, its leaves, what its values are called, and how a name is printed.
-
-Whatever reads graphs (drawings, explanations, tables) does so through this file and through what a Value shows:
-data, grad, label, op, operands, local_grads.
+"""The names of the values of a graph, and how a name in the notes' form prints.
 
 Names follow the notes (000, multi-node; 001, backpropagation): `w(1)[0,2]` is the weight from neuron 2 of layer 0 to
 neuron 0 of layer 1, printed w⁽¹⁾₀₂.
@@ -31,11 +28,11 @@ def caller_variables(depth: int = 1) -> dict[str, object]:
     """The variables that the caller of the calling function sees; its locals hide globals of the same name."""
     frame = sys._getframe(depth + 1)
     seen = {**frame.f_globals, **frame.f_locals}
-    return {name: thing for name, thing in seen.items() if name.isidentifier()}  # pytest keeps some of its own there
+    return {name: value for name, value in seen.items() if name.isidentifier()}  # pytest adds others
 
 
 def names(root: Value, variables: Mapping[str, object]) -> dict[Value, str]:
-    """What the values of the graph of `root` are called: by their label, or else by a variable that holds them.
+    """The names of the values of the graph of `root`: their labels, or else the variables that hold them.
 
     A Value in a list, tuple or dict of `variables` is called `x[0]` or `x['k']`, an attribute of an object whose class
     is defined beside them `n.w`. Nameless values have no entry.
@@ -49,7 +46,7 @@ def names(root: Value, variables: Mapping[str, object]) -> dict[Value, str]:
 
 
 def names_of(nodes: Sequence[Value], variables: Mapping[str, object]) -> dict[Value, str]:
-    """The same of the nodes of a graph."""
+    """The same for the nodes of a graph."""
     held: dict[Value, str] = {}
     wanted = {node for node in nodes if not node.label}
     for name, value in _held(variables):
@@ -59,7 +56,7 @@ def names_of(nodes: Sequence[Value], variables: Mapping[str, object]) -> dict[Va
 
 
 def distinct(called: Mapping[Value, str]) -> dict[Value, str]:
-    """The same names, with ⟨0⟩, ⟨1⟩, … after a name that several values have, as those of several examples do.
+    """The same names, with ⟨0⟩, ⟨1⟩, … after a name shared by several values, such as those of several examples.
 
     >>> x, y, z = Value(1.0), Value(2.0), Value(3.0)
     >>> list(distinct({x: "a(1)[0]", y: "a(1)[0]", z: "C"}).values())
@@ -77,34 +74,34 @@ def distinct(called: Mapping[Value, str]) -> dict[Value, str]:
 def _held(variables: Mapping[str, object]) -> Iterator[tuple[str, Value]]:
     """The Values among `variables`, bare ones before those inside others."""
     if not isinstance(variables, Mapping) or not all(isinstance(name, str) for name in variables):
-        raise TypeError(f"names are given as {{'w': w, 'b': b}}, not as {shown(variables)}")
+        raise TypeError(f"names must be a dict such as {{'w': w, 'b': b}}, got {shown(variables)}")
     home = {"__main__", variables.get("__name__")}
     ours = (name for name in variables if not name.startswith("_") and name not in ("In", "Out"))  # not IPython's own
     todo = deque((name, variables[name]) for name in ours)
     opened: dict[int, object] = {}  # a container may contain itself
     while todo:
-        name, thing = todo.popleft()
-        if isinstance(thing, Value):
-            yield name, thing
-        elif id(thing) not in opened:
-            opened[id(thing)] = thing
-            todo.extend((f"{name}{place}", part) for place, part in _parts(thing, home) if _may_hold(part, home))
+        name, item = todo.popleft()
+        if isinstance(item, Value):
+            yield name, item
+        elif id(item) not in opened:
+            opened[id(item)] = item
+            todo.extend((f"{name}{place}", part) for place, part in _parts(item, home) if _may_hold(part, home))
 
 
-def _may_hold(thing: object, home: Container[object]) -> bool:
-    return isinstance(thing, (Value, list, tuple, dict)) or type(thing).__module__ in home
+def _may_hold(item: object, home: Container[object]) -> bool:
+    return isinstance(item, (Value, list, tuple, dict)) or type(item).__module__ in home
 
 
-def _parts(thing: object, home: Container[object]) -> Iterable[tuple[str, object]]:
-    """What is in a container, a NumPy array of objects, or the attributes of an object of a class from `home`."""
-    if getattr(getattr(thing, "dtype", None), "kind", "") == "O" and hasattr(thing, "tolist"):
-        thing = thing.tolist()  # pyright: ignore[reportAttributeAccessIssue]
-    if isinstance(thing, dict):
-        return ((f"[{key!r}]", part) for key, part in thing.items())
-    if isinstance(thing, (list, tuple)):
-        return ((f"[{i}]", part) for i, part in enumerate(thing))
-    if type(thing).__module__ in home and not isinstance(thing, (type, FunctionType)) and hasattr(thing, "__dict__"):
-        return ((f".{key}", part) for key, part in vars(thing).items())
+def _parts(item: object, home: Container[object]) -> Iterable[tuple[str, object]]:
+    """The items of a container or a NumPy array of objects, or the attributes of an object of a class from `home`."""
+    if getattr(getattr(item, "dtype", None), "kind", "") == "O" and hasattr(item, "tolist"):
+        item = item.tolist()  # pyright: ignore[reportAttributeAccessIssue]
+    if isinstance(item, dict):
+        return ((f"[{key!r}]", part) for key, part in item.items())
+    if isinstance(item, (list, tuple)):
+        return ((f"[{i}]", part) for i, part in enumerate(item))
+    if type(item).__module__ in home and not isinstance(item, (type, FunctionType)) and hasattr(item, "__dict__"):
+        return ((f".{key}", part) for key, part in vars(item).items())
     return ()
 
 
@@ -114,9 +111,9 @@ _NAME = re.compile(r"(?P<letter>\w+?)(?:\((?P<layer>\d+)\))?(?:\[(?P<indices>\d+
 
 
 class Symbol(NamedTuple):
-    """A name in the notes' form taken apart: `w(1)[0,2]` is ("w", "1", ("0", "2")); absent parts are empty.
+    """The parts of a name in the notes' form: `w(1)[0,2]` is ("w", "1", ("0", "2")); absent parts are empty.
 
-    example  which of several values of this name it is, as in a(1)[0]⟨2⟩
+    example  which of several values with this name it is, as in a(1)[0]⟨2⟩
     """
 
     letter: str

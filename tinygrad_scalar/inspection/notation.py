@@ -1,8 +1,8 @@
 """How values, derivatives and numbers are written: in Unicode for a terminal, in LaTeX for a page.
 
-A value is called by its name (graph.names), in the notes' letters where it has that form. An unnamed constant is its
-number; what else has no name is written out if that is short, as w·a, or else called v₁, v₂, … in the order of
-computation. Both scripts are made from the same texts, those of ops.py.
+A value prints by its name (names.py), in the notes' letters if it has their form. A constant without a name is its
+number; a computed value without one is written out if that is short, such as w·a, or else called v₁, v₂, … in the
+order of computation. Both scripts come from the same texts, those of ops.py.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from tinygrad_scalar.inspection.names import symbol
 
 SHORT = 12  # characters; a longer expression is called vₙ
 LONGEST = 24  # of a name; the rest of it is cut off
-LETTERS = "vutsrqponmlkjihgfedcbazyxw"  # of what has no name: the first that is no name, nor one with an index
+LETTERS = "vutsrqponmlkjihgfedcbazyxw"  # for values without a name: the first that no name looks like
 _LETTER = re.compile(r"\w(?:\[[\d,]+\]|[₀-₉]*)")  # v, v[2] or v₂
 _FLAT = str.maketrans("", "", "()[]⁽⁾ \t\n") | {  # names that differ otherwise do not print alike
     small: sign for table in (SUPERSCRIPTS, SUBSCRIPTS) for sign, small in table.items() if chr(sign).isdigit()
 }
-# Where the derivative is a convention, which the text of the slope does not say (ops.py).
+# Where a derivative is a convention that the text of the slope in ops.py does not show. Others print as that text.
 _AT_A_KINK: dict[str, Callable[..., bool]] = {
     "maximum": lambda x, y: x == y,
     "minimum": lambda x, y: x == y,
@@ -35,7 +35,7 @@ _AT_A_KINK: dict[str, Callable[..., bool]] = {
 
 
 def written(number: float, digits: str = ".6g") -> str:
-    """A number for people: six digits, and a minus that is as wide as a digit.
+    """A number for people: with six digits, and a minus sign as wide as a digit.
 
     >>> written(-0.25), written(2 / 3), written(1 / 3, ".2g"), written(-0.0)
     ('−0.25', '0.666667', '0.33', '0')
@@ -44,12 +44,12 @@ def written(number: float, digits: str = ".6g") -> str:
 
 
 def number(value: float) -> Formula:
-    """A number as a formula, which a minus makes a sum."""
+    """A number as a formula; with a minus it binds like a sum."""
     return formula(written(value), latex.number(value))
 
 
 def _places(names: Iterable[str]) -> dict[str, int]:
-    """Of the names that print alike, which of them each is.
+    """For each name that prints like another, its place among those that do.
 
     >>> _places(["x[0]", "x₀", "y", "y"])
     {'x[0]': 0, 'x₀': 1}
@@ -57,7 +57,7 @@ def _places(names: Iterable[str]) -> dict[str, int]:
     different = dict.fromkeys(names)
     are_short = max(map(len, different), default=0) <= LONGEST
     if are_short and len({name.translate(_FLAT) for name in different}) == len(different):
-        return {}  # which spares a large network the making of all its names
+        return {}  # quick for a large network, whose names need not be printed for this
     alike: dict[str, list[str]] = {}
     for name in different:
         alike.setdefault(fitted(unicode_of(name), LONGEST), []).append(name)
@@ -110,7 +110,7 @@ class Notation:
         return self.named(node).text
 
     def plain(self, node: Value) -> str:
-        """A value's name as it is typed, w(1)[0,2]; for a value without a name, what it is called in a text."""
+        """A value's name as it is typed, such as w(1)[0,2]; without a name, as `name` has it."""
         return self.called.get(node) or self.name(node)
 
     def operand(self, node: Value) -> Formula:
@@ -154,7 +154,7 @@ class Notation:
 
 
 def is_at_a_kink(node: Value) -> bool:
-    """Whether the derivative of a value is a convention, which the text of the slope does not say.
+    """Whether a derivative of `node` is a convention that the text of the slope does not show.
 
     >>> is_at_a_kink(abs(Value(0.0))), is_at_a_kink(abs(Value(1.0)))
     (True, False)
@@ -163,6 +163,6 @@ def is_at_a_kink(node: Value) -> bool:
 
 
 def unicode_of(name: str) -> str:
-    """A name in the notes' form as they print it; another as it is."""
+    """A name in the notes' form as the notes print it; any other name as it is."""
     in_notes = symbol(name)
     return in_notes.unicode if in_notes else name

@@ -1,11 +1,9 @@
-"""The derivative as a limit (001): nudge a leaf by a tiny h, see how far the root moves, compare with the engine.
+"""`nudge`: the derivative as a limit (001). Nudge a leaf by a tiny h, see how far the root moves.
 
     ∂f/∂a = lim h→0 (f(a + h) − f(a))/h                                            (001, partial derivative)
 
 In float64 the error of that quotient falls with h, then rises again: f(a + h) − f(a) keeps only the digits in which
-the two differ, and rounding's share is divided by h. `nudge` shows it for one leaf, `check_gradients` tests every leaf.
-
-Both compute on the side and change nothing.
+the two differ, and rounding's share is divided by h. `nudge` shows this for one leaf and changes nothing.
 """
 
 from __future__ import annotations
@@ -38,7 +36,7 @@ class Quotient(NamedTuple):
 
 
 class Nudge:
-    """What `nudge` returns: prints as the limit and a table of its quotients, shows as a table in Jupyter.
+    """The result of `nudge`: prints as the limit and a table of its quotients, shows as a table in Jupyter.
 
     derivative          the engine's, ∂root/∂leaf
     h                   the step asked for
@@ -49,19 +47,19 @@ class Nudge:
     verdict             how derivative and differences compare, as in `check_gradients`
     """
 
-    def __init__(self, of: NudgedGraph, leaf: Value, h: float) -> None:
-        f = of.along(leaf)
-        self.h, self.derivative = h, of.gradients[leaf]
-        root_name, leaf_name = (of.notation.called.get(value, "") for value in (of.root, leaf))
+    def __init__(self, graph: NudgedGraph, leaf: Value, h: float) -> None:
+        f = graph.along(leaf)
+        self.h, self.derivative = h, graph.gradients[leaf]
+        root_name, leaf_name = (graph.notation.called.get(value, "") for value in (graph.root, leaf))
         self.root, self.leaf = _short(root_name, "f", leaf_name), _short(leaf_name, "a", root_name)
-        names = {self.root, self.leaf, *map(unicode_of, of.notation.called.values())}
+        names = {self.root, self.leaf, *map(unicode_of, graph.notation.called.values())}
         self._h = next((letter for letter in "hεδη" if letter not in names), "Δ")
         steps = {h, *(float(f"1e-{k}") for k in range(1, 16))}
         self.rows = tuple(self._row(f, step) for step in sorted(steps, reverse=True))
         asked = next(row for row in self.rows if row.h == h)
         self.forward_difference, self.error = asked.quotient, asked.error
         self.central_difference, self.best_h, _ = f.limit(1, 1, 0)
-        self.verdict = judged(of, leaf).verdict
+        self.verdict = judged(graph, leaf).verdict
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state, verdict=Verdict.read(state["verdict"]))
@@ -86,7 +84,7 @@ class Nudge:
             cells.append([written(row.h, ".4g"), *numbers, mark])
         notes = []
         if best and self.rows[-1].error > best.error and self.verdict.word == "agrees":
-            lost = f"of {C}({w} + {h}) − {C}({w}) rounding leaves few digits, and / {h} enlarges what it lost"
+            lost = f"rounding leaves few digits of {C}({w} + {h}) − {C}({w}), and dividing by {h} enlarges the error"
             rises = f"Below {h} = {written(best.h, '.4g')} the error rises"
             straight = f"From {w} to {w} + 0.1 the function is a straight line: each {h} gives its slope"
             straight += ". The error is rounding"
@@ -99,7 +97,7 @@ class Nudge:
 
     @property
     def _is_straight(self) -> bool:
-        """Whether the coarse steps find the slope, too, but for rounding."""
+        """Whether the coarse steps find the slope too, up to rounding."""
         coarse = [row.error for row in self.rows if row.h >= 1e-3]
         return max(coarse, default=math.inf) <= 1e-10 * abs(self.derivative)
 
@@ -128,10 +126,10 @@ def nudge(root: Value, leaf: Value | str, h: float = 1e-6, *, names: Mapping[str
 
     leaf   a leaf of the graph of `root`, or its name
     h      the step, a positive number
-    names  names for values without a label, as {"w": w}; None: the variables of the calling code
+    names  names for values without a label, such as {"w": w}; None: the variables of the calling code
 
-    Nothing in the graph changes. TypeError or ValueError if `root` is no computed Value, `leaf` is not one of its
-    leaves or a name that none or two have, or h is not positive and finite; StaleGraphError if a leaf was set since.
+    Nothing in the graph changes. TypeError or ValueError if `root` is not a computed Value, `leaf` is neither one of
+    its leaves nor the name of one, or h is not positive and finite; StaleGraphError if a leaf was set since.
 
     >>> w, a, y = Value(0.6, "w"), Value(1.5, "a"), Value(1.0, "y")
     >>> n = nudge((w * a - y) ** 2, w)
@@ -141,13 +139,13 @@ def nudge(root: Value, leaf: Value | str, h: float = 1e-6, *, names: Mapping[str
     ∂f/∂w = lim h→0 (f(w + h) − f(w))/h = −0.3
     h        f(w + h)...
     """
-    of = NudgedGraph(root, "nudge", caller_variables() if names is None else names)
+    graph = NudgedGraph(root, "nudge", caller_variables() if names is None else names)
     step = required(h, "nudge takes as h")
     if not 0.0 < step < math.inf:
-        raise ValueError(f"the nudge h is a positive finite number, as 1e-6, not {shown(h)}")
-    return Nudge(of, of.leaf(leaf), step)
+        raise ValueError(f"the nudge h must be a positive finite number, such as 1e-6, got {shown(h)}")
+    return Nudge(graph, graph.leaf(leaf), step)
 
 
 def _short(name: str, otherwise: str, taken: str) -> str:
-    """A name as it prints in a formula; the notes' f or a for one without, if the other is not called that."""
+    """A name as it prints in a formula; for a value without one the notes' f or a, unless the other is called that."""
     return fitted(unicode_of(name), 10) or (otherwise if otherwise != taken else "x" if otherwise == "a" else "C")

@@ -1,4 +1,7 @@
-"""The chain rule between the values that have names."""
+"""The chain rule between named values: the paths from one value to the root, and the derivative along each edge.
+
+The numbers are the engine's local gradients; SymPy derives the symbols of what lies between two names.
+"""
 
 from __future__ import annotations
 
@@ -24,23 +27,23 @@ from tinygrad_scalar.inspection.symbolic import (
     unicode_text,
 )
 
-MOST_FACTORS = 40  # of a product that are written out; and in the terms of a sum, if each of them goes on to the root
+MOST_FACTORS = 40  # of a product that are written out; also of a sum whose terms all go on to the root
 LARGEST = 200  # values in a formula that is written out
 MOST_OF_A_LAYER = 3  # values that have an equation of their own
 MOST_OF_A_CHAIN = 8  # the same where each layer has one value
 
 
 class Written(NamedTuple):
-    """Symbols as they print, and as an expression of SymPy."""
+    """A derivative's symbols as they print, and as an expression of SymPy."""
 
     formula: Formula
     expression: Any
 
 
 class Factor:
-    """∂of/∂by: its number `value`, and its symbols `text`, `latex` and `expression`, made when they are first read.
+    """∂of/∂by: its number `value`, and its symbols `text`, `latex` and `expression`, derived when first read.
 
-    `part` is "direct" where it is the part of ∂of/∂by that goes past all other named values, and not the whole of it.
+    `part` is "direct" if it is only the part of ∂of/∂by that passes no other named value.
     """
 
     def __init__(self, of: Value, by: Value, value: float, write: Callable[[], Written], part: str = "") -> None:
@@ -98,7 +101,7 @@ class Paths:
         self._edges: dict[Value, list[Factor]] = {}
 
     def _made_of_numbers(self) -> set[Value]:
-        """The numbers without a name, and what is computed from them alone."""
+        """The numbers without a name, and the values computed from them alone."""
         called, users, found = self.notation.called, self.users, set[Value]()
         for node in self.nodes:
             if node not in called and node not in users and found.issuperset(node.operands):
@@ -106,9 +109,9 @@ class Paths:
         return found
 
     def equations(self) -> tuple[list[Equation], list[list[Value]]]:
-        """That of `by`, then those of the values that it leads to and that are used more than once, some of each layer.
+        """The equation of `by`, then those of the values that it leads to and that are used more than once.
 
-        And the others of each layer, whose equations are like theirs.
+        Of each layer some have an equation; the others, whose equations look alike, are returned beside them.
         """
         gradients = self._graph.gradients
         equations: list[Equation] = []
@@ -136,7 +139,7 @@ class Paths:
     def _products(self, value: Value, ends: set[Value]) -> list[list[Factor]]:
         """The terms of ∂root/∂value, each as far as every value is used once, and at most to one of the `ends`.
 
-        If that is long, only as far as to where other terms come, too.
+        If that is long, each stops at the first value that another term reaches too.
         """
         edges = self.edges(value)
         if len(edges) > 1 and sum(len(self._way(edge.of, ends)) for edge in edges[:MOST_FACTORS]) > MOST_FACTORS:
@@ -147,7 +150,7 @@ class Paths:
         return [self.edges(by)[0] for by in self._way(value, ends)[:-1]]
 
     def _way(self, value: Value, ends: set[Value]) -> list[Value]:
-        """The values from this one on, as far as each is used once, up to the root or one of the ends."""
+        """The values from this one on while each is used once, up to the root or one of the `ends`."""
         way = [value]
         while value is not self.root and value not in ends and len(following := self.reached(value)) == 1:
             (value,) = following
@@ -155,7 +158,7 @@ class Paths:
         return way
 
     def _shared(self, values: Sequence[Value]) -> set[Value]:
-        """Where the ways from these values meet."""
+        """The values where the ways from these values meet."""
         passed: set[Value] = set()
         shared: set[Value] = set()
         for value in values:
@@ -180,16 +183,15 @@ class Paths:
         return self._reached[by]
 
     def edges(self, by: Value) -> list[Factor]:
-        """∂of/∂by for each named value `of` that `by` reaches without passing another name."""
+        """∂end/∂by for each named value `end` that `by` reaches without passing another name."""
         if by is self.root:
             return [Factor(by, by, 1.0, lambda: Written(number(1.0), 1))]
         if by not in self._edges:
-            numbers = self._numbers_above(by)
-            reached = self.reached(by)
-            further = self._above(reached)
+            numbers, reached = self._numbers_above(by), self.reached(by)
+            above = self._above(reached)
             self._edges[by] = [
-                Factor(of, by, numbers[of], partial(self._write, of, by, numbers), "direct" if of in further else "")
-                for of in reached
+                Factor(end, by, numbers[end], partial(self._write, end, by, numbers), "direct" if end in above else "")
+                for end in reached
             ]
         return self._edges[by]
 
@@ -216,7 +218,7 @@ class Paths:
         return operand in numbers and (operand is by or operand not in self.named)
 
     def _above(self, values: Sequence[Value]) -> set[Value]:
-        """What is computed from the values, up to the last of them."""
+        """The values computed from these, up to the last of these."""
         last = max((self.index[value] for value in values), default=0)
         found: set[Value] = set()
         todo = list(values) if len(values) > 1 else []
@@ -226,32 +228,32 @@ class Paths:
             todo += above
         return found
 
-    def _write(self, of: Value, by: Value, numbers: Mapping[Value, float]) -> Written:
-        """The symbols of ∂of/∂by; the derivative itself where they are too many."""
+    def _write(self, end: Value, by: Value, numbers: Mapping[Value, float]) -> Written:
+        """∂end/∂by in symbols, or the derivative itself if they are too many."""
         import sympy
 
         try:
-            derived = self._derived(of, by, numbers)
+            derived = self._derived(end, by, numbers)
         except (ArithmeticError, TypeError, ValueError):  # SymPy compares neither nan nor complex numbers
             derived = None
         if derived is None:
-            return self._derivative(of, by)
+            return self._derivative(end, by)
         derived = _whole(sympy.factor_terms(_whole(sympy.sympify(derived))))  # 0.5·2 is 1.0 after it
-        is_undefined = derived.is_number and not math.isfinite(numbers[of])  # 0·log(x) where log(x) is −∞
+        is_undefined = derived.is_number and not math.isfinite(numbers[end])  # 0·log(x) where log(x) is −∞
         if is_undefined or not is_writable(derived):
-            return self._derivative(of, by)
+            return self._derivative(end, by)
         return Written(formula(unicode_text(derived), latex_text(derived, self._latex)), derived)
 
-    def _derivative(self, of: Value, by: Value) -> Written:
-        """∂of/∂by as a symbol."""
+    def _derivative(self, end: Value, by: Value) -> Written:
+        """∂end/∂by as a symbol."""
         import sympy
 
-        derivative = self.notation.derivative(of, by)
+        derivative = self.notation.derivative(end, by)
         return Written(derivative, sympy.Symbol(derivative.text, real=True))
 
-    def _derived(self, of: Value, by: Value, numbers: Mapping[Value, float]) -> Any:
-        """∂of/∂by by SymPy, operation for operation; None if too much would have to be written out."""
-        between, todo = {of}, [of]
+    def _derived(self, end: Value, by: Value, numbers: Mapping[Value, float]) -> Any:
+        """∂end/∂by by SymPy, operation by operation; None if it is too long to write out."""
+        between, todo = {end}, [end]
         while todo:
             for operand in todo.pop().operands:
                 if operand is not by and operand not in between and self._leads_on(operand, by, numbers):
@@ -269,7 +271,7 @@ class Paths:
                     if sizes[node] > LARGEST:
                         return None
                     symbols[node] = symbols[node] + self._slope(node, i) * symbols[operand]
-        return symbols[of]
+        return symbols[end]
 
     def _slope(self, node: Value, i: int) -> Any:
         import sympy
@@ -287,7 +289,7 @@ class Paths:
         return found
 
     def _size(self, value: Value) -> int:
-        """How many values are written out for a value, each as often as it is written; 1 if they are too many."""
+        """How many values it takes to write out a value, each counted as often as it is written; 1 if too many."""
         if value not in self._sizes:
             todo, size = [value], 0
             while todo and size <= LARGEST:
@@ -297,13 +299,13 @@ class Paths:
         return self._sizes[value]
 
     def _below(self, node: Value) -> Sequence[Value]:
-        """What a value is written out with: nothing if it has a name or is made of plain numbers."""
+        """The operands with which a value is written out: none if it has a name or is made of plain numbers."""
         return [] if node in self._constants or node in self.notation.called else node.operands
 
     def _expression(self, value: Value) -> Any:
-        """What a value is in SymPy: a symbol where it has a name, a number where it is one, else what it is made of.
+        """A value in SymPy: a symbol if it has a name, a number if it is one, or else its operation, written out.
 
-        Of what is made of too much, its number vₙ.
+        If that is too long, the symbol vₙ.
         """
         todo = [value]
         while todo:

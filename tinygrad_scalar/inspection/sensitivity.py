@@ -36,10 +36,10 @@ class Row(NamedTuple):
 
 
 class Sensitivity:
-    """What `sensitivity` returns: `.rows`, one for each leaf, the largest |gradient| first. Prints as a table.
+    """The result of `sensitivity`: `.rows`, one for each leaf, the largest |gradient| first. Prints as a table.
 
-    Iterating gives the rows, len() their number. nan comes before everything else, and what is not finite is marked.
-    Jupyter shows the table as HTML.
+    Iterating gives the rows, len() their number. nan comes first, and values that are not finite are marked. Jupyter
+    shows the table as HTML.
     """
 
     def __init__(self, name: str, data: float, rows: Sequence[Row], leaves: str, column: str = "gradient") -> None:
@@ -54,13 +54,13 @@ class Sensitivity:
         ['x', 'w']
         """
         if column not in COLUMNS:
-            raise ValueError(f"rows are sorted by {' or '.join(COLUMNS)}, not by {shown(column)}")
+            raise ValueError(f"the column must be {' or '.join(COLUMNS)}, got {shown(column)}")
         return Sensitivity(self.name, self.data, self._given, self._leaves, column)
 
     def to_csv(self, path: str | os.PathLike[str] | None = None) -> str | None:
-        """All rows as CSV, with every digit: returned as text, or written to the file `path`, whole or not at all.
+        """All rows as CSV, with every digit: returned as text, or written to the file `path` atomically.
 
-        An OSError that says why if nothing can be written there.
+        OSError if the file cannot be written.
 
         >>> print(sensitivity(Value(3.0, "w") * 2).to_csv(), end="")
         name,data,gradient,contribution
@@ -94,7 +94,7 @@ class Sensitivity:
 
     @property
     def _symbol(self) -> str:
-        """What the root is called in the columns' names, which have room for five letters."""
+        """The root's name in the columns' heads, which have room for five letters."""
         return self.name if len(self.name) <= 5 and not set(self.name) & set(" ·/()") else "C"
 
     @property
@@ -102,7 +102,7 @@ class Sensitivity:
         return [f"… and {len(self) - LINES:,} more"] if len(self) > LINES else []
 
     def _cells(self) -> list[list[str]]:
-        """The table's texts: the names of the columns, then the first rows, each with its bar."""
+        """The table's cells: the head, then the first rows, each with its bar."""
         sizes = [abs(getattr(row, self._column)) for row in self.rows]
         largest = max((size for size in sizes if math.isfinite(size)), default=0.0)
         cells = [["leaf θ", "data", f"∂{self._symbol}/∂θ", f"θ·∂{self._symbol}/∂θ", ""]]
@@ -117,31 +117,32 @@ def _largest_first(number: float) -> tuple[bool, float]:
 
 
 def _bar(size: float, largest: float) -> str:
-    """How a size compares with the largest finite one."""
+    """A size as a bar, relative to the largest finite one."""
     if not math.isfinite(size):
         return f"← {size}"
     return "▇" * round(BAR * size / largest) or "▏" if size else ""
 
 
-def leaf_rows(of: NamedGraph) -> dict[Value, Row]:
+def leaf_rows(graph: NamedGraph) -> dict[Value, Row]:
     """A row for each leaf."""
-    gradients = of.gradients
+    gradients = graph.gradients
     return {
-        leaf: Row(of.notation.plain(leaf), leaf.data, gradients[leaf], leaf.data * gradients[leaf])
-        for leaf in of.leaves
+        leaf: Row(graph.notation.plain(leaf), leaf.data, gradients[leaf], leaf.data * gradients[leaf])
+        for leaf in graph.leaves
     }
 
 
 def sensitivity(root: Value, *leaves: Value | str, names: Mapping[str, object] | None = None) -> Sensitivity:
     """How much each leaf θ of the graph of `root`, C, matters: ranked by |∂C/∂θ|, or with .by("contribution").
 
-    leaves  those to rank, or their names, as *net.parameters(); none: all that have a name, or, if none has, all
-    names   names for values without a label, as {"w": w}; None: the variables of the calling code
+    leaves  the leaves to rank, or their names, such as *net.parameters(); by default all that have a name, or, if none
+            has, all
+    names   names for values without a label, such as {"w": w}; None: the variables of the calling code
 
     ∂C/∂θ says which weights to turn (002); −θ·∂C/∂θ is the first-order estimate of C(θ = 0) − C, what C would change
     if θ were pruned (Molchanov et al. 2017, arXiv:1611.06440). No .grad is read or changed. TypeError or ValueError if
-    `root` is no computed Value, or for what is not a leaf of it or not a name of one; StaleGraphError if a leaf was set
-    since.
+    `root` is not a computed Value, or one of `leaves` is neither a leaf of its graph nor the name of one;
+    StaleGraphError if a leaf was set since.
 
     >>> w, a, b = Value(0.5, "w(1)[0,0]"), Value(4.0, "a(0)[0]"), Value(-1.0, "b(1)[0]")
     >>> z = w * a + b
@@ -152,7 +153,8 @@ def sensitivity(root: Value, *leaves: Value | str, names: Mapping[str, object] |
     b⁽¹⁾₀            −1            1           −1  ▇▇▇▇
     a⁽⁰⁾₀             4          0.5            2  ▇▇
     """
-    of = NamedGraph(root, "sensitivity", caller_variables() if names is None else names)
-    rows, chosen = leaf_rows(of), of.chosen(leaves)
-    told = f"{len(chosen):,} chosen leaves (of {len(of.leaves):,})" if chosen else of.leaves_told
-    return Sensitivity(of.notation.name(root), root.data, [rows[leaf] for leaf in chosen or of.named_leaves], told)
+    graph = NamedGraph(root, "sensitivity", caller_variables() if names is None else names)
+    rows, chosen = leaf_rows(graph), graph.chosen(leaves)
+    counted = f"{len(chosen):,} chosen leaves (of {len(graph.leaves):,})" if chosen else graph.leaves_counted
+    ranked = [rows[leaf] for leaf in chosen or graph.named_leaves]
+    return Sensitivity(graph.notation.name(root), root.data, ranked, counted)

@@ -12,9 +12,9 @@ from tinygrad_scalar.inspection.notation import number, written
 
 
 class Contribution(NamedTuple):
-    """What one step adds to one operand's gradient: amount = local_grad × upstream.
+    """The part of an operand's gradient that one step adds: amount = local_grad × upstream.
 
-    `complete` says whether it was the last: until then the operand's gradient is a running sum.
+    It is contribution `done` of `of`. `complete` is true for the last; until then the gradient is a running sum.
     """
 
     operand: Value
@@ -89,7 +89,7 @@ class Step:
         return [(i, c) for i, c in placed if c.operand.op or c.operand in self._notation.called] or placed
 
     def _part(self, i: int) -> str:
-        """Which part of ∂node/∂operand the local gradient of operand i is, "" if it is the whole."""
+        """The part of ∂node/∂operand that the local gradient of operand i is; "" for the whole."""
         c = self.contributions[i]
         if c.of == 1 or self._graph.is_only_way(c.operand, self.node):
             return ""

@@ -29,9 +29,9 @@ if TYPE_CHECKING:
 
 
 class Progress(NamedTuple):
-    """How far a value is: whether it is computed, and how many contributions to its gradient are done of how many.
+    """How far a value is: whether it is computed, and that `done` of `of` contributions to its gradient are in.
 
-    While gradients have not begun, none is awaited: 0 of 0.
+    Before the backward phase it is 0 of 0.
     """
 
     computed: bool
@@ -44,34 +44,34 @@ class Progress(NamedTuple):
 
 
 class Stepper:
-    """What `step` returns: it stands after `.position` of `.total` steps, and prints where that is.
+    """The result of `step`: it stands after `.position` of `.total` steps, and prints where that is.
 
-    next, back  go on or back by n steps, as far as there are any; the Step that was reached is `.current`
-    to          go on to the next step that computes a value, passes through it or adds to its gradient
-    reset       back to the beginning: every gradient that the steps have changed is what it was
-    watch       values to be printed whenever the stepper is
+    next, back  go n steps forward or back, as far as there are any; the last step taken is `.current`
+    to          go on to the next step that computes a value, passes back through it or adds to its gradient
+    reset       back to the beginning: every gradient that the steps changed is restored
+    watch       values to print whenever the stepper prints
     progress    how far a value and its gradient are
     nodes       the values of the graph in topological order; `notation` is how they are written
 
-    The gradients are in the Values as the steps have left them; those of leaves begin with what they were, as for
-    backward(). A leaf that is set meanwhile makes the graph stale; a gradient that something else changes meanwhile is
-    a ValueError at the next step that needs it.
+    The Values hold the gradients as the steps left them; those of leaves start from what they were, as for backward().
+    Setting a leaf in between makes the graph stale. If anything else changes a gradient in between, the next step that
+    needs it is a ValueError.
     """
 
     def __init__(self, root: Value, names: Mapping[str, object]) -> None:
-        of = NamedGraph(root, "step", names)
+        graph = NamedGraph(root, "step", names)
         self.root = root
-        self._of, self.notation, self._index = of, of.notation, of.index
-        self._forward = [node for node in of.nodes if node.op]
-        self._order = array("q", accumulate((bool(node.op) for node in of.nodes), initial=0))  # operations before each
+        self._graph, self.notation, self._index = graph, graph.notation, graph.index
+        self._forward = [node for node in graph.nodes if node.op]
+        self._order = array("q", accumulate((bool(node.op) for node in graph.nodes), initial=0))  # operations before
         self._backward = pass_order(root)[::-1]
-        self._uses = array("q", bytes(8 * len(of.nodes)))
+        self._uses = array("q", bytes(8 * len(graph.nodes)))
         for node in self._forward:
             for operand in node.operands:
                 self._uses[self._index[operand]] += 1
-        self._left = array("q", self._uses)  # contributions that are still to come
-        self._before = array("d")  # what the contributions so far were added to, one after the other
-        self._expected = array("d")  # the gradients as the steps have left them
+        self._left = array("q", self._uses)  # contributions still to come
+        self._before = array("d")  # what each contribution so far was added to
+        self._expected = array("d")  # the gradients as the steps left them
         self._kept = array("d")  # the gradients that the backward phase overwrites
         self._starts: list[float] = []  # the gradients that the leaves had before
         self._watched: tuple[Value, ...] = ()
@@ -80,43 +80,43 @@ class Stepper:
 
     @property
     def total(self) -> int:
-        """How many steps there are: one for each computed value, the root's own gradient, and one back through each."""
+        """The number of steps: one for each computed value, the root's own gradient, and one back through each."""
         return 2 * len(self._forward) + 1
 
     # --- moving ------------------------------------------------------------------------------------------------------
 
     def next(self, n: int = 1) -> Step | None:
-        """Take n steps, or as many as there are; returns the step that was reached."""
+        """Take n steps, or as many as are left; returns the last step taken."""
         for _ in range(min(required_integer(n, "the number of steps", least=0), self.total - self.position)):
             self._advance()
         return self.current
 
     def back(self, n: int = 1) -> Step | None:
-        """Take the last n steps back: every gradient is again what it was before them, to the bit."""
+        """Undo the last n steps: every gradient is again what it was before them, bit for bit."""
         for _ in range(min(required_integer(n, "the number of steps", least=0), self.position)):
             self._retreat()
         return self.current
 
     def reset(self) -> None:
-        """Back to the beginning, with every gradient that the steps have changed as it was there."""
+        """Back to the beginning, with every gradient that the steps changed as it was there."""
         self.back(self.position)
 
     def to(self, target: str | Value) -> Step | None:
         """Go on to the next step that computes the value, passes back through it, or adds to its gradient.
 
-        `target` is a Value of the graph or its name. ValueError, and no step taken, if there is no such step left.
+        `target` is a Value of the graph or its name. If no such step is left, ValueError, and no step is taken.
         """
-        value = self._of.find(target)
+        value = self._graph.find(target)
         for position in range(self.position, self.total):
             node = self._node(position)
             if node is value or (position > len(self._forward) and any(o is value for o in node.operands)):
                 return self.next(position + 1 - self.position)
         name = self.notation.name(value)
-        raise ValueError(f"no step from here on has to do with {name}: reset() goes back to the beginning")
+        raise ValueError(f"no remaining step involves {name}; reset() starts over")
 
     def watch(self, *values: str | Value) -> None:
-        """Print these values, too, whenever the stepper is printed; none: print none."""
-        self._watched = tuple(self._of.find(value) for value in values)
+        """Print these values whenever the stepper prints; without arguments, none."""
+        self._watched = tuple(self._graph.find(value) for value in values)
 
     def __iter__(self) -> Iterator[Step]:
         """The steps from here on, each taken as it is asked for."""
@@ -127,11 +127,11 @@ class Stepper:
     @property
     def nodes(self) -> Sequence[Value]:
         """The values of the graph in topological order."""
-        return self._of.nodes
+        return self._graph.nodes
 
     def progress(self, value: Value) -> Progress:
-        """How far a value of the graph is at this point; a ValueError for one that is not in it."""
-        i = self._index[self._of.find(value)]
+        """How far a value of the graph is at this point; ValueError if it is not in the graph."""
+        i = self._index[self._graph.find(value)]
         if self.position > len(self._forward):
             return Progress(True, self._uses[i] - self._left[i], self._uses[i])
         return Progress(not value.op or self._order[i] < self.position, 0, 0)
@@ -145,7 +145,7 @@ class Stepper:
 
     def _advance(self) -> None:
         if now() != self._time:
-            require_fresh(self._of.nodes)
+            require_fresh(self._graph.nodes)
             self._time = now()
         n = len(self._forward)
         if self.position == n:
@@ -154,7 +154,7 @@ class Stepper:
                 node.grad = 0.0
             self.root.grad = 1.0
             self._expected = array("d", [node.grad for node in self.nodes])
-            self._starts = [leaf.grad for leaf in self._of.leaves]
+            self._starts = [leaf.grad for leaf in self._graph.leaves]
         elif self.position > n:
             node = self._node(self.position)
             for value in (node, *node.operands):
@@ -168,12 +168,12 @@ class Stepper:
         self.position += 1
 
     def _require_expected(self, value: Value) -> None:
-        """A ValueError if something else than the steps has changed a gradient."""
+        """ValueError if anything but the steps has changed a gradient."""
         expected = self._expected[self._index[value]]
         if value.grad != expected and (value.grad == value.grad or expected == expected):
             raise ValueError(
-                f"the gradient of {self.notation.name(value)} is {written(value.grad)}, the steps so far left "
-                f"{written(expected)}: backward(), zero_grad() or another stepper came between; reset() begins again"
+                f"the gradient of {self.notation.name(value)} is {written(value.grad)}, but the steps so far left "
+                f"{written(expected)}: backward(), zero_grad() or another stepper changed it; reset() starts over"
             )
 
     def _retreat(self) -> None:
@@ -192,17 +192,17 @@ class Stepper:
 
     @property
     def current(self) -> Step | None:
-        """The step that was taken last; None at the beginning."""
+        """The last step taken; None at the beginning."""
         return self._step(self.position - 1) if self.position else None
 
     def _step(self, position: int) -> Step:
-        """The step after `position` steps, which is the last that was taken."""
+        """The step after `position` steps, which must be the last one taken."""
         node = self._node(position)
         phase = "forward" if position < len(self._forward) else "backward"
         contributions: tuple[Contribution, ...] = ()
         if position > len(self._forward):
             contributions = self._contributions(node)
-        return Step(phase, node, position + 1, contributions, self._of)
+        return Step(phase, node, position + 1, contributions, self._graph)
 
     def _contributions(self, node: Value) -> tuple[Contribution, ...]:
         operands = node.operands
@@ -218,7 +218,7 @@ class Stepper:
         return tuple(found)
 
     def __str__(self) -> str:
-        lines = str(self.current or "").splitlines() + [self._looked_at(value) for value in self._watched]
+        lines = str(self.current or "").splitlines() + [self._watched_line(value) for value in self._watched]
         return "\n".join([*wrapped(self._where), *(f"  {line}" for line in lines), *wrapped(self._upcoming)])
 
     __repr__ = __str__
@@ -227,7 +227,7 @@ class Stepper:
         """The same for Jupyter, with the step as LaTeX."""
         current = self.current
         lines = current.sums if current else []
-        lines += [self._looked_at(value) for value in self._watched]
+        lines += [self._watched_line(value) for value in self._watched]
         equation = [f"$${current.latex}$$"] if current else []
         return "\n\n".join([f"**{self._where}**", *equation, *(f"- `{line}`" for line in lines), f"`{self._upcoming}`"])
 
@@ -236,17 +236,15 @@ class Stepper:
         n, at = len(self._forward), self.position
         if at == 0:
             values = f"{n} value{'s' if n > 1 else ''}"
-            told = f"{self.notation.name(self.root)}: {values} to compute, then the chain rule backwards"
-            older = sum(leaf.grad != 0.0 for leaf in self._of.leaves)
-            holds = "leaf holds" if older == 1 else "leaves hold"
-            return (
-                f"{told}; {older} {holds} a gradient already, which it adds to: zero_grad() clears" if older else told
-            )
+            start = f"{self.notation.name(self.root)}: {values} to compute, then the chain rule backwards"
+            older = sum(leaf.grad != 0.0 for leaf in self._graph.leaves)
+            hold = "leaf already holds" if older == 1 else "leaves already hold"
+            return f"{start}; {older} {hold} a gradient, to which this adds: zero_grad() clears it" if older else start
         phase = f"forward {at} of {n}" if at <= n else f"backward {at - n - 1} of {n}"
         return f"{phase} (step {at} of {self.total})"
 
     def __rich__(self) -> Text:
-        """The same for rich: what was done stands out, what comes next stands back."""
+        """The same for rich: the position stands out, what comes next is dim."""
         from rich.text import Text
 
         text = Text(no_wrap=False)
@@ -262,15 +260,15 @@ class Stepper:
     def _upcoming(self) -> str:
         if self.position == self.total:
             older = sum(start != 0.0 for start in self._starts)
-            told = f", on top of what {older} of the leaves held before" if older else ""
-            return f"done: every gradient is complete, as after backward(){told}"
-        n, of, node = len(self._forward), self.notation, self._node(self.position)
+            on_top = f", on top of what {older} of the leaves held before" if older else ""
+            return f"done: every gradient is complete, as after backward(){on_top}"
+        n, notation, node = len(self._forward), self.notation, self._node(self.position)
         if self.position == n:
-            return f"next: {of.derivative(self.root, self.root).text} = 1, and backwards from there"
-        name, made = of.name(node), of.made(node).text
+            return f"next: {notation.derivative(self.root, self.root).text} = 1, and backwards from there"
+        name, made = notation.name(node), notation.made(node).text
         return f"next: {'' if self.position < n else 'back through '}{name if name == made else f'{name} = {made}'}"
 
-    def _looked_at(self, value: Value) -> str:
+    def _watched_line(self, value: Value) -> str:
         progress, started = self.progress(value), self.position > len(self._forward)
         if not progress.computed:
             return f"{self.notation.name(value)}: not computed yet"
@@ -282,9 +280,9 @@ class Stepper:
 def step(root: Value, *, names: Mapping[str, object] | None = None) -> Stepper:
     """Go through a computation and its backward pass, one application of the chain rule at a time.
 
-    names  names for values without a label, as {"w": w}; None: the variables of the calling code
+    names  names for values without a label, such such as {"w": w}; None: the variables of the calling code
 
-    Returns a Stepper at the beginning. TypeError or ValueError if `root` is no computed Value, StaleGraphError if a
+    Returns a Stepper at the beginning. TypeError or ValueError if `root` is not a computed Value, StaleGraphError if a
     leaf was set since.
 
     >>> w, x = Value(2.0, "w"), Value(3.0, "x")

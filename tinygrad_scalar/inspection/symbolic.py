@@ -1,6 +1,6 @@
-"""The symbols of operations and of their derivatives, in SymPy; how expressions of SymPy print.
+"""Operations and their derivatives in SymPy, and how expressions of SymPy print.
 
-SymPy is loaded when a symbol is first asked for.
+SymPy is imported when a symbol is first needed.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ from tinygrad_scalar.inspection.notation import written
 if TYPE_CHECKING:
     import sympy
 
-_NAMES = 0xF0000  # where Unicode's private signs begin, of which there are 65,534
+_NAMES = 0xF0000  # Unicode's private characters, 65,534 of them
 
 
-LARGEST_INTEGER = 100  # SymPy works powers of whole numbers out, digit by digit
+LARGEST_INTEGER = 100  # SymPy works out powers of integers to the last digit
 
 
 @lru_cache(maxsize=1)
 def _large_number() -> Any:
-    """The class of a number that SymPy is not to calculate with: (2·x)¹⁰⁰⁰ stays what it is."""
+    """The class of a number that SymPy must not calculate with: (2·x)¹⁰⁰⁰ stays as it is."""
     import sympy
 
     return type("LargeNumber", (sympy.Symbol,), {})
@@ -49,7 +49,7 @@ def constant(number: float) -> Any:
 
 
 def is_writable(expression: Any) -> bool:
-    """Whether a person would write an expression so: no number in it is complex, infinite or undefined."""
+    """Whether a person would write this expression: no number in it is complex, infinite, undefined or extreme."""
     import sympy
 
     if expression.has(sympy.I, sympy.zoo, sympy.nan, sympy.oo, -sympy.oo):
@@ -115,7 +115,7 @@ def expression(op: str, operands: Sequence[Any]) -> sympy.Expr:
 def slope(op: str, i: int, operands: Sequence[Any]) -> sympy.Expr | None:
     """The derivative of an operation with respect to operand i; None where its row in ops.py has no symbols for it.
 
-    At kinks it is in the words of ops.py, as [x > y].
+    At kinks it is the text of ops.py, such as [x > y].
 
     >>> import sympy
     >>> x, y = sympy.symbols("x y")
@@ -234,7 +234,7 @@ def latex_text(expression: Any, names: Mapping[Any, str]) -> str:
 
 @lru_cache(maxsize=1)
 def _printers() -> tuple[Any, Any]:
-    """SymPy's printers of text and LaTeX, but σ(z) − y where they have −y + σ(z), and numbers with six digits."""
+    """SymPy's printers of text and LaTeX, but with σ(z) − y for −y + σ(z), and six digits a number."""
     from sympy.functions.elementary.hyperbolic import HyperbolicFunction
     from sympy.functions.elementary.trigonometric import TrigonometricFunction
     from sympy.printing.latex import LatexPrinter
@@ -244,7 +244,7 @@ def _printers() -> tuple[Any, Any]:
         return sorted(expression.as_ordered_terms(), key=lambda term: bool(term.could_extract_minus_sign()))
 
     def name(self: Any, symbol: Any) -> str:
-        """A sign that stands for the name until all else is written: * and - in a name are no operations."""
+        """A character that stands for the name until all else is written: * and - in a name are not operations."""
         self.names = (*self.names, symbol.name)
         return chr(_NAMES + len(self.names) - 1)
 
