@@ -27,7 +27,8 @@ class Terminal:
         self.ours, self.theirs = pty.openpty()
         self.resize(rows, columns)
         self.before = termios.tcgetattr(self.theirs)
-        variables = {**os.environ, "TERM": "xterm-256color", "PYTHONIOENCODING": "utf-8", **environment}
+        inherited = {name: text for name, text in os.environ.items() if name not in ("COLUMNS", "LINES")}
+        variables = {**inherited, "TERM": "xterm-256color", "PYTHONIOENCODING": "utf-8", **environment}
         self.process = subprocess.Popen(
             command, stdin=self.theirs, stdout=self.theirs, stderr=self.theirs, env=variables, start_new_session=True,
             preexec_fn=self.take_terminal,
