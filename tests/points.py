@@ -72,7 +72,7 @@ ORDINARY = {
 }
 
 # operation, operands, data, local gradients: kinks, poles, overflow, points outside the domain. JAX's answers, which
-# test_peers.py asks JAX for.
+# test_peers.py compares with JAX itself.
 EDGES = [
     ("abs", (0.0,), 0.0, (1.0,)),
     ("abs", (-0.0,), 0.0, (1.0,)),

@@ -185,7 +185,7 @@ def _forward_to_infinity(v):
         v.data = 2.0
 
 
-# what fails with a leaf v and a node w, and how
+# failing steps with a leaf v and a node w, and their errors
 FAILURES = {
     "v + object()": (lambda v, w: v + object(), TypeError),
     "object() + v": (lambda v, w: object() + v, TypeError),

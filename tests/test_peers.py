@@ -1,4 +1,4 @@
-"""The numbers of the large libraries: JAX's at the edges, JAX's and PyTorch's at ordinary points."""
+"""The table of operations agrees with JAX at the edges, and with JAX and PyTorch at ordinary points."""
 
 import math
 
@@ -11,7 +11,7 @@ pytestmark = pytest.mark.peers
 
 
 def _functions(f, logistic, relu, erf):
-    """Each operation in the words of a NumPy-like library `f`."""
+    """Each operation as a NumPy-like library `f` spells it."""
     return {
         "+": lambda x, y: x + y,
         "-": lambda x, y: x - y,
@@ -108,5 +108,5 @@ def test_peers_have_the_same_derivatives(peer, name):
         data = row.forward(*operands)
         value, grads = _value_and_grads(peer, name, operands)
         assert data == pytest.approx(value, rel=1e-12, abs=1e-12)
-        # absolutely too: PyTorch's 1 − tanh² and a(1 − a) have few digits left where they are small
+        # absolutely too: PyTorch's 1 − tanh² and a(1 − a) keep few digits where they are small
         assert row.local_grads(data, *operands) == pytest.approx(tuple(grads), rel=1e-12, abs=1e-12)

@@ -1,4 +1,4 @@
-"""What README.md shows is what happens: its code prints what it says and draws its picture, its commands parse."""
+"""README.md is true: its code prints what it says and draws its picture, and its commands parse."""
 
 import contextlib
 import io
@@ -20,12 +20,12 @@ README = (TOP / "README.md").read_text("utf-8")
 BLOCKS = re.findall(r"^```(\w*)\n(.*?)^```$", README, flags=re.MULTILINE | re.DOTALL)
 PYTHON = [text for language, text in BLOCKS if language == "python"]
 SHELL = [text for language, text in BLOCKS if language == "sh"]
-# what the reader of the later blocks has at hand
+# names that later blocks take for granted
 DATA = {"X": [[5.1, 3.5, 1.4, 0.2], [7.0, 3.2, 4.7, 1.4], [6.3, 3.3, 6.0, 2.5]] * 3, "Y": [0, 1, 2] * 3}
 
 
 def execute(blocks):
-    """What the blocks print, and the names they leave."""
+    """The text that the blocks print, and the names that they define."""
     names, printed = {"__name__": "__main__"}, io.StringIO()
     with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(io.StringIO()):
         for block in blocks:
@@ -99,7 +99,7 @@ def test_the_block_on_networks_does_what_its_comments_say(tmp_path, monkeypatch)
 
 @pytest.mark.parametrize("mark", ["run", "test"])
 def test_a_mark_is_followed_by_one_fenced_command(mark):
-    """What `.ci/run` and the fresh machine execute."""
+    """The commands that `.ci/run` executes in a fresh environment."""
     assert README.count(f"<!-- {mark} -->") == 1
     (command,) = re.findall(rf"^<!-- {mark} -->\n```sh\n([^\n]+)\n```$", README, re.MULTILINE)
     assert command.startswith("python -m pip install -e")

@@ -1,4 +1,4 @@
-"""What a node refers to lives as long as the node and no longer, also where an operation fails half-way."""
+"""Operands, labels and attributes live as long as the nodes that hold them and no longer."""
 
 import contextlib
 import copy
@@ -23,7 +23,7 @@ def _sum():
 
 # --- what is held ----------------------------------------------------------------------------------------------------
 
-# a root above two leaves, its derivatives with respect to them; at 2 and 3
+# a root above two leaves, and its derivatives with respect to them at 2 and 3
 GRAPHS = {
     "+": (lambda x, y: x + y, 1.0, 1.0),
     "*": (lambda x, y: (x * y) * 1.0, 3.0, 2.0),
@@ -41,7 +41,7 @@ GRAPHS = {
 
 @pytest.fixture(params=GRAPHS)
 def graph(request):
-    """What builds a root, a root that is all there is of its graph, and the derivatives."""
+    """A function that builds a root, a root that is the only reference into its graph, and the derivatives."""
     build, dx, dy = GRAPHS[request.param]
     root = build(Value(2.0, "x"), Value(3.0, "y"))
     gc.collect()
@@ -50,7 +50,7 @@ def graph(request):
 
 def test_a_graph_whose_operands_nobody_else_holds_is_whole(graph):
     build, root, dx, dy = graph
-    crowd = [Value(99.0) * 99.0 for _ in range(1000)]  # would lie where something freed too early has been
+    crowd = [Value(99.0) * 99.0 for _ in range(1000)]  # would reuse the memory of whatever was freed too early
     root.backward()
     x, y = (next(leaf for leaf in ts.leaves(root) if leaf.label == label) for label in "xy")
     assert (x.data, y.data, x.grad, y.grad) == (2.0, 3.0, dx, dy)
@@ -115,7 +115,7 @@ def test_a_label_lives_as_long_as_its_node_has_it():
 
 
 class Small(Value):
-    """A leaf without one."""
+    """A leaf without a __dict__."""
 
     __slots__ = ()
 
@@ -162,7 +162,7 @@ def test_graphs_in_the_attributes_of_leaves_of_graphs_are_freed_at_any_depth():
 
 
 class Phoenix(Value):
-    """Comes back once."""
+    """A leaf that comes back to life once."""
 
     nest: ClassVar = []
 
@@ -187,7 +187,7 @@ def test_a_leaf_that_comes_back_to_life_is_whole():
 
 
 class Busy(Value):
-    """Differentiates a graph of its own, and one that it was part of, when it dies."""
+    """A leaf that, when it dies, differentiates a graph of its own and graphs of others."""
 
     others: ClassVar = []
     seen: ClassVar = []
@@ -201,7 +201,7 @@ class Busy(Value):
             other.forward().backward()
 
 
-def test_a_leaf_may_differentiate_graphs_while_one_is_being_freed():
+def test_a_leaf_can_differentiate_graphs_while_one_is_being_freed():
     Busy.seen.clear()
     x = Value(2.0)
     kept = (x * x).exp().log()
@@ -213,29 +213,29 @@ def test_a_leaf_may_differentiate_graphs_while_one_is_being_freed():
     Busy.others.clear()
 
 
-# --- making a node anew, or not at all -------------------------------------------------------------------------------
+# --- initializing a node again ---------------------------------------------------------------------------------------
 
 
-def _told(root):
+def _contents(root):
     return [(n.op, n.data, n.grad, n.label, n.local_grads, n.operands) for n in ts.topological_order(root)]
 
 
 @pytest.mark.parametrize("arguments", [(5.0,), (5.0, "leaf"), (object(),), (5.0, 1)])
-def test_a_computed_node_cannot_be_made_anew(arguments):
+def test_a_computed_node_cannot_be_initialized_again(arguments):
     x, y = Value(2.0, "x"), Value(3.0)
     below = x * y
     root = ts.where(below, below + x, y)
     root.backward()
-    before = _told(root)
+    before = _contents(root)
     for node in (root, below):
         with pytest.raises((AttributeError, TypeError)):
             node.__init__(*arguments)
-    assert _told(root) == before
+    assert _contents(root) == before
     root.backward()
     assert (x.grad, y.grad) == (8.0, 4.0)
 
 
-def test_a_leaf_can_be_made_anew():
+def test_a_leaf_can_be_initialized_again():
     x = Parameter(2.0, Label("x"))
     Label.died = 0
     x.grad, x.name = 3.0, "name"
@@ -245,7 +245,7 @@ def test_a_leaf_can_be_made_anew():
     assert x.grad == 10.0
 
 
-def test_a_value_that_was_never_initialised_is_no_crash():
+def test_using_a_value_that_was_never_initialized_is_no_crash():
     uses = [
         repr, bool, hash, abs, copy.copy, copy.deepcopy, pickle.dumps, ts.topological_order, ts.leaves,
         lambda v: v + 1.0, lambda v: v * v, lambda v: v**2, lambda v: v**v, lambda v: v > 2.0, lambda v: v.exp(),
@@ -255,7 +255,7 @@ def test_a_value_that_was_never_initialised_is_no_crash():
     ]  # fmt: skip
     for use in uses:
         v = Value.__new__(Value)
-        with contextlib.suppress(AttributeError, TypeError):  # of the plain one's empty slots
+        with contextlib.suppress(AttributeError, TypeError):  # the slots of a plain one are empty
             use(v)
         v.__init__(2.0, "x")
         assert (v.data, v.grad, v.label, (v * 3.0).data) == (2.0, 0.0, "x", 6.0)

@@ -35,7 +35,7 @@ def test_the_garbage_collector_does_not_know_of_nodes():
 
 
 def _collections(operations):
-    """How often the garbage collector runs in ten steps with graphs of this size."""
+    """The number of starts and ends of garbage collections in ten steps with graphs of this size."""
     runs = []
     x = Value(0.5)
     gc.collect()
@@ -56,16 +56,16 @@ def _collections(operations):
 
 @compiled_only
 def test_larger_graphs_are_no_more_work_for_the_garbage_collector():
-    assert _collections(20_000) <= _collections(200) + 2  # a run, begun and ended, that was due anyway
+    assert _collections(20_000) <= _collections(200) + 2  # one run may be due anyway: a start and an end
 
 
 # --- steps leave nothing behind --------------------------------------------------------------------------------------
 
 
 def _growth_of_blocks():
-    """How many blocks of memory steps and failures leave behind: two numbers of repetitions, blocks for each name."""
+    """The number of memory blocks that many repetitions of each step and failure leave behind, by name."""
     x = Value(0.5)
-    works = {name: (1024, lambda i, step=step: step(x, i)) for name, step in STEPS.items()}  # as many as rows are kept
+    works = {name: (1024, lambda i, step=step: step(x, i)) for name, step in STEPS.items()}  # 1024 rows are cached
     for failure in FAILURES:
         v = Value(2.0)
         works[failure] = (300, lambda i, failure=failure, v=v, w=v * 3.0: refused(failure, v, w))
@@ -88,7 +88,7 @@ def growth_of_blocks():
 
 @pytest.mark.parametrize("name", [*STEPS, *FAILURES])
 def test_a_step_or_a_failure_leaves_no_memory_behind(growth_of_blocks, name):
-    assert growth_of_blocks[name] < 100  # in 1024 steps or 300 failures; caches that fill by and by take some
+    assert growth_of_blocks[name] < 100  # in 1024 steps or 300 failures; caches that fill up gradually take some
 
 
 def _growth_of_resident_memory(name, times):
@@ -138,7 +138,7 @@ def test_resident_memory_is_flat_over_large_graphs(thorough):
 
 
 def _memory_after_random_frees(graphs):
-    """Resident memory before, with and after many small graphs that are freed in random order, checked on the way."""
+    """Resident memory before, with and after many small graphs that are freed in random order and checked meanwhile."""
     numbers = random.Random(1)
     order = list(range(graphs + graphs // 3))
     first, more = order[:graphs], order[graphs:]
@@ -192,7 +192,7 @@ def test_memory_comes_back_after_graphs_were_freed_in_random_order(thorough):
 
 
 def _deep_chain(operations):
-    """A chain that is built, differentiated, recomputed and freed on a small stack; bytes for each operation."""
+    """Build, differentiate, recompute and free a chain on a small stack; bytes for each operation, and its numbers."""
     results = []
 
     def work():
@@ -233,7 +233,7 @@ def test_a_chain_of_operations_takes_two_hundred_bytes_each_and_no_stack(operati
 @compiled_only
 @pytest.mark.thorough
 def test_the_engines_tests_pass_under_pythons_debugging_allocator():
-    """Which fills what is freed and guards the edges of every block; without the slabs, so that it sees each node."""
+    """It overwrites freed memory and guards the edges of every block; without the slabs, it sees each node."""
     files = ["value", "pickling", "anomaly", "lifetimes", "failures", "walks"]
     done = subprocess.run(
         [

@@ -1,4 +1,4 @@
-"""micrograd 0.1.0 run on our Value: its README's numbers and its moons demo's loss curve."""
+"""micrograd 0.1.0 running on our Value: its README's numbers and its moons demo's loss curve."""
 
 import gc
 import random
@@ -15,7 +15,7 @@ THEIRS = micrograd.engine.Value
 
 @pytest.fixture
 def engine(monkeypatch):
-    """Puts one class or another in micrograd's Value's place."""
+    """Replaces micrograd's Value by a class."""
 
     def install(cls):
         monkeypatch.setattr(micrograd.engine, "Value", cls)

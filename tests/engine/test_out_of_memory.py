@@ -15,7 +15,7 @@ from tinygrad_scalar import Value
 
 @pytest.fixture(scope="module")
 def failing_allocations():
-    """Skips where allocations cannot be made to fail, or where what fails then is Python's own code."""
+    """Skip where allocations cannot be made to fail, or where Python's own code would be what fails."""
     pytest.importorskip("_testcapi", reason="this Python cannot make allocations fail")
     if not ts.accelerated:
         pytest.skip("the plain Value is as safe as the interpreter is")
@@ -23,7 +23,7 @@ def failing_allocations():
 
 @contextlib.contextmanager
 def _failing(nth):
-    """Within this block the nth allocation from now fails, and only that one."""
+    """Within this block, only the nth allocation from now fails."""
     import _testcapi
 
     _testcapi.set_nomemory(nth, nth + 1)
@@ -33,12 +33,12 @@ def _failing(nth):
         _testcapi.remove_mem_hooks()
 
 
-# without those that append to lists in Python, which may itself crash then (python/cpython#151818)
+# without those that append to lists in Python, which can itself crash then (python/cpython#151818)
 SAFE_STEPS = ["backward", "forward", "labels", "where", "numbers of their own", "rows", "init"]
 
 
 def _one_allocation_of_a_step_fails():
-    """Take each step again and again, each time with a later allocation failing; failures, references left."""
+    """Repeat each step, each time with a later allocation failing; the numbers of failures and of references left."""
     results = {}
     for name in SAFE_STEPS:
         x = Value(0.5)
@@ -74,11 +74,11 @@ def test_a_step_without_memory_is_a_memory_error_and_leaves_nothing_behind(steps
 
 
 def _one_allocation_of_a_walk_fails(name, operations):
-    """Make a pass again and again, each time with a later allocation failing, until none does; how often that was."""
+    """Repeat a pass, each time with a later allocation failing, until none does; the number of failures."""
     x = Value(1.0)
     root = x
     for _ in range(operations):
-        root = x + root  # in this order a walk's stack grows by two with each
+        root = x + root  # in this order each node makes a walk's stack grow by two
     walk = getattr(root, name)
     for failures in range(200):
         x.grad, before = 7.0, root.data
@@ -107,7 +107,7 @@ def test_a_pass_without_memory_is_a_memory_error_and_changes_nothing(failing_all
 
 
 def _use_memory_up(bytes_more):
-    """How many graphs of 1000 operations there is memory for; those that were made are right afterwards."""
+    """Build graphs of 1000 operations until memory is used up, then check them; their number."""
     import resource
 
     x = Value(1.0)

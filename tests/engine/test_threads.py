@@ -25,7 +25,7 @@ def _switch_often():
 
 
 def at_once(work):
-    """work(0), work(1), … of all threads, which begin together."""
+    """The results of work(0), work(1), … in threads that begin together."""
     barrier = threading.Barrier(THREADS)
 
     def begin(thread):
@@ -42,7 +42,7 @@ def _loss(w, x):
 
 
 def _train(parameters, seed):
-    """The weights after some steps with data of one's own, from weights that others read too."""
+    """The weights after some steps with data of its own, from initial weights that other threads read too."""
     numbers = random.Random(seed)
     w = [Value(parameter.data) for parameter in parameters]
     for _ in range(ROUNDS):
@@ -65,7 +65,7 @@ def test_threads_with_graphs_of_their_own_compute_what_one_thread_computes():
     assert [parameter.data for parameter in parameters] == PARAMETERS
 
 
-def test_threads_that_set_leaves_and_mend_graphs_of_their_own_make_no_other_stale():
+def test_threads_that_set_leaves_and_recompute_graphs_of_their_own_make_no_other_stale():
     def work(thread):
         x, late = Value(1.0), Value(1.0)
         root = x
@@ -89,7 +89,7 @@ def test_threads_that_set_leaves_and_mend_graphs_of_their_own_make_no_other_stal
 
 
 def _differentiate_shared(leaves, guard):
-    """Many passes of all threads over graphs above the same leaves, and how much each leaf's gradient has to grow."""
+    """Run passes of all threads over graphs above the same leaves; by how much each leaf's gradient must grow."""
 
     def work(thread):
         for i in range(ROUNDS):
@@ -110,11 +110,11 @@ def test_gradients_of_leaves_that_threads_share_add_up(guarded):
     leaves = [Value(1.0), Value(3.0), Value(4.0)]
     expected = _differentiate_shared(leaves, threading.Lock() if guarded else contextlib.nullcontext())
     assert [leaf.data for leaf in leaves] == [1.0, 3.0, 4.0]
-    if guarded or ts.accelerated:  # a pass of the compiled Value is not interrupted; of the plain one it may be
+    if guarded or ts.accelerated:  # other threads can interrupt only a pass of the plain Value
         assert [leaf.grad for leaf in leaves] == expected
 
 
-def test_graphs_may_be_freed_by_another_thread_than_the_one_that_built_them():
+def test_graphs_can_be_freed_by_another_thread_than_the_one_that_built_them():
     shared = Value(2.0)
     graphs = queue.SimpleQueue()
 
@@ -134,7 +134,7 @@ def test_graphs_may_be_freed_by_another_thread_than_the_one_that_built_them():
     assert sys.getrefcount(shared) == before
 
 
-def test_threads_may_walk_graphs_that_share_nodes_one_after_the_other():
+def test_threads_can_walk_graphs_that_share_nodes_one_after_the_other():
     x = Value(2.0)
     shared = (x * x).exp().log()
     guard = threading.Lock()

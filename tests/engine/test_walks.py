@@ -1,4 +1,4 @@
-"""Passes over graphs that share nodes, one inside another, and over graphs of many paths: each as if it were alone."""
+"""Passes over graphs that share nodes, passes inside passes, and graphs with many paths: each pass acts as if alone."""
 
 from types import SimpleNamespace
 
@@ -12,7 +12,7 @@ from tinygrad_scalar.engine import record
 
 # --- random programs of passes over several roots, against the definitions -------------------------------------------
 
-# how a node is made of Values, its number and its local gradients; the number of its operands is that of the parameters
+# how Values make a node, its number, its local gradients; it has as many operands as the functions have parameters
 KINDS = {
     "+": (lambda x, y: x + y, lambda x, y: x + y, lambda x, y: (1, 1)),
     "-": (lambda x, y: x - y, lambda x, y: x - y, lambda x, y: (1, -1)),
@@ -27,7 +27,7 @@ MOST_NODES = LEAVES + 10  # up to here integers are exact
 
 
 class Model:
-    """What every node has to hold, by the definitions: nodes are numbered as they are made, and nothing is cached."""
+    """What every node must hold by the definitions; nodes are numbered as they are made, and nothing is cached."""
 
     def __init__(self):
         self.nodes = []
@@ -49,7 +49,7 @@ class Model:
         self.nodes[i].data, self.nodes[i].time = data, self.now
 
     def below(self, root):
-        """The numbers of the nodes of the graph of `root`, operands first."""
+        """The numbers of the nodes in the graph under `root`, operands first."""
         found = {root}
         for i in range(root, -1, -1):
             if i in found:
@@ -90,7 +90,7 @@ def _same(values, model):
 
 
 def _step(values, model, name, kind, places, number):
-    """Take one step with the Values and with the model; passes begin at one of the four nodes made last."""
+    """Take one step with the Values and with the model; passes begin at one of the last four nodes."""
     i, j, k = (place % len(values) for place in places)
     if name in PASSES:
         i = len(values) - 1 - places[0] % 4 % len(values)
@@ -121,7 +121,7 @@ def _step(values, model, name, kind, places, number):
         getattr(model, name)(i)
 
 
-# the passes several times, so that they come often, and close to one another
+# the passes several times, so that they are frequent and close together
 NAMES = ["make"] * 4 + ["backward"] * 4 + ["forward"] * 2 + ["set"] * 2 + ["zero_grad", "order", "drop"]
 PLACE = st.integers(0, MOST_NODES - 1)
 STEP = st.tuples(
@@ -190,7 +190,7 @@ def _forward(root):
 
 
 def _backward(root):
-    with pytest.raises(StaleGraphError):  # we are in the middle of mending it
+    with pytest.raises(StaleGraphError):  # forward() has not recomputed it yet
         root.backward()
 
 
@@ -212,7 +212,7 @@ WITHIN = [_differentiate_another, _forward, _backward, _zero_grad, _order, _back
 @pytest.mark.parametrize("times", [1, 3])
 @pytest.mark.parametrize("within", WITHIN)
 @pytest.mark.parametrize("where", ["forward", "local_grads"])
-def test_an_operation_may_itself_walk_graphs_while_forward_computes_it(within, where, times):
+def test_an_operation_can_itself_walk_graphs_while_forward_computes_it(within, where, times):
     left = 0
 
     def interrupt():
@@ -237,7 +237,7 @@ def test_an_operation_may_itself_walk_graphs_while_forward_computes_it(within, w
         for _ in range(20):
             node = record("test row", node) + x
         root = node * one.relu()
-        root.backward()  # so that a walk of this graph is kept
+        root.backward()  # so that the engine keeps a walk of this graph
         left, x.data = times, 3.0
         root.forward()
         assert (left, root.data) == (0, 63.0)
@@ -246,7 +246,7 @@ def test_an_operation_may_itself_walk_graphs_while_forward_computes_it(within, w
         assert (x.grad, one.grad, root.grad) == (21.0, 63.0, 1.0)
 
 
-def test_an_operation_may_build_and_differentiate_graphs_while_an_operator_computes_it():
+def test_an_operation_can_build_and_differentiate_graphs_while_an_operator_computes_it():
     def forward(x):
         z = Value(x)
         (z * z).backward()
@@ -259,7 +259,7 @@ def test_an_operation_may_build_and_differentiate_graphs_while_an_operator_compu
     assert (root.data, x.grad) == (30.0, 6.0)
 
 
-def test_a_leaf_set_while_forward_is_on_its_way_makes_the_graph_stale():
+def test_a_leaf_set_during_forward_makes_the_graph_stale():
     x, late = Value(2.0), Value(1.0)
     sets = False
 
@@ -282,7 +282,7 @@ def test_a_leaf_set_while_forward_is_on_its_way_makes_the_graph_stale():
 
 
 @pytest.mark.parametrize("changes", [1, 2, 10])
-def test_leaves_set_and_graphs_built_while_forward_is_on_its_way_are_as_fresh_as_elsewhere(changes):
+def test_leaves_set_and_graphs_built_during_forward_are_as_fresh_as_elsewhere(changes):
     x, other = Value(2.0), Value(1.0)
     built = []
 
@@ -298,7 +298,7 @@ def test_leaves_set_and_graphs_built_while_forward_is_on_its_way_are_as_fresh_as
         root.forward()
     after = other * 5.0
     x.data = 4.0
-    after.backward()  # an unrelated leaf was set: no reason for staleness
+    after.backward()  # only an unrelated leaf was set, so this is not stale
     built[-1].backward()
     assert other.grad == 8.0
     other.data = 100.0
