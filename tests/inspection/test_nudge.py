@@ -420,7 +420,7 @@ def test_a_nudge_that_is_not_positive_and_finite_is_an_error(h):
 
 
 def test_a_nudge_that_is_no_number_is_a_type_error():
-    with pytest.raises(TypeError, match="nudge takes as h"):
+    with pytest.raises(TypeError, match="h must be an int"):
         nudge(_cost(), "y", "tiny")
 
 

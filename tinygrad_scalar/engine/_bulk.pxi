@@ -1,8 +1,8 @@
-"""Many Values at once, of `_value.pyx`: see bulk.py."""
+"""Many Values at once: the part of `_value.pyx` that follows bulk.py and tape.py."""
 
 cdef Value checked(thing):
     if not isinstance(thing, Value):
-        raise TypeError(f"here only a Value will do, not {errors.shown(thing)}")
+        raise TypeError(f"expected a Value, got {errors.shown(thing)}")
     return <Value>thing
 
 
@@ -39,7 +39,7 @@ cdef int write(list values, out, bint gradients) except -1:
 
 cdef int require_doubles(Py_buffer* buffer, Py_ssize_t n) except -1:
     if buffer.format[0] != b"d" or buffer.len != n * <Py_ssize_t>sizeof(double):
-        raise TypeError(f"an array of {n} float64 is needed for {n} Values")
+        raise TypeError(f"expected an array of {n} float64 for {n} Values")
     return 0
 
 

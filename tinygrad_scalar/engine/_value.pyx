@@ -183,7 +183,7 @@ cdef class Value:
     cdef PyObject* _label
     cdef PyObject* left
     cdef PyObject* right  # or, with its lowest bit set, a Wide*
-    cdef unsigned long long mark  # the number of the last walk that came by
+    cdef unsigned long long mark  # the number of the last walk that visited it
     cdef long long time
     cdef double _grad
     cdef double d_left
@@ -196,7 +196,7 @@ cdef class Value:
         global clock
         if self.row is not NULL:
             raise errors.computed(self)
-        cdef double number = number_of(data, "Value takes")
+        cdef double number = number_of(data, "data")
         set_label(self, label)
         if self.time > 0:  # not the first time: what was computed from it is stale
             clock += 1
@@ -219,7 +219,7 @@ cdef class Value:
             raise errors.computed(self)
         if traced:
             tracing.forbid(self, "set")
-        cdef double number = number_of(data, "data takes")
+        cdef double number = number_of(data, "data")
         clock += 1
         self.time = clock
         self._data = number
@@ -236,7 +236,7 @@ cdef class Value:
 
     @grad.setter
     def grad(self, grad):
-        self._grad = number_of(grad, "grad takes")
+        self._grad = number_of(grad, "grad")
 
     @grad.deleter
     def grad(self):
@@ -295,7 +295,7 @@ cdef class Value:
 
     @property
     def _op(self):
-        """The operation, as micrograd's code reads it."""
+        """The operation, under the name that micrograd has for it."""
         return self.op
 
     @property
@@ -417,7 +417,7 @@ cdef class Value:
     # --- the passes over the graph ----------------------------------------------------------------------------------
 
     def backward(self, grad=1.0):
-        cdef double upstream = number_of(grad, "backward takes as the upstream gradient")
+        cdef double upstream = number_of(grad, "the upstream gradient")
         if traced:
             tracing.forbid(self, "gradient")
         cdef Nodes order = interior(self)
@@ -626,10 +626,10 @@ cdef int hold(Value node, Row row, tuple operands) except -1:
     cdef Py_ssize_t i, n = len(operands)
     cdef Wide* wide
     if n == 0 or n != row.arity:
-        raise TypeError(f"{row.operation.name!r} does not take {n} operands")
+        raise TypeError(f"{row.operation.name!r} takes {row.arity} operand{'s' * (row.arity > 1)}, got {n}")
     for thing in operands:
         if not isinstance(thing, Value):
-            raise TypeError(f"an operand is a Value, not {errors.shown(thing)}")
+            raise TypeError(f"an operand must be a Value, got {errors.shown(thing)}")
     if n > 2:
         wide = <Wide*>PyMem_Malloc(sizeof(Wide) + (n - 1) * (sizeof(PyObject*) + sizeof(double)))
         if wide is NULL:
@@ -651,7 +651,7 @@ cdef int hold(Value node, Row row, tuple operands) except -1:
 cdef int set_local_grads(Value node, tuple local_grads) except -1:
     cdef Py_ssize_t i, n = arity(<PyObject*>node)
     if len(local_grads) != n:
-        raise ValueError(f"{node.op!r} has {n} operands here, but {len(local_grads)} local gradients")
+        raise ValueError(f"{node.op!r} needs {n} local gradients, got {len(local_grads)}")
     for i in range(n):
         local_grad(<PyObject*>node, i)[0] = local_grads[i]
     return 0
@@ -660,7 +660,7 @@ cdef int set_local_grads(Value node, tuple local_grads) except -1:
 # --- making nodes ---------------------------------------------------------------------------------------------------
 
 cdef int is_number(thing, double* number) except -1:
-    """Whether a thing is a plain number, and which."""
+    """Whether it is a plain number; if so, `number` is set."""
     if PyFloat_CheckExact(thing):
         number[0] = PyFloat_AS_DOUBLE(thing)
         return True
@@ -683,7 +683,7 @@ cdef double number_of(thing, str what) except? -1.0:
 
 cdef int set_label(Value node, label) except -1:
     if not isinstance(label, str):
-        raise TypeError(f"a Value's label is a str, not {errors.shown(label)}")
+        raise TypeError(f"a Value's label must be a str, got {errors.shown(label)}")
     cdef PyObject* old = node._label
     node._label = owned(label) if label else NULL
     Py_XDECREF(old)
@@ -691,7 +691,7 @@ cdef int set_label(Value node, label) except -1:
 
 
 cdef int compared(Value self, thing, double* number) except -1:
-    """Whether a thing can be compared with a Value, and by which number."""
+    """Whether it can be compared with a Value; if so, `number` is the number to compare with."""
     if traced:
         tracing.forbid(self, "order")
         if isinstance(thing, Value):

@@ -1,14 +1,14 @@
-"""The walk over a graph and the passes along it, of `_value.pyx`; walk.py says in which order and why."""
+"""The walk over a graph and the passes along it: a part of `_value.pyx`. graph.py says in which order and why."""
 
 @cython.final
 cdef class Nodes:
-    """A growing array of nodes that something else keeps alive."""
+    """A growing array of nodes, which does not keep them alive."""
 
     cdef PyObject** nodes
     cdef Py_ssize_t size
     cdef Py_ssize_t capacity
     cdef void* block  # the memory that they lie in
-    # of a walk's result
+    # set when it holds the result of a walk
     cdef PyObject* root
     cdef long long time  # at this time every node was found to be newer than its operands, or -1
 

@@ -1,4 +1,4 @@
-"""Watching for the operation that makes the first nan or infinity."""
+"""`detect_anomaly`: watching for the operation that makes the first nan or infinity."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tinygrad_scalar.engine.errors import AnomalyError, SourceLine, user_line
 from tinygrad_scalar.engine.node import Node
 
 watching = 0  # how many detect_anomaly() blocks are open
-listeners: list[Callable[[int], None]] = []  # told of every change of it: the compiled Value keeps a count of its own
+listeners: list[Callable[[int], None]] = []  # called with every new count: the compiled Value keeps a copy
 _origins: dict[int, SourceLine] = {}  # the user's line that made each node of an open block, by the node's id
 
 
@@ -20,8 +20,8 @@ def detect_anomaly() -> Iterator[None]:
     """Within this block the operation that makes the first nan or infinity raises AnomalyError.
 
     The error names the operation, its operands and the source line. Gradients are watched too: `backward()` then
-    raises at the first contribution that is not finite, before it has changed anything. Slow; for finding the place.
-    The block watches every thread.
+    raises at the first contribution that is not finite, before it has changed anything. Slow: for debugging only.
+    The block watches all threads.
 
     >>> from tinygrad_scalar import Value
     >>> with detect_anomaly():
@@ -47,15 +47,15 @@ def _count(change: int) -> None:
 
 
 def _names(node: Node) -> list[str]:
-    """What the operands of a node are called."""
+    """The names of the operands of a node, or their numbers."""
     return [
         operand.label or (f"x{'₀₁₂'[i]}" if operand.op else repr(operand.data))
         for i, operand in enumerate(node.operands)
     ]
 
 
-def _told(node: Node) -> str:
-    """The node as an equation: what was applied to what, and the operands' numbers."""
+def _equation(node: Node) -> str:
+    """The node as an equation: the operation, its operands and their numbers."""
     names = _names(node)
     numbers = [
         f"{name} = {operand.data!r}" for name, operand in zip(names, node.operands) if operand.label or operand.op
@@ -67,12 +67,12 @@ def _told(node: Node) -> str:
 def watch(node: Node) -> None:
     line = user_line()
     if not math.isfinite(node.data):
-        raise AnomalyError(f"{_told(node)}, at {line}")
+        raise AnomalyError(f"{_equation(node)}, at {line}")
     _origins[id(node)] = line
 
 
 def require_finite_gradients(root: Node, order: list[Node], upstream: float) -> None:
-    """Rehearse backward() on the side and raise at the first contribution that is not finite."""
+    """Compute all gradients without setting them, and raise at the first contribution that is not finite."""
     grads = {root: upstream}
     for node in reversed(order):
         for i, (operand, local_grad) in enumerate(zip(node.operands, node.local_grads)):
@@ -80,7 +80,7 @@ def require_finite_gradients(root: Node, order: list[Node], upstream: float) -> 
             grads[operand] = grads.get(operand, 0.0) + contribution
             if not math.isfinite(grads[operand]):
                 raise AnomalyError(
-                    f"backward through {_told(node)}: local gradient {local_grad!r} × upstream gradient "
+                    f"backward through {_equation(node)}: local gradient {local_grad!r} × upstream gradient "
                     f"{grads[node]!r} = {contribution!r} makes the gradient of {_names(node)[i]} "
                     f"{grads[operand]!r}, at {_origins.get(id(node)) or user_line()}"
                 )

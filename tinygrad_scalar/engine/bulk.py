@@ -50,7 +50,7 @@ def now() -> int:
 
 
 def tick() -> int:
-    """Let time pass, and give it: leaves made from now on are younger than those before."""
+    """Let time pass, and return it: leaves made from now on are younger than those before."""
     _value._clock += 1
     return _value._clock
 

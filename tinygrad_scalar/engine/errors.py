@@ -1,4 +1,14 @@
-"""The errors that this package raises by name, and how they point at the user's own source line."""
+"""The errors of this package that have a name, and the messages that several places raise.
+
+    ValueError
+        StaleGraphError      a leaf was set, and the values computed from it are old
+    FloatingPointError
+        AnomalyError         a nan or an infinity where one is watched for
+    TypeError
+        TraceError           a traced function looked at a number
+
+All other errors of use are ValueError, TypeError or AttributeError themselves, raised before anything has changed.
+"""
 
 from __future__ import annotations
 
@@ -24,33 +34,19 @@ class AnomalyError(FloatingPointError):
 
 
 class TraceError(TypeError):
-    """A function that `vectorize` traces looked at a traced number, which stands for every example at once."""
+    """A function that `vectorize` traces looked at a number, which is a placeholder for every example."""
 
 
-WAYS_OUT = {
-    "data": "its .data was read: compute with the Value itself, or keep a constant of your own outside",
-    "gradient": "its gradient was asked for: vectorize gives it, and the function only computes the cost",
-    "order": "it was compared: choose with ts.where(ts.greater(x, y), a, b), ts.maximum or ts.minimum",
-    "truth": "a branch was taken on it: choose with ts.where(condition, a, b)",
-    "equality": "== asks whether it is the same Value: numbers are compared by ts.where(ts.greater_equal(x, y), a, b)",
-    "float": "it was made a plain number: use the methods of Value, as v.exp() for math.exp(v)",
-    "int": "it was made a plain number: an integer argument chooses a row by ts.lookup(table, i)",
-    "index": "it was used as an index: an integer argument chooses a row by ts.lookup(table, i)",
-    "round": "it was rounded, which has no gradient",
-    "set": "its .data was set: what is traced only computes",
-    "copy": "it was copied, and a copy is not the same parameter: use the Value itself",
-}
+# --- parts of a message ----------------------------------------------------------------------------------------------
 
 
-def traced(node: Node, use: str) -> TraceError:
-    """For looking at a number while it is traced; `use` is one of WAYS_OUT."""
-    return TraceError(
-        f"{user_line()}: {node.label or 'a computed value'} stands for every example at once here, but {WAYS_OUT[use]}"
-    )
+def shown(thing: object) -> str:
+    """An object as errors show it: shortened, with its type."""
+    return f"{reprlib.repr(thing)} ({type(thing).__name__})"
 
 
 class SourceLine(NamedTuple):
-    """A line of the user's program; `text` is "" where the source is not at hand (a plain REPL)."""
+    """A line of the user's program; `text` is "" if the source is not available (a plain REPL)."""
 
     filename: str
     number: int
@@ -70,6 +66,31 @@ def user_line() -> SourceLine:
     return SourceLine(filename, number, linecache.getline(filename, number, frame.f_globals).strip())
 
 
+# --- messages --------------------------------------------------------------------------------------------------------
+
+WAYS_OUT = {
+    "data": "its .data was read: compute with the Value itself, or keep a constant outside the function",
+    "gradient": "its gradient was asked for: vectorize computes gradients, the function only the cost",
+    "order": "it was compared: choose with ts.where(ts.greater(x, y), a, b), ts.maximum or ts.minimum",
+    "truth": "a branch was taken on it: choose with ts.where(condition, a, b)",
+    "equality": "== asks for the same Value: to compare numbers use ts.where(ts.greater_equal(x, y), a, b)",
+    "float": "it cannot become a float: use the methods of Value, such as v.exp() for math.exp(v)",
+    "int": "it cannot become an int: to index by an integer argument use ts.lookup(table, i)",
+    "index": "it cannot be an index: to index by an integer argument use ts.lookup(table, i)",
+    "round": "it was rounded, which has no gradient",
+    "set": "its .data was set: a traced function only computes",
+    "copy": "it was copied, and a copy is another parameter: use the Value itself",
+}
+
+
+def traced(node: Node, use: str) -> TraceError:
+    """For looking at a number while it is traced; `use` is one of WAYS_OUT."""
+    name = node.label or "a computed value"
+    return TraceError(
+        f"{user_line()}: {name} is a placeholder for every example while vectorize traces, but {WAYS_OUT[use]}"
+    )
+
+
 def computed(node: Node) -> AttributeError:
     """For setting the data of a node that was computed."""
     return AttributeError(
@@ -79,12 +100,12 @@ def computed(node: Node) -> AttributeError:
 
 
 def loss_of_gradient(node: Node, into: str) -> TypeError:
-    """For float(v) and its kin, or a function of the math module that calls it."""
+    """For float(v), int(v) and round(v), or a function of the math module that calls float(v)."""
     called = [name for name in re.findall(r"\bmath\.(\w+)\(", user_line().text) if hasattr(node, name)]
     methods = " or ".join(f"v.{name}()" for name in dict.fromkeys(called))
     return TypeError(
         f"{into} of {node.label or repr(node)} would silently lose its gradient: to go on computing use "
-        f"{methods or 'a method of Value, as v.exp() for math.exp(v)'}; for the plain number v.data"
+        f"{methods or 'a method of Value, such as v.exp() for math.exp(v)'}; for the plain number v.data"
     )
 
 
@@ -94,8 +115,3 @@ def stale(leaf: Node, node: Node) -> StaleGraphError:
         f"{leaf.label or repr(leaf)} was set to {leaf.data!r}, which has not reached "
         f"{node.label or repr(node)} (operation {node.op!r}): call forward(), or build the graph again"
     )
-
-
-def shown(thing: object) -> str:
-    """A thing as an error shows it: shortened, with its type."""
-    return f"{reprlib.repr(thing)} ({type(thing).__name__})"

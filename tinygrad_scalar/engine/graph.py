@@ -36,11 +36,11 @@ def leaves(root: AnyNode) -> list[AnyNode]:
 
 
 def interior(root: Any) -> list[Any]:
-    """The nodes with operands below and with `root`, operands (right before left) before what is computed from them.
+    """`root` and the nodes below it that have operands, operands (right before left) before what is computed from them.
 
-    The passes of the plain Value go along this order. Right before left, because sums grow to the right: so a pass
-    meets the nodes in about the order of their making, which is that of their places in memory. A walk marks the nodes
-    it has been to, so two threads must not walk graphs that share interior nodes at the same time.
+    This is the order of the passes of the plain Value. Right before left, because sums grow to the right: a pass then
+    visits nodes in about the order in which they were made, which is that of their places in memory. A walk marks the
+    nodes it visits, so two threads must not walk graphs that share interior nodes at the same time.
     """
     order: list[Any] = []
     if root._left is None:
@@ -75,7 +75,7 @@ def interior(root: Any) -> list[Any]:
 def require_fresh(nodes: Iterable[AnyNode], now: int | None = None) -> None:
     """Raise StaleGraphError if an operand of one of `nodes` was set or recomputed after the node was.
 
-    With `now`, the time of the last change to any leaf, nodes computed since then are known to be fresh at a glance.
+    With `now`, the time of the last change to any leaf, nodes computed since then need no second look.
     """
     for node in nodes:
         if node._time is not now:
@@ -109,7 +109,7 @@ def swept(
 
 
 def _after_operands(root: AnyNode, pushed: Callable[[AnyNode], Iterable[AnyNode]]) -> list[AnyNode]:
-    """Every node once, after its operands; of those `pushed` on the stack the last comes first."""
+    """Every node once, after its operands, the last of those that are `pushed` first."""
     order: list[AnyNode] = []
     seen: set[AnyNode] = set()
     todo: list[tuple[AnyNode, bool]] = [(root, False)]

@@ -40,10 +40,10 @@ def as_float(number: object) -> float | None:
 
 
 def required(number: object, what: str) -> float:
-    """The number as a float64, or a TypeError that begins with `what`, as in "grad takes"."""
+    """The number as a float64, or a TypeError that begins with `what`, such as "grad"."""
     value = as_float(number)
     if value is None:
-        raise TypeError(f"{what} an int, a float or a NumPy scalar, not {shown(number)}")
+        raise TypeError(f"{what} must be an int, a float or a NumPy scalar, got {shown(number)}")
     return value
 
 

@@ -1,10 +1,10 @@
 """The one table of primitive operations: how each prints, what it computes, its local derivatives.
 
-A row is all that a reader of graphs needs to know of an operation: `Value` computes with it, `forward()` recomputes
-with it, drawings and messages print it. The forward part follows IEEE 754 and never raises: log(0) = −∞, 0/0 = nan.
-At kinks and edges the derivatives are JAX's: |x| has slope 1 at 0, relu 0, a tie of maximum or minimum gives each
-side ½, x⁰ has slope 0 everywhere. They are written so that no digit cancels: σ′ = σ(x)·σ(−x), not a(1 − a), whose
-1 − a has lost its digits by x = 20.
+A row makes an operation: `Value` computes with it, `forward()` recomputes with it, drawings and messages print it,
+`vectorize` falls back on it. A name in functions.py makes it public; code in `_ops.pxd` makes it fast. The forward
+part follows IEEE 754 and never raises: log(0) = −∞, 0/0 = nan. At kinks and edges the derivatives are JAX's: |x| has
+slope 1 at 0, relu 0, a tie of maximum or minimum gives each side ½, x⁰ has slope 0 everywhere. They are written so
+that no digit cancels: σ′ = σ(x)·σ(−x), not a(1 − a), whose 1 − a has lost its digits by x = 20.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ inf, nan = math.inf, math.nan
 class Operation(NamedTuple):
     """One primitive operation.
 
-    name        what `Value.op` holds
+    name        the name in `Value.op`
     symbol      the short sign in a picture
-    text        how it prints, `{0}` and `{1}` standing for its operands
-    expression  the same in SymPy's language, x, y and c standing for its operands
+    text        how it prints, with `{0}`, `{1}` and so on for its operands
+    expression  the same in SymPy's language: of x; of x and y; of c, x and y
     forward     operands' data -> data
     local_grads data, operands' data -> (∂data/∂operand, …) in the operands' order
     slopes      how these print, one text for each operand; without them as ∂v/∂x
@@ -78,7 +78,7 @@ def _is_odd(y: float) -> bool:
 
 
 def _power_slope(v: float, x: float, y: float) -> float:
-    """∂(xʸ)/∂x = y·xʸ⁻¹; by way of v = xʸ where rounding y − 1 would be felt (y = ⅓, x = 1e-10: 7 ulp)."""
+    """∂(xʸ)/∂x = y·xʸ⁻¹, computed as y·v/x where rounding y − 1 would cost digits (y = ⅓, x = 1e-10: 7 ulp)."""
     if y - 1.0 + 1.0 == y or x == 0.0 or not math.isfinite(x):
         return y * power(x, y - 1.0)
     return y * (v / x)
@@ -188,7 +188,7 @@ def minimum(x: float, y: float) -> float:
 
 
 def _share(x: float, y: float) -> float:
-    """How much of maximum(x, y) is x: all, none, or half in a tie."""
+    """The slope of maximum(x, y) in x: 1, 0, or ½ in a tie."""
     return 1.0 if x > y else 0.5 if x == y else 0.0
 
 
@@ -352,7 +352,7 @@ def leaky_relu(slope: float) -> Operation:
     """x above 0, slope·x below; at 0 the slope is 1, as in JAX. A TypeError if `slope` is not a plain number."""
     number = as_float(slope)
     if number is None:
-        raise TypeError(f"the slope of leaky_relu is a plain number, not {shown(slope)}")
+        raise TypeError(f"the slope of leaky_relu must be a plain number, got {shown(slope)}")
     return _leaky_relu(number + 0.0)  # −0 is written 0, as the name has it
 
 
@@ -381,4 +381,4 @@ def operation(name: str) -> Operation:
         return constant_power(float(name[2:]))
     if name.startswith("leaky_relu(") and name.endswith(")"):
         return leaky_relu(float(name[len("leaky_relu(") : -1]))
-    raise ValueError(f"{name!r} is not an operation; ops.py lists them all: {', '.join(OPERATIONS)}")
+    raise ValueError(f"unknown operation {name!r}; ops.py has {', '.join(OPERATIONS)}")

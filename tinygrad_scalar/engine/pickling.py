@@ -1,9 +1,9 @@
 """Pickling a graph of any depth without recursion, with every shared node still shared afterwards.
 
 pickle saves an object's parts before the object, so a chain of a million nodes would be a million calls deep. A node
-therefore hands over, before its own parts, the list of all nodes below it, operands first: by the time pickle comes to
-a node its operands are in pickle's memo already and are saved as references. The list stands between two markers that
-tell the nodes in it (by being pickled themselves) that they are being listed and need not list their own ancestors.
+therefore hands over, before its own parts, the list of all nodes below it, operands first: when pickle comes to a node,
+its operands are already in pickle's memo and are saved as references. The list stands between two markers. By being
+pickled they tell the nodes in between that they are being listed and need not list their own ancestors.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any
 
 
 class _Listing(threading.local):
-    """The listing that this thread is in the middle of: the marker it began with and the ids of its nodes."""
+    """The listing in progress in this thread: its first marker and the ids of its nodes."""
 
     begin = 0
     nodes: frozenset[int] = frozenset()
@@ -43,7 +43,7 @@ class _End:
 
 
 def ancestors(node: Any, topological_order: Callable[[Any], Sequence[Any]]) -> list[Any] | None:
-    """What a node's pickle begins with: all nodes below it, or None where the node is itself being listed."""
+    """The nodes below a node, which its pickle begins with, or None if the node is itself being listed."""
     if id(node) in _listing.nodes:
         return None
     *below, _ = topological_order(node)

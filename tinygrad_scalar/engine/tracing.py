@@ -1,6 +1,6 @@
-"""While a function is traced, its numbers stand for every example at once: nothing may be decided by looking at one.
+"""While a function is traced, each number is a placeholder for every example: the code must not look at it.
 
-`Value` asks here before it shows a number; vectorize/trace.py is who traces.
+`Value` asks here before it shows a number; vectorize/trace.py does the tracing.
 """
 
 from __future__ import annotations
@@ -14,46 +14,46 @@ from tinygrad_scalar.engine.node import Node
 
 
 class Tracer(Protocol):
-    """What follows a function while it is traced."""
+    """Follows a function while it is traced."""
 
     def forbid(self, value: Any, use: str) -> None:
-        """Raise TraceError if `value` depends on what is traced; `use` is a key of errors.WAYS_OUT."""
+        """Raise TraceError if `value` depends on a traced number; `use` is a key of errors.WAYS_OUT."""
         ...
 
     def traces(self, value: Any) -> bool:
-        """Whether `value` depends on what is traced."""
+        """Whether `value` depends on a traced number."""
         ...
 
     def lookup(self, table: Any, index: Any) -> Any:
-        """Row `index` of `table`, `index` being traced."""
+        """Row `index` of `table`, where `index` is traced."""
         ...
 
     def guard(self, value: Any, refused: Callable[[Any], Any], message: Callable[[float], str]) -> None:
-        """Have `message` raised as a ValueError whenever the value of an example is `refused`."""
+        """Raise a ValueError with `message` in every run in which the value of an example is `refused`."""
         ...
 
 
 active: Tracer | None = None
-listeners: list[Callable[[bool], None]] = []  # told of every change of it: the compiled Value keeps a flag of its own
-_turn = threading.RLock()  # one thread traces at a time; a traced function may itself vectorize another
+listeners: list[Callable[[bool], None]] = []  # called at every change: the compiled Value keeps a flag
+_turn = threading.RLock()  # one thread traces at a time; a traced function can itself vectorize another
 
 
 @contextmanager
 def followed_by(tracer: Tracer) -> Iterator[None]:
-    """Within this block `tracer` is asked; other threads wait with their own."""
+    """Within this block `tracer` is the one that is asked; other threads wait before they trace."""
     global active
     with _turn:
         before = active
         active = tracer
-        _tell()
+        _call_listeners()
         try:
             yield
         finally:
             active = before
-            _tell()
+            _call_listeners()
 
 
-def _tell() -> None:
+def _call_listeners() -> None:
     for listener in listeners:
         listener(active is not None)
 

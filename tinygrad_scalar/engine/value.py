@@ -2,11 +2,11 @@
 
 Every operation makes a node that holds its result, its operands and its *local gradients*, ∂result/∂operand, which
 are known the moment the result is (000 Eq. 4 to 6). `backward()` then needs one rule, the chain rule (000 Eq. 3): a
-node hands each operand *local gradient × upstream gradient*, and where several paths meet their contributions add up
-(000, multi-node, last).
+node passes *local gradient × upstream gradient* to each operand, and where several paths meet, their contributions add
+up (000, multi-node, last).
 
-`+` and `*` are written out, because a network is made of them; all else comes from the table in `ops.py`. An operand
-pair sits in two slots, not in a tuple: nothing to allocate, nothing for the garbage collector to visit.
+`+` and `*` are written out, because networks are made of them; all else comes from the table in `ops.py`. A pair of
+operands sits in two slots, not in a tuple: nothing to allocate, nothing for the garbage collector to visit.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 _new = object.__new__
 
 # The time of the last change to any leaf. A node notes when it was computed, a leaf when it was set; an operand newer
-# than its node is what makes a graph stale. It is never set by way of a call, where another thread could come between.
+# than its node makes a graph stale. It is never set through a function call, during which another thread could run.
 _clock = 1
 
 
@@ -37,7 +37,7 @@ def _unary(name: str) -> Callable[[Value], Value]:
         return _record(row, self)
 
     method.__name__ = method.__qualname__ = name
-    method.__doc__ = f"The Value {row.expression}, x being this one."
+    method.__doc__ = f"The Value {row.expression}, where x is this one."
     return method
 
 
@@ -54,11 +54,11 @@ class Value:
     (0.0, 2.0, 0.5, 1.0)
 
     Arithmetic follows IEEE 754 and raises nothing: Value(1.0) / 0.0 is inf (see `detect_anomaly`). `<` and its kin
-    compare the data; `==` and hash are identity. What is computed from a subclass, and a copy of one, is a plain Value.
+    compare the data; `==` and hash are identity. Operations on a subclass, and its copies, give a plain Value.
 
-    Threads: each may build graphs of its own and pass over them, also upon leaves that all share. Two passes at a time
-    over the same computed nodes are not safe, nor is setting a shared leaf meanwhile; and where two backward() add
-    into the gradient of one leaf, they take turns with a lock.
+    Threads: each can build its own graphs and run passes over them, also on leaves that all share. Two passes at once
+    over the same computed nodes are not safe, nor is setting a shared leaf meanwhile. If two threads call backward()
+    into the same leaf, hold a lock around the calls.
     """
 
     __slots__ = (
@@ -82,7 +82,7 @@ class Value:
         op = getattr(self, "_op", None)
         if op:
             raise errors.computed(self)
-        number = required(data, "Value takes")
+        number = required(data, "data")
         self.label = label
         if op is not None:  # not the first time: what was computed from it is stale
             _clock += 1
@@ -93,7 +93,7 @@ class Value:
         self._right = None
         self._wide = ()
         self._time = _clock
-        self._mark: object = None  # the last walk that came by, see walk.py
+        self._mark: object = None  # the last walk that visited it, see graph.py
 
     # --- what a node holds -------------------------------------------------------------------------------------------
 
@@ -111,7 +111,7 @@ class Value:
             raise errors.computed(self)
         if tracing.active is not None:
             tracing.forbid(self, "set")
-        number = required(data, "data takes")
+        number = required(data, "data")
         _clock += 1
         self._time = _clock
         self._data = number
@@ -125,7 +125,7 @@ class Value:
 
     @grad.setter
     def grad(self, grad: Number) -> None:
-        self._grad = required(grad, "grad takes")
+        self._grad = required(grad, "grad")
 
     @property
     def label(self) -> str:
@@ -135,7 +135,7 @@ class Value:
     @label.setter
     def label(self, label: str) -> None:
         if not isinstance(label, str):
-            raise TypeError(f"a Value's label is a str, not {shown(label)}")
+            raise TypeError(f"a Value's label must be a str, got {shown(label)}")
         self._label = label
 
     @property
@@ -165,7 +165,7 @@ class Value:
 
     @property
     def _prev(self) -> set[Value]:
-        """The operands as micrograd's code reads them."""
+        """The operands, under the name that micrograd has for them."""
         return set(self.operands)
 
     def __repr__(self) -> str:
@@ -285,7 +285,7 @@ class Value:
     erf = _unary("erf")
 
     def leaky_relu(self, slope: float = 0.01) -> Value:
-        """The Value max(x, 0) + slope·min(x, 0), x being this one; `slope` is a plain number."""
+        """The Value max(x, 0) + slope·min(x, 0), where x is this one; `slope` is a plain number."""
         return _record(ops.leaky_relu(slope), self)
 
     # --- reading the number: order, truth, and what would lose the gradient ------------------------------------------
@@ -337,7 +337,7 @@ class Value:
         >>> x.grad
         6.0
         """
-        upstream = required(grad, "backward takes as the upstream gradient")
+        upstream = required(grad, "the upstream gradient")
         tracing.forbid(self, "gradient")
         order = interior(self)
         require_fresh(order, _clock)
@@ -407,7 +407,7 @@ class Value:
 
 
 def _restore(below: object, state: tuple[Any, ...], operands: tuple[Value, ...]) -> Value:
-    """A node as it was; `below` only makes pickle save what is below it first."""
+    """A node as it was saved; `below` only makes pickle save the nodes below it first."""
     global _clock
     out = _new(Value)
     out._op, out._data, out._grad, out.label, out._time, local_grads = state
@@ -422,7 +422,7 @@ def _restore(below: object, state: tuple[Any, ...], operands: tuple[Value, ...])
 
 
 def _number(compared: Value, thing: object) -> float | None:
-    """What `compared` is compared with, as a number."""
+    """The number that `compared` is compared with."""
     if tracing.active is not None:
         tracing.forbid(compared, "order")
         if isinstance(thing, Value):
@@ -431,7 +431,7 @@ def _number(compared: Value, thing: object) -> float | None:
 
 
 def _constant(number: object) -> Any:
-    """A leaf for a plain number in an expression, or NotImplemented, which gives Python's usual TypeError."""
+    """A leaf for a plain number in an expression, or NotImplemented, for which Python raises its usual TypeError."""
     data = as_float(number)
     if data is None:
         return NotImplemented
@@ -484,7 +484,7 @@ _NEGATE, _ABSOLUTE = ops.OPERATIONS["neg"], ops.OPERATIONS["abs"]
 
 
 def record(name: str, *operands: Value | Number) -> Value:
-    """Apply an operation of the table to Values and numbers; with `functions.py` on top, users need not call it.
+    """The Value of an operation of the table, applied to Values and numbers. `functions.py` calls it for users.
 
     >>> record("maximum", Value(2.0), 3).data
     3.0
@@ -492,5 +492,5 @@ def record(name: str, *operands: Value | Number) -> Value:
     values = [operand if isinstance(operand, Value) else Value(operand) for operand in operands]
     row = ops.operation(name)
     if len(values) != row.arity:
-        raise TypeError(f"{name!r} does not take {len(values)} operands")
+        raise TypeError(f"{name!r} takes {row.arity} operand{'s' * (row.arity > 1)}, got {len(values)}")
     return _record(row, *values)
