@@ -140,7 +140,7 @@ def nudge(root: Value, leaf: Value | str, h: float = 1e-6, *, names: Mapping[str
     h        f(w + h)...
     """
     graph = NudgedGraph(root, "nudge", caller_variables() if names is None else names)
-    step = required(h, "nudge takes as h")
+    step = required(h, "h")
     if not 0.0 < step < math.inf:
         raise ValueError(f"the nudge h must be a positive finite number, such as 1e-6, got {shown(h)}")
     return Nudge(graph, graph.leaf(leaf), step)

@@ -1,0 +1,53 @@
+"""What there is to be seen of a Value, for tests that compare the compiled one with the plain one."""
+
+import math
+import operator
+import sys
+
+import numpy as np
+from programs import UNARY
+
+from tinygrad_scalar.engine.ops import OPERATIONS
+
+METHODS = [name for name in UNARY if name != "abs"]
+OPERATORS = [operator.add, operator.sub, operator.mul, operator.truediv, operator.pow]
+COMPARISONS = [operator.lt, operator.le, operator.gt, operator.ge]
+ARITY = {name: row.text.count("{") for name, row in OPERATIONS.items()}
+EXPONENTS = [0, 1, 2, 3, -1, -2, 17, -17, 0.5, -0.5, 1 / 3, 2.5, 1e-5, -1e300, 1e16, 2**53 + 1, math.inf, math.nan]
+SLOPES = [0.01, 0.2, 1, 0, -0.0, -1.5, 1e-300, math.inf, math.nan]
+
+
+def seen(thing):
+    """Something as it can be compared between implementations; a Value by its whole graph."""
+    if isinstance(thing, float):
+        return float.hex(thing)
+    if isinstance(thing, (list, tuple, np.ndarray)):
+        return [seen(part) for part in thing]
+    return graph(thing) if isinstance(thing, sys.modules["tinygrad_scalar"].Value) else thing
+
+
+def node(value):
+    return value.op, value.label, seen(value.data), seen(value.grad), seen(value.local_grads), type(value).__name__
+
+
+def graph(root):
+    order = sys.modules["tinygrad_scalar"].topological_order(root)
+    place = {value: i for i, value in enumerate(order)}
+    return [(*node(value), [place[operand] for operand in value.operands]) for value in order]
+
+
+def outcome(function, *arguments):
+    """What is to be seen of what a call returns, or of the error that it raises."""
+    try:
+        return seen(function(*arguments))
+    except Exception as error:  # Python's own words name a class in C with its module
+        return type(error).__name__, str(error).replace("tinygrad_scalar.Value", "Value")
+
+
+def of_both(selected, function, *arguments):
+    """The outcomes of a function of the package and `arguments`."""
+    outcomes = []
+    for name in ("compiled", "plain"):
+        with selected(name) as package:
+            outcomes.append(outcome(function, package, *arguments))
+    return outcomes
