@@ -180,9 +180,10 @@ def _memory_after_random_frees(graphs):
     return before, full, resident()
 
 
+@pytest.mark.thorough
 @resident_memory
-def test_memory_comes_back_after_graphs_were_freed_in_random_order(thorough):
-    graphs = (1_000_000 if thorough else 600_000) if ts.accelerated else 50_000
+def test_memory_comes_back_after_graphs_were_freed_in_random_order():
+    graphs = 1_000_000 if ts.accelerated else 50_000
     before, full, after = alone(_memory_after_random_frees, graphs)
     assert full - before > graphs * 3 * 90
     assert after - before < (full - before) / 4  # some empty slabs are kept

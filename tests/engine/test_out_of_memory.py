@@ -100,7 +100,7 @@ def _one_allocation_of_a_walk_fails(name, operations):
     return failures
 
 
-@pytest.mark.parametrize("operations", [5_000, 600_000])
+@pytest.mark.parametrize("operations", [5_000, pytest.param(600_000, marks=pytest.mark.thorough)])
 @pytest.mark.parametrize("name", ["backward", "forward", "zero_grad"])
 def test_a_pass_without_memory_is_a_memory_error_and_changes_nothing(failing_allocations, name, operations):
     assert alone(_one_allocation_of_a_walk_fails, name, operations) > 5
