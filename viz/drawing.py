@@ -22,9 +22,9 @@ from tinygrad_scalar.engine.errors import shown
 from tinygrad_scalar.engine.graph import require_fresh, topological_order
 from tinygrad_scalar.inspection.layout import fitted
 from tinygrad_scalar.inspection.names import caller_variables, names_of, symbol
-from tinygrad_scalar.inspection.notation import unicode_of
+from tinygrad_scalar.inspection.notation import unicode_of, written
 from tinygrad_scalar.inspection.stepper import Stepper
-from tinygrad_scalar.viz.marks import Marks
+from tinygrad_scalar.viz.marks import DIGITS, Marks
 from tinygrad_scalar.viz.text import xml_text
 
 if TYPE_CHECKING:
@@ -213,7 +213,7 @@ def _dot(nodes: Sequence[Value], called: Mapping[Value, str], direction: str, ma
         dot.node(f"v{i}", _label(node, name, look, marks), tooltip=tooltip, **box)
         if node.op and drawn.issuperset(node.operands):
             row = ops.operation(node.op)
-            names = [_escaped(called.get(operand) or f"{operand.data:.4g}") for operand in node.operands]
+            names = [_escaped(called.get(operand) or written(operand.data, DIGITS)) for operand in node.operands]
             order = {} if node.op in ("+", "*") else {"ordering": "in"}  # operands from top to bottom
             dot.node(f"o{i}", _escaped(row.symbol), tooltip=row.text.format(*names), **_OPERATION, **order)
             way = marks.edge(node) if marks else {}
@@ -243,9 +243,9 @@ def _label(node: Value, name: str, look: Look, marks: Marks | None) -> str:
     word = f'<font point-size="9" color="{look.line}"><i>{look.word}</i></font>' if look.word else ""
     if bold or word:
         rows.append(f'<tr><td colspan="2">{bold} {word}</td></tr>')
-    data, grad = (marks.data(node), marks.grad(node)) if marks else (f"{node.data:.4g}", "grad")
+    data, grad = (marks.data(node), marks.grad(node)) if marks else (written(node.data, DIGITS), "grad")
     width = ' width="48"' if marks else ""  # so that from step to step the boxes stay where they are
-    for what, number in (("data", data), (grad, f"{node.grad:.4g}")):
+    for what, number in (("data", data), (grad, written(node.grad, DIGITS))):
         left = f'<td align="left"{width}><font color="#52525b">{what}</font></td>'
         rows.append(f'<tr>{left}<td align="right"{width}>{number}</td></tr>')
     return f'<<table border="0" cellborder="0" cellspacing="0" cellpadding="2">{"".join(rows)}</table>>'

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from tinygrad_scalar.engine import Value
+from tinygrad_scalar.inspection.notation import written
 from tinygrad_scalar.inspection.step import Step
 from tinygrad_scalar.inspection.stepper import Stepper
 
 READABLE = 60  # values; a larger graph is drawn only around the step
 MARKED = "#c2255c"  # the colour of the step
+DIGITS = ".4g"  # of the numbers in a picture
 
 
 class Marks:
@@ -29,7 +31,7 @@ class Marks:
 
     def data(self, node: Value) -> str:
         """The value's number, or a dot if it is not computed yet."""
-        return f"{node.data:.4g}" if self._stepper.progress(node).computed else "·"
+        return written(node.data, DIGITS) if self._stepper.progress(node).computed else "·"
 
     def grad(self, node: Value) -> str:
         """The heading of a gradient: how many of its contributions are summed so far."""

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from tinygrad_scalar.atomic_write import write_atomically
 from tinygrad_scalar.engine.errors import shown
+from tinygrad_scalar.inspection.notation import written
 from tinygrad_scalar.nn.training import History
 from tinygrad_scalar.viz.text import xml_text
 
@@ -80,7 +81,7 @@ class _Frame(NamedTuple):
         """A grid line and a number for each tick."""
         for tick in cost_ticks:
             yield f'<path class="grid" d="M{LEFT} {self.y(tick):.1f}H{WIDTH - RIGHT}"/>'
-            yield f'<text x="{LEFT - 8}" y="{self.y(tick) + 4:.1f}" text-anchor="end">{tick:.12g}</text>'
+            yield f'<text x="{LEFT - 8}" y="{self.y(tick) + 4:.1f}" text-anchor="end">{written(tick, ".12g")}</text>'
         for tick in _ticks(1.0, float(self.epochs)):
             if tick >= 1.0 and tick.is_integer():
                 yield f'<text x="{self.x(tick):.1f}" y="{HEIGHT - BOTTOM + 18}" text-anchor="middle">{tick:g}</text>'

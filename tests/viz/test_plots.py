@@ -47,7 +47,7 @@ def points(curve):
 def y_ticks(svg):
     """The numbers beside the vertical axis, and where they stand."""
     texts = [text for text in svg.iter(f"{SVG}text") if text.get("text-anchor") == "end"]
-    return [float(text.text) for text in texts], [float(text.get("y")) - 4 for text in texts]
+    return [float(text.text.replace("−", "-")) for text in texts], [float(text.get("y")) - 4 for text in texts]
 
 
 def x_ticks(svg):
