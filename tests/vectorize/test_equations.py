@@ -1,4 +1,4 @@
-"""`run.equations`: 003 symbol by symbol, and whatever else a program computes."""
+"""`run.equations`: 003 symbol by symbol, and anything else that a program computes."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""A row in ops.py is enough for vectorize and fit; whatever else is keyed by an operation's name is a speed-up."""
+"""A row in ops.py is enough for vectorize and fit; anything else keyed by an operation's name is a speed-up."""
 
 import math
 
@@ -147,7 +147,7 @@ def test_what_a_row_raises_is_raised(monkeypatch):
 
 
 def test_an_operation_that_nobody_knows_is_named():
-    with pytest.raises(ValueError, match="'unknown' is not an operation"):
+    with pytest.raises(ValueError, match="unknown operation 'unknown'"):
         reverse.rule_of("unknown")
 
 

@@ -67,7 +67,7 @@ def test_any_number_of_examples_has_the_engines_mean(m):
         np.testing.assert_allclose(gradient, by_engine, rtol=1e-12, atol=1e-15)
 
 
-def test_calls_with_few_and_many_examples_may_alternate():
+def test_calls_with_few_and_many_examples_can_alternate():
     w = [Value(0.5), Value(-1.5)]
     tape = tape_of(lambda x: ts.sin(w[0] * x) * w[1], w, [np.ones(1)])
     few, many = [np.array([0.3])], [np.linspace(-1, 1, 50)]
@@ -78,7 +78,7 @@ def test_calls_with_few_and_many_examples_may_alternate():
         assert (gradient == gradient_again).all()
 
 
-def test_one_example_is_the_engines_to_the_bit():
+def test_one_example_is_the_engines_bit_for_bit():
     rng = np.random.default_rng(0)
     net = ts.MLP(4, [8, 8, 1], "sigmoid", seed=0)
     arrays = [rng.normal(size=(1, 4))]

@@ -53,7 +53,7 @@ def test_looking_at_a_traced_number_is_an_error_that_names_the_line_and_the_way_
     assert w.data == 0.5
 
 
-def test_after_an_error_values_may_be_read_again():
+def test_after_an_error_values_can_be_read_again():
     with pytest.raises(TraceError):
         ts.vectorize(lambda x: w * x.data, [w])(X)
     assert (w * 2.0).data == 1.0
@@ -116,7 +116,7 @@ def test_an_error_in_the_function_says_what_it_was_called_with():
     ]
 
 
-def test_threads_may_trace_at_the_same_time_as_others_read_their_values():
+def test_threads_can_trace_at_the_same_time_as_others_read_their_values():
     stop = threading.Event()
     w = Value(0.5)
     wrong = []
@@ -139,7 +139,7 @@ def test_threads_may_trace_at_the_same_time_as_others_read_their_values():
     assert wrong == []
 
 
-def test_threads_may_trace_at_the_same_time():
+def test_threads_can_trace_at_the_same_time():
     interval = sys.getswitchinterval()
     wrong = []
 

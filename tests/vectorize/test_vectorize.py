@@ -1,4 +1,4 @@
-"""`vectorize` equals the engine: on the notes' networks and on whatever else a scalar function can compute.
+"""`vectorize` equals the engine: on the notes' networks and on anything else that a scalar function can compute.
 
 The engine's mean cost and gradient over the examples are the oracle.
 """

@@ -329,7 +329,7 @@ cdef class Executor:
         try:
             mean = self.run_blocks(call, m)
         except:
-            self.lanes = 0  # gradients may be left in the memory, so it is allocated again
+            self.lanes = 0  # gradients can be left in the memory, so it is allocated again
             raise
         finally:
             self.busy = False

@@ -26,10 +26,10 @@ COUNTED = {"+": "sum", "-": "difference", "minus fixed": "difference", "*": "pro
 
 def explanation(trace: Trace, program: Program, labels: Sequence[str]) -> str:
     """A line for each array of the forward pass; `labels` are the parameters'."""
-    rows = _Teller(program, labels).rows()
+    rows = _Texts(program, labels).rows()
     width = max((len(scalars) for scalars, _ in rows), default=0)
     lines = [f"{len(trace.tape.nodes):,} scalars of one example become {_counted(len(rows), 'array')}"]
-    lines += [f"{scalars:>{width}} → {told}" for scalars, told in rows]
+    lines += [f"{scalars:>{width}} → {text}" for scalars, text in rows]
     if trace.captured:
         names = sorted({value.label for value in trace.captured if value.label})
         shown = [*names[:8], *(["…"] if len(names) > 8 else [])] or [f"{len(trace.captured)} without a label"]
@@ -37,7 +37,7 @@ def explanation(trace: Trace, program: Program, labels: Sequence[str]) -> str:
     return "\n".join(lines)
 
 
-class _Teller:
+class _Texts:
     def __init__(self, program: Program, labels: Sequence[str]) -> None:
         self.program, self.labels = program, labels
         self._same: dict[Array, Array] = {}  # from an array to the one that it is in another shape
@@ -49,12 +49,12 @@ class _Teller:
             if isinstance(statement, Gather) and self._is_in_order(statement):
                 self._same[statement.out] = self._one(statement.source)
                 continue
-            scalars, told = self.scalars(statement), f"{self.shaped(statement.out)} = {self.made(statement)}"
+            scalars, text = self.scalars(statement), f"{self.shaped(statement.out)} = {self.made(statement)}"
             first = statement.operands[0] if statement.operands else statement.out
             if first in rows and first.name == statement.out.name:  # Z = WA + b, in one line
                 of_product, product = rows.pop(first)
-                scalars, told = of_product, f"{product} + {self.shaped(statement.operands[1])}"
-            rows[statement.out] = scalars, told
+                scalars, text = of_product, f"{product} + {self.shaped(statement.operands[1])}"
+            rows[statement.out] = scalars, text
         return list(rows.values())
 
     def _is_in_order(self, s: Gather) -> bool:

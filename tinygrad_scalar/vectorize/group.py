@@ -79,7 +79,7 @@ class _Sums:
             name = "+" if name == "-" else name
             if name in FOLDED:
                 kind[tape.codes == code] = FOLDED.index(name)
-        # Adding a large constant may be meant to round: then the order counts.
+        # Adding a large constant can be meant to round: then the order counts.
         large = (tape.codes < 0) & (trace.parameter < 0) & (trace.argument < 0) & (np.abs(trace.data) > 2.0**32)
         kind[source[large[tape.operands]]] = -1
         return kind

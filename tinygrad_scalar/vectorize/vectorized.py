@@ -88,7 +88,7 @@ class Vectorized:
         set_data(self._values, self._parameters.astype(np.float64))
         self._look_at_values()
 
-    # --- the Values, which may change too ----------------------------------------------------------------------------
+    # --- the Values, which can change too ----------------------------------------------------------------------------
 
     def _look_at_values(self) -> None:
         if self._values:
