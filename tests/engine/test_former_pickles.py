@@ -69,6 +69,15 @@ def test_what_inspects_a_graph_prints(implementation, name):
 
 
 @pytest.mark.parametrize("implementation", ["compiled", "plain"])
+def test_a_stepper_goes_on_from_where_it_was(implementation):
+    stepper = pickle.loads(PICKLES[implementation, "stepper"][0])
+    stepper.back()
+    printed = [(str(step), step.latex) for step in stepper]
+    assert stepper.position == stepper.total == len(printed)
+    assert ts.leaves(stepper.root)[0].grad == 2 * ts.leaves(WRITER["graph"]())[0].grad
+
+
+@pytest.mark.parametrize("implementation", ["compiled", "plain"])
 def test_public_names_are_those_of_today(implementation):
     for name, thing in pickle.loads(PICKLES[implementation, "public names"][0]).items():
         assert thing is getattr(ts, name)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from tinygrad_scalar.engine import Value
 from tinygrad_scalar.inspection.brackets import SINGLE
@@ -41,6 +41,11 @@ class Step:
         self.contributions = contributions
         self.data = node.data
         self._graph, self._notation = graph, graph.notation
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        if "_of" in state:  # its name in older pickles
+            state["_graph"] = state.pop("_of")
+        self.__dict__.update(state)
 
     @property
     def equation(self) -> str:

@@ -13,7 +13,7 @@ from __future__ import annotations
 from array import array
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import accumulate
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tinygrad_scalar.engine import Value, now
 from tinygrad_scalar.engine.graph import pass_order, require_fresh
@@ -77,6 +77,11 @@ class Stepper:
         self._watched: tuple[Value, ...] = ()
         self._time = now()
         self.position = 0
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        if "_of" in state:  # its name in older pickles
+            state["_graph"] = state.pop("_of")
+        self.__dict__.update(state)
 
     @property
     def total(self) -> int:
