@@ -140,7 +140,7 @@ def test_a_function_that_rounding_leaves_no_digit_of_is_undecided():
         (lambda x: x.sqrt() * 0.0, "the derivative is nan"),
     ],
 )
-def test_nan_and_inf_are_told_as_such_and_not_ok(make, said):
+def test_nan_and_inf_are_reported_as_such_and_not_ok(make, said):
     x = Value(0.0, "x")
     (row,) = check_gradients(make(x), x).rows
     assert row.verdict.startswith("not finite: ")

@@ -29,7 +29,7 @@ def _net(activation="tanh", scale=1.0, layers=(3, 2)):
 
 @pytest.mark.parametrize("activation", ["sigmoid", "tanh", "softplus", "linear"])
 @pytest.mark.parametrize("times", [0, 1])
-def test_a_new_network_is_well_and_its_numbers_are_told(activation, times):
+def test_a_new_network_is_well_and_its_numbers_are_reported(activation, times):
     C = _cost(_net(activation))
     for _ in range(times):
         C.backward()
@@ -42,7 +42,7 @@ def test_a_new_network_is_well_and_its_numbers_are_told(activation, times):
     assert ("has not been called yet" in d.text) == (not times)
 
 
-def test_the_smallest_and_the_largest_gradient_are_told():
+def test_the_smallest_and_the_largest_gradient_are_reported():
     u, v, w = Value(1.0), Value(1.0), Value(1.0)
     assert (
         "the gradients of its 3 named leaves (of 5) are from 0.5 (w) to 3 (v) in size"
@@ -60,7 +60,7 @@ def test_nothing_is_touched():
     assert [(node.data, node.grad) for node in topological_order(C)] == before
 
 
-def test_a_minimum_is_well_and_its_zeros_are_told():
+def test_a_minimum_is_well_and_its_zeros_are_reported():
     x, y = Value(3.0), Value(3.0)
     d = diagnose((x - y) ** 2)
     assert d.ok
@@ -102,7 +102,7 @@ a, b, big, minus = Value(0.0, "a"), Value(0.0, "b"), Value(800.0, "big"), Value(
         (lambda: a.log() * a.log(), "log(a) = −inf because a = 0; above it"),
     ],
 )
-def test_the_first_bad_number_is_told_with_its_operation_and_operands(make, told):
+def test_the_first_bad_number_is_reported_with_its_operation_and_operands(make, told):
     d = diagnose(make(), {})
     assert not d.ok
     assert told in d.text
@@ -110,7 +110,7 @@ def test_the_first_bad_number_is_told_with_its_operation_and_operands(make, told
 
 
 @pytest.mark.parametrize("data", [nan, inf, -inf])
-def test_a_leaf_that_is_bad_to_begin_with_is_told(data):
+def test_a_leaf_that_is_bad_to_begin_with_is_reported(data):
     x, y = Value(1.0), Value(data)
     z = x * y
     d = diagnose(z)
@@ -130,7 +130,7 @@ def test_the_first_bad_node_is_computed_from_finite_numbers(before, after):
     assert diagnose(y).first_bad.name == "culprit"
 
 
-def test_a_bad_number_that_does_not_reach_the_root_is_told_too():
+def test_a_bad_number_that_does_not_reach_the_root_is_reported_too():
     x = Value(0.0)
     y = ts.where(ts.greater(x, 0), x.log(), 5.0)
     assert "log(x) = −inf because x = 0; above it y = 5." in diagnose(y).text
@@ -148,7 +148,7 @@ def test_a_bad_number_that_does_not_reach_the_root_is_told_too():
         (lambda x: (x * 1e200) * 1e200, "x", (1e200, 1e200, inf)),
     ],
 )
-def test_the_first_bad_gradient_is_told_with_its_factors(make, whose, factors):
+def test_the_first_bad_gradient_is_reported_with_its_factors(make, whose, factors):
     x = Value(0.0)
     bad = diagnose(make(x), {"x": x}).bad_gradient
     local_grad, upstream, gradient = factors

@@ -162,7 +162,7 @@ def test_large_weights_in_many_layers_explode():
 
 @pytest.mark.parametrize("upstream", [1.0, 3.0, -0.1])
 @pytest.mark.parametrize("times", [2, 3, 10])
-def test_backward_called_k_times_is_told(times, upstream):
+def test_backward_called_k_times_is_reported(times, upstream):
     net = _net()
     C = _cost(net)
     for _ in range(times):
@@ -195,7 +195,7 @@ def _zeroed_between(net):
     ("run", "causes"), [(_two_passes, {"sum"}), (_only_the_older, {"other"}), (_zeroed_between, set())]
 )
 @pytest.mark.parametrize("activation", ["tanh", "sigmoid"])
-def test_an_older_gradient_is_told_from_a_sum_with_it(run, causes, activation):
+def test_an_older_gradient_is_distinguished_from_a_sum_with_it(run, causes, activation):
     net = _net(activation)
     C = run(net)
     d = diagnose(C)

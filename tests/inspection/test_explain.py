@@ -135,7 +135,7 @@ def test_a_leaf_a_number_and_a_stale_graph_are_errors():
         ts.explain(C, "w(1)")
 
 
-def test_values_beyond_float64_are_told():
+def test_values_beyond_float64_are_reported():
     x = Value(0.0, "x")
     assert math.isinf(ts.explain(x.log(), x).value)
     assert "inf" in str(ts.explain(x.log(), x))
@@ -179,7 +179,7 @@ def test_a_derivative_is_written_as_a_person_would(value, wrt, text):
     assert explanation.value == gradient(value, wrt)
 
 
-def test_examples_of_one_network_are_told_apart():
+def test_examples_of_one_network_are_kept_apart():
     net = ts.MLP(1, [1], "sigmoid", seed=0)
     C = sum(net([x]) for x in (1.0, 3.0))
     text = str(ts.explain(C, "w(1)[0,0]", names={"C": C}))

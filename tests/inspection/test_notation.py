@@ -51,7 +51,7 @@ def test_a_name_in_the_form_of_the_notes_prints_as_they_write_it():
     assert latex.name("50 %_x") == r"\mathrm{50\ \%\_x}"
 
 
-def test_names_that_print_alike_are_told_apart():
+def test_names_that_print_alike_are_kept_apart():
     x, y = Value(1.0, "x[0]"), Value(2.0, "x₀")
     notation = notation_of(x * y)
     assert [notation.name(x), notation.name(y)] == ["x₀⟨0⟩", "x₀⟨1⟩"]

@@ -206,7 +206,7 @@ def test_the_condition_of_a_where_within_a_condition_is_its_own():
         (("the_weight_of_layer_1_of_head_0", "the_weight_of_layer_2_of_head_0"), "the_weight_of_l…f_head_0⟨1⟩"),
     ],
 )
-def test_names_that_look_alike_are_told_apart(names, printed):
+def test_names_that_look_alike_are_kept_apart(names, printed):
     a, b = (Value(number, name) for number, name in zip((2.0, 3.0), names))
     explanation = ts.explain(a * b, a, names={})
     assert str(explanation).endswith(f" = {printed} = 3")
@@ -223,7 +223,7 @@ def test_a_power_of_numbers_is_not_worked_out_digit_by_digit(power, data):
     assert len(str(explanation)) < 30
 
 
-def test_a_number_that_its_formula_does_not_give_is_told_without_it():
+def test_a_number_that_its_formula_does_not_give_is_reported_without_it():
     x = Value(0.0, "x")
     assert str(ts.explain(0.0 * x.log(), x, names={})).startswith("∂v₂/∂x = nan")
 

@@ -345,7 +345,7 @@ def test_gradients_beyond_float64_are_stepped_through():
 # --- gradients that were there before, or come between ---------------------------------------------------------------
 
 
-def test_gradients_from_before_are_added_to_and_told_at_the_end():
+def test_gradients_from_before_are_added_to_and_reported_at_the_end():
     q = Value(3.0, "q")
     f = q * q
     for end in ("as after backward()", "as after backward(), on top of what 1 of the leaves held before"):
@@ -381,7 +381,7 @@ def test_what_prints_is_no_wider_than_80_columns(program, numbers):
             assert max(map(len, str(s).splitlines())) <= 80
 
 
-def test_values_of_several_examples_are_told_apart():
+def test_values_of_several_examples_are_kept_apart():
     net = ts.MLP(1, [1], "sigmoid", seed=0)
     C = sum(net([x]) for x in (1.0, 3.0))
     s = ts.step(C)

@@ -96,7 +96,7 @@ class _Comparison:
 
     @property
     def scale(self) -> float:
-        """What the error is relative to."""
+        """The size that the error is relative to."""
         return max(self.path_sum if math.isfinite(self.path_sum) else abs(self.d), *self.rises, 0.0)
 
     def agrees(self, limit: Limit) -> bool:

@@ -78,7 +78,7 @@ def _held(variables: Mapping[str, object]) -> Iterator[tuple[str, Value]]:
     home = {"__main__", variables.get("__name__")}
     ours = (name for name in variables if not name.startswith("_") and name not in ("In", "Out"))  # not IPython's own
     todo = deque((name, variables[name]) for name in ours)
-    opened: dict[int, object] = {}  # a container may contain itself
+    opened: dict[int, object] = {}  # a container can contain itself
     while todo:
         name, item = todo.popleft()
         if isinstance(item, Value):

@@ -136,7 +136,7 @@ class Notation:
         return formula(condition(found.text), condition(found.latex))
 
     def derivative(self, node: Value, by: Value, part: str = "") -> Formula:
-        """∂node/∂by; `part` says which part of it is meant, such as "direct".
+        """∂node/∂by; `part` names a part of it, such as "direct".
 
         >>> w, x = Value(2.0, "w(1)[0,1]"), Value(3.0)
         >>> y = w * x
