@@ -48,8 +48,12 @@ class Operation(NamedTuple):
 
     @property
     def arity(self) -> int:
-        """How many operands it takes."""
-        return self.text.count("{")
+        """How many operands it takes; the text may name one twice.
+
+        >>> Operation("softsign", "softsign", "{0}/(1 + |{0}|)", "", lambda x: x, lambda v, x: (1.0,)).arity
+        1
+        """
+        return sum(f"{{{i}}}" in self.text for i in range(self.text.count("{")))
 
 
 # --- IEEE 754 results where Python's own functions raise -------------------------------------------------------------

@@ -17,7 +17,7 @@ _COMMANDS |= {f"a{word}": rf"\arc{word}" for word in ("sin", "cos", "tan")}
 _COMMANDS |= {f"a{word}": rf"\operatorname{{ar{word}}}" for word in ("sinh", "cosh", "tanh")}
 _SIGNS = {
     "·": r" \cdot ", "−": "-", "σ": r"\sigma", "′": "'", "π": r"\pi", "Σ": r"\Sigma", "≥": r"\geq", "≤": r"\leq",
-    "≠": r"\neq",
+    "≠": r"\neq", "%": r"\%",
 }  # fmt: skip
 _ESCAPED = {sign: rf"\{sign}" for sign in "$%#&_{} "} | {"\\": r"\backslash ", "^": r"\wedge ", "~": r"\sim "}
 _LEVEL = {raised: sign for sign, raised in SUPERSCRIPTS.items()}
