@@ -27,8 +27,8 @@ def test_a_written_number_reads_back_to_six_digits(x):
     assert number(x).text == written(x)
 
 
-def test_minus_zero_is_written_0_in_both_scripts():
-    assert written(-0.0) == number(-0.0).latex == "0"
+def test_minus_zero_keeps_its_sign_in_both_scripts():
+    assert (written(-0.0), number(-0.0).latex) == ("−0", "-0")
 
 
 @pytest.mark.parametrize(

@@ -70,7 +70,7 @@ def test_each_box_shows_data_and_gradient_shortened_and_its_tooltip_in_full(data
     x = Value(data, "x")
     x.grad = -data
     box = groups(draw(x))["v0"]
-    numbers = [f"{number + 0.0:.4g}".replace("-", "−") for number in (data, -data)]
+    numbers = [f"{number:.4g}".replace("-", "−") for number in (data, -data)]
     assert texts(box)[-4:] == ["data", numbers[0], "grad", numbers[1]]
     assert [a.get(TOOLTIP) for a in box.iter(f"{SVG}a")] == [f"leaf x: data = {data!r}, grad = {-data!r}"]
 

@@ -175,7 +175,7 @@ def _kink(c: _Comparison) -> CheckedLeaf | None:
     if not high - low > max(tolerance, 1e-3 * c.off):
         return None
     outside = max(low - tolerance - c.d, c.d - high - tolerance, 0.0)
-    slopes = f"slope {written(c.left.value)} on the left, {written(c.right.value)} on the right"
+    slopes = f"slope {written(c.left.value + 0.0)} on the left, {written(c.right.value + 0.0)} on the right"
     place = "not between them" if outside else "between them"
     return c.compared(Verdict("kink", f"{slopes}; the derivative is {place}"), c.central.value, outside, not outside)
 
@@ -247,7 +247,7 @@ class GradientCheck:
             shown_rows = tuple(sorted(self.rows, key=lambda row: (row.ok, row.error == row.error, -row.error))[:LINES])
         cells = [["leaf θ", f"∂{single(self.root)}/∂θ", "difference", "error", "verdict"]]
         for row in shown_rows:
-            numbers = [written(row.derivative), written(row.difference), written(row.error, ".1g")]
+            numbers = [written(row.derivative + 0.0), written(row.difference + 0.0), written(row.error, ".1g")]
             cells.append([row.name, *numbers, row.verdict.short])
         notes = [f"{row.name}: {row.verdict}" for row in shown_rows if row.verdict.detail]
         if len(notes) > LINES:

@@ -32,7 +32,7 @@ def number(value: float) -> str:
     """
     if math.isinf(value):
         return r"\infty" if value > 0 else r"-\infty"
-    digits, _, exponent = f"{value + 0.0:.6g}".partition("e")
+    digits, _, exponent = f"{value:.6g}".partition("e")
     if value != value:
         return r"\mathrm{nan}"
     return rf"{digits} \cdot 10^{{{int(exponent)}}}" if exponent else digits

@@ -35,12 +35,12 @@ _AT_A_KINK: dict[str, Callable[..., bool]] = {
 
 
 def written(number: float, digits: str = ".6g") -> str:
-    """A number for people: with six digits, and a minus sign as wide as a digit.
+    """A number for people: with six digits, and a minus sign as wide as a digit; 1/−0 is −∞, so −0 keeps its sign.
 
     >>> written(-0.25), written(2 / 3), written(1 / 3, ".2g"), written(-0.0)
-    ('−0.25', '0.666667', '0.33', '0')
+    ('−0.25', '0.666667', '0.33', '−0')
     """
-    return f"{number + 0.0:{digits}}".replace("-", "−")  # −0.0 + 0.0 is 0.0
+    return f"{number:{digits}}".replace("-", "−")
 
 
 def number(value: float) -> Formula:

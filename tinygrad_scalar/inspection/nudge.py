@@ -80,7 +80,7 @@ class Nudge:
         cells = [[h, f"{C}({w} + {h})", "quotient", "error", ""]]
         for row in self.rows:
             mark = "← smallest error" if row is best and not self._is_straight else f"← {h}" if row.h == self.h else ""
-            numbers = [written(row.value, ".12g"), written(row.quotient, ".12g"), written(row.error, ".1e")]
+            numbers = [written(row.value + 0.0, ".12g"), written(row.quotient + 0.0, ".12g"), written(row.error, ".1e")]
             cells.append([written(row.h, ".4g"), *numbers, mark])
         notes = []
         if best and self.rows[-1].error > best.error and self.verdict.word == "agrees":
@@ -90,7 +90,7 @@ class Nudge:
             straight += ". The error is rounding"
             notes.append(f"{straight if self._is_straight else rises}: {lost}.")
         if self.best_h:
-            central = f"({C}({w} + {h}) − {C}({w} − {h}))/2{h} = {written(self.central_difference, '.12g')}"
+            central = f"({C}({w} + {h}) − {C}({w} − {h}))/2{h} = {written(self.central_difference + 0.0, '.12g')}"
             notes.append(f"central difference: {central} at its best {h} = {written(self.best_h, '.2g')}")
         notes.append(f"verdict: {self.verdict}")
         return cells, notes
@@ -105,7 +105,7 @@ class Nudge:
     def _limit(self) -> str:
         C, w, h = self.root, self.leaf, self._h
         left, quotient = f"∂{single(C)}/∂{single(w)}", f"({C}({w} + {h}) − {C}({w}))/{h}"
-        value = written(self.derivative, ".12g")
+        value = written(self.derivative + 0.0, ".12g")
         if self.verdict.word in ("kink", "jump"):
             return f"{left} = {value} by convention: {quotient} has no limit as {h} → 0"
         return f"{left} = lim {h}→0 {quotient} = {value}"

@@ -90,7 +90,7 @@ class Sensitivity:
     @property
     def _heading(self) -> str:
         known = "" if self._symbol == self.name else f"{self._symbol} = "
-        return f"{known}{self.name} = {written(self.data, '.4g')}: its {self._leaves} by |{self._column}|"
+        return f"{known}{self.name} = {written(self.data + 0.0, '.4g')}: its {self._leaves} by |{self._column}|"
 
     @property
     def _symbol(self) -> str:
@@ -107,7 +107,7 @@ class Sensitivity:
         largest = max((size for size in sizes if math.isfinite(size)), default=0.0)
         cells = [["leaf θ", "data", f"∂{self._symbol}/∂θ", f"θ·∂{self._symbol}/∂θ", ""]]
         for row, size in zip(self.rows[:LINES], sizes):
-            numbers = [written(value, ".4g") for value in row[1:]]
+            numbers = [written(value + 0.0, ".4g") for value in row[1:]]  # no −0 in tables
             cells.append([unicode_of(row.name), *numbers, _bar(size, largest)])
         return cells
 
