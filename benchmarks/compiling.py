@@ -1,6 +1,6 @@
 """The time `vectorize` takes to compile: the first call of what it returns (trace to check).
 
-Each case runs in its own process: seconds, microseconds per node of one example's graph, and additional memory.
+Each case runs in its own process and prints seconds, microseconds per node of one example's graph, and added memory.
 """
 
 from __future__ import annotations

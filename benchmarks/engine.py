@@ -1,6 +1,6 @@
 """The compiled engine beside plain floats: an operator, a pass, and chains of up to ten million nodes; see README.md.
 
-Each ratio compares two timings taken in turn in one process; medians over the rounds.
+Each ratio compares two timings taken alternately in one process; medians over the rounds.
 """
 
 import gc
@@ -35,7 +35,7 @@ def operands(n):
 
 
 def print_operators():
-    """`act = act + wi*xi`: two operations per turn of the loop."""
+    """`act = act + wi*xi`: two operations per iteration."""
     for n in (1_000, 100_000, 500_000):
         w, x = operands(n)
         value_w, value_x = [Value(number) for number in w], [Value(number) for number in x]

@@ -1,4 +1,4 @@
-"""`import tinygrad_scalar` in a fresh interpreter, less what starting the interpreter takes; see README.md."""
+"""`import tinygrad_scalar` in a fresh interpreter, less the interpreter's own start; see README.md."""
 
 import statistics
 import subprocess

@@ -120,7 +120,7 @@ def step_times(candidate, steps):
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--steps", type=int, default=10, help="steps per process")
-    parser.add_argument("--rounds", type=int, default=5, help="processes per candidate, in turn")
+    parser.add_argument("--rounds", type=int, default=5, help="processes per candidate, taking turns")
     parser.add_argument("--without-gc", action="store_true", help="switch the garbage collector off for all candidates")
     parser.add_argument("--candidate", help=argparse.SUPPRESS)
     options = parser.parse_args()

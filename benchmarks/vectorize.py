@@ -45,7 +45,7 @@ def vectorized(net, W, b, X, Y):
 
 
 def hand_written(net, W, b, X, Y):
-    """What a person who reuses buffers would write: examples are columns, out= everywhere."""
+    """NumPy as a person who reuses buffers would write it: examples are columns, out= everywhere."""
     m, layers = len(X), len(W)
     b = [bias[:, None] for bias in b]
     A = [X.T, *(np.empty((len(w), m)) for w in W)]
@@ -81,7 +81,7 @@ def ddx_ad(net, W, b, X, Y):
     import ddx
 
     if X.shape[1] > 100:
-        return None  # it compiles every scalar: hours
+        return None  # it compiles every scalar, which takes hours
 
     @ddx.equation
     def loss():

@@ -17,7 +17,7 @@ resident_memory = pytest.mark.skipif(
 
 
 def alone(function, *arguments, **environment):
-    """What a function of a test file returns in a process of its own; `environment` is added to ours."""
+    """The result of a test file's function in a process of its own; `environment` is added to ours."""
     file = Path(inspect.getfile(function))
     script = f"""
 import json, sys
@@ -39,6 +39,6 @@ def resident():
 
 
 def peak():
-    """The most that this process ever occupied."""
+    """The most bytes that this process ever occupied."""
     (line,) = [line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM")]
     return int(line.split()[1]) * 1024

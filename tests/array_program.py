@@ -1,6 +1,6 @@
 """The array program by its definition: each statement of vectorize/program.py computed as its docstring says.
 
-Slow and plain, it knows nothing of buffers, NumPy source or rules: what the tests of vectorize compare with.
+Slow and plain, it knows nothing of buffers, NumPy source or rules: the reference for the tests of vectorize.
 """
 
 import numpy as np

@@ -1,4 +1,4 @@
-"""What there is to be seen of a Value, for tests that compare the compiled one with the plain one."""
+"""The observable state of a Value, for tests that compare the compiled one with the plain one."""
 
 import math
 import operator
@@ -18,7 +18,7 @@ SLOPES = [0.01, 0.2, 1, 0, -0.0, -1.5, 1e-300, math.inf, math.nan]
 
 
 def seen(thing):
-    """Something as it can be compared between implementations; a Value by its whole graph."""
+    """The thing in a form that implementations can be compared by; a Value as its whole graph."""
     if isinstance(thing, float):
         return float.hex(thing)
     if isinstance(thing, (list, tuple, np.ndarray)):
@@ -37,7 +37,7 @@ def graph(root):
 
 
 def outcome(function, *arguments):
-    """What is to be seen of what a call returns, or of the error that it raises."""
+    """What a call returns, or the error that it raises, in that form."""
     try:
         return seen(function(*arguments))
     except Exception as error:  # Python's own words name a class in C with its module

@@ -1,6 +1,6 @@
 """Functions of one example to vectorize, on which several test files run: networks, physics, statistics, lookups.
 
-A case makes a function, its parameters and arrays of examples from a generator of numbers.
+A case makes a function, its parameters and arrays of examples from a random generator.
 """
 
 import math

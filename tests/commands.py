@@ -1,4 +1,4 @@
-"""Running the command line in tests: in this process, as a process of its own, and what either leaves in a folder."""
+"""Running the command line in tests: in this process or in one of its own, and the files that it leaves."""
 
 import csv
 import os
@@ -39,7 +39,7 @@ ENVIRONMENT["PYTHONIOENCODING"] = "utf-8"
 
 
 def process(command, *arguments, cwd, encoding="utf-8"):
-    """A command run as a process of its own."""
+    """A command run in a process of its own."""
     environment = {**ENVIRONMENT, "PYTHONIOENCODING": encoding}
     command = [*command, *map(str, arguments)]
     return subprocess.run(command, capture_output=True, encoding=encoding, env=environment, check=False, cwd=cwd)

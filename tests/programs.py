@@ -142,7 +142,7 @@ class Draw:
 
 
 def by_every_way(run, arrays):
-    """What the array program gives and what the scalar program does, whichever the call would choose."""
+    """The results of the array program and of the scalar program, whichever the call would choose."""
     program, rows = run._prepared(arrays)
     program.write_arrays()
     ways = list(program.by_every_way(run.parameters, rows))

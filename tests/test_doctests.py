@@ -20,7 +20,7 @@ HOME_OF_VALUE = COMPILED if ts.accelerated else f"{PACKAGE}.engine.value"
 
 
 def examples(name):
-    """Of a module, one DocTest for each docstring."""
+    """One DocTest for each docstring of a module."""
     module = importlib.import_module(name)
     if name == PACKAGE:  # whose classes are examined where they are defined
         return doctest.DocTestFinder(recurse=False).find(module)

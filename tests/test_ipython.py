@@ -1,4 +1,4 @@
-"""In IPython: %step and %explain in the session's names; steppers have colour in a terminal, a picture in Jupyter."""
+"""In IPython: %step and %explain with the session's names; steppers have colour in a terminal, a picture in Jupyter."""
 
 import pytest
 from IPython.core.interactiveshell import InteractiveShell
@@ -28,7 +28,7 @@ def shell():
 
 
 def said(shell, line):
-    """What a cell prints."""
+    """The output of a cell."""
     with capture_output() as captured:
         shell.run_cell(line)
     return captured.stdout + captured.stderr
@@ -78,8 +78,8 @@ def test_explain_gives_the_chain_rule(shell):
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ("%step", "nothing to step through yet; begin with %step C"),
-        ("%step back", "nothing to step through yet; begin with %step C"),
+        ("%step", "nothing to step through yet; start with %step C"),
+        ("%step back", "nothing to step through yet; start with %step C"),
         ("%step w", "step expected a computed Value, but Value(data=0.6, grad=0.0) is a leaf"),
         ("%step nowhere", "name 'nowhere' is not defined"),
         ("%step C +", "invalid syntax"),

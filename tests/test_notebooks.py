@@ -1,8 +1,8 @@
 """The notebooks: they run, print what they are committed with, and their exercises tell right from wrong.
 
 An exercise is a cell tagged `exercise` with a placeholder and, in its metadata, wrong answers; a cell tagged `check`,
-which says what it thinks of the answer; and a cell tagged `solution` with the code that answers. What a cell tagged
-`varies` prints may be another text on each run. After a change to a notebook:
+which judges the answer; and a cell tagged `solution` with the code that answers. A cell tagged
+`varies` can print a different text on each run. After a change to a notebook:
 jupyter nbconvert --to notebook --execute --inplace notebooks/NAME.ipynb
 """
 
@@ -126,7 +126,7 @@ def printed(cell):
 
 
 def texts(cell):
-    """What a cell put out, as far as it is text: what was printed, and the texts of what was shown."""
+    """The text of a cell's outputs: whatever it printed, and the text forms of whatever it displayed."""
     found = [printed(cell)]
     for output in cell["outputs"]:
         data = output.get("data", {})

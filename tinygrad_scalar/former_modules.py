@@ -1,7 +1,7 @@
-"""Modules by the names that they had when all lay in one folder, so that pickles and programs from then still load.
+"""Former names of modules, from when all lay in one folder, so that pickles and programs from then still load.
 
-A pickle names the module of each class, such as `tinygrad_scalar.value`. Here each of these modules is an alias, which
-looks a name up among the public ones and in the modules that its contents went to.
+A pickle names the module of each class, such as `tinygrad_scalar.value`. Here each such module is an alias that
+looks a name up among the public ones and in the modules that took over its contents.
 """
 
 from __future__ import annotations
@@ -58,9 +58,9 @@ PACKAGE = "tinygrad_scalar"
 
 class _Alias(ModuleType):
     def __getattr__(self, name: str) -> Any:
-        """A class or function by the name that it had."""
+        """A class or function by its former name."""
         old = self.__name__.removeprefix(f"{PACKAGE}.")
-        if not name.startswith("__"):  # which those ask for who go through all modules
+        if not name.startswith("__"):  # asked for by tools that go through all modules
             for module in (PACKAGE, *(f"{PACKAGE}.{new}" for new in MOVED[old].split())):
                 found = vars(import_module(module)).get(RENAMED.get(name, name))
                 if found is not None:

@@ -1,6 +1,6 @@
 """In IPython and Jupyter: a stepper shows its equations and its picture; `%load_ext tinygrad_scalar` adds magics.
 
-%step C       begin to step through C          %step        the next step       %step 3      three steps
+%step C       start stepping through C         %step        the next step       %step 3      three steps
 %step back    one step back (back 3: three)    %step to w   on to a name        %step reset  to the beginning
 %step watch w b                                %explain C w(1)[0,1]             ∂C/∂w⁽¹⁾₀₁ by the chain rule
 """
@@ -19,7 +19,7 @@ from tinygrad_scalar.viz.drawing import draw
 
 
 def show_pictures() -> None:
-    """Make the running shell, if there is one, show steppers: in a notebook with a picture, in a terminal in colour."""
+    """Make the running shell, if any, show steppers: with a picture in a notebook, in colour in a terminal."""
     from IPython import get_ipython
 
     shell = get_ipython()
@@ -61,7 +61,7 @@ class _Magics:
         self._stepper: Stepper | None = None
 
     def step(self, line: str) -> Stepper:
-        """%step C: begin to step through C, any expression whose value is a Value or a stepper. Then:
+        """%step C: start stepping through C, any expression whose value is a Value or a stepper. Then:
 
         %step, %step 3            the next step, the next three
         %step back, %step back 3  one step back, three
@@ -85,7 +85,7 @@ class _Magics:
     @property
     def _begun(self) -> Stepper:
         if self._stepper is None:
-            raise ValueError("nothing to step through yet; begin with %step C")
+            raise ValueError("nothing to step through yet; start with %step C")
         return self._stepper
 
     def explain(self, line: str) -> Explanation:

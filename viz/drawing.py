@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from graphviz import Digraph
 
 DIRECTIONS = ("LR", "TB", "RL", "BT")
-LARGEST = 3000  # values in a picture that can still be read
+LARGEST = 3000  # values in a picture that is still readable
 LONGEST = 40  # characters of a name
 PAGE = 640  # points: the width of a notebook's page
 PATIENCE = 120  # seconds for Graphviz
@@ -156,7 +156,7 @@ def draw(root: Value | Stepper, *, direction: str = "LR", names: Mapping[str, ob
     <Drawing of 3 values; .save('graph.svg') writes it>
     """
     if not isinstance(root, (Value, Stepper)):
-        raise TypeError(f"draw takes the Value at the root of a graph or a stepper, got {shown(root)}")
+        raise TypeError(f"draw expects a stepper or the Value at the root of a graph, got {shown(root)}")
     if direction not in DIRECTIONS:
         raise ValueError(f"direction must be one of {', '.join(DIRECTIONS)}, got {shown(direction)}")
     if isinstance(root, Stepper):
@@ -224,7 +224,7 @@ def _dot(nodes: Sequence[Value], called: Mapping[Value, str], direction: str, ma
 
 
 _FONT = "Helvetica"
-# nslimit: without it a leaf used all over a long graph takes minutes to place, for a hardly better picture
+# nslimit: without it a leaf used all over a long graph takes minutes to place, for a picture hardly better
 _GRAPH = {
     "bgcolor": "transparent", "ranksep": "0.3", "nodesep": "0.18", "pad": "0.1", "nslimit": "1", "nslimit1": "1",
 }  # fmt: skip
@@ -252,7 +252,7 @@ def _label(node: Value, name: str, look: Look, marks: Marks | None) -> str:
 
 
 def _escaped(text: str) -> str:
-    """Text for Graphviz, to which a single backslash begins an escape."""
+    """Text for Graphviz, for which a single backslash begins an escape."""
     return xml_text(text).replace("\\", "\\\\")
 
 
@@ -264,5 +264,5 @@ def _dot_program() -> str:
         or shutil.which("graphviz-pure", path=sysconfig.get_path("scripts"))
     )
     if found is None:
-        raise RuntimeError("found no Graphviz: pip install graphviz-pure, or install your system's graphviz")
+        raise RuntimeError("Graphviz not found: pip install graphviz-pure, or install your system's graphviz")
     return found

@@ -30,7 +30,7 @@ class Marks:
         self.nodes = _around(self.step, stepper.nodes) if len(stepper.nodes) > READABLE else stepper.nodes
 
     def data(self, node: Value) -> str:
-        """The value's number, or a dot if it is not computed yet."""
+        """The value's number, or a dot if it has not been computed yet."""
         return written(node.data, DIGITS) if self._stepper.progress(node).computed else "·"
 
     def grad(self, node: Value) -> str:

@@ -1,4 +1,4 @@
-"""What the commands work on: a folder of small tables and models, and a network trained on Iris."""
+"""The commands' input: a folder of small tables and models, and a network trained on Iris."""
 
 import pytest
 from commands import SCRIPT, process, write_csv

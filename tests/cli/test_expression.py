@@ -224,7 +224,7 @@ REFUSED = {
     # functions
     "an unknown function": ("sigmod(x)", {"x": 1}, "did you mean sigmoid?"),
     "max": ("max(x, 1)", {"x": 1}, "did you mean maximum?"),
-    "a function far from any": ("quux(x)", {"x": 1}, "there are exp, expm1"),
+    "a function far from any": ("quux(x)", {"x": 1}, "the functions are exp, expm1"),
     "a number called": ("2(x)", {"x": 1}, "no such function"),
     "a keyword argument": ("exp(x=1)", {}, "by position"),
     "keyword arguments": ("exp(**x)", {"x": 1}, "by position"),

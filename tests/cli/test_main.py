@@ -30,7 +30,7 @@ ERRORS = {
     "draw: a decimal comma": (["draw", "x", "x=1,5"], "'x=1,5'"),
     "draw: nan": (["draw", "x", "x=nan"], "'x=nan'"),
     "draw: infinity": (["draw", "x", "x=inf"], "'x=inf'"),
-    "draw: two numbers": (["draw", "x", "x=1", "x=2"], "x is given two numbers"),
+    "draw: two numbers": (["draw", "x", "x=1", "x=2"], "x was given two numbers"),
     "draw: too many values": (["draw", "+".join(["x"] * 3100), "x=1"], ""),
     "draw: another kind of file": (["draw", "x", "x=1", "-o", "x.gif"], ".svg, .png, .dot, .html"),
     "draw: a missing folder": (["draw", "x", "x=1", "-o", "nowhere/x.svg"], "there is no folder"),
@@ -89,7 +89,7 @@ ERRORS = {
     ),
     "train: one class": (["train", "constant-class.csv", "--target", "kind"], "nothing to learn"),
     "train: a number that never changes": (["train", "constant-number.csv", "--target", "y"], "nothing to learn"),
-    "train: nothing to predict from": (["train", "one-column.csv", "--target", "kind"], "no column besides the target"),
+    "train: nothing to predict from": (["train", "one-column.csv", "--target", "kind"], "no column left to predict"),
     "train: a missing folder": ([*TRAIN, "-o", "nowhere/m.safetensors"], "there is no folder"),
     "train: a folder for the model": ([*TRAIN, "-o", "folder.csv"], "folder.csv is a folder"),
     "train: a folder for the curve": ([*TRAIN, "-o", "folder"], "folder.svg is a folder"),
@@ -147,7 +147,7 @@ def test_a_users_error_is_one_line_exit_code_2_and_nothing_written(arguments, wo
     assert not list(desk.rglob("*.partial"))
 
 
-# a few of them in a process of their own: no traceback at exit, no warning beside the line
+# a few of them, each in its own process: no traceback at exit, no warning beside the line
 OUTSIDE = ["no command", "draw: an import", "train: a hole", "predict: a model that is none", "demo: a missing folder"]
 
 

@@ -63,7 +63,7 @@ def test_jupyterlab_runs_until_it_ends_and_ctrl_c_is_its_own(tmp_path, monkeypat
     popen = subprocess.Popen
 
     class Interrupted(popen):
-        """A process that is waited for; the first wait is interrupted by Ctrl-C."""
+        """A process whose first wait is interrupted by Ctrl-C."""
 
         interrupts = 1
 
@@ -95,7 +95,7 @@ def test_what_was_copied_is_trusted(tmp_path, monkeypatch):
 
 
 class Ended:
-    """A process that is over."""
+    """A process that has ended."""
 
     def wait(self):
         return 0

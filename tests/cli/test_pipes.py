@@ -1,4 +1,4 @@
-"""Commands in pipes, and in terminals that know little: nothing is lost, nobody's leaving is an error."""
+"""Commands in pipes and in limited terminals: nothing is lost, and a reader that stops early is no error."""
 
 import contextlib
 import os
@@ -26,7 +26,7 @@ def test_output_survives_a_terminal_that_knows_only_ascii(tmp_path):
         assert run.stdout or code
 
 
-# commands that print more than a reader of one line takes, at once or at their end
+# commands that print more than a reader of one line reads, at once or at their end
 OUTPUTS = {
     "predict": ["predict", "line.safetensors", "long.csv"],
     "train": TRAIN,
@@ -69,14 +69,14 @@ def test_predictions_go_to_a_pipe_by_its_name(desk):
 
 
 def stderr_of_a_terminal(command, folder):
-    """What a command writes to a stderr that is a terminal."""
+    """A command's stderr, when that is a terminal."""
     pty, fcntl, termios = (pytest.importorskip(name) for name in ("pty", "fcntl", "termios"))
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))  # a new one has no width
     written = b""
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=theirs, cwd=folder, env=ENVIRONMENT) as run:
         os.close(theirs)
-        with contextlib.suppress(OSError):  # Linux's way to say that the other end is closed
+        with contextlib.suppress(OSError):  # Linux's way of saying that the other end is closed
             while piece := os.read(ours, 4096):
                 written += piece
     os.close(ours)

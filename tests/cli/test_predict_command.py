@@ -18,7 +18,7 @@ def test_predict_writes_the_table_with_the_models_prediction_beside_every_row(na
     expected = TableModel.load(f"{name}.safetensors").predict(table)
     assert header == [*table.columns, f"predicted_{target}"]
     assert [row[:-1] for row in rows] == table.rows
-    assert [type(expected[0])(row[-1]) for row in rows] == expected  # numbers to the bit
+    assert [type(expected[0])(row[-1]) for row in rows] == expected  # numbers bit for bit
 
 
 def test_predict_writes_the_same_to_a_file(desk, capsys):

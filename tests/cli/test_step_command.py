@@ -21,7 +21,7 @@ COST = ["z = w*a + b; C = (sigmoid(z) - y)**2", "w=0.6", "a=0.8", "b=0.1", "y=0"
 
 
 class Terminal:
-    """A program in a pseudo-terminal; `text` is what it has written since the last key, without control sequences."""
+    """A program in a pseudo-terminal; `text` is its output since the last key, without control sequences."""
 
     def __init__(self, *command, rows=24, columns=80, **environment):
         self.ours, self.theirs = pty.openpty()
@@ -56,7 +56,7 @@ class Terminal:
         return self.text
 
     def read(self, seconds):
-        """Take what comes next, if it comes within this time; whether it did."""
+        """Read the next output; False if none comes within this time."""
         came = bool(select.select([self.ours], [], [], seconds)[0])
         if came:
             self.raw += self.decoder.decode(os.read(self.ours, 65536))
@@ -71,7 +71,7 @@ class Terminal:
         os.write(self.ours, keys.encode())
 
     def end(self):
-        """The exit code; the terminal's settings are those from before."""
+        """The exit code; the terminal's settings must be those from before."""
         code = self.process.wait(timeout=20)
         while self.read(0.1):
             pass
@@ -150,7 +150,7 @@ def test_a_narrow_screen_loses_no_text_and_a_low_one_keeps_the_keys(terminal):
     screen.until("quit")
     screen.press("nnnnnnnn")
     screen.until("backward 2 of 5")
-    screen.until("…")  # what there is no room for
+    screen.until("…")  # in place of lines that do not fit
     assert "σ(z).grad: 0 + 1.28213 = 1.28213" in " ".join(screen.text.split())
     screen.raw = ""
     screen.press("x")

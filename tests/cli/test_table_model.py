@@ -143,7 +143,7 @@ REFUSED = {
     "an unknown target": ({"target": "nothing"}, "no column 'nothing'; its columns are width, id, kind, height"),
     "an unknown column to ignore": ({"ignore": ["nothing"]}, "no column 'nothing'"),
     "a feature of text": ({"target": "height"}, "line 2: 'b' in column 'kind' is not a number"),
-    "no feature left": ({"ignore": ["width", "id", "height"]}, "no column besides the target 'kind'"),
+    "no feature left": ({"ignore": ["width", "id", "height"]}, "no column left to predict 'kind' from"),
     "an unknown loss": ({"loss": "cosine"}, "loss must be one of squared_error, .*, got 'cosine'"),
 }
 
@@ -227,7 +227,7 @@ def test_names_in_any_letters_are_saved(tmp_path):
     assert TableModel.load(tmp_path / "m.safetensors").predict(table) == model.predict(table)
 
 
-# what stands as a model's description in a file that is a network, but not a table's
+# what a file holds as a model's description if it is a network, but not one for a table
 NOT_A_TABLE = [{}, {"table": {}}, {"table": None}, {"table": {"loss": "hinge"}}, {"table": [1]}, {"other": 1}]
 
 

@@ -39,7 +39,7 @@ W = values(1, 2, 3, 4)
         (lambda x: (W[0] + W[1]) + (W[2] + W[3]), [("+", [(1, 1.0), (1, 2.0), (1, 3.0), (1, 4.0)])]),
         (lambda x: W[0] - (W[1] - W[2]), [("+", [(1, 1.0), (-1, 2.0), (1, 3.0)])]),
         (lambda x: W[0] - (W[1] - (W[2] - W[3])), [("+", [(1, 1.0), (-1, 2.0), (1, 3.0), (-1, 4.0)])]),
-        (lambda x: sum(W[:3]), [("+", [(1, 1.0), (1, 2.0), (1, 3.0)])]),  # without the 0 that sum() begins with
+        (lambda x: sum(W[:3]), [("+", [(1, 1.0), (1, 2.0), (1, 3.0)])]),  # without the 0 that sum() starts with
         (lambda x: W[0] - W[1], []),
         (
             lambda x: ts.maximum(ts.maximum(W[0], W[1]), W[2]),
@@ -62,7 +62,7 @@ def test_a_partial_sum_that_is_used_elsewhere_stays_a_sum_of_its_own():
 
 def test_a_maximum_of_maxima_is_folded_from_the_left_only():
     found = folds_of(grouping_of(lambda x: ts.maximum(W[0], ts.maximum(W[1], W[2])), W, np.ones(1)))
-    assert len(found) == 2  # in (a, (b, c)) a tie shares the gradient otherwise than in ((a, b), c)
+    assert len(found) == 2  # in (a, (b, c)) a tie shares the gradient unlike in ((a, b), c)
 
 
 def test_a_sum_with_a_large_constant_keeps_its_order():

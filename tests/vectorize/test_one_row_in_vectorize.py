@@ -38,7 +38,7 @@ def rows(monkeypatch):
 
 
 def case_of(name, m=5):
-    """A cost that the operation is a part of in two places, with parameters and with numbers of the example."""
+    """A cost with the operation in two places: of parameters times the example's numbers, and of parameters alone."""
     rng = np.random.default_rng(0)
     row = ops.operation(name)
     params = [Value(float(number), f"w[{i}]") for i, number in enumerate(rng.uniform(0.2, 0.9, row.arity))]

@@ -90,7 +90,7 @@ def test_the_source_goes_to_dot_as_utf_8(tmp_path, monkeypatch):
     assert drawing.svg == drawing.source
 
 
-# what a broken dot does, and what the error says
+# the script of a broken dot, and words of the error
 BROKEN = {
     "it fails": ("echo 'no such layout' >&2; exit 1", "could not draw the graph: no such layout"),
     "it says nothing": ("exit 0", "could not draw the graph"),

@@ -77,7 +77,7 @@ NASTY = [
 
 
 def as_shown(label):
-    """What the picture shows of a label, without white space: 40 characters of its ends, the unprintable replaced."""
+    """A label as the picture shows it, without white space: 40 characters from its ends, the unprintable replaced."""
     symbol = graph.symbol(label)
     text = " ".join((symbol.unicode if symbol else label).split())
     text = text if len(text) <= 40 else f"{text[:26]}…{text[-13:]}"

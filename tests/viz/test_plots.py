@@ -241,6 +241,6 @@ def test_a_validation_cost_that_is_not_finite_does_not_spoil_the_picture(bad):
     try:
         svg = parsed([1.0, 0.5], [bad, 0.5])
     except ValueError as error:
-        assert "finite" in str(error)  # refused in plain words is as good
+        assert "finite" in str(error)  # a refusal in plain words is as good
     else:
         assert not re.search(r"nan|inf", ElementTree.tostring(svg, "unicode"))

@@ -44,13 +44,13 @@ def named_values(options: argparse.Namespace) -> dict[str, Value]:
         if not equals or not is_number(number):
             raise ValueError(f"expected a name and a finite number, such as w=0.6, got {given!r}")
         if name in numbers:
-            raise ValueError(f"{name} is given two numbers")
+            raise ValueError(f"{name} was given two numbers")
         numbers[name] = float(number)
     return parse(options.expression, numbers)
 
 
 def labelled_root(options: argparse.Namespace) -> Value:
-    """The root of the expression, labelled "result" where the text gives it no name."""
+    """The root of the expression, labelled "result" if the text gives it no name."""
     *_, root = named_values(options).values()
     root.label = root.label or "result"
     return root

@@ -11,12 +11,12 @@ if TYPE_CHECKING:
 
 
 def stop_printing() -> None:
-    """Send all further output nowhere: the reader, such as `head`, has closed the pipe."""
+    """Discard all further output: the reader, such as `head`, has closed the pipe."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def new_console() -> Console:
-    """Standard output with styles where it is a terminal; lines are not wrapped, text is not read as markup."""
+    """Standard output, with styles in a terminal; lines are not wrapped, text is not read as markup."""
     from rich.console import Console
 
     class PlainConsole(Console):

@@ -22,8 +22,8 @@ from tinygrad_scalar.viz.plots import plot_cost
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("-o", "--output", default=".", metavar="FOLDER", help="for the pictures (default: this folder)")
-    parser.add_argument("--seed", type=int, default=0, metavar="N", help="(default %(default)s)")
+    parser.add_argument("-o", "--output", default=".", metavar="DIR", help="for the pictures (default: current folder)")
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="random seed (default %(default)s)")
 
 
 def run(options: argparse.Namespace) -> None:

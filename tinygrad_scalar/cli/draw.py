@@ -14,7 +14,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--direction",
         choices=drawing.DIRECTIONS,
         default="LR",
-        help="from the leaves to the root (default %(default)s)",
+        help="direction from the leaves to the root (default %(default)s)",
     )
 
 

@@ -47,7 +47,7 @@ LONGEST = 38  # characters of a text that an error quotes
 def parse(text: str, numbers: Mapping[str, Number]) -> dict[str, Value]:
     """The named Values of `text`, in order: first the `numbers`, then the assigned names.
 
-    text     statements `name = expression`, separated by ";" or line ends; the last can be an expression alone and
+    text     statements `name = expression`, separated by ";" or line ends; the last can be a bare expression and
              is then called "". Expressions have + - * / **, comparisons (as conditions of `where`), parentheses,
              numbers, names, and the functions of `ts.functions` and of the table of operations
     numbers  the number of every name that is used before it is assigned
@@ -95,14 +95,14 @@ def _given(numbers: Mapping[str, Number]) -> dict[str, Value]:
 def _statements(text: str) -> list[ast.stmt]:
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("error")  # Python only warns of texts such as 1or 2
+            warnings.simplefilter("error")  # Python only warns about texts such as 1or 2
             statements = ast.parse(text).body
     except SyntaxError as error:
         place = f" at column {error.offset}" if error.offset else ""
         raise ExpressionError(f"cannot read {_quoted(text)}: {error.msg}{place}") from None
     except (RecursionError, MemoryError):
         raise ExpressionError("the expression is too long or too deeply nested for Python's parser") from None
-    except ValueError as error:  # a null byte, a number of thousands of digits
+    except ValueError as error:  # a null byte, a number with thousands of digits
         raise ExpressionError(f"cannot read the expression: {error}") from None
     if not statements:
         raise ExpressionError("the expression is empty; write something like 'z = w*a + b'")
@@ -201,7 +201,7 @@ class _Builder:
         known = _function_names()
         if name not in known:
             near = difflib.get_close_matches(name, known, n=1)
-            hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(known)}"
+            hint = f"did you mean {near[0]}?" if near else f"the functions are {', '.join(known)}"
             raise self.error(node, f"no such function; {hint}")
         if node.keywords or any(isinstance(argument, ast.Starred) for argument in node.args):
             raise self.error(node, f"{name} takes its arguments by position only")
@@ -212,7 +212,7 @@ class _Builder:
 
 
 def _function_names() -> list[str]:
-    """The callable functions: those of ts.functions but `lookup`, which takes lists, and the named operations."""
+    """The callable functions: those of ts.functions except `lookup`, which takes lists, and the named operations."""
     operations = (name for name in OPERATIONS if name.isidentifier())
     return [name for name in dict.fromkeys((*functions.__all__, *operations)) if name != "lookup"]
 

@@ -14,15 +14,14 @@ from tinygrad_scalar.atomic_write import write_atomically
 from tinygrad_scalar.cli.command import Command
 
 _HERE = Path(__file__).parent.parent
-# In a checkout notebooks/ stands beside this folder, installed it is inside it.
+# In a checkout notebooks/ is beside the package; in an installation, inside it.
 SOURCE = _HERE / "notebooks" if (_HERE / "notebooks").is_dir() else _HERE.parent / "notebooks"
 ENDINGS = (".ipynb", ".md")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "folder", nargs="?", default="tinygrad-scalar-notebooks", metavar="DIR", help="(default %(default)s)"
-    )
+    default = "tinygrad-scalar-notebooks"
+    parser.add_argument("folder", nargs="?", default=default, metavar="DIR", help="to copy to (default %(default)s)")
 
 
 def run(options: argparse.Namespace) -> int:

@@ -16,7 +16,7 @@ from tinygrad_scalar.datasets import read_csv
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model", metavar="MODEL", help="a model written by train")
     parser.add_argument("file", metavar="FILE.csv", help="a CSV file with the columns that the model was trained on")
-    parser.add_argument("-o", "--output", metavar="OUT.csv", help="(default: standard output)")
+    parser.add_argument("-o", "--output", metavar="OUT.csv", help="file to write (default: standard output)")
 
 
 def run(options: argparse.Namespace) -> None:

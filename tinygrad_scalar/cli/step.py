@@ -52,7 +52,7 @@ def transcript(console: Console, stepper: Stepper) -> None:
 
 
 def by_lines(console: Console, stepper: Stepper, lines: Iterable[str]) -> None:
-    """Take each line for a key (n, b, q, or w and the name of a value; an empty line is n) and print where it leads."""
+    """Treat each line as a key (n, b, q, or w and the name of a value; an empty line is n) and print the result."""
     console.print(stepper)
     for line in lines:
         key, _, name = line.strip().partition(" ")
@@ -64,7 +64,7 @@ def by_lines(console: Console, stepper: Stepper, lines: Iterable[str]) -> None:
 
 
 def by_keys(console: Console, stepper: Stepper) -> None:
-    """Show the steps on the alternate screen; the terminal is restored afterwards, also after Ctrl-C."""
+    """Show the steps on the alternate screen; the terminal is restored afterwards, even after Ctrl-C."""
     message, typed = "", ""
     with _one_key_at_a_time(), console.screen() as screen, _signals() as signalled:
         screen.update(_page(console, stepper, message, typed))
@@ -82,11 +82,11 @@ def by_keys(console: Console, stepper: Stepper) -> None:
 
 @contextmanager
 def _one_key_at_a_time() -> Iterator[None]:
-    """Within this block keys arrive as they are pressed, without an echo."""
+    """Within this block, keys arrive as they are pressed, without echo."""
     try:
         import termios
         import tty
-    except ImportError:  # Windows, where they do anyway
+    except ImportError:  # Windows, where they do so anyway
         yield
         return
     terminal = sys.stdin.fileno()
@@ -99,7 +99,7 @@ def _one_key_at_a_time() -> Iterator[None]:
 
 
 def _keys(signalled: int | None) -> Iterator[str]:
-    """The keys that are pressed, an arrow as one key; and "" after each signal, which `signalled` announces."""
+    """The keys that are pressed, an arrow counting as one; and "" after each signal, which `signalled` announces."""
     if sys.platform == "win32":
         import msvcrt
 
@@ -167,7 +167,7 @@ def _page(console: Console, stepper: Stepper, message: str, typed: str) -> Text:
 def _signals() -> Iterator[int | None]:
     """Within this block SIGTERM restores the terminal before it ends the program, and a resize can be read from a pipe.
 
-    Yields the pipe's file descriptor, None where there are no such signals. The reader redraws the page, not the
+    Yields the pipe's file descriptor, None if there are no such signals. The reader redraws the page rather than the
     signal's handler, which can run in the middle of a write.
     """
 

@@ -46,7 +46,7 @@ class Scale:
 class TableModel:
     """A network that reads the rows of a table and names its predictions.
 
-    `classes` name the outputs; where the target is a number they are None, and `target_scale` scales it.
+    `classes` name the outputs; for a numeric target they are None, and `target_scale` scales it.
     """
 
     net: MLP
@@ -58,12 +58,12 @@ class TableModel:
     target_scale: Scale | None
 
     def inputs(self, table: Table) -> list[list[float]]:
-        """The features of every row, standardised; ValueError for a missing column or cell, or one of text."""
+        """The features of every row, standardised; ValueError for a missing column, or a cell that is no number."""
         columns = [map(scale.apply, table.numbers(name)) for name, scale in zip(self.features, self.scales)]
         return [list(row) for row in zip(*columns)]
 
     def targets(self, table: Table) -> list[Any]:
-        """The target of every row as the loss takes it."""
+        """The target of every row, in the form that the loss takes."""
         if self.target_scale is not None:
             return [self.target_scale.apply(number) for number in table.numbers(self.target)]
         assert self.classes is not None
@@ -109,7 +109,8 @@ class TableModel:
             target_scale = fields["target_scale"] and Scale(**fields["target_scale"])
             return cls(**{**fields, "net": net, "scales": scales, "target_scale": target_scale})
         except (KeyError, TypeError) as error:
-            raise ValueError(f"{path} is not a model written by `train`: {error}") from None
+            reason = f"it has no {error}" if isinstance(error, KeyError) else error
+            raise ValueError(f"{path} is not a model written by `train`: {reason}") from None
 
 
 def untrained_model(
@@ -123,7 +124,7 @@ def untrained_model(
     ignore: Sequence[str] = (),
     seed: int = 0,
 ) -> TableModel:
-    """A model for `table` whose scales come from the `training_rows` (counted from 0) and whose weights from `seed`.
+    """A model for `table` with scales from the `training_rows` (counted from 0) and weights from `seed`.
 
     The target is a class if it holds text or if `loss` is for classes only; otherwise it is a number. `loss` None means
     cross_entropy for a class, squared_error for a number. ValueError for an unknown column or loss, or a cell that is
@@ -156,7 +157,7 @@ def _features(table: Table, target: str, ignore: Sequence[str]) -> list[str]:
         table.position(column)
     features = [column for column in table.columns if column != target and column not in ignore]
     if not features:
-        raise ValueError(f"{table.name} has no column besides the target {target!r} to predict it from")
+        raise ValueError(f"{table.name} has no column left to predict {target!r} from")
     return features
 
 
@@ -179,7 +180,7 @@ def split(table: Table, target: str, test_fraction: float, seed: int = 0) -> tup
     generator = random.Random(seed)
     training: list[int] = []
     held_out: list[int] = []
-    rest = 0.0  # the rounding error goes to the next class, so that the sizes of the parts come out right
+    rest = 0.0  # the rounding error carries over to the next class, so that the sizes of the parts come out right
     for rows in groups.values():
         generator.shuffle(rows)
         wanted = test_fraction * len(rows) + rest
@@ -190,7 +191,7 @@ def split(table: Table, target: str, test_fraction: float, seed: int = 0) -> tup
     if not held_out:
         raise ValueError(
             f"a test fraction of {test_fraction!r} holds out none of {table.name}'s {len(cells)} rows: "
-            "every class, or a numeric target, keeps at least one row for training"
+            "at least one row (of each class) must remain for training"
         )
     return sorted(training), sorted(held_out)
 

@@ -24,10 +24,10 @@ if TYPE_CHECKING:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     default = "(default %(default)s)"
     add = parser.add_argument
-    add("file", metavar="FILE.csv", help="a header line, numeric columns, and the target")
+    add("file", metavar="FILE.csv", help="a CSV file with a header line, numeric columns and the target")
     add("--target", required=True, metavar="COLUMN", help="the column to predict")
     add("--layers", type=_sizes, default="8,8", metavar="N,N", help=f"sizes of the hidden layers {default}")
-    add("--activation", choices=ACTIVATIONS, default="tanh", help=f"of the hidden layers {default}")
+    add("--activation", choices=ACTIVATIONS, default="tanh", help=f"activation of the hidden layers {default}")
     add("--loss", choices=LOSSES, help="(default cross_entropy for classes, squared_error for numbers)")
     add("--optimizer", choices=OPTIMIZERS, default="adam", help=default)
     add("--learning-rate", type=float, default=0.03, metavar="α", help=default)
@@ -40,7 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=int,
         default=0,
         metavar="N",
-        help=f"of the split, weights and order of the rows {default}",
+        help=f"random seed of the split, weights and order of the rows {default}",
     )
     add("-o", "--output", default="model.safetensors", metavar="MODEL", help=default)
 
@@ -112,7 +112,7 @@ def report_model(console: Console, model: TableModel, optimizer: Optimizer, trai
 
 
 def report_result(console: Console, model: TableModel, history: History, held_out: Table) -> None:
-    """Print how the cost went, and how well the model predicts the held-out rows."""
+    """Print how the cost fell, and how well the model predicts the held-out rows."""
     console.print(f"cost {history.cost[0]:.4g} → {history.cost[-1]:.4g} in {len(history.cost)} epochs")
     predictions = model.predict(held_out)
     if model.classes is None:

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 class Examples:
     """m examples: `X` and `Y` as arrays, `x` and `y` as lists of one example each, where integers stay integers.
 
-    `kind` is the word before X and Y in an error: ValueError for shapes, lengths and numbers that are not finite,
-    TypeError for anything but numbers.
+    `kind` is the word before X and Y in errors: ValueError for wrong shapes and lengths and for numbers that are not
+    finite, TypeError for anything but numbers.
     """
 
     def __init__(self, X: ArrayLike, Y: ArrayLike, kind: str = "") -> None:

@@ -1,4 +1,4 @@
-"""Losses of one example, and the cost: their mean over examples (003 Eq. 2; 003 calls one *loss*, the mean *cost*).
+"""Losses of one example, and the cost, their mean over examples (003 Eq. 2: one is a *loss*, their mean the *cost*).
 
 A loss takes the outputs `a` and the targets `y`, each a number or Value or a list of them, and returns one Value.
 """
@@ -45,8 +45,8 @@ def absolute_error(a: Outputs, y: Outputs) -> Value:
 def binary_cross_entropy(a: Outputs, y: Outputs) -> Value:
     """−Σⱼ [yⱼ log aⱼ + (1 − yⱼ) log(1 − aⱼ)] for probabilities aⱼ and targets from 0 to 1 (003 Eq. 2c for one example).
 
-    The loss stays finite where a sigmoid has saturated to exactly 0 or 1: aⱼ counts as at least 2e-308 and 1 − aⱼ as at
-    least 6e-17 in the logarithms. Its gradient is then 0, as σ′ is.
+    The loss stays finite where a sigmoid has saturated to exactly 0 or 1: in the logarithms aⱼ is at least 2e-308 and
+    1 − aⱼ at least 6e-17. Its gradient is then 0, as σ′ is.
 
     >>> round(binary_cross_entropy(Value(0.25), 1).data, 4)  # −log ¼
     1.3863
@@ -144,7 +144,7 @@ class Loss(NamedTuple):
 
     function           (a, y) -> Value, the loss of one example
     output_activation  of the last layer, where each output stands for a class
-    off_and_on         for classes: the target of a wrong class's output and of the right one's; None: y is an index
+    off_and_on         for classes: the target of a wrong class's output and of the right one's; if None, y is an index
     of_numbers         whether it also fits outputs that are numbers, with a linear last layer
     """
 
@@ -168,7 +168,7 @@ LOSSES: dict[str, Loss] = {
 
 
 def find_loss(loss: str | LossFunction) -> LossFunction:
-    """The loss's function, given it or its name."""
+    """The loss function itself, or the one of that name."""
     if callable(loss):
         return loss
     if not isinstance(loss, str) or loss not in LOSSES:
@@ -186,7 +186,7 @@ def cost(loss: str | LossFunction, outputs: Sequence[Any], targets: Sequence[Any
         if not hasattr(examples, "__len__"):
             raise TypeError(f"cost needs lists of all examples' outputs and targets, got {shown(examples)}")
     if len(outputs) != len(targets) or not len(outputs):
-        raise ValueError(f"cost needs one target per output, got {len(targets)} for {len(outputs)}")
+        raise ValueError(f"cost needs outputs and one target per output, got {len(targets)} for {len(outputs)}")
     evaluate = find_loss(loss)
     return _sum(evaluate(a, y) for a, y in zip(outputs, targets)) / len(outputs)
 
@@ -206,5 +206,5 @@ def _value(number: Scalar) -> Value:
 def _pairs(a: Outputs, y: Outputs) -> list[tuple[Value, Any]]:
     outputs, targets = listed(a), listed(y)
     if len(outputs) != len(targets) or not outputs:
-        raise ValueError(f"a loss needs one target per output, got {len(targets)} for {len(outputs)}")
+        raise ValueError(f"a loss needs outputs and one target per output, got {len(targets)} for {len(outputs)}")
     return [(_value(a_j), y_j) for a_j, y_j in zip(outputs, targets)]

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 
 def generator_of(seed: Seed) -> random.Random:
-    """The generator itself, or a new one from an integer; from None one that differs each time."""
+    """The generator itself, or a new one: seeded with the integer, or differently each time for None."""
     if isinstance(seed, random.Random):
         return seed
     if seed is not None and not hasattr(seed, "__index__"):
@@ -65,9 +65,9 @@ class Neuron(Module):
     """One node: a = g(w·x + b) with `n_inputs` weights `.w` and a bias `.b`.
 
     `activation` is one of `ts.nn.ACTIVATIONS`, such as sigmoid, tanh or relu. `seed` (an int or a random.Random) makes
-    the initial weights repeatable; biases start at 0. `layer` and `index` number the neuron in its labels; `n_outputs`
-    is the size of its layer. A call takes a list of n_inputs numbers or Values (or a bare one if n_inputs is 1) and
-    returns the Value a.
+    the initial weights reproducible; biases start at 0. `layer` and `index` number the neuron in its labels;
+    `n_outputs` is the size of its layer. A call takes a list of n_inputs numbers or Values (or a bare one if n_inputs
+    is 1) and returns the Value a.
 
     >>> neuron = Neuron(1, "relu")
     >>> neuron.w[0].data, neuron.b.data = 0.5, -0.25
@@ -154,7 +154,7 @@ class MLP(Module):
 
     activation         of every layer; see Neuron
     output_activation  of the last layer; None means the same, "linear" means none
-    seed               makes the initial weights repeatable
+    seed               makes the initial weights reproducible
 
     A call takes one example (a list of numbers or Values; a bare one if n_inputs is 1) and returns the list of the
     last layer's activations, or the Value itself if that layer has one neuron. The last call's pre-activations and

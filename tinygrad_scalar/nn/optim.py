@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class Optimizer(ABC):
-    """The parameters, the learning rate, `step()` and `zero_grad()` of every optimizer; a subclass gives `stepped`."""
+    """Every optimizer's parameters, learning rate, `step()` and `zero_grad()`; a subclass defines `stepped`."""
 
     def __init__(self, parameters: Iterable[Value], learning_rate: float) -> None:
         if isinstance(parameters, Value) or not isinstance(parameters, Iterable):
@@ -50,7 +50,7 @@ class Optimizer(ABC):
         self._learning_rate = _at_least_zero("learning_rate", learning_rate)
 
     def step(self) -> None:
-        """Change every parameter once, by its gradient."""
+        """Update every parameter once, from its gradient."""
         import numpy as np
 
         theta, g = np.empty(len(self.parameters)), np.empty(len(self.parameters))

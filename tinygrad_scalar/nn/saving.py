@@ -34,7 +34,7 @@ def save(net: MLP, path: str | os.PathLike[str], metadata: Mapping[str, Any] | N
     for layer, activation in zip(net.layers, [*[net.activation] * (len(net.layers) - 1), net.output_activation]):
         if any(neuron.activation != activation for neuron in layer.neurons):
             raise ValueError(
-                f"cannot save this MLP: a neuron's activation is no longer {activation!r}, as the MLP was built"
+                f"cannot save this MLP: built with activation {activation!r}, it has a neuron with another one"
             )
     if len(set(net.parameters())) < len(net.parameters()):
         raise ValueError(
@@ -79,7 +79,7 @@ def load_with(path: str | os.PathLike[str]) -> tuple[MLP, dict[str, Any]]:
             header = json.loads((file.metadata() or {}).get(_KEY, "{}"))
             arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         if not isinstance(header, dict) or header.get("format") != _FORMAT:
-            raise ValueError("it is a safetensors file of other contents")
+            raise ValueError("it is a safetensors file with other contents")
         n_inputs = header["network"]["n_inputs"]
         for i, size in enumerate(header["network"]["layer_sizes"], start=1):  # before a network of these sizes is built
             w, b = arrays[f"w({i})"], arrays[f"b({i})"]
@@ -97,5 +97,6 @@ def load_with(path: str | os.PathLike[str]) -> tuple[MLP, dict[str, Any]]:
                     parameter.data = weight
         metadata: dict[str, Any] = header["metadata"]
     except (SafetensorError, ValueError, KeyError, TypeError) as error:
-        raise ValueError(f"{path} is not a network that tinygrad_scalar saved: {error}") from None
+        reason = f"it has no {error}" if isinstance(error, KeyError) else error
+        raise ValueError(f"{path} is not a network that tinygrad_scalar saved: {reason}") from None
     return net, metadata

@@ -1,5 +1,5 @@
-"""One step of a training, in two ways with the same result to rounding: with the engine, scalar by scalar, or with the
-array program that `vectorize` derives.
+"""One training step, in two ways that agree to rounding: with the engine, scalar by scalar, or with the array program
+that `vectorize` derives.
 
 The gradient of a cost is the mean of its examples' gradients (001, average cost). The array program gives it for a
 batch; the engine builds each example's graph, differentiates it with upstream gradient 1/m, and drops it.
@@ -33,19 +33,19 @@ class Network(Protocol):
 
 
 class ScalarTrainer:
-    """The steps of a training with the engine: an example's graph is built, differentiated and dropped."""
+    """Training steps with the engine: each example's graph is built, differentiated and dropped."""
 
     def __init__(self, net: Network, evaluate: LossFunction, optimizer: Optimizer, examples: Examples) -> None:
         self.net, self.evaluate, self.optimizer, self.examples = net, evaluate, optimizer, examples
 
     def step(self, batch: Sequence[int], epoch: int) -> float:
-        """Take a batch's step; returns its mean loss before the step."""
+        """Take one step on a batch; returns its mean loss before the step."""
         losses = self.backpropagate(batch, epoch)
         self._step_if_finite(epoch)
         return _mean(losses)
 
     def backpropagate(self, batch: Sequence[int], epoch: int) -> list[float]:
-        """The losses of a batch, whose mean gradient is then in the parameters' .grad."""
+        """The losses of a batch; its mean gradient is left in the parameters' .grad."""
         losses = []
         clear_gradients([*self.net.parameters(), *self.optimizer.parameters])
         for i in batch:
@@ -58,7 +58,7 @@ class ScalarTrainer:
         return losses
 
     def _step_if_finite(self, epoch: int) -> None:
-        """A step that leaves every parameter finite, or AnomalyError and every parameter as it was."""
+        """Take a step that leaves every parameter finite; else AnomalyError, with every parameter unchanged."""
         import numpy as np
 
         parameters = self.optimizer.parameters
@@ -99,7 +99,7 @@ class VectorTrainer(ScalarTrainer):
         theta, parameters = self.vectorized.parameters, self.optimizer.parameters
         cost: float
         cost, gradient = _mean_over_pieces(self.examples, batch, self.vectorized)
-        if not math.isfinite(cost):  # the engine names the example whose loss is not finite, or only their sum is not
+        if not math.isfinite(cost):  # the engine names the example whose loss is not finite, unless only the sum is
             self.vectorized.write_back()
             cost = _mean(self.backpropagate(batch, epoch))
             read_gradients(parameters, gradient)

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 @dataclass
 class History:
-    """The course of a training: entry e of each list belongs to epoch e.
+    """The course of training: entry e of each list belongs to epoch e.
 
     cost             mean loss over the epoch's training examples, each as it was before its batch's step
     validation_cost  mean loss over the validation examples after the epoch; empty if there were none
@@ -61,14 +61,14 @@ def fit(
     X, Y        arrays or lists with one example per row: X of shape (m, n) or (m,), Y of shape (m, k) or (m,);
                 for cross_entropy Y holds class indices, integers from 0, and has the shape (m,)
     loss        a function (a, y) -> Value, or the name of one of our losses
-    optimizer   an optimizer over net.parameters(), or the name of one, which then has its defaults
+    optimizer   an optimizer over net.parameters(), or the name of one, which then uses its defaults
     batch_size  the number of examples per step; None: all of them. Batches are drawn in an order shuffled by `seed`
     validation  (X, Y) whose cost is measured after every epoch, without training on them
     progress    show a progress bar on stderr
     vectorized  run the matrix equations that `vectorize` derives from net and loss; False: the engine, scalar by
-                scalar. The result is the same to rounding. A warning says if net or loss cannot be vectorized.
+                scalar. The result is the same to rounding. Warns if net or loss cannot be vectorized.
 
-    Bad input is a ValueError or TypeError before anything has changed. AnomalyError if a loss or a gradient becomes
+    Bad input raises a ValueError or TypeError before anything has changed. AnomalyError if a loss or a gradient becomes
     nan or infinite; that batch's step is then not taken.
 
     >>> from tinygrad_scalar import MLP, GradientDescent
@@ -109,7 +109,7 @@ def fit(
 
 
 def _optimizer_for(net: Network, optimizer: str | Optimizer) -> Optimizer:
-    """The optimizer itself, given it or the name of one over all of the network's parameters."""
+    """The optimizer itself, or a new one of that name over all of the network's parameters."""
     if isinstance(optimizer, str) and optimizer in OPTIMIZERS:
         return OPTIMIZERS[optimizer](net.parameters())
     if not isinstance(optimizer, Optimizer):
@@ -122,7 +122,7 @@ def _optimizer_for(net: Network, optimizer: str | Optimizer) -> Optimizer:
 
 
 def _require_trainable(net: Network, evaluate: LossFunction, optimizer: Optimizer, examples: Examples) -> None:
-    """Raise if the outputs depend on no parameter, or if one of our losses does not take them or a target."""
+    """Raise if the outputs depend on no parameter, or if one of our losses refuses them or a target."""
     outputs = net(examples.x[0])
     values = [outputs] if isinstance(outputs, Value) else outputs
     if not isinstance(values, (list, tuple)) or not all(isinstance(value, Value) for value in values):
@@ -140,7 +140,7 @@ def _require_trainable(net: Network, evaluate: LossFunction, optimizer: Optimize
 
 def _progress_bar(epochs: int, progress: bool) -> tqdm[int]:
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # in Jupyter, where ipywidgets are missing the bar is of text
+        warnings.simplefilter("ignore")  # in Jupyter without ipywidgets the bar is text
         from tqdm.auto import trange
 
     return trange(epochs, desc="training", unit="epoch", disable=not progress)

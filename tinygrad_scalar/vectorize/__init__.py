@@ -1,15 +1,15 @@
 """From the scalar graph to the notes' matrix equations (003): trace, group, assemble, differentiate, print, run.
 
 How vectorize finds the matrices:
-1. Trace the function on one example (trace.py), and turn each chain of additions that only it uses into one sum of many
-   terms (group.py).
+1. Trace the function on one example (trace.py), and merge each chain of additions whose partial sums nothing else uses
+   into one sum of many terms (group.py).
 2. Colour the nodes from the leaves up: the parameters have one colour, the numbers of each argument one, the constants
-   one. Any other node's colour is its operation and its operands' colours; for a sum, how many terms of each colour it
-   has. The nodes of one colour become the rows of one array: a layer's z, its activations, its products.
+   one. Any other node's colour is its operation and its operands' colours; for a sum, how many terms it has of each
+   colour. The nodes of one colour become the rows of one array: a layer's z, its activations, its products.
 3. Order the rows of each array from the cost downwards, by first use. A layer's products then stand in order as a grid
    of n_out × n_in, its weights are that grid, and its activations are the grid's rows, repeated.
 4. Sums of products are a matrix product if their factors form such a grid: number the distinct rows of factors on the
-   left and those on the right; if every pair of them occurs once, the sums are L @ R. Anything else becomes an
+   left and those on the right; if every pair occurs exactly once, the sums are L @ R. Anything else becomes an
    element-wise operation, a gather or a sum over an axis (assemble.py). These statements are the array program
    (program.py).
 5. Differentiate the array program, not the scalar graph: a layer's reverse rules are 003's equations 11a to 11d
@@ -17,7 +17,7 @@ How vectorize finds the matrices:
 6. Print it as NumPy that reuses its buffers, with a column for each example (numpy_source.py, with naming.py,
    buffers.py, variables.py and numpy_calls.py), and as LaTeX (equations.py).
 
-Where little repeats, or for few examples, the scalar graph runs in C as it is (scalar_program.py, _tape.pyx);
+Where little repeats, or for few examples, the scalar graph runs in C unchanged (scalar_program.py, _tape.pyx);
 compiled.py chooses, and vectorized.py is what the user calls.
 """
 
@@ -39,7 +39,7 @@ def vectorize(
     wrt_inputs: bool = False,
     check: bool = True,
 ) -> Vectorized:
-    """Derive the array program of `cost`, a function of one example that returns one Value, and run it over many.
+    """Derive the array program of `cost`, a function of one example that returns one Value, to run over many.
 
     params      the Values to differentiate with respect to, such as net.parameters()
     dtype       "float64" or "float32"
@@ -50,7 +50,7 @@ def vectorize(
     first axis and returns the mean of their costs and its gradient, an array in the order of `params`. `cost(x, y, …)`
     gets one example of each: a Value where X has the shape (m,), a list of n Values for (m, n), lists of lists for
     (m, h, w). The equations are 003's 1 and 11, found in the graph that `cost` makes of the first example. Arrays of
-    another shape are traced anew; any m will do.
+    another shape are traced again; m is free.
 
     `run.parameters` is the array that the program works on, in the order of `params`: train by writing to it in place
     (`run.parameters -= 0.1 * gradient`); `run.write_back()` puts it into the Values. If a parameter's Value is set

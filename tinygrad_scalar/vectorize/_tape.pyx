@@ -136,7 +136,7 @@ cdef struct Instruction:
     int x
     int y
     int z
-    int slope  # where its local gradients are kept, if they are
+    int slope  # where its local gradients are kept, if at all
     double number
 
 CODES = {**_value.CODES, "lookup": LOOKUP}
@@ -167,12 +167,12 @@ cdef struct Call:
     double* watched
     Py_ssize_t n_arrays
     double* rows[MOST_ARGUMENTS]
-    double* d_rows[MOST_ARGUMENTS]  # NULL for one that is not wanted; so is d_theta
+    double* d_rows[MOST_ARGUMENTS]  # NULL where not wanted, as is d_theta
     Py_ssize_t widths[MOST_ARGUMENTS]
 
 
 cdef double* doubles(Call* call, array, Py_ssize_t size, bint writable) except NULL:
-    """The numbers of an array of that size; −1 is any size."""
+    """The numbers of an array of that size; −1 means any size."""
     cdef Py_buffer* view = &call.views[call.n_views]
     PyObject_GetBuffer(array, view, PyBUF_FORMAT | PyBUF_C_CONTIGUOUS | (PyBUF_WRITABLE if writable else 0))
     call.n_views += 1
@@ -204,7 +204,7 @@ cdef class Executor:
     """A scalar program, ready to run. `steps` has a row (code, out, x, y, z) for each step, with the codes of CODES.
 
     Slots 0 to n_parameters − 1 are the parameters, the next n_inputs the numbers of all arguments in order; slot
-    constant_slots[k] holds constants[k]. The cost is slot `cost`; `watched` are more slots whose numbers are wanted.
+    constant_slots[k] holds constants[k]. The cost is slot `cost`; `watched` are further slots whose numbers are wanted.
     """
 
     cdef Py_ssize_t n_steps, n_slots, n_parameters, n_inputs, n_slopes, n_watched
@@ -217,9 +217,9 @@ cdef class Executor:
     cdef double* d
     cdef double* slopes
     cdef double* scratch
-    cdef Py_ssize_t lanes  # how many examples at once the memory is for: 1 or LANES; 0 if there is none
+    cdef Py_ssize_t lanes  # how many examples the memory holds at once: 1 or LANES; 0 if there is none
     cdef bint busy
-    cdef Instruction* missing_row  # a lookup of a row that its table does not have, and that row
+    cdef Instruction* missing_row  # a lookup of a row that its table lacks, and that row
     cdef double wanted_row
     cdef Py_ssize_t n_constants
     cdef int* constant_slots
@@ -267,7 +267,7 @@ cdef class Executor:
         PyMem_Free(self.memory)
 
     cdef int make_memory(self, Py_ssize_t lanes) except -1:
-        """Memory for that many examples at once, every number 0."""
+        """Memory for that many examples at once, all zeros."""
         cdef Py_ssize_t numbers = (2 * self.n_slots + self.n_slopes + 4) * lanes + 8
         cdef double* memory
         cdef size_t start
@@ -293,9 +293,9 @@ cdef class Executor:
     def run(self, parameters, tuple arrays, gradient=None, tuple input_gradients=None, watched=None):
         """The mean cost of m examples. All arrays are C-contiguous float64.
 
-        `arrays` are the arguments, each with a row for each example. `gradient` receives the gradient of that mean;
-        `input_gradients`, arrays like the arguments, the gradients with respect to them; a row of `watched` the numbers
-        of the watched slots. Pass None for what is not wanted.
+        `arrays` are the arguments, each with a row for each example. `gradient` receives the gradient of the mean,
+        `input_gradients`, arrays like the arguments, the gradients with respect to them, and each row of `watched` one
+        example's numbers in the watched slots. Pass None for any that is not wanted.
         """
         cdef Call call
         cdef Py_ssize_t a, m = len(arrays[0])
@@ -329,15 +329,12 @@ cdef class Executor:
         try:
             mean = self.run_blocks(call, m)
         except:
-            self.lanes = 0  # gradients can be left in the memory, so it is allocated again
+            self.lanes = 0  # gradients can be left over in the memory, so it is allocated again
             raise
         finally:
             self.busy = False
         if self.missing_row is not NULL:
-            raise ValueError(
-                f"row {self.wanted_row:.0f} is looked up in a table of {self.missing_row.z} rows, "
-                f"0 to {self.missing_row.z - 1}"
-            )
+            raise ValueError(f"lookup expected a row from 0 to {self.missing_row.z - 1}, got {self.wanted_row:.0f}")
         return mean
 
     cdef double run_blocks(self, Call* call, Py_ssize_t m) except? -1.0:
@@ -408,7 +405,7 @@ cdef class Executor:
         memset(self.d, 0, self.n_parameters * self.lanes * sizeof(double))
 
     cdef inline int row(self, Instruction* step, double index) noexcept nogil:
-        """The slot that a lookup chooses; if there is none the first, and the error is kept for later."""
+        """The slot that a lookup chooses; for a missing row the first, and the error is raised later."""
         if 0.0 <= index < step.z:
             return self.tables[step.y + <int>index]
         self.missing_row, self.wanted_row = step, index

@@ -50,7 +50,7 @@ class _Writer:
         return array
 
     def gathered(self, source: Array, index: Indices) -> Array:
-        """The rows `index` of an array, in the shape of `index`; the array itself if that is all of it in order."""
+        """The rows `index` of an array, in the shape of `index`; the array itself if these are all of them in order."""
         if source.shape == index.shape and (index.ravel() == np.arange(source.rows)).all():
             return source
         if source.values is not None:
@@ -62,7 +62,7 @@ class _Writer:
         return known
 
     def operand(self, nodes: Indices) -> Array:
-        """The array whose rows are `nodes`, all of one colour; it has one row if they are all the same node."""
+        """The array whose rows are `nodes`, all of one colour; with one row if they are all the same node."""
         places = self.g.place[nodes]
         if places.size > 1 and (places == places[0]).all():
             places = places[:1]
@@ -98,7 +98,7 @@ class _Writer:
             self.arrays.append(array)
 
     def _full(self, array: Array, rows: int) -> Array:
-        """The array with its one row repeated, if it does not have that many rows."""
+        """The array with that many rows, its one row repeated if need be."""
         return array if array.rows == rows else self.gathered(array, np.zeros(rows, np.int64))
 
     def _needed(self) -> set[int]:
@@ -151,7 +151,7 @@ class _Writer:
         total: Array | None = None
         ragged: list[tuple[Array, Indices]] = []
         constant = np.zeros(nodes.size)
-        # a matrix product first, so that what is added to it is added in place
+        # a matrix product first, so that the rest is added to it in place
         for part in sorted(self._plans[int(self.g.colour[nodes[0]])], key=lambda part: part.grid is None):
             if part.colour == CONSTANT:
                 constant[part.sums] += part.sign * self.g.trace.data[part.terms].sum(axis=1)
@@ -198,7 +198,7 @@ class _Writer:
             for k in range(1, terms.shape[1]):
                 folded = self.elementwise(kind, folded, self._mixed(terms[:, k]))
             return self._full(folded, len(terms))
-        # log Σₖ exp(xₖ) = M + log Σₖ exp(xₖ − M), M being the largest, or 0 if that is infinite; its slope cancels
+        # log Σₖ exp(xₖ) = M + log Σₖ exp(xₖ − M), where M is the largest, or 0 if that is infinite; M's slope cancels
         n, k = terms.shape
         x = self.gathered(self.array_of(int(columns[0][0])), self.g.place[terms])
         largest = self.elementwise("finite", self.add(Fold(Array((n,), x.batched), "maximum", x)))
@@ -238,7 +238,7 @@ class _Writer:
 
 
 class _Part:
-    """Terms of one colour and sign, the same number in each of some sums."""
+    """Terms of one colour and sign, equally many in each of several sums."""
 
     def __init__(self, g: Grouping, colour: int, sign: float, sums: Indices, terms: Indices) -> None:
         self.g, self.sign, self.sums, self.terms = g, sign, sums, terms
@@ -270,9 +270,9 @@ class _Part:
 
 
 def _grid(left: Indices, right: Indices) -> Any:
-    """The distinct rows of `left` and of `right`, and the order of their pairs, if each pair occurs in just one row.
+    """The distinct rows of `left` and of `right`, and the order of their pairs; None if there is no grid.
 
-    Else None: there is no grid. The order is None if the pairs come row by row.
+    There is one if each pair occurs in exactly one row. The order is None if the pairs come row by row.
     """
     left_first, left_id = _distinct_rows(left)
     right_first, right_id = _distinct_rows(right)
@@ -291,7 +291,7 @@ def _grid(left: Indices, right: Indices) -> Any:
 
 
 def _distinct_rows(rows: Indices) -> tuple[Indices, Indices]:
-    """Where each distinct row occurs first, in that order, and for each row which of these it is."""
+    """Where each distinct row first occurs, in that order, and for each row which of them it is."""
     numbers: dict[bytes, int] = {}
     ids = np.empty(len(rows), np.int64)
     first: list[int] = []

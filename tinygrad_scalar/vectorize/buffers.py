@@ -64,10 +64,10 @@ def contiguous(index: Indices) -> int | None:
 
 
 class Buffers:
-    """The plan of a program's memory; integer[a] says whether argument a is of integers.
+    """The plan of a program's memory; integer[a] says whether argument a holds integers.
 
-    statements  those that run: not the sums before the mean over the examples, which is that of `summed` or, if
-                `squared`, of its squares
+    statements  those that run: the sums just before the mean over the examples are left out, and `summed` is averaged
+                instead or, if `squared`, its squares
     views       arrays that are rows of another one, not copies: the Gather that would have copied them
     inside      arrays that are written where they are needed: into which other array, and as which of its rows
     buffer_of   the buffer of each array that is neither
@@ -94,7 +94,7 @@ class Buffers:
         self._share()
 
     def _find_what_is_summed(self) -> None:
-        """Find the array whose numbers, or whose squares, add up to the costs: the sums before the mean can go."""
+        """Find the array whose numbers, or squares, add up to the costs: the sums before the mean can be left out."""
         self.summed, self.squared = self.program.cost, False
         while self.summed.batched and not self.readers.get(self.summed) and not self.squared:
             made_by = self.made_by.get(self.summed)
@@ -173,7 +173,7 @@ class Buffers:
                     free[rows] = False
 
     def _is_written_for(self, part: Array, scatter: Scatter) -> bool:
-        """Whether a part of a scatter is computed for it alone, so that it can be written into it."""
+        """Whether a part of a scatter is used nowhere else, so that it can be computed in place."""
         made_by = self.made_by.get(part)
         return (
             made_by is not None
@@ -186,7 +186,7 @@ class Buffers:
         )
 
     def _owner(self, array: Array) -> Array:
-        """The array whose memory this one lives in."""
+        """The array in whose memory this one lives."""
         while True:
             if array in self.views:
                 array = self.views[array].source
@@ -223,7 +223,7 @@ class Buffers:
             buffer.used(end)
 
     def _taken_over(self, statement: Statement, time: int, last: dict[Array, int]) -> Buffer | None:
-        """The buffer of an operand that nobody reads afterwards, if the result can be written over it."""
+        """The buffer of an operand that is not read afterwards, if the result can be written over it."""
         if not isinstance(statement, Elementwise) or statement.out is self.program.gradient:
             return None
         for position, operand in enumerate(statement.operands):
@@ -243,7 +243,7 @@ class Buffers:
         return None
 
     def _share(self) -> None:
-        """Let buffers of one size that are in use at different times be one."""
+        """Merge buffers of one size that are in use at different times."""
         gradient = None if self.program.gradient is None else self.buffer_of.get(self._owner(self.program.gradient))
         free: dict[tuple[int, bool], list[Buffer]] = {}
         self.all: list[Buffer] = []

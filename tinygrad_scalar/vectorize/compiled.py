@@ -1,7 +1,7 @@
 """A traced function made ready to run: as an array program in NumPy, as a scalar program in C, or as either.
 
 Matrices are best in NumPy. If little repeats, or there are few numbers, the scalar program is faster: it runs no Python
-for each operation. For each m, the one that is expected to be faster runs.
+for each operation. For each m, the one expected to be faster runs.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ if TYPE_CHECKING:
     from tinygrad_scalar.engine import Value
 
     Floats = NDArray[Any]
-    Shapes = tuple[tuple[tuple[int, ...], bool], ...]  # of each argument: an example's shape, whether of integers
+    Shapes = tuple[tuple[tuple[int, ...], bool], ...]  # for each argument: an example's shape, whether integers
     Guards = list[tuple[Callable[[Any], Any], Callable[[float], str]]]
     Result = tuple[float, Floats, Sequence[Floats]]
 
-BUFFERS_KEPT = 4  # for that many different m
+BUFFERS_KEPT = 4  # for as many different m
 
 
 class ArrayWay:
@@ -193,7 +193,7 @@ class Compiled:
         return bool(same(data_of(self._captured), self._constants).all())
 
     def write_arrays(self) -> ArrayWay:
-        """The array program; it is written when first needed."""
+        """The array program, written when first needed."""
         if self.arrays is None:
             if self._write_arrays is None:
                 raise ValueError(
@@ -218,7 +218,7 @@ class Compiled:
         return self._equations
 
     def _way(self, m: int) -> ArrayWay | ScalarWay:
-        """The way that is expected to be faster for m examples."""
+        """The way expected to be faster for m examples."""
         way = self._chosen.get(m)
         if way is None:
             ways = [way for way in (self.arrays, self.scalars) if way is not None]
@@ -226,7 +226,7 @@ class Compiled:
         return way
 
     def quick(self, parameters: Floats) -> Callable[[tuple[Any, ...]], tuple[float, Floats] | None] | None:
-        """A function that runs few examples if their arrays fit, and returns None if not; None if there is none."""
+        """A function that runs few examples, or returns None if their arrays do not fit; None if there is none."""
         native = executor()
         if native is None or self.scalars is None or self.guards or any(integer for _, integer in self.shapes):
             return None
@@ -257,7 +257,7 @@ class Compiled:
 def compiled(
     cost: Callable[..., Value], parameters: list[Value], examples: Sequence[Floats], shapes: Shapes, wrt_inputs: bool
 ) -> Compiled:
-    """Trace a function and make its programs; if hardly anything repeats, the array program only on request."""
+    """Trace a function and make its programs; if hardly anything repeats, the array program is made on request."""
     traced = trace(cost, parameters, examples)
     sizes = [int(np.prod(shape)) for shape, _ in shapes]
     native = executor()

@@ -39,7 +39,7 @@ from tinygrad_scalar.vectorize.program import (
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-SUMS = (Fold, OverExamples)  # Σ, max and min: what follows would be read as a part of them
+SUMS = (Fold, OverExamples)  # Σ, max and min: what follows would be read as part of them
 
 
 class Equation(NamedTuple):
@@ -102,7 +102,7 @@ class _Writer:
             s.operands[0]: s.out
             for s in program.forward
             if isinstance(s, Elementwise) and s.out.name == s.operands[0].name
-        }  # WA, which is a part of Z = WA + b
+        }  # WA, part of Z = WA + b
         self.uses: dict[Array, int] = {}
         for statement in self.made_by.values():
             for operand in statement.operands:
@@ -181,7 +181,7 @@ class _Writer:
         return rf"{self.written(part)}\ \mathrm{{in\ rows}}\ {_listed(index.ravel())}"
 
     def _columns_of(self, array: Array, index: NDArray[np.int64]) -> str:
-        """A matrix whose columns are windows on an array's rows, as a convolution reads them."""
+        """A matrix whose columns are windows of an array's rows, as a convolution reads them."""
         columns = r"\ ".join(self._rows_of(array, column) for column in index.T[:3])
         more = r"\ \cdots" if index.shape[1] > 3 else ""
         return rf"\left[{columns}{more}\right]"
@@ -219,7 +219,7 @@ class _Writer:
         return lines
 
     def _of_the_inputs(self) -> list[Equation]:
-        """The gradients with respect to the arguments: of the cost, whereas dA is that of the summed losses."""
+        """The gradients of the cost with respect to the arguments; dA is that of the summed losses."""
         lines = []
         for argument, gradient in zip(self.program.arguments, self.program.input_gradients):
             left = rf"\frac{{\partial C}}{{\partial {symbol(argument.name)}}}"
@@ -232,7 +232,7 @@ class _Writer:
         return array in results and not is_of_layer(array.name[1:])
 
     def _last(self, array: Array) -> str:
-        """An array as the last factor: its name, or what it is made of if it has no equation of its own."""
+        """An array as the last factor: its name, or its right side if it has no equation of its own."""
         made_by = self.made_by.get(array)
         written_out = made_by and (self._is_result(array) or not self.named(array))
         return self._within(made_by, last=True) if made_by and written_out else self.written(array)
@@ -261,7 +261,7 @@ class _Writer:
             return self._filled(text, s.operands)
         operands: list[Array | None] = [None] * operation(s.op.op).arity
         for i, operand in zip(s.op.reads, s.operands):
-            if i > 0:  # 0 is the result, which no text has
+            if i > 0:  # 0 is the result, which no text contains
                 operands[i - 1] = operand
         if text:
             return self._filled(text, operands)
@@ -315,7 +315,7 @@ class _Writer:
 
     def shape(self, array: Array) -> str:
         rows, columns = array.shape if len(array.shape) == 2 else (array.rows, 1)
-        of_each = "m" if columns == 1 else f"{columns}m"  # of a batched matrix they lie side by side
+        of_each = "m" if columns == 1 else f"{columns}m"  # a batched matrix has one block of columns per example
         return rf"{rows} \times {of_each if array.batched else columns}"
 
     def equations(self) -> list[Equation]:
@@ -365,7 +365,7 @@ def _text_of(s: Elementwise) -> str:
 
 
 def _definition(layer: str, activation: Elementwise) -> str:
-    """What g of a layer is: σ, or g(z) = z² where a function of z has no name."""
+    """A layer's g: σ, or g(z) = z² where the function has no name."""
     text = _text_of(activation)
     if text.endswith("({0})"):
         return f"g^{{{layer}}} = {latex_of(text.removesuffix('({0})'), [])}"
@@ -373,7 +373,7 @@ def _definition(layer: str, activation: Elementwise) -> str:
 
 
 def _listed(rows: NDArray[np.int64]) -> str:
-    """The numbers of rows: a slice as in Python, or one by one."""
+    """Row numbers: a slice as in Python, or one by one."""
     start = contiguous(rows)
     if start is not None and rows.size > 1:
         return f"{start}:{start + rows.size}"

@@ -40,7 +40,7 @@ def explanation(trace: Trace, program: Program, labels: Sequence[str]) -> str:
 class _Texts:
     def __init__(self, program: Program, labels: Sequence[str]) -> None:
         self.program, self.labels = program, labels
-        self._same: dict[Array, Array] = {}  # from an array to the one that it is in another shape
+        self._same: dict[Array, Array] = {}  # from an array to the one that it reshapes
 
     def rows(self) -> list[tuple[str, str]]:
         """For each array the number and kind of its scalars, and how it is made."""
@@ -74,7 +74,7 @@ class _Texts:
         return f"[{', '.join(numbers)}]" if len(numbers) <= 4 else f"{len(numbers)} constants"
 
     def shaped(self, array: Array, shape: str = "") -> str:
-        """The name of an array with its shape, examples being columns; the number of a constant."""
+        """The name of an array with its shape (examples are columns); a constant's number."""
         array = self._one(array)
         name = self.name(array)
         return name if array.values is not None else f"{name} ({shape or _shape(array)})"

@@ -1,6 +1,6 @@
 """Which scalars become the rows of one array: steps 1 to 3 of how vectorize finds the matrices (`__init__.py`).
 
-1. Chains of additions whose partial sums nobody else uses become one sum of many terms; so do chains of maximum,
+1. Chains of additions whose partial sums nothing else uses become one sum of many terms; so do chains of maximum,
    minimum and logaddexp.
 2. Colour the nodes from the leaves up: all parameters alike, all numbers of an argument, all constants; any other node
    by its operation and its operands' colours. Nodes of one colour become the rows of one array: all of a layer's z.
@@ -30,7 +30,7 @@ class _Sums:
     """Step 1: for each node that heads a chain, its terms and their signs.
 
     fold      for each node that heads a chain, the operation of FOLDED that it folds with; for any other node −1
-    absorbed  the nodes that are inside of a chain
+    absorbed  the nodes inside a chain
     The terms of node i are terms[starts[i] : starts[i + 1]], each with its sign.
     """
 
@@ -48,7 +48,7 @@ class _Sums:
         user = np.zeros(n, np.int64)
         user[tape.operands] = source
         absorbed = (uses == 1) & (kind >= 0) & (kind[user] == kind)
-        # Where a tie shares the gradient, only ((a, b), c) is a fold from the left.
+        # In a tie (a, (b, c)) shares the gradient unlike ((a, b), c), and only the latter is a fold.
         from_right = np.zeros(n, bool)
         from_right[tape.operands[slot == 1]] = True
         absorbed &= ~(from_right & ((kind == 1) | (kind == 2)))
@@ -61,7 +61,7 @@ class _Sums:
         inside = heads[head[source]] & (kind[source] >= 0) & ~absorbed[tape.operands]
         zero = (tape.codes < 0) & (trace.data == 0.0) & (trace.parameter < 0) & (trace.argument < 0)
         zero[list(trace.lookups)] = False
-        inside &= ~(zero[tape.operands] & (kind[source] == 0))  # 0 + x, as sum() begins
+        inside &= ~(zero[tape.operands] & (kind[source] == 0))  # 0 + x, with which sum() begins
         terms, owner = tape.operands[inside], head[source[inside]]
         signs = (edge_sign * sign[source])[inside]
         order = np.argsort(owner, kind="stable")
@@ -72,14 +72,14 @@ class _Sums:
 
     @staticmethod
     def _kinds(trace: Trace, source: Indices) -> Indices:
-        """For each node which of FOLDED its operation is, a difference counting as a sum; −1 if none of them."""
+        """For each node the index of its operation in FOLDED, a difference counting as a sum; −1 for any other."""
         tape = trace.tape
         kind = np.full(len(tape.codes), -1)
         for code, name in enumerate(tape.names):
             name = "+" if name == "-" else name
             if name in FOLDED:
                 kind[tape.codes == code] = FOLDED.index(name)
-        # Adding a large constant can be meant to round: then the order counts.
+        # Adding a large constant can be a way to round: then the order matters.
         large = (tape.codes < 0) & (trace.parameter < 0) & (trace.argument < 0) & (np.abs(trace.data) > 2.0**32)
         kind[source[large[tape.operands]]] = -1
         return kind
@@ -87,7 +87,7 @@ class _Sums:
 
 def _heads(head: Indices, sign: NDArray[np.float64]) -> tuple[Indices, NDArray[np.float64]]:
     """The end of each chain of heads, and the product of the signs on the way there."""
-    while True:  # each turn halves the distance to the end
+    while True:  # each iteration halves the distance to the end
         further = head[head]
         if (further == head).all():
             return head, sign
@@ -121,7 +121,7 @@ class Grouping:
         tape = trace.tape
         self.keys: list[Any] = [("constant",), ("parameter",), *(("argument", a) for a in range(n_arguments))]
         self.batched = batched = [False, False, *([True] * n_arguments)]
-        self.swapped = np.zeros(len(tape.codes), bool)  # products whose operands change places
+        self.swapped = np.zeros(len(tape.codes), bool)  # products whose operands are swapped
         colours: dict[Any, int] = {}
         colour = np.where(trace.parameter >= 0, PARAMETER, np.where(trace.argument >= 0, 2 + trace.argument, CONSTANT))
         c = colour.tolist()
@@ -149,7 +149,7 @@ class Grouping:
                     self.swapped[i] = True
                 key = (tape.names[code], *below)
             if code >= 0 and below.count(CONSTANT) == len(below):
-                continue  # it is a constant itself
+                continue  # a constant itself
             found = colours.get(key)
             if found is None:
                 found = colours[key] = len(self.keys)
@@ -188,7 +188,7 @@ class Grouping:
         constant = np.flatnonzero(self.colour == CONSTANT)
         if constant.size:
             bits, self.place[constant] = np.unique(trace.data[constant].view(np.int64), return_inverse=True)
-            self.constants = bits.view(np.float64)  # by their bits, because 0 is not −0
+            self.constants = bits.view(np.float64)  # by their bits, to tell 0 from −0
         roots = [*(i for i, _ in trace.guards), trace.cost]
         self._visit(np.array(roots))
         for colour in range(len(self.keys) - 1, -1, -1):
@@ -219,14 +219,14 @@ class Grouping:
 
 
 def _summary(colours: list[int], ragged: bool) -> tuple[Any, ...]:
-    """What of its terms' colours makes the colour of a sum: how often each is there, or, if `ragged`, which are."""
+    """The part of a sum's colour that its terms' colours give: how often each occurs or, if `ragged`, only which."""
     if ragged:
         return tuple(sorted(set(colours)))
     return tuple(sorted(colours if len(colours) <= 4 else Counter(colours).items()))
 
 
 def group(trace: Trace, n_arguments: int) -> Grouping:
-    """The groups of a trace's nodes. Sums of different lengths get one colour where that leaves many fewer colours."""
+    """The groups of a trace's nodes. Sums of different lengths get one colour where that leaves far fewer colours."""
     exact = Grouping(trace, n_arguments, ragged=False)
     if len(exact.keys) <= 64 or exact.irregular:
         return exact

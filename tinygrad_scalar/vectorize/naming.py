@@ -1,7 +1,7 @@
 """The names of a program's arrays: the notes' letters where they form a network's layers (003 Eq. 1 and 11).
 
 W, b, Z and A are the weights, biases, pre-activations and activations of a layer, counted from 1; A0 is the first
-argument if a layer reads it. The gradient with respect to Z is delta, that with respect to any other array has a d.
+argument if a layer reads it. The gradient with respect to Z is delta; any other array's is named d and its name.
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ def _name_layers(program: Program) -> None:
 
 
 def _name_others(statements: Iterable[Statement], count: Counter[str]) -> None:
-    """Name what has no name yet by its operation, and number it."""
+    """Name each array that has no name yet by its operation and a number."""
     for statement in statements:
         if not statement.out.name:
             word = _word(statement)

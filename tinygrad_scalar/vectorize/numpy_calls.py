@@ -113,7 +113,7 @@ NUMPY = (
 HELPERS = {
     "sigmoid": '''
 def sigmoid(z, out):
-    """1/(1 + exp(-z)); where exp(-z) is beyond the largest number, exp(z)."""
+    """1/(1 + exp(-z)); where exp(-z) overflows, exp(z)."""
     negative(z, out=out)
     exp(out, out=out)
     add(out, 1.0, out=out)
@@ -125,7 +125,7 @@ def sigmoid(z, out):
 ''',
     "slope_of_sigmoid": '''
 def slope_of_sigmoid(a, z, out):
-    """a (1 - a), with 1 - a = 1/(1 + exp(z)), which keeps its digits."""
+    """a (1 - a), with 1 - a as 1/(1 + exp(z)), which keeps its digits."""
     exp(z, out=out)
     add(out, 1.0, out=out)
     divide(a, out, out=out)
@@ -151,28 +151,28 @@ def where(condition, x, y, out):
 ''',
     "finite": '''
 def finite(x, out):
-    """x, and 0 where that is infinite or nan."""
+    """x, or 0 where x is infinite or nan."""
     copyto(out, x)
     out[~np.isfinite(out)] = 0.0
     return out
 ''',
     "leaky_relu": '''
 def leaky_relu(z, slope, out):
-    """z above 0, slope z below."""
+    """z for z >= 0, else slope z."""
     multiply(z, slope, out=out)
     copyto(out, z, where=z >= 0.0)
     return out
 ''',
     "slope_of_leaky_relu": '''
 def slope_of_leaky_relu(z, slope, out):
-    """1 from 0 on, slope below."""
+    """1 for z >= 0, else slope."""
     out.fill(slope)
     copyto(out, 1.0, where=z >= 0.0)
     return out
 ''',
     "slope_of_abs": '''
 def slope_of_abs(x, out):
-    """1 from 0 on, -1 below."""
+    """1 for x >= 0, else -1."""
     greater_equal(x, 0.0, out=out)
     multiply(out, 2.0, out=out)
     subtract(out, 1.0, out=out)
@@ -180,7 +180,7 @@ def slope_of_abs(x, out):
 ''',
     "share": '''
 def share(x, y, out):
-    """How much of maximum(x, y) is x: all, none, or half in a tie."""
+    """The share of x in maximum(x, y): 1, 0, or 1/2 in a tie."""
     greater(x, y, out=out)
     add(out, greater_equal(x, y), out=out)
     multiply(out, 0.5, out=out)
@@ -275,7 +275,7 @@ except ImportError:
 ''',
     "by_its_row": '''
 def by_its_row(name, operand, *numbers, out):
-    """An operation of ops.py, or its slope by one operand, element by element."""
+    """An operation of ops.py, or its slope with respect to one operand, element by element."""
     row = operation(name)
     compute = row.forward if operand is None else lambda *numbers: row.local_grads(*numbers)[operand]
     out[...] = np.frompyfunc(compute, len(numbers), 1)(*numbers)
@@ -285,6 +285,6 @@ def by_its_row(name, operand, *numbers, out):
 def require_rows(index, n):
     """Raise if a lookup asks for a row that does not exist."""
     if index.min() < 0 or index.max() >= n:
-        raise ValueError(f"rows {index.min()} to {index.max()} are looked up in a table of {n} rows, 0 to {n - 1}")
+        raise ValueError(f"lookup expected rows from 0 to {n - 1}, got {index.min()} to {index.max()}")
 ''',
 }  # fmt: skip

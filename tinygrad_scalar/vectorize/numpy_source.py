@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 
 class NumpySource:
-    """The source of a program, as `text`; integer[a] says whether argument a is of integers."""
+    """The source of a program, as `text`; integer[a] says whether argument a holds integers."""
 
     def __init__(self, program: Program, integer: Sequence[bool]) -> None:
         self.program = program
@@ -231,7 +231,7 @@ class NumpySource:
         if len(inside) == len(s.parts) and self._is_covered(s):
             return []
         out, lines = self.variables.flat(s.out), []
-        free = np.ones(s.out.rows, bool)  # rows that nothing was written to yet
+        free = np.ones(s.out.rows, bool)  # rows not written to yet
         for part, index in s.parts:
             if part in inside:
                 free[slice(None) if index is None else index.ravel()] = False

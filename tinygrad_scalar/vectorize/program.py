@@ -58,7 +58,7 @@ class Gather(Statement):
 
 
 class Slope(NamedTuple):
-    """∂v/∂x, v being what an operation of ops.py computes and x its operand number `operand`.
+    """∂v/∂x, where v is the result of an operation of ops.py and x its operand number `operand`.
 
     `reads` says which of (v, *operands) the slope is computed from, in this order: σ′ from v and x, 1/(1 + x²) from x.
     """
@@ -70,7 +70,7 @@ class Slope(NamedTuple):
 
 @dataclass(eq=False)
 class Elementwise(Statement):
-    """An operation row by row; an operand of one row goes with every row.
+    """An operation row by row; an operand of one row is used for every row.
 
     `op` names one of ops.py or of ONLY_OF_ARRAYS, or is a slope.
     """

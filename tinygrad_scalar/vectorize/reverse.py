@@ -2,7 +2,7 @@
 
 A rule takes d, the gradient with respect to the statement's result, and gives the gradients with respect to its
 operands. The rules of element-wise operations are made of the same statements, so the backward pass is an array program
-too. Where an operation's derivative is no operation of ops.py itself, it is a `Slope`, as accurate as in ops.py.
+too. Where an operation's derivative is not itself an operation of ops.py, it is a `Slope`, as accurate as in ops.py.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ Rule = Callable[..., Sequence[Array | None]]
 
 
 def _times_slopes(op: str, *reads: tuple[int, ...]) -> Rule:
-    """d·∂v/∂x for each operand x; reads[i] says which of (v, *operands) the slope by operand i is computed from."""
+    """d·∂v/∂x for each operand x; reads[i] says which of (v, *operands) the i-th slope is computed from."""
     slopes = [Slope(op, i, read) for i, read in enumerate(reads)]
 
     def rule(write: Write, d: Array, *numbers: Array) -> list[Array]:
@@ -53,7 +53,7 @@ def _times_slopes(op: str, *reads: tuple[int, ...]) -> Rule:
 
 
 def _times(op: str) -> Rule:
-    """d·f(x), the slope being itself an operation f of ops.py."""
+    """d·f(x), for a slope that is itself an operation f of ops.py."""
     return lambda write, d, v, x: (write("*", d, write(op, x)),)
 
 
@@ -115,7 +115,7 @@ FAMILIES: dict[str, Callable[[Operation], Rule]] = {
 
 
 def rule_of(op: str) -> Rule:
-    """The reverse rule of an element-wise operation; without one here, by the slopes of its row in ops.py."""
+    """The reverse rule of an element-wise operation; without one here, from the slopes in its row of ops.py."""
     if op in RULES:
         return RULES[op]
     row = operation(op)
@@ -142,7 +142,7 @@ class _Backward:
         return statement.out
 
     def write(self, op: str | Slope, *operands: Array) -> Array:
-        """An element-wise statement; none to multiply by 1."""
+        """An element-wise statement; multiplying by 1 needs none."""
         if op == "*" and operands[0] in ONES.values():
             return operands[1]
         rows = max(operand.rows for operand in operands)
@@ -223,7 +223,7 @@ class _Backward:
             self.contribute(right, self.add(Product(Array(right.shape, right.batched), "TR", left, d)))
 
     def _full(self, d: Array, out: Array) -> Array:
-        """d with all its rows and examples, if one number has stood for several."""
+        """d with all its rows and examples, where one number stood for several."""
         if d.rows == out.rows and d.batched == out.batched and d.values is None:
             return d
         index = np.arange(out.rows) if d.rows == out.rows else np.zeros(out.rows, np.int64)
@@ -262,7 +262,7 @@ def differentiate(program: Program, *, wrt_inputs: bool = False) -> None:
 
 
 def _alive(statements: list[Statement], results: Sequence[Array]) -> list[Statement]:
-    """The statements whose results are read, directly or by others."""
+    """The statements whose results are read, directly or indirectly."""
     read = set(results)
     alive = []
     for statement in reversed(statements):

@@ -86,7 +86,7 @@ class Recorder:
     def lookup(self, table: Any, index: Value) -> Any:
         if not isinstance(index, Argument) or not index.integer:
             raise errors.TraceError(
-                f"{errors.user_line()}: the index of a lookup must be an argument that is an array of integers, "
+                f"{errors.user_line()}: the index of a lookup must be an argument passed as an array of integers, "
                 f"got {index.label or 'a computed value'}"
             )
         return self._chosen(list(table), index)
@@ -111,7 +111,7 @@ class Recorder:
 
     @staticmethod
     def _unlike(rows: str) -> errors.TraceError:
-        return errors.TraceError(f"{errors.user_line()}: an argument looks up a row of a table, so all its rows {rows}")
+        return errors.TraceError(f"{errors.user_line()}: all rows of a table that an argument indexes {rows}")
 
 
 @dataclass
@@ -168,7 +168,7 @@ def flat(nested: Any) -> Iterator[Value]:
 
 
 def called(cost: Callable[..., Any], arguments: Sequence[Any]) -> Value:
-    """The Value that `cost` returns; an exception from it gets a note of its arguments."""
+    """The Value that `cost` returns; an exception from it gets a note about its arguments."""
     try:
         C = cost(*arguments)
     except Exception as error:
@@ -181,7 +181,7 @@ def called(cost: Callable[..., Any], arguments: Sequence[Any]) -> Value:
 
 
 def _kind(argument: Any) -> str:
-    """An argument in words: a Value, or lists of so many.
+    """An argument in words: a Value, or lists and how many they hold.
 
     >>> _kind([[1, 2], [3, 4], [5, 6]])
     'a list of 3 lists of 2 Values'

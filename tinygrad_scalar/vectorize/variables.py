@@ -22,7 +22,7 @@ class Variables:
     """The expressions for a program's arrays; no variable gets a name that is `taken`.
 
     names   the variable of each array that has a buffer
-    views   the variables that hold views, and their expressions; there is one for each that was asked for
+    views   the variables that hold views, and their expressions, one for each that was asked for
     tables  the lines that define tables of numbers
     """
 
@@ -54,7 +54,7 @@ class Variables:
         return name
 
     def variable(self, wanted: str, expression: str) -> str:
-        """A variable of prepare() that holds an expression; it is made once."""
+        """The variable of prepare() that holds an expression, made once."""
         if expression not in self._variables:
             self._variables[expression] = self._free_name(wanted)
             self.views.append((self._variables[expression], expression))
@@ -77,7 +77,7 @@ class Variables:
     def _constant(self, array: Array) -> str:
         values = array.values
         assert values is not None
-        distinct = np.unique(values.view(np.int64))  # by their bits, because 0 is not −0
+        distinct = np.unique(values.view(np.int64))  # by their bits, to tell 0 from −0
         if distinct.size == 1 and np.isfinite(values.flat[0]):
             return repr(float(values.flat[0]))
         return self.variable("c", f"{self.table(values.ravel(), 'constants')}.astype(dtype).reshape(-1, 1)")
@@ -87,12 +87,12 @@ class Variables:
         return array in self.program.arguments and array not in self.buffers.copied
 
     def _vector(self, array: Array) -> str | None:
-        """The flat vector that an array is, if it is the parameters or their gradient."""
+        """The name of the array's flat vector if it is the parameters or their gradient."""
         program = self.program
         return "parameters" if array is program.parameters else "gradient" if array is program.gradient else None
 
     def _within(self, array: Array) -> tuple[Array, NDArray[np.int64]] | None:
-        """The array that this one is a part of, and which of its rows it is."""
+        """The array of which this one is a part, and which of its rows."""
         view = self.buffers.views.get(array)
         if view is not None:
             return view.source, view.index
@@ -126,7 +126,7 @@ class Variables:
         )
 
     def matrix(self, array: Array, shape: tuple[int, int]) -> str:
-        """The expression for an array as a matrix of `shape`; what is batched has its columns side by side."""
+        """The expression for an array as a matrix of `shape`; a batched array's columns stand side by side."""
         within = self._within(array)
         vector = self._vector(within[0]) if within else self._vector(array)
         if vector and within:

@@ -24,16 +24,16 @@ if TYPE_CHECKING:
     Floats = NDArray[Any]
 
 DTYPES = ("float64", "float32")
-KIND = attrgetter("__class__", "shape", "dtype")  # the same for two arguments that can be treated alike
+KIND = attrgetter("__class__", "shape", "dtype")  # equal for arguments that can be treated alike
 
 
 class Vectorized:
-    """The result of `vectorize`: call it with arrays of examples. See there.
+    """The result of `vectorize`, described there: call it with arrays of examples.
 
     Several threads can call it; they take turns.
     """
 
-    # the last call: arguments of the same kind take a short way to its program
+    # of the last call: arguments of the same kind take a shortcut to its program
     _known: tuple[tuple[Any, ...], Compiled | None, list[Any] | None]
     _quick: Callable[[tuple[Any, ...]], tuple[float, Floats] | None] | None
 
@@ -47,11 +47,11 @@ class Vectorized:
         values = list(params)
         for value in values:
             if not isinstance(value, Value) or value.op:
-                raise TypeError(f"each of params must be a leaf, a Value that was not computed; got {shown(value)}")
+                raise TypeError(f"params must be leaves, Values that were not computed; got {shown(value)}")
         if not values:
-            raise ValueError("params must be at least one Value, got none")
+            raise ValueError("params must hold at least one Value, got none")
         if len(set(values)) < len(values):
-            raise ValueError("params must be different Values, got one of them twice")
+            raise ValueError("params must be different Values, got the same one twice")
         if str(dtype) not in DTYPES:
             raise ValueError(f"dtype must be one of {', '.join(DTYPES)}, got {shown(dtype)}")
         self._cost: Callable[..., Value] | None = cost
@@ -81,9 +81,9 @@ class Vectorized:
     def write_back(self) -> None:
         """Put `parameters` into the Values."""
         if not self._values:
-            raise ValueError("this came out of a pickle, which holds no Values to write to: read `parameters` instead")
+            raise ValueError("this was unpickled, without Values to write to: read `parameters` instead")
         data = data_of(self._values)
-        kept = ~same(data, self._data) & self._untouched()  # Values that were set themselves keep their numbers
+        kept = ~same(data, self._data) & self._untouched()  # Values that were set directly keep their numbers
         self._parameters[kept] = data[kept]
         set_data(self._values, self._parameters.astype(np.float64))
         self._look_at_values()
@@ -95,7 +95,7 @@ class Vectorized:
             self._seen, self._data = now(), data_of(self._values)
 
     def _untouched(self) -> NDArray[np.bool_]:
-        """Which parameters still equal the Values' numbers when these were last read."""
+        """Which parameters still equal the numbers last read from the Values."""
         return same(self._parameters, self._data.astype(self._parameters.dtype))
 
     def _follow(self) -> None:
@@ -164,7 +164,7 @@ class Vectorized:
         for i, array in enumerate(examples):
             if len(array) != m:
                 raise ValueError(
-                    f"all arguments must have as many examples: argument 0 has {m} examples, but argument {i} has "
+                    f"all arguments must have the same number of examples: argument 0 has {m}, but argument {i} has "
                     f"{len(array)}"
                 )
         shapes = tuple([(array.shape[1:], array.dtype.kind != "f") for array in examples])
@@ -184,7 +184,7 @@ class Vectorized:
         return program, rows
 
     def _forget(self) -> None:
-        """Take the next call as the first."""
+        """Treat the next call as the first."""
         self._known, self._quick = ((), None, None), None
 
     # --- compiling ---------------------------------------------------------------------------------------------------
@@ -193,7 +193,7 @@ class Vectorized:
         if self._cost is None:
             known = ", ".join(str(tuple(shape for shape, _ in key)) for key in self._programs)
             raise ValueError(
-                f"this came out of a pickle, which holds no function: examples must have one of the shapes {known}"
+                f"this was unpickled, without the function to trace: examples must have one of the shapes {known}"
             )
         program = compiled(self._cost, self._values, examples, shapes, self._wrt_inputs)
         if self._check:
@@ -223,17 +223,17 @@ class Vectorized:
 
     def _current(self) -> Compiled:
         if self._last is None:
-            raise ValueError("there is no program before the first call, which shows the shapes: call run(X, …) first")
+            raise ValueError("there is no program before the first call, which gives the shapes: call run(X, …) first")
         return self._last
 
     @property
     def source(self) -> str:
-        """The NumPy program of the last call's shapes, as a person would write it."""
+        """The NumPy program for the last call's shapes, as a person would write it."""
         return self._current().source
 
     @property
     def equations(self) -> Equations:
-        """The program of the last call's shapes as LaTeX in the notation of 003; Jupyter typesets it."""
+        """The program for the last call's shapes as LaTeX in the notation of 003; Jupyter typesets it."""
         return self._current().equations
 
     def explain(self) -> str:
@@ -263,7 +263,7 @@ def _examples(array: ArrayLike, argument: int) -> Floats:
     except ValueError:
         raise ValueError(f"the examples of argument {argument} do not all have the same shape") from None
     if numbers.dtype == object:
-        raise TypeError(f"argument {argument} is an array of Python objects: convert it, for example by .astype(float)")
+        raise TypeError(f"argument {argument} is an array of Python objects: convert it, such as with .astype(float)")
     if numbers.dtype.kind not in "biuf":
         raise TypeError(f"argument {argument} must be an array of numbers, got {shown(array)}")
     if isinstance(array, np.ma.MaskedArray) and np.ma.is_masked(array):
@@ -271,16 +271,14 @@ def _examples(array: ArrayLike, argument: int) -> Floats:
     if numbers.dtype == np.uint64 and (numbers > np.iinfo(np.int64).max).any():
         raise ValueError(f"argument {argument} has integers beyond {np.iinfo(np.int64).max}, the largest int64")
     if numbers.ndim == 0 or len(numbers) == 0:
-        raise ValueError(
-            f"argument {argument} must have its examples, one or more, on axis 0; got shape {numbers.shape}"
-        )
+        raise ValueError(f"argument {argument} must have one or more examples, on axis 0; got shape {numbers.shape}")
     if numbers.size == 0:
-        raise ValueError(f"argument {argument} has no numbers for an example: its shape is {numbers.shape}")
+        raise ValueError(f"argument {argument} has no numbers in an example: its shape is {numbers.shape}")
     return numbers
 
 
 def _rows(array: Floats, dtype: Any) -> Floats:
-    """The numbers of each example in a row."""
+    """The examples as rows of numbers."""
     rows = array if array.ndim == 2 else array.reshape(len(array), -1)
     return rows if rows.dtype == dtype else rows.astype(dtype)
 
@@ -310,7 +308,7 @@ def _by_the_engine(
         leaf.grad = grad
 
     def sizes() -> Floats:
-        """Σ over paths |∏ local gradients|: what the gradient's rounding errors are relative to."""
+        """Σ over paths |∏ local gradients|: the scale of the gradient's rounding errors."""
         size = dict.fromkeys(tape.nodes, 0.0)
         size[C] = 1.0
         for node in reversed(tape.nodes):
