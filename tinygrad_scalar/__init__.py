@@ -8,13 +8,13 @@
 >>> round(w.grad, 4)
 0.2963
 
-Values and functions of them
+Values and functions of Values
     Value: a number that knows how it was computed; backward() finds its gradients
     exp, expm1, log, log1p, sqrt, abs, erf: of a Value or a plain number
     sin, cos, tan, asin, acos, atan: trigonometric functions and their inverses
     sinh, cosh, tanh, asinh, acosh, atanh: hyperbolic functions and their inverses
     sigmoid, relu, leaky_relu, softplus: activations
-    maximum, minimum, logaddexp: of two
+    maximum, minimum, logaddexp: of two arguments
     greater, greater_equal, less, less_equal: 1 or 0, conditions for where
     where, lookup: one of two values, one row of a list
 
@@ -40,10 +40,10 @@ Networks and training
 
 Speed
     vectorize: run a function of one example on many, as an array program
-    accelerated: whether Value is the compiled one
+    accelerated: whether Value is the compiled implementation
 
 Errors
-    StaleGraphError: a leaf was set and the values above it not recomputed
+    StaleGraphError: a leaf was set, and the values above it were not recomputed
     AnomalyError, detect_anomaly: the first nan or infinity, with its line
     TraceError: vectorize cannot follow code that looks at a number
 """

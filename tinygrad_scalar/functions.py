@@ -1,6 +1,6 @@
 """Functions of Values and of plain numbers: `ts.exp(v)` is a Value if v is one, and a float if v is a number.
 
-They are named as in NumPy and PyTorch. An operation of ops.py becomes a function by one line here. On NumPy object
+The names are NumPy's and PyTorch's. One line here turns an operation of ops.py into a function. On NumPy object
 arrays use NumPy's own functions: `np.tanh(array_of_values)`.
 """
 
@@ -38,7 +38,7 @@ class _Binary(Protocol):
 
 
 def _apply(name: str, *operands: Scalar, called: str = "") -> Any:
-    """A Value if one of the operands is one, else a number; errors say `called`, or else `name`."""
+    """A Value if any operand is one, else a number; errors name the function `called`, or else `name`."""
     numbers = [None if isinstance(operand, Value) else as_float(operand) for operand in operands]
     for operand, number in zip(operands, numbers):
         if number is None and not isinstance(operand, Value):
@@ -47,7 +47,7 @@ def _apply(name: str, *operands: Scalar, called: str = "") -> Any:
 
 
 def _unary(name: str) -> _Unary:
-    """The function of an operation of one operand."""
+    """The function of a one-operand operation."""
     method = getattr(Value, "__abs__" if name == "abs" else name, partial(record, name))
 
     def function(x: Scalar, /) -> Any:
@@ -59,7 +59,7 @@ def _unary(name: str) -> _Unary:
 
 
 def _binary(name: str, doc: str = "", *, operation: str = "", swap: bool = False) -> _Binary:
-    """The function of an operation of two operands, which is called `name` unless `operation` says otherwise."""
+    """The function `name` of two operands; `operation` is the operation's name if it differs."""
     row = operation or name
 
     def function(x: Scalar, y: Scalar, /) -> Any:
@@ -97,8 +97,8 @@ softplus = _unary("softplus")
 erf = _unary("erf")
 abs = _unary("abs")
 
-maximum = _binary("maximum", "The larger of x and y; in a tie each gets half of the gradient.")
-minimum = _binary("minimum", "The smaller of x and y; in a tie each gets half of the gradient.")
+maximum = _binary("maximum", "The larger of x and y; in a tie each gets half the gradient.")
+minimum = _binary("minimum", "The smaller of x and y; in a tie each gets half the gradient.")
 logaddexp = _binary("logaddexp", "log(exp(x) + exp(y)) without overflow.")
 greater = _binary("greater", "1 where x > y, else 0; a condition for `where`. Its gradient is 0.")
 greater_equal = _binary("greater_equal", "1 where x ≥ y, else 0; a condition for `where`. Its gradient is 0.")
@@ -134,7 +134,7 @@ def where(condition: Scalar | bool, x: Scalar, y: Scalar) -> Any:
 
 
 def lookup(table: Sequence[Any], i: Scalar) -> Any:
-    """Row `i` of `table`, a list of rows (of Values, of numbers, or of lists of them), counted from 0.
+    """Row `i` of `table`, a list of rows (Values, numbers, or lists of them), counted from 0.
 
     Like `table[i]`, but i can also be a Value that holds an integer. In a function that `vectorize` traces it can be
     an argument given as an array of integers: then each example chooses its own row.
@@ -144,7 +144,7 @@ def lookup(table: Sequence[Any], i: Scalar) -> Any:
     2.0
     """
     if not hasattr(table, "__len__") or not hasattr(table, "__getitem__") or len(table) == 0:
-        raise TypeError(f"lookup expected a list of rows, got {shown(table)}")
+        raise TypeError(f"lookup expected a non-empty list of rows, got {shown(table)}")
     if isinstance(i, Value) and tracing.active is not None and tracing.active.traces(i):
         return tracing.active.lookup(table, i)
     row = _row(i)
@@ -154,13 +154,13 @@ def lookup(table: Sequence[Any], i: Scalar) -> Any:
 
 
 def _row(i: Scalar) -> int:
-    """The row that `i` means."""
+    """`i` as an int."""
     if isinstance(i, Value) and i.data.is_integer():
         return int(i.data)
     try:
         return operator.index(i)  # type: ignore[arg-type]
     except TypeError:
-        raise TypeError(f"lookup expected an integer as the row, got {shown(i)}") from None
+        raise TypeError(f"lookup expected an integer row, got {shown(i)}") from None
 
 
 __all__ = [name for name, thing in globals().items() if name[0] != "_" and getattr(thing, "__module__", "") == __name__]
@@ -169,7 +169,7 @@ __all__ = [name for name, thing in globals().items() if name[0] != "_" and getat
 def guard(number: Scalar, refused: Callable[[Any], Any], message: Callable[[float], str]) -> None:
     """Raise a ValueError with `message(number)` if `refused(number)`.
 
-    While `vectorize` traces, this is put off until the array program runs: `refused` then gets the numbers of all
+    While `vectorize` traces, this is postponed until the array program runs: `refused` then gets the numbers of all
     examples as an array.
     """
     if isinstance(number, Value) and tracing.active is not None and tracing.active.traces(number):

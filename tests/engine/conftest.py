@@ -21,7 +21,7 @@ def _put(modules):
 
 @pytest.fixture(scope="session")
 def selected():
-    """Within `with selected("plain") as ts:`, imports, pickles and new processes are of the plain implementation."""
+    """Within `with selected("plain") as ts:`, imports, pickles and new processes use the plain implementation."""
     if not tinygrad_scalar.accelerated:
         pytest.skip("the compiled Value is not in use here, so there is nothing to compare")
     modules = {"compiled": _modules(), "plain": {}}  # the compiled one can be imported only once in a process

@@ -24,7 +24,7 @@ def chain(rounds):
 
 
 def where_chain(rounds):
-    """x, the branch never taken and a root that is x·(rounds + 1), each node three times an operand of the next."""
+    """x, the branch never taken and a root that is x·(rounds + 1), each node an operand of the next three times."""
     x, other = Value(0.5, "x"), Value(7.0, "other")
     node = x
     for _ in range(rounds):
@@ -33,7 +33,7 @@ def where_chain(rounds):
 
 
 def fan_out(rounds):
-    """x, nothing and a root that is rounds·x² + x, x being an operand of half of the nodes twice."""
+    """x, nothing and a root that is rounds·x² + x, with x twice an operand of half the nodes."""
     x, total = Value(0.5, "x"), Value(0.0)
     for _ in range(rounds):
         total = total + x * x
@@ -50,7 +50,7 @@ GRAPHS = {
 
 @pytest.fixture(scope="module")
 def share(thorough):
-    """What all numbers of rounds are divided by: a fifth of the depth shows the same as long as nothing goes wrong."""
+    """The divisor of all numbers of rounds: a fifth of the depth shows the same as long as nothing goes wrong."""
     return 1 if thorough else 5
 
 

@@ -1,4 +1,4 @@
-"""An operation that fails half-way refers to nothing afterwards and leaves its operands as they were."""
+"""An operation that fails half-way holds no references afterwards and leaves its operands as they were."""
 
 import gc
 import sys

@@ -1,4 +1,4 @@
-"""What was pickled or saved when all modules lay in one folder still loads, whichever Value wrote it."""
+"""Pickles and files from when all modules lay in one folder still load, whichever Value wrote them."""
 
 import base64
 import json

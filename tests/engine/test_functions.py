@@ -1,4 +1,4 @@
-"""functions.py: of a Value a Value, of a number a float, of anything else a TypeError."""
+"""functions.py: a Value gives a Value, a number gives a float, anything else gives a TypeError."""
 
 import math
 
@@ -54,7 +54,7 @@ NAMES = sorted({name for name, *_ in RESULTS})
 
 
 def _operands(name, numbers):
-    """The places a Value may take: all but leaky_relu's slope."""
+    """The places a Value can take: all but leaky_relu's slope."""
     return numbers[:1] if name == "leaky_relu" else numbers
 
 
@@ -150,11 +150,11 @@ def test_lookup_gives_the_row_itself(i):
     [
         ([1.0, 2.0], 2, ValueError, "lookup expected a row from 0 to 1, got 2"),
         ([1.0, 2.0], -1, ValueError, "lookup expected a row from 0 to 1, got -1"),
-        ([1.0, 2.0], 0.0, TypeError, "an integer as the row, got 0.0"),
-        ([1.0, 2.0], Value(0.5), TypeError, "an integer as the row, got Value"),
-        ([1.0, 2.0], "0", TypeError, "an integer as the row, got '0'"),
-        ([], 0, TypeError, "a list of rows, got \\[\\]"),
-        (3.0, 0, TypeError, "a list of rows, got 3.0"),
+        ([1.0, 2.0], 0.0, TypeError, "an integer row, got 0.0"),
+        ([1.0, 2.0], Value(0.5), TypeError, "an integer row, got Value"),
+        ([1.0, 2.0], "0", TypeError, "an integer row, got '0'"),
+        ([], 0, TypeError, "a non-empty list of rows, got \\[\\]"),
+        (3.0, 0, TypeError, "a non-empty list of rows, got 3.0"),
     ],
 )
 def test_what_lookup_cannot_take_is_one_line_that_shows_it(table, i, error, words):

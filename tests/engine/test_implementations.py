@@ -1,6 +1,6 @@
-"""The compiled and the plain Value are one specification: the same bits, structure, errors, documentation and pickles.
+"""Compiled and plain Value share one specification: the same bits, structure, errors, documentation and pickles.
 
-Each law does the same with both and compares what there is to be seen. Numbers are compared as float.hex, which shows
+Each law does the same with both and compares everything visible. Numbers are compared as float.hex, which shows
 every bit but those of a nan: IEEE 754 leaves its sign and payload open.
 """
 
@@ -34,7 +34,7 @@ def _set(attribute):
     return lambda ts, x, y, c: setattr(x, attribute, c)
 
 
-# Of the package ts, two earlier values x and y and a number c: what makes another value (or does not) from them ...
+# With the package ts, two earlier values x and y and a number c: steps that make (or fail to make) another value ...
 MAKING = [
     *(lambda ts, x, y, c, name=name: ts.engine.record(name, *[x, y, c][: ARITY[name]]) for name in OPERATIONS),
     *(lambda ts, x, y, c, name=name: getattr(x, name)() for name in METHODS),
@@ -62,7 +62,7 @@ MAKING = [
     lambda ts, x, y, c: _pickled([x, y])[1],
     lambda ts, x, y, c: x.forward(),
 ]
-# ... and what changes or reads one.
+# ... and steps that change or read one.
 CHANGING = [
     _set("data"),
     _set("grad"),
@@ -98,7 +98,7 @@ def test_every_step_that_makes_a_value_makes_one(selected, name, step):
 
 
 def run(ts, program, leaves):
-    """All that is to be seen after each step of a program, and every graph in the end."""
+    """Everything visible after each step of a program, and every graph at the end."""
     values = [ts.Value(number, f"leaf {i}") for i, number in enumerate(leaves)]
     course = []
 
@@ -168,7 +168,7 @@ HARD = [*MAGNITUDES, *(-number for number in MAGNITUDES), math.nan]
 
 
 def _points(name, arity, n=2000):
-    """Hard ones in all combinations, and random ones: any float, and ordinary ones of many magnitudes."""
+    """Hard points in all combinations, and random ones: any floats, and ordinary ones of many magnitudes."""
     chance = random.Random(name)
     anything = [number * 1.0 for number in struct.unpack(f"{n}d", chance.randbytes(8 * n))]
     ordinary = [chance.uniform(-1.0, 1.0) * 10.0 ** chance.uniform(-8.0, 4.0) for _ in range(n)]
@@ -241,7 +241,7 @@ def test_what_is_done_to_many_values_at_once_is_the_same(selected, numbers, data
 
 
 def _python(code, **environment):
-    """What a new Python process prints for the code."""
+    """The output of the code in a new Python process."""
     environment = {name: text for name, text in (os.environ | environment).items() if text is not None}
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=False)
     assert done.returncode == 0, done.stderr

@@ -72,7 +72,7 @@ def _assign(make, attribute, thing):
     return lambda ts: setattr(make(ts), attribute, thing)
 
 
-# These are refused in words of ours, or in Python's for operands that an operator does not take.
+# These are refused in our words, or in Python's for operands that an operator does not accept.
 REFUSED = [
     *(lambda ts, t=t: ts.Value(t) for t in THINGS + ARRAYS),
     *(lambda ts, t=t: ts.Value(t, None) for t in THINGS + ARRAYS),
@@ -176,7 +176,7 @@ def _every_kind_of_node(ts):
 
 
 def _continued(ts, parts):
-    """What becomes of it: its numbers, then staleness, recomputation and differentiation."""
+    """A pickled graph in use: its numbers, then staleness, recomputation and differentiation."""
     w, z, root, _, stale, *_ = parts
     yield seen(parts)
     yield [part.operands[0] is z for part in root.operands], w in ts.topological_order(z)

@@ -56,7 +56,7 @@ def _collections(operations):
 
 @compiled_only
 def test_larger_graphs_are_no_more_work_for_the_garbage_collector():
-    assert _collections(20_000) <= _collections(200) + 2  # one run may be due anyway: a start and an end
+    assert _collections(20_000) <= _collections(200) + 2  # one run can be due anyway: a start and an end
 
 
 # --- steps leave nothing behind --------------------------------------------------------------------------------------
@@ -193,7 +193,7 @@ def test_memory_comes_back_after_graphs_were_freed_in_random_order():
 
 
 def _deep_chain(operations):
-    """Build, differentiate, recompute and free a chain on a small stack; bytes for each operation, and its numbers."""
+    """Build, differentiate, recompute and free a chain on a small stack; returns bytes per operation and numbers."""
     results = []
 
     def work():

@@ -15,7 +15,7 @@ THEIRS = micrograd.engine.Value
 
 @pytest.fixture
 def engine(monkeypatch):
-    """Replaces micrograd's Value by a class."""
+    """Replaces micrograd's Value with a class."""
 
     def install(cls):
         monkeypatch.setattr(micrograd.engine, "Value", cls)

@@ -38,7 +38,7 @@ SAFE_STEPS = ["backward", "forward", "labels", "where", "numbers of their own", 
 
 
 def _one_allocation_of_a_step_fails():
-    """Repeat each step, each time with a later allocation failing; the numbers of failures and of references left."""
+    """Repeat each step, each time with a later allocation failing; counts failures and references left."""
     results = {}
     for name in SAFE_STEPS:
         x = Value(0.5)
@@ -74,7 +74,7 @@ def test_a_step_without_memory_is_a_memory_error_and_leaves_nothing_behind(steps
 
 
 def _one_allocation_of_a_walk_fails(name, operations):
-    """Repeat a pass, each time with a later allocation failing, until none does; the number of failures."""
+    """Repeat a pass, each time with a later allocation failing, until none does; counts the failures."""
     x = Value(1.0)
     root = x
     for _ in range(operations):
@@ -107,7 +107,7 @@ def test_a_pass_without_memory_is_a_memory_error_and_changes_nothing(failing_all
 
 
 def _use_memory_up(bytes_more):
-    """Build graphs of 1000 operations until memory is used up, then check them; their number."""
+    """Build graphs of 1000 operations until memory is used up, then check and count them."""
     import resource
 
     x = Value(1.0)

@@ -138,7 +138,7 @@ def _network(x, y):
 
 
 @pytest.mark.parametrize(("x", "y"), [(0.5, 1.5), (2.0, -1.7), (1.0, 1.0), (0.25, -4.0)])
-def test_forward_after_setting_leaves_equals_building_anew_to_the_bit(x, y):
+def test_forward_after_setting_leaves_equals_building_anew_bit_for_bit(x, y):
     old = Value(0.7), Value(-0.2)
     new = Value(x), Value(y)
     root, anew = _network(*old), _network(*new)

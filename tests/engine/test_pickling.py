@@ -43,7 +43,7 @@ def _graph():
 
 
 def _told(root):
-    """All that is to be seen of a graph, nodes by their place in the topological order."""
+    """Everything visible of a graph, nodes by their place in the topological order."""
     order = topological_order(root)
     place = {node: i for i, node in enumerate(order)}
     return [
@@ -182,7 +182,7 @@ class _FullDisk(io.RawIOBase):
         raise OSError("no space left on device")
 
 
-# What a pickling can stumble over, and when: after the graph, or half-way through the list of its nodes.
+# Failures during pickling, and when they come: after the graph, or half-way through the list of its nodes.
 def _unpicklable_after(pickler):
     pickler(io.BytesIO()).dump([_graph(), _chain(2000), lambda: None])
 

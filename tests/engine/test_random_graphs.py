@@ -13,7 +13,7 @@ import tinygrad_scalar as ts
 from tinygrad_scalar import Value
 from tinygrad_scalar.inspection.names import topological_order
 
-# autograd's functions by our names
+# autograd's functions under our names
 AUTOGRAD = SimpleNamespace(
     abs=anp.abs, exp=anp.exp, expm1=anp.expm1, log=anp.log, log1p=anp.log1p, sqrt=anp.sqrt,
     sin=anp.sin, cos=anp.cos, tan=anp.tan, asin=anp.arcsin, acos=anp.arccos, atan=anp.arctan,
@@ -40,7 +40,7 @@ def test_gradients_of_random_programs_are_autograds(program, numbers):
 
 
 @given(PROGRAM, LEAVES, st.data())
-def test_forward_of_a_random_program_is_building_it_anew_to_the_bit_and_idempotent(program, numbers, data):
+def test_forward_of_a_random_program_is_building_it_anew_bit_for_bit_and_idempotent(program, numbers, data):
     leaves = [Value(number) for number in numbers]
     root = result_of(program, ts, leaves)
     others = data.draw(st.lists(NUMBER, min_size=len(numbers), max_size=len(numbers)))

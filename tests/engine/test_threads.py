@@ -89,7 +89,7 @@ def test_threads_that_set_leaves_and_recompute_graphs_of_their_own_make_no_other
 
 
 def _differentiate_shared(leaves, guard):
-    """Run passes of all threads over graphs above the same leaves; by how much each leaf's gradient must grow."""
+    """Run passes of all threads over graphs above the same leaves; returns how much each leaf's gradient must grow."""
 
     def work(thread):
         for i in range(ROUNDS):

@@ -27,7 +27,7 @@ MOST_NODES = LEAVES + 10  # up to here integers are exact
 
 
 class Model:
-    """What every node must hold by the definitions; nodes are numbered as they are made, and nothing is cached."""
+    """The content of every node by the definitions; nodes are numbered as they are made, and nothing is cached."""
 
     def __init__(self):
         self.nodes = []
@@ -171,7 +171,7 @@ def test_backward_again_adds_the_same_whatever_came_between(first, between):
         assert (x.grad, y.grad, root.grad, shared.grad) == (8.0 * times, 4.0 * times, 1.0, 2.0)
 
 
-# --- passes inside of passes -----------------------------------------------------------------------------------------
+# --- passes inside passes --------------------------------------------------------------------------------------------
 
 
 def _differentiate_another(_):

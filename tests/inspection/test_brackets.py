@@ -1,4 +1,4 @@
-"""Formulas in both scripts: parentheses where a person writes them, and none where nobody does."""
+"""Formulas in both scripts: parentheses where a person would write them, and nowhere else."""
 
 import re
 

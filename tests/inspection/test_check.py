@@ -41,7 +41,7 @@ def row(forward, local_grads=lambda v, x: (1.0,)):
 
 
 def _wrong(factor):
-    """Within it the "test row" is the identity, with the slope `factor`."""
+    """Within this block the "test row" is the identity, with the slope `factor`."""
     return row(lambda x: x, lambda v, x: (factor,))
 
 
@@ -49,7 +49,7 @@ def _wrong(factor):
 
 
 def _ill_conditioned(kind, r, c):
-    """A smooth function of r in which digits are lost, or one far from the size of 1."""
+    """A smooth function of r in which digits are lost, or one far from 1 in size."""
     return [
         lambda: r,
         lambda: (r + 1e8) - 1e8,

@@ -45,7 +45,7 @@ def test_a_new_network_is_well_and_its_numbers_are_reported(activation, times):
 def test_the_smallest_and_the_largest_gradient_are_reported():
     u, v, w = Value(1.0), Value(1.0), Value(1.0)
     assert (
-        "the gradients of its 3 named leaves (of 5) are from 0.5 (w) to 3 (v) in size"
+        "the gradients of its 3 named leaves (of 5) range from 0.5 (w) to 3 (v) in size"
         in diagnose(u - 3.0 * v + w * 0.5).text
     )
     assert "the gradient of its one named leaf (of 2) is 2 (u)." in diagnose(u * 2.0).text
@@ -115,7 +115,7 @@ def test_a_leaf_that_is_bad_to_begin_with_is_reported(data):
     z = x * y
     d = diagnose(z)
     assert (d.first_bad.name, d.first_bad.op) == ("y", "")
-    assert f"the leaf y = {str(data).replace('-', '−')} was so from the start; above it z = " in d.text
+    assert f"the leaf y = {str(data).replace('-', '−')}, from the start; above it z = " in d.text
 
 
 @given(st.integers(0, 30), st.integers(1, 30))

@@ -122,7 +122,7 @@ def test_deep_sigmoids_vanish_although_none_is_flat():
     d = diagnose(_cost(_net("sigmoid", layers=[2] * 16)))
     assert {"w(1)[0,0]", "w(1)[1,1]"} <= set(_names(d.vanishing))
     assert "w(16)[0,0]" not in _names(d.vanishing)
-    assert "small factors, no flat activation" in d.text
+    assert "small factors, not flat activations" in d.text
 
 
 def test_the_smallest_of_the_vanishing_come_first():

@@ -251,7 +251,7 @@ def test_only_what_is_above_the_leaf_is_computed():
 @pytest.mark.parametrize("build", [lambda x: x.sin(), lambda x: (x - 1e16).tanh(), lambda x: x.cos() * 2.0])
 def test_a_leaf_that_cannot_be_nudged_finely_is_inconclusive(build):
     check = check_gradients(build(Value(1e16, "x")), "x")
-    assert check.rows[0].verdict == "inconclusive: around 1e+16 the numbers are 2 apart, too far for a nudge"
+    assert check.rows[0].verdict == "inconclusive: floats around 1e+16 are 2 apart, too far for a nudge"
     assert math.isnan(check.rows[0].error)
     assert str(check).endswith("inconclusive for 1 of 1")
 

@@ -62,7 +62,7 @@ def evaluated(expression, numbers):
 
 
 def path_size(root, wrt):
-    """Σ over paths |∏ local gradients|: what the rounding of a gradient is relative to."""
+    """Σ over paths |∏ local gradients|: the scale of a gradient's rounding error."""
     size = dict.fromkeys(topological_order(root), 0.0)
     size[root] = 1.0
     for node in reversed(topological_order(root)):

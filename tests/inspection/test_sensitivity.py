@@ -33,7 +33,7 @@ def _polynomial(numbers):
 
 
 @pytest.mark.parametrize("root", [_cost, lambda: _polynomial([2.0, 0.1, -3.0]), lambda: (Value(2.0, "x") ** 3).exp()])
-def test_the_gradients_are_those_of_backward_to_the_bit(root):
+def test_the_gradients_are_those_of_backward_bit_for_bit(root):
     root = root()
     on_the_side = NamedGraph(root, "sensitivity", {}).gradients
     root.backward()

@@ -1,4 +1,4 @@
-"""Stepping through a backward pass: it is backward(), it can be undone to the bit, and it says what it does."""
+"""Stepping through a backward pass: it is backward(), it can be undone bit for bit, and it says what it does."""
 
 import math
 
@@ -40,7 +40,7 @@ def built(program, numbers):
 
 @settings(max_examples=3 * settings.default.max_examples)
 @given(PROGRAM, LEAVES)
-def test_stepping_to_the_end_is_backward_to_the_bit(program, numbers):
+def test_stepping_to_the_end_is_backward_bit_for_bit(program, numbers):
     stepped, passed = built(program, numbers), built(program, numbers)
     s = ts.step(stepped)
     s.next(s.total)
@@ -52,7 +52,7 @@ def test_stepping_to_the_end_is_backward_to_the_bit(program, numbers):
 
 
 class Moves(RuleBasedStateMachine):
-    """Any way of moving to a place leaves what a fresh stepper leaves that went there."""
+    """However a stepper got to a place, it leaves what a fresh one going straight there leaves."""
 
     @initialize(program=PROGRAM, numbers=LEAVES)
     def begin(self, program, numbers):

@@ -1,11 +1,12 @@
-"""The engine: `Value`, compiled where it was built or else in plain Python, and what works on many Values at once.
+"""The engine: `Value`, compiled or else in plain Python, and the functions that work on many Values at once.
 
-The two implementations are one specification, as heapq and _heapq are in CPython (PEP 399): value.py says what and why,
-`_value.pyx` does the same in C, and one test suite runs over both. TINYGRAD_SCALAR_PURE=1 in the environment, set
+The two implementations share one specification, as heapq and _heapq do in CPython (PEP 399): value.py says what and
+why, `_value.pyx` does the same in C, and one test suite runs over both. TINYGRAD_SCALAR_PURE=1 in the environment, set
 before the import, selects the plain one. Everything above the engine imports the chosen names from here.
 
-The two differ in one respect: the garbage collector does not look into compiled Values, since a graph cannot be a
-cycle. A *subclass* of Value can hold a graph made from itself in an attribute, and such a cycle is never freed.
+The two differ in one respect: the garbage collector does not look into compiled Values, since graphs have no
+cycles. An instance of a *subclass* of Value can hold a graph made from itself in an attribute; such a cycle is never
+freed.
 """
 
 import importlib
@@ -58,4 +59,4 @@ else:
         weighted_sum,
     )
 
-_restore.__module__ = __name__  # where pickle finds that of whichever implementation is in use
+_restore.__module__ = __name__  # where pickle finds the chosen implementation's

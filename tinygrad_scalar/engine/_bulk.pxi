@@ -39,7 +39,7 @@ cdef int write(list values, out, bint gradients) except -1:
 
 cdef int require_doubles(Py_buffer* buffer, Py_ssize_t n) except -1:
     if buffer.format[0] != b"d" or buffer.len != n * <Py_ssize_t>sizeof(double):
-        raise TypeError(f"expected an array of {n} float64 for {n} Values")
+        raise TypeError(f"expected an array of {n} float64, got {buffer.len} bytes of {buffer.format.decode()!r}")
     return 0
 
 
@@ -89,15 +89,15 @@ cdef long long* places(Py_ssize_t n) except NULL:
 
 
 cdef integers(long long* numbers, Py_ssize_t n):
-    """An array of them."""
+    """The numbers as an array."""
     import numpy as np
 
     return np.frombuffer((<char*>numbers)[: n * sizeof(long long)], np.int64)
 
 
 def read_graph(list roots):
-    # While the graphs are written down a node's mark is `base` from when it is met, and `base` + 1 + its index from
-    # when it is in the tape; no Python code can run meanwhile.
+    # While the graphs are recorded, a node's mark is `base` once it has been met, and `base` + 1 + its index once it is
+    # in the tape; no Python code can run meanwhile.
     global walks
     cdef unsigned long long base = walks + 1
     cdef Nodes order = Nodes()

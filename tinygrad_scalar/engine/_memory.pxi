@@ -1,11 +1,11 @@
 """Where the nodes of `_value.pyx` live: slabs of 2 MB, cut into places of one node's size.
 
 A training step makes a graph and drops it; malloc would hand its pages back to the operating system and fault them in
-again in the next step, which took longer than all arithmetic. Here some empty slabs are kept, one that has become empty
-is filled from its beginning again, so that a graph lies in memory in the order of its making, and all but the first are
+again in the next step, which took longer than all the arithmetic. Here some empty slabs are kept; one that has become
+empty is filled from its start again, so that a graph lies in memory in the order it was made; and all but the first are
 offered to the system as huge pages. Further empty slabs are given back.
 
-PYTHONMALLOC, or Python's development mode, turns this off: a debugging allocator is then to see every node.
+PYTHONMALLOC, or Python's development mode, turns this off: a debugging allocator then sees every node.
 """
 
 cdef extern from "Python.h":
@@ -39,7 +39,7 @@ cdef struct Slab:
     Slab* next  # in the list that it is in
     Slab* previous
     char* freed  # the places that were given back, each holding the address of the next
-    char* unused  # from here to the end nothing was ever taken
+    char* unused  # from here to the end, never used
     Py_ssize_t taken
     void* arena
 
@@ -89,7 +89,7 @@ cdef bint next_slab() noexcept:
         empty = slab.next
         empty_slabs -= 1
     else:
-        arena = arenas.alloc(arenas.ctx, 2 * SLAB_SIZE)  # twice, to find an aligned one in it
+        arena = arenas.alloc(arenas.ctx, 2 * SLAB_SIZE)  # twice the size, to hold an aligned one
         if arena is NULL:
             return False
         slab = <Slab*>aligned(<size_t>arena)
@@ -137,7 +137,7 @@ cdef inline void give_place_back(void* place) noexcept:
 
 
 cdef void sort_slab(Slab* slab) noexcept:
-    """Put a slab that has just got room, or become empty, where it belongs."""
+    """Put a slab that has just gained room, or become empty, where it belongs."""
     global with_room, empty, slabs, empty_slabs
     if slab.taken == 0:
         slab.freed = NULL

@@ -98,7 +98,7 @@ cdef inline double logaddexp_share(double x, double y) noexcept nogil:
 
 @cython.cdivision(True)
 cdef inline void unary(Code code, double n, double x, double* v, double* d) noexcept nogil:
-    """v = f(x) and d = f′(x); n is the number of an operation that has one of its own."""
+    """v = f(x) and d = f′(x); n is the operation's constant, if it has one."""
     if code == NEGATE:
         v[0] = -x
         d[0] = -1.0

@@ -2,16 +2,16 @@
 # cython: c_api_binop_methods=True, cdivision=True, warn.unused=True
 """`Value` and the walks over its graph in C: the same behaviour as value.py and graph.py, which say what and why.
 
-What makes it fast
-- A node is 96 bytes: its numbers, counted pointers to its row of the table and to its operands. There is nothing for
+Why it is fast
+- A node is 96 bytes: its numbers, and counted pointers to its row of the table and its operands. There is nothing for
   the garbage collector to visit, because a graph of operations cannot have cycles.
-- A walk marks each node that it has been to with the walk's number and keeps its path on a stack of its own.
+- A walk marks each node it visits with the walk's number and keeps its path on its own stack.
 - The numbers come from `_ops.pxd`, the table in C.
 
 Nothing in a pass over a graph calls Python, except for operations that have no code in `_ops.pxd` and while
-`detect_anomaly` watches; so passes are atomic for other threads. Docstrings stand in value.py, bulk.py and tape.py only.
+`detect_anomaly` watches; so passes are atomic for other threads. Docstrings are in value.py, bulk.py and tape.py only.
 
-No list comprehensions here: where their append finds no memory, Cython 3.3 gives up one reference too many.
+No list comprehensions here: when their append runs out of memory, Cython 3.3 drops one reference too many.
 """
 
 cimport cython
@@ -42,7 +42,7 @@ cdef extern from "Python.h":
         const char* tp_doc
 
     void PyErr_NoMemory() noexcept
-    double PyLong_AsDouble(object)  # whether it raised is asked where it is used
+    double PyLong_AsDouble(object)  # callers check whether it raised
     Py_ssize_t Py_REFCNT(PyObject*)
     PyTypeObject* Py_TYPE(PyObject*)
     PyObject* PyObject_Init(PyObject*, PyTypeObject*)
@@ -61,12 +61,12 @@ cdef extern from *:
     #define STEAL(object) (object)
     """
     void PREFETCH(void*) noexcept
-    object STEAL(PyObject*)  # the same reference, from here on counted by Cython
+    object STEAL(PyObject*)  # the same reference, counted by Cython from here on
 
 include "_memory.pxi"
 
 cdef long long clock = 1  # the time of the last change to any leaf, see value.py
-cdef unsigned long long walks = 0  # how many walks there have been: the number of the last
+cdef unsigned long long walks = 0  # the number of walks so far, which is the last one's number
 cdef int watching = 0  # how many detect_anomaly() blocks are open
 
 
@@ -90,7 +90,7 @@ tracing.listeners.append(_set_traced)
 
 # --- the rows of the table ------------------------------------------------------------------------------------------
 
-CODES = {  # by name or family; `vectorize` has its scalar programs from here too
+CODES = {  # by name or family; used by the scalar programs of `vectorize` too
     "+": _ops.ADD, "-": _ops.SUBTRACT, "*": _ops.MULTIPLY, "/": _ops.DIVIDE, "**": _ops.POWER,
     "maximum": _ops.MAXIMUM, "minimum": _ops.MINIMUM, "logaddexp": _ops.LOGADDEXP,
     "greater": _ops.GREATER, "greater_equal": _ops.GREATER_EQUAL,
@@ -105,7 +105,7 @@ CODES = {  # by name or family; `vectorize` has its scalar programs from here to
 
 @cython.final
 cdef class Row:
-    """A row of the table as the nodes refer to it: its code in C, the number of an operation that has one."""
+    """A row of the table as nodes refer to it: its code in C, and the operation's constant if it has one."""
 
     cdef Code code
     cdef double number
@@ -132,13 +132,13 @@ cdef Row row_named(str name):
         return constant_power(operation.constant)
     if operation.family == "leaky_relu":
         return leaky_relu(operation.constant)
-    if row is None or row.operation is not operation:  # rows may be added and replaced while the program runs
+    if row is None or row.operation is not operation:  # rows can be added and replaced while the program runs
         row = ROWS[name] = Row(operation)
     return row
 
 
 cdef Row numbered(dict rows, operation, double number):
-    """The row of an operation with a number of its own; some are kept in `rows`."""
+    """The row of an operation with a constant; some are kept in `rows`."""
     row = rows.get(number)
     if row is None:
         if len(rows) >= 1024:
@@ -168,7 +168,7 @@ cdef Row _SOFTPLUS = row_named("softplus"), _ERF = row_named("erf")
 # --- the node -------------------------------------------------------------------------------------------------------
 
 cdef struct Wide:
-    # the second operand and those after it, of a node that has three or more
+    # the operands from the second on, in a node with three or more
     Py_ssize_t n
     PyObject** operands
     double* local_grads
@@ -178,7 +178,7 @@ cdef class Value:
     """Value(data, label='')\n--\n\n"""
 
     # Pointers are NULL where there is nothing: the row and the operands of a leaf, the label of a node without one. In
-    # this order a walk reads 32 bytes of a node that lie in one line of the cache.
+    # this order, the 32 bytes of a node that a walk reads lie in one cache line.
     cdef double _data
     cdef PyObject* _label
     cdef PyObject* left
@@ -198,7 +198,7 @@ cdef class Value:
             raise errors.computed(self)
         cdef double number = number_of(data, "data")
         set_label(self, label)
-        if self.time > 0:  # not the first time: what was computed from it is stale
+        if self.time > 0:  # not the first time: nodes computed from it become stale
             clock += 1
         self._data = number
         self._grad = 0.0
@@ -290,12 +290,12 @@ cdef class Value:
 
     @property
     def _time(self):
-        """When it was computed, or in a leaf set: see `clock`."""
+        """When it was computed or, for a leaf, set: see `clock`."""
         return self.time
 
     @property
     def _op(self):
-        """The operation, under the name that micrograd has for it."""
+        """The operation, under micrograd's name for it."""
         return self.op
 
     @property
@@ -425,7 +425,7 @@ cdef class Value:
             require_none_older(order)
         if watching:
             anomaly.require_finite_gradients(self, order.as_list(), upstream)
-            order = interior(self)  # the marks may have been overwritten by what ran meanwhile
+            order = interior(self)  # whatever ran meanwhile can have overwritten the marks
         add_gradients(self, upstream, order)
         keep(order)
 
@@ -482,7 +482,7 @@ cdef tuple state(Value node):
 
 
 def _restore(below, state, operands):
-    """A node as it was; `below` only makes pickle save what is below it first."""
+    """A node as it was saved; `below` only makes pickle save the nodes below it first."""
     global clock
     op, data, grad, label, time, local_grads = state
     cdef Value out = Value(data, label)
@@ -498,7 +498,7 @@ def _restore(below, state, operands):
 # --- the life of a node ---------------------------------------------------------------------------------------------
 
 cdef inline PyObject* new_node(PyObject* row, PyObject* left, PyObject* right) except NULL:
-    """A node without its numbers; what it refers to is counted."""
+    """A node without its numbers; its references are counted."""
     cdef PyObject* node = <PyObject*>take_place()
     if node is NULL:
         raise MemoryError
@@ -534,7 +534,7 @@ cdef void deallocate(PyObject* node) noexcept:
 
 
 cdef inline PyObject* released(PyObject* operand, PyObject* pending) noexcept:
-    """Give up one reference to an operand; if it was the last to a node with operands, that node waits in `pending`."""
+    """Drop one reference to an operand; if it was the last to a node with operands, that node waits in `pending`."""
     if Py_REFCNT(operand) == 1 and (<Value>operand).left is not NULL:
         (<Value>operand).mark = <size_t>pending
         return operand
@@ -543,7 +543,7 @@ cdef inline PyObject* released(PyObject* operand, PyObject* pending) noexcept:
 
 
 cdef inline void drop_row(PyObject* first) noexcept:
-    """Take a node's operation and operands away, and free without recursion what only it held."""
+    """Clear a node's operation and operands, and free without recursion whatever only it held."""
     if (<Value>first).row is not NULL:
         drop(first)
 
@@ -668,7 +668,7 @@ cdef int is_number(thing, double* number) except -1:
         number[0] = PyLong_AsDouble(thing)
         if number[0] != -1.0 or not PyErr_Occurred():
             return True
-        PyErr_Clear()  # it is too large, which as_float says better
+        PyErr_Clear()  # too large: as_float says so better
     given = as_float(thing)
     if given is None:
         return False
@@ -742,7 +742,7 @@ cdef unary_node(Row row, Value x):
 
 
 cdef inline made(PyObject* node):
-    """A new node as what an operator returns."""
+    """A new node as an operator returns it."""
     out = STEAL(node)
     if watching:
         anomaly.watch(out)
@@ -820,7 +820,7 @@ cdef list docstrings = []  # keeps alive what the structures point to
 
 
 cdef const char* with_docstring(const char* signature, thing) except NULL:
-    """A signature as Cython writes it, "f($self)\\n--\\n\\n", followed by the docstring of what it is the signature of."""
+    """A signature as Cython writes it, "f($self)\\n--\\n\\n", followed by the docstring of `thing`."""
     text = <bytes>signature + (thing.__doc__ or "").encode()  # none under python -OO
     docstrings.append(text)
     return text
@@ -833,7 +833,7 @@ cdef int document_all() except -1:
         ours = vars(Value).get(name)
         if isinstance(thing, property):
             (<PyGetSetDescrObject*>ours).d_getset.doc = with_docstring(b"", thing)
-        elif name[0] != "_" and getattr(thing, "__name__", "") == name:  # a method, and not by its second name
+        elif name[0] != "_" and getattr(thing, "__name__", "") == name:  # a method under its own name, not an alias
             definition = (<PyMethodDescrObject*>ours).d_method
             definition.ml_doc = with_docstring(definition.ml_doc, thing)
     for thing in (

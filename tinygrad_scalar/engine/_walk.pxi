@@ -10,7 +10,7 @@ cdef class Nodes:
     cdef void* block  # the memory that they lie in
     # set when it holds the result of a walk
     cdef PyObject* root
-    cdef long long time  # at this time every node was found to be newer than its operands, or -1
+    cdef long long time  # when every node was last found newer than its operands, or -1
 
     def __dealloc__(self):
         PyMem_Free(self.block)
@@ -26,13 +26,13 @@ cdef class Nodes:
 cdef enum:
     CAPACITY_KEPT = 1 << 21  # 16 MB: a graph of two million nodes has 192
 
-cdef Nodes todo = Nodes()  # the stack of a walk; walks are never inside one another
+cdef Nodes todo = Nodes()  # the stack of a walk; walks never nest
 cdef Nodes last = Nodes()  # the last walk's result, or None while it is in use
 cdef PyObject* last_root = NULL
 
 
 cdef PyObject** room(Nodes array, Py_ssize_t size, Py_ssize_t more) except NULL:
-    """The nodes of an array that has `size` of them, after making room for `more`."""
+    """The nodes of an array that holds `size`, after making room for `more`."""
     cdef Py_ssize_t capacity = array.capacity
     cdef size_t start, bytes
     cdef void* block
@@ -64,7 +64,7 @@ cdef void keep(Nodes order) noexcept:
 
 
 cdef void forget() noexcept:
-    """The root of the last walk is gone: keep no more than a little memory for the next."""
+    """The root of the last walk is gone: keep only a little memory for the next."""
     global last, last_root
     last_root = NULL
     if last is not None:
@@ -77,17 +77,17 @@ cdef inline bint unseen(PyObject* node) noexcept:
     return (<Value>node).left is not NULL and (<Value>node).mark != walks
 
 
-cdef enum:  # how far ahead memory is asked for: measured with benchmarks/engine.py on graphs beyond the caches
+cdef enum:  # how far ahead memory is prefetched: measured with benchmarks/engine.py on graphs beyond the caches
     STACK_AHEAD = 24  # entries
     NODES_AHEAD = 16
     WINDOW = 4096  # bytes
 
 
 cdef Nodes interior(Value root):
-    """The nodes below and with `root` that have operands, operands first.
+    """The interior nodes of the graph of `root`, operands first.
 
-    The stack holds what is still to do: visit a node, or (its lowest bit set) put it into the order, because everything
-    below it is there by now. So a node is read once, when it is visited.
+    The stack holds the work left: visit a node, or (lowest bit set) add it to the order, because everything below it is
+    already there. So a node is read once, when it is visited.
     """
     global walks, last, last_root, todo
     cdef Nodes order = last

@@ -1,4 +1,4 @@
-"""`detect_anomaly`: watching for the operation that makes the first nan or infinity."""
+"""`detect_anomaly`: find the operation that makes the first nan or infinity."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Many Values at once: what a training step does again and again, one call each."""
+"""Many Values at once: the recurring work of a training step, one call each."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def now() -> int:
 
 
 def tick() -> int:
-    """Let time pass, and return it: leaves made from now on are younger than those before."""
+    """Advance the time and return it: leaves made from now on are newer than all earlier ones."""
     _value._clock += 1
     return _value._clock
 

@@ -1,13 +1,13 @@
-"""The errors of this package that have a name, and the messages that several places raise.
+"""The named errors of this package, and the messages that several places raise.
 
     ValueError
-        StaleGraphError      a leaf was set, and the values computed from it are old
+        StaleGraphError      a leaf was set, and the values computed from it are out of date
     FloatingPointError
         AnomalyError         a nan or an infinity where one is watched for
     TypeError
         TraceError           a traced function looked at a number
 
-All other errors of use are ValueError, TypeError or AttributeError themselves, raised before anything has changed.
+All other usage errors are plain ValueError, TypeError or AttributeError, raised before anything has changed.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _PACKAGE = str(Path(__file__).parent.parent) + os.sep
 
 
 class StaleGraphError(ValueError):
-    """A leaf was set after the graph above it was computed, so that graph's numbers are old."""
+    """A leaf was set after the graph above it was computed, so that graph's numbers are out of date."""
 
 
 class AnomalyError(FloatingPointError):
@@ -34,7 +34,7 @@ class AnomalyError(FloatingPointError):
 
 
 class TraceError(TypeError):
-    """A function that `vectorize` traces looked at a number, which is a placeholder for every example."""
+    """A function traced by `vectorize` looked at a number that is a placeholder for every example."""
 
 
 # --- parts of a message ----------------------------------------------------------------------------------------------
@@ -73,18 +73,18 @@ WAYS_OUT = {
     "gradient": "its gradient was asked for: vectorize computes gradients, the function only the cost",
     "order": "it was compared: choose with ts.where(ts.greater(x, y), a, b), ts.maximum or ts.minimum",
     "truth": "a branch was taken on it: choose with ts.where(condition, a, b)",
-    "equality": "== asks for the same Value: to compare numbers use ts.where(ts.greater_equal(x, y), a, b)",
+    "equality": "== tests identity: to compare numbers use ts.where(ts.greater_equal(x, y), a, b)",
     "float": "it cannot become a float: use the methods of Value, such as v.exp() for math.exp(v)",
     "int": "it cannot become an int: to index by an integer argument use ts.lookup(table, i)",
     "index": "it cannot be an index: to index by an integer argument use ts.lookup(table, i)",
     "round": "it was rounded, which has no gradient",
     "set": "its .data was set: a traced function only computes",
-    "copy": "it was copied, and a copy is another parameter: use the Value itself",
+    "copy": "it was copied, and a copy is a new parameter: use the Value itself",
 }
 
 
 def traced(node: Node, use: str) -> TraceError:
-    """For looking at a number while it is traced; `use` is one of WAYS_OUT."""
+    """The error for looking at a traced number; `use` is one of WAYS_OUT."""
     name = node.label or "a computed value"
     return TraceError(
         f"{user_line()}: {name} is a placeholder for every example while vectorize traces, but {WAYS_OUT[use]}"
@@ -92,7 +92,7 @@ def traced(node: Node, use: str) -> TraceError:
 
 
 def computed(node: Node) -> AttributeError:
-    """For setting the data of a node that was computed."""
+    """The error for setting the data of a computed node."""
     return AttributeError(
         f"the data of {node.label or repr(node)} was computed by {node.op!r} and cannot be set: "
         "set the leaves below it and call forward()"
@@ -100,17 +100,17 @@ def computed(node: Node) -> AttributeError:
 
 
 def loss_of_gradient(node: Node, into: str) -> TypeError:
-    """For float(v), int(v) and round(v), or a function of the math module that calls float(v)."""
+    """The error for float(v), int(v) and round(v), or a function of the math module that calls float(v)."""
     called = [name for name in re.findall(r"\bmath\.(\w+)\(", user_line().text) if hasattr(node, name)]
     methods = " or ".join(f"v.{name}()" for name in dict.fromkeys(called))
     return TypeError(
-        f"{into} of {node.label or repr(node)} would silently lose its gradient: to go on computing use "
-        f"{methods or 'a method of Value, such as v.exp() for math.exp(v)'}; for the plain number v.data"
+        f"{into}({node.label or repr(node)}) would silently lose its gradient: to keep computing use "
+        f"{methods or 'a method of Value, such as v.exp() for math.exp(v)'}; for the plain number use v.data"
     )
 
 
 def stale(leaf: Node, node: Node) -> StaleGraphError:
-    """For a leaf whose change has not reached `node`."""
+    """The error for a leaf whose change has not reached `node`."""
     return StaleGraphError(
         f"{leaf.label or repr(leaf)} was set to {leaf.data!r}, which has not reached "
         f"{node.label or repr(node)} (operation {node.op!r}): call forward(), or build the graph again"

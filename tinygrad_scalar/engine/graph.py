@@ -12,7 +12,7 @@ from tinygrad_scalar.engine.node import AnyNode
 
 
 def topological_order(root: AnyNode) -> list[AnyNode]:
-    """Every node of the graph of `root` once, operands (left before right) before what is computed from them.
+    """Every node of the graph of `root` once: operands, left before right, before the nodes computed from them.
 
     >>> from tinygrad_scalar import Value
     >>> x = Value(2.0, "x")
@@ -36,11 +36,11 @@ def leaves(root: AnyNode) -> list[AnyNode]:
 
 
 def interior(root: Any) -> list[Any]:
-    """`root` and the nodes below it that have operands, operands (right before left) before what is computed from them.
+    """The interior nodes of the graph of `root`: operands, right before left, before the nodes computed from them.
 
-    This is the order of the passes of the plain Value. Right before left, because sums grow to the right: a pass then
-    visits nodes in about the order in which they were made, which is that of their places in memory. A walk marks the
-    nodes it visits, so two threads must not walk graphs that share interior nodes at the same time.
+    This is the order of the plain Value's passes. Right before left, because sums grow to the right: a pass then visits
+    nodes in roughly the order in which they were made and lie in memory. A walk marks the nodes it visits, so two
+    threads must not walk graphs that share interior nodes at the same time.
     """
     order: list[Any] = []
     if root._left is None:
@@ -66,7 +66,7 @@ def interior(root: Any) -> list[Any]:
             push(node)
             node = left
             continue
-        append(node)  # everything below it is in the order by now
+        append(node)  # everything below it is already in the order
         if not path:
             return order
         node = pop()
@@ -109,7 +109,7 @@ def swept(
 
 
 def _after_operands(root: AnyNode, pushed: Callable[[AnyNode], Iterable[AnyNode]]) -> list[AnyNode]:
-    """Every node once, after its operands, the last of those that are `pushed` first."""
+    """Every node once, after its operands; the operands that `pushed` gives last come first."""
     order: list[AnyNode] = []
     seen: set[AnyNode] = set()
     todo: list[tuple[AnyNode, bool]] = [(root, False)]

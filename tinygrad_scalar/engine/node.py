@@ -1,7 +1,7 @@
-"""`Node`: all that a reader of graphs knows of a Value, the narrow waist between the engine and what stands on it.
+"""`Node`: all that a reader of graphs knows about a Value, the narrow waist between the engine and the rooms above.
 
 Drawings, explanations, `vectorize` and the walks of `graph.py` read a graph through these attributes alone, so they
-serve both implementations of Value. Type annotations below the Value itself name `Node`.
+serve both implementations of Value. Modules below Value itself use `Node` in annotations.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class Node(Protocol):
 
     @property
     def operands(self) -> tuple[Any, ...]:
-        """The nodes that it was computed from, in the operation's order; () for a leaf."""
+        """The nodes it was computed from, in the operation's order; () for a leaf."""
         ...
 
     @property
@@ -46,5 +46,5 @@ class Node(Protocol):
 
     @property
     def _time(self) -> int:
-        """When it was computed, or a leaf was set: only `graph.require_fresh` asks."""
+        """When it was computed or, for a leaf, set: only `graph.require_fresh` reads it."""
         ...

@@ -40,7 +40,7 @@ def as_float(number: object) -> float | None:
 
 
 def required(number: object, what: str) -> float:
-    """The number as a float64, or a TypeError that begins with `what`, such as "grad"."""
+    """The number as a float64; a TypeError that begins with `what`, such as "grad", if it is not one."""
     value = as_float(number)
     if value is None:
         raise TypeError(f"{what} must be an int, a float or a NumPy scalar, got {shown(number)}")
@@ -48,7 +48,7 @@ def required(number: object, what: str) -> float:
 
 
 def required_integer(number: object, what: str, least: int = 1) -> int:
-    """The number as an int, or a ValueError that begins with `what` unless it is an integer ≥ `least`."""
+    """The number as an int; a ValueError that begins with `what` unless it is an integer ≥ `least`."""
     if isinstance(number, bool) or not isinstance(number, SupportsIndex) or operator.index(number) < least:
         wanted = "a positive integer" if least == 1 else f"an integer ≥ {least}"
         raise ValueError(f"{what} must be {wanted}, got {shown(number)}")

@@ -4,7 +4,7 @@ A row makes an operation: `Value` computes with it, `forward()` recomputes with 
 `vectorize` falls back on it. A name in functions.py makes it public; code in `_ops.pxd` makes it fast. The forward
 part follows IEEE 754 and never raises: log(0) = −∞, 0/0 = nan. At kinks and edges the derivatives are JAX's: |x| has
 slope 1 at 0, relu 0, a tie of maximum or minimum gives each side ½, x⁰ has slope 0 everywhere. They are written so
-that no digit cancels: σ′ = σ(x)·σ(−x), not a(1 − a), whose 1 − a has lost its digits by x = 20.
+that no digits cancel: σ′ = σ(x)·σ(−x), not a(1 − a), whose 1 − a has lost its digits by x = 20.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ class Operation(NamedTuple):
     name        the name in `Value.op`
     symbol      the short sign in a picture
     text        how it prints, with `{0}`, `{1}` and so on for its operands
-    expression  the same in SymPy's language: of x; of x and y; of c, x and y
+    expression  the same in SymPy's syntax, with operands x; x and y; or c, x and y
     forward     operands' data -> data
     local_grads data, operands' data -> (∂data/∂operand, …) in the operands' order
-    slopes      how these print, one text for each operand; without them as ∂v/∂x
-    family      of an operation with a number of its own: the name without that number, "**n" or "leaky_relu"
-    constant    that number, n of x**n
+    slopes      how the local gradients print, one text for each operand; if empty, as ∂v/∂x
+    family      for an operation with a constant, the name without it: "**n" or "leaky_relu"
+    constant    that constant, such as n of x**n
     steepest    the largest slope of an activation that saturates
     """
 
@@ -161,7 +161,7 @@ def _tanh_slope(x: float) -> float:
 
 
 def _asinh_slope(x: float) -> float:
-    return 1.0 / math.sqrt(1.0 + x * x) if abs(x) < 1e9 else 1.0 / abs(x)  # from there on 1 is lost in the sum
+    return 1.0 / math.sqrt(1.0 + x * x) if abs(x) < 1e9 else 1.0 / abs(x)  # beyond, 1 is lost in the sum
 
 
 def relu(x: float) -> float:
@@ -324,7 +324,7 @@ _ROWS = (
 )  # fmt: skip
 OPERATIONS = {row.name: row for row in _ROWS}
 
-# --- operations with a number of their own: it is part of the name, as in micrograd's "**2" ---------------------------
+# --- operations with a constant, which is part of the name, as in micrograd's "**2" -----------------------------------
 
 
 def _short(number: float) -> str:
@@ -342,7 +342,7 @@ def _slope_of_constant_power(n: float) -> str:
 
 @lru_cache(maxsize=1024)
 def constant_power(n: float) -> Operation:
-    """x**n for a plain number n: one operand, so that no derivative with respect to the constant is asked for."""
+    """x**n for a plain number n: one operand, so that no derivative with respect to the constant is needed."""
     short = _short(n)
     raised = short.translate(SUPERSCRIPTS) if short.lstrip("-").isdecimal() else f"^{short}"
     return Operation(
@@ -357,7 +357,7 @@ def leaky_relu(slope: float) -> Operation:
     number = as_float(slope)
     if number is None:
         raise TypeError(f"the slope of leaky_relu must be a plain number, got {shown(slope)}")
-    return _leaky_relu(number + 0.0)  # −0 is written 0, as the name has it
+    return _leaky_relu(number + 0.0)  # −0 becomes 0, as in the name
 
 
 @lru_cache(maxsize=1024)

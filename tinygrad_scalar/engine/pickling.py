@@ -2,8 +2,8 @@
 
 pickle saves an object's parts before the object, so a chain of a million nodes would be a million calls deep. A node
 therefore hands over, before its own parts, the list of all nodes below it, operands first: when pickle comes to a node,
-its operands are already in pickle's memo and are saved as references. The list stands between two markers. By being
-pickled they tell the nodes in between that they are being listed and need not list their own ancestors.
+its operands are already in pickle's memo and are saved as references. The list stands between two markers. Pickling
+these tells the nodes in between that they are being listed and need not list their own ancestors.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class _Begin:
         _listing.begin, _listing.nodes = id(self), self.nodes
         return bool, ()
 
-    def __del__(self) -> None:  # a pickling that failed half-way never comes to its _End
+    def __del__(self) -> None:  # a pickling that failed half-way never reaches its _End
         if _listing.begin == id(self):
             _listing.begin, _listing.nodes = 0, frozenset()
 
@@ -43,7 +43,7 @@ class _End:
 
 
 def ancestors(node: Any, topological_order: Callable[[Any], Sequence[Any]]) -> list[Any] | None:
-    """The nodes below a node, which its pickle begins with, or None if the node is itself being listed."""
+    """The nodes below a node, with which its pickle begins; None if the node is itself being listed."""
     if id(node) in _listing.nodes:
         return None
     *below, _ = topological_order(node)

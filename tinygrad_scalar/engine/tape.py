@@ -1,4 +1,4 @@
-"""A tape: the graphs of any number of roots in arrays."""
+"""A tape: the graphs of any number of roots as arrays."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 
 
 class Tape(NamedTuple):
-    """Graphs in arrays: node i applies operation `names[codes[i]]` to the nodes `operands[starts[i]:starts[i+1]]`.
+    """Graphs as arrays: node i applies operation `names[codes[i]]` to the nodes `operands[starts[i]:starts[i+1]]`.
 
-    Operands come before what is computed from them; a leaf has the code −1 and no operands.
+    Operands come before the nodes computed from them; a leaf has the code −1 and no operands.
     """
 
     nodes: list[Any]

@@ -40,7 +40,7 @@ _turn = threading.RLock()  # one thread traces at a time; a traced function can 
 
 @contextmanager
 def followed_by(tracer: Tracer) -> Iterator[None]:
-    """Within this block `tracer` is the one that is asked; other threads wait before they trace."""
+    """Within this block `tracer` is the active one; other threads wait before they trace."""
     global active
     with _turn:
         before = active

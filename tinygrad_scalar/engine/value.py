@@ -37,7 +37,7 @@ def _unary(name: str) -> Callable[[Value], Value]:
         return _record(row, self)
 
     method.__name__ = method.__qualname__ = name
-    method.__doc__ = f"The Value {row.expression}, where x is this one."
+    method.__doc__ = f"{row.expression}, where x is this Value."
     return method
 
 
@@ -54,17 +54,17 @@ class Value:
     (0.0, 2.0, 0.5, 1.0)
 
     Arithmetic follows IEEE 754 and raises nothing: Value(1.0) / 0.0 is inf (see `detect_anomaly`). `<` and its kin
-    compare the data; `==` and hash are identity. Operations on a subclass, and its copies, give a plain Value.
+    compare the data; `==` and hash go by identity. Operations on a subclass, and its copies, are plain Values.
 
-    Threads: each can build its own graphs and run passes over them, also on leaves that all share. Two passes at once
-    over the same computed nodes are not safe, nor is setting a shared leaf meanwhile. If two threads call backward()
+    Threads: each can build its own graphs and run passes over them, even with leaves that all share. Two passes at once
+    over the same computed nodes are not safe, nor is setting a shared leaf during one. If two threads call backward()
     into the same leaf, hold a lock around the calls.
     """
 
     __slots__ = (
         "_data", "_grad", "_label", "_op",
         "_left", "_right", "_d_left", "_d_right",  # one or two operands and the local gradients with respect to them
-        "_wide",  # of three operands or more, all but the first, which is _left: ((operand, local gradient), …)
+        "_wide",  # with three or more operands, all but the first (_left): ((operand, local gradient), …)
         "_time", "_mark",
     )  # fmt: skip
 
@@ -84,7 +84,7 @@ class Value:
             raise errors.computed(self)
         number = required(data, "data")
         self.label = label
-        if op is not None:  # not the first time: what was computed from it is stale
+        if op is not None:  # not the first time: nodes computed from it become stale
             _clock += 1
         self._data = number
         self._grad = 0.0
@@ -99,7 +99,7 @@ class Value:
 
     @property
     def data(self) -> float:
-        """The number. Settable on a leaf; what was computed from it is then stale until `forward()`."""
+        """The number. Only a leaf's can be set; values computed from it are then stale until `forward()`."""
         if tracing.active is not None:
             tracing.forbid(self, "data")
         return self._data
@@ -118,7 +118,7 @@ class Value:
 
     @property
     def grad(self) -> float:
-        """∂root/∂self after `root.backward()`. In a leaf the passes add up until `zero_grad()`."""
+        """∂root/∂self after `root.backward()`. On a leaf the passes add up until `zero_grad()`."""
         if tracing.active is not None:
             tracing.forbid(self, "gradient")
         return self._grad
@@ -145,7 +145,7 @@ class Value:
 
     @property
     def operands(self) -> tuple[Value, ...]:
-        """What this node was computed from, in the operation's order; () for a leaf."""
+        """The nodes it was computed from, in the operation's order; () for a leaf."""
         if self._right is not None:
             return (self._left, self._right)
         if self._left is not None:
@@ -165,7 +165,7 @@ class Value:
 
     @property
     def _prev(self) -> set[Value]:
-        """The operands, under the name that micrograd has for them."""
+        """The operands, under micrograd's name for them."""
         return set(self.operands)
 
     def __repr__(self) -> str:
@@ -285,7 +285,7 @@ class Value:
     erf = _unary("erf")
 
     def leaky_relu(self, slope: float = 0.01) -> Value:
-        """The Value max(x, 0) + slope·min(x, 0), where x is this one; `slope` is a plain number."""
+        """max(x, 0) + slope·min(x, 0), where x is this Value; `slope` is a plain number."""
         return _record(ops.leaky_relu(slope), self)
 
     # --- reading the number: order, truth, and what would lose the gradient ------------------------------------------
@@ -328,7 +328,7 @@ class Value:
     def backward(self, grad: float = 1.0) -> None:
         """Differentiate this node: afterwards each node n below it has n.grad = ∂self/∂n · `grad`.
 
-        In a leaf that is added to what `.grad` held (call it twice and leaf gradients double); other nodes hold this
+        A leaf adds this to its `.grad` (call it twice and leaf gradients double); other nodes hold this
         pass's gradient alone. Raises StaleGraphError, before anything has changed, if a leaf was set after the graph
         was computed. The formula is the chain rule, 000 Eq. 3 and 8, summed over paths as in 000's multi-node section.
 
@@ -357,7 +357,7 @@ class Value:
                     operand._grad += local_grad * upstream
 
     def forward(self) -> Value:
-        """Recompute, after leaves were set, every node below this one that they reach; returns this node.
+        """Recompute every node of this graph that depends on a leaf set since; returns this node.
 
         >>> x = Value(3.0)
         >>> y = x * x
@@ -367,8 +367,8 @@ class Value:
         """
         global _clock
         order = interior(self)
-        # Later than every node, also than one that was computed after the leaf was set but from an operand not yet
-        # recomputed: that one is now older than its operand, and so next.
+        # Later than every node, even one computed after the leaf was set but from an operand not yet recomputed: it is
+        # now older than its operand, and so comes next.
         now = _clock + 1
         for node in order:
             operands = node.operands
@@ -484,7 +484,7 @@ _NEGATE, _ABSOLUTE = ops.OPERATIONS["neg"], ops.OPERATIONS["abs"]
 
 
 def record(name: str, *operands: Value | Number) -> Value:
-    """The Value of an operation of the table, applied to Values and numbers. `functions.py` calls it for users.
+    """An operation of the table applied to Values and numbers. `functions.py` calls it for users.
 
     >>> record("maximum", Value(2.0), 3).data
     3.0

@@ -1,4 +1,4 @@
-"""Formulas as text and LaTeX, with parentheses where a person writes them.
+"""Formulas as text and LaTeX, with parentheses where a person would write them.
 
 A Formula carries how tightly its outermost operation binds, and `filled` puts formulas into a text of ops.py.
 """
@@ -29,7 +29,7 @@ class Formula(NamedTuple):
     binds: int
 
     def bracketed(self, at_least: int = PRODUCT) -> Formula:
-        """The formula, in parentheses if it binds less tightly than `at_least`: by default, as a factor of a product.
+        """The formula, in parentheses if it binds less tightly than `at_least`; the default suits factors of a product.
 
         >>> formula("a − y", "a - y").bracketed().text, formula("w·a", "w a").bracketed().text
         ('(a − y)', 'w·a')
@@ -40,7 +40,7 @@ class Formula(NamedTuple):
 
 
 def formula(text: str, latex: str) -> Formula:
-    """A formula that is known only as it prints.
+    """A formula known only by how it prints.
 
     >>> [formula(text, "").binds for text in ("a − y", "−1", "w·a", "x²", "w⁽¹⁾₀₀", "1.5", "max(x, 1)", "|a − y|")]
     [0, 0, 1, 1, 2, 2, 2, 2]
@@ -61,7 +61,7 @@ def single(text: str) -> str:
 
 
 def _outside(text: str) -> str:
-    """The part of a text outside brackets and bars; of each pair the brackets themselves stay."""
+    """The part of a text outside brackets and bars; the brackets themselves stay."""
     left, depth, between_bars = [], 0, False
     for sign in text:
         between_bars ^= sign == "|"
@@ -73,7 +73,7 @@ def _outside(text: str) -> str:
 
 
 def filled(template: str, operands: Sequence[Formula]) -> Formula:
-    """A text of ops.py with its operands, in parentheses where they need them.
+    """A text of ops.py filled with its operands, in parentheses where they need them.
 
     >>> a, b, total = formula("a", "a"), formula("b·c", r"b \\cdot c"), formula("a − y", "a - y")
     >>> filled("{0}·{1}", [total, a]).text, filled("{0}/{1}", [a, b]).text, filled("max({0}, {1})", [total, a]).text
@@ -88,7 +88,7 @@ def filled(template: str, operands: Sequence[Formula]) -> Formula:
 
 
 def with_brackets(template: str, binds: Sequence[int]) -> str:
-    """A text of ops.py with parentheses around the places of those operands that need them, each of which `binds` so.
+    """A text of ops.py with parentheses around operands that need them; `binds` says how tightly each binds.
 
     >>> with_brackets("{0}·{1}", [SUM, SINGLE]), with_brackets("({0})²", [SINGLE]), with_brackets("[{0} > 0]", [SUM])
     ('({0})·{1}', '{0}²', '[{0} > 0]')
@@ -107,7 +107,7 @@ def with_brackets(template: str, binds: Sequence[int]) -> str:
 
 
 def bracketed_once(text: str, operands: Iterable[str]) -> str:
-    """A text in which an operand with parentheses of its own has no second pair around it.
+    """The text without a second pair of parentheses around operands that have their own.
 
     >>> bracketed_once("exp((a b))·(a b)", ["(a b)"]), bracketed_once("exp((a)·(b))", ["(a)·(b)"])
     ('exp(a b)·(a b)', 'exp((a)·(b))')
@@ -119,7 +119,7 @@ def bracketed_once(text: str, operands: Iterable[str]) -> str:
 
 
 def condition(text: str) -> str:
-    """A text of ops.py in which a comparison is itself the condition: the engine's "is not 0" is left out.
+    """A text of ops.py with a comparison as the condition itself: the engine's "is not 0" is left out.
 
     >>> condition("[(x > 0) ≠ 0]"), condition("[(x > 0) = 0]"), condition("[c ≠ 0]"), condition("where((x > 0), x, y)")
     ('[x > 0]', '[x ≤ 0]', '[c ≠ 0]', 'where(x > 0, x, y)')
@@ -140,7 +140,7 @@ def condition(text: str) -> str:
 
 
 def _hidden(text: str) -> str:
-    """A text, as long as before, in which only the signs outside brackets can be found."""
+    """A text with all signs inside brackets masked, its length unchanged."""
     hidden, depth = [], 0
     for sign in text:
         depth -= sign in ")]"

@@ -20,15 +20,15 @@ from tinygrad_scalar.inspection.layout import aligned, as_html, wrapped
 from tinygrad_scalar.inspection.names import caller_variables
 from tinygrad_scalar.inspection.notation import written
 
-LINES = 20  # rows of a table that is cut short: the worst
-MOST_LEAVES = 200  # with more leaves than this it is
+LINES = 20  # rows of a shortened table: the worst
+MOST_LEAVES = 200  # with more leaves than this the table is shortened
 
 
 class Verdict(str):
     """How a derivative and its difference compare, as one sentence such as "kink: slope 0 on the left, …".
 
     word    the first part: agrees, both are 0, kink, jump, edge, inconclusive, undecided, disagrees or not finite
-    short   what a cell of a table shows of it
+    short   the part that a table cell shows
     detail  the rest of the sentence
     """
 
@@ -44,7 +44,7 @@ class Verdict(str):
 
     @classmethod
     def read(cls, sentence: str) -> Verdict:
-        """The verdict that a sentence is: in older pickles it is a plain str."""
+        """The Verdict of a sentence, which older pickles hold as a plain str."""
         if isinstance(sentence, Verdict):
             return sentence
         short, _, detail = sentence.partition(": ")
@@ -103,7 +103,7 @@ class _Comparison:
         return abs(limit.value - self.d) <= SAFETY * limit.error + self.rounding and limit.error < math.inf
 
     def compared(self, verdict: Verdict, difference: float, off: float, ok: bool, scale: float = 0.0) -> CheckedLeaf:
-        """A row whose error is relative to the largest of both derivatives and `scale`."""
+        """A row whose error is relative to the derivative, the difference or `scale`, whichever is largest."""
         scale = max(abs(self.d), abs(difference), scale)
         return CheckedLeaf(self.name, self.d, difference, off / scale if off else 0.0, verdict, ok)
 
@@ -131,7 +131,7 @@ def _not_finite(c: _Comparison) -> CheckedLeaf | None:
 def _rounding_of_the_chain_rule(c: _Comparison) -> CheckedLeaf | None:
     if math.isinf(c.rounding):
         if not c.off + c.central.error <= 1e-3 * abs(c.d):
-            verdict = "the terms of the derivative overflow, and its rounding error can be of any size"
+            verdict = "the terms of the derivative overflow, so its rounding error is unbounded"
             return c.inconclusive(Verdict("inconclusive", verdict), c.central.value)
     elif c.rises and c.rounding > c.off > max(SAFETY * c.central.error, 1e-3 * max(abs(c.d), *c.rises)):
         verdict = f"the terms of the derivative cancel, leaving up to ±{written(c.rounding, '.1g')} of rounding error"
@@ -157,7 +157,7 @@ def _agreement(c: _Comparison) -> CheckedLeaf | None:
 def _too_coarse(c: _Comparison) -> CheckedLeaf | None:
     if not c.f.is_coarse or c.agrees(c.central):
         return None
-    place = f"around {written(c.f.a, '.3g')} the numbers are {written(math.ulp(c.f.a), '.2g')} apart"
+    place = f"floats around {written(c.f.a, '.3g')} are {written(math.ulp(c.f.a), '.2g')} apart"
     return c.inconclusive(Verdict("inconclusive", f"{place}, too far for a nudge"))
 
 
@@ -166,7 +166,7 @@ def _jump(c: _Comparison) -> CheckedLeaf | None:
     if not jumping:
         return None
     sides = " and ".join(f"on the {side}" for side in jumping)
-    return c.inconclusive(Verdict("jump", f"{sides} the function is elsewhere, and the derivative is a convention"))
+    return c.inconclusive(Verdict("jump", f"the function jumps {sides}, and the derivative is a convention"))
 
 
 def _kink(c: _Comparison) -> CheckedLeaf | None:
@@ -201,11 +201,11 @@ _JUDGEMENTS = (_not_finite, _rounding_of_the_chain_rule, _agreement, _too_coarse
 def _disagreement(c: _Comparison) -> CheckedLeaf:
     """The row of a leaf that no other judgement applies to."""
     if not c.central.h:
-        verdict = Verdict("not finite", "there are no values around here to compare with")
+        verdict = Verdict("not finite", "there are no finite values nearby to compare with")
         return c.compared(verdict, math.nan, math.inf, False, 1.0)
     off = f"off by {written(c.off, '.2g')}"
     if not c.f.settles(c.d, c.central.h):
-        verdict = Verdict("undecided", f"{off}, but rounding hides how the function runs between finer steps")
+        verdict = Verdict("undecided", f"{off}, but rounding hides what the function does at finer steps")
     else:
         allowed = written(SAFETY * c.central.error + c.rounding, ".1g")
         verdict = Verdict("disagrees", f"{off}, where ±{allowed} is allowed; an operation's local gradient is wrong")
@@ -213,12 +213,12 @@ def _disagreement(c: _Comparison) -> CheckedLeaf:
 
 
 class GradientCheck:
-    """The result of `check_gradients`: prints as a table, is true if it is `.ok`.
+    """The result of `check_gradients`: prints as a table, is true if `.ok`.
 
     rows       for each leaf: name, derivative (the engine's), difference (central), error, verdict, ok
-    ok         whether every row is; so is an inconclusive row (a jump, rounding), whose error is nan
-    max_error  the largest error, including the difference's own, relative to the largest of both derivatives, the
-               derivative's terms (Σ over paths |∏ local gradients|) and the one-sided slopes at the step taken; 0 at a
+    ok         whether every row is ok; an inconclusive one (a jump, rounding) is, with an error of nan
+    max_error  the largest error, including the difference's own, relative to the largest of derivative, difference,
+               the derivative's terms (Σ over paths |∏ local gradients|) and one-sided slopes at the step taken; 0 at a
                kink and at an edge of the domain where the derivative is right
     """
 
@@ -241,7 +241,7 @@ class GradientCheck:
         return self.ok
 
     def _table(self) -> tuple[list[list[str]], list[str]]:
-        """The cells, those of the head first, and the sentences below them."""
+        """The cells, headings first, and the sentences below them."""
         shown_rows = self.rows
         if len(self.rows) > MOST_LEAVES:
             shown_rows = tuple(sorted(self.rows, key=lambda row: (row.ok, row.error == row.error, -row.error))[:LINES])
@@ -281,13 +281,13 @@ def check_gradients(root: Value, *leaves: Value | str, names: Mapping[str, objec
     """Compare the derivatives of `root` with difference quotients: for all leaves of its graph, or for those given.
 
     leaves  leaves of the graph of `root`, or their names
-    names   names for values without a label, such such as {"w": w}; None: the variables of the calling code
+    names   names for values without a label, such as {"w": w}; None: the variables of the calling code
 
-    A derivative agrees if it is within the rounding of float64 and the estimated error of the best difference. At a
-    kink (relu at 0) any slope between the left and the right one is right; nan and inf never are. A leaf takes about
+    A derivative agrees if it is within float64 rounding and the estimated error of the best difference. At a
+    kink (relu at 0) any slope between the left and the right one is right; nan and inf never are. Each leaf takes about
     ten evaluations of the nodes above it. Nothing in the graph changes. TypeError or ValueError if `root` is not a
-    computed Value, or one of `leaves` is neither a leaf of its graph nor the name of one; StaleGraphError if a leaf was
-    set since.
+    computed Value, or one of `leaves` is neither a leaf of its graph nor the name of one; StaleGraphError if the graph
+    is stale.
 
     >>> w, a, b = Value(0.5, "w"), Value(2.0, "a"), Value(-1.0, "b")
     >>> C = (w * a + b).relu() + w**2

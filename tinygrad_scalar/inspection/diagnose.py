@@ -25,15 +25,16 @@ from tinygrad_scalar.inspection.sensitivity import Row, leaf_rows
 VANISHING = 1e-6  # at a learning rate of 1, such a gradient takes a million steps to move a weight by 1
 EXPLODING = 1e6  # at a learning rate of 0.001, such a gradient moves a weight by a thousand in one step
 SMALL, LARGE = 1e-3, 1e3  # a leaf beyond these is not a weight but a quantity in its own units, as in physics
-SATURATED = 1e-3  # of an activation's steepest slope: it takes three digits off what passes through
+SATURATED = 1e-3  # of an activation's steepest slope: gradients that pass through shrink a thousandfold
 ROUNDING = 1e-9  # gradients that differ only by rounding agree to about 1e-12; an added gradient is far more
 MOST_TIMES = 1000  # a gradient too large by more than this is a coincidence, not a count of backward() calls
 SHOWN = 3  # examples in a sentence
 # How a leaf's .grad can differ from the graph's gradient.
 CAUSES = {
     "times": "{times} times this graph's gradient: backward() was called {times} times without zero_grad()",
-    "sum": "the sum of this graph's gradient and an older one, or another graph's: zero_grad() was not called between",
-    "other": "an older gradient, or another graph's: backward() was not called since the numbers changed, or "
+    "sum": "the sum of this graph's gradient and an older one, or another graph's: zero_grad() was not called in "
+    "between",
+    "other": "an older gradient, or another graph's: backward() has not been called since the numbers changed, or "
     "zero_grad() was forgotten",
 }
 
@@ -88,7 +89,7 @@ class Diagnosis(NamedTuple):
     vanishing, exploding  the leaves with such a gradient as Rows (name, data, gradient, contribution), worst first
     saturated             every flat activation, which is not wrong unless a gradient vanishes through it
     forgotten             the leaves whose gradient zero_grad() should have cleared
-    leaves                all the leaves examined, as Rows; `leaves_told` is their number, and that of all leaves
+    leaves                the leaves examined, as Rows; `leaves_told` says how many, and of how many in all
     backward_called       whether any .grad is not 0
     """
 
@@ -128,8 +129,8 @@ def diagnose(root: Value, names: Mapping[str, object] | None = None) -> Diagnosi
     names  names for values without a label, such as {"w": w}; None: the variables of the calling code
 
     Gradients are computed on the side; .grad is only read, to see what backward() and zero_grad() did. Leaves without
-    a name are left out unless none has one. A relu is dead if its slope is 0 for every example, so diagnose a cost of
-    many. TypeError or ValueError if `root` is not a computed Value, StaleGraphError if a leaf was set since.
+    a name are left out unless none has one. A relu is dead if its slope is 0 for every example, so diagnose a cost over
+    many. TypeError or ValueError if `root` is not a computed Value, StaleGraphError if the graph is stale.
 
     >>> a = Value(0.0)
     >>> b = a.log()
@@ -140,7 +141,7 @@ def diagnose(root: Value, names: Mapping[str, object] | None = None) -> Diagnosi
     been called yet: every .grad is 0.
     """
     graph = NamedGraph(root, "diagnose", caller_variables() if names is None else names)
-    nodes, notation = graph.nodes, Notation(graph.nodes, graph.names)  # in which all examples have the same names
+    nodes, notation = graph.nodes, Notation(graph.nodes, graph.names)  # with the same names for all examples
     gradients, sizes, reaches = graph.gradients, _sizes(graph), _reaches(root)
     rows, leaves = leaf_rows(graph), graph.named_leaves
     ranked = sorted(leaves, key=lambda leaf: abs(gradients[leaf]))
@@ -167,7 +168,7 @@ def diagnose(root: Value, names: Mapping[str, object] | None = None) -> Diagnosi
 
 
 def _sizes(graph: NamedGraph) -> dict[Value, float]:
-    """Σ |contributions| to each gradient, which unlike the gradient is not small where they cancel."""
+    """Σ |contributions| to each gradient, which, unlike the gradient, is not small where they cancel."""
     found = dict.fromkeys(graph.nodes, 0.0)
     for node in graph.nodes:
         upstream = graph.gradients[node]
@@ -182,7 +183,7 @@ def _reaches(root: Value) -> dict[Value, float]:
 
 
 def _bad_gradient(graph: NamedGraph, notation: Notation, leaves: set[Value]) -> BadGradient | None:
-    """The first contribution of a backward pass that makes a gradient nan or inf, bare numbers left out."""
+    """The first contribution of a backward pass that makes a gradient nan or inf, ignoring bare numbers."""
     if all(math.isfinite(gradient) for gradient in graph.gradients.values()):
         return None
     found = {graph.root: 1.0}
@@ -207,7 +208,7 @@ def _bad_node(node: Value, notation: Notation) -> BadNode:
     equation = f"{_equation(node, notation)} = {written(node.data)}"
     operands = dict.fromkeys(operand for operand in node.operands if operand.op or operand in notation.called)
     because = ", ".join(f"{_equation(operand, notation)} = {written(operand.data)}" for operand in operands)
-    leaf = f"the leaf {equation} was so from the start"
+    leaf = f"the leaf {equation}, from the start"
     why = f"{equation} because {because}" if because else equation if node.op else leaf
     return BadNode(notation.plain(node), node.data, node.op, why)
 
@@ -221,7 +222,7 @@ def _vanishes(size: float, reach: float, largest: float) -> bool:
 
 
 def _unit(leaf: Value, root: Value) -> float:
-    """The factor to the gradient of relative changes, θ/C · ∂C/∂θ, for a leaf in its own units; else 1."""
+    """The factor from a gradient to that of relative changes, θ/C · ∂C/∂θ, if the leaf is in its own units; else 1."""
     size, root_size = abs(leaf.data), abs(root.data)
     is_own = 0.0 < size <= SMALL or LARGE <= size < math.inf
     return size / root_size if is_own and 0.0 < root_size < math.inf else 1.0
@@ -260,7 +261,7 @@ def _forgotten(graph: NamedGraph, rows: Mapping[Value, Row], sizes: Mapping[Valu
     return [Forgotten(rows[leaf].name, leaf.grad, rows[leaf].gradient, cause, times) for leaf in wrong]
 
 
-# --- telling ----------------------------------------------------------------------------------------------------------
+# --- wording ----------------------------------------------------------------------------------------------------------
 
 
 def _tell_first_bad(d: Diagnosis) -> str:
@@ -283,7 +284,7 @@ def _tell_bad_gradient(d: Diagnosis) -> str:
 
 
 def _layers(names: Iterable[str], all_names: Iterable[str] = ()) -> str:
-    """How many of the names are in each layer of a network, and of how many in all."""
+    """How many of the names are in each layer of a network, and out of how many."""
     counts, totals = (Counter(s.layer for s in map(symbol, some) if s and s.layer) for some in (names, all_names))
     layers = sorted(counts, key=int)
     if len(layers) > SHOWN:
@@ -311,10 +312,9 @@ def _tell_vanishing(d: Diagnosis) -> str:
         return ""
     flat = sorted((node for node in d.saturated if node.blocks), key=lambda node: not node.dead)
     slopes = _some(f"{node.equation} with slope {written(node.slope)}{' (dead)' * node.dead}" for node in flat)
-    through = f"{len(flat)} flat activation{'s' * (len(flat) > 1)}{_layers(node.name for node in flat)}: {slopes}"
-    return (
-        f"{_tell_sizes(d, d.vanishing, 'vanish')}; through {through if flat else 'small factors, no flat activation'}."
-    )
+    activations = f"{len(flat)} flat activation{'s' * (len(flat) > 1)}{_layers(node.name for node in flat)}: {slopes}"
+    through = activations if flat else "small factors, not flat activations"
+    return f"{_tell_sizes(d, d.vanishing, 'vanish')}; through {through}."
 
 
 def _tell_exploding(d: Diagnosis) -> str:
@@ -343,13 +343,13 @@ def _tell_well(d: Diagnosis) -> str:
             f"{which} is {largest}" if len(ranked) == 1 else f"{which} are all {written(abs(most.gradient))} in size"
         )
     else:
-        sizes = f"{which} are from {least} to {largest} in size"
+        sizes = f"{which} range from {least} to {largest} in size"
     still = sum(row.gradient == 0.0 for row in d.leaves) if most.gradient else 0
     flat = f"{len(d.saturated)} flat activation{'s' * (len(d.saturated) > 1)}, through which nothing vanishes"
     return (
         f"All is well with {d.name} = {written(d.data)}: every number is finite, and {sizes}."
         + (
-            f" {still} of them {'are' if still > 1 else 'is'} 0, because a factor on every path to it is."
+            f" {still} of them {'are' if still > 1 else 'is'} 0, because every path there has a factor of 0."
             if still
             else ""
         )
@@ -358,7 +358,7 @@ def _tell_well(d: Diagnosis) -> str:
 
 
 def _tell_backward(d: Diagnosis) -> str:
-    called = "Every .grad is 0 or what this graph gives." if d.ok else ""
+    called = "Every .grad is 0 or this graph's gradient." if d.ok else ""
     return called if d.backward_called else "backward() has not been called yet: every .grad is 0."
 
 

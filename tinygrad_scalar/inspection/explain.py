@@ -1,4 +1,4 @@
-"""`explain`: why a gradient is the number that it is, by the chain rule between named values, as the notes write it.
+"""`explain`: why a gradient is what it is, by the chain rule between named values, as the notes write it.
 
     ∂C/∂w = ∂z/∂w · ∂a/∂z · ∂C/∂a = a⁽⁰⁾ · σ′(z) · 2(a − y) = 0.8 · 0.23 · 1.28 = 0.236          (000 Eq. 3)
 
@@ -27,7 +27,7 @@ from tinygrad_scalar.inspection.names import caller_variables
 from tinygrad_scalar.inspection.notation import Notation, number, written
 from tinygrad_scalar.inspection.paths import MOST_FACTORS, Equation, Factor, Paths
 
-MOST_TERMS = 4  # of a sum that are written out
+MOST_TERMS = 4  # terms of a sum that are written out
 SUM, TIMES = r"\sum_j", r" \cdot "
 TOO_LONG = "(too long to print, or not real: label some of the values in between)"
 T = TypeVar("T")
@@ -104,7 +104,7 @@ class Explanation:
             rights = [_over_j(derivatives, "j") or _sum(derivatives)]
             rights += [break_up.join(symbols), " + ".join(numbers), value]
             rights = [right for right in dict.fromkeys(rights) if right not in ("", left)]
-            if len(rights) > 1:  # the number beside what it is the value of
+            if len(rights) > 1:  # the value beside the numbers that give it
                 rights[-2:] = [" = ".join(rights[-2:])]
             if rows:
                 rows[-1] += r" \\[1ex]"  # a gap between one equation and the next
@@ -122,13 +122,13 @@ class Explanation:
 
 
 def explain(root: Value, wrt: Value | str, *, names: Mapping[str, object] | None = None) -> Explanation:
-    """∂root/∂wrt by the chain rule, in the names of the values between them.
+    """∂root/∂wrt by the chain rule, in terms of the named values in between.
 
     wrt    a Value of the graph of `root`, or its name
     names  names for values without a label, such as {"w": w}; None: the variables of the calling code
 
-    The gradients in the Values are neither read nor changed. TypeError or ValueError if `wrt` is not in the graph or
-    its name is not unique; StaleGraphError if a leaf was set since.
+    No .grad is read or changed. TypeError or ValueError if `wrt` is not in the graph or its name is not unique;
+    StaleGraphError if the graph is stale.
 
     >>> w, a0, y = Value(0.5, "w"), Value(2.0, "a(0)"), Value(0.0, "y")
     >>> a = w * a0
@@ -150,7 +150,7 @@ def _few(terms: Sequence[T], write: Callable[[T], str]) -> list[str]:
 
 
 def _product(product: Sequence[Factor], write: Callable[[Factor], str], times: str = " · ") -> str:
-    """The factors of a product; of very many, the first and the last."""
+    """The factors of a product; if there are very many, the first and the last."""
     if len(product) <= MOST_FACTORS:
         return times.join(map(write, product))
     few = MOST_FACTORS // 4
@@ -170,7 +170,7 @@ def _row(left: str, terms: Sequence[str]) -> list[str]:
 
 
 def _over_j(terms: Sequence[str], letter: str) -> str | None:
-    """Terms that differ only in one index, as a sum over that index; None for others.
+    """Terms that differ only in one index, as a sum over that index; else None.
 
     >>> _over_j(["∂z₀/∂a · ∂C/∂z₀", "∂z₁/∂a · ∂C/∂z₁"], "ⱼ")
     'Σⱼ ∂zⱼ/∂a · ∂C/∂zⱼ'

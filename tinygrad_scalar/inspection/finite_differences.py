@@ -16,13 +16,13 @@ from tinygrad_scalar.engine import Value, ops
 from tinygrad_scalar.engine.graph import swept
 from tinygrad_scalar.inspection.named_graph import NamedGraph
 
-SAFETY = 10.0  # times its estimated error a difference can be off
-COARSE = 1e-4  # the distance of neighbouring numbers beyond 10¹²
+SAFETY = 10.0  # a difference can be off by this many times its estimated error
+COARSE = 1e-4  # the gap between neighbouring floats beyond 10¹²
 EXTRAPOLATIONS = 4  # the last has an error of h¹⁰, and rounding is at most doubled
 
 
 class NudgedGraph(NamedGraph):
-    """A graph whose root can be computed anew for other numbers in one leaf."""
+    """A graph whose root can be recomputed for other numbers in one leaf."""
 
     def __init__(self, root: Value, asked: str, names: Mapping[str, object]) -> None:
         super().__init__(root, asked, names)
@@ -33,7 +33,7 @@ class NudgedGraph(NamedGraph):
 
     @cached_property
     def path_sums(self) -> dict[Value, float]:
-        """Σ over paths |∏ local gradients|: the sizes of the terms that each gradient is a sum of.
+        """Σ over paths |∏ local gradients|: the summed sizes of each gradient's terms.
 
         >>> x = Value(3.0)
         >>> graph = NudgedGraph(x * x - x * x, "nudge", {})
@@ -101,7 +101,7 @@ class Along:
         return total if total == total else math.inf
 
     def steps(self) -> list[float]:
-        """Powers of two downwards from 1/32 of |a| or of 1; then, if |a| is tiny, a 0 and those from 1/32 of |a|."""
+        """Powers of two down from 1/32 of |a| or of 1; then, if |a| is tiny, a 0 and those down from 1/32 of |a|."""
 
         def down_from(size: float, n: int) -> list[float]:
             exponent = math.frexp(size)[1] - 5
@@ -111,7 +111,7 @@ class Along:
         return down_from(max(abs(self.a), 1.0), 50) + tiny
 
     def limit(self, left: int, right: int, extrapolations: int = EXTRAPOLATIONS, *, thorough: bool = True) -> Limit:
-        """The limit of (f(a + right·h) − f(a − left·h))/((left + right)·h): central for 1, 1, one-sided with a 0.
+        """The limit of (f(a + right·h) − f(a − left·h))/((left + right)·h): central for 1, 1; one-sided with a 0.
 
         The error of the quotient is a series in h² or in h, whose terms are removed one by one (Richardson). If not
         `thorough`, rounding is estimated at a alone, and nine digits are enough.
@@ -147,7 +147,7 @@ class Along:
         return best
 
     def settles(self, d: float, h: float) -> bool:
-        """Whether f has enough digits to show that its slope is not d, also at finer steps than the best one, h."""
+        """Whether f has enough digits to show that its slope is not d, even at finer steps than the best one, h."""
         if self.rounding(self.a) + abs(d) * math.ulp(self.a) > 0.01 * abs(self(self.a)):
             return False
         finer = min(h / 64.0, 1.0 / 32.0)
@@ -157,11 +157,11 @@ class Along:
 
     @property
     def is_coarse(self) -> bool:
-        """Whether the numbers around a lie too far apart for a nudge to be a small one."""
+        """Whether floats around a are too far apart for a small nudge."""
         return math.ulp(self.a) > COARSE
 
     def jumps(self, side: int) -> bool:
-        """Whether f(a + side·h) stays away from f(a) as h → 0: it does not shrink as h is divided by 1024."""
+        """Whether f(a + side·h) stays away from f(a) as h → 0: the gap does not shrink as h is divided by 1024."""
         if self.is_coarse:
             return False
         h = max(2.0**-60, 8.0 * math.ulp(self.a))

@@ -21,7 +21,7 @@ _SIGNS = {
 }  # fmt: skip
 _ESCAPED = {sign: rf"\{sign}" for sign in "$%#&_{} "} | {"\\": r"\backslash ", "^": r"\wedge ", "~": r"\sim "}
 _LEVEL = {raised: sign for sign, raised in SUPERSCRIPTS.items()}
-_PLACES = [chr(0xE000 + i) for i in range(10)]  # stand for the operands while LaTeX's own braces are put in
+_PLACES = [chr(0xE000 + i) for i in range(10)]  # placeholders for operands while LaTeX's own braces are put in
 
 
 def number(value: float) -> str:
@@ -78,7 +78,7 @@ def _template(text: str) -> str:
 
 
 def closing(text: str, start: int) -> int:
-    """The place of the parenthesis that closes the one opened before `start`."""
+    """The position of the parenthesis that closes the one opened before `start`."""
     depth = 1
     for i in range(start, len(text)):
         depth += (text[i] == "(") - (text[i] == ")")

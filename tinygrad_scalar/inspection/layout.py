@@ -64,7 +64,7 @@ def broken(lead: str, formula: str, width: int = WIDTH) -> list[str]:
 
 
 def as_html(heading: str, cells: Cells, notes: Sequence[str]) -> str:
-    """The table as HTML, aligned as in a text, between its heading and the sentences below it."""
+    """The table as HTML, aligned as in text, with its heading above and its sentences below."""
     head, *body = cells
     rows = "".join(map(_html_row, body))
     above, *below = (f"<p>{html.escape(text)}</p>\n" if text else "" for text in (heading, *notes))

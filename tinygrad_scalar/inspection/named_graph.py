@@ -1,4 +1,4 @@
-"""The start of every reader of a graph: the nodes under a root, their names, and ∂root/∂ each of them.
+"""The starting point of every reader of a graph: the nodes under a root, their names, and ∂root/∂ each of them.
 
 `step`, `explain`, `sensitivity`, `diagnose` and `nudge` read a graph through this file.
 """
@@ -22,10 +22,10 @@ class NamedGraph:
     """The graph of `root`, for the public function called `asked`.
 
     nodes     in topological order; `index` is the place of each
-    names     the nodes' labels, or the variables that hold them; several nodes can have the same
+    names     the nodes' labels, or the variables that hold them; several nodes can share one
     notation  how nodes, derivatives and numbers are written; there each name belongs to one node
 
-    TypeError if `root` is not a Value, ValueError if it is a leaf, StaleGraphError if a leaf was set since.
+    TypeError if `root` is not a Value, ValueError if it is a leaf, StaleGraphError if the graph is stale.
 
     >>> w, x = Value(2.0), Value(3.0)
     >>> graph = NamedGraph(w * x, "explain", {"w": w, "x": x})
@@ -55,13 +55,13 @@ class NamedGraph:
 
     @property
     def named_leaves(self) -> list[Value]:
-        """The leaves with a name, or, where none has one, all leaves."""
+        """The leaves with a name, or all leaves if none has one."""
         return [leaf for leaf in self.leaves if leaf in self.notation.called] or self.leaves
 
     def find(self, target: str | Value) -> Value:
-        """The node that `target` is, or whose name it is, as given or as printed.
+        """The node that `target` is or names, as given or as printed.
 
-        TypeError or ValueError if there is none, with similar names.
+        TypeError or ValueError, with similar names, if there is none.
         """
         if isinstance(target, Value):
             if target not in self.index:
@@ -89,15 +89,15 @@ class NamedGraph:
                 if near
                 else f"known names: {known}"
                 if known
-                else "none has a name"
+                else "no value has a name"
             )
             raise ValueError(f"no value of this graph is called {target!r}; {hint}")
         return found[0]
 
     def is_only_way(self, operand: Value, node: Value) -> bool:
-        """Whether `operand`, one of node's, is used nowhere else below `node`: not twice, nor by another operand.
+        """Whether `operand`, one of node's, is used nowhere else below `node`: neither twice nor by another operand.
 
-        False where the search would be too long.
+        False if the search would be too long.
         """
         if node.operands.count(operand) > 1:
             return False
@@ -114,7 +114,7 @@ class NamedGraph:
         return not todo
 
     def leaf(self, target: str | Value) -> Value:
-        """The leaf that `target` is, or whose name it is."""
+        """The leaf that `target` is or names."""
         node = self.find(target)
         if node.operands:
             name = self.notation.called.get(node) or repr(node)
@@ -122,7 +122,7 @@ class NamedGraph:
         return node
 
     def chosen(self, leaves: Sequence[str | Value]) -> list[Value]:
-        """The leaves that `leaves` are or name, each once. TypeError for a list as one argument."""
+        """The leaves that `leaves` are or name, each once. TypeError if given a list."""
         if any(isinstance(leaf, (list, tuple)) for leaf in leaves):
             raise TypeError(f"leaves must be separate arguments, such as {self._asked}(C, w, b), not a list")
         return list(dict.fromkeys(map(self.leaf, leaves)))

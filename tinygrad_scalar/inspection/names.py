@@ -34,8 +34,8 @@ def caller_variables(depth: int = 1) -> dict[str, object]:
 def names(root: Value, variables: Mapping[str, object]) -> dict[Value, str]:
     """The names of the values of the graph of `root`: their labels, or else the variables that hold them.
 
-    A Value in a list, tuple or dict of `variables` is called `x[0]` or `x['k']`, an attribute of an object whose class
-    is defined beside them `n.w`. Nameless values have no entry.
+    A Value in a list, tuple or dict of `variables` is called `x[0]` or `x['k']`; an attribute of an object whose class
+    is defined beside them, `n.w`. Nameless values have no entry.
 
     >>> x = [Value(1.0), Value(2.0, "second")]
     >>> y = x[0] * x[1] + 1

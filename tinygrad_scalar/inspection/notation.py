@@ -20,7 +20,7 @@ from tinygrad_scalar.inspection.layout import fitted
 from tinygrad_scalar.inspection.names import symbol
 
 SHORT = 12  # characters; a longer expression is called vₙ
-LONGEST = 24  # of a name; the rest of it is cut off
+LONGEST = 24  # characters of a name; the rest is cut off
 LETTERS = "vutsrqponmlkjihgfedcbazyxw"  # for values without a name: the first that no name looks like
 _LETTER = re.compile(r"\w(?:\[[\d,]+\]|[₀-₉]*)")  # v, v[2] or v₂
 _FLAT = str.maketrans("", "", "()[]⁽⁾ \t\n") | {  # names that differ otherwise do not print alike
@@ -57,7 +57,7 @@ def _places(names: Iterable[str]) -> dict[str, int]:
     different = dict.fromkeys(names)
     are_short = max(map(len, different), default=0) <= LONGEST
     if are_short and len({name.translate(_FLAT) for name in different}) == len(different):
-        return {}  # quick for a large network, whose names need not be printed for this
+        return {}  # quick for a large network: its names need not be printed to see this
     alike: dict[str, list[str]] = {}
     for name in different:
         alike.setdefault(fitted(unicode_of(name), LONGEST), []).append(name)
@@ -67,7 +67,7 @@ def _places(names: Iterable[str]) -> dict[str, int]:
 class Notation:
     """The names of the values of a graph, given in topological order; `called` are the names that names.py found.
 
-    A computed value without a name is written out if that is short, such as w·a, and else has a number: v₁, v₂, …, or
+    A computed value without a name is written out if that is short, such as w·a, or else numbered: v₁, v₂, …, or
     another letter where a name looks like that. Names that would print alike (x[0] and x₀, or two that are too long)
     are told apart by ⟨0⟩, ⟨1⟩, ….
     """
@@ -110,7 +110,7 @@ class Notation:
         return self.named(node).text
 
     def plain(self, node: Value) -> str:
-        """A value's name as it is typed, such as w(1)[0,2]; without a name, as `name` has it."""
+        """A value's name as it is typed, such as w(1)[0,2]; without one, the same as `name`."""
         return self.called.get(node) or self.name(node)
 
     def operand(self, node: Value) -> Formula:

@@ -1,4 +1,4 @@
-"""`nudge`: the derivative as a limit (001). Nudge a leaf by a tiny h, see how far the root moves.
+"""`nudge`: the derivative as a limit (001). Nudge a leaf by a tiny h and see how far the root moves.
 
     ∂f/∂a = lim h→0 (f(a + h) − f(a))/h                                            (001, partial derivative)
 
@@ -21,9 +21,6 @@ from tinygrad_scalar.inspection.finite_differences import Along, NudgedGraph
 from tinygrad_scalar.inspection.layout import aligned, as_html, fitted, wrapped
 from tinygrad_scalar.inspection.names import caller_variables
 from tinygrad_scalar.inspection.notation import unicode_of, written
-
-LINES = 20  # rows of a table that is cut short: the worst
-MOST_LEAVES = 200  # with more leaves than this it is
 
 
 class Quotient(NamedTuple):
@@ -97,7 +94,7 @@ class Nudge:
 
     @property
     def _is_straight(self) -> bool:
-        """Whether the coarse steps find the slope too, up to rounding."""
+        """Whether the coarse steps find the slope as well, up to rounding."""
         coarse = [row.error for row in self.rows if row.h >= 1e-3]
         return max(coarse, default=math.inf) <= 1e-10 * abs(self.derivative)
 
@@ -129,7 +126,7 @@ def nudge(root: Value, leaf: Value | str, h: float = 1e-6, *, names: Mapping[str
     names  names for values without a label, such as {"w": w}; None: the variables of the calling code
 
     Nothing in the graph changes. TypeError or ValueError if `root` is not a computed Value, `leaf` is neither one of
-    its leaves nor the name of one, or h is not positive and finite; StaleGraphError if a leaf was set since.
+    its leaves nor the name of one, or h is not positive and finite; StaleGraphError if the graph is stale.
 
     >>> w, a, y = Value(0.6, "w"), Value(1.5, "a"), Value(1.0, "y")
     >>> n = nudge((w * a - y) ** 2, w)
@@ -147,5 +144,5 @@ def nudge(root: Value, leaf: Value | str, h: float = 1e-6, *, names: Mapping[str
 
 
 def _short(name: str, otherwise: str, taken: str) -> str:
-    """A name as it prints in a formula; for a value without one the notes' f or a, unless the other is called that."""
+    """A name as it prints in a formula; for a value without one, the notes' f or a unless the other is called that."""
     return fitted(unicode_of(name), 10) or (otherwise if otherwise != taken else "x" if otherwise == "a" else "C")

@@ -27,14 +27,14 @@ from tinygrad_scalar.inspection.symbolic import (
     unicode_text,
 )
 
-MOST_FACTORS = 40  # of a product that are written out; also of a sum whose terms all go on to the root
+MOST_FACTORS = 40  # factors written out in a product; also in all terms of a sum that go on to the root
 LARGEST = 200  # values in a formula that is written out
 MOST_OF_A_LAYER = 3  # values that have an equation of their own
 MOST_OF_A_CHAIN = 8  # the same where each layer has one value
 
 
 class Written(NamedTuple):
-    """A derivative's symbols as they print, and as an expression of SymPy."""
+    """A derivative's symbols as they print, and as a SymPy expression."""
 
     formula: Formula
     expression: Any
@@ -84,7 +84,7 @@ class Paths:
     def __init__(self, graph: NamedGraph, by: Value) -> None:
         self._graph, self.by = graph, by
         self.root, self.nodes, self.index, self.notation = graph.root, graph.nodes, graph.index, graph.notation
-        self.users: dict[Value, list[Value]] = {by: []}  # of each value that depends on `by`, in the order of making
+        self.users: dict[Value, list[Value]] = {by: []}  # of each value that depends on `by`, in the order made
         for node in self.nodes[self.index[by] + 1 :]:
             if node.op:
                 below = [operand for operand in dict.fromkeys(node.operands) if operand in self.users]
@@ -111,7 +111,7 @@ class Paths:
     def equations(self) -> tuple[list[Equation], list[list[Value]]]:
         """The equation of `by`, then those of the values that it leads to and that are used more than once.
 
-        Of each layer some have an equation; the others, whose equations look alike, are returned beside them.
+        In each layer only some have an equation; the others, whose equations look alike, are returned beside them.
         """
         gradients = self._graph.gradients
         equations: list[Equation] = []
@@ -137,7 +137,7 @@ class Paths:
         return equations, list(likewise.values())
 
     def _products(self, value: Value, ends: set[Value]) -> list[list[Factor]]:
-        """The terms of ∂root/∂value, each as far as every value is used once, and at most to one of the `ends`.
+        """The terms of ∂root/∂value, each followed while values are used once, at most to one of the `ends`.
 
         If that is long, each stops at the first value that another term reaches too.
         """
@@ -150,7 +150,7 @@ class Paths:
         return [self.edges(by)[0] for by in self._way(value, ends)[:-1]]
 
     def _way(self, value: Value, ends: set[Value]) -> list[Value]:
-        """The values from this one on while each is used once, up to the root or one of the `ends`."""
+        """The values from this one on, while each is used once, up to the root or one of the `ends`."""
         way = [value]
         while value is not self.root and value not in ends and len(following := self.reached(value)) == 1:
             (value,) = following
@@ -158,7 +158,7 @@ class Paths:
         return way
 
     def _shared(self, values: Sequence[Value]) -> set[Value]:
-        """The values where the ways from these values meet."""
+        """The values where the paths from these values meet."""
         passed: set[Value] = set()
         shared: set[Value] = set()
         for value in values:
@@ -229,7 +229,7 @@ class Paths:
         return found
 
     def _write(self, end: Value, by: Value, numbers: Mapping[Value, float]) -> Written:
-        """∂end/∂by in symbols, or the derivative itself if they are too many."""
+        """∂end/∂by in symbols, or the derivative itself if there are too many."""
         import sympy
 
         try:
@@ -344,7 +344,7 @@ def _is_short(number: float) -> bool:
 
 
 def _whole(expression: Any) -> Any:
-    """An expression of SymPy in which 2.0 is 2."""
+    """A SymPy expression with 2 for 2.0."""
     import sympy
 
     numbers = [number for number in expression.atoms(sympy.Float) if _is_short(float(number))]

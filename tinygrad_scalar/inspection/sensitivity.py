@@ -1,7 +1,7 @@
 """`sensitivity`: which weights contributed the most (002, Intuition): the leaves of a graph, ranked by their gradient.
 
 For every leaf θ of the graph of C: the gradient ∂C/∂θ, how far C moves for a small nudge of θ (002, Computing Relevant
-Derivatives), and the contribution θ·∂C/∂θ, how far it would move, to first order, if θ were taken away.
+Derivatives), and the contribution θ·∂C/∂θ, how far it would move, to first order, if θ were removed.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from tinygrad_scalar.inspection.named_graph import NamedGraph
 from tinygrad_scalar.inspection.names import caller_variables
 from tinygrad_scalar.inspection.notation import unicode_of, written
 
-COLUMNS = ("gradient", "contribution")  # what rows can be sorted by
-LINES = 20  # rows of a printed table: what fits a screen
+COLUMNS = ("gradient", "contribution")  # the columns to sort by
+LINES = 20  # rows of a printed table: as many as fit a screen
 BAR = 15  # characters of the longest bar
 
 
@@ -133,16 +133,16 @@ def leaf_rows(graph: NamedGraph) -> dict[Value, Row]:
 
 
 def sensitivity(root: Value, *leaves: Value | str, names: Mapping[str, object] | None = None) -> Sensitivity:
-    """How much each leaf θ of the graph of `root`, C, matters: ranked by |∂C/∂θ|, or with .by("contribution").
+    """How much each leaf θ of the graph of `root`, C, matters, ranked by |∂C/∂θ|, or with .by("contribution").
 
-    leaves  the leaves to rank, or their names, such as *net.parameters(); by default all that have a name, or, if none
-            has, all
+    leaves  the leaves to rank, or their names, such as *net.parameters(); by default all with a name, or all if none
+            has one
     names   names for values without a label, such as {"w": w}; None: the variables of the calling code
 
     ∂C/∂θ says which weights to turn (002); −θ·∂C/∂θ is the first-order estimate of C(θ = 0) − C, what C would change
     if θ were pruned (Molchanov et al. 2017, arXiv:1611.06440). No .grad is read or changed. TypeError or ValueError if
     `root` is not a computed Value, or one of `leaves` is neither a leaf of its graph nor the name of one;
-    StaleGraphError if a leaf was set since.
+    StaleGraphError if the graph is stale.
 
     >>> w, a, b = Value(0.5, "w(1)[0,0]"), Value(4.0, "a(0)[0]"), Value(-1.0, "b(1)[0]")
     >>> z = w * a + b

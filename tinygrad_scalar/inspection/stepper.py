@@ -29,9 +29,9 @@ if TYPE_CHECKING:
 
 
 class Progress(NamedTuple):
-    """How far a value is: whether it is computed, and that `done` of `of` contributions to its gradient are in.
+    """How far along a value is: whether it is computed, and `done` of `of` contributions to its gradient.
 
-    Before the backward phase it is 0 of 0.
+    Before the backward phase these are 0 of 0.
     """
 
     computed: bool
@@ -46,16 +46,16 @@ class Progress(NamedTuple):
 class Stepper:
     """The result of `step`: it stands after `.position` of `.total` steps, and prints where that is.
 
-    next, back  go n steps forward or back, as far as there are any; the last step taken is `.current`
+    next, back  go n steps forward or back, or as many as there are; the last step taken is `.current`
     to          go on to the next step that computes a value, passes back through it or adds to its gradient
-    reset       back to the beginning: every gradient that the steps changed is restored
+    reset       go back to the beginning and restore every gradient that the steps changed
     watch       values to print whenever the stepper prints
-    progress    how far a value and its gradient are
+    progress    how far along a value and its gradient are
     nodes       the values of the graph in topological order; `notation` is how they are written
 
-    The Values hold the gradients as the steps left them; those of leaves start from what they were, as for backward().
+    The Values hold the gradients as the steps left them; those of leaves start from what they were, as in backward().
     Setting a leaf in between makes the graph stale. If anything else changes a gradient in between, the next step that
-    needs it is a ValueError.
+    needs it raises a ValueError.
     """
 
     def __init__(self, root: Value, names: Mapping[str, object]) -> None:
@@ -103,13 +103,13 @@ class Stepper:
         return self.current
 
     def reset(self) -> None:
-        """Back to the beginning, with every gradient that the steps changed as it was there."""
+        """Go back to the beginning and restore every gradient that the steps changed."""
         self.back(self.position)
 
     def to(self, target: str | Value) -> Step | None:
         """Go on to the next step that computes the value, passes back through it, or adds to its gradient.
 
-        `target` is a Value of the graph or its name. If no such step is left, ValueError, and no step is taken.
+        `target` is a Value of the graph or its name. ValueError if no such step is left; then none is taken.
         """
         value = self._graph.find(target)
         for position in range(self.position, self.total):
@@ -124,7 +124,7 @@ class Stepper:
         self._watched = tuple(self._graph.find(value) for value in values)
 
     def __iter__(self) -> Iterator[Step]:
-        """The steps from here on, each taken as it is asked for."""
+        """The steps from here on, each taken when it is requested."""
         while self.position < self.total:
             self._advance()
             yield self._step(self.position - 1)
@@ -135,7 +135,7 @@ class Stepper:
         return self._graph.nodes
 
     def progress(self, value: Value) -> Progress:
-        """How far a value of the graph is at this point; ValueError if it is not in the graph."""
+        """How far along a value of the graph is; ValueError if it is not in the graph."""
         i = self._index[self._graph.find(value)]
         if self.position > len(self._forward):
             return Progress(True, self._uses[i] - self._left[i], self._uses[i])
@@ -285,10 +285,10 @@ class Stepper:
 def step(root: Value, *, names: Mapping[str, object] | None = None) -> Stepper:
     """Go through a computation and its backward pass, one application of the chain rule at a time.
 
-    names  names for values without a label, such such as {"w": w}; None: the variables of the calling code
+    names  names for values without a label, such as {"w": w}; None: the variables of the calling code
 
-    Returns a Stepper at the beginning. TypeError or ValueError if `root` is not a computed Value, StaleGraphError if a
-    leaf was set since.
+    Returns a Stepper at the beginning. TypeError or ValueError if `root` is not a computed Value, StaleGraphError if
+    the graph is stale.
 
     >>> w, x = Value(2.0, "w"), Value(3.0, "x")
     >>> y = w * x

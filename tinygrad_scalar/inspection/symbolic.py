@@ -1,4 +1,4 @@
-"""Operations and their derivatives in SymPy, and how expressions of SymPy print.
+"""Operations and their derivatives in SymPy, and how SymPy expressions print.
 
 SymPy is imported when a symbol is first needed.
 """
@@ -70,7 +70,7 @@ def _named(name: str) -> Any:
 
 
 def _function_name(text: str) -> str:
-    """σ of "σ({0})", a text of ops.py; "" of any other text."""
+    """σ of "σ({0})", a text of ops.py; "" for any other text."""
     match = re.fullmatch(r"([^\W\d]\w*′?)\(\{0\}\)", text)
     return match[1] if match else ""
 
@@ -84,7 +84,7 @@ def _keeps_its_name(row: Operation) -> bool:
 
 @lru_cache(maxsize=1024)
 def _is_text(row: Operation) -> bool:
-    """Whether an operation prints as its text in ops.py, because SymPy has nothing that a person would write."""
+    """Whether an operation prints as its text in ops.py, because SymPy has no form that a person would write."""
     import sympy
     from sympy.core.function import AppliedUndef
 
@@ -184,7 +184,7 @@ def _of_a_text(template: str, number: Callable[..., float]) -> Any:
 
 
 def _binds(expression: Any) -> int:
-    """How tightly an expression of SymPy binds, as in brackets.py."""
+    """How tightly a SymPy expression binds, as in brackets.py."""
     from sympy.printing.precedence import PRECEDENCE, precedence
 
     level = precedence(expression)
@@ -208,7 +208,7 @@ def _general_slope(row: Operation, i: int) -> tuple[Any, tuple[Any, ...]]:
 
 
 def unicode_text(expression: Any) -> str:
-    """An expression of SymPy as a person writes it.
+    """A SymPy expression as a person would write it.
 
     >>> import sympy
     >>> a, y = sympy.symbols("a y")
@@ -226,7 +226,7 @@ def unicode_text(expression: Any) -> str:
 
 
 def latex_text(expression: Any, names: Mapping[Any, str]) -> str:
-    """An expression as LaTeX, its symbols as `names` say."""
+    """An expression as LaTeX, its symbols written as in `names`."""
     settings = {"symbol_names": dict(names), "mul_symbol": "dot", "inv_trig_style": "full"}
     text = str(_printers()[1](settings).doprint(expression))
     return re.sub(r"(?<![\w.}^])(\d+) \\cdot \\left\(", r"\1\\left(", text)  # 2(a − y), as in 000 Eq. 4
@@ -234,7 +234,7 @@ def latex_text(expression: Any, names: Mapping[Any, str]) -> str:
 
 @lru_cache(maxsize=1)
 def _printers() -> tuple[Any, Any]:
-    """SymPy's printers of text and LaTeX, but with σ(z) − y for −y + σ(z), and six digits a number."""
+    """SymPy's printers of text and LaTeX, but with σ(z) − y for −y + σ(z), and six digits per number."""
     from sympy.functions.elementary.hyperbolic import HyperbolicFunction
     from sympy.functions.elementary.trigonometric import TrigonometricFunction
     from sympy.printing.latex import LatexPrinter
@@ -244,7 +244,7 @@ def _printers() -> tuple[Any, Any]:
         return sorted(expression.as_ordered_terms(), key=lambda term: bool(term.could_extract_minus_sign()))
 
     def name(self: Any, symbol: Any) -> str:
-        """A character that stands for the name until all else is written: * and - in a name are not operations."""
+        """A character that stands for the name until the rest is written: * and - in a name are not operations."""
         self.names = (*self.names, symbol.name)
         return chr(_NAMES + len(self.names) - 1)
 
