@@ -35,7 +35,7 @@ class EditableWheel(editable_wheel):
         with contextlib.suppress(OSError):
             for package, folder in places.items():
                 link = Path(*package.split("."))
-                if not link.exists():
+                if not link.is_dir():
                     link.symlink_to(os.path.relpath(folder, link.parent), target_is_directory=True)
             self.distribution.package_dir = {"": "."}
         super().finalize_options()

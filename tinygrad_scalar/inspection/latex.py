@@ -52,11 +52,25 @@ def filled(template: str, operands: Sequence[str]) -> str:
 
     >>> filled("{0}/{1}", ["a", "b"]), filled("1/√(1 − {0}²)", ["x"]), filled("{0}^-1.5", ["x"])
     ('\\frac{a}{b}', '1/\\sqrt{1 - x^{2}}', 'x^{-1.5}')
+    >>> filled("{0}²", ["a^{(0)}"])
+    '\\left(a^{(0)}\\right)^{2}'
     """
     text = _template(template)
     for place, operand in zip(_PLACES, operands):
+        if _is_raised(operand):  # TeX refuses a second superscript
+            text = text.replace(f"{place}^", rf"\left({operand}\right)^")
         text = text.replace(place, operand)
     return text
+
+
+def _is_raised(operand: str) -> bool:
+    """Whether LaTeX has a superscript outside brackets and braces."""
+    depth = 0
+    for sign in operand:
+        if sign == "^" and depth == 0:
+            return True
+        depth += (sign in "({") - (sign in ")}")
+    return False
 
 
 @lru_cache(maxsize=1024)

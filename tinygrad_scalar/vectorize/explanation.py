@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from tinygrad_scalar.inspection.brackets import SINGLE, with_brackets
 from tinygrad_scalar.inspection.notation import written
 from tinygrad_scalar.vectorize.buffers import contiguous
 from tinygrad_scalar.vectorize.program import (
@@ -97,7 +98,7 @@ class _Texts:
             names = [self.name(operand) for operand in s.operands]
             fixed = ", the latter held fixed" if s.op == "minus fixed" else ""
             text = "{0} ⊙ {1}" if s.op == "*" else s.row.text if s.row else ONLY_OF_ARRAYS[str(s.op)]
-            return text.format(*names) + fixed
+            return with_brackets(text, [SINGLE] * len(names)).format(*names) + fixed
         if isinstance(s, Gather):
             return self._gathered(s)
         if isinstance(s, Fold):
