@@ -32,6 +32,8 @@ def leaves(root: AnyNode) -> list[AnyNode]:
     >>> [leaf.label for leaf in leaves(w * x + x)]
     ['w', 'x']
     """
+    if not hasattr(root, "operands"):
+        raise TypeError(f"leaves expected a Value, got {errors.shown(root)}")
     return [node for node in topological_order(root) if not node.operands]
 
 
