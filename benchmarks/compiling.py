@@ -1,4 +1,4 @@
-"""The time `vectorize` takes to compile: the first call of what it returns (trace to check).
+"""The time `vectorize` takes to compile: the first call of what it returns (from trace to check).
 
 Each case runs in its own process and prints seconds, microseconds per node of one example's graph, and added memory.
 """

@@ -1,4 +1,4 @@
-"""`read_csv`: what a CSV file may look like, and every fault named by line and column; `iris`: Fisher's table."""
+"""`read_csv`: what a CSV file can look like, and every fault named by line and column; `iris`: Fisher's table."""
 
 import re
 from collections import Counter

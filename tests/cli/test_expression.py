@@ -1,4 +1,4 @@
-"""`parse`: value and gradients are those of the same Python on Values; all but arithmetic is refused, unevaluated."""
+"""`parse`: value and gradients are those of the same Python on Values; all else is refused, unevaluated."""
 
 import builtins
 import math

@@ -1,4 +1,4 @@
-"""A drawing as a file, by the Graphviz that is found."""
+"""A drawing as a file, by whichever Graphviz is found."""
 
 import os
 import re

@@ -1,4 +1,4 @@
-"""Kinds of values in a drawing: told apart by word and outline, readable on any page."""
+"""Kinds of values in a drawing: distinguished by word and outline, readable on any page."""
 
 from itertools import combinations
 from xml.etree import ElementTree

@@ -1,4 +1,4 @@
-"""The picture of a stepper: what is not computed yet is hidden, the step is marked, boxes stay where they are."""
+"""The picture of a stepper: what is not yet computed is hidden, the step is marked, boxes stay where they are."""
 
 import re
 

@@ -22,7 +22,7 @@ from tinygrad_scalar.viz.plots import plot_cost
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("-o", "--output", default=".", metavar="DIR", help="for the pictures (default: current folder)")
+    parser.add_argument("-o", "--output", default=".", metavar="DIR", help="where to put the pictures (default: here)")
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="random seed (default %(default)s)")
 
 

@@ -20,8 +20,8 @@ ENDINGS = (".ipynb", ".md")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    default = "tinygrad-scalar-notebooks"
-    parser.add_argument("folder", nargs="?", default=default, metavar="DIR", help="to copy to (default %(default)s)")
+    folder, where = "tinygrad-scalar-notebooks", "where to copy them (default %(default)s)"
+    parser.add_argument("folder", nargs="?", default=folder, metavar="DIR", help=where)
 
 
 def run(options: argparse.Namespace) -> int:

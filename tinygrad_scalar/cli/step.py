@@ -1,4 +1,4 @@
-"""`tinygrad-scalar step`: through an expression and its backward pass, by keys in a terminal or by piped lines."""
+"""`tinygrad-scalar step`: an expression and its backward pass step by step, by keys in a terminal or by piped lines."""
 
 from __future__ import annotations
 

@@ -42,7 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help=f"random seed of the split, weights and order of the rows {default}",
     )
-    add("-o", "--output", default="model.safetensors", metavar="MODEL", help=default)
+    add("-o", "--output", default="model.safetensors", metavar="MODEL", help=f"file to write {default}")
 
 
 def _sizes(text: str) -> list[int]:

@@ -102,7 +102,7 @@ class _Writer:
         return array if array.rows == rows else self.gathered(array, np.zeros(rows, np.int64))
 
     def _needed(self) -> set[int]:
-        """The colours whose arrays are read: not those of products whose factors a matrix product reads directly."""
+        """The colours whose arrays are read; products whose factors a matrix product reads directly are not."""
         g = self.g
         self._plans: dict[int, list[Any]] = {}
         roots = [i for i, _ in g.trace.guards] + [g.trace.cost]

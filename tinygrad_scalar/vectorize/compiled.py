@@ -61,7 +61,7 @@ class ArrayWay:
         self._build()
 
     def expected(self, m: int) -> float:
-        """A rough time in ns for m examples."""
+        """A rough estimate of the time in ns for m examples."""
         return sum(call + work * m for call, work in self._costs)
 
     def passes(self, m: int, parameters: Floats) -> tuple[Any, Any]:
@@ -92,7 +92,7 @@ class ArrayWay:
 
 
 def _cost_of(statement: Statement) -> tuple[float, float]:
-    """A rough time of a statement in ns, for the call and for each example, as measured on one machine."""
+    """A rough estimate of a statement's time in ns, for the call and for each example, as measured on one machine."""
     if isinstance(statement, Product):
         p = statement.out.shape[0] if statement.form == "RT" else statement.left.shape[0]
         matrix, other = {
@@ -130,7 +130,7 @@ class ScalarWay:
         self._build()
 
     def expected(self, m: int) -> float:
-        """A rough time in ns for m examples."""
+        """A rough estimate of the time in ns for m examples."""
         n = len(self.program.steps)
         if m < 4:
             return 1500.0 + 7.0 * n * m
@@ -168,7 +168,7 @@ def same(x: Floats, y: Floats) -> NDArray[np.bool_]:
 
 
 class Compiled:
-    """A function compiled for arguments of certain shapes."""
+    """A function compiled for arguments of given shapes."""
 
     def __init__(
         self,

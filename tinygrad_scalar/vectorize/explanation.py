@@ -44,7 +44,7 @@ class _Texts:
         self._same: dict[Array, Array] = {}  # from an array to the one that it reshapes
 
     def rows(self) -> list[tuple[str, str]]:
-        """For each array the number and kind of its scalars, and how it is made."""
+        """For each array, the number and kind of its scalars and how it is made."""
         rows: dict[Array, tuple[str, str]] = {}
         for statement in self.program.forward:
             if isinstance(statement, Gather) and self._is_in_order(statement):
@@ -106,7 +106,7 @@ class _Texts:
             every = "all" if s.out.rows == 1 else f"each {s.source.shape[-1]}"
             return f"{fold} of {every} of {self.name(s.source)}"
         if isinstance(s, Lookup):
-            return f"rows of {self.name(s.source)} that {s.argument.name.removesuffix('T')} chooses"
+            return f"rows of {self.name(s.source)} chosen by {s.argument.name.removesuffix('T')}"
         return f"[{', '.join(self.name(part) for part in s.operands)}]"  # put together from parts
 
     def _gathered(self, s: Gather) -> str:

@@ -67,7 +67,7 @@ class NumpySource:
         given = ", ".join(f"{name} (m, {a.rows})" for name, a in zip(arguments, program.arguments))
         body = [
             "def prepare(m, parameters):",
-            f'    """The passes over m examples, given as rows: {given}. Here each has a column."""',
+            f'    """The passes over m examples, given as rows: {given}. Inside, each is a column."""',
             "    dtype = parameters.dtype",
             *(f"    {line}" for line in [*self._buffers(passes), *self._view_lines()]),
             "",
@@ -107,7 +107,7 @@ class NumpySource:
                 many = f"({made} for _ in range({len(some)}))"
                 lines.append(f"{', '.join(some)} = {made if len(some) == 1 else many}")
             for pairs in _in_lines(shared[made], WIDTH - 20):
-                lines.append(" = ".join(", ".join(names) for names in zip(*pairs)) + "  # in the same place")
+                lines.append(" = ".join(", ".join(names) for names in zip(*pairs)) + "  # the same memory")
         return lines
 
     def _view_lines(self) -> list[str]:
@@ -255,7 +255,7 @@ class NumpySource:
         return [*lines, *self._zeros(out, free)]
 
     def _added_up(self, part: Array, index: NDArray[np.int64]) -> tuple[NDArray[np.int64], str]:
-        """The rows that a part is added to, each once, and its expression; what goes to one row is summed in order."""
+        """The rows that a part is added to, each once, and its expression; terms of one row are summed in order."""
         value = self.variables.flat(part)
         rows = np.unique(index)
         if rows.size == index.size:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @dataclass(eq=False)
 class Array:
-    """An array of the program, by identity. `name` is given when the program is printed."""
+    """An array of the program, compared by identity. `name` is given when the program is printed."""
 
     shape: tuple[int, ...]
     batched: bool
@@ -36,7 +36,7 @@ class Array:
 
 @dataclass(eq=False)
 class Statement:
-    """out = a function of the operands, which the class says."""
+    """out = a function of the operands, given by the class."""
 
     out: Array
 
@@ -147,7 +147,7 @@ class Scatter(Statement):
 
 @dataclass(eq=False)
 class Lookup(Statement):
-    """Row i of out is, in each example, row table[i, j] of the source, j being row places[i] of the argument."""
+    """Row i of out is, in each example, row table[i, j] of the source, where j is row places[i] of the argument."""
 
     source: Array
     table: Indices

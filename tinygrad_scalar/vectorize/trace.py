@@ -120,9 +120,9 @@ class Trace:
 
     tape        the graphs of all tables for lookups, of the guarded values and of the cost, in that order
     cost        the index of the cost in the tape
-    parameter   for each node the index of the parameter that it is, or −1
-    argument    for each node the argument that it is a number of, or −1; `place` says which of its numbers
-    lookups     for the node of a looked-up Value the entries' nodes, and the argument and place of the index
+    parameter   for each node its index among the parameters, or −1
+    argument    for each node the argument that it belongs to, or −1; `place` says which of its numbers it is
+    lookups     for each looked-up Value's node the entries' nodes, and the argument and place of the index
     captured    leaves that existed before the call and are not parameters: they count as constants
     """
 
