@@ -34,7 +34,7 @@ def save(net: MLP, path: str | os.PathLike[str], metadata: Mapping[str, Any] | N
     for layer, activation in zip(net.layers, [*[net.activation] * (len(net.layers) - 1), net.output_activation]):
         if any(neuron.activation != activation for neuron in layer.neurons):
             raise ValueError(
-                f"cannot save this MLP: built with activation {activation!r}, it has a neuron with another one"
+                f"cannot save this MLP: it was built with activation {activation!r}, but a neuron now has another one"
             )
     if len(set(net.parameters())) < len(net.parameters()):
         raise ValueError(
