@@ -45,7 +45,7 @@ def _parameters(thing):
 
 
 @pytest.mark.parametrize("what", TOLD)
-def test_both_tell_the_same_of_themselves(selected, what):
+def test_both_document_themselves_alike(selected, what):
     compiled, plain = of_both(selected, TOLD[what])
     assert compiled == plain
     assert plain[0] != "ValueError"  # no signature

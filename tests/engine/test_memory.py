@@ -1,7 +1,7 @@
 """Memory comes back: the garbage collector has nothing to do, and steps leave nothing behind.
 
-Each measurement is made in a process of its own: of the memory resident in the process, or, where
-PYTHONMALLOC=pymalloc makes Python's own allocator serve the compiled Value too, of the exact number of blocks in use.
+Each measurement runs in a process of its own, and is its resident memory or, where PYTHONMALLOC=pymalloc makes
+Python's own allocator serve the compiled Value too, the exact number of blocks in use.
 """
 
 import gc

@@ -52,7 +52,7 @@ def test_stepping_to_the_end_is_backward_bit_for_bit(program, numbers):
 
 
 class Moves(RuleBasedStateMachine):
-    """However a stepper got to a place, it leaves what a fresh one going straight there leaves."""
+    """However a stepper got to a place, its state is that of a fresh one that went straight there."""
 
     @initialize(program=PROGRAM, numbers=LEAVES)
     def begin(self, program, numbers):

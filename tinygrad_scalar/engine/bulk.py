@@ -29,18 +29,18 @@ def weighted_sum(w: Sequence[Value], x: Sequence[Value], b: Value) -> Value:
 
 
 def clear_gradients(values: Iterable[Value]) -> None:
-    """Set the gradient of each to 0."""
+    """Set the gradient of each value to 0."""
     for value in values:
         value.grad = 0.0
 
 
 def read_data(values: Sequence[Value], out: Array) -> None:
-    """Write their data into `out`, of the same length."""
+    """Write the values' data into `out`, of the same length."""
     out[:] = [value.data for value in values]
 
 
 def read_gradients(values: Sequence[Value], out: Array) -> None:
-    """Write their gradients into `out`, of the same length."""
+    """Write the values' gradients into `out`, of the same length."""
     out[:] = [value.grad for value in values]
 
 

@@ -112,6 +112,6 @@ def loss_of_gradient(node: Node, into: str) -> TypeError:
 def stale(leaf: Node, node: Node) -> StaleGraphError:
     """The error for a leaf whose change has not reached `node`."""
     return StaleGraphError(
-        f"{leaf.label or repr(leaf)} was set to {leaf.data!r}, which has not reached "
-        f"{node.label or repr(node)} (operation {node.op!r}): call forward(), or build the graph again"
+        f"{leaf.label or repr(leaf)} was set to {leaf.data!r}, but {node.label or repr(node)} (operation {node.op!r}) "
+        "has not been recomputed since: call forward(), or rebuild the graph"
     )

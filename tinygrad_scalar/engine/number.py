@@ -1,4 +1,4 @@
-"""Plain numbers: an int, a float or a NumPy scalar, kept as a float64; and their digits raised and lowered."""
+"""Plain numbers: an int, a float or a NumPy scalar, kept as a float64; and tables of raised and lowered digits."""
 
 from __future__ import annotations
 

@@ -53,7 +53,7 @@ class Value:
     >>> z.data, w.grad, a.grad, b.grad
     (0.0, 2.0, 0.5, 1.0)
 
-    Arithmetic follows IEEE 754 and raises nothing: Value(1.0) / 0.0 is inf (see `detect_anomaly`). `<` and its kin
+    Arithmetic follows IEEE 754 and never raises: Value(1.0) / 0.0 is inf (see `detect_anomaly`). `<` and its kin
     compare the data; `==` and hash go by identity. Operations on a subclass, and its copies, are plain Values.
 
     Threads: each can build its own graphs and run passes over them, even with leaves that all share. Two passes at once

@@ -87,7 +87,7 @@ class Diagnosis(NamedTuple):
     first_bad             the first node, operands before results, that is nan or inf; or None
     bad_gradient          the first gradient of the backward pass that is; or None
     vanishing, exploding  the leaves with such a gradient as Rows (name, data, gradient, contribution), worst first
-    saturated             every flat activation, which is not wrong unless a gradient vanishes through it
+    saturated             every flat activation, harmless unless a gradient vanishes through it
     forgotten             the leaves whose gradient zero_grad() should have cleared
     leaves                the leaves examined, as Rows; `leaves_told` says how many, and of how many in all
     backward_called       whether any .grad is not 0

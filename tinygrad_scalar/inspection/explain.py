@@ -8,7 +8,7 @@ used several times, its own derivative is the sum over its users j (000 and 001,
     ∂C/∂aₖ = Σⱼ ∂zⱼ/∂aₖ · ∂aⱼ/∂zⱼ · ∂C/∂aⱼ
 
 and gets a line of its own, as does any value shared by several terms of a long sum. The numbers are the engine's local
-gradients; SymPy derives the symbols of what lies between two names.
+gradients; SymPy derives the symbols between two names.
 """
 
 from __future__ import annotations

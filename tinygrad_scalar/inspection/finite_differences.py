@@ -1,6 +1,6 @@
 """A root as a function f of one leaf: its values, their rounding, and the limit of its difference quotients (001).
 
-A difference quotient is extrapolated to h = 0 from a scan over h = 2⁻ᵏ, at the step of the smallest estimated error
+A difference quotient is extrapolated to h = 0 from a scan over h = 2⁻ᵏ, at the step with the smallest estimated error
 (Ridders 1982, Adv. Eng. Softw. 4(2), 75-76). The rounding error of f(x) is bounded to first order by
 Σₙ |∂f/∂n|·ulp(n) over the nodes n above the leaf (Linnainmaa 1976, BIT 16).
 """

@@ -72,7 +72,7 @@ def distinct(called: Mapping[Value, str]) -> dict[Value, str]:
 
 
 def _held(variables: Mapping[str, object]) -> Iterator[tuple[str, Value]]:
-    """The Values among `variables`, bare ones before those inside others."""
+    """The Values among `variables`, bare ones before those in containers."""
     if not isinstance(variables, Mapping) or not all(isinstance(name, str) for name in variables):
         raise TypeError(f"names must be a dict such as {{'w': w, 'b': b}}, got {shown(variables)}")
     home = {"__main__", variables.get("__name__")}

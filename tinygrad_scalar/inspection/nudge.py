@@ -39,8 +39,8 @@ class Nudge:
     h                   the step asked for
     forward_difference  (f(a + h) − f(a))/h at that step
     error               how far that is from the derivative
-    central_difference  (f(a + h) − f(a − h))/2h at `best_h`, the step of the smallest estimated error (nan, 0 if none)
-    rows                for h and for 1e-1 to 1e-15, falling: h, value f(a + h), quotient, error
+    central_difference  (f(a + h) − f(a − h))/2h at `best_h`, the step with the least estimated error (nan, 0 if none)
+    rows                for h and for 1e-1 to 1e-15, descending: h, value f(a + h), quotient, error
     verdict             how derivative and differences compare, as in `check_gradients`
     """
 
@@ -119,7 +119,7 @@ class Nudge:
 
 
 def nudge(root: Value, leaf: Value | str, h: float = 1e-6, *, names: Mapping[str, object] | None = None) -> Nudge:
-    """The derivative as a limit: how a tiny nudge h in `leaf` changes `root` (001, partial derivative).
+    """The derivative as a limit: how a tiny nudge h of `leaf` changes `root` (001, partial derivative).
 
     leaf   a leaf of the graph of `root`, or its name
     h      the step, a positive number

@@ -1,6 +1,6 @@
 """The chain rule between named values: the paths from one value to the root, and the derivative along each edge.
 
-The numbers are the engine's local gradients; SymPy derives the symbols of what lies between two names.
+The numbers are the engine's local gradients; SymPy derives the symbols between two names.
 """
 
 from __future__ import annotations

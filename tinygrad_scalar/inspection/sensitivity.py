@@ -139,7 +139,7 @@ def sensitivity(root: Value, *leaves: Value | str, names: Mapping[str, object] |
             has one
     names   names for values without a label, such as {"w": w}; None: the variables of the calling code
 
-    ∂C/∂θ says which weights to turn (002); −θ·∂C/∂θ is the first-order estimate of C(θ = 0) − C, what C would change
+    ∂C/∂θ says which weights to turn (002); −θ·∂C/∂θ is the first-order estimate of C(θ = 0) − C, the change in C
     if θ were pruned (Molchanov et al. 2017, arXiv:1611.06440). No .grad is read or changed. TypeError or ValueError if
     `root` is not a computed Value, or one of `leaves` is neither a leaf of its graph nor the name of one;
     StaleGraphError if the graph is stale.

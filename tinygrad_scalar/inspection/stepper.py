@@ -44,7 +44,7 @@ class Progress(NamedTuple):
 
 
 class Stepper:
-    """The result of `step`: it stands after `.position` of `.total` steps, and prints where that is.
+    """The result of `step`: it stands after `.position` of `.total` steps, and prints where it is.
 
     next, back  go n steps forward or back, or as many as there are; the last step taken is `.current`
     to          go on to the next step that computes a value, passes back through it or adds to its gradient
@@ -85,7 +85,7 @@ class Stepper:
 
     @property
     def total(self) -> int:
-        """The number of steps: one for each computed value, the root's own gradient, and one back through each."""
+        """The number of steps: one for each computed value, one for the root's gradient, one back through each."""
         return 2 * len(self._forward) + 1
 
     # --- moving ------------------------------------------------------------------------------------------------------
