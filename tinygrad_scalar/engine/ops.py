@@ -1,4 +1,4 @@
-"""The one table of primitive operations: how each prints, what it computes, its local derivatives.
+"""The one table of primitive operations: how each prints, what it computes, and its local derivatives.
 
 A row makes an operation: `Value` computes with it, `forward()` recomputes with it, drawings and messages print it,
 `vectorize` falls back on it. A name in functions.py makes it public; code in `_ops.pxd` makes it fast. The forward
@@ -48,7 +48,7 @@ class Operation(NamedTuple):
 
     @property
     def arity(self) -> int:
-        """How many operands it takes; the text may name one twice.
+        """How many operands it takes; the text can name one twice.
 
         >>> Operation("softsign", "softsign", "{0}/(1 + |{0}|)", "", lambda x: x, lambda v, x: (1.0,)).arity
         1

@@ -140,7 +140,7 @@ def condition(text: str) -> str:
 
 
 def _hidden(text: str) -> str:
-    """A text with all signs inside brackets masked, its length unchanged."""
+    """The text with everything inside brackets masked; its length stays the same."""
     hidden, depth = [], 0
     for sign in text:
         depth -= sign in ")]"

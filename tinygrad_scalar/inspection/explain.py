@@ -90,7 +90,7 @@ class Explanation:
             return [f"{left} = {value}", *(wrapped(TOO_LONG) if is_long else [])]
         if sums[-1] == [value]:
             return lines
-        fits = len(lines[-1]) + len(f" = {value}") <= WIDTH and " = " in lines[-1]  # and is no sum over several lines
+        fits = len(lines[-1]) + len(f" = {value}") <= WIDTH and " = " in lines[-1]  # and is not a multi-line sum
         return [*lines[:-1], f"{lines[-1]} = {value}"] if fits else [*lines, f"{pad} = {value}"]
 
     @cached_property

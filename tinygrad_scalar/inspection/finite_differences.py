@@ -22,7 +22,7 @@ EXTRAPOLATIONS = 4  # the last has an error of h¹⁰, and rounding is at most d
 
 
 class NudgedGraph(NamedGraph):
-    """A graph whose root can be recomputed for other numbers in one leaf."""
+    """A graph whose root can be recomputed for other values of one leaf."""
 
     def __init__(self, root: Value, asked: str, names: Mapping[str, object]) -> None:
         super().__init__(root, asked, names)
