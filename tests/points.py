@@ -13,7 +13,8 @@ ROWS = {
     **{row.name: row for row in map(ops.leaky_relu, SLOPES)},
 }
 
-# Operands at which an operation is smooth. A new row of the table needs a line here, or this file fails to load.
+# Operands at which an operation is smooth. A row without a line here has those of its number of operands.
+_BY_ARITY = {1: [0.3, 0.7], 2: [(0.3, 0.7), (0.6, 0.2)], 3: [(0.3, 0.7, 0.4), (0.6, 0.2, 0.5)]}
 _PAIRS = [(2.0, 3.0), (-0.7, 1.9), (1e-8, -5.5), (-123.456, -0.001), (3e5, 7e-3)]
 _LINE = [-300.25, -7.5, -1.1, -0.3, -1e-10, 1e-10, 0.6, 1.0, 2.5, 42.0]
 _ROOTS = [1e-10, 0.3, 0.999, 1.0001, 2.0, 17.3, 1e8]
@@ -21,6 +22,7 @@ _POLES = [-1e5, -3.7, -1.0, -0.2, 1e-6, 0.9, 1.0, 2.0, 1e5]
 _UNIT = [-0.999, -0.5, -1e-10, 1e-10, 0.3, 0.7, 0.999]
 _SIGMOIDAL = [-30.0, -20.0, -10.0, -2.0, -0.5, -1e-10, 0.0, 1e-10, 0.3, 1.0, 5.0, 20.0, 30.0, 300.0, -300.0]
 ORDINARY = {
+    **{name: _BY_ARITY[row.arity] for name, row in ROWS.items()},
     "+": _PAIRS,
     "-": _PAIRS,
     "*": _PAIRS,

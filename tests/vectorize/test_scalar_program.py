@@ -31,10 +31,11 @@ def run(tape, params, arrays, **wanted):
 
 
 NAMES = [*ops.OPERATIONS, "**3", "**2", "**-1", "**0.5", "**0", "leaky_relu(0.1)"]
+IN_C = [name for name in NAMES if native is None or (ops.operation(name).family or name) in native.CODES]
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_every_operation_and_its_slopes_are_the_engines(name):
+@pytest.mark.parametrize("name", IN_C)
+def test_every_operation_in_c_and_its_slopes_are_the_engines(name):
     n = ops.operation(name).arity
     for x in [[x, y, 0.5 * y][:n] for x in POINTS for y in (POINTS if n > 1 else [0.0])]:
         params = [Value(float(number)) for number in x]

@@ -30,7 +30,7 @@ from tinygrad_scalar.engine._ops cimport Code
 import os
 import sys
 
-from tinygrad_scalar.engine import anomaly, bulk, errors, ops, pickling, tape, tracing, graph as walk, value as plain
+from tinygrad_scalar.engine import anomaly, bulk, errors, graph, ops, pickling, tape, tracing, value as plain
 from tinygrad_scalar.engine.number import as_float, required
 
 cdef extern from "Python.h":
@@ -463,7 +463,7 @@ cdef class Value:
         return _restore(None, state(self), self.operands)
 
     def __deepcopy__(self, memo):
-        for node in walk.topological_order(self):
+        for node in graph.topological_order(self):
             if id(node) not in memo:
                 copies = []
                 for below in node.operands:
@@ -472,7 +472,7 @@ cdef class Value:
         return memo[id(self)]
 
     def __reduce__(self):
-        below = pickling.ancestors(self, walk.topological_order)
+        below = pickling.ancestors(self, graph.topological_order)
         return _restore, (below, state(self), self.operands)
 
 

@@ -182,7 +182,7 @@ cdef int require_none_older(Nodes order) except -1:
     cdef Py_ssize_t i
     for i in range(order.size):
         if older(order.nodes[i]):
-            walk.require_fresh([<Value>order.nodes[i]])  # raises
+            graph.require_fresh([<Value>order.nodes[i]])  # raises
     order.time = clock
     return 0
 
