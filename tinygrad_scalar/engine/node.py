@@ -46,5 +46,5 @@ class Node(Protocol):
 
     @property
     def _time(self) -> int:
-        """When it was computed or, for a leaf, set: only `graph.require_fresh` reads it."""
+        """When it was computed or, for a leaf, set: `graph.require_fresh` and `vectorize/trace.py` read it."""
         ...

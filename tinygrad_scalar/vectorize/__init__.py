@@ -1,15 +1,15 @@
 """From the scalar graph to the notes' matrix equations (003): trace, group, assemble, differentiate, print, run.
 
 How vectorize finds the matrices:
-1. Trace the function on one example (trace.py), and merge each chain of additions whose partial sums nothing else uses
-   into one sum of many terms (group.py).
-2. Colour the nodes from the leaves up: the parameters have one colour, the numbers of each argument one, the constants
-   one. Any other node's colour is its operation and its operands' colours; for a sum, how many terms it has of each
-   colour. The nodes of one colour become the rows of one array: a layer's z, its activations, its products.
-3. Order the rows of each array from the cost downwards, by first use. A layer's products then stand in order as a grid
-   of n_out × n_in, its weights are that grid, and its activations are the grid's rows, repeated.
-4. Sums of products are a matrix product if their factors form such a grid: number the distinct rows of factors on the
-   left and those on the right; if every pair occurs exactly once, the sums are L @ R. Anything else becomes an
+1. Trace the function on one example (trace.py), and merge each chain of additions and subtractions whose partial sums
+   are used nowhere else into one sum of many terms (group.py).
+2. Colour the nodes from the leaves up: all parameters share a colour; so do all numbers of one argument, and all
+   constants. Any other node's colour is its operation and its operands' colours; for a sum, how many terms it has of
+   each colour. The nodes of one colour become the rows of one array: a layer's z, its activations, its products.
+3. Order the rows of each array from the cost down, by first use. A layer's products then come out as a grid of
+   n_out × n_in; the weights have that shape; each row is multiplied by the same activations.
+4. Sums of products are a matrix product if their factors form such a grid: number the distinct rows of left factors,
+   and likewise of right factors; if every pair occurs exactly once, the sums are L @ R. Anything else becomes an
    element-wise operation, a gather or a sum over an axis (assemble.py). These statements are the array program
    (program.py).
 5. Differentiate the array program, not the scalar graph: a layer's reverse rules are 003's equations 11a to 11d
@@ -17,8 +17,8 @@ How vectorize finds the matrices:
 6. Print it as NumPy that reuses its buffers, with a column for each example (numpy_source.py, with naming.py,
    buffers.py, variables.py and numpy_calls.py), and as LaTeX (equations.py).
 
-Where little repeats, or for few examples, the scalar graph runs in C unchanged (scalar_program.py, _tape.pyx);
-compiled.py chooses, and vectorized.py is what the user calls.
+A graph with little repetition, or with few examples, runs as a scalar program in C (scalar_program.py, _tape.pyx);
+compiled.py chooses and runs it, and vectorized.py is the object that the user calls.
 """
 
 from __future__ import annotations

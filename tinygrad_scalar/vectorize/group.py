@@ -1,10 +1,11 @@
 """Which scalars become the rows of one array: steps 1 to 3 of how vectorize finds the matrices (`__init__.py`).
 
-1. Chains of additions whose partial sums nothing else uses become one sum of many terms; so do chains of maximum,
-   minimum and logaddexp.
-2. Colour the nodes from the leaves up: all parameters alike, all numbers of an argument, all constants; any other node
-   by its operation and its operands' colours. Nodes of one colour become the rows of one array: all of a layer's z.
-3. Order the rows from the cost downwards, by first use.
+1. Chains of additions and subtractions whose partial sums are used nowhere else become one sum of many terms; likewise
+   chains of maximum, minimum and logaddexp.
+2. Colour the nodes from the leaves up: all parameters share a colour; so do all numbers of one argument, and all
+   constants; any other node's colour is its operation and its operands' colours. Nodes of one colour become the rows of
+   one array: all of a layer's z.
+3. Order the rows from the cost down, by first use.
 """
 
 from __future__ import annotations
