@@ -214,7 +214,7 @@ def test_every_module_is_in_a_room():
 
 
 @pytest.mark.parametrize("module", SOURCES)
-def test_a_module_imports_only_from_its_own_room_and_those_below(module):
+def test_a_module_imports_only_from_its_own_room_and_lower_ones(module):
     allowed = ROOMS[: ROOMS.index(room(module)) + 1]
     assert {room(name) for name in imports(SOURCES[module])} <= set(allowed)
 

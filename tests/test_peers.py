@@ -72,8 +72,10 @@ def _value_and_grads(peer, name, operands):
 
         def function(x):
             return peer.leaky_relu(x, slope)
-    else:
+    elif hasattr(peer.module, name):
         function = getattr(peer.module, name)
+    else:
+        pytest.skip("the library has no function of this name")
     return peer.differentiate(function, operands)
 
 
