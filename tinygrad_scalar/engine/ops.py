@@ -53,7 +53,12 @@ class Operation(NamedTuple):
         >>> Operation("softsign", "softsign", "{0}/(1 + |{0}|)", "", lambda x: x, lambda v, x: (1.0,)).arity
         1
         """
-        return sum(f"{{{i}}}" in self.text for i in range(self.text.count("{")))
+        return _arity(self.text)
+
+
+@lru_cache(maxsize=1024)
+def _arity(text: str) -> int:
+    return sum(f"{{{i}}}" in text for i in range(text.count("{")))
 
 
 # --- IEEE 754 results where Python's own functions raise -------------------------------------------------------------
