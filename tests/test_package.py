@@ -261,6 +261,6 @@ def test_each_module_can_be_imported_first(failures_to_import, module):
 
 @pytest.mark.parametrize("path", [*(TOP / "tests").rglob("*.py")], ids=lambda path: path.name)
 def test_no_file_of_tests_imports_from_another_file_of_tests(path):
-    """Whatever several of them need is in programs.py, points.py or a conftest.py."""
+    """Whatever several of them need is in programs.py, support/ or a conftest.py."""
     imported = re.findall(r"^\s*(?:from|import) ([.\w]+)", path.read_text("utf-8"), re.MULTILINE)
     assert not [name for name in imported if name.rpartition(".")[2].startswith("test_")]

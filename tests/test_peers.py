@@ -3,7 +3,7 @@
 import math
 
 import pytest
-from points import EDGES, ORDINARY, ROWS
+from support.operands import EDGES, ORDINARY, ROWS
 
 from tinygrad_scalar.engine import ops
 

@@ -1,7 +1,7 @@
 """The commands' input: a folder of small tables and models, and a network trained on Iris."""
 
 import pytest
-from commands import SCRIPT, process, write_csv
+from support.commands import SCRIPT, process, write_csv
 
 import tinygrad_scalar as ts
 from tinygrad_scalar.cli.table_model import untrained_model

@@ -6,7 +6,7 @@ import shlex
 from xml.etree import ElementTree
 
 import pytest
-from commands import SCRIPT, SVG, main, process
+from support.commands import SCRIPT, SVG, main, process
 
 import tinygrad_scalar as ts
 from tinygrad_scalar import Value

@@ -4,7 +4,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
-from commands import COST, SVG, contents, main
+from support.commands import COST, SVG, contents, main
 
 from tinygrad_scalar import Value
 

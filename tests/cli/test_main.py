@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from commands import MODULE, SCRIPT, TRAIN, contents, main, process, write_csv
+from support.commands import MODULE, SCRIPT, TRAIN, contents, main, process, write_csv
 
 import tinygrad_scalar as ts
 from tinygrad_scalar.cli import main as cli

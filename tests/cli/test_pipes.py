@@ -7,7 +7,7 @@ import struct
 import subprocess
 
 import pytest
-from commands import COST, ENVIRONMENT, MODULE, TRAIN, process, write_csv
+from support.commands import COST, ENVIRONMENT, MODULE, TRAIN, process, write_csv
 
 from tinygrad_scalar.cli.table_model import TableModel
 

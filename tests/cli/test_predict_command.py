@@ -4,7 +4,7 @@ import csv
 from pathlib import Path
 
 import pytest
-from commands import MODULE, contents, main, process, write_csv
+from support.commands import MODULE, contents, main, process, write_csv
 
 from tinygrad_scalar.cli.table_model import TableModel
 from tinygrad_scalar.datasets import read_csv

@@ -6,7 +6,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
-from commands import SVG, contents, main, write_csv
+from support.commands import SVG, contents, main, write_csv
 
 import tinygrad_scalar as ts
 from tinygrad_scalar.cli import train

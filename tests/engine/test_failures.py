@@ -4,7 +4,7 @@ import gc
 import sys
 
 import pytest
-from steps import FAILURES, apply, refused
+from support.lifetime_steps import FAILURES, apply, refused
 
 import tinygrad_scalar as ts
 from tinygrad_scalar import Value

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from points import ORDINARY
+from support.operands import ORDINARY
 
 import tinygrad_scalar as ts
 from tinygrad_scalar import Value, functions

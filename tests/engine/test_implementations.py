@@ -17,9 +17,9 @@ import sys
 
 import numpy as np
 import pytest
-from both import ARITY, EXPONENTS, METHODS, OPERATORS, SLOPES, graph, node, of_both, outcome, seen
 from hypothesis import given, settings, strategies as st
 from programs import BINARY, UNARY
+from support.observable import ARITY, EXPONENTS, METHODS, OPERATORS, SLOPES, graph, node, of_both, outcome, seen
 
 from tinygrad_scalar.engine.ops import OPERATIONS
 

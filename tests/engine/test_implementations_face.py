@@ -8,7 +8,7 @@ import pickle
 
 import numpy as np
 import pytest
-from both import COMPARISONS, METHODS, OPERATORS, of_both, outcome, seen
+from support.observable import COMPARISONS, METHODS, OPERATORS, of_both, outcome, seen
 
 # --- the public face -------------------------------------------------------------------------------------------------
 

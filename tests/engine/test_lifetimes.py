@@ -8,7 +8,7 @@ import sys
 from typing import ClassVar
 
 import pytest
-from steps import Dies, Label, Parameter, row
+from support.lifetime_steps import Dies, Label, Parameter, row
 
 import tinygrad_scalar as ts
 from tinygrad_scalar import Value

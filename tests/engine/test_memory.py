@@ -14,8 +14,8 @@ import threading
 from pathlib import Path
 
 import pytest
-from alone import alone, peak, resident, resident_memory
-from steps import FAILURES, STEPS, refused
+from support.lifetime_steps import FAILURES, STEPS, refused
+from support.processes import alone, peak, resident, resident_memory
 
 import tinygrad_scalar as ts
 from tinygrad_scalar import Value

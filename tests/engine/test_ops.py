@@ -8,7 +8,7 @@ import mpmath
 import pytest
 import sympy
 from hypothesis import given, strategies as st
-from points import EDGES, ORDINARY, ROWS
+from support.operands import EDGES, ORDINARY, ROWS
 
 from tinygrad_scalar.engine import Value, ops
 

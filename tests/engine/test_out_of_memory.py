@@ -6,8 +6,8 @@ import os
 import sys
 
 import pytest
-from alone import STATM, alone, resident_memory
-from steps import STEPS
+from support.lifetime_steps import STEPS
+from support.processes import STATM, alone, resident_memory
 
 import tinygrad_scalar as ts
 from tinygrad_scalar import Value

@@ -4,7 +4,7 @@ from types import SimpleNamespace
 
 import pytest
 from hypothesis import given, settings, strategies as st
-from steps import row
+from support.lifetime_steps import row
 
 import tinygrad_scalar as ts
 from tinygrad_scalar import StaleGraphError, Value

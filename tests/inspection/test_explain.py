@@ -4,7 +4,7 @@ import math
 import time
 
 import pytest
-from chains import chain, gradient, named, network
+from support.chains import chain, gradient, named, network
 
 import tinygrad_scalar as ts
 from tinygrad_scalar import StaleGraphError, Value

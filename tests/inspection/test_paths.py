@@ -3,9 +3,9 @@
 import math
 
 import pytest
-from chains import gradient, network
 from hypothesis import given, settings, strategies as st
 from programs import LEAVES, PROGRAM, numbers_of
+from support.chains import gradient, network
 
 import tinygrad_scalar as ts
 from tinygrad_scalar import Value, topological_order

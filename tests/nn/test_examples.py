@@ -4,7 +4,7 @@ import random
 
 import numpy as np
 import pytest
-from trainings import CLASSES, X, Y, batches_seen, by_hand, data, fit, network
+from support.trainings import CLASSES, X, Y, batches_seen, by_hand, data, fit, network
 
 import tinygrad_scalar as ts
 from tinygrad_scalar import MLP

@@ -6,7 +6,7 @@ import tracemalloc
 
 import numpy as np
 import pytest
-from trainings import CLASSES, X, Y, data, fit, network
+from support.trainings import CLASSES, X, Y, data, fit, network
 
 import tinygrad_scalar as ts
 from tinygrad_scalar import MLP, AnomalyError, GradientDescent, Value

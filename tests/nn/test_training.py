@@ -1,7 +1,7 @@
 """`fit`: the loop of 003's last section, its history and its progress bar."""
 
 import pytest
-from trainings import TASKS, X, Y, by_hand, data, fit, network
+from support.trainings import TASKS, X, Y, by_hand, data, fit, network
 
 import tinygrad_scalar as ts
 from tinygrad_scalar import MLP, GradientDescent, Layer, Neuron, Value

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from trainings import SIGNS, TASKS, X, Y, batches_seen, by_hand, data, fit, network, with_row
+from support.trainings import SIGNS, TASKS, X, Y, batches_seen, by_hand, data, fit, network, with_row
 
 import tinygrad_scalar as ts
 from tinygrad_scalar import MLP, AnomalyError, GradientDescent, Value

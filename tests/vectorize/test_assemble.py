@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
-from array_program import assembled, run
-from cases import CASES, dot, flat
 from programs import Draw
+from support.array_program import assembled, run
+from support.vectorize_cases import CASES, dot, flat
 
 import tinygrad_scalar as ts
 from tinygrad_scalar import Value

@@ -4,9 +4,9 @@ import re
 
 import numpy as np
 import pytest
-from array_program import assembled
-from cases import CASES
 from programs import Draw
+from support.array_program import assembled
+from support.vectorize_cases import CASES
 
 import tinygrad_scalar as ts
 from tinygrad_scalar import Value

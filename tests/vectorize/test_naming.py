@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from array_program import assembled
+from support.array_program import assembled
 
 import tinygrad_scalar as ts
 from tinygrad_scalar import Value

@@ -4,8 +4,8 @@ import subprocess
 
 import numpy as np
 import pytest
-from cases import CASES
 from programs import Draw
+from support.vectorize_cases import CASES
 
 import tinygrad_scalar as ts
 

@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
-from array_program import assembled, run
-from cases import CASES
 from programs import Draw, by_the_engine
+from support.array_program import assembled, run
+from support.vectorize_cases import CASES
 
 from tinygrad_scalar.engine import ops
 from tinygrad_scalar.vectorize.program import (

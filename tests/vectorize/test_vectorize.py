@@ -7,9 +7,9 @@ import math
 
 import numpy as np
 import pytest
-from cases import CASES, linear
 from hypothesis import given, settings, strategies as st
 from programs import LEAVES, NUMBER, PROGRAM, Draw, assert_equal_to_the_engine, by_every_way, numbers_of, path_sums
+from support.vectorize_cases import CASES, linear
 
 import tinygrad_scalar as ts
 from tinygrad_scalar import Value

@@ -4,8 +4,8 @@ import re
 from xml.etree import ElementTree
 
 import pytest
-from pictures import SVG, TOOLTIP, edges, groups, one_node, texts, without_spaces
 from programs import BINARY, UNARY
+from support.pictures import SVG, TOOLTIP, edges, groups, one_node, texts, without_spaces
 
 import tinygrad_scalar as ts
 from tinygrad_scalar import Value, functions

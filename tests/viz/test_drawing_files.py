@@ -5,7 +5,7 @@ import re
 from xml.etree import ElementTree
 
 import pytest
-from pictures import SVG, groups, name_in, one_node
+from support.pictures import SVG, groups, name_in, one_node
 
 from tinygrad_scalar import Value
 from tinygrad_scalar.viz.drawing import draw

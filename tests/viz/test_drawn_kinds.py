@@ -4,7 +4,7 @@ from itertools import combinations
 from xml.etree import ElementTree
 
 import pytest
-from pictures import SVG, groups, texts, word_in
+from support.pictures import SVG, groups, texts, word_in
 
 from tinygrad_scalar import Value
 from tinygrad_scalar.engine.graph import topological_order

@@ -4,7 +4,7 @@ import re
 
 import pytest
 from hypothesis import given, strategies as st
-from pictures import SVG, TOOLTIP, groups, name_in, without_spaces
+from support.pictures import SVG, TOOLTIP, groups, name_in, without_spaces
 
 from tinygrad_scalar import Value
 from tinygrad_scalar.engine.graph import topological_order

@@ -21,7 +21,7 @@ def alone(function, *arguments, **environment):
     file = Path(inspect.getfile(function))
     script = f"""
 import json, sys
-sys.path += {[str(file.parent), str(Path(__file__).parent)]}
+sys.path += {[str(file.parent), str(Path(__file__).parents[1])]}
 import {file.stem}
 print(json.dumps({file.stem}.{function.__name__}(*json.loads(sys.argv[1]))))
 """
