@@ -177,7 +177,7 @@ for _name in __all__:  # tracebacks, help and pickles do not show in which modul
     if isinstance(_thing, type) and _thing.__module__ != __name__:
         _thing.__module__ = __name__
         if "__firstlineno__" in vars(_thing):  # from Python 3.13 on, inspect would show that line of this file
-            del _thing.__firstlineno__
+            delattr(_thing, "__firstlineno__")
 
 
 def __dir__() -> list[str]:
