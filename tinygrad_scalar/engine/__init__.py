@@ -14,7 +14,7 @@ import os
 import warnings
 from typing import TYPE_CHECKING
 
-from tinygrad_scalar.engine.tape import Tape
+from tinygrad_scalar.engine.graph_arrays import Tape
 
 __all__ = [
     "Tape", "Value", "_restore", "accelerated", "clear_gradients", "now", "read_data", "read_gradients", "read_graph",
@@ -42,7 +42,7 @@ if TYPE_CHECKING or not accelerated:
         tick,
         weighted_sum,
     )
-    from tinygrad_scalar.engine.tape import read_graph
+    from tinygrad_scalar.engine.graph_arrays import read_graph
     from tinygrad_scalar.engine.value import Value, _restore, record
 else:
     from tinygrad_scalar.engine._value import (

@@ -1,4 +1,4 @@
-"""Many Values at once: the part of `_value.pyx` that follows bulk.py and tape.py."""
+"""Many Values at once: the part of `_value.pyx` that follows bulk.py and graph_arrays.py."""
 
 cdef Value checked(thing):
     if not isinstance(thing, Value):

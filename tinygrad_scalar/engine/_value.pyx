@@ -9,7 +9,8 @@ Why it is fast
 - The numbers come from `_ops.pxd`, the table in C.
 
 Nothing in a pass over a graph calls Python, except for operations that have no code in `_ops.pxd` and while
-`detect_anomaly` watches; so passes are atomic for other threads. Docstrings are in value.py, bulk.py and tape.py only.
+`detect_anomaly` watches; so passes are atomic for other threads. Docstrings are only in value.py, bulk.py and
+graph_arrays.py.
 
 No list comprehensions here: when their append runs out of memory, Cython 3.3 drops one reference too many.
 """

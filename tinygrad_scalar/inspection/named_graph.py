@@ -1,4 +1,4 @@
-"""The starting point of every reader of a graph: the nodes under a root, their names, and ∂root/∂ each of them.
+"""The starting point of readers about derivatives: the nodes under a root, their names, and ∂root/∂ each of them.
 
 `step`, `explain`, `sensitivity`, `diagnose` and `nudge` read a graph through this file.
 """

@@ -1,7 +1,7 @@
 """Write the array program of grouped scalars: step 4 of how vectorize finds the matrices (`__init__.py`).
 
-A sum of products whose factors' rows form a grid is a matrix product. Everything else is element-wise, a gather or a
-sum over an axis.
+A sum of products whose factors' rows form a grid is a matrix product: of a layer's weights and activations, or of a
+convolution's kernels and windows. Everything else is element-wise, a gather or a sum over an axis.
 """
 
 from __future__ import annotations

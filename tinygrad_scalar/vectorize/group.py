@@ -4,7 +4,7 @@
    chains of maximum, minimum and logaddexp.
 2. Colour the nodes from the leaves up: all parameters share a colour; so do all numbers of one argument, and all
    constants; any other node's colour is its operation and its operands' colours. Nodes of one colour become the rows of
-   one array: all of a layer's z.
+   one array: all of a layer's z, or all sums over a convolution's windows.
 3. Order the rows from the cost down, by first use.
 """
 

@@ -1,4 +1,4 @@
-"""A tape: the graphs of any number of roots as arrays."""
+"""`Tape`: the graphs of any number of roots as arrays, for `vectorize`."""
 
 from __future__ import annotations
 
