@@ -157,7 +157,7 @@ def test_a_missing_value_is_an_error_that_names_line_and_column(cell, read, tmp_
 def test_a_cell_that_is_no_number_is_an_error_that_names_line_and_column(cell, tmp_path):
     (tmp_path / "t.csv").write_text(f"id;width\n1;2\n3;{cell}\n")
     table = read_csv(tmp_path / "t.csv")
-    with pytest.raises(ValueError, match=rf"t\.csv, line 3: '{cell}' in column 'width' is not a number"):
+    with pytest.raises(ValueError, match=rf"t\.csv, line 3: '{cell}' in column 'width' is not a finite number"):
         table.numbers("width")
     assert table.column("width") == ["2", cell]
 

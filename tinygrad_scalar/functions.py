@@ -160,7 +160,7 @@ def _row(i: Scalar) -> int:
     try:
         return operator.index(i)  # type: ignore[arg-type]
     except TypeError:
-        raise TypeError(f"lookup expected an integer row, got {shown(i)}") from None
+        raise TypeError(f"lookup expected an integer as the row index, got {shown(i)}") from None
 
 
 __all__ = [name for name, thing in globals().items() if name[0] != "_" and getattr(thing, "__module__", "") == __name__]

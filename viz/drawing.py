@@ -95,7 +95,7 @@ class Drawing:
         }
         suffix = Path(path).suffix.lower()
         if suffix not in contents:
-            raise ValueError(f"a drawing's file must end in {', '.join(contents)}, got {shown(str(path))}")
+            raise ValueError(f"a drawing's file must end in one of {', '.join(contents)}; got {shown(str(path))}")
         write_atomically(path, contents[suffix]())
 
     def _repr_svg_(self) -> str:

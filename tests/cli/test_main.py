@@ -42,7 +42,7 @@ ERRORS = {
         ["train", "flowers.csv", "--target", "colour"],
         "no column 'colour'; its columns are sepal_",
     ),
-    "train: layers of letters": ([*TRAIN, "--layers", "8,x"], "must be layer sizes such as 8,8, got '8,x'"),
+    "train: layers of letters": ([*TRAIN, "--layers", "8,x"], "must be positive layer sizes such as 8,8; got '8,x'"),
     "train: a layer of 0": ([*TRAIN, "--layers", "8,0"], "'8,0'"),
     "train: a layer of -1": ([*TRAIN, "--layers=-1"], "'-1'"),
     "train: a layer of nothing": ([*TRAIN, "--layers", "8,,8"], "'8,,8'"),

@@ -142,7 +142,7 @@ def test_layers_and_activation_are_the_hidden_layers():
 REFUSED = {
     "an unknown target": ({"target": "nothing"}, "no column 'nothing'; its columns are width, id, kind, height"),
     "an unknown column to ignore": ({"ignore": ["nothing"]}, "no column 'nothing'"),
-    "a feature of text": ({"target": "height"}, "line 2: 'b' in column 'kind' is not a number"),
+    "a feature of text": ({"target": "height"}, "line 2: 'b' in column 'kind' is not a finite number"),
     "no feature left": ({"ignore": ["width", "id", "height"]}, "no column left to predict 'kind' from"),
     "an unknown loss": ({"loss": "cosine"}, "loss must be one of squared_error, .*, got 'cosine'"),
 }

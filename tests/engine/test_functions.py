@@ -155,9 +155,9 @@ def test_lookup_gives_the_row_itself(i):
     [
         ([1.0, 2.0], 2, ValueError, "lookup expected a row from 0 to 1, got 2"),
         ([1.0, 2.0], -1, ValueError, "lookup expected a row from 0 to 1, got -1"),
-        ([1.0, 2.0], 0.0, TypeError, "an integer row, got 0.0"),
-        ([1.0, 2.0], Value(0.5), TypeError, "an integer row, got Value"),
-        ([1.0, 2.0], "0", TypeError, "an integer row, got '0'"),
+        ([1.0, 2.0], 0.0, TypeError, "an integer as the row index, got 0.0"),
+        ([1.0, 2.0], Value(0.5), TypeError, "an integer as the row index, got Value"),
+        ([1.0, 2.0], "0", TypeError, "an integer as the row index, got '0'"),
         ([], 0, TypeError, "a non-empty list of rows, got \\[\\]"),
         (3.0, 0, TypeError, "a non-empty list of rows, got 3.0"),
     ],

@@ -277,4 +277,4 @@ def test_where_the_compiled_one_cannot_be_loaded_the_plain_one_is_used_with_a_wa
     """
     printed, warned = _python(code, TINYGRAD_SCALAR_PURE=None)
     assert printed == "False"
-    assert "Warning: cannot load the compiled Value, using the plain one: built for another machine" in warned
+    assert "Warning: cannot load the compiled Value (built for another machine); using the plain one" in warned

@@ -363,7 +363,7 @@ def test_a_gradient_that_something_else_changed_is_an_error_that_changes_nothing
     s.next(8)
     disturb(C)
     before = [node.grad for node in s.nodes]
-    with pytest.raises(ValueError, match=r"the steps so far left .*; reset\(\) starts over"):
+    with pytest.raises(ValueError, match=r"after the steps so far: .*; reset\(\) starts over"):
         s.next(9)
     assert s.position == 8
     assert [node.grad for node in s.nodes] == before

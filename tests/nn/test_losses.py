@@ -221,10 +221,10 @@ def test_hinge_beyond_the_margin_is_0_and_so_is_its_gradient():
 # --- what they refuse ------------------------------------------------------------------------------------------------
 
 BAD = [
-    *[(name, [0.5, 0.5], [1], ValueError, "one target per output, got 1 for 2") for name in PAIRED],
-    *[(name, 0.5, [1, 1], ValueError, "one target per output, got 2 for 1") for name in PAIRED],
-    *[(name, [0.5, 0.5], 1, ValueError, "one target per output, got 1 for 2") for name in PAIRED],
-    *[(name, [], [], ValueError, "one target per output, got 0 for 0") for name in PAIRED],
+    *[(name, [0.5, 0.5], [1], ValueError, "one target per output; got 2 and 1") for name in PAIRED],
+    *[(name, 0.5, [1, 1], ValueError, "one target per output; got 1 and 2") for name in PAIRED],
+    *[(name, [0.5, 0.5], 1, ValueError, "one target per output; got 2 and 1") for name in PAIRED],
+    *[(name, [], [], ValueError, "one target per output; got 0 and 0") for name in PAIRED],
     *[(name, "a", [1], TypeError, "'a'") for name in PAIRED],
     *[(name, None, 1, TypeError, "None") for name in PAIRED],
     ("binary_cross_entropy", 1.0000001, 1, ValueError, "outputs must be from 0 to 1, got 1.0000001; .*sigmoid"),
@@ -315,9 +315,9 @@ def test_the_cost_of_one_example_is_its_loss():
 
 
 BAD_COSTS = [
-    ("squared_error", [1.0, 2.0], [0], ValueError, "one target per output, got 1 for 2"),
-    ("squared_error", [1.0], [0, 1], ValueError, "one target per output, got 2 for 1"),
-    ("squared_error", [], [], ValueError, "one target per output, got 0 for 0"),
+    ("squared_error", [1.0, 2.0], [0], ValueError, "one target per output; got 2 and 1"),
+    ("squared_error", [1.0], [0, 1], ValueError, "one target per output; got 1 and 2"),
+    ("squared_error", [], [], ValueError, "one target per output; got 0 and 0"),
     (
         "mean_squared_error",
         [1.0],

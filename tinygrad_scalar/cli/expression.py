@@ -86,8 +86,12 @@ def _given(numbers: Mapping[str, Number]) -> dict[str, Value]:
     values: dict[str, Value] = {}
     for given, number in numbers.items():
         name = unicodedata.normalize("NFKC", given)  # as Python reads the names in the text
-        if not name.isidentifier() or name in values:
-            raise ExpressionError(f"{given!r} cannot be the name of a number")
+        if not name.isidentifier():
+            raise ExpressionError(
+                f"{given!r} is not a name; expected letters, digits and _, not starting with a digit, such as w1"
+            )
+        if name in values:
+            raise ExpressionError(f"{name} was given two numbers")
         values[name] = Value(number, name)
     return values
 
@@ -173,7 +177,9 @@ class _Builder:
             return [node.left, node.comparators[0]], _COMPARISONS[type(node.ops[0])]
         if isinstance(node, ast.Call):
             return node.args, self.function(node)
-        raise self.error(node, "not arithmetic; use + - * / **, numbers, names and functions")
+        raise self.error(
+            node, "not arithmetic; use + - * / **, single comparisons (> >= < <=), numbers, names and functions"
+        )
 
     def constant(self, node: ast.Constant) -> Value:
         number = _plain_number(node)

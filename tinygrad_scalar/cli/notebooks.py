@@ -55,8 +55,9 @@ def has_jupyterlab() -> bool:
 
 
 def open_jupyterlab(folder: str | os.PathLike[str], ours: Iterable[str]) -> int:
-    """Run JupyterLab on `folder` until it ends and return its exit code; Ctrl-C is left to JupyterLab, which asks.
+    """Run JupyterLab on `folder` until it ends and return its exit code.
 
+    Ctrl-C is left to JupyterLab, which asks for confirmation.
     The files named in `ours` are signed as trusted; otherwise JupyterLab would hide their pictures until they are run.
     """
     from nbformat import read, sign

@@ -26,7 +26,7 @@ def run(options: argparse.Namespace) -> None:
     table = read_csv(options.file)
     column = f"predicted_{model.target}"
     if column in table.columns:
-        raise ValueError(f"{options.file} already has a column {column!r}")
+        raise ValueError(f"{options.file} already has a column {column!r}; rename or remove it")
     predictions = model.predict(table)
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")

@@ -33,7 +33,7 @@ class Scale:
         try:
             return cls(statistics.fmean(numbers), statistics.pstdev(numbers) or 1.0)
         except OverflowError:
-            raise ValueError(f"numbers as large as {max(numbers)!r} cannot be standardised") from None
+            raise ValueError(f"numbers as large as {max(map(abs, numbers))!r} cannot be standardised") from None
 
     def apply(self, x: float) -> float:
         return (x - self.mean) / self.deviation
@@ -58,7 +58,7 @@ class TableModel:
     target_scale: Scale | None
 
     def inputs(self, table: Table) -> list[list[float]]:
-        """The features of every row, standardised; ValueError for a missing column, or a cell that is no number."""
+        """The features of every row, standardised; ValueError for a missing column, or a cell that is not a number."""
         columns = [map(scale.apply, table.numbers(name)) for name, scale in zip(self.features, self.scales)]
         return [list(row) for row in zip(*columns)]
 
@@ -191,7 +191,7 @@ def split(table: Table, target: str, test_fraction: float, seed: int = 0) -> tup
     if not held_out:
         raise ValueError(
             f"a test fraction of {test_fraction!r} holds out none of {table.name}'s {len(cells)} rows: "
-            "at least one row (of each class) must remain for training"
+            "use a larger fraction or more rows (at least one row, or one of each class, stays for training)"
         )
     return sorted(training), sorted(held_out)
 

@@ -48,7 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def _sizes(text: str) -> list[int]:
     sizes = [int(part) if part.strip().isdecimal() else 0 for part in text.split(",")]
     if min(sizes) < 1:
-        raise argparse.ArgumentTypeError(f"must be layer sizes such as 8,8, got {text!r}")
+        raise argparse.ArgumentTypeError(f"must be positive layer sizes such as 8,8; got {text!r}")
     return sizes
 
 

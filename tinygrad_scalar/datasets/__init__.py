@@ -41,7 +41,8 @@ class Table(NamedTuple):
         for line, cell in zip(self.lines, cells):
             if not is_number(cell):
                 raise ValueError(
-                    f"{self.name}, line {line}: {cell!r} in column {name!r} is not a number (--ignore skips a column)"
+                    f"{self.name}, line {line}: {cell!r} in column {name!r} is not a finite number "
+                    "(`train --ignore` leaves a column out)"
                 )
         return [float(cell) for cell in cells]
 
@@ -123,7 +124,9 @@ def _check(table: Table, header_line: int) -> None:
 
 
 def iris() -> Table:
-    """Fisher's 150 irises (1936): four measures in centimetres and the species. Source and licence: README.md here.
+    """Fisher's 150 irises (1936): four measurements in centimetres and the species.
+
+    Source and licence: README.md in this folder.
 
     >>> table = iris()
     >>> len(table.rows), table.columns[-1], sorted(set(table.column("species")))

@@ -30,7 +30,9 @@ if os.environ.get("TINYGRAD_SCALAR_PURE", "") in ("", "0"):
         if error.name != "tinygrad_scalar.engine._value":
             raise
     except ImportError as error:  # built, but for another Python or machine
-        warnings.warn(f"cannot load the compiled Value, using the plain one: {error}", stacklevel=2)
+        warnings.warn(
+            f"cannot load the compiled Value ({error}); using the plain one: reinstall tinygrad_scalar", stacklevel=2
+        )
 
 if TYPE_CHECKING or not accelerated:
     from tinygrad_scalar.engine.bulk import (

@@ -165,7 +165,7 @@ def read_graph(list roots):
         names = []
         for named in seen_rows.as_list():
             names.append((<Row>named).operation.name)
-        return tape.Tape(
+        return graph_arrays.Tape(
             order.as_list(), names, integers(codes, n), integers(starts, n + 1), integers(operands, edges),
         )
     finally:

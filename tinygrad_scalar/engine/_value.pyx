@@ -31,7 +31,7 @@ from tinygrad_scalar.engine._ops cimport Code
 import os
 import sys
 
-from tinygrad_scalar.engine import anomaly, bulk, errors, graph, ops, pickling, tape, tracing, value as plain
+from tinygrad_scalar.engine import anomaly, bulk, errors, graph, graph_arrays, ops, pickling, tracing, value as plain
 from tinygrad_scalar.engine.number import as_float, required
 
 cdef extern from "Python.h":
@@ -838,7 +838,7 @@ cdef int document_all() except -1:
             definition = (<PyMethodDescrObject*>ours).d_method
             definition.ml_doc = with_docstring(definition.ml_doc, thing)
     for thing in (
-        plain.record, tape.read_graph, bulk.weighted_sum, bulk.clear_gradients, bulk.read_data,
+        plain.record, graph_arrays.read_graph, bulk.weighted_sum, bulk.clear_gradients, bulk.read_data,
         bulk.read_gradients, bulk.now, bulk.tick, bulk.set_data,
     ):
         ours = globals()[thing.__name__]

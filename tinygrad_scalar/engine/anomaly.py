@@ -81,6 +81,6 @@ def require_finite_gradients(root: Node, order: list[Node], upstream: float) -> 
             if not math.isfinite(grads[operand]):
                 raise AnomalyError(
                     f"backward through {_equation(node)}: local gradient {local_grad!r} × upstream gradient "
-                    f"{grads[node]!r} = {contribution!r} makes the gradient of {_names(node)[i]} "
+                    f"{grads[node]!r} = {contribution!r}, so the gradient of {_names(node)[i]} becomes "
                     f"{grads[operand]!r}, at {_origins.get(id(node)) or user_line()}"
                 )

@@ -73,12 +73,13 @@ WAYS_OUT = {
     "gradient": "its gradient was asked for: vectorize computes gradients, the function only the cost",
     "order": "it was compared: choose with ts.where(ts.greater(x, y), a, b), ts.maximum or ts.minimum",
     "truth": "a branch was taken on it: choose with ts.where(condition, a, b)",
-    "equality": "== tests identity: to compare numbers use ts.where(ts.greater_equal(x, y), a, b)",
-    "float": "it cannot become a float: use the methods of Value, such as v.exp() for math.exp(v)",
-    "int": "it cannot become an int: to index by an integer argument use ts.lookup(table, i)",
-    "index": "it cannot be an index: to index by an integer argument use ts.lookup(table, i)",
-    "round": "it was rounded, which has no gradient",
-    "set": "its .data was set: a traced function only computes",
+    "equality": "== tests identity: to compare sizes use ts.where(ts.greater_equal(x, y), a, b); to choose by an "
+    "integer argument use ts.lookup(table, i)",
+    "float": "it was made a float: use the methods of Value, such as v.exp() for math.exp(v)",
+    "int": "it was made an int: to index by an integer argument use ts.lookup(table, i)",
+    "index": "it was used as an index: to index by an integer argument use ts.lookup(table, i)",
+    "round": "it was rounded, which has no gradient: leave it unrounded, or round outside the function",
+    "set": "its .data was set: a traced function only computes; set it before the call",
     "copy": "it was copied, and a copy is a new parameter: use the Value itself",
 }
 
@@ -104,7 +105,7 @@ def loss_of_gradient(node: Node, into: str) -> TypeError:
     called = [name for name in re.findall(r"\bmath\.(\w+)\(", user_line().text) if hasattr(node, name)]
     methods = " or ".join(f"v.{name}()" for name in dict.fromkeys(called))
     return TypeError(
-        f"{into}({node.label or repr(node)}) would silently lose its gradient: to keep computing use "
+        f"{into}({node.label or repr(node)}) would silently lose its gradient: to keep the gradient, use "
         f"{methods or 'a method of Value, such as v.exp() for math.exp(v)'}; for the plain number use v.data"
     )
 

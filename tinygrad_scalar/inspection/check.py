@@ -90,7 +90,7 @@ class _Comparison:
 
     @cached_property
     def rises(self) -> list[float]:
-        """The one-sided slopes at the step of the central difference."""
+        """The absolute one-sided slopes, with the step of the central difference."""
         h = self.central.h
         return [abs(self.f(self.f.a + side) - self.root) / h for side in (h, -h)] if h else []
 

@@ -150,7 +150,7 @@ def _few(terms: Sequence[T], write: Callable[[T], str]) -> list[str]:
 
 
 def _product(product: Sequence[Factor], write: Callable[[Factor], str], times: str = " · ") -> str:
-    """The factors of a product; if there are very many, the first and the last."""
+    """A product written out; of very many factors, the first few and the last few."""
     if len(product) <= MOST_FACTORS:
         return times.join(map(write, product))
     few = MOST_FACTORS // 4

@@ -39,7 +39,7 @@ def number(value: float) -> str:
 
 
 def name(text: str) -> str:
-    r"""A name that is not in the notes' form, upright, with LaTeX's special characters escaped.
+    r"""A name outside the notes' notation: set upright, with LaTeX's special characters escaped.
 
     >>> name("my value_1"), name("50 %")
     ('\\mathrm{my\\ value\\_1}', '\\mathrm{50\\ \\%}')

@@ -177,8 +177,9 @@ class Stepper:
         expected = self._expected[self._index[value]]
         if value.grad != expected and (value.grad == value.grad or expected == expected):
             raise ValueError(
-                f"the gradient of {self.notation.name(value)} is {written(value.grad)}, but the steps so far left "
-                f"{written(expected)}: backward(), zero_grad() or another stepper changed it; reset() starts over"
+                f"the gradient of {self.notation.name(value)} is {written(value.grad)}, but should be "
+                f"{written(expected)} after the steps so far: backward(), zero_grad() or another stepper changed it; "
+                "reset() starts over"
             )
 
     def _retreat(self) -> None:

@@ -43,7 +43,9 @@ def _rows(array: ArrayLike, name: str) -> Array:
     if numbers.dtype.kind not in "biuf":
         raise TypeError(f"{name} must hold numbers, got {shown(array)}")
     if numbers.ndim not in (1, 2) or numbers.size == 0:
-        raise ValueError(f"{name} must have the shape (m, n) or (m,), one row per example; got {numbers.shape}")
+        raise ValueError(
+            f"{name} must be a non-empty array of shape (m, n) or (m,), one row per example; got shape {numbers.shape}"
+        )
     if not np.isfinite(numbers).all():
         place = tuple(int(i) for i in np.argwhere(~np.isfinite(numbers))[0])
         raise ValueError(f"{name} must hold finite numbers, got {numbers[place]} at {name}{list(place)}")

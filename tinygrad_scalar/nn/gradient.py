@@ -46,7 +46,8 @@ class Gradient:
 
     def __getitem__(self, name: str) -> float:
         if name not in self.names:
-            raise KeyError(f"no parameter is called {name!r}; the names are {', '.join(self.names[:3])}, …")
+            names = [*self.names[:3], *(["…"] if len(self.names) > 3 else [])]
+            raise KeyError(f"no parameter is called {name!r}; the names are {', '.join(names)}")
         return self._numbers[self.names.index(name)]
 
     def __str__(self) -> str:

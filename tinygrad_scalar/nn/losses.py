@@ -186,7 +186,9 @@ def cost(loss: str | LossFunction, outputs: Sequence[Any], targets: Sequence[Any
         if not hasattr(examples, "__len__"):
             raise TypeError(f"cost needs lists of all examples' outputs and targets, got {shown(examples)}")
     if len(outputs) != len(targets) or not len(outputs):
-        raise ValueError(f"cost needs outputs and one target per output, got {len(targets)} for {len(outputs)}")
+        raise ValueError(
+            f"cost needs at least one output, and one target per output; got {len(outputs)} and {len(targets)}"
+        )
     evaluate = find_loss(loss)
     return _sum(evaluate(a, y) for a, y in zip(outputs, targets)) / len(outputs)
 
@@ -206,5 +208,7 @@ def _value(number: Scalar) -> Value:
 def _pairs(a: Outputs, y: Outputs) -> list[tuple[Value, Any]]:
     outputs, targets = listed(a), listed(y)
     if len(outputs) != len(targets) or not outputs:
-        raise ValueError(f"a loss needs outputs and one target per output, got {len(targets)} for {len(outputs)}")
+        raise ValueError(
+            f"a loss needs at least one output, and one target per output; got {len(outputs)} and {len(targets)}"
+        )
     return [(_value(a_j), y_j) for a_j, y_j in zip(outputs, targets)]

@@ -183,6 +183,6 @@ def _require_finite(numbers: Array, what: str, parameters: Sequence[Value], epoc
 
 def _not_finite(what: str, number: float, epoch: int) -> AnomalyError:
     return AnomalyError(
-        f"in epoch {epoch + 1} of the training {what} became {number!r}: a smaller learning rate or standardised "
+        f"{what} became {number!r} in epoch {epoch + 1}: a smaller learning rate or standardised "
         "inputs often help; detect_anomaly() finds the operation"
     )

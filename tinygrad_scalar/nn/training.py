@@ -56,7 +56,7 @@ def fit(
     seed: int | None = 0,
     vectorized: bool = True,
 ) -> History:
-    """Train `net` on m examples and return the course of its cost.
+    """Train `net` on m examples and return the History of its cost, epoch by epoch.
 
     X, Y        arrays or lists with one example per row: X of shape (m, n) or (m,), Y of shape (m, k) or (m,);
                 for cross_entropy Y holds class indices, integers from 0, and has the shape (m,)

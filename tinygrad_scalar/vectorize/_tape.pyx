@@ -177,7 +177,7 @@ cdef double* doubles(Call* call, array, Py_ssize_t size, bint writable) except N
     PyObject_GetBuffer(array, view, PyBUF_FORMAT | PyBUF_C_CONTIGUOUS | (PyBUF_WRITABLE if writable else 0))
     call.n_views += 1
     if view.format[0] != b"d" or view.format[1] != 0 or (size >= 0 and view.len != size * <Py_ssize_t>sizeof(double)):
-        raise ValueError(f"expected an array of {size} float64, got {view.len} bytes of {view.format.decode()!r}")
+        raise ValueError(f"expected an array of {f'{size} ' if size >= 0 else ''}float64, got {view.len} bytes of {view.format.decode()!r}")
     return <double*>view.buf
 
 

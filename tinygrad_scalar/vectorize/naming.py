@@ -1,7 +1,8 @@
 """The names of a program's arrays: the notes' letters where they form a network's layers (003 Eq. 1 and 11).
 
 W, b, Z and A are the weights, biases, pre-activations and activations of a layer, counted from 1; A0 is the first
-argument if a layer reads it. The gradient with respect to Z is delta; any other array's is named d and its name.
+argument if a layer reads it. The gradient with respect to Z is delta; that with respect to any other array is named d
+followed by the array's name.
 """
 
 from __future__ import annotations

@@ -135,7 +135,7 @@ class NumpySource:
         return f"vdot({summed}, {summed}) / m" if self.buffers.squared else f"add.reduce({summed}, axis=None) / m"
 
     def _columns(self, lines: list[str], names: Sequence[str]) -> list[str]:
-        """The line that turns the arguments that `lines` read into columns."""
+        """The line that makes columns of the arguments used in `lines`."""
         read = _names_in(lines)
         bare = [
             (argument.name, f"{names[i]}.T")

@@ -201,7 +201,7 @@ class _Backward:
                 scattered = self.add(LookupScatter(out, d, statement))
                 self.parts[source].append((scattered, None))
         else:
-            raise NotImplementedError(type(statement).__name__)
+            raise NotImplementedError(f"no reverse rule for {type(statement).__name__}")
 
     def _reverse_elementwise(self, statement: Elementwise, d: Array) -> None:
         if not any(operand in self.counts for operand in statement.operands):

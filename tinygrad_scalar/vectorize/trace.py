@@ -44,7 +44,7 @@ class Argument(Value):
 
     def __index__(self) -> int:
         tracing.forbid(self, "index")
-        raise errors.loss_of_gradient(self, "an index")
+        raise errors.loss_of_gradient(self, "operator.index")
 
 
 class Choice(NamedTuple):

@@ -191,9 +191,10 @@ class Vectorized:
 
     def _compile(self, shapes: Shapes, examples: Sequence[Floats]) -> Compiled:
         if self._cost is None:
-            known = ", ".join(str(tuple(shape for shape, _ in key)) for key in self._programs)
+            known = " or ".join(map(_kinds, self._programs)) or "none, as it was pickled before its first call"
             raise ValueError(
-                f"this was unpickled, without the function to trace: examples must have one of the shapes {known}"
+                "this was unpickled without the function, so it cannot trace examples of new shapes: "
+                f"expected {known}; got {_kinds(shapes)}"
             )
         program = compiled(self._cost, self._values, examples, shapes, self._wrt_inputs)
         if self._check:
@@ -217,7 +218,9 @@ class Vectorized:
             if wrong.any():
                 k = int(wrong.argmax())
                 name = self._values[k].label or f"params[{k}]"
-                raise _mismatch(f"gradient {float(our_gradient[k])!r} with respect to {name}", repr(gradient[k]), i)
+                raise _mismatch(
+                    f"gradient {float(our_gradient[k])!r} with respect to {name}", repr(float(gradient[k])), i
+                )
 
     # --- reading -----------------------------------------------------------------------------------------------------
 
@@ -263,7 +266,9 @@ def _examples(array: ArrayLike, argument: int) -> Floats:
     except ValueError:
         raise ValueError(f"the examples of argument {argument} do not all have the same shape") from None
     if numbers.dtype == object:
-        raise TypeError(f"argument {argument} is an array of Python objects: convert it, such as with .astype(float)")
+        raise TypeError(
+            f"argument {argument} is an array of Python objects: convert it, for example with .astype(float)"
+        )
     if numbers.dtype.kind not in "biuf":
         raise TypeError(f"argument {argument} must be an array of numbers, got {shown(array)}")
     if isinstance(array, np.ma.MaskedArray) and np.ma.is_masked(array):
@@ -273,8 +278,15 @@ def _examples(array: ArrayLike, argument: int) -> Floats:
     if numbers.ndim == 0 or len(numbers) == 0:
         raise ValueError(f"argument {argument} must have one or more examples, on axis 0; got shape {numbers.shape}")
     if numbers.size == 0:
-        raise ValueError(f"argument {argument} has no numbers in an example: its shape is {numbers.shape}")
+        raise ValueError(
+            f"each example of argument {argument} must hold at least one number; got shape {numbers.shape}"
+        )
     return numbers
+
+
+def _kinds(shapes: Shapes) -> str:
+    """The kinds of examples that a program is for, such as "(2,) of floats and () of integers"."""
+    return " and ".join(f"{shape} of {'integers' if integer else 'floats'}" for shape, integer in shapes)
 
 
 def _rows(array: Floats, dtype: Any) -> Floats:
