@@ -8,6 +8,7 @@ import os
 import pickle
 import re
 import rlcompleter
+import shutil
 import subprocess
 import sys
 import traceback
@@ -193,6 +194,14 @@ def test_the_version_is_the_one_of_setup_cfg():
 def test_what_the_package_ships_is_in_it():
     for name in ("py.typed", "datasets/iris.csv", "datasets/README.md"):
         assert (Path(ts.__file__).parent / name).is_file()
+
+
+def test_a_checkout_that_is_not_installed_says_so(tmp_path):
+    package = Path(ts.__file__).parent
+    shutil.copytree(package, tmp_path / "tinygrad_scalar", ignore=shutil.ignore_patterns("viz", "notebooks", "*.so"))
+    code = "import tinygrad_scalar"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, cwd=tmp_path)
+    assert "not installed: run `python -m pip install -e .`" in run.stderr
 
 
 @pytest.mark.skipif(not (TOP / ".git").exists(), reason="not a git checkout")

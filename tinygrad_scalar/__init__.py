@@ -49,7 +49,14 @@ Errors
 """
 
 import sys as _sys
+from importlib.util import find_spec as _find_spec
 from types import ModuleType as _Module
+
+if _find_spec("tinygrad_scalar.viz") is None:  # a checkout has viz/ beside this folder
+    raise ModuleNotFoundError(
+        "this checkout of tinygrad_scalar is not installed: run `python -m pip install -e .` in it, or start Python in "
+        "another folder"
+    )
 
 from tinygrad_scalar import former_modules as _former_modules  # noqa: F401
 from tinygrad_scalar.engine import (
