@@ -1,6 +1,6 @@
 """The starting point of readers about derivatives: the nodes under a root, their names, and ∂root/∂ each of them.
 
-`step`, `explain`, `sensitivity`, `diagnose` and `nudge` read a graph through this file.
+`step`, `explain`, `nudge`, `check_gradients`, `sensitivity` and `diagnose` read a graph through this file.
 """
 
 from __future__ import annotations
