@@ -1,4 +1,4 @@
-"""`plot_cost`: the cost over a training's epochs as an SVG line chart."""
+"""`plot_cost`: the cost over the epochs of a training run, as an SVG line chart."""
 
 from __future__ import annotations
 

@@ -296,7 +296,7 @@ WRONG_EXAMPLES = [
     (2, Value(1.0), ValueError, "2 inputs, got 1"),
     (2, np.zeros((1, 2)), ValueError, "2 inputs, got 1"),
     (2, np.zeros((2, 2)), TypeError, "ndarray"),
-    (1, [1.0, 2.0], ValueError, "1 inputs, got 2"),
+    (1, [1.0, 2.0], ValueError, "1 input, got 2"),
     (2, "ab", TypeError, "'a'"),
     (2, [1.0, "2"], TypeError, "'2'"),
     (2, [1.0, None], TypeError, "None"),

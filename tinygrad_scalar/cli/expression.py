@@ -210,7 +210,7 @@ class _Builder:
             hint = f"did you mean {near[0]}?" if near else f"the functions are {', '.join(known)}"
             raise self.error(node, f"no such function; {hint}")
         if node.keywords or any(isinstance(argument, ast.Starred) for argument in node.args):
-            raise self.error(node, f"{name} takes its arguments by position only")
+            raise self.error(node, f"{name} takes its arguments by position, without name= or *")
         function, arity = _function(name)
         if len(node.args) != arity:
             raise self.error(node, f"{name} takes {arity} argument{'s' * (arity > 1)}, got {len(node.args)}")

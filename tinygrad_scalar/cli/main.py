@@ -47,7 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def parsed(arguments: Sequence[str]) -> argparse.Namespace:
-    """The command line's options; an expression's numbers can stand before or after the other options."""
+    """The command line's options; an expression's numbers can come before or after the other options."""
     command = COMMANDS.get(arguments[0]) if arguments else None
     if command and command.takes_expression:  # -x*2 is not an option; argparse tells them apart by the space
         arguments = [f" {argument}" if re.match(r"-[^-oh]", argument) else argument for argument in arguments]

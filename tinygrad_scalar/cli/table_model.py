@@ -30,10 +30,7 @@ class Scale:
     @classmethod
     def of(cls, numbers: Sequence[float]) -> Scale:
         """The scale that gives `numbers` mean 0 and deviation 1; equal numbers all become 0."""
-        try:
-            return cls(statistics.fmean(numbers), statistics.pstdev(numbers) or 1.0)
-        except OverflowError:
-            raise ValueError(f"numbers as large as {max(map(abs, numbers))!r} cannot be standardised") from None
+        return cls(statistics.fmean(numbers), statistics.pstdev(numbers) or 1.0)
 
     def apply(self, x: float) -> float:
         return (x - self.mean) / self.deviation
@@ -138,7 +135,13 @@ def untrained_model(
 
     def scale(column: str) -> Scale:
         numbers = table.numbers(column)
-        return Scale.of([numbers[row] for row in training_rows])
+        try:
+            return Scale.of([numbers[row] for row in training_rows])
+        except OverflowError:
+            raise ValueError(
+                f"{table.name}: column {column!r} has numbers as large as {max(map(abs, numbers))!r}, which cannot be "
+                "standardised; rescale the column"
+            ) from None
 
     scales = [scale(column) for column in features]
     distinct = set(table.column(target))

@@ -120,7 +120,9 @@ def _check(table: Table, header_line: int) -> None:
             raise ValueError(f"{name}, line {header_line}: two columns are named {column!r}")
     for line, row in zip(table.lines, table.rows):
         if len(row) != len(columns):
-            raise ValueError(f"{name}, line {line} has {len(row)} cells, but the header names {len(columns)} columns")
+            cells = f"{len(row)} cell{'s' * (len(row) != 1)}"
+            header = f"{len(columns)} column{'s' * (len(columns) != 1)}"
+            raise ValueError(f"{name}, line {line} has {cells}, but the header names {header}")
 
 
 def iris() -> Table:

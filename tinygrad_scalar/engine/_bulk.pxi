@@ -10,7 +10,10 @@ def weighted_sum(w, x, b):
     cdef list weights = list(w), activations = list(x)
     cdef Py_ssize_t k
     if not 0 < len(weights) == len(activations):
-        raise ValueError(f"weighted_sum expected as many weights as activations, got {len(weights)} and {len(activations)}")
+        raise ValueError(
+            "weighted_sum expected at least one weight, and one activation per weight; "
+            f"got {len(weights)} weights and {len(activations)} activations"
+        )
     total = binary_node(_MULTIPLY, checked(weights[0]), checked(activations[0]))
     for k in range(1, len(weights)):
         total = binary_node(_ADD, total, binary_node(_MULTIPLY, checked(weights[k]), checked(activations[k])))

@@ -21,7 +21,10 @@ def weighted_sum(w: Sequence[Value], x: Sequence[Value], b: Value) -> Value:
     23.5
     """
     if not 0 < len(w) == len(x):
-        raise ValueError(f"weighted_sum expected as many weights as activations, got {len(w)} and {len(x)}")
+        raise ValueError(
+            "weighted_sum expected at least one weight, and one activation per weight; "
+            f"got {len(w)} weights and {len(x)} activations"
+        )
     total = w[0] * x[0]
     for w_k, x_k in zip(w[1:], x[1:]):
         total = total + w_k * x_k

@@ -73,7 +73,7 @@ WAYS_OUT = {
     "gradient": "its gradient was asked for: vectorize computes gradients, the function only the cost",
     "order": "it was compared: choose with ts.where(ts.greater(x, y), a, b), ts.maximum or ts.minimum",
     "truth": "a branch was taken on it: choose with ts.where(condition, a, b)",
-    "equality": "== tests identity: to compare sizes use ts.where(ts.greater_equal(x, y), a, b); to choose by an "
+    "equality": "== tests identity: to compare numbers use ts.where(ts.greater_equal(x, y), a, b); to choose by an "
     "integer argument use ts.lookup(table, i)",
     "float": "it was made a float: use the methods of Value, such as v.exp() for math.exp(v)",
     "int": "it was made an int: to index by an integer argument use ts.lookup(table, i)",

@@ -1,4 +1,4 @@
-"""Plain numbers: an int, a float or a NumPy scalar, kept as a float64; and tables of raised and lowered digits."""
+"""Plain numbers: an int, a float or a NumPy scalar, kept as a float64; tables of superscripts and subscripts."""
 
 from __future__ import annotations
 

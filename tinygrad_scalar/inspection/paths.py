@@ -43,7 +43,7 @@ class Written(NamedTuple):
 class Factor:
     """∂of/∂by: its number `value`, and its symbols `text`, `latex` and `expression`, derived when first read.
 
-    `part` is "direct" if it is only the part of ∂of/∂by that passes no other named value.
+    `part` is "direct" if this is only the part of ∂of/∂by that passes through no other named value.
     """
 
     def __init__(self, of: Value, by: Value, value: float, write: Callable[[], Written], part: str = "") -> None:

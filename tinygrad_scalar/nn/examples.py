@@ -24,7 +24,8 @@ class Examples:
     def __init__(self, X: ArrayLike, Y: ArrayLike, kind: str = "") -> None:
         self.X, self.Y = _rows(X, f"{kind}X"), _rows(Y, f"{kind}Y")
         if len(self.X) != len(self.Y):
-            raise ValueError(f"{kind}X has {len(self.X)} examples but {kind}Y has {len(self.Y)}")
+            examples = f"{len(self.X)} example{'s' * (len(self.X) != 1)}"
+            raise ValueError(f"{kind}X has {examples} but {kind}Y has {len(self.Y)}")
         self.x: list[Any] = self.X.tolist()
         self.y: list[Any] = self.Y.tolist()
 

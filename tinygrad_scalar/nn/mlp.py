@@ -232,5 +232,5 @@ def _inputs(x: Inputs, n: int) -> list[Value]:
     """One example as n Values; plain numbers become Values a(0)[k]."""
     given = listed(x)
     if len(given) != n:
-        raise ValueError(f"an example must have {n} inputs, got {len(given)}: {shown(x)}")
+        raise ValueError(f"an example must have {n} input{'s' * (n != 1)}, got {len(given)}: {shown(x)}")
     return [a if isinstance(a, Value) else Value(a, f"a(0)[{k}]") for k, a in enumerate(given)]

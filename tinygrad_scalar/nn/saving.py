@@ -31,11 +31,14 @@ def save(net: MLP, path: str | os.PathLike[str], metadata: Mapping[str, Any] | N
 
     if not isinstance(net, MLP):
         raise TypeError(f"net must be an MLP, got {shown(net)}")
-    for layer, activation in zip(net.layers, [*[net.activation] * (len(net.layers) - 1), net.output_activation]):
-        if any(neuron.activation != activation for neuron in layer.neurons):
-            raise ValueError(
-                f"cannot save this MLP: it was built with activation {activation!r}, but a neuron now has another one"
-            )
+    activations = [*[net.activation] * (len(net.layers) - 1), net.output_activation]
+    for i, (layer, activation) in enumerate(zip(net.layers, activations), start=1):
+        for neuron in layer.neurons:
+            if neuron.activation != activation:
+                raise ValueError(
+                    f"cannot save this MLP: layer {i} was built with activation {activation!r}, but one of its neurons "
+                    f"now has {neuron.activation!r}"
+                )
     if len(set(net.parameters())) < len(net.parameters()):
         raise ValueError(
             "cannot save this MLP: two of its parameters are the same Value, and loading would separate them"

@@ -119,7 +119,10 @@ class ScalarWay:
     def _build(self) -> None:
         native = executor()
         if native is None:
-            raise ImportError("this pickle needs the compiled executor, which is not built or not in use here")
+            raise ImportError(
+                "this pickle needs the compiled executor: reinstall tinygrad_scalar with a C compiler, or unset "
+                "TINYGRAD_SCALAR_PURE"
+            )
         self.executor = native.Executor(*self.program)
 
     def __getstate__(self) -> dict[str, Any]:
