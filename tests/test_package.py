@@ -128,7 +128,9 @@ def names_imported():
     tree = ast.parse((TOP / "tinygrad_scalar" / "__init__.py").read_text("utf-8"))
     return [
         alias.asname or alias.name
-        for node in tree.body
+        for part in tree.body
+        if not isinstance(part, ast.FunctionDef)
+        for node in ast.walk(part)
         if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("tinygrad_scalar.")
         for alias in node.names
     ]

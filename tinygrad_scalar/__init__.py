@@ -49,14 +49,7 @@ Errors
 """
 
 import sys as _sys
-from importlib.util import find_spec as _find_spec
 from types import ModuleType as _Module
-
-if _find_spec("tinygrad_scalar.viz") is None:  # a checkout has viz/ beside this folder
-    raise ModuleNotFoundError(
-        "this checkout of tinygrad_scalar is not installed: run `python -m pip install -e .` in it, or start Python in "
-        "another folder"
-    )
 
 from tinygrad_scalar import former_modules as _former_modules  # noqa: F401
 from tinygrad_scalar.engine import (
@@ -170,10 +163,19 @@ from tinygrad_scalar.nn.training import (
 from tinygrad_scalar.vectorize import (
     vectorize as vectorize,
 )
-from tinygrad_scalar.viz.drawing import (
-    Drawing as Drawing,
-    draw as draw,
-)
+
+try:
+    from tinygrad_scalar.viz.drawing import (
+        Drawing as Drawing,
+        draw as draw,
+    )
+except ModuleNotFoundError as error:
+    if error.name != "tinygrad_scalar.viz":  # which a checkout has beside this folder
+        raise
+    raise ModuleNotFoundError(
+        "this checkout of tinygrad_scalar is not installed: run `python -m pip install -e .` in it, or start Python in "
+        "another folder"
+    ) from None
 
 __version__ = "0.1.0"
 

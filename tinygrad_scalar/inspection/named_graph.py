@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 
@@ -82,6 +81,8 @@ class NamedGraph:
         if len(found) > 1:
             raise ValueError(f"{len(found)} values print as {target!r}: pass the Value itself, or label one of them")
         if not found:
+            import difflib
+
             near = difflib.get_close_matches(target, set(called.values()), n=3, cutoff=0.4)
             known = ", ".join(sorted(set(called.values()))[:8])
             hint = (
