@@ -1,41 +1,77 @@
-"""Atomic file writes: an interrupted or failed write leaves the old file as it was."""
+"""Atomic file writes: an interrupted or failed write leaves the old file as it was.
+
+The same holds when many threads, processes or machines write one file: each reader finds one of the files as a whole.
+"""
 
 from __future__ import annotations
 
 import os
+import re
+import stat
 from pathlib import Path
 
+_STREAM = re.compile(r"/dev/std(out|err)|/dev/fd/\d+|/proc/[^/]+/fd/\d+")  # they stay streams when sent to a file
 
-def _is_stream(path: str | os.PathLike[str]) -> bool:
+
+def _mode(path: str | os.PathLike[str]) -> int | None:
+    """The type and permission bits of the file; None if there is none. OSError for a name that cannot be one."""
+    try:
+        return os.stat(path).st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+
+
+def _is_stream(path: str | os.PathLike[str], mode: int | None) -> bool:
     """Whether the path is a pipe or a device such as /dev/stdout, which cannot be replaced, only written to."""
-    return os.path.exists(path) and not os.path.isfile(path) and not os.path.isdir(path)
+    if mode is None or stat.S_ISDIR(mode):
+        return False
+    return not stat.S_ISREG(mode) or _STREAM.fullmatch(os.path.abspath(path)) is not None
 
 
 def require_writable(path: str | os.PathLike[str]) -> Path:
     """The file behind `path`. Raises an OSError that says why if it cannot be written."""
-    if _is_stream(path):
+    mode = _mode(path)
+    if _is_stream(path, mode):
         return Path(path)
     target = Path(path).resolve()  # a link stays a link to the new file
     if target.is_dir():
-        raise IsADirectoryError(f"{path} is a folder; give the name of a file")
+        raise IsADirectoryError(f"{Path(path)} is a folder; give the name of a file")
     if not target.parent.is_dir():
         raise FileNotFoundError(f"cannot write {path}: there is no folder {target.parent}")
-    if not os.access(target if target.exists() else target.parent, os.W_OK):
-        raise PermissionError(f"cannot write {path}: permission denied")
+    for needed in (target.parent, target):  # the folder too: the new file comes into being in it
+        if needed.exists() and not os.access(needed, os.W_OK):
+            raise PermissionError(f"cannot write {path}: permission denied for {needed}")
     return target
 
 
 def write_atomically(path: str | os.PathLike[str], content: bytes) -> None:
     """Write `content` to a temporary file in the same folder, then `replace` `path`; raises as `require_writable`."""
     target = require_writable(path)
-    if _is_stream(path):
-        Path(path).write_bytes(content)
-        return
-    partial = target.with_name(f".{target.name}.{os.getpid()}.partial")
+    mode = _mode(path)
     try:
-        partial.write_bytes(content)
-        if target.exists():
-            partial.chmod(target.stat().st_mode)
-        partial.replace(target)
+        if _is_stream(path, mode):
+            with open(path, "ab") as stream:  # appended, as everything that is printed
+                stream.write(content)
+        else:
+            _replace(target, content, mode)
+    except OSError as error:
+        if error.errno is None:
+            raise
+        raise OSError(error.errno, error.strerror, os.fspath(path)) from None  # not the temporary file's name
+
+
+def _replace(target: Path, content: bytes, mode: int | None) -> None:
+    """`target` becomes a file of this content, with the permissions in `mode` or those of any new file."""
+    partial = target.with_name(f".{os.urandom(8).hex()}.partial")  # a process id is not unique among containers
+    try:
+        with open(partial, "xb") as file:
+            if mode is not None:
+                os.chmod(partial, stat.S_IMODE(mode))
+            file.write(content)
+            file.flush()
+            os.fsync(
+                file.fileno()
+            )  # before the rename: after a power failure, the new name must not hold an empty file
+        os.replace(partial, target)
     finally:
         partial.unlink(missing_ok=True)
