@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tinygrad_scalar.engine import Value, now, read_gradients, read_graph, set_data
-from tinygrad_scalar.engine.errors import TraceError, shown
+from tinygrad_scalar.engine import Value, now, set_data
+from tinygrad_scalar.engine.errors import shown
 from tinygrad_scalar.vectorize.compiled import Compiled, compiled, data_of, same
-from tinygrad_scalar.vectorize.trace import called, example_arguments
+from tinygrad_scalar.vectorize.first_call import require_agreement
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -198,29 +198,8 @@ class Vectorized:
             )
         program = compiled(self._cost, self._values, examples, shapes, self._wrt_inputs)
         if self._check:
-            m = len(examples[0])
-            for i in dict.fromkeys((m - 1, m // 2)):
-                self._compare(program, [array[i : i + 1] for array in examples], i)
+            require_agreement(program, self._cost, self._values, examples)
         return program
-
-    def _compare(self, program: Compiled, example: Sequence[Floats], i: int) -> None:
-        """Raise TraceError unless program and engine agree on an example."""
-        assert self._cost is not None
-        value, gradient, sizes = _by_the_engine(self._cost, self._values, example)
-        rows = [_rows(array, np.float64 if array.dtype.kind == "f" else np.int64) for array in example]
-        for ours, our_gradient in program.by_every_way(data_of(self._values), rows):
-            if not np.isclose(ours, value, rtol=1e-9, atol=1e-9, equal_nan=True):
-                raise _mismatch(f"cost {ours!r}", repr(value), i)
-            scale = np.abs(gradient[np.isfinite(gradient)]).max(initial=0.0)
-            wrong = ~np.isclose(our_gradient, gradient, rtol=1e-9, atol=1e-9 * scale, equal_nan=True)
-            if wrong.any():
-                wrong &= ~(np.abs(our_gradient - gradient) <= 1e-9 * sizes())
-            if wrong.any():
-                k = int(wrong.argmax())
-                name = self._values[k].label or f"params[{k}]"
-                raise _mismatch(
-                    f"gradient {float(our_gradient[k])!r} with respect to {name}", repr(float(gradient[k])), i
-                )
 
     # --- reading -----------------------------------------------------------------------------------------------------
 
@@ -293,39 +272,3 @@ def _rows(array: Floats, dtype: Any) -> Floats:
     """The examples as rows of numbers."""
     rows = array if array.ndim == 2 else array.reshape(len(array), -1)
     return rows if rows.dtype == dtype else rows.astype(dtype)
-
-
-def _mismatch(ours: str, theirs: str, i: int) -> TraceError:
-    return TraceError(
-        f"the array program gives the {ours} for example {i}, but the function itself gives {theirs}: a function to "
-        "vectorize must depend only on its arguments and the parameters, in the same way for every example; not on "
-        "random numbers, on how often it was called or on data from elsewhere"
-    )
-
-
-def _by_the_engine(
-    cost: Callable[..., Value], values: list[Value], example: Sequence[Floats]
-) -> tuple[float, Floats, Callable[[], Floats]]:
-    """Cost and gradient of one example by the engine, and the sizes of the gradient's terms; no `.grad` changes."""
-    C = called(cost, example_arguments(example, 0))
-    tape = read_graph([C])
-    leaves = [node for node, code in zip(tape.nodes, tape.codes.tolist()) if code < 0]
-    kept = {leaf: leaf.grad for leaf in [*leaves, *values]}
-    for leaf in kept:
-        leaf.grad = 0.0
-    C.backward()
-    gradient = np.empty(len(values))
-    read_gradients(values, gradient)
-    for leaf, grad in kept.items():
-        leaf.grad = grad
-
-    def sizes() -> Floats:
-        """Σ over paths |∏ local gradients|: the scale of the gradient's rounding errors."""
-        size = dict.fromkeys(tape.nodes, 0.0)
-        size[C] = 1.0
-        for node in reversed(tape.nodes):
-            for operand, local_grad in zip(node.operands, node.local_grads):
-                size[operand] += abs(local_grad) * size[node]
-        return np.array([size.get(value, 0.0) for value in values])
-
-    return C.data, gradient, sizes

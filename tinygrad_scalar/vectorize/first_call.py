@@ -1,0 +1,93 @@
+"""The check of a shape's first call: on two of its examples, program and engine must agree.
+
+A difference is refused if it is more than rounding can explain (rounding.py). Where rounding leaves no digit of a
+result, because terms of 1e17 cancel to about 1, every number that rounding can give is accepted: the engine's is no
+better than the program's. The engine's gradients are computed beside the graph: no `.data` and no `.grad` changes, not
+even for a moment.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tinygrad_scalar.engine import Tape, Value, read_graph
+from tinygrad_scalar.engine.errors import TraceError
+from tinygrad_scalar.vectorize.compiled import Compiled, data_of
+from tinygrad_scalar.vectorize.rounding import ROUNDINGS, Range, Rounded
+from tinygrad_scalar.vectorize.trace import called, example_arguments
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Floats = NDArray[Any]
+
+TOLERANCE = 1e-9  # relative: where no terms cancel, programs differ by far less
+
+
+def require_agreement(
+    program: Compiled, cost: Callable[..., Value], values: list[Value], examples: Sequence[Floats]
+) -> None:
+    """Raise TraceError unless `program` and the engine agree on two of the examples."""
+    m = len(examples[0])
+    for i in dict.fromkeys((m - 1, m // 2)):
+        _compare(program, cost, values, [array[i : i + 1] for array in examples], i)
+
+
+def _compare(
+    program: Compiled, cost: Callable[..., Value], values: list[Value], example: Sequence[Floats], i: int
+) -> None:
+    C = called(cost, example_arguments(example, 0))
+    tape = read_graph([C])
+    place = {tape.nodes[i]: i for i in np.flatnonzero(tape.codes < 0).tolist()}
+    leaves = [place.get(value, -1) for value in values]
+    gradients = [*_gradients(tape), 0.0]  # the last for parameters that are not in the graph
+    theirs = np.array([C.data, *(gradients[leaf] for leaf in leaves)])
+    rows = [
+        array.reshape(1, -1).astype(np.float64 if array.dtype.kind == "f" else np.int64, copy=False)
+        for array in example
+    ]
+    rounding: tuple[Rounded, Range] | None = None
+    for value, gradient in program.by_every_way(data_of(values), rows):
+        ours = np.array([value, *gradient])
+        wrong = ~np.isclose(ours, theirs, rtol=TOLERANCE, atol=0.0, equal_nan=True)
+        if wrong.any():
+            rounding = rounding or (Rounded(tape, leaves), Range(theirs))
+            wrong = _more_than_rounding(ours, wrong, *rounding)
+        if wrong.any():
+            raise _mismatch(ours, theirs, int(wrong.argmax()), values, i)
+
+
+def _gradients(tape: Tape) -> list[float]:
+    """The gradients of the last node with respect to each, as `backward()` computes them."""
+    gradients = [0.0] * len(tape.nodes)
+    gradients[-1] = 1.0
+    operands = iter(tape.operands[::-1].tolist())
+    for i in range(len(gradients) - 1, -1, -1):
+        node = tape.nodes[i]
+        if node.op:
+            for local_grad, operand in zip(reversed(node.local_grads), operands):
+                gradients[operand] += local_grad * gradients[i]
+    return gradients
+
+
+def _more_than_rounding(ours: Floats, wrong: Floats, rounded: Rounded, found: Range) -> Floats:
+    """Where `ours` is outside of what rounding can give."""
+    for _ in range(ROUNDINGS):
+        wrong = wrong & ~found.holds(ours)
+        if not wrong.any():
+            break
+        found.add(rounded.again())
+    return wrong & ~found.holds(ours)
+
+
+def _mismatch(ours: Floats, theirs: Floats, k: int, values: list[Value], i: int) -> TraceError:
+    what = "cost" if k == 0 else "gradient"
+    wrt = "" if k == 0 else f" with respect to {values[k - 1].label or f'params[{k - 1}]'}"
+    return TraceError(
+        f"the array program gives the {what} {float(ours[k])!r}{wrt} for example {i}, but the function itself gives "
+        f"{float(theirs[k])!r}: a function to vectorize must depend only on its arguments and the parameters, in the "
+        "same way for every example; not on random numbers, on how often it was called or on data from elsewhere"
+    )
