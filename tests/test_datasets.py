@@ -5,6 +5,7 @@ from collections import Counter
 
 import pytest
 
+from tinygrad_scalar import datasets
 from tinygrad_scalar.datasets import MISSING, Table, iris, is_number, read_csv
 
 # --- what is read ----------------------------------------------------------------------------------------------------
@@ -229,3 +230,40 @@ def test_iris_is_fishers_table_not_ucis_copy(row, flower):
     *measures, species = iris().rows[row - 1]
     *expected, expected_species = flower.split(",")
     assert ([float(x) for x in measures], species) == ([float(x) for x in expected], expected_species)
+
+
+# --- wide tables ------------------------------------------------------------------------------------------------------
+
+
+class Unscanned(list):
+    """A list that is not to be searched: a search for each column is quadratic in the columns."""
+
+    def searched(self, *arguments):
+        pytest.fail("a list of columns was searched")
+
+    count = index = __contains__ = searched
+
+
+def test_columns_are_found_and_checked_without_a_search_for_each():
+    names = [f"c{i}" for i in range(1000)]
+    table = Table("t.csv", Unscanned(names), [["1"] * 1000], [2])
+    assert [table.position(name) for name in names] == list(range(1000))
+    assert table.numbers("c999") == [1.0]
+    datasets._check(table, 1)
+
+
+def test_a_table_whose_columns_are_renamed_or_moved_later_finds_them():
+    table = Table("t.csv", ["a", "b"], [["1", "2"]], [2])
+    assert table.column("a") == ["1"]
+    table.columns[:] = ["b", "c"]
+    assert (table.column("b"), table.column("c")) == (["1"], ["2"])
+    with pytest.raises(ValueError, match="no column 'a'; its columns are b, c"):
+        table.position("a")
+
+
+def test_an_error_in_a_wide_table_or_a_long_cell_is_short():
+    table = Table("t.csv", [f"c{i}" for i in range(10_000)], [["x" * 10_000] * 10_000], [2])
+    for name in ("nothing", "c7"):
+        with pytest.raises(ValueError, match=name) as caught:
+            table.numbers(name)
+        assert len(str(caught.value)) < 300

@@ -7,17 +7,23 @@ the largest output is predicted; a numeric target is standardised too and predic
 
 from __future__ import annotations
 
+import math
 import os
 import random
 import statistics
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields as fields_of
+from itertools import pairwise
 from typing import Any
 
 from tinygrad_scalar.datasets import Table, is_number
+from tinygrad_scalar.engine.errors import AnomalyError, shown
 from tinygrad_scalar.nn.losses import LOSSES
 from tinygrad_scalar.nn.mlp import MLP
 from tinygrad_scalar.nn.saving import load_with, save
+
+MOST_PARAMETERS = 2_000_000  # of a network: to train them takes about 3 GB
 
 
 @dataclass
@@ -31,6 +37,16 @@ class Scale:
     def of(cls, numbers: Sequence[float]) -> Scale:
         """The scale that gives `numbers` mean 0 and deviation 1; equal numbers all become 0."""
         return cls(statistics.fmean(numbers), statistics.pstdev(numbers) or 1.0)
+
+    @classmethod
+    def of_fields(cls, fields: Any) -> Scale:
+        """The scale with these fields; ValueError unless they are finite numbers and the deviation is positive."""
+        if not isinstance(fields, dict) or sorted(fields) != ["deviation", "mean"]:
+            raise ValueError(f"a scale must have a mean and a deviation, got {shown(fields)}")
+        mean, deviation = fields["mean"], fields["deviation"]
+        if not _is_finite(mean) or not _is_finite(deviation) or deviation <= 0.0:
+            raise ValueError(f"a scale's mean must be a finite number and its deviation a positive one, got {fields}")
+        return cls(mean, deviation)
 
     def apply(self, x: float) -> float:
         return (x - self.mean) / self.deviation
@@ -56,31 +72,42 @@ class TableModel:
 
     def inputs(self, table: Table) -> list[list[float]]:
         """The features of every row, standardised; ValueError for a missing column, or a cell that is not a number."""
-        columns = [map(scale.apply, table.numbers(name)) for name, scale in zip(self.features, self.scales)]
+        columns = [_standardised(table, name, scale) for name, scale in zip(self.features, self.scales)]
         return [list(row) for row in zip(*columns)]
 
     def targets(self, table: Table) -> list[Any]:
         """The target of every row, in the form that the loss takes."""
         if self.target_scale is not None:
-            return [self.target_scale.apply(number) for number in table.numbers(self.target)]
+            return _standardised(table, self.target, self.target_scale)
         assert self.classes is not None
-        indices = [self.classes.index(cell) for cell in table.column(self.target)]
+        index = {name: i for i, name in enumerate(self.classes)}
+        indices = [index[cell] for cell in table.column(self.target)]
         off_and_on = LOSSES[self.loss].off_and_on
         if off_and_on is None:
             return indices
         return [[off_and_on[j == index] for j in range(len(self.classes))] for index in indices]
 
     def predict(self, table: Table) -> list[str] | list[float]:
-        """The class or the number predicted for every row."""
+        """The class or the number predicted for every row; ValueError, naming the row, where there is none."""
         outputs = [self._outputs(x) for x in self.inputs(table)]
         if self.target_scale is not None:
-            return [self.target_scale.undo(a) for (a,) in outputs]
-        assert self.classes is not None
+            outputs = [[self.target_scale.undo(a)] for (a,) in outputs]
+        for line, a in zip(table.lines, outputs):
+            if not all(map(math.isfinite, a)):
+                raise ValueError(f"{table.name}, line {line}: the network's output for this row is not finite: {a}")
+        if self.classes is None:
+            return [a for (a,) in outputs]
         return [self.classes[a.index(max(a))] for a in outputs]
 
     def _outputs(self, x: list[float]) -> list[float]:
         self.net(x)
         return [a.data for a in self.net.a[-1]]
+
+    def require_finite(self) -> None:
+        """AnomalyError unless every weight and bias is a finite number."""
+        for parameter in self.net.parameters():
+            if not math.isfinite(parameter.data):
+                raise AnomalyError(f"the parameter {parameter.label} is {parameter.data!r}")
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the model to `path` atomically."""
@@ -100,14 +127,64 @@ class TableModel:
         net, metadata = load_with(path)
         if "table" not in metadata:
             raise ValueError(f"{path} holds only a network, not a model written by `train`")
-        fields = metadata["table"]
         try:
-            scales = [Scale(**scale) for scale in fields["scales"]]
-            target_scale = fields["target_scale"] and Scale(**fields["target_scale"])
-            return cls(**{**fields, "net": net, "scales": scales, "target_scale": target_scale})
-        except (KeyError, TypeError) as error:
-            reason = f"it has no {error}" if isinstance(error, KeyError) else error
-            raise ValueError(f"{path} is not a model written by `train`: {reason}") from None
+            model = cls._of_fields(net, metadata["table"])
+            model.require_finite()
+        except (ValueError, AnomalyError) as error:
+            raise ValueError(f"{path} is not a model written by `train`: {error}") from None
+        return model
+
+    @classmethod
+    def _of_fields(cls, net: MLP, fields: Any) -> TableModel:
+        """The model of what `save` wrote beside the network; ValueError for the first field that does not fit."""
+        expected = [field.name for field in fields_of(cls)][1:]  # all but net
+        if not isinstance(fields, dict) or sorted(fields) != sorted(expected):
+            raise ValueError(f"its table must have exactly {', '.join(expected)}, got {shown(fields)}")
+        loss, target, features, classes = (fields[name] for name in ("loss", "target", "features", "classes"))
+        outputs = net.layer_sizes[-1]
+        if not isinstance(loss, str) or loss not in LOSSES:
+            raise ValueError(f"its loss must be one of {', '.join(LOSSES)}, got {shown(loss)}")
+        if not _are_names([target]):
+            raise ValueError(f"its target must be the name of a column, got {shown(target)}")
+        if not _are_names(features) or len(features) != net.n_inputs or target in features:
+            raise ValueError(f"its features must be the names of {net.n_inputs} other columns, got {shown(features)}")
+        if classes is not None and (not _are_names(classes) or len(classes) != outputs or outputs < 2):
+            raise ValueError(f"its classes must be the names of {outputs} outputs, got {shown(classes)}")
+        if classes is None and (outputs != 1 or not LOSSES[loss].of_numbers):
+            raise ValueError(f"it has no classes, but {outputs} outputs and the loss {loss}")
+        if not isinstance(fields["scales"], list) or len(fields["scales"]) != len(features):
+            raise ValueError(f"its scales must be a list, one for each feature, got {shown(fields['scales'])}")
+        scales = [Scale.of_fields(scale) for scale in fields["scales"]]
+        if classes is not None and fields["target_scale"] is not None:
+            raise ValueError(f"its target_scale must be null for classes, got {shown(fields['target_scale'])}")
+        target_scale = None if classes is not None else Scale.of_fields(fields["target_scale"])
+        return cls(net, loss, target, features, scales, classes, target_scale)
+
+
+def _is_finite(number: Any) -> bool:
+    return isinstance(number, float) and math.isfinite(number)
+
+
+def _are_names(names: Any) -> bool:
+    """Whether these are different texts in a list."""
+    return (
+        isinstance(names, list)
+        and all(isinstance(name, str) and name for name in names)
+        and len(set(names)) == len(names)
+    )
+
+
+def _standardised(table: Table, column: str, scale: Scale) -> list[float]:
+    """The numbers of a column, standardised; ValueError, naming the line, where the result is beyond float64."""
+    numbers = table.numbers(column)
+    standardised = [scale.apply(number) for number in numbers]
+    for line, number, result in zip(table.lines, numbers, standardised):
+        if not math.isfinite(result):
+            raise ValueError(
+                f"{table.name}, line {line}: {number!r} in column {column!r} is too far from the mean of the training "
+                f"rows, {scale.mean:.4g} ± {scale.deviation:.4g}, to be standardised"
+            )
+    return standardised
 
 
 def untrained_model(
@@ -132,33 +209,45 @@ def untrained_model(
     if loss not in LOSSES:
         raise ValueError(f"loss must be one of {', '.join(LOSSES)}, got {loss!r}")
     features = _features(table, target, ignore)
-
-    def scale(column: str) -> Scale:
-        numbers = table.numbers(column)
-        try:
-            return Scale.of([numbers[row] for row in training_rows])
-        except OverflowError:
-            raise ValueError(
-                f"{table.name}: column {column!r} has numbers as large as {max(map(abs, numbers))!r}, which cannot be "
-                "standardised; rescale the column"
-            ) from None
-
-    scales = [scale(column) for column in features]
     distinct = set(table.column(target))
     if len(distinct) < 2:
         raise ValueError(f"every row of {table.name} has {distinct.pop()!r} as {target!r}: there is nothing to learn")
-    if numeric and LOSSES[loss].of_numbers:
-        net = MLP(len(features), [*layers, 1], activation, "linear", seed=seed)
-        return TableModel(net, loss, target, features, scales, None, scale(target))
+    of_numbers = numeric and LOSSES[loss].of_numbers
+    sizes = [len(features), *layers, 1 if of_numbers else len(distinct)]
+    if sum((n_inputs + 1) * n_outputs for n_inputs, n_outputs in pairwise(sizes)) > MOST_PARAMETERS:
+        raise ValueError(
+            f"a network of these layers, for {sizes[0]} columns and {sizes[-1]} outputs, would have more than "
+            f"{MOST_PARAMETERS:,} weights and biases, each of them a Value: use smaller --layers"
+        )
+    scales = [_scale(table, column, training_rows) for column in features]
+    if of_numbers:
+        net = MLP(sizes[0], sizes[1:], activation, "linear", seed=seed)
+        return TableModel(net, loss, target, features, scales, None, _scale(table, target, training_rows))
     classes = sorted(distinct, key=float if numeric else str)
-    net = MLP(len(features), [*layers, len(classes)], activation, LOSSES[loss].output_activation, seed=seed)
+    net = MLP(sizes[0], sizes[1:], activation, LOSSES[loss].output_activation, seed=seed)
     return TableModel(net, loss, target, features, scales, classes, None)
+
+
+def _scale(table: Table, column: str, training_rows: Sequence[int]) -> Scale:
+    """The scale of the training rows' numbers in a column."""
+    try:
+        numbers = table.numbers(column)
+    except ValueError as error:
+        raise ValueError(f"{error} (--ignore leaves a column out)") from None
+    try:
+        return Scale.of([numbers[row] for row in training_rows])
+    except OverflowError:
+        raise ValueError(
+            f"{table.name}: column {column!r} has numbers as large as {max(map(abs, numbers))!r}, which cannot be "
+            "standardised; rescale the column"
+        ) from None
 
 
 def _features(table: Table, target: str, ignore: Sequence[str]) -> list[str]:
     for column in ignore:
         table.position(column)
-    features = [column for column in table.columns if column != target and column not in ignore]
+    left_out = {target, *ignore}
+    features = [column for column in table.columns if column not in left_out]
     if not features:
         raise ValueError(f"{table.name} has no column left to predict {target!r} from")
     return features
@@ -191,12 +280,28 @@ def split(table: Table, target: str, test_fraction: float, seed: int = 0) -> tup
         rest = max(-0.5, min(wanted - count, 0.5))
         held_out += rows[:count]
         training += rows[count:]
+    if len(set(cells)) == len(cells) > 1 and list(groups) != [""]:
+        raise ValueError(_nothing_repeats(table, target, test_fraction))
     if not held_out:
         raise ValueError(
             f"a test fraction of {test_fraction!r} holds out none of {table.name}'s {len(cells)} rows: "
             "use a larger fraction or more rows (at least one row, or one of each class, stays for training)"
         )
     return sorted(training), sorted(held_out)
+
+
+def _nothing_repeats(table: Table, target: str, test_fraction: float) -> str:
+    """The error for a target of text that is different in every row."""
+    cells = table.column(target)
+    message = (
+        f"a test fraction of {test_fraction!r} holds out none of {table.name}'s {len(cells)} rows, because {target!r} "
+        "is text that differs from row to row, and a class is learned from several rows: choose a target that repeats"
+    )
+    texts = [(line, cell) for line, cell in zip(table.lines, cells) if not is_number(cell)]
+    if len(texts) > len(cells) / 2:
+        return message
+    line, cell = texts[0]
+    return f"{message}, or, if it should hold numbers, correct line {line}: {cell!r}"
 
 
 def accuracy(actual: Sequence[str], predicted: Sequence[str]) -> float:
@@ -214,8 +319,8 @@ def confusion_matrix(actual: Sequence[str], predicted: Sequence[str], classes: S
     >>> confusion_matrix(["a", "b", "b", "a"], ["a", "b", "a", "a"], ["a", "b"])
     [[2, 0], [1, 1]]
     """
-    pairs = list(zip(actual, predicted))
-    return [[pairs.count((i, j)) for j in classes] for i in classes]
+    counts = Counter(zip(actual, predicted))
+    return [[counts[i, j] for j in classes] for i in classes]
 
 
 def r_squared(actual: Sequence[float], predicted: Sequence[float]) -> float:
@@ -224,7 +329,9 @@ def r_squared(actual: Sequence[float], predicted: Sequence[float]) -> float:
     >>> r_squared([1.0, 2.0, 3.0], [1.0, 2.0, 3.0])
     1.0
     """
-    mean = statistics.fmean(actual)
-    total = sum((y - mean) ** 2 for y in actual)
-    missed = sum((y - y_hat) ** 2 for y, y_hat in zip(actual, predicted))
-    return 1.0 - missed / total if total else float("nan")
+    if min(actual) == max(actual):
+        return math.nan
+    mean = math.fsum(y / len(actual) for y in actual)
+    # the roots of the two sums: unlike their squares, they neither overflow nor underflow
+    unexplained = math.dist(actual, predicted) / math.dist(actual, [mean] * len(actual))
+    return 1.0 - unexplained * unexplained

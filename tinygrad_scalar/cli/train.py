@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import math
+import reprlib
 import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -11,6 +13,7 @@ from tinygrad_scalar.cli.command import Command, require_output
 from tinygrad_scalar.cli.console import new_console
 from tinygrad_scalar.cli.table_model import TableModel, accuracy, confusion_matrix, r_squared, split, untrained_model
 from tinygrad_scalar.datasets import Table, read_csv
+from tinygrad_scalar.engine.errors import AnomalyError
 from tinygrad_scalar.nn.activations import ACTIVATIONS
 from tinygrad_scalar.nn.losses import LOSSES
 from tinygrad_scalar.nn.optim import OPTIMIZERS, Optimizer
@@ -46,16 +49,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _sizes(text: str) -> list[int]:
-    sizes = [int(part) if part.strip().isdecimal() else 0 for part in text.split(",")]
-    if min(sizes) < 1:
-        raise argparse.ArgumentTypeError(f"must be positive layer sizes such as 8,8; got {text!r}")
-    return sizes
+    sizes = [_positive(part.strip()) for part in text.split(",")]
+    if None in sizes:
+        raise argparse.ArgumentTypeError(f"must be positive layer sizes such as 8,8; got {reprlib.repr(text)}")
+    return [size for size in sizes if size]
 
 
 def _count(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"must be a positive integer, got {text!r}")
-    return int(text)
+    count = _positive(text)
+    if count is None:
+        raise argparse.ArgumentTypeError(f"must be a positive integer, got {reprlib.repr(text)}")
+    return count
+
+
+def _positive(text: str) -> int | None:
+    """The positive integer of at most 100 digits; None for any other text."""
+    return (int(text) or None) if text.isdecimal() and len(text) <= 100 else None
 
 
 def _names(text: str) -> list[str]:
@@ -84,20 +93,29 @@ def run(options: argparse.Namespace) -> None:
     training, held_out = table.select(training_rows), table.select(held_out_rows)
     console = new_console()
     report_model(console, model, optimizer, training, held_out)
-    history = fit(
-        model.net,
-        model.inputs(training),
-        model.targets(training),
-        loss=model.loss,
-        optimizer=optimizer,
-        epochs=options.epochs,
-        batch_size=options.batch_size,
-        progress=sys.stderr.isatty(),
-        seed=options.seed,
-    )
-    model.save(options.output)
-    plot_cost(history, f"{options.target}: mean {model.loss} of the training rows").save(plot_path)
+    inputs, targets = model.inputs(training), model.targets(training)
+    try:
+        history = fit(
+            model.net,
+            inputs,
+            targets,
+            loss=model.loss,
+            optimizer=optimizer,
+            epochs=options.epochs,
+            batch_size=options.batch_size,
+            progress=sys.stderr.isatty(),
+            seed=options.seed,
+        )
+        model.require_finite()
+    except AnomalyError as error:
+        cause = str(error).partition(":")[0]  # the rest is advice for Python
+        raise ValueError(
+            f"the training diverged, and nothing was saved: {cause}; try a smaller learning rate (--learning-rate)"
+        ) from None
     report_result(console, model, history, held_out)
+    plot = plot_cost(history, f"{options.target}: mean {model.loss} of the training rows")
+    model.save(options.output)
+    plot.save(plot_path)
     console.print(f"{options.output} holds the model, {plot_path} shows its loss curve")
 
 
@@ -117,7 +135,7 @@ def report_result(console: Console, model: TableModel, history: History, held_ou
     predictions = model.predict(held_out)
     if model.classes is None:
         score = r_squared(held_out.numbers(model.target), [float(prediction) for prediction in predictions])
-        console.print(f"held-out R²: {score:.4f}")
+        console.print(f"held-out R²: {'undefined, all targets are equal' if math.isnan(score) else f'{score:.4f}'}")
         return
     actual, predicted = held_out.column(model.target), [str(prediction) for prediction in predictions]
     share = accuracy(actual, predicted)

@@ -6,25 +6,38 @@ import csv
 import io
 import math
 import os
+import reprlib
+from collections import Counter
 from collections.abc import Sequence
+from functools import cached_property
 from importlib.resources import files
 from pathlib import Path
 from typing import NamedTuple
 
 
-class Table(NamedTuple):
-    """A CSV file: its column names, its cells as text, and the line of the file where each row begins."""
-
+class _Cells(NamedTuple):
     name: str
     columns: list[str]
     rows: list[list[str]]
     lines: list[int]
 
+
+class Table(_Cells):
+    """A CSV file: its column names, its cells as text, and the line of the file where each row begins."""
+
+    @cached_property
+    def _positions(self) -> dict[str, int]:
+        return {column: i for i, column in reversed(list(enumerate(self.columns)))}
+
     def position(self, column: str) -> int:
         """The index of the column, from 0; ValueError if there is no such column."""
-        if column not in self.columns:
-            raise ValueError(f"{self.name} has no column {column!r}; its columns are {', '.join(self.columns)}")
-        return self.columns.index(column)
+        position = self._positions.get(column)
+        if position is None or self.columns[position : position + 1] != [column]:  # unknown, or `columns` was changed
+            if column not in self.columns:
+                few = ", ".join(self.columns[:MOST]) + (", …" if len(self.columns) > MOST else "")
+                raise ValueError(f"{self.name} has no column {column!r}; its columns are {few}")
+            position = self.columns.index(column)
+        return position
 
     def column(self, name: str) -> list[str]:
         """The cells of one column; ValueError for a missing column or value."""
@@ -40,10 +53,8 @@ class Table(NamedTuple):
         cells = self.column(name)
         for line, cell in zip(self.lines, cells):
             if not is_number(cell):
-                raise ValueError(
-                    f"{self.name}, line {line}: {cell!r} in column {name!r} is not a finite number "
-                    "(`train --ignore` leaves a column out)"
-                )
+                text = reprlib.repr(cell)
+                raise ValueError(f"{self.name}, line {line}: {text} in column {name!r} is not a finite number")
         return [float(cell) for cell in cells]
 
     def select(self, rows: Sequence[int]) -> Table:
@@ -51,6 +62,7 @@ class Table(NamedTuple):
         return self._replace(rows=[self.rows[i] for i in rows], lines=[self.lines[i] for i in rows])
 
 
+MOST = 20  # columns that an error names
 MISSING = frozenset(("", "?", "na", "n/a", "nan", "null", "none", "-"))
 
 
@@ -113,10 +125,11 @@ def _check(table: Table, header_line: int) -> None:
     name, columns = table.name, table.columns
     if all(is_number(column) for column in columns):
         raise ValueError(f"{name}, line {header_line} must name the columns, but holds numbers ({columns[0]}, …)")
+    counts = Counter(columns)
     for column in columns:
         if not column:
             raise ValueError(f"{name}, line {header_line}: column {columns.index(column) + 1} has no name")
-        if columns.count(column) > 1:
+        if counts[column] > 1:
             raise ValueError(f"{name}, line {header_line}: two columns are named {column!r}")
     for line, row in zip(table.lines, table.rows):
         if len(row) != len(columns):

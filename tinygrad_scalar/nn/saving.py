@@ -1,60 +1,51 @@
-"""Networks in files: safetensors, a format of arrays and text that cannot hold code.
+"""Networks in files: `save`, which takes only what `load` gives back equal.
 
-Layer l is two float64 arrays, w(l) of shape (n_l, n_{l−1}) and b(l) of shape (n_l,), as in 000's notation; the text in
-the header holds the arguments of MLP.
+Layer l is two float64 arrays, w(l) of shape (n_l, n_{l−1}) and b(l) of shape (n_l,), as in 000's notation, in a
+safetensors file, a format that cannot hold code; `network_file.py` writes and reads its bytes.
 """
 
 from __future__ import annotations
 
-import json
+import io
 import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from tinygrad_scalar.atomic_write import write_atomically
+from tinygrad_scalar.engine import Value
 from tinygrad_scalar.engine.errors import shown
-from tinygrad_scalar.nn.mlp import MLP
+from tinygrad_scalar.nn.activations import find_activation
+from tinygrad_scalar.nn.mlp import MLP, Layer, Module, Neuron
+from tinygrad_scalar.nn.network_file import Contents, read, to_bytes
 
-_KEY = "tinygrad_scalar"  # the header's only entry: safetensors writes several in no fixed order
-_FORMAT = 1
+_DEEPEST = 100  # lists and dicts inside one another in metadata: JSON is read by recursion
 
 
 def save(net: MLP, path: str | os.PathLike[str], metadata: Mapping[str, Any] | None = None) -> None:
     """Write `net` to `path` atomically, with `metadata`, a dict that JSON can hold; `ts.nn.load_with` returns both.
 
-    Raises TypeError if `net` is not an MLP or JSON cannot hold the metadata, ValueError if the network was changed so
-    that it cannot be rebuilt (a neuron's activation, one Value in two places), OSError if the file cannot be written.
+    TypeError if `net` is not an MLP, or JSON does not give the metadata back as it is. ValueError if the network was
+    changed so that it cannot be rebuilt: a neuron's activation or number of weights, a parameter that is computed or in
+    two places, a subclass with its own methods. OSError if the file cannot be written.
     """
-    import numpy as np
-    from safetensors.numpy import save as to_bytes
-
     if not isinstance(net, MLP):
         raise TypeError(f"net must be an MLP, got {shown(net)}")
-    activations = [*[net.activation] * (len(net.layers) - 1), net.output_activation]
-    for i, (layer, activation) in enumerate(zip(net.layers, activations), start=1):
-        for neuron in layer.neurons:
-            if neuron.activation != activation:
-                raise ValueError(
-                    f"cannot save this MLP: layer {i} was built with activation {activation!r}, but one of its neurons "
-                    f"now has {neuron.activation!r}"
-                )
-    if len(set(net.parameters())) < len(net.parameters()):
-        raise ValueError(
-            "cannot save this MLP: two of its parameters are the same Value, and loading would separate them"
+    if metadata is not None and not isinstance(metadata, Mapping):
+        raise TypeError(f"metadata must be a dict, got {shown(metadata)}")
+    _require_rebuildable(net)
+    contents = _contents(net, dict(metadata or {}))
+    content = to_bytes(contents)
+    try:
+        again = read(io.BytesIO(content))
+    except ValueError as error:
+        raise ValueError(f"cannot save this MLP: {error}") from None
+    if not _same(again.metadata, contents.metadata):
+        raise TypeError(
+            "metadata must be a dict that JSON gives back as it is: strings as keys, lists instead of tuples, "
+            f"at most {_DEEPEST} inside one another; got {shown(metadata)}"
         )
-    arrays = {}
-    for i, layer in enumerate(net.layers, start=1):
-        arrays[f"w({i})"] = np.array([[w.data for w in neuron.w] for neuron in layer.neurons])
-        arrays[f"b({i})"] = np.array([neuron.b.data for neuron in layer.neurons])
-    network = {
-        "n_inputs": net.n_inputs,
-        "layer_sizes": net.layer_sizes,
-        "activation": net.activation,
-        "output_activation": net.output_activation,
-    }
-    header = {"format": _FORMAT, "network": network, "metadata": dict(metadata or {})}
-    write_atomically(path, to_bytes(arrays, {_KEY: json.dumps(header)}))
+    write_atomically(path, content)
 
 
 def load(path: str | os.PathLike[str]) -> MLP:
@@ -74,32 +65,101 @@ def load(path: str | os.PathLike[str]) -> MLP:
 
 def load_with(path: str | os.PathLike[str]) -> tuple[MLP, dict[str, Any]]:
     """The network at `path` and the metadata that was saved with it; raises as `load` does."""
-    from safetensors import SafetensorError, safe_open
+    path = Path(path)
+    if path.exists() and not path.is_file() and not path.is_dir():
+        raise ValueError(f"{path} is a pipe or a device, not the file of a network")  # its end might never come
+    with path.open("rb") as file:
+        try:
+            contents = read(file)
+        except ValueError as error:
+            raise ValueError(f"{path} is not a network that tinygrad_scalar saved: {error}") from None
+    net = MLP(**contents.network)
+    for layer, w, b in zip(net.layers, contents.weights, contents.biases):
+        for neuron, row, bias in zip(layer.neurons, w, b):
+            neuron.b.data = bias
+            for parameter, weight in zip(neuron.w, row):
+                parameter.data = weight
+    return net, contents.metadata
 
-    Path(path).open("rb").close()  # raises the usual errors for a missing or unreadable file
-    try:
-        with safe_open(path, framework="numpy") as file:
-            header = json.loads((file.metadata() or {}).get(_KEY, "{}"))
-            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        if not isinstance(header, dict) or header.get("format") != _FORMAT:
-            raise ValueError("it is a safetensors file with other contents")
-        n_inputs = header["network"]["n_inputs"]
-        for i, size in enumerate(header["network"]["layer_sizes"], start=1):  # before a network of these sizes is built
-            w, b = arrays[f"w({i})"], arrays[f"b({i})"]
-            if w.shape != (size, n_inputs) or b.shape != (size,):
+
+def _contents(net: MLP, metadata: dict[str, Any]) -> Contents:
+    network = {
+        "n_inputs": net.n_inputs,
+        "layer_sizes": net.layer_sizes,
+        "activation": net.activation,
+        "output_activation": net.output_activation,
+    }
+    weights = [[[w.data for w in neuron.w] for neuron in layer.neurons] for layer in net.layers]
+    biases = [[neuron.b.data for neuron in layer.neurons] for layer in net.layers]
+    return Contents(network, weights, biases, metadata)
+
+
+def _require_rebuildable(net: MLP) -> None:
+    """ValueError unless an MLP of the same arguments differs from this one only in its numbers."""
+    _require_plain(net, MLP)
+    for layer in net.layers:
+        _require_plain(layer, Layer)
+        for neuron in layer.neurons:
+            _require_plain(neuron, Neuron)
+    if not net.layers or not all(layer.neurons for layer in net.layers):
+        raise ValueError("cannot save this MLP: it has no layers, or a layer without neurons")
+    width = len(net.layers[0].neurons[0].w)
+    activations = [*[net.activation] * (len(net.layers) - 1), net.output_activation]
+    for i, (layer, activation) in enumerate(zip(net.layers, activations), start=1):
+        try:
+            find_activation(activation)
+        except ValueError as error:
+            raise ValueError(f"cannot save this MLP: {error}") from None
+        for j, neuron in enumerate(layer.neurons):
+            if neuron.activation != activation:
                 raise ValueError(
-                    f"layer {i} has arrays of shapes {w.shape} and {b.shape}, not ({size}, {n_inputs}) and ({size},)"
+                    f"cannot save this MLP: layer {i} was built with activation {activation!r}, but one of its neurons "
+                    f"now has {neuron.activation!r}"
                 )
-            n_inputs = size
-        net = MLP(**header["network"])
-        for i, layer in enumerate(net.layers, start=1):
-            w, b = arrays[f"w({i})"], arrays[f"b({i})"]
-            for neuron, row, bias in zip(layer.neurons, w.tolist(), b.tolist()):
-                neuron.b.data = bias
-                for parameter, weight in zip(neuron.w, row):
-                    parameter.data = weight
-        metadata: dict[str, Any] = header["metadata"]
-    except (SafetensorError, ValueError, KeyError, TypeError) as error:
-        reason = f"it has no {error}" if isinstance(error, KeyError) else error
-        raise ValueError(f"{path} is not a network that tinygrad_scalar saved: {reason}") from None
-    return net, metadata
+            if len(neuron.w) != width:
+                raise ValueError(
+                    f"cannot save this MLP: neuron {j} of layer {i} must have {width} weights, one for each input of "
+                    f"the layer, got {len(neuron.w)}"
+                )
+        width = len(layer.neurons)
+    _require_leaves(net)
+
+
+def _require_plain(part: Module, kind: type[Module]) -> None:
+    """ValueError unless the part of a network computes as `kind` does."""
+    for name in ("__call__", "z_and_a", "parameters"):
+        if getattr(type(part), name, None) is not getattr(kind, name, None):
+            raise ValueError(
+                f"cannot save this MLP: {type(part).__name__} is not a {kind.__name__} or has its own {name}, and the "
+                "file holds no code; copy the numbers to an MLP and save that"
+            )
+
+
+def _require_leaves(net: MLP) -> None:
+    """ValueError unless the parameters are Values that are not computed, each in one place."""
+    parameters = net.parameters()
+    for parameter in parameters:
+        if not isinstance(parameter, Value):
+            raise ValueError(f"cannot save this MLP: its parameters must be Values, got {shown(parameter)}")
+        if parameter.op:
+            raise ValueError(
+                f"cannot save this MLP: {parameter.label or 'a parameter'} is computed (operation {parameter.op!r}), "
+                "and loading would make it a leaf"
+            )
+    if len(set(parameters)) < len(parameters):
+        raise ValueError(
+            "cannot save this MLP: two of its parameters are the same Value, and loading would separate them"
+        )
+
+
+def _same(a: Any, b: Any, levels: int = _DEEPEST) -> bool:
+    """Whether two metadata are equal and of the same types, where nan equals nan."""
+    if isinstance(a, dict):
+        if levels == 0 or not isinstance(b, dict) or a.keys() != b.keys():
+            return False
+        return all(_same(a[key], b[key], levels - 1) for key in a)
+    if isinstance(a, list):
+        if levels == 0 or not isinstance(b, list) or len(a) != len(b):
+            return False
+        return all(_same(x, y, levels - 1) for x, y in zip(a, b))
+    return bool(a == b or (a != a and b != b))
