@@ -346,6 +346,8 @@ def test_003_compact_notation_has_the_shapes_of_what_it_differentiates_by(networ
     for i in range(network.m):
         network.loss_of(i).backward()
         for layer in layers_of(network):
+            if network.loss == "binary_cross_entropy" and layer == layers_of(network)[-1]:
+                continue  # the loss is computed from Z: A is bypassed
             assert [a.grad for a in network.net.a[layer]] == close(dA[layer][:, i])
     by_nudging = network.gradients_by_nudging()
     for layer in layers_of(network):

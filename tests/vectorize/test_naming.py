@@ -76,3 +76,16 @@ def test_the_word_for_a_result_is_its_operations_or_the_operations_name(op, word
 )
 def test_names_of_a_layer_are_a_letter_and_a_number(name, found):
     assert is_of_layer(name) is found
+
+
+def test_of_two_functions_of_a_layers_z_neither_is_its_activation():
+    w = [ts.Value(0.5), ts.Value(0.25)]
+
+    def cost(x):
+        z = w[0] * x[0] + w[1] * x[1]
+        return z.exp() * z.sin()
+
+    run = ts.vectorize(cost, w)
+    run([[1.0, 2.0]])
+    assert "Z1" in run.source
+    assert "A1" not in run.source

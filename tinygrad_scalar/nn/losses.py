@@ -45,20 +45,46 @@ def absolute_error(a: Outputs, y: Outputs) -> Value:
 def binary_cross_entropy(a: Outputs, y: Outputs) -> Value:
     """−Σⱼ [yⱼ log aⱼ + (1 − yⱼ) log(1 − aⱼ)] for probabilities aⱼ and targets from 0 to 1 (003 Eq. 2c for one example).
 
-    The loss stays finite where a sigmoid has saturated to exactly 0 or 1: in the logarithms aⱼ is at least 2e-308 and
-    1 − aⱼ at least 6e-17. Its gradient is then 0, as σ′ is.
+    If aⱼ is σ(z) or 1 − σ(z), the logarithms are computed from z: log σ(z) is −softplus(−z) and log(1 − σ(z)) is
+    −softplus(z). So ∂/∂z = σ(z) − yⱼ however far the sigmoid has saturated, where 1 − aⱼ has lost its digits. The
+    loss then bypasses aⱼ, whose `.grad` it leaves alone.
+
+    The loss of any other aⱼ stays finite: in the logarithms aⱼ is at least 2e-308 and 1 − aⱼ at least 6e-17. Where that
+    limit is reached, at a probability of exactly 0 or 1, its slope is 0: nothing is learnt from that output.
 
     >>> round(binary_cross_entropy(Value(0.25), 1).data, 4)  # −log ¼
     1.3863
+    >>> z = Value(40.0)
+    >>> binary_cross_entropy(z.sigmoid(), 0).backward()
+    >>> z.grad  # σ(z) − y
+    1.0
     """
     pairs = _pairs(a, y)
     for a_j, y_j in pairs:
-        if a_j.op != "sigmoid":  # a sigmoid is never outside
+        if _log_odds(a_j) is None:  # a sigmoid is never outside
             guard(a_j, _no_probability, _no_output)
         guard(y_j, _no_probability, _no_target)
-    return _sum(
-        -(y_j * maximum(a_j, _LEAST).log() + (1 - y_j) * maximum(1 - a_j, _LEAST_BELOW_ONE).log()) for a_j, y_j in pairs
-    )
+    return _sum(_entropy(a_j, y_j) for a_j, y_j in pairs)
+
+
+def _entropy(a: Value, y: Any) -> Value:
+    z = _log_odds(a)
+    if z is None:
+        return -(y * maximum(a, _LEAST).log() + (1 - y) * maximum(1 - a, _LEAST_BELOW_ONE).log())
+    # two terms ≥ 0, so that no digits cancel, as they would in softplus(z) − yz
+    loss: Value = y * (-z).softplus() + (1 - y) * z.softplus()
+    return loss
+
+
+def _log_odds(a: Value) -> Value | None:
+    """The z of a = σ(z), or of a = 1 − σ(−z); None if a is neither."""
+    if a.op == "sigmoid":
+        return a.operands[0]
+    if a.op == "-":
+        one, p = a.operands
+        if p.op == "sigmoid" and not one.op and one.data == 1.0:
+            return -p.operands[0]
+    return None
 
 
 def _no_probability(number: Any) -> Any:

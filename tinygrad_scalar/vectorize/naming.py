@@ -70,6 +70,7 @@ def _name_layers(program: Program) -> None:
             statement.out.name = f"Z{layers}"
             if layers == 1 and program.arguments and statement.right is program.arguments[0]:
                 statement.right.name = "A0"
+    functions_of = Counter(statement.operands[0] for statement in program.forward if _is_function(statement))
     for statement in program.forward:
         if not isinstance(statement, Elementwise) or not statement.operands[0].name.startswith("Z"):
             continue
@@ -78,7 +79,7 @@ def _name_layers(program: Program) -> None:
             statement.out.name = first.name
             if _from_parameters(others[0], made_by, program):
                 others[0].name = f"b{first.name[1:]}"
-        elif not others and not _is_power(statement):
+        elif _is_function(statement) and functions_of[first] == 1:  # of several, none is the activation
             statement.out.name = f"A{first.name[1:]}"
 
 
@@ -98,8 +99,11 @@ def _from_parameters(array: Array, made_by: dict[Array, Statement], program: Pro
     return isinstance(statement, Gather) and statement.source is program.parameters
 
 
-def _is_power(statement: Elementwise) -> bool:
-    return statement.row is not None and statement.row.family == "**n"
+def _is_function(statement: Statement) -> bool:
+    """Whether this is a function of one array, as an activation is, and no power."""
+    if not isinstance(statement, Elementwise) or len(statement.operands) != 1:
+        return False
+    return statement.row is None or statement.row.family != "**n"
 
 
 def _word(statement: Statement) -> str:

