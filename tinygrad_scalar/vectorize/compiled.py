@@ -64,21 +64,25 @@ class ArrayWay:
         """A rough estimate of the time in ns for m examples."""
         return sum(call + work * m for call, work in self._costs)
 
-    def passes(self, m: int, parameters: Floats) -> tuple[Any, Any]:
-        """The forward and the backward pass for m examples."""
+    def _taken(self, m: int, parameters: Floats) -> tuple[Any, Any]:
+        """The forward and the backward pass for m examples; nobody else has their buffers before they are kept again.
+
+        So several threads can run the program at the same time, and a signal handler the one that it interrupted.
+        """
         if self._parameters is not parameters:
             self._parameters = parameters
             self._ready.clear()
-        ready = self._ready.pop(m, None)
-        if ready is None:
-            if len(self._ready) >= BUFFERS_KEPT:
-                self._ready.pop(next(iter(self._ready)))
-            ready = self._prepare(m, parameters)
-        self._ready[m] = ready  # the most recently used is the last
-        return ready
+        return self._ready.pop(m, None) or self._prepare(m, parameters)
+
+    def _keep(self, m: int, passes: tuple[Any, Any]) -> None:
+        self._ready.pop(m, None)
+        self._ready[m] = passes  # the most recently used is the last
+        for before in list(self._ready)[:-BUFFERS_KEPT]:
+            self._ready.pop(before, None)
 
     def run(self, parameters: Floats, rows: Sequence[Floats], backwards: bool, guards: Guards) -> Result:
-        forward, backward = self.passes(len(rows[0]), parameters)
+        m = len(rows[0])
+        forward, backward = passes = self._taken(m, parameters)
         with np.errstate(all="ignore"):  # IEEE 754, as in the arithmetic of Values
             value = forward(*rows)
             if guards:
@@ -86,6 +90,7 @@ class ArrayWay:
                 for array, guard in zip(guarded, guards):
                     _require(array, *guard)
             results = backward(*rows) if backwards else parameters
+        self._keep(m, passes)
         if type(results) is tuple:
             return float(value), results[0], results[1:]
         return float(value), results, ()

@@ -73,7 +73,7 @@ def _gradients(tape: Tape) -> list[float]:
     return gradients
 
 
-def _more_than_rounding(ours: Floats, wrong: Floats, rounded: Rounded, found: Range) -> Floats:
+def _more_than_rounding(ours: Floats, wrong: Floats, rounded: Rounded, found: Range) -> Any:
     """Where `ours` is outside of what rounding can give."""
     for _ in range(ROUNDINGS):
         wrong = wrong & ~found.holds(ours)

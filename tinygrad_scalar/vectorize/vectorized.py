@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import threading
+import weakref
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from operator import attrgetter
@@ -30,7 +32,9 @@ KIND = attrgetter("__class__", "shape", "dtype")  # equal for arguments that can
 class Vectorized:
     """The result of `vectorize`, described there: call it with arrays of examples.
 
-    Several threads can call it; they take turns.
+    Several threads can call it at the same time, and a signal handler or a finalizer can call what it interrupted.
+    Nothing waits while the function or a program runs: a call whose parameters were set from elsewhere meanwhile starts
+    again. Only to read the Values do threads take turns.
     """
 
     # of the last call: arguments of the same kind take a shortcut to its program
@@ -62,12 +66,19 @@ class Vectorized:
         self._programs: dict[Shapes, Compiled] = {}
         self._last: Compiled | None = None
         self._forget()
-        self._turn = threading.Lock()
+        self._share()
+
+    def _share(self) -> None:
+        self._turn = threading.RLock()
+        self._version = object()  # another one whenever `parameters` or the programs follow the Values
+        self._underway = self._data  # the numbers that are being read into `parameters`, or were the last time
+        _all.add(self)
 
     @property
     def parameters(self) -> Floats:
         """The array that the program works on, in the order of `params`; read it or write to it in place."""
-        self._follow()
+        if now() != self._seen:
+            self._follow()
         return self._parameters
 
     @parameters.setter
@@ -98,29 +109,49 @@ class Vectorized:
         """Which parameters still equal the numbers last read from the Values."""
         return same(self._parameters, self._data.astype(self._parameters.dtype))
 
-    def _follow(self) -> None:
-        """Read Values that were set since the last call; ValueError if their `parameters` were changed too."""
-        time = now()
-        if time == self._seen or not self._values:
-            return
+    def _follow(self) -> object:
+        """Read Values that were set since the last call; returns the version of `parameters` and programs.
+
+        ValueError if their `parameters` were changed too. Whatever interrupts this, the next one finishes it: numbers
+        that are already in `parameters` are no conflict.
+        """
+        if not self._values:
+            return self._version
         with self._turn:
-            data = data_of(self._values)
-            changed = ~same(data, self._data)
-            torn = changed & ~self._untouched()
-            if torn.any():
-                i = int(torn.argmax())
-                raise ValueError(
-                    f"{self._values[i].label or f'params[{i}]'} was set to {float(data[i])!r}, but run.parameters[{i}] "
-                    f"to {float(self._parameters[i])!r}: call run.write_back() to use run's numbers, or set "
-                    "run.parameters = [p.data for p in params] to use the Values'"
-                )
-            self._parameters[changed] = data[changed]
-            self._data, self._seen = data, time
-            outdated = [shapes for shapes, program in self._programs.items() if not program.is_current()]
-            for shapes in outdated:
-                del self._programs[shapes]
-            if outdated:
-                self._forget()
+            version: object = None
+            while self._version is not version:  # else an interruption of this turn has followed them further
+                version = self._version
+                time, data = now(), data_of(self._values)
+                changed = ~same(data, self._data)
+                torn = self._torn(data, changed)
+                if self._version is not version:
+                    continue
+                if torn.any():
+                    raise self._two_numbers(data, int(torn.argmax()))
+                outdated = [shapes for shapes, program in list(self._programs.items()) if not program.is_current()]
+                if outdated or changed.any():
+                    self._version, self._underway = (version := object()), data
+                for shapes in outdated:
+                    self._programs.pop(shapes, None)
+                if outdated:
+                    self._forget()
+                self._parameters[changed] = data[changed]
+                self._data, self._seen = data, time
+            return version
+
+    def _torn(self, data: Floats, changed: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """Where a parameter has a new number here and its Value has another new one, in `data`."""
+        torn = changed
+        for numbers in (self._data, self._underway, data):
+            torn = torn & ~same(self._parameters, numbers.astype(self._parameters.dtype))
+        return torn
+
+    def _two_numbers(self, data: Floats, i: int) -> ValueError:
+        return ValueError(
+            f"{self._values[i].label or f'params[{i}]'} was set to {float(data[i])!r}, but run.parameters[{i}] "
+            f"to {float(self._parameters[i])!r}: call run.write_back() to use run's numbers, or set "
+            "run.parameters = [p.data for p in params] to use the Values'"
+        )
 
     # --- running -----------------------------------------------------------------------------------------------------
 
@@ -133,9 +164,7 @@ class Vectorized:
             self._follow()
         if self._quick is not None and (result := self._quick(arrays)) is not None:
             return result
-        program, rows = self._prepared(arrays)
-        with self._turn:
-            value, gradient, inputs = program.value_and_gradient(self._parameters, rows)
+        program, (value, gradient, inputs) = self._run(Compiled.value_and_gradient, arrays)
         if not self._wrt_inputs:
             return value, gradient
         shaped = [None if integer else d.reshape(-1, *shape) for d, (shape, integer) in zip(inputs, program.shapes)]
@@ -143,10 +172,19 @@ class Vectorized:
 
     def value(self, *arrays: ArrayLike) -> float:
         """The mean cost over the examples, without the gradient."""
-        self._follow()
-        program, rows = self._prepared(arrays)
-        with self._turn:
-            return program.value(self._parameters, rows)
+        value: float = self._run(Compiled.value, arrays)[1]
+        return value
+
+    def _run(self, run: Callable[..., Any], arrays: Sequence[ArrayLike]) -> tuple[Compiled, Any]:
+        """The program for the arrays, and what `run` makes of it with one version of the parameters."""
+        while True:
+            version = self._version
+            if now() != self._seen:
+                version = self._follow()
+            program, rows = self._prepared(arrays)
+            result = run(program, self._parameters, rows)
+            if self._version is version:
+                return program, result
 
     def _prepared(self, arrays: Sequence[ArrayLike]) -> tuple[Compiled, list[Floats]]:
         """The program for arguments of these shapes, and the arguments with a row for each example."""
@@ -171,6 +209,7 @@ class Vectorized:
         program = self._programs.get(shapes)
         if program is None:
             program = self._programs[shapes] = self._compile(shapes, examples)
+            self._seen = -1  # a Value that it captured can have been set meanwhile
         dtypes = [np.dtype(np.int64) if integer else self._parameters.dtype for _, integer in shapes]
         rows = [_rows(array, dtype) for array, dtype in zip(examples, dtypes)]
         as_they_are = all(row is array for row, array in zip(rows, arrays))
@@ -229,14 +268,30 @@ class Vectorized:
 
     def __getstate__(self) -> dict[str, Any]:
         state = {**self.__dict__, "_cost": None, "_values": []}
-        for name in ("_turn", "_known", "_quick"):
+        for name in ("_turn", "_version", "_underway", "_known", "_quick"):
             del state[name]
         return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
         self._forget()
-        self._turn = threading.Lock()
+        self._share()
+
+
+_all: weakref.WeakSet[Vectorized] = weakref.WeakSet()
+
+
+def _free_turns() -> None:
+    """In a forked child: no other thread is left that could end its turn."""
+    for vectorized in _all:
+        if vectorized._turn.acquire(blocking=False):
+            vectorized._turn.release()
+        else:
+            vectorized._turn = threading.RLock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_free_turns)
 
 
 def _examples(array: ArrayLike, argument: int) -> Floats:
