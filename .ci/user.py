@@ -10,9 +10,14 @@ C = (ts.sigmoid(2 * x) - 1) ** 2
 C.backward()
 assert_type(x.grad, float)
 assert_type(ts.draw(C), Drawing)
+assert_type(ts.where(ts.greater(x, 0), x, 1.0), ts.Value)
+assert_type(ts.where(True, 2.0, x), ts.Value)
+assert_type(ts.where(True, 2.0, 1), float)
+assert_type(ts.lookup([[x, x], [x, C]], 1), list[ts.Value])
 draw(C).save("C.svg")
 
 net = ts.MLP(2, [3, 1], activation="tanh", seed=0)
+assert_type(net([0.5, 1.0]), ts.Value | list[ts.Value])
 
 
 def cost(x: list[ts.Value], y: ts.Value) -> ts.Value:

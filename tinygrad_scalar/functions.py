@@ -9,7 +9,7 @@ from __future__ import annotations
 import operator
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any, Protocol, overload
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, overload
 
 from tinygrad_scalar.engine import Value, ops, record, tracing
 from tinygrad_scalar.engine.errors import shown
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from tinygrad_scalar.engine.number import Number
 
     Scalar = Value | Number
+    Row = TypeVar("Row")
 
 
 class _Unary(Protocol):
@@ -119,7 +120,15 @@ def leaky_relu(x: Scalar, slope: float = 0.01) -> Any:
     return x.leaky_relu(slope) if isinstance(x, Value) else _apply(ops.leaky_relu(slope).name, x)
 
 
-def where(condition: Scalar | bool, x: Scalar, y: Scalar) -> Any:
+@overload
+def where(condition: Value, x: Scalar, y: Scalar) -> Value: ...
+@overload
+def where(condition: Number, x: Value, y: Scalar) -> Value: ...
+@overload
+def where(condition: Number, x: Number, y: Value) -> Value: ...
+@overload
+def where(condition: Number, x: Number, y: Number) -> float: ...
+def where(condition: Scalar, x: Scalar, y: Scalar) -> Any:
     """x where the condition holds (is not 0), else y; the gradient goes to the one chosen.
 
     Python's `x if v > 0 else y` is decided once; `where(greater(v, 0), x, y)` is decided again by each `forward()`.
@@ -133,7 +142,7 @@ def where(condition: Scalar | bool, x: Scalar, y: Scalar) -> Any:
     return _apply("where", condition, x, y)
 
 
-def lookup(table: Sequence[Any], i: Scalar) -> Any:
+def lookup(table: Sequence[Row], i: Scalar) -> Row:
     """Row `i` of `table`, a list of rows (Values, numbers, or lists of them), counted from 0.
 
     Like `table[i]`, but i can also be a Value that holds an integer. In a function that `vectorize` traces it can be
@@ -146,7 +155,8 @@ def lookup(table: Sequence[Any], i: Scalar) -> Any:
     if not hasattr(table, "__len__") or not hasattr(table, "__getitem__") or len(table) == 0:
         raise TypeError(f"lookup expected a non-empty list of rows, got {shown(table)}")
     if isinstance(i, Value) and tracing.active is not None and tracing.active.traces(i):
-        return tracing.active.lookup(table, i)
+        traced: Row = tracing.active.lookup(table, i)  # the rows' Values instead of their numbers
+        return traced
     row = _row(i)
     if not 0 <= row < len(table):
         raise ValueError(f"lookup expected a row from 0 to {len(table) - 1}, got {row}")

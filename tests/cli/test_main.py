@@ -1,6 +1,8 @@
 """The parser and the errors of every command: one line on stderr, exit code 2, nothing written."""
 
+import ast
 import re
+from pathlib import Path
 
 import pytest
 from support.commands import MODULE, SCRIPT, TRAIN, contents, main, process, write_csv
@@ -197,3 +199,24 @@ def test_one_entry_of_the_table_makes_a_subcommand(monkeypatch, capsys):
 def test_the_version_is_the_packages(capsys):
     assert main("--version") == 0
     assert capsys.readouterr().out.split() == ["tinygrad-scalar", ts.__version__]
+
+
+# the commands whose errors the files of the command line with several of them can raise
+RAISED_BY = {"table_model": ["train"]}
+
+
+def test_an_option_that_an_error_recommends_is_one_of_the_command():
+    options = {
+        name: {option for action in parser._actions for option in action.option_strings}
+        for name, parser in cli._parser()._subparsers._group_actions[0].choices.items()
+    }
+    package = Path(cli.__file__).parent.parent
+    for path in package.rglob("*.py"):
+        texts = [node.value for node in ast.walk(ast.parse(path.read_text("utf-8"))) if isinstance(node, ast.Constant)]
+        found = {
+            option for text in texts if isinstance(text, str) for option in re.findall(r"(?<!\S)\(?(--\w[\w-]*)", text)
+        }
+        commands = RAISED_BY.get(path.stem, [path.stem]) if path.parent.name == "cli" else []
+        for command in commands:
+            assert found <= options.get(command, set()) | {"--help", "--version"}, path
+        assert commands or not found, path

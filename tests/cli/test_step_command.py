@@ -126,6 +126,8 @@ def test_keys_that_come_fast_all_count(terminal):
     screen.until("forward 4 of 5")
     screen.press("nnnnnnnnnn")
     screen.until("done: every gradient is complete")
+    screen.press("n")
+    screen.until("no step is left; b goes back")
     screen.press("q")
     assert screen.end() == 0
 

@@ -11,6 +11,7 @@ from programs import LEAVES, PROGRAM, numbers_of, result_of
 import tinygrad_scalar as ts
 from tinygrad_scalar import StaleGraphError, Value, topological_order
 from tinygrad_scalar.engine import ops
+from tinygrad_scalar.inspection.step import Step
 
 
 def one_node():
@@ -388,3 +389,18 @@ def test_values_of_several_examples_are_kept_apart():
     assert "z⁽¹⁾₀⟨1⟩ = " in str(s.to("z(1)[0]⟨1⟩"))
     with pytest.raises(ValueError, match=r"2 values are called 'a\(0\)\[0\]': .* one of a\(0\)\[0\]⟨0⟩ to "):
         s.to("a(0)[0]")
+
+
+def test_a_step_beyond_the_last_says_that_none_is_left():
+    s = ts.step(one_node())
+    last = s.next(99)
+    words = "no step is left"
+    for shown in (str, repr, Step._repr_latex_):
+        assert words not in shown(last)
+        assert words in shown(s.next())
+        assert words in shown(s.next(3))
+        assert words not in shown(s.next(0))
+    assert s.next().latex == last.latex
+    assert list(s) == []
+    s.back()
+    assert words not in str(s.next())

@@ -47,3 +47,22 @@ def test_the_gradient_vector_is_of_the_moment_and_prints_a_line_for_each_number(
 def test_an_unknown_name_in_the_gradient_vector_is_an_error():
     with pytest.raises(KeyError, match="no parameter is called 'w'"):
         ts.MLP(2, [1]).gradient()["w"]
+
+
+def test_a_gradient_of_zeros_says_that_backward_may_be_missing():
+    net = ts.MLP(2, [1], seed=0)
+    C = ts.squared_error(net([0.5, -1.0]), 1.0)
+    words = "backward() has not been called yet"
+    assert words in str(net.gradient())
+    assert words in net.gradient()._repr_latex_()
+    C.backward()
+    assert words not in str(net.gradient())
+    assert words not in net.gradient()._repr_latex_()
+    net.zero_grad()
+    assert words in str(net.gradient())
+
+
+@pytest.mark.parametrize("parameters", [[], (), iter([]), [1], [ts.Value(1.0), None], None, 3, "w", ts.Value(1.0)])
+def test_a_gradient_is_of_values(parameters):
+    with pytest.raises(TypeError, match=r"needs a non-empty list of Values such as net.parameters\(\), got "):
+        ts.Gradient(parameters)

@@ -328,3 +328,22 @@ def test_cross_entropy_warns_of_outputs_that_are_no_logits(activation):
     logits = [getattr(Value(z), activation)() for z in (0.3, -2.0)]
     with pytest.warns(UserWarning, match=f"got {activation} outputs.*output_activation='linear'"):
         ts.cross_entropy(logits, 0)
+
+
+@pytest.mark.parametrize("Y", [np.eye(3), np.eye(3, dtype=int), np.eye(3, dtype=bool), np.array([[0], [2], [1]])])
+def test_what_the_error_for_a_wrong_class_recommends_is_taken(Y):
+    net = ts.MLP(2, [3], "tanh", "linear", seed=0)
+    X = np.ones((3, 2))
+    ways = {
+        3: (r"np\.argmax\(Y, axis=-1\)", np.argmax(Y, axis=-1)),
+        1: (r"Y\[:, 0\]\.astype\(int\)", Y[:, 0].astype(int)),
+    }
+    words, taken = ways[Y.shape[1]]
+    with pytest.raises(TypeError, match=words):
+        ts.fit(net, X, Y, loss="cross_entropy", epochs=1, progress=False)
+    with pytest.raises(TypeError, match=words):
+        ts.cross_entropy(net(X[0]), Y[0])
+    with pytest.raises(TypeError, match=words):
+        ts.cross_entropy(net(X[0]), Y[0].tolist())
+    ts.fit(net, X, taken, loss="cross_entropy", epochs=1, progress=False)
+    ts.cross_entropy(net(X[0]), taken[0])

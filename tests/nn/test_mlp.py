@@ -313,3 +313,26 @@ def test_an_example_that_does_not_fit_is_one_line_that_shows_it(make, n_inputs, 
     with pytest.raises(error, match=words) as caught:
         make(n_inputs)(x)
     assert "\n" not in str(caught.value)
+
+
+# several examples at once, for a network of 2 inputs or of 1
+MANY = {
+    "an array of rows": (2, np.zeros((5, 2)), "2 inputs, got 5 rows"),
+    "as many rows as inputs": (2, np.zeros((2, 2)), "2 inputs, got 2 rows"),
+    "one row": (2, np.zeros((1, 2)), "2 inputs, got 1 row:"),
+    "lists of numbers": (2, [[1, 2], [3, 4], [5, 6]], "2 inputs, got 3 rows"),
+    "lists of Values": (2, [[Value(1.0), Value(2.0)]] * 2, "2 inputs, got 2 rows"),
+    "a column": (1, np.zeros((4, 1)), "1 input, got 4 rows"),
+    "numbers for one input": (1, [0.5, 1.0, 1.5], "1 input, got 3:"),
+    "arrays of arrays": (2, np.zeros((2, 2, 2)), "2 inputs, got 2 rows"),
+}
+
+
+@pytest.mark.parametrize("part", [lambda net: net, lambda net: net.layers[0], lambda net: net.layers[0].neurons[0]])
+@pytest.mark.parametrize(("n_inputs", "x", "words"), MANY.values(), ids=MANY)
+def test_several_examples_at_once_are_an_error_that_says_what_takes_them(n_inputs, x, words, part):
+    called = part(MLP(n_inputs, [2, 1], seed=0))
+    with pytest.raises((TypeError, ValueError), match=words) as caught:
+        called(x)
+    assert "\n" not in str(caught.value)
+    assert "this takes one example: for many use [net(x) for x in X], ts.vectorize or ts.fit" in str(caught.value)

@@ -123,6 +123,8 @@ def _keys(signalled: int | None) -> Iterator[str]:
 
 def _move(stepper: Stepper, key: str) -> str:
     if key in NEXT:
+        if stepper.position == stepper.total:
+            return "no step is left; b goes back"
         stepper.next()
     elif key in BACK:
         stepper.back()

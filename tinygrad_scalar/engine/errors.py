@@ -41,8 +41,9 @@ class TraceError(TypeError):
 
 
 def shown(thing: object) -> str:
-    """An object as errors show it: shortened, with its type."""
-    return f"{reprlib.repr(thing)} ({type(thing).__name__})"
+    """An object as errors show it: shortened, on one line, with its type."""
+    text = " ".join(line.strip() for line in reprlib.repr(thing).splitlines())
+    return f"{text} ({type(thing).__name__})"
 
 
 class SourceLine(NamedTuple):

@@ -31,8 +31,16 @@ class Contribution(NamedTuple):
         return self.done == self.of
 
 
+NO_STEP_LEFT = "no step is left: this is still the last; back() or reset() goes back"
+
+
 class Step:
-    """One step. `phase` is "forward" or "backward", `node` the value that is computed or passed through."""
+    """One step. `phase` is "forward" or "backward", `node` the value that is computed or passed through.
+
+    `again` is true if `next` was to go on from here, but this is the last step.
+    """
+
+    again = False  # of steps in older pickles
 
     def __init__(
         self, phase: str, node: Value, position: int, contributions: tuple[Contribution, ...], graph: NamedGraph
@@ -61,7 +69,7 @@ class Step:
         return f"{', '.join(dict.fromkeys(derivatives))} from {notation.derivative(self.root, self.node).text}"
 
     def __str__(self) -> str:
-        return "\n".join(self._lines())
+        return "\n".join([*self._lines(), *([NO_STEP_LEFT] if self.again else [])])
 
     def _lines(self) -> list[str]:
         notation, node, root = self._notation, self.node, self.root
@@ -132,10 +140,12 @@ class Step:
         return "\\begin{aligned}\n" + " \\\\\n".join(lines) + "\n\\end{aligned}"
 
     def _repr_latex_(self) -> str:
+        if self.again:
+            return rf"$$\begin{{gathered}} {self.latex} \\ \text{{{NO_STEP_LEFT}}} \end{{gathered}}$$"
         return f"$${self.latex}$$"
 
     def __repr__(self) -> str:
-        return f"<Step {self.position}, {self.phase}: {self.equation}>"
+        return f"<Step {self.position}, {self.phase}: {self.equation}{f'; {NO_STEP_LEFT}' if self.again else ''}>"
 
 
 def _factor(value: float) -> str:

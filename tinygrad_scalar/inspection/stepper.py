@@ -91,10 +91,15 @@ class Stepper:
     # --- moving ------------------------------------------------------------------------------------------------------
 
     def next(self, n: int = 1) -> Step | None:
-        """Take n steps, or as many as are left; returns the last step taken."""
-        for _ in range(min(required_integer(n, "the number of steps", least=0), self.total - self.position)):
+        """Take n steps, or as many as are left; returns the last step taken, which says so if none was left."""
+        n = required_integer(n, "the number of steps", least=0)
+        left = self.total - self.position
+        for _ in range(min(n, left)):
             self._advance()
-        return self.current
+        step = self.current
+        if step and n and not left:
+            step.again = True
+        return step
 
     def back(self, n: int = 1) -> Step | None:
         """Undo the last n steps: every gradient is again what it was before them, bit for bit."""

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from tinygrad_scalar.engine import Value
+from tinygrad_scalar.engine.errors import shown
 from tinygrad_scalar.inspection import latex
 from tinygrad_scalar.inspection.names import symbol
 from tinygrad_scalar.inspection.notation import unicode_of, written
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 MOST = 20  # numbers that are printed
+ALL_ZERO = "all 0: backward() has not been called yet, or C does not depend on them here"
 
 
 class Gradient:
@@ -24,8 +26,13 @@ class Gradient:
     """
 
     def __init__(self, parameters: Sequence[Value]) -> None:
-        self.names = tuple(parameter.label or f"θ[{i}]" for i, parameter in enumerate(parameters))
-        self._numbers = tuple(parameter.grad for parameter in parameters)
+        given = list(parameters) if isinstance(parameters, Iterable) else []
+        wrong = [parameter for parameter in given if not isinstance(parameter, Value)]
+        if not given or wrong:
+            got = shown(wrong[0] if wrong else parameters)
+            raise TypeError(f"a gradient needs a non-empty list of Values such as net.parameters(), got {got}")
+        self.names = tuple(parameter.label or f"θ[{i}]" for i, parameter in enumerate(given))
+        self._numbers = tuple(parameter.grad for parameter in given)
 
     @property
     def array(self) -> NDArray[np.float64]:
@@ -55,7 +62,8 @@ class Gradient:
         rows = rows if len(rows) <= MOST else [*rows[: MOST // 2], ("…", ""), *rows[-MOST // 2 :]]
         width = max(len(name) for name, _ in rows)
         lines = [f"{name:<{width}} = {number}" if number else name for name, number in rows]
-        return "\n".join(f"{'∇C = [' if i == 0 else '      '} {line}" for i, line in enumerate(lines)) + " ]"
+        note = "" if any(self._numbers) else f"  ({ALL_ZERO})"
+        return "\n".join(f"{'∇C = [' if i == 0 else '      '} {line}" for i, line in enumerate(lines)) + f" ]{note}"
 
     __repr__ = __str__
 
@@ -76,4 +84,5 @@ class Gradient:
         return rf"\nabla C = {columns[0]} = {columns[1]}"
 
     def _repr_latex_(self) -> str:
-        return f"$${self.latex}$$"
+        note = "" if any(self._numbers) else rf" \quad \text{{({ALL_ZERO})}}"
+        return f"$${self.latex}{note}$$"

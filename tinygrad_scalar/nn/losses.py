@@ -134,7 +134,7 @@ def cross_entropy(logits: Iterable[Scalar], index: int | Value) -> Value:
         raise
     except TypeError:
         raise TypeError(
-            f"cross_entropy needs the class as an integer, got {shown(index)}; convert an array with .astype(int)"
+            f"cross_entropy needs the class as an integer, got {shown(index)}{_way_to_class(index)}"
         ) from None
     except ValueError:
         number = f"{index:g}" if isinstance(index, Value) else repr(index)
@@ -143,6 +143,15 @@ def cross_entropy(logits: Iterable[Scalar], index: int | Value) -> Value:
         ) from None
     total: Value = reduce(logaddexp, values) - chosen
     return total
+
+
+def _way_to_class(index: Any) -> str:
+    """What to do about a class that is not an integer."""
+    if not isinstance(index, (list, tuple)) and not getattr(index, "ndim", 0):
+        return "; convert an array with .astype(int)" if isinstance(index, float) else ""
+    if len(index) == 1:
+        return "; convert an array of shape (m, 1) with Y[:, 0].astype(int)"
+    return "; convert one-hot targets with np.argmax(Y, axis=-1)"
 
 
 def hinge(a: Outputs, y: Outputs) -> Value:

@@ -132,7 +132,7 @@ class Layer(Module):
             for j in range(n_outputs)
         ]
 
-    def __call__(self, x: Inputs) -> Any:  # a Value or a list of Values
+    def __call__(self, x: Inputs) -> Value | list[Value]:
         a = self.z_and_a(_inputs(x, len(self.neurons[0].w)))[1]
         return a[0] if len(a) == 1 else a
 
@@ -199,7 +199,7 @@ class MLP(Module):
     def layer_sizes(self) -> list[int]:
         return [len(layer.neurons) for layer in self.layers]
 
-    def __call__(self, x: Inputs) -> Any:  # a Value or a list of Values
+    def __call__(self, x: Inputs) -> Value | list[Value]:
         a = _inputs(x, self.n_inputs)
         cache_z: list[list[Value]] = [[]]
         cache_a = [a]
@@ -231,6 +231,19 @@ def listed(numbers: Inputs) -> list[Any]:
 def _inputs(x: Inputs, n: int) -> list[Value]:
     """One example as n Values; plain numbers become Values a(0)[k]."""
     given = listed(x)
-    if len(given) != n:
-        raise ValueError(f"an example must have {n} input{'s' * (n != 1)}, got {len(given)}: {shown(x)}")
-    return [a if isinstance(a, Value) else Value(a, f"a(0)[{k}]") for k, a in enumerate(given)]
+    try:
+        if len(given) == n:
+            return [a if isinstance(a, Value) else Value(a, f"a(0)[{k}]") for k, a in enumerate(given)]
+    except TypeError:
+        if not _are_rows(given):
+            raise
+    rows = _are_rows(given)
+    got = f"{len(given)} row{'s' * (len(given) != 1)}" if rows else str(len(given))
+    many = "; this takes one example: for many use [net(x) for x in X], ts.vectorize or ts.fit" * (rows or n == 1)
+    error = TypeError if len(given) == n else ValueError
+    raise error(f"an example must have {n} input{'s' * (n != 1)}, got {got}: {shown(x)}{many}")
+
+
+def _are_rows(given: list[Any]) -> bool:
+    """Whether these are several numbers each, as in a list of examples."""
+    return any(not isinstance(a, (Value, str)) and hasattr(a, "__len__") for a in given)
