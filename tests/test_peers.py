@@ -5,6 +5,7 @@ import math
 import pytest
 from support.operands import EDGES, ORDINARY, ROWS
 
+import tinygrad_scalar as ts
 from tinygrad_scalar.engine import ops
 
 pytestmark = pytest.mark.peers
@@ -112,3 +113,20 @@ def test_peers_have_the_same_derivatives(peer, name):
         assert data == pytest.approx(value, rel=1e-12, abs=1e-12)
         # absolutely too: PyTorch's 1 − tanh² and a(1 − a) keep few digits where they are small
         assert row.local_grads(data, *operands) == pytest.approx(tuple(grads), rel=1e-12, abs=1e-12)
+
+
+OFF_PATH = {
+    "where": (lambda f, x, y: f.sqrt(f.where(x > 0.0, 0.0 * x, y)), lambda x, y: ts.sqrt(ts.where(1.0, 0.0 * x, y))),
+    "relu": (lambda f, x, y: f.sqrt(f.where(-x > 0.0, -x, 0.0)) + y, lambda x, y: ts.sqrt(ts.relu(-x)) + y),
+    "x**0": (lambda f, x, y: f.sqrt(x**0 - 1.0) + y, lambda x, y: ts.sqrt(x**0 - 1.0) + y),
+    "0*x": (lambda f, x, y: f.sqrt(0.0 * x) + y, lambda x, y: ts.sqrt(0.0 * x) + y),
+}
+
+
+@pytest.mark.parametrize("name", OFF_PATH)
+def test_jax_too_gives_0_off_the_path_and_nan_for_0_times_infinity(jax, name):
+    theirs, ours = OFF_PATH[name]
+    _, grads = jax.differentiate(lambda x, y: theirs(jax.module, x, y), (1.0, 3.0))
+    x, y = ts.Value(1.0), ts.Value(3.0)
+    ours(x, y).backward()
+    assert all(map(_agree, (x.grad, y.grad), grads)), grads

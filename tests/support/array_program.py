@@ -96,7 +96,9 @@ def function_of(op):
 
         return slope
     if op == "minus fixed":
-        return lambda x, y: x - y
-    if op == "finite":
-        return lambda x: x if np.isfinite(x) else 0.0
+        return lambda x, y: min(x, 0.0) if x == y and np.isinf(x) else x - y
+    if op == "1 at infinity":
+        return lambda x, y: 1.0 if np.isinf(y) else x
+    if op == "* on path":
+        return lambda d, slope: 0.0 if slope == 0.0 else d * slope
     return ops.operation(op).forward

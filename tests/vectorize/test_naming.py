@@ -64,7 +64,7 @@ def test_a_power_of_a_pre_activation_is_no_activation():
     [
         ("+", "sum"), ("*", "product"), ("minus fixed", "shifted"), ("**2", "square"), ("**0.5", "power"),
         ("**-1", "power"), ("tanh", "tanh_"), ("log1p", "log1p_"), ("leaky_relu(0.1)", "leaky_relu_"),
-        ("finite", "finite_"), ("greater_equal", "is_at_least"),
+        ("1 at infinity", "total"), ("greater_equal", "is_at_least"),
     ],
 )  # fmt: skip
 def test_the_word_for_a_result_is_its_operations_or_the_operations_name(op, word):

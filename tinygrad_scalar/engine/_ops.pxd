@@ -6,7 +6,7 @@ without a code here still works: it is then computed by its row of the table.
 
 cimport cython
 from libc.math cimport (
-    NAN, acos, acosh, asin, asinh, atan, atanh, copysign, cos, cosh, erf, exp, expm1, fabs, isfinite, log, log1p,
+    acos, acosh, asin, asinh, atan, atanh, copysign, cos, cosh, erf, exp, expm1, fabs, isfinite, log, log1p,
     pow, sin, sinh, sqrt, tan, tanh,
 )
 
@@ -17,6 +17,13 @@ cdef enum Code:
     NEGATE, ABSOLUTE, EXP, EXPM1, LOG, LOG1P, SQRT, SIN, COS, TAN, ASIN, ACOS, ATAN, SINH, COSH, TANH, ASINH, ACOSH
     ATANH, SIGMOID, RELU, SOFTPLUS, ERF, CONSTANT_POWER, LEAKY_RELU  # one operand
     WHERE  # three
+
+
+cdef inline bint piecewise(Code code, double n) noexcept nogil:
+    """Whether a slope of 0 means that the result does not depend on the operand."""
+    if code == CONSTANT_POWER:
+        return n == 0.0
+    return code in (RELU, LEAKY_RELU, MAXIMUM, MINIMUM, GREATER, GREATER_EQUAL, WHERE)
 
 
 @cython.cdivision(True)
@@ -87,7 +94,7 @@ cdef inline double logaddexp(double x, double y) noexcept nogil:
 cdef inline double logaddexp_share(double x, double y) noexcept nogil:
     cdef double difference, shift, lost
     if x == y:
-        return 0.5 if isfinite(x) else 1.0 if x > 0.0 else NAN
+        return 0.5 if isfinite(x) else 1.0 if x > 0.0 else 0.0
     difference = x - y
     if not isfinite(difference):
         return sigmoid(difference)

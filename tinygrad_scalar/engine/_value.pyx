@@ -112,12 +112,14 @@ cdef class Row:
     cdef double number
     cdef object operation
     cdef Py_ssize_t arity
+    cdef bint piecewise
 
     def __cinit__(self, operation):
         self.code = CODES.get(operation.family or operation.name, _ops.TABLE)
         self.number = operation.constant or 0.0
         self.operation = operation
         self.arity = operation.arity
+        self.piecewise = operation.piecewise
 
 
 cdef dict ROWS = {}  # by name
@@ -169,7 +171,7 @@ cdef Row _SOFTPLUS = row_named("softplus"), _ERF = row_named("erf")
 # --- the node -------------------------------------------------------------------------------------------------------
 
 cdef struct Wide:
-    # the operands from the second on, in a node with three or more
+    # the operands from the second on, in a node with three or more or of a piecewise operation with two
     Py_ssize_t n
     PyObject** operands
     double* local_grads
@@ -622,6 +624,16 @@ cdef inline PyObject* owned(object thing) noexcept:
     return <PyObject*>thing
 
 
+cdef Wide* new_wide(Py_ssize_t n) except NULL:
+    cdef Wide* wide = <Wide*>PyMem_Malloc(sizeof(Wide) + n * (sizeof(PyObject*) + sizeof(double)))
+    if wide is NULL:
+        raise MemoryError
+    wide.n = n
+    wide.local_grads = <double*>(wide + 1)
+    wide.operands = <PyObject**>(wide.local_grads + n)
+    return wide
+
+
 cdef int hold(Value node, Row row, tuple operands) except -1:
     """Give a leaf the operands of the operation `row`."""
     cdef Py_ssize_t i, n = len(operands)
@@ -631,13 +643,8 @@ cdef int hold(Value node, Row row, tuple operands) except -1:
     for thing in operands:
         if not isinstance(thing, Value):
             raise TypeError(f"an operand must be a Value, got {errors.shown(thing)}")
-    if n > 2:
-        wide = <Wide*>PyMem_Malloc(sizeof(Wide) + (n - 1) * (sizeof(PyObject*) + sizeof(double)))
-        if wide is NULL:
-            raise MemoryError
-        wide.n = n - 1
-        wide.local_grads = <double*>(wide + 1)
-        wide.operands = <PyObject**>(wide.local_grads + wide.n)
+    if n > 2 or (n == 2 and row.piecewise):
+        wide = new_wide(n - 1)
         for i in range(wide.n):
             wide.operands[i] = owned(operands[i + 1])
             wide.local_grads[i] = 0.0
@@ -729,11 +736,24 @@ cdef binary_node(Row row, x, y):
         right = constant(y)
         if right is None:
             return NotImplemented
+    if row.piecewise:
+        return piecewise_node(row, left, right)
     node = new_node(<PyObject*>row, <PyObject*>left, <PyObject*>right)
     _ops.binary(
         row.code, left._data, right._data, &(<Value>node)._data, &(<Value>node).d_left, &(<Value>node).d_right
     )
     return made(node)
+
+
+cdef piecewise_node(Row row, Value left, Value right):
+    cdef Value out = <Value>STEAL(new_node(<PyObject*>row, <PyObject*>left, <PyObject*>right))
+    cdef Wide* wide = new_wide(1)
+    wide.operands[0] = out.right
+    out.right = <PyObject*>(<size_t>wide | 1)
+    _ops.binary(row.code, left._data, right._data, &out._data, &out.d_left, wide.local_grads)
+    if watching:
+        anomaly.watch(out)
+    return out
 
 
 cdef unary_node(Row row, Value x):
@@ -769,7 +789,9 @@ cdef int compute(Value node) except -1:
     elif n == 1:
         _ops.unary(row.code, row.number, x, &node._data, &node.d_left)
     elif n == 2:
-        _ops.binary(row.code, x, (<Value>node.right)._data, &node._data, &node.d_left, &node.d_right)
+        _ops.binary(
+            row.code, x, (<Value>operand(self, 1))._data, &node._data, &node.d_left, local_grad(self, 1)
+        )
     else:  # where
         chosen = x != 0.0
         node._data = (<Value>operand(self, 1 if chosen else 2))._data
@@ -785,10 +807,12 @@ def record(name, *operands):
     cdef Row row = row_named(name)
     cdef Value out
     cdef list values = []
+    if len(operands) == row.arity == 2 and row.code != _ops.TABLE:
+        node = binary_node(row, operands[0], operands[1])
+        if node is not NotImplemented:
+            return node
     for thing in operands:
-        values.append(thing if isinstance(thing, Value) else Value(thing))
-    if len(values) == row.arity == 2 and row.code != _ops.TABLE:
-        return binary_node(row, values[0], values[1])
+        values.append(thing if isinstance(thing, Value) else Value(thing))  # raises for anything else
     out = Value(0.0)
     hold(out, row, tuple(values))
     compute(out)

@@ -196,13 +196,19 @@ cdef inline void contribute(PyObject* operand, double amount, unsigned long long
         (<Value>operand)._grad += amount
 
 
+cdef inline double contribution(PyObject* node, Py_ssize_t i, double upstream) noexcept:
+    """Local gradient × upstream gradient for operand i, as in ops.py."""
+    cdef double slope = local_grad(node, i)[0]
+    cdef double amount = slope * upstream
+    return 0.0 if amount != amount and slope == 0.0 and (<Row>(<Value>node).row).piecewise else amount
+
+
 cdef void add_gradients(Value root, double upstream, Nodes order) noexcept:
     """The chain rule, from the root down. The nodes of `order` carry the mark `walks`, before and after."""
     global walks
     cdef PyObject** nodes = order.nodes
     cdef PyObject* node
     cdef PyObject* right
-    cdef Wide* wide
     cdef Py_ssize_t i, j
     cdef unsigned long long walk = walks
     if order.size == 0:
@@ -215,14 +221,13 @@ cdef void add_gradients(Value root, double upstream, Nodes order) noexcept:
             PREFETCH(&(<Value>nodes[i - NODES_AHEAD]).mark)
         node = nodes[i]
         upstream = (<Value>node)._grad
-        contribute((<Value>node).left, (<Value>node).d_left * upstream, walk)
         right = (<Value>node).right
         if right is NULL:
-            continue
-        wide = wide_of(right)
-        if wide is NULL:
+            contribute((<Value>node).left, contribution(node, 0, upstream), walk)
+        elif wide_of(right) is NULL:  # never piecewise
+            contribute((<Value>node).left, (<Value>node).d_left * upstream, walk)
             contribute(right, (<Value>node).d_right * upstream, walk)
         else:
-            for j in range(wide.n):
-                contribute(wide.operands[j], wide.local_grads[j] * upstream, walk)
+            for j in range(arity(node)):
+                contribute(operand(node, j), contribution(node, j, upstream), walk)
     walks = walk + 1

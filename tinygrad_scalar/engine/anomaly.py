@@ -76,7 +76,7 @@ def require_finite_gradients(root: Node, order: list[Node], upstream: float) -> 
     grads = {root: upstream}
     for node in reversed(order):
         for i, (operand, local_grad) in enumerate(zip(node.operands, node.local_grads)):
-            contribution = local_grad * grads[node]
+            contribution = ops.contribution(node.op, local_grad, grads[node])
             grads[operand] = grads.get(operand, 0.0) + contribution
             if not math.isfinite(grads[operand]):
                 raise AnomalyError(

@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from tinygrad_scalar.engine import errors
+from tinygrad_scalar.engine import errors, ops
 from tinygrad_scalar.engine.node import AnyNode
 
 
@@ -106,7 +106,8 @@ def swept(
     found = {root: 1.0}
     for node in reversed(pass_order(root)):
         for operand, local_grad in zip(node.operands, node.local_grads):
-            found[operand] = found.get(operand, 0.0) + weight(node, local_grad) * found[node]
+            amount = ops.contribution(node.op, weight(node, local_grad), found[node])
+            found[operand] = found.get(operand, 0.0) + amount
     return found
 
 

@@ -5,6 +5,9 @@ A row makes an operation: `Value` computes with it, `forward()` recomputes with 
 part follows IEEE 754 and never raises: log(0) = −∞, 0/0 = nan. At kinks and edges the derivatives are JAX's: |x| has
 slope 1 at 0, relu 0, a tie of maximum or minimum gives each side ½, x⁰ has slope 0 everywhere. They are written so
 that no digits cancel: σ′ = σ(x)·σ(−x), not a(1 − a), whose 1 − a has lost its digits by x = 20.
+
+The chain rule multiplies by IEEE 754 too, so 0·∞ is nan; except where an operation is piecewise and the operand is not
+on the path to the result: it gets 0 (`contribution`).
 """
 
 from __future__ import annotations
@@ -33,6 +36,8 @@ class Operation(NamedTuple):
     family      for an operation with a constant, the name without it: "**n" or "leaky_relu"
     constant    that constant, such as n of x**n
     steepest    the largest slope of an activation that saturates
+    piecewise   whether a slope of 0 means that the result does not depend on the operand: relu below 0, the smaller
+                operand of maximum; any other 0 is a number
     """
 
     name: str
@@ -45,6 +50,7 @@ class Operation(NamedTuple):
     family: str = ""
     constant: float | None = None
     steepest: float | None = None
+    piecewise: bool = False
 
     @property
     def arity(self) -> int:
@@ -59,6 +65,18 @@ class Operation(NamedTuple):
 @lru_cache(maxsize=1024)
 def _arity(text: str) -> int:
     return sum(f"{{{i}}}" in text for i in range(text.count("{")))
+
+
+def contribution(op: str, local_grad: float, upstream: float) -> float:
+    """The chain rule's local gradient × upstream gradient, through the operation that `Value.op` names.
+
+    An operand that a piecewise operation does not use gets 0 whatever the upstream gradient, as from `where` in JAX.
+
+    >>> contribution("relu", 0.0, inf), contribution("*", 0.0, inf)
+    (0.0, nan)
+    """
+    amount = local_grad * upstream
+    return 0.0 if amount != amount and local_grad == 0.0 and operation(op).piecewise else amount
 
 
 # --- IEEE 754 results where Python's own functions raise -------------------------------------------------------------
@@ -209,8 +227,9 @@ def logaddexp(x: float, y: float) -> float:
 
 
 def _logaddexp_share(x: float, y: float) -> float:
+    """eˣ/(eˣ + eʸ): of +∞ always 1, as in JAX; of −∞ always 0, as JAX's nan for two of them spoils longer sums."""
     if x == y:
-        return 0.5 if math.isfinite(x) else 1.0 if x > 0.0 else nan
+        return 0.5 if math.isfinite(x) else 1.0 if x > 0.0 else 0.0
     difference = x - y
     if not math.isfinite(difference):
         return sigmoid(difference)
@@ -288,7 +307,7 @@ _ROWS = (
     ),
     Operation(
         "relu", "relu", "relu({0})", "Max(x, 0)", relu, lambda v, x: (1.0 if x > 0.0 else 0.0,), ("[{0} > 0]",),
-        steepest=1.0,
+        steepest=1.0, piecewise=True,
     ),
     Operation(
         "softplus", "softplus", "softplus({0})", "log(1 + exp(x))", softplus, lambda v, x: (sigmoid(x),),
@@ -300,11 +319,11 @@ _ROWS = (
     ),
     Operation(
         "maximum", "max", "max({0}, {1})", "Max(x, y)", maximum, lambda v, x, y: (_share(x, y), _share(y, x)),
-        ("[{0} > {1}]", "[{1} > {0}]"),
+        ("[{0} > {1}]", "[{1} > {0}]"), piecewise=True,
     ),
     Operation(
         "minimum", "min", "min({0}, {1})", "Min(x, y)", minimum, lambda v, x, y: (_share(y, x), _share(x, y)),
-        ("[{0} < {1}]", "[{1} < {0}]"),
+        ("[{0} < {1}]", "[{1} < {0}]"), piecewise=True,
     ),
     Operation(
         "logaddexp", "log Σ exp", "log(exp({0}) + exp({1}))", "log(exp(x) + exp(y))", logaddexp,
@@ -314,17 +333,17 @@ _ROWS = (
     Operation(
         "greater", ">", "({0} > {1})", "Piecewise((1, x > y), (0, True))",
         lambda x, y: 1.0 if x > y else 0.0, lambda v, x, y: (0.0, 0.0),
-        ("0", "0"),
+        ("0", "0"), piecewise=True,
     ),
     Operation(
         "greater_equal", "≥", "({0} ≥ {1})", "Piecewise((1, x >= y), (0, True))",
         lambda x, y: 1.0 if x >= y else 0.0, lambda v, x, y: (0.0, 0.0),
-        ("0", "0"),
+        ("0", "0"), piecewise=True,
     ),
     Operation(
         "where", "where", "where({0}, {1}, {2})", "Piecewise((x, Ne(c, 0)), (y, True))",
         where, lambda v, c, x, y: (0.0, 1.0, 0.0) if c != 0.0 else (0.0, 0.0, 1.0),
-        ("0", "[{0} ≠ 0]", "[{0} = 0]"),
+        ("0", "[{0} ≠ 0]", "[{0} = 0]"), piecewise=True,
     ),
 )  # fmt: skip
 OPERATIONS = {row.name: row for row in _ROWS}
@@ -353,7 +372,7 @@ def constant_power(n: float) -> Operation:
     return Operation(
         f"**{short}", f"( ){raised}", f"({{0}}){raised}", f"x**({short})",
         lambda x: power(x, n), lambda v, x: (_power_slope(v, x, n) if n != 0.0 else 0.0,),
-        (_slope_of_constant_power(n),), "**n", n,
+        (_slope_of_constant_power(n),), "**n", n, piecewise=n == 0.0,
     )  # fmt: skip
 
 
@@ -371,7 +390,7 @@ def _leaky_relu(slope: float) -> Operation:
     return Operation(
         f"leaky_relu({short})", "leaky relu", f"leaky_relu({{0}}, {short})", f"Max(x, 0) + {short}*Min(x, 0)",
         lambda x: slope * x if x < 0.0 else x, lambda v, x: (1.0 if x >= 0.0 else slope,),
-        (f"[{{0}} ≥ 0] + {short}·[{{0}} < 0]",), "leaky_relu", slope,
+        (f"[{{0}} ≥ 0] + {short}·[{{0}} < 0]",), "leaky_relu", slope, piecewise=True,
     )  # fmt: skip
 
 

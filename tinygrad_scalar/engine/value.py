@@ -64,7 +64,7 @@ class Value:
     __slots__ = (
         "_data", "_grad", "_label", "_op",
         "_left", "_right", "_d_left", "_d_right",  # one or two operands and the local gradients with respect to them
-        "_wide",  # with three or more operands, all but the first (_left): ((operand, local gradient), …)
+        "_wide",  # of three or more operands, or two of a piecewise row, all but _left: ((operand, local gradient), …)
         "_time", "_mark",
     )  # fmt: skip
 
@@ -348,13 +348,15 @@ class Value:
         self._grad += upstream
         for node in reversed(order):
             upstream = node._grad
-            node._left._grad += node._d_left * upstream
             right = node._right
             if right is not None:
+                node._left._grad += node._d_left * upstream
                 right._grad += node._d_right * upstream
+            elif node._wide or upstream - upstream:  # or infinite or nan
+                for operand, local_grad in zip(node.operands, node.local_grads):
+                    operand._grad += ops.contribution(node._op, local_grad, upstream)
             else:
-                for operand, local_grad in node._wide:
-                    operand._grad += local_grad * upstream
+                node._left._grad += node._d_left * upstream
 
     def forward(self) -> Value:
         """Recompute every node of this graph that depends on a leaf set since; returns this node.
@@ -410,11 +412,14 @@ def _restore(below: object, state: tuple[Any, ...], operands: tuple[Value, ...])
     """A node as it was saved; `below` only makes pickle save the nodes below it first."""
     global _clock
     out = _new(Value)
+    out._left = out._right = None
+    out._wide = ()
     out._op, out._data, out._grad, out.label, out._time, local_grads = state
     out._mark = None
     if _clock < out._time:
         _clock = out._time
-    _hold(out, operands, local_grads)
+    if out._op:
+        _hold(out, ops.operation(out._op), operands, local_grads)
     return out
 
 
@@ -463,17 +468,16 @@ def _record(row: ops.Operation, *operands: Value) -> Value:
 def _compute(node: Value, row: ops.Operation, operands: tuple[Value, ...]) -> None:
     numbers = [operand._data for operand in operands]
     node._data = data = row.forward(*numbers)
-    _hold(node, operands, row.local_grads(data, *numbers))
+    _hold(node, row, operands, row.local_grads(data, *numbers))
     if anomaly.watching:
         anomaly.watch(node)
 
 
-def _hold(node: Value, operands: tuple[Value, ...], local_grads: tuple[float, ...]) -> None:
-    node._left = node._right = None
+def _hold(node: Value, row: ops.Operation, operands: tuple[Value, ...], local_grads: tuple[float, ...]) -> None:
+    node._right = None
     node._wide = ()
-    if operands:
-        node._left, node._d_left = operands[0], local_grads[0]
-    if len(operands) == 2:
+    node._left, node._d_left = operands[0], local_grads[0]
+    if len(operands) == 2 and not row.piecewise:
         node._right, node._d_right = operands[1], local_grads[1]
     else:
         node._wide = tuple(zip(operands[1:], local_grads[1:]))

@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from tinygrad_scalar.engine import Value
 from tinygrad_scalar.engine.graph import pass_order, swept
-from tinygrad_scalar.engine.ops import operation
+from tinygrad_scalar.engine.ops import contribution, operation
 from tinygrad_scalar.inspection.layout import WIDTH
 from tinygrad_scalar.inspection.named_graph import NamedGraph
 from tinygrad_scalar.inspection.names import caller_variables, symbol
@@ -173,7 +173,7 @@ def _sizes(graph: NamedGraph) -> dict[Value, float]:
     for node in graph.nodes:
         upstream = graph.gradients[node]
         for operand, local_grad in zip(node.operands, node.local_grads):
-            found[operand] += abs(local_grad * upstream)
+            found[operand] += abs(contribution(node.op, local_grad, upstream))
     return found
 
 
@@ -190,7 +190,8 @@ def _bad_gradient(graph: NamedGraph, notation: Notation, leaves: set[Value]) -> 
     for node in reversed(pass_order(graph.root)):
         upstream = found[node]
         for operand, local_grad in zip(node.operands, node.local_grads):
-            found[operand] = gradient = found.get(operand, 0.0) + local_grad * upstream
+            gradient = found.get(operand, 0.0) + contribution(node.op, local_grad, upstream)
+            found[operand] = gradient
             if not math.isfinite(gradient) and (operand.op or operand in leaves):
                 through = _equation(node, notation)
                 return BadGradient(notation.plain(operand), gradient, through, local_grad, upstream)

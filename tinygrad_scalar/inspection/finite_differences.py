@@ -97,7 +97,7 @@ class Along:
                 continue
             total += abs(slopes[i]) * math.ulp(numbers[i])
             for j, local_grad in zip(operands, row.local_grads(numbers[i], *[numbers[j] for j in operands])):
-                slopes[j] += local_grad * slopes[i]
+                slopes[j] += ops.contribution(row.name, local_grad, slopes[i])
         return total if total == total else math.inf
 
     def steps(self) -> list[float]:

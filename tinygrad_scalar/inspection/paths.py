@@ -13,6 +13,7 @@ from heapq import heapify, heappop, heappush
 from typing import Any, NamedTuple
 
 from tinygrad_scalar.engine import Value
+from tinygrad_scalar.engine.ops import contribution
 from tinygrad_scalar.inspection.brackets import SINGLE, Formula, formula
 from tinygrad_scalar.inspection.named_graph import NamedGraph
 from tinygrad_scalar.inspection.names import symbol
@@ -205,7 +206,7 @@ class Paths:
             if node in numbers:
                 continue
             numbers[node] = sum(
-                local_grad * numbers[operand]
+                contribution(node.op, local_grad, numbers[operand])
                 for operand, local_grad in zip(node.operands, node.local_grads)
                 if self._leads_on(operand, by, numbers)
             )

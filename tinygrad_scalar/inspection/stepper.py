@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from tinygrad_scalar.engine import Value, now
 from tinygrad_scalar.engine.graph import pass_order, require_fresh
 from tinygrad_scalar.engine.number import required_integer
+from tinygrad_scalar.engine.ops import contribution
 from tinygrad_scalar.inspection.layout import wrapped
 from tinygrad_scalar.inspection.named_graph import NamedGraph
 from tinygrad_scalar.inspection.names import caller_variables
@@ -173,7 +174,8 @@ class Stepper:
             for operand, local_grad in zip(node.operands, node.local_grads):
                 i = self._index[operand]
                 self._before.append(operand.grad)
-                operand.grad = self._expected[i] = operand.grad + local_grad * upstream
+                amount = contribution(node.op, local_grad, upstream)
+                operand.grad = self._expected[i] = operand.grad + amount
                 self._left[i] -= 1
         self.position += 1
 
@@ -223,7 +225,7 @@ class Stepper:
         for k, (operand, local_grad, was) in enumerate(zip(operands, node.local_grads, before)):
             i = self._index[operand]
             later = sum(other is operand for other in operands[k + 1 :])  # of this same step
-            amount = local_grad * upstream
+            amount = contribution(node.op, local_grad, upstream)
             done = self._uses[i] - self._left[i] - later
             found.append(Contribution(operand, upstream, local_grad, amount, was, was + amount, done, self._uses[i]))
         return tuple(found)

@@ -52,6 +52,9 @@ cdef extern from "_lanes.h":
     void lanes_add_product(double*, double*, double*) noexcept nogil
     void lanes_add_twice_product(double*, double*, double*) noexcept nogil
     void lanes_subtract_product(double*, double*, double*) noexcept nogil
+    void lanes_add_over(double*, double*, double*) noexcept nogil
+    void lanes_subtract_quotient_product(double*, double*, double*, double*) noexcept nogil
+    void lanes_add_product_on_path(double*, double*, double*) noexcept nogil
     void lanes_add_where(double*, double*, double*) noexcept nogil
     void lanes_add_unless(double*, double*, double*) noexcept nogil
 
@@ -144,6 +147,12 @@ CODES = {**_value.CODES, "lookup": LOOKUP}
 
 cdef inline bint is_binary(int code) noexcept nogil:
     return _ops.ADD <= code <= _ops.GREATER_EQUAL
+
+
+cdef inline double contribution(Instruction* step, double slope, double upstream) noexcept nogil:
+    """slope × upstream, as `contribution` in ops.py."""
+    cdef double amount = slope * upstream
+    return 0.0 if amount != amount and slope == 0.0 and _ops.piecewise(<Code>step.code, step.number) else amount
 
 
 cdef enum:
@@ -476,14 +485,14 @@ cdef class Executor:
                 d[step.y] -= upstream
             elif is_binary(step.code):
                 slope = self.slopes + step.slope
-                d[step.x] += slope[0] * upstream
-                d[step.y] += slope[1] * upstream
+                d[step.x] += contribution(step, slope[0], upstream)
+                d[step.y] += contribution(step, slope[1], upstream)
             elif step.code == _ops.WHERE:
                 d[step.y if v[step.x] != 0.0 else step.z] += upstream
             elif step.code == LOOKUP:
                 d[self.row(step, v[step.x])] += upstream
             else:
-                d[step.x] += self.slopes[step.slope] * upstream
+                d[step.x] += contribution(step, self.slopes[step.slope], upstream)
 
     # --- a block of examples -----------------------------------------------------------------------------------------
 
@@ -579,7 +588,6 @@ cdef class Executor:
         cdef double* dy
         cdef double* slope
         cdef double* upstream
-        cdef double* t = self.scratch
         cdef int code
         for s in range(self.n_steps - 1, -1, -1):
             step = self.steps + s
@@ -601,9 +609,11 @@ cdef class Executor:
                     lanes_add_to(dx, upstream)
                     lanes_subtract_from(dy, upstream)
                 elif code == _ops.DIVIDE:
-                    lanes_divide(t, upstream, y)
-                    lanes_add_to(dx, t)
-                    lanes_subtract_product(dy, t, v + step.out * LANES)
+                    lanes_add_over(dx, y, upstream)
+                    lanes_subtract_quotient_product(dy, v + step.out * LANES, y, upstream)
+                elif _ops.piecewise(<Code>code, step.number):
+                    lanes_add_product_on_path(dx, slope, upstream)
+                    lanes_add_product_on_path(dy, slope + LANES, upstream)
                 else:
                     lanes_add_product(dx, slope, upstream)
                     lanes_add_product(dy, slope + LANES, upstream)
@@ -618,6 +628,8 @@ cdef class Executor:
             elif code == _ops.WHERE:
                 lanes_add_where(d + step.y * LANES, x, upstream)
                 lanes_add_unless(d + step.z * LANES, x, upstream)
+            elif _ops.piecewise(<Code>code, step.number):
+                lanes_add_product_on_path(dx, slope, upstream)
             elif code == LOOKUP:
                 for i in range(LANES):
                     d[self.row(step, x[i]) * LANES + i] += upstream[i]

@@ -198,13 +198,14 @@ class _Writer:
             for k in range(1, terms.shape[1]):
                 folded = self.elementwise(kind, folded, self._mixed(terms[:, k]))
             return self._full(folded, len(terms))
-        # log Σₖ exp(xₖ) = M + log Σₖ exp(xₖ − M), where M is the largest, or 0 if that is infinite; M's slope cancels
+        # log Σₖ exp(xₖ) = M + log Σₖ exp(xₖ − M), where M is the largest; M's slope cancels. Where M is infinite, 1 for
+        # the sum makes the slopes those of logaddexp in ops.py: 1 for each +∞, 0 for all else.
         n, k = terms.shape
         x = self.gathered(self.array_of(int(columns[0][0])), self.g.place[terms])
-        largest = self.elementwise("finite", self.add(Fold(Array((n,), x.batched), "maximum", x)))
+        largest = self.add(Fold(Array((n,), x.batched), "maximum", x))
         spread = self.gathered(largest, np.repeat(np.arange(n), k)) if n > 1 else largest
         e = self.add(Elementwise(Array((n, k), x.batched), "exp", (self._minus(x, spread),)))
-        total = self.add(Fold(Array((n,), x.batched), "+", e))
+        total = self.elementwise("1 at infinity", self.add(Fold(Array((n,), x.batched), "+", e)), largest)
         return self.elementwise("+", self.elementwise("log", total), largest)
 
     def _minus(self, x: Array, y: Array) -> Array:

@@ -107,7 +107,14 @@ def _cost_of(statement: Statement) -> tuple[float, float]:
         }[statement.form]
         call, work = 800.0, 0.1 * matrix.rows * (other.rows // p)
     else:
-        slow = isinstance(statement, Elementwise) and statement.op not in ("+", "-", "*", "neg", "minus fixed")
+        slow = isinstance(statement, Elementwise) and statement.op not in (
+            "+",
+            "-",
+            "*",
+            "* on path",
+            "neg",
+            "minus fixed",
+        )
         call, work = 600.0, (1.5 if slow else 0.4) * statement.out.rows
     if statement.out.batched or any(operand.batched for operand in statement.operands):
         return call, work

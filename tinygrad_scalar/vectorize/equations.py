@@ -253,7 +253,9 @@ class _Writer:
             left = self.written(first, within=isinstance(self.made_by.get(first), SUMS))
             right = self.written(second, within=s.op != "+" or self._begins_with_minus(second))
             return f"{left} {'+' if s.op == '+' else '-'} {right}"
-        if s.op == "*":
+        if s.op == "1 at infinity":
+            return self.written(s.operands[0])
+        if s.op in ("*", "* on path"):
             left, right = (self.written(operand, within=True) for operand in s.operands)
             return f"{left}\\, {right}" if s.operands[0].values is not None else rf"{left} \odot {right}"
         text = _text_of(s)

@@ -22,7 +22,14 @@ from tinygrad_scalar.vectorize.program import (
 )
 from tinygrad_scalar.vectorize.trace import Trace
 
-COUNTED = {"+": "sum", "-": "difference", "minus fixed": "difference", "*": "product", "/": "quotient"}
+COUNTED = {
+    "+": "sum",
+    "-": "difference",
+    "minus fixed": "difference",
+    "*": "product",
+    "* on path": "product",
+    "/": "quotient",
+}
 
 
 def explanation(trace: Trace, program: Program, labels: Sequence[str]) -> str:
@@ -97,7 +104,7 @@ class _Texts:
         if isinstance(s, Elementwise):
             names = [self.name(operand) for operand in s.operands]
             fixed = ", the latter held fixed" if s.op == "minus fixed" else ""
-            text = "{0} ⊙ {1}" if s.op == "*" else s.row.text if s.row else ONLY_OF_ARRAYS[str(s.op)]
+            text = "{0} ⊙ {1}" if s.op in ("*", "* on path") else s.row.text if s.row else ONLY_OF_ARRAYS[str(s.op)]
             return with_brackets(text, [SINGLE] * len(names)).format(*names) + fixed
         if isinstance(s, Gather):
             return self._gathered(s)

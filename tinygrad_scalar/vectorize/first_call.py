@@ -15,6 +15,7 @@ import numpy as np
 
 from tinygrad_scalar.engine import Tape, Value, read_graph
 from tinygrad_scalar.engine.errors import TraceError
+from tinygrad_scalar.engine.ops import contribution
 from tinygrad_scalar.vectorize.compiled import Compiled, data_of
 from tinygrad_scalar.vectorize.rounding import ROUNDINGS, Range, Rounded
 from tinygrad_scalar.vectorize.trace import called, example_arguments
@@ -69,7 +70,7 @@ def _gradients(tape: Tape) -> list[float]:
         node = tape.nodes[i]
         if node.op:
             for local_grad, operand in zip(reversed(node.local_grads), operands):
-                gradients[operand] += local_grad * gradients[i]
+                gradients[operand] += contribution(node.op, local_grad, gradients[i])
     return gradients
 
 

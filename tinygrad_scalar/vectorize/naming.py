@@ -31,7 +31,8 @@ from tinygrad_scalar.vectorize.program import (
 ARGUMENTS = "XYUVST"
 
 WORDS = {
-    "+": "sum", "-": "difference", "minus fixed": "shifted", "*": "product", "/": "quotient", "neg": "negative",
+    "+": "sum", "-": "difference", "minus fixed": "shifted", "*": "product", "* on path": "product",
+    "1 at infinity": "total", "/": "quotient", "neg": "negative",
     "**": "power", "**n": "power", "**2": "square", "where": "chosen", "greater": "is_greater",
     "greater_equal": "is_at_least",
 }  # fmt: skip
@@ -134,7 +135,8 @@ def _name_gradients(program: Program) -> None:
             )
     made_by = {statement.out: statement for statement in program.backward}
     for statement in program.backward:
-        if isinstance(statement, Elementwise) and statement.op == "*" and statement.out.name.startswith("delta"):
+        is_product = isinstance(statement, Elementwise) and statement.op in ("*", "* on path")
+        if is_product and statement.out.name.startswith("delta"):
             slope = made_by.get(statement.operands[1])
             if isinstance(slope, Elementwise) and not slope.out.name:
                 slope.out.name = f"slope{statement.out.name[len('delta') :]}"

@@ -16,25 +16,27 @@ from tinygrad_scalar.vectorize.program import Slope
 CALLS = {
     "+": "add({0}, {1}, out={out})",
     "-": "subtract({0}, {1}, out={out})",
-    "minus fixed": "subtract({0}, {1}, out={out})",
+    "minus fixed": "*below_largest({0}, {1}, out={out})",
     "*": "multiply({0}, {1}, out={out})",
+    "* on path": "times_on_path({0}, {1}, out={out})",
     "/": "divide({0}, {1}, out={out})",
-    "**": "power({0}, {1}, out={out})",
+    "**": "*raised({0}, {1}, out={out})",
     "**n": "power({0}, {n}, out={out})",
     "**2": "multiply({0}, {0}, out={out})",
+    "**0.5": "*raised({0}, 0.5, out={out})",
     "**-1": "reciprocal({0}, out={out})",
     "neg": "negative({0}, out={out})",
     "abs": "absolute({0}, out={out})",
     **{name: f"{name}({{0}}, out={{out}})" for name in ("exp", "expm1", "log", "log1p", "sqrt", "sin", "cos", "tan")},
     **{name: f"{name}({{0}}, out={{out}})" for name in ("sinh", "cosh", "tanh", "erf")},
     "sigmoid": "*sigmoid({0}, out={out})",
-    "finite": "*finite({0}, out={out})",
+    "1 at infinity": "one_at_infinity({0}, {1}, out={out})",
     **{name: f"arc{name[1:]}({{0}}, out={{out}})" for name in ("asin", "acos", "atan", "asinh", "acosh", "atanh")},
     "relu": "maximum({0}, 0.0, out={out})",
     "leaky_relu": "*leaky_relu({0}, {n}, out={out})",
     "softplus": "*softplus({0}, out={out})",
-    "maximum": "maximum({0}, {1}, out={out})",
-    "minimum": "minimum({0}, {1}, out={out})",
+    "maximum": "maximum({1}, {0}, out={out})",  # of 0 and -0, NumPy's loops give the second, ops.py the first
+    "minimum": "minimum({1}, {0}, out={out})",
     "logaddexp": "logaddexp({0}, {1}, out={out})",
     "greater": "greater({0}, {1}, out={out})",
     "greater_equal": "greater_equal({0}, {1}, out={out})",
@@ -159,11 +161,39 @@ def where(condition, x, y, out):
     copyto(out, x, where=np.not_equal(condition, 0.0))
     return out
 ''',
-    "finite": '''
-def finite(x, out):
-    """x, or 0 where x is infinite or nan."""
-    copyto(out, x)
-    out[~np.isfinite(out)] = 0.0
+    "times_on_path": '''
+def times_on_path(d, slope, out):
+    """d slope; 0 where the slope is 0, even if d is infinite or nan."""
+    multiply(d, slope, out=out)
+    least = out.item(out.argmin())  # nan if there is one
+    if least != least:
+        copyto(out, 0.0, where=np.equal(slope, 0.0))
+    return out
+''',
+    "below_largest": '''
+def below_largest(x, largest, out):
+    """x - largest; where both are infinite, 0 for inf and -inf for -inf."""
+    subtract(x, largest, out=out)
+    least = out.item(out.argmin())  # nan if there is one
+    if least != least:
+        copyto(out, np.minimum(x, 0.0), where=np.isinf(x) & np.equal(x, largest))
+    return out
+''',
+    "one_at_infinity": '''
+def one_at_infinity(total, largest, out):
+    """The total, or 1 where the largest term is infinite."""
+    if out is not total:
+        copyto(out, total)
+    if not vdot(largest, largest) < np.inf:
+        copyto(out, 1.0, where=np.isinf(largest))
+    return out
+''',
+    "raised": '''
+def raised(x, y, out=None):
+    """x**y as in C: inf at -inf and 0 at -0 for y = 0.5, where NumPy takes the square root."""
+    out = power(x, y, out=out)
+    if np.any(np.equal(y, 0.5)):
+        copyto(out, absolute(x), where=np.equal(y, 0.5) & ((x == 0.0) | (x == -np.inf)))
     return out
 ''',
     "leaky_relu": '''
@@ -198,18 +228,22 @@ def share(x, y, out):
 ''',
     "share_of_logaddexp": '''
 def share_of_logaddexp(x, y, out):
-    """exp(x)/(exp(x) + exp(y))."""
+    """exp(x)/(exp(x) + exp(y)); of inf always 1, of -inf always 0."""
     subtract(y, x, out=out)
     exp(out, out=out)
     add(out, 1.0, out=out)
     reciprocal(out, out=out)
+    if not out.item(out.argmin()) > 0.0:  # exp overflows, or both are infinite
+        e = exp(-absolute(x - y))
+        e = np.where(x > y, 1.0, e) / (1.0 + e)
+        out[...] = np.where(np.isinf(x) & (x == y), x > 0.0, e)
     return out
 ''',
     "slope_of_power": '''
 def slope_of_power(v, x, y, out):
     """y x**(y - 1), from v = x**y if y - 1 would be rounded."""
     direct = (y - 1.0 + 1.0 == y) | (x == 0.0) | ~np.isfinite(x)
-    out[...] = np.where(direct, y * power(x, y - 1.0), y * (v / x))
+    out[...] = np.where(direct, y * raised(x, y - 1.0), y * (v / x))
     return out
 ''',
     "slope_of_exponent": '''
@@ -271,7 +305,8 @@ def slope_of_erf(x, out):
     high = high - (high - x)
     low = x - high
     lost = ((high * high - square) + 2.0 * high * low) + low * low
-    out[...] = np.where(square < 745.0, 2.0 / math.sqrt(math.pi) * exp(-square) * (1.0 - lost), x * 0.0)
+    slope = 2.0 / math.sqrt(math.pi) * exp(-square) * (1.0 - lost)
+    out[...] = np.where(square >= 745.0, 0.0, slope)
     return out
 ''',
     "erf": '''

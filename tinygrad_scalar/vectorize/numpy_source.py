@@ -80,8 +80,9 @@ class NumpySource:
             "    return forward, backward",
         ]
         used = _names_in(body)
-        helpers = [HELPERS[name].strip("\n") for name in HELPERS if name in used]
-        used |= _names_in(re.sub(r'""".*?"""', "", helper, flags=re.DOTALL) for helper in helpers)
+        for _ in range(2):  # a helper can use another one
+            helpers = [HELPERS[name].strip("\n") for name in HELPERS if name in used]
+            used |= _names_in(re.sub(r'""".*?"""', "", helper, flags=re.DOTALL) for helper in helpers)
         head = [*(["import math\n"] if "math" in used else []), "import numpy as np"]
         head += _wrapped("from numpy import ", [name for name in NUMPY if name in used])
         head += ["from tinygrad_scalar.engine.ops import operation"] if "operation" in used else []
@@ -155,6 +156,8 @@ class NumpySource:
             equation = equation_of(statement)
             if before is not None and isinstance(statement, Elementwise) and self._is_read_only_by(statement, before):
                 call, its_equation = lines[-1]
+                if statement.op == "* on path" and call.startswith("greater("):
+                    call = f"{call.rpartition(', out=')[0]})"  # of booleans: to convert them to floats takes longer
                 operand = rf"(?<![\w.]){re.escape(self.variables.flat(before.out))}(?=[,)])"
                 nested = re.sub(operand, lambda _, call=call: call, its_lines[0], count=1)  # type: ignore[misc]
                 if len(nested) + len(equation or its_equation) <= WIDTH - 8:

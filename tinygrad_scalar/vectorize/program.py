@@ -88,9 +88,11 @@ class Elementwise(Statement):
         return None if isinstance(self.op, Slope) or self.op in ONLY_OF_ARRAYS else operation(self.op)
 
 
-# Operations that only arrays have, and how they print as in ops.py: x − y where y counts as a constant; x, or 0 where x
-# is infinite or nan.
-ONLY_OF_ARRAYS = {"minus fixed": "{0} − {1}", "finite": "finite({0})"}
+# Operations that only arrays have, and how they print as in ops.py.
+# "minus fixed"    x − y where y, the largest of several x, counts as a constant; +∞ is 0 above itself, −∞ is −∞
+# "1 at infinity"  x, or 1 where y, which counts as a constant, is infinite
+# "* on path"      d·slope, or 0 where a piecewise operation has the slope 0, even if d is infinite or nan
+ONLY_OF_ARRAYS = {"minus fixed": "{0} − {1}", "1 at infinity": "{0}", "* on path": "{0}·{1}"}
 
 
 @dataclass(eq=False)

@@ -47,7 +47,8 @@ def _times_slopes(op: str, *reads: tuple[int, ...]) -> Rule:
     slopes = [Slope(op, i, read) for i, read in enumerate(reads)]
 
     def rule(write: Write, d: Array, *numbers: Array) -> list[Array]:
-        return [write("*", d, write(slope, *(numbers[i] for i in slope.reads))) for slope in slopes]
+        times = "* on path" if operation(op).piecewise else "*"
+        return [write(times, d, write(slope, *(numbers[i] for i in slope.reads))) for slope in slopes]
 
     return rule
 
@@ -59,7 +60,7 @@ def _times(op: str) -> Rule:
 
 def _constant_power_rule(row: Operation) -> Rule:
     if row.constant == 0.0:
-        return lambda write, d, v, x: (None,)
+        return lambda write, d, v, x: (_constant(0.0),)
     if row.constant == 2.0:
         return lambda write, d, v, x: (write("*", d, write("*", _constant(2.0), x)),)
     return _times_slopes(row.name, (0, 1))
@@ -71,15 +72,18 @@ RULES: dict[str, Rule] = {
     "-": lambda write, d, v, x, y: (d, write("neg", d)),
     "minus fixed": lambda write, d, v, x, y: (d, None),
     "*": lambda write, d, v, x, y: (write("*", d, y), write("*", d, x)),
-    "/": lambda write, d, v, x, y: ((t := write("/", d, y)), write("neg", write("*", t, v))),
+    "/": lambda write, d, v, x, y: (
+        write("*", d, write("**-1", y)),
+        write("neg", write("*", d, write("/", v, y))),
+    ),
     "**": _times_slopes("**", (0, 1, 2), (0, 1, 2)),
     "neg": lambda write, d, v, x: (write("neg", d),),
     "abs": _times_slopes("abs", (1,)),
     "exp": lambda write, d, v, x: (write("*", d, v),),
     "expm1": _times("exp"),
-    "log": lambda write, d, v, x: (write("/", d, x),),
-    "log1p": lambda write, d, v, x: (write("/", d, write("+", _constant(1.0), x)),),
-    "sqrt": lambda write, d, v, x: (write("/", write("*", _constant(0.5), d), v),),
+    "log": lambda write, d, v, x: (write("*", d, write("**-1", x)),),
+    "log1p": lambda write, d, v, x: (write("*", d, write("**-1", write("+", _constant(1.0), x))),),
+    "sqrt": lambda write, d, v, x: (write("*", d, write("/", _constant(0.5), v)),),
     "sin": _times("cos"),
     "cos": lambda write, d, v, x: (write("neg", write("*", d, write("sin", x))),),
     "tan": lambda write, d, v, x: (write("*", d, write("+", _constant(1.0), write("*", v, v))),),
@@ -99,7 +103,7 @@ RULES: dict[str, Rule] = {
     "maximum": _times_slopes("maximum", (1, 2), (1, 2)),
     "minimum": _times_slopes("minimum", (1, 2), (1, 2)),
     "logaddexp": _times_slopes("logaddexp", (1, 2), (1, 2)),
-    "finite": lambda write, d, v, x: (None,),
+    "1 at infinity": lambda write, d, v, x, y: (d, None),
     "greater": lambda write, d, v, x, y: (None, None),
     "greater_equal": lambda write, d, v, x, y: (None, None),
     "where": lambda write, d, v, c, x, y: (
@@ -143,7 +147,7 @@ class _Backward:
 
     def write(self, op: str | Slope, *operands: Array) -> Array:
         """An element-wise statement; multiplying by 1 needs none."""
-        if op == "*" and operands[0] in ONES.values():
+        if op in ("*", "* on path") and operands[0] in ONES.values():
             return operands[1]
         rows = max(operand.rows for operand in operands)
         return self.add(Elementwise(Array((rows,), any(o.batched for o in operands)), op, operands))

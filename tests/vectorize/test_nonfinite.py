@@ -1,0 +1,132 @@
+"""What is infinite, nan or a zero is the same by the engine, the array program and the scalar program."""
+
+import itertools
+import random
+from math import inf, nan
+
+import numpy as np
+import pytest
+from support.operands import ROWS
+
+import tinygrad_scalar as ts
+from tinygrad_scalar import Value
+from tinygrad_scalar.engine import record
+from tinygrad_scalar.vectorize.compiled import compiled
+
+SPECIAL = [nan, inf, -inf, 0.0, -0.0, 5e-324, -1e308, 1e308, 0.5, -2.0, 1.0, 40.0]
+ROOTS = {  # these have infinite gradients
+    "itself": lambda v: v,
+    "sqrt": ts.sqrt,
+    "log": ts.log,
+    "reciprocal": lambda v: 1.0 / v,
+    "power": lambda v: v**0.5,
+}
+
+
+def points(arity, most=250):
+    """Numbers for each of so many arguments: every combination, or a sample of them."""
+    every = len(SPECIAL) ** arity
+    if every <= most:
+        return list(itertools.product(SPECIAL, repeat=arity))
+    numbers = random.Random(arity)
+    return [tuple(numbers.choice(SPECIAL) for _ in range(arity)) for _ in range(most)]
+
+
+def by_the_engine(cost, point):
+    leaves = [Value(number) for number in point]
+    C = cost(*leaves)
+    C.backward()
+    return C.data, [leaf.grad for leaf in leaves]
+
+
+def assert_same(numbers, expected, what):
+    numbers, expected = np.asarray(numbers), np.asarray(expected)
+    with np.errstate(invalid="ignore"):
+        near = np.abs(numbers - expected) <= 1e-9 * np.abs(expected) + 1e-320
+    same = (np.isnan(numbers) & np.isnan(expected)) | (numbers == expected) | (near & np.isfinite(expected))
+    wrong = np.argwhere(~same)
+    assert same.all(), f"{what}: {numbers[tuple(wrong[0])]} is {expected[tuple(wrong[0])]} by the engine, {wrong[0]}"
+
+
+def assert_every_way_is_the_engines(cost, given):
+    """For arguments of one number each: values and gradients of all points at once, and of some alone."""
+    n = len(given[0])
+    w = Value(1.0)
+    made = compiled(lambda *x: cost(*(a[0] for a in x)), [w], [np.ones((1, 1))] * n, (((1,), False),) * n, True)
+    made.write_arrays()
+    theta, columns = np.ones(1), [np.array(column)[:, None] for column in zip(*given)]
+    expected = [by_the_engine(cost, point) for point in given]
+    for name, way in (("array program", made.arrays), ("scalar program", made.scalars)):
+        if way is None:
+            continue
+        _, _, gradients = way.run(theta, columns, True, [])
+        engines = np.array([gradient for _, gradient in expected]) / len(given)  # of the mean
+        assert_same(np.hstack(gradients), engines, f"{name}, all at once")
+        for i in range(0, len(given), max(1, len(given) // 30)):
+            value, _, gradients = way.run(theta, [column[i : i + 1] for column in columns], True, [])
+            assert_same([value, *np.ravel(gradients)], [expected[i][0], *expected[i][1]], f"{name} at {given[i]}")
+
+
+@pytest.mark.parametrize("name", ROWS)
+@pytest.mark.parametrize("root", ROOTS)
+def test_every_row_below_every_root_agrees_at_special_values(root, name):
+    def cost(u, *x):
+        return u * ROOTS[root](record(name, *x))
+
+    assert_every_way_is_the_engines(cost, points(1 + ROWS[name].arity))
+
+
+@pytest.mark.parametrize(
+    "outer", ["relu", "leaky_relu(0)", "abs", "maximum", "minimum", "where", "logaddexp", "erf", "/"]
+)
+@pytest.mark.parametrize("inner", ["*", "/", "log", "sqrt", "**", "tanh", "relu", "maximum", "logaddexp", "**0"])
+def test_chains_agree_at_special_values(inner, outer):
+    def cost(u, *x):
+        inside = record(inner, *x[: ROWS[inner].arity])
+        others = x[ROWS[inner].arity :]
+        condition = others[: outer == "where"]
+        return u * record(outer, *condition, inside, *others[len(condition) :])
+
+    assert_every_way_is_the_engines(cost, points(ROWS[inner].arity + ROWS[outer].arity))
+
+
+@pytest.mark.parametrize("fold", [ts.logaddexp, ts.maximum, ts.minimum])
+@pytest.mark.parametrize("terms", [3, 5])
+def test_folds_agree_at_special_values(fold, terms):
+    def cost(u, *x):
+        total = x[0]
+        for term in x[1:]:
+            total = fold(total, term)
+        return u * total
+
+    assert_every_way_is_the_engines(cost, points(1 + terms))
+
+    def of_one_array(u, x):
+        return cost(u[0], *x)
+
+    given = points(terms)
+    run = ts.vectorize(of_one_array, [Value(1.0)], wrt_inputs=True, check=False)
+    for point in given:
+        _, _, (_, gradient) = run(np.ones((1, 1)), np.array([point]))
+        assert_same(gradient[0], by_the_engine(cost, (1.0, *point))[1][1:], point)
+
+
+CASES = {
+    "sqrt of where": lambda w, v, x: ts.sqrt(ts.where(1.0, 0.0 * w, v) * x),
+    "sqrt of relu": lambda w, v, x: ts.sqrt(ts.relu(w - 2.0)) + v * x,
+    "log of a clip": lambda w, v, x: ts.log(ts.minimum(ts.maximum(w * x, 0.0), v * 0.0)),
+    "dropout by where": lambda w, v, x: ts.sqrt(ts.where(x, w, 0.0)) + v,
+    "a masked softmax": lambda w, v, x: ts.logaddexp(ts.logaddexp(v * -inf, w * -inf), w * x),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_vectorize_does_not_take_an_infinite_gradient_for_randomness(name):
+    w, v = Value(1.0, "w"), Value(3.0, "v")
+    run = ts.vectorize(lambda x: CASES[name](w, v, x), [w, v])
+    for X in (np.array([1.0]), np.array([1.0, 2.0, 0.0, -1.0, 3.0])):
+        _, gradient = run(X)
+        w.grad = v.grad = 0.0
+        for x in X.tolist():
+            CASES[name](w, v, Value(x)).backward(1.0 / len(X))
+        np.testing.assert_allclose(gradient, [w.grad, v.grad], rtol=1e-12)
