@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tinygrad_scalar.engine import Tape, read_data
-from tinygrad_scalar.engine.ops import Operation, operation
+from tinygrad_scalar.engine.ops import Operation, contribution, operation
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -70,7 +70,8 @@ class Rounded:
             upstream = self._sum(contributions.pop(i))
             noise = SLOPE_NOISE if row is not None and row.name not in EXACT else 0.0
             for k, slope in zip(operands, signs if row is None else slopes[i]):
-                contributions.setdefault(k, []).append(self._moved(slope * upstream, noise))
+                amount = slope * upstream if row is None else contribution(row.name, slope, upstream)
+                contributions.setdefault(k, []).append(self._moved(amount, noise))
         return np.array([data[self._root], *(self._sum(contributions.get(leaf, [])) for leaf in self._leaves)])
 
     def _moved(self, number: float, noise: float) -> float:
