@@ -14,6 +14,7 @@ import os
 import warnings
 from typing import TYPE_CHECKING
 
+from tinygrad_scalar.engine import anomaly
 from tinygrad_scalar.engine.graph_arrays import Tape
 
 __all__ = [
@@ -62,3 +63,10 @@ else:
     )
 
 _restore.__module__ = __name__  # where pickle finds the chosen implementation's
+
+
+def _tick(blocks: int) -> None:
+    tick()
+
+
+anomaly.listeners.append(_tick)  # a vectorized function asks whether a block is open only if the time has changed

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterator
 from contextlib import contextmanager
+from threading import get_ident
 
 from tinygrad_scalar.engine import ops
 from tinygrad_scalar.engine.errors import AnomalyError, SourceLine, user_line
@@ -13,6 +14,7 @@ from tinygrad_scalar.engine.node import Node
 watching = 0  # how many detect_anomaly() blocks are open
 listeners: list[Callable[[int], None]] = []  # called with every new count: the compiled Value keeps a copy
 _origins: dict[int, SourceLine] = {}  # the user's line that made each node of an open block, by the node's id
+_not_watched: set[int] = set()  # threads whose operations only have their lines noted
 
 
 @contextmanager
@@ -22,6 +24,9 @@ def detect_anomaly() -> Iterator[None]:
     The error names the operation, its operands and the source line. Gradients are watched too: `backward()` then
     raises at the first contribution that is not finite, before it has changed anything. Slow: for debugging only.
     The block watches all threads.
+
+    What `vectorize` derives is watched too, and `fit` with it, at the speed of arrays until a number is not finite; the
+    engine then goes through the examples and raises.
 
     >>> from tinygrad_scalar import Value
     >>> with detect_anomaly():
@@ -64,23 +69,54 @@ def _equation(node: Node) -> str:
     return f"{equation}, where {', '.join(dict.fromkeys(numbers))}" if numbers else equation
 
 
-def watch(node: Node) -> None:
-    line = user_line()
-    if not math.isfinite(node.data):
+@contextmanager
+def not_watched() -> Iterator[None]:
+    """Within this block the numbers of this thread's operations do not count, only their lines are noted.
+
+    For a function called with placeholders, as `vectorize` does.
+    """
+    thread = get_ident()
+    before = thread in _not_watched
+    _not_watched.add(thread)
+    try:
+        yield
+    finally:
+        if not before:
+            _not_watched.discard(thread)
+
+
+def watch(node: Node, line: SourceLine | None = None) -> None:
+    """Note the line that made `node`, by default the user's current one, and raise if its number is not finite."""
+    line = line or user_line()
+    if get_ident() not in _not_watched and not math.isfinite(node.data):
         raise AnomalyError(f"{_equation(node)}, at {line}")
     _origins[id(node)] = line
 
 
-def require_finite_gradients(root: Node, order: list[Node], upstream: float) -> None:
-    """Compute all gradients without setting them, and raise at the first contribution that is not finite."""
+def line_of(node: Node) -> SourceLine | None:
+    """The line that made `node` within the open block, if it was."""
+    return _origins.get(id(node))
+
+
+def require_finite_gradients(
+    root: Node, order: list[Node], upstream: float, wanted: Container[Node] | None = None
+) -> None:
+    """Compute all gradients without setting them, and raise at the first contribution that is not finite.
+
+    With `wanted`, only the gradients of these nodes count; root is one of them.
+    """
     grads = {root: upstream}
     for node in reversed(order):
+        if node not in grads:
+            continue
         for i, (operand, local_grad) in enumerate(zip(node.operands, node.local_grads)):
+            if wanted is not None and operand not in wanted:
+                continue
             contribution = ops.contribution(node.op, local_grad, grads[node])
             grads[operand] = grads.get(operand, 0.0) + contribution
             if not math.isfinite(grads[operand]):
                 raise AnomalyError(
                     f"backward through {_equation(node)}: local gradient {local_grad!r} × upstream gradient "
                     f"{grads[node]!r} = {contribution!r}, so the gradient of {_names(node)[i]} becomes "
-                    f"{grads[operand]!r}, at {_origins.get(id(node)) or user_line()}"
+                    f"{grads[operand]!r}, at {line_of(node) or user_line()}"
                 )

@@ -14,6 +14,7 @@ from cpython.buffer cimport PyBUF_C_CONTIGUOUS, PyBUF_FORMAT, PyBUF_WRITABLE, Py
 from cpython.exc cimport PyErr_CheckSignals
 from cpython.mem cimport PyMem_Free, PyMem_Malloc
 from cpython.object cimport PyObject
+from libc.math cimport isfinite
 from libc.string cimport memcpy, memset
 from tinygrad_scalar.engine cimport _ops
 from tinygrad_scalar.engine._ops cimport Code
@@ -174,6 +175,8 @@ cdef struct Call:
     double* theta
     double* d_theta
     double* watched
+    bint alarming  # whether to look for numbers that are not finite, and whether there was one
+    bint alarmed
     Py_ssize_t n_arrays
     double* rows[MOST_ARGUMENTS]
     double* d_rows[MOST_ARGUMENTS]  # NULL where not wanted, as is d_theta
@@ -194,6 +197,7 @@ cdef int begin(Call* call, parameters, Py_ssize_t n_parameters, Py_ssize_t n_arr
     cdef Py_ssize_t a
     call.n_views = 0
     call.d_theta = call.watched = NULL
+    call.alarming = call.alarmed = False
     call.n_arrays = n_arrays
     if n_arrays > MOST_ARGUMENTS:
         raise ValueError(f"a scalar program takes at most {MOST_ARGUMENTS} arguments, got {n_arrays}")
@@ -207,6 +211,14 @@ cdef void end(Call* call) noexcept:
     cdef int i
     for i in range(call.n_views):
         PyBuffer_Release(&call.views[i])
+
+
+cdef bint all_finite(double* numbers, Py_ssize_t n) noexcept:
+    cdef Py_ssize_t i
+    for i in range(n):
+        if not isfinite(numbers[i]):
+            return False
+    return True
 
 
 cdef class Executor:
@@ -299,12 +311,13 @@ cdef class Executor:
                 self.v[self.constant_slots[k] * lanes + i] = self.constants[k]
         return 0
 
-    def run(self, parameters, tuple arrays, gradient=None, tuple input_gradients=None, watched=None):
+    def run(self, parameters, tuple arrays, gradient=None, tuple input_gradients=None, watched=None, list alarms=None):
         """The mean cost of m examples. All arrays are C-contiguous float64.
 
         `arrays` are the arguments, each with a row for each example. `gradient` receives the gradient of the mean,
         `input_gradients`, arrays like the arguments, the gradients with respect to them, and each row of `watched` one
-        example's numbers in the watched slots. Pass None for any that is not wanted.
+        example's numbers in the watched slots. Pass None for any that is not wanted. If a slot's number, or the
+        gradient with respect to a leaf, is not finite, True is added to `alarms`.
         """
         cdef Call call
         cdef Py_ssize_t a, m = len(arrays[0])
@@ -319,7 +332,11 @@ cdef class Executor:
                 call.d_theta = doubles(&call, gradient, self.n_parameters, True)
             if self.n_watched:
                 call.watched = doubles(&call, watched, m * self.n_watched, True)
-            return self.run_call(&call, m)
+            call.alarming = alarms is not None
+            mean = self.run_call(&call, m)
+            if call.alarmed:
+                alarms.append(True)
+            return mean
         finally:
             end(&call)
 
@@ -393,6 +410,8 @@ cdef class Executor:
                 self.forward_one()
             else:
                 self.forward_lanes()
+            if call.alarming and not all_finite(v, self.n_slots * lanes):
+                call.alarmed = True
             for i in range(n):
                 total += v[self.cost * lanes + i]
                 for k in range(self.n_watched):
@@ -406,6 +425,8 @@ cdef class Executor:
                     self.backward_one()
                 else:
                     self.backward_lanes()
+                if call.alarming and not all_finite(d, self.n_slots * lanes):  # all but the leaves' are 0 again
+                    call.alarmed = True
                 slot = self.n_parameters
                 for a in range(n_arrays):
                     for k in range(widths[a]):
@@ -708,6 +729,7 @@ cdef class Quick:
         call.n_arrays = self.n_arrays
         call.theta = <double*>fields.data
         call.watched = NULL
+        call.alarming = call.alarmed = False
         for a in range(self.n_arrays):
             fields = float64_array(arrays[a])
             shape = <tuple>(<tuple>self.shapes)[a]

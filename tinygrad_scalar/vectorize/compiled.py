@@ -80,10 +80,27 @@ class ArrayWay:
         for before in list(self._ready)[:-BUFFERS_KEPT]:
             self._ready.pop(before, None)
 
-    def run(self, parameters: Floats, rows: Sequence[Floats], backwards: bool, guards: Guards) -> Result:
+    def sound_alarms(self) -> None:
+        """Let NumPy know of numbers that are not finite where it cannot: BLAS has threads, and rows are in Python."""
+        names = self._prepare.__globals__
+        for name in {"matmul", "vdot", "by_its_row"} & names.keys():
+            names[name] = _with_alarm(names[name])
+
+    def run(
+        self,
+        parameters: Floats,
+        rows: Sequence[Floats],
+        backwards: bool,
+        guards: Guards,
+        alarms: list[bool] | None = None,
+    ) -> Result:
         m = len(rows[0])
         forward, backward = passes = self._taken(m, parameters)
-        with np.errstate(all="ignore"):  # IEEE 754, as in the arithmetic of Values
+        states: dict[str, Any] = {"all": "ignore"}  # IEEE 754, as in the arithmetic of Values
+        if alarms is not None:
+            states = dict.fromkeys(("divide", "over", "invalid"), "call")
+            states |= {"under": "ignore", "call": lambda kind, flag: alarms.append(True)}
+        with np.errstate(**states):
             value = forward(*rows)
             if guards:
                 value, *guarded = value
@@ -94,6 +111,18 @@ class ArrayWay:
         if type(results) is tuple:
             return float(value), results[0], results[1:]
         return float(value), results, ()
+
+
+def _with_alarm(function: Callable[..., Floats]) -> Callable[..., Floats]:
+    """A function of arrays that raises NumPy's flag for invalid operations if its result is not finite."""
+
+    def alarming(*arguments: Any, **options: Any) -> Floats:
+        result = function(*arguments, **options)
+        if not np.isfinite(result).all():
+            np.subtract(np.inf, np.inf)
+        return result
+
+    return alarming
 
 
 def _cost_of(statement: Statement) -> tuple[float, float]:
@@ -151,18 +180,30 @@ class ScalarWay:
             return 1500.0 + 7.0 * n * m
         return 1500.0 + (1.2 if n < 2000 else 3.5) * n * 16 * -(-m // 16)
 
-    def run(self, parameters: Floats, rows: Sequence[Floats], backwards: bool, guards: Guards) -> Result:
+    def run(
+        self,
+        parameters: Floats,
+        rows: Sequence[Floats],
+        backwards: bool,
+        guards: Guards,
+        alarms: list[bool] | None = None,
+    ) -> Result:
         m = len(rows[0])
         arrays = tuple(np.require(array, np.float64, ["C", "A"]) for array in rows)
         gradient = np.empty(parameters.size) if backwards else None
         inputs = tuple(np.empty_like(array) for array in arrays) if backwards else ()
         watched = np.empty((m, len(guards))) if guards else None
         theta = np.ascontiguousarray(parameters, np.float64)
-        value = self.executor.run(theta, arrays, gradient, inputs or None, watched)
+        value = self.executor.run(theta, arrays, gradient, inputs or None, watched, alarms)
         if watched is not None:
             for k, guard in enumerate(guards):
                 _require(watched[:, k], *guard)
-        return value, parameters if gradient is None else gradient.astype(parameters.dtype, copy=False), inputs
+        if gradient is None:
+            return value, parameters, inputs
+        if parameters.dtype != np.float64:
+            with np.errstate(all="ignore"):  # float32 has less range
+                gradient = gradient.astype(parameters.dtype)
+        return value, gradient, inputs
 
 
 def _require(array: Floats, refused: Callable[[Any], Any], message: Callable[[float], str]) -> None:
@@ -183,7 +224,12 @@ def same(x: Floats, y: Floats) -> NDArray[np.bool_]:
 
 
 class Compiled:
-    """A function compiled for arguments of given shapes."""
+    """A function compiled for arguments of given shapes.
+
+    suspicious  whether a number of the example that was traced is not finite
+    """
+
+    suspicious = False
 
     def __init__(
         self,
@@ -256,11 +302,22 @@ class Compiled:
         answer = native.Quick(self.scalars.executor, parameters, shapes, most).answer
         return answer
 
-    def value(self, parameters: Floats, rows: Sequence[Floats]) -> float:
-        return self._way(len(rows[0])).run(parameters, rows, False, self.guards)[0]
+    def run(self, parameters: Floats, rows: Sequence[Floats], backwards: bool) -> Result:
+        """The mean cost; with `backwards` its gradient, with respect to the arguments too where that was wanted."""
+        return self._way(len(rows[0])).run(parameters, rows, backwards, self.guards)
 
-    def value_and_gradient(self, parameters: Floats, rows: Sequence[Floats]) -> Result:
-        return self._way(len(rows[0])).run(parameters, rows, True, self.guards)
+    def alarmed(self, parameters: Floats, rows: Sequence[Floats], backwards: bool) -> tuple[Result, bool]:
+        """The same, and whether a number on the way there may not have been finite."""
+        alarms: list[bool] = []
+        result = self._way(len(rows[0])).run(parameters, rows, backwards, self.guards, alarms)
+        value, gradient, inputs = result
+        numbers: list[Any] = [
+            value,
+            *rows,
+            gradient,
+            *inputs,
+        ]  # without `backwards`, gradient stands for the parameters
+        return result, self.suspicious or bool(alarms) or not all(np.isfinite(array).all() for array in numbers)
 
     def by_every_way(self, parameters: Floats, rows: Sequence[Floats]) -> Iterator[tuple[float, Floats]]:
         for way in (self.arrays, self.scalars):
@@ -288,6 +345,17 @@ def compiled(
 
     guards = [(guard.refused, guard.message) for _, guard in traced.guards]
     made = Compiled(shapes, None if steps is None else ScalarWay(steps), guards, traced.captured, write_arrays)
+    made.suspicious = not bool(np.isfinite(traced.data).all())
     if steps is None or not grouping.irregular:
         made.write_arrays()
+    return made
+
+
+def watched(
+    cost: Callable[..., Value], parameters: list[Value], examples: Sequence[Floats], shapes: Shapes, wrt_inputs: bool
+) -> Compiled:
+    """The same for `Compiled.alarmed`."""
+    made = compiled(cost, parameters, examples, shapes, wrt_inputs)
+    if made.arrays is not None:
+        made.arrays.sound_alarms()
     return made

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from tinygrad_scalar.engine import Tape, Value, errors, read_data, read_graph, tick, tracing
+from tinygrad_scalar.engine import Tape, Value, anomaly, errors, read_data, read_graph, tick, tracing
 from tinygrad_scalar.engine.errors import shown
 from tinygrad_scalar.engine.graph import topological_order
 
@@ -200,7 +200,7 @@ def trace(cost: Callable[..., Any], parameters: Sequence[Value], examples: Seque
     inputs = [value for nested in arguments for value in flat(nested)]
     start = tick()
     recorder = Recorder([*parameters, *inputs])
-    with tracing.followed_by(recorder):
+    with tracing.followed_by(recorder), anomaly.not_watched():
         C = called(cost, arguments)
     tables = [entry for lookup in recorder.lookups.values() for entry in lookup.entries]
     roots = [*tables, *(guard.value for guard in recorder.guards), C]

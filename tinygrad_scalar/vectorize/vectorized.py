@@ -12,15 +12,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tinygrad_scalar.engine import Value, now, set_data
+from tinygrad_scalar.engine import Value, anomaly, now, set_data
 from tinygrad_scalar.engine.errors import shown
-from tinygrad_scalar.vectorize.compiled import Compiled, compiled, data_of, same
+from tinygrad_scalar.vectorize.anomalies import run_watched
+from tinygrad_scalar.vectorize.compiled import Compiled, compiled, data_of, same, watched
 from tinygrad_scalar.vectorize.first_call import require_agreement
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
-    from tinygrad_scalar.vectorize.compiled import Shapes
+    from tinygrad_scalar.vectorize.compiled import Result, Shapes
     from tinygrad_scalar.vectorize.equations import Equations
 
     Floats = NDArray[Any]
@@ -64,6 +65,7 @@ class Vectorized:
         self._seen, self._data = now(), data_of(values)  # when the Values were last read, and their numbers then
         self._parameters: Floats = self._data.astype(dtype)
         self._programs: dict[Shapes, Compiled] = {}
+        self._watched: dict[Shapes, Compiled] = {}  # those for detect_anomaly()
         self._last: Compiled | None = None
         self._forget()
         self._share()
@@ -128,15 +130,17 @@ class Vectorized:
                     continue
                 if torn.any():
                     raise self._two_numbers(data, int(torn.argmax()))
-                outdated = [shapes for shapes, program in list(self._programs.items()) if not program.is_current()]
+                programs = [*self._programs.items(), *self._watched.items()]
+                outdated = [shapes for shapes, program in programs if not program.is_current()]
                 if outdated or changed.any():
                     self._version, self._underway = (version := object()), data
                 for shapes in outdated:
                     self._programs.pop(shapes, None)
-                if outdated:
+                    self._watched.pop(shapes, None)
+                if outdated or anomaly.watching:
                     self._forget()
                 self._parameters[changed] = data[changed]
-                self._data, self._seen = data, time
+                self._data, self._seen = data, -1 if anomaly.watching else time
             return version
 
     def _torn(self, data: Floats, changed: NDArray[np.bool_]) -> NDArray[np.bool_]:
@@ -164,7 +168,7 @@ class Vectorized:
             self._follow()
         if self._quick is not None and (result := self._quick(arrays)) is not None:
             return result
-        program, (value, gradient, inputs) = self._run(Compiled.value_and_gradient, arrays)
+        program, (value, gradient, inputs) = self._run(arrays, backwards=True)
         if not self._wrt_inputs:
             return value, gradient
         shaped = [None if integer else d.reshape(-1, *shape) for d, (shape, integer) in zip(inputs, program.shapes)]
@@ -172,17 +176,28 @@ class Vectorized:
 
     def value(self, *arrays: ArrayLike) -> float:
         """The mean cost over the examples, without the gradient."""
-        value: float = self._run(Compiled.value, arrays)[1]
-        return value
+        return self._run(arrays, backwards=False)[1][0]
 
-    def _run(self, run: Callable[..., Any], arrays: Sequence[ArrayLike]) -> tuple[Compiled, Any]:
-        """The program for the arrays, and what `run` makes of it with one version of the parameters."""
+    def _run(self, arrays: Sequence[ArrayLike], *, backwards: bool) -> tuple[Compiled, Result]:
+        """The program for the arrays, and its result for one version of the parameters."""
         while True:
             version = self._version
             if now() != self._seen:
                 version = self._follow()
             program, rows = self._prepared(arrays)
-            result = run(program, self._parameters, rows)
+            if anomaly.watching:
+                program = self._watched_program(program, rows)
+                result = run_watched(
+                    program,
+                    self._cost,
+                    self._values,
+                    self._parameters,
+                    rows,
+                    backwards=backwards,
+                    wrt_inputs=self._wrt_inputs,
+                )
+            else:
+                result = program.run(self._parameters, rows, backwards)
             if self._version is version:
                 return program, result
 
@@ -240,6 +255,17 @@ class Vectorized:
             require_agreement(program, self._cost, self._values, examples)
         return program
 
+    def _watched_program(self, program: Compiled, rows: Sequence[Floats]) -> Compiled:
+        """The program that also raises alarms; the one that there is if the function is not there to be traced."""
+        if self._cost is None:
+            return program
+        if program.shapes not in self._watched:
+            examples = [array.reshape(-1, *shape) for array, (shape, _) in zip(rows, program.shapes)]
+            self._watched[program.shapes] = watched(
+                self._cost, self._values, examples, program.shapes, self._wrt_inputs
+            )
+        return self._watched[program.shapes]
+
     # --- reading -----------------------------------------------------------------------------------------------------
 
     def _current(self) -> Compiled:
@@ -267,13 +293,13 @@ class Vectorized:
     # --- pickling: parameters and programs travel, the function and the Values do not ---------------------------------
 
     def __getstate__(self) -> dict[str, Any]:
-        state = {**self.__dict__, "_cost": None, "_values": []}
+        state = {**self.__dict__, "_cost": None, "_values": [], "_watched": {}}
         for name in ("_turn", "_version", "_underway", "_known", "_quick"):
             del state[name]
         return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state)
+        self.__dict__.update({"_watched": {}, **state})  # pickles from before lack it
         self._forget()
         self._share()
 
