@@ -239,7 +239,8 @@ _OPERATION = {
 def _label(node: Value, name: str, look: Look, marks: Marks | None) -> str:
     """The box's content, in Graphviz's HTML: name and kind, data, grad."""
     rows = []
-    bold = f"<b>{_escaped(fitted(unicode_of(name), LONGEST))}</b>" if name.strip() else ""
+    shown_name = fitted(unicode_of(name), LONGEST)
+    bold = f"<b>{_escaped(shown_name)}</b>" if shown_name else ""
     word = f'<font point-size="9" color="{look.line}"><i>{look.word}</i></font>' if look.word else ""
     if bold or word:
         rows.append(f'<tr><td colspan="2">{bold} {word}</td></tr>')

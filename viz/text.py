@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import html
-import re
 
-_UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
+from tinygrad_scalar.screen import printable
 
 
 def xml_text(text: str) -> str:
-    """`text` with XML's special characters as entities and the characters that XML cannot hold replaced.
+    """`text` with XML's special characters as entities, and escapes for what XML cannot hold or would not show.
 
     >>> xml_text("a < b")
     'a &lt; b'
     """
-    return html.escape(_UNPRINTABLE.sub("\ufffd", text))
+    return html.escape(printable(text))

@@ -1,7 +1,5 @@
 """Names in a drawing: labels of any text, else the caller's variables, in the notes' notation."""
 
-import re
-
 import pytest
 from hypothesis import given, strategies as st
 from support.pictures import SVG, TOOLTIP, groups, name_in, without_spaces
@@ -9,6 +7,8 @@ from support.pictures import SVG, TOOLTIP, groups, name_in, without_spaces
 from tinygrad_scalar import Value
 from tinygrad_scalar.engine.graph import topological_order
 from tinygrad_scalar.inspection import names as graph
+from tinygrad_scalar.inspection.layout import fitted
+from tinygrad_scalar.screen import printable
 from tinygrad_scalar.viz.drawing import draw
 
 of_the_module = Value(5.0)
@@ -77,11 +77,9 @@ NASTY = [
 
 
 def as_shown(label):
-    """A label as the picture shows it, without white space: 40 characters from its ends, the unprintable replaced."""
+    """A label as the picture shows it, without white space: 40 columns from its ends, the unprintable escaped."""
     symbol = graph.symbol(label)
-    text = " ".join((symbol.unicode if symbol else label).split())
-    text = text if len(text) <= 40 else f"{text[:26]}…{text[-13:]}"
-    return without_spaces(re.sub("[\x00-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]", "\ufffd", text))
+    return without_spaces(fitted(printable(symbol.unicode if symbol else label), 40))
 
 
 def assert_labels_are_shown(labels):

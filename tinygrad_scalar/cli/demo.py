@@ -17,6 +17,7 @@ from tinygrad_scalar.inspection.notation import unicode_of
 from tinygrad_scalar.nn.losses import LOSSES
 from tinygrad_scalar.nn.optim import Adam
 from tinygrad_scalar.nn.training import fit
+from tinygrad_scalar.screen import printable
 from tinygrad_scalar.viz.drawing import draw
 from tinygrad_scalar.viz.plots import plot_cost
 
@@ -39,7 +40,7 @@ def run(options: argparse.Namespace) -> None:
         ("loss.svg", "the cost over the epochs"),
         ("iris-cost.svg", "the graph of the Iris network's cost for one flower"),
     ):
-        console.print(f"  {folder / name}: {what}")
+        console.print(f"  {printable(str(folder / name))}: {what}")
     console.print("\nNext: change a number, or write your own cost", style="bold")
     console.print('  tinygrad-scalar draw "z = w*a + b; C = (sigmoid(z) - y)**2" w=0.6 a=0.8 b=0.1 y=1 -o cost.svg')
 

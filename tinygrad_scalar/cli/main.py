@@ -6,7 +6,6 @@ Also as `python -m tinygrad_scalar`. A user's error is one line on stderr and ex
 from __future__ import annotations
 
 import argparse
-import io
 import re
 import sys
 from collections.abc import Callable, Sequence
@@ -15,8 +14,9 @@ from typing import NoReturn
 
 from tinygrad_scalar.cli import check, demo, draw, explain, notebooks, predict, step, train
 from tinygrad_scalar.cli.command import add_expression
-from tinygrad_scalar.cli.console import stop_printing
+from tinygrad_scalar.cli.console import ended_by_signals, open_streams, stop_printing
 from tinygrad_scalar.engine.errors import AnomalyError
+from tinygrad_scalar.screen import printable
 
 PROGRAM = "tinygrad-scalar"
 COMMANDS = {file.COMMAND.name: file.COMMAND for file in (draw, step, explain, check, train, predict, demo, notebooks)}
@@ -24,15 +24,14 @@ COMMANDS = {file.COMMAND.name: file.COMMAND for file in (draw, step, explain, ch
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; the exit code is 0, 1 if `check` finds a wrong gradient, or 2 for a user's error."""
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="replace")  # a terminal that cannot show ∂ shows ?
+    unread = open_streams()
     code = None
     try:
         try:
             options = parsed(sys.argv[1:] if arguments is None else arguments)
             run: Callable[[argparse.Namespace], int | None] = options.run
-            code = run(options)
+            with ended_by_signals():
+                code = run(options)
         finally:
             sys.stdout.flush()
     except BrokenPipeError:
@@ -40,9 +39,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return _fail("interrupted", 130)
     except OSError as error:
+        stop_printing()  # a full disk would fail again at the interpreter's end
         return _fail(f"{error.filename}: {error.strerror}" if error.filename else str(error))
     except (ValueError, AnomalyError, RuntimeError) as error:
         return _fail(str(error))
+    if unread is not None and unread.getvalue():
+        return _fail("standard output is closed, so the output was lost")
     return code or 0
 
 
@@ -62,7 +64,7 @@ def parsed(arguments: Sequence[str]) -> argparse.Namespace:
 
 
 def _fail(message: str, code: int = 2) -> int:
-    print(f"{PROGRAM}: {' '.join(message.split())}", file=sys.stderr)
+    print(f"{PROGRAM}: {printable(' '.join(message.split()))}", file=sys.stderr)
     return code
 
 

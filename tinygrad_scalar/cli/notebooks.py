@@ -12,6 +12,7 @@ from pathlib import Path
 
 from tinygrad_scalar.atomic_write import write_atomically
 from tinygrad_scalar.cli.command import Command
+from tinygrad_scalar.screen import printable
 
 _HERE = Path(__file__).parent.parent
 # In a checkout notebooks/ is beside the package; in an installation, inside it.
@@ -27,7 +28,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Copy and open the notebooks; returns JupyterLab's exit code (it has printed the reason itself)."""
     copied, kept = copy_notebooks(options.folder)
-    print(f"{options.folder}: {len(copied)} files copied" + (f", {len(kept)} already there and kept" if kept else ""))
+    already = f", {len(kept)} already there and kept" if kept else ""
+    print(f"{printable(options.folder)}: {len(copied)} files copied{already}")
     if not has_jupyterlab():
         print('to open them: pip install "tinygrad_scalar[notebooks]", then run this command again')
         return 0
@@ -71,6 +73,9 @@ def open_jupyterlab(folder: str | os.PathLike[str], ours: Iterable[str]) -> int:
                 return server.wait()
             except KeyboardInterrupt:
                 continue
+            except SystemExit:  # a signal ends this program
+                server.terminate()
+                raise
 
 
 COMMAND = Command("notebooks", "copy the tutorial notebooks to a folder and open them", run, add_arguments)

@@ -11,6 +11,7 @@ from tinygrad_scalar.atomic_write import write_atomically
 from tinygrad_scalar.cli.command import Command, require_output
 from tinygrad_scalar.cli.table_model import TableModel
 from tinygrad_scalar.datasets import read_csv
+from tinygrad_scalar.screen import printable
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -30,10 +31,11 @@ def run(options: argparse.Namespace) -> None:
     predictions = model.predict(table)
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow([*table.columns, column])
-    writer.writerows([*row, prediction] for row, prediction in zip(table.rows, predictions))
+    rows = [[*table.columns, column], *([*row, prediction] for row, prediction in zip(table.rows, predictions))]
+    for_people = options.output is None and sys.stdout.isatty()
+    writer.writerows([[printable(str(cell)) for cell in row] for row in rows] if for_people else rows)
     if options.output is None:
-        if isinstance(sys.stdout, io.TextIOWrapper):
+        if isinstance(sys.stdout, io.TextIOWrapper) and not for_people:
             sys.stdout.reconfigure(encoding="utf-8")  # as in a file: no character is replaced
         sys.stdout.write(text.getvalue())
     else:

@@ -12,14 +12,14 @@ import sys
 import threading
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tinygrad_scalar.cli.command import Command, labelled_root
 from tinygrad_scalar.cli.console import new_console
 from tinygrad_scalar.inspection.stepper import Stepper, step
 
 if TYPE_CHECKING:
-    from rich.console import Console
+    from rich.console import Console, ScreenContext
     from rich.text import Text
 
 KEYS = "n next · b back · w watch a value · q quit"
@@ -37,10 +37,10 @@ def run(options: argparse.Namespace) -> None:
     console, stepper = new_console(), step(labelled_root(options), names={})
     if options.all:
         transcript(console, stepper)
-    elif sys.stdin is not None and sys.stdin.isatty() and console.is_terminal:
+    elif sys.stdin.isatty() and console.is_terminal and not console.is_dumb_terminal:
         by_keys(console, stepper)
     else:
-        by_lines(console, stepper, sys.stdin or ())
+        by_lines(console, stepper, sys.stdin)
 
 
 def transcript(console: Console, stepper: Stepper) -> None:
@@ -64,20 +64,41 @@ def by_lines(console: Console, stepper: Stepper, lines: Iterable[str]) -> None:
 
 
 def by_keys(console: Console, stepper: Stepper) -> None:
-    """Show the steps on the alternate screen; the terminal is restored afterwards, even after Ctrl-C."""
-    message, typed = "", ""
-    with _one_key_at_a_time(), console.screen() as screen, _signals() as signalled:
-        screen.update(_page(console, stepper, message, typed))
-        for key in _keys(signalled):
-            if typed and key:
-                typed, message = _typed(stepper, typed, key)
-            elif key in QUIT:
+    """Show the steps on the alternate screen; whatever ends or stops the program, the terminal is restored."""
+    with _signals() as signalled:
+        while True:
+            with _one_key_at_a_time(), console.screen() as screen:
+                ended_by = _show_steps(console, stepper, screen, signalled)
+            if ended_by == "quit":
                 return
-            elif key == "w":
-                typed, message = "watch: ", ""
-            elif key:
-                message = _move(stepper, key)
-            screen.update(_page(console, stepper, message, typed))
+            if ended_by == "stop":
+                _stop()
+
+
+def _show_steps(console: Console, stepper: Stepper, screen: ScreenContext, signalled: int | None) -> str:
+    """Follow the keys until one is "quit", or a signal says "stop" (Ctrl-Z) or "continue"."""
+    message, typed = "", ""
+    screen.update(_page(console, stepper, message, typed))
+    for key in _keys(signalled):
+        if key in ("stop", "continue"):
+            return key
+        if typed and key:
+            typed, message = _typed(stepper, typed, key)
+        elif key in QUIT:
+            break
+        elif key == "w":
+            typed, message = "watch: ", ""
+        elif key:
+            message = _move(stepper, key)
+        screen.update(_page(console, stepper, message, typed))
+    return "quit"
+
+
+def _stop() -> None:
+    """Stop until the shell continues the program; where there is no such shell, the system does not stop it."""
+    handler = signal.signal(signal.SIGTSTP, signal.SIG_DFL)
+    os.kill(os.getpid(), signal.SIGTSTP)
+    signal.signal(signal.SIGTSTP, handler)
 
 
 @contextmanager
@@ -99,7 +120,10 @@ def _one_key_at_a_time() -> Iterator[None]:
 
 
 def _keys(signalled: int | None) -> Iterator[str]:
-    """The keys that are pressed, an arrow counting as one; and "" after each signal, which `signalled` announces."""
+    """The keys that are pressed, an arrow counting as one; and what `signalled` announces.
+
+    That is "stop" for Ctrl-Z, "continue" when the program goes on, "" when the terminal's size changes.
+    """
     if sys.platform == "win32":
         import msvcrt
 
@@ -112,8 +136,8 @@ def _keys(signalled: int | None) -> Iterator[str]:
     while True:
         ready, _, _ = select.select(sources, [], [])
         if signalled is not None and signalled in ready:
-            os.read(signalled, 1024)
-            yield ""
+            came = os.read(signalled, 1024)
+            yield "stop" if signal.SIGTSTP in came else "continue" if signal.SIGCONT in came else ""
         if keyboard in ready:
             pressed = os.read(keyboard, 1024)
             if not pressed:
@@ -160,36 +184,29 @@ def _page(console: Console, stepper: Stepper, message: str, typed: str) -> Text:
     page.append(f"\n\n{message}" if message else "\n")
     prompt = Text(f"{typed}▏") if typed else Text(KEYS, style="dim")
     above, below = (part.wrap(console, console.width, no_wrap=False, overflow="fold") for part in (page, prompt))
-    room = console.height - len(below)
+    room = max(console.height - len(below), 1)
     lines = above if len(above) <= room else [*above[: room - 1], Text("…")]
     return Text("\n").join([*lines, *below])
 
 
 @contextmanager
 def _signals() -> Iterator[int | None]:
-    """Within this block SIGTERM restores the terminal before it ends the program, and a resize can be read from a pipe.
+    """Within this block a resize, Ctrl-Z and the program's continuation can be read from a pipe.
 
-    Yields the pipe's file descriptor, None if there are no such signals. The reader redraws the page rather than the
-    signal's handler, which can run in the middle of a write.
+    Yields the pipe's file descriptor, None if there are no such signals. The reader acts rather than the signal's
+    handler, which can run in the middle of a write.
     """
-
-    def end(*_: Any) -> None:
-        raise SystemExit(128 + signal.SIGTERM)
-
-    if threading.current_thread() is not threading.main_thread():
+    if not hasattr(signal, "SIGWINCH") or threading.current_thread() is not threading.main_thread():
         yield None
         return
     with ExitStack() as stack:
-        stack.callback(signal.signal, signal.SIGTERM, signal.signal(signal.SIGTERM, end))
-        if not hasattr(signal, "SIGWINCH"):
-            yield None
-            return
         signalled, wake = os.pipe()
         stack.callback(os.close, signalled)
         stack.callback(os.close, wake)
         os.set_blocking(wake, False)
         stack.callback(signal.set_wakeup_fd, signal.set_wakeup_fd(wake, warn_on_full_buffer=False))
-        stack.callback(signal.signal, signal.SIGWINCH, signal.signal(signal.SIGWINCH, lambda *_: None))
+        for number in (signal.SIGWINCH, signal.SIGTSTP, signal.SIGCONT):
+            stack.callback(signal.signal, number, signal.signal(number, lambda *_: None))
         yield signalled
 
 

@@ -18,6 +18,7 @@ from tinygrad_scalar.nn.activations import ACTIVATIONS
 from tinygrad_scalar.nn.losses import LOSSES
 from tinygrad_scalar.nn.optim import OPTIMIZERS, Optimizer
 from tinygrad_scalar.nn.training import History, fit
+from tinygrad_scalar.screen import for_stdout, left, printable, right, width
 from tinygrad_scalar.viz.plots import plot_cost
 
 if TYPE_CHECKING:
@@ -116,7 +117,7 @@ def run(options: argparse.Namespace) -> None:
     plot = plot_cost(history, f"{options.target}: mean {model.loss} of the training rows")
     model.save(options.output)
     plot.save(plot_path)
-    console.print(f"{options.output} holds the model, {plot_path} shows its loss curve")
+    console.print(f"{printable(options.output)} holds the model, {printable(plot_path)} shows its loss curve")
 
 
 def report_model(console: Console, model: TableModel, optimizer: Optimizer, training: Table, held_out: Table) -> None:
@@ -126,7 +127,8 @@ def report_model(console: Console, model: TableModel, optimizer: Optimizer, trai
     kind = "a number" if model.classes is None else f"one of {len(model.classes)} classes"
     if model.classes is None and all(cell.isdecimal() for cell in training.column(model.target)):
         kind += " (--loss cross_entropy treats it as a class)"
-    console.print(f"{model.target} is {kind}; {len(training.rows)} rows to train on, {len(held_out.rows)} held out")
+    rows = f"{len(training.rows)} rows to train on, {len(held_out.rows)} held out"
+    console.print(f"{printable(model.target)} is {kind}; {rows}")
 
 
 def report_result(console: Console, model: TableModel, history: History, held_out: Table) -> None:
@@ -142,11 +144,12 @@ def report_result(console: Console, model: TableModel, history: History, held_ou
     console.print(f"held-out accuracy: {share:.1%} ({round(share * len(actual))} of {len(actual)})")
     counts = confusion_matrix(actual, predicted, model.classes)
     console.print("rows: actual, columns: predicted")
-    first = max(map(len, (model.target, *model.classes)))
-    rows: list[tuple[str, Sequence[object]]] = [(model.target, model.classes), *zip(model.classes, counts)]
+    target, *classes = (for_stdout(printable(name)) for name in (model.target, *model.classes))
+    first = max(map(width, (target, *classes)))
+    rows: list[tuple[str, Sequence[object]]] = [(target, classes), *zip(classes, counts)]
     for heading, cells in rows:
-        columns = "".join(f"  {cell:>{max(len(name), 4)}}" for cell, name in zip(cells, model.classes))
-        console.print(f"  {heading:<{first}}{columns}")
+        columns = "".join(f"  {right(str(cell), max(width(name), 4))}" for cell, name in zip(cells, classes))
+        console.print(f"  {left(heading, first)}{columns}")
 
 
 COMMAND = Command("train", "train a network on a CSV file", run, add_arguments)

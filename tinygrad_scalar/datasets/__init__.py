@@ -14,6 +14,8 @@ from importlib.resources import files
 from pathlib import Path
 from typing import NamedTuple
 
+from tinygrad_scalar.screen import printable
+
 
 class _Cells(NamedTuple):
     name: str
@@ -34,7 +36,7 @@ class Table(_Cells):
         position = self._positions.get(column)
         if position is None or self.columns[position : position + 1] != [column]:  # unknown, or `columns` was changed
             if column not in self.columns:
-                few = ", ".join(self.columns[:MOST]) + (", …" if len(self.columns) > MOST else "")
+                few = ", ".join(map(printable, self.columns[:MOST])) + (", …" if len(self.columns) > MOST else "")
                 raise ValueError(f"{self.name} has no column {column!r}; its columns are {few}")
             position = self.columns.index(column)
         return position

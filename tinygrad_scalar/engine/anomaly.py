@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from threading import get_ident
 
 from tinygrad_scalar.engine import ops
-from tinygrad_scalar.engine.errors import AnomalyError, SourceLine, user_line
+from tinygrad_scalar.engine.errors import AnomalyError, SourceLine, label_of, user_line
 from tinygrad_scalar.engine.node import Node
 
 watching = 0  # how many detect_anomaly() blocks are open
@@ -54,7 +54,7 @@ def _count(change: int) -> None:
 def _names(node: Node) -> list[str]:
     """The names of the operands of a node, or their numbers."""
     return [
-        operand.label or (f"x{'₀₁₂'[i]}" if operand.op else repr(operand.data))
+        label_of(operand, f"x{'₀₁₂'[i]}" if operand.op else repr(operand.data))
         for i, operand in enumerate(node.operands)
     ]
 

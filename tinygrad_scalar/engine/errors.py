@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from tinygrad_scalar.engine.node import Node
+from tinygrad_scalar.screen import printable
 
 _PACKAGE = str(Path(__file__).parent.parent) + os.sep
 
@@ -44,6 +45,11 @@ def shown(thing: object) -> str:
     """An object as errors show it: shortened, on one line, with its type."""
     text = " ".join(line.strip() for line in reprlib.repr(thing).splitlines())
     return f"{text} ({type(thing).__name__})"
+
+
+def label_of(node: Node, otherwise: str = "") -> str:
+    """The name of a node as errors show it; without a label `otherwise`, or its repr."""
+    return printable(str(node.label or "")) or otherwise or repr(node)
 
 
 class SourceLine(NamedTuple):
@@ -87,7 +93,7 @@ WAYS_OUT = {
 
 def traced(node: Node, use: str) -> TraceError:
     """The error for looking at a traced number; `use` is one of WAYS_OUT."""
-    name = node.label or "a computed value"
+    name = label_of(node, "a computed value")
     return TraceError(
         f"{user_line()}: {name} is a placeholder for every example while vectorize traces, but {WAYS_OUT[use]}"
     )
@@ -96,7 +102,7 @@ def traced(node: Node, use: str) -> TraceError:
 def computed(node: Node) -> AttributeError:
     """The error for setting the data of a computed node."""
     return AttributeError(
-        f"the data of {node.label or repr(node)} was computed by {node.op!r} and cannot be set: "
+        f"the data of {label_of(node)} was computed by {node.op!r} and cannot be set: "
         "set the leaves below it and call forward()"
     )
 
@@ -106,7 +112,7 @@ def loss_of_gradient(node: Node, into: str) -> TypeError:
     called = [name for name in re.findall(r"\bmath\.(\w+)\(", user_line().text) if hasattr(node, name)]
     methods = " or ".join(f"v.{name}()" for name in dict.fromkeys(called))
     return TypeError(
-        f"{into}({node.label or repr(node)}) would silently lose its gradient: to keep the gradient, use "
+        f"{into}({label_of(node)}) would silently lose its gradient: to keep the gradient, use "
         f"{methods or 'a method of Value, such as v.exp() for math.exp(v)'}; for the plain number use v.data"
     )
 
@@ -114,6 +120,6 @@ def loss_of_gradient(node: Node, into: str) -> TypeError:
 def stale(leaf: Node, node: Node) -> StaleGraphError:
     """The error for a leaf whose change has not reached `node`."""
     return StaleGraphError(
-        f"{leaf.label or repr(leaf)} was set to {leaf.data!r}, but {node.label or repr(node)} (operation {node.op!r}) "
+        f"{label_of(leaf)} was set to {leaf.data!r}, but {label_of(node)} (operation {node.op!r}) "
         "has not been recomputed since: call forward(), or rebuild the graph"
     )

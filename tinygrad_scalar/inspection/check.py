@@ -19,6 +19,7 @@ from tinygrad_scalar.inspection.finite_differences import SAFETY, Limit, NudgedG
 from tinygrad_scalar.inspection.layout import aligned, as_html, wrapped
 from tinygrad_scalar.inspection.names import caller_variables
 from tinygrad_scalar.inspection.notation import written
+from tinygrad_scalar.screen import for_stdout
 
 LINES = 20  # rows of a shortened table: the worst
 MOST_LEAVES = 200  # with more leaves than this the table is shortened
@@ -269,7 +270,7 @@ class GradientCheck:
 
     def __str__(self) -> str:
         cells, notes = self._table()
-        return "\n".join([*aligned(cells), *(line for note in notes for line in wrapped(note))])
+        return for_stdout("\n".join([*aligned(cells), *(line for note in notes for line in wrapped(note))]))
 
     __repr__ = __str__
 

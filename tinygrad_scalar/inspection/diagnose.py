@@ -21,6 +21,7 @@ from tinygrad_scalar.inspection.named_graph import NamedGraph
 from tinygrad_scalar.inspection.names import caller_variables, symbol
 from tinygrad_scalar.inspection.notation import Notation, unicode_of, written
 from tinygrad_scalar.inspection.sensitivity import Row, leaf_rows
+from tinygrad_scalar.screen import for_stdout, printable
 
 VANISHING = 1e-6  # at a learning rate of 1, such a gradient takes a million steps to move a weight by 1
 EXPLODING = 1e6  # at a learning rate of 0.001, such a gradient moves a weight by a thousand in one step
@@ -111,10 +112,10 @@ class Diagnosis(NamedTuple):
 
     @property
     def text(self) -> str:
-        return " ".join(" ".join(tell(self) for tell in _SENTENCES).split())
+        return printable(" ".join(" ".join(tell(self) for tell in _SENTENCES).split()))
 
     def __str__(self) -> str:
-        return textwrap.fill(self.text, WIDTH, break_on_hyphens=False)
+        return for_stdout(textwrap.fill(self.text, WIDTH, break_on_hyphens=False))
 
     def __repr__(self) -> str:
         return str(self)

@@ -26,6 +26,7 @@ from tinygrad_scalar.inspection.named_graph import NamedGraph
 from tinygrad_scalar.inspection.names import caller_variables
 from tinygrad_scalar.inspection.notation import Notation, number, written
 from tinygrad_scalar.inspection.paths import MOST_FACTORS, Equation, Factor, Paths
+from tinygrad_scalar.screen import for_stdout
 
 MOST_TERMS = 4  # terms of a sum that are written out
 SUM, TIMES = r"\sum_j", r" \cdot "
@@ -116,7 +117,7 @@ class Explanation:
         return f"$${self.latex}$$"
 
     def __str__(self) -> str:
-        return self.text
+        return for_stdout(self.text)
 
     __repr__ = __str__
 

@@ -7,20 +7,32 @@ import re
 import textwrap
 from collections.abc import Sequence
 
+from tinygrad_scalar.screen import for_stdout, left, printable, right, width
+
 WIDTH = 80  # characters
 LONGEST = 24  # of a cell
 Cells = Sequence[Sequence[str]]  # the first row is the head
 
 
-def fitted(text: str, width: int) -> str:
+def fitted(text: str, columns: int) -> str:
     """A text on one line; if it is too wide, without its middle, because names differ at their ends.
 
     >>> fitted("a long name", 6)
     'a l…me'
     """
-    text = " ".join(text.split())
-    end = width // 3
-    return text if len(text) <= width else f"{text[: width - 1 - end]}…{text[-end:]}"
+    text = " ".join(printable(text).split())
+    if len(text) <= columns and width(text) <= columns:
+        return text
+    end = columns // 3
+    return f"{_cut(text, columns - 1 - end)}…{_cut(text[::-1], end)[::-1]}"
+
+
+def _cut(text: str, columns: int) -> str:
+    """The beginning of a text that fits."""
+    text = text[:columns]
+    while width(text) > columns:
+        text = text[:-1]
+    return text
 
 
 def aligned(cells: Cells) -> list[str]:
@@ -29,13 +41,13 @@ def aligned(cells: Cells) -> list[str]:
     >>> aligned([["leaf", "data", ""], ["w", "0.5", "largest"]])
     ['leaf  data', 'w      0.5  largest']
     """
-    rows = [[fitted(cell, LONGEST) for cell in row] for row in cells]
-    widths = [max(map(len, column)) for column in zip(*rows)]
+    rows = [[for_stdout(fitted(cell, LONGEST)) for cell in row] for row in cells]
+    widths = [max(map(width, column)) for column in zip(*rows)]
     widths[0] = min(widths[0], WIDTH - sum(widths[1:]) - 2 * (len(widths) - 1))
     lines = []
     for first, *middle, last in rows:
-        numbers = "".join(f"  {cell:>{width}}" for cell, width in zip(middle, widths[1:]))
-        lines.append(f"{fitted(first, widths[0]):<{widths[0]}}{numbers}  {last}".rstrip())
+        numbers = "".join(f"  {right(cell, columns)}" for cell, columns in zip(middle, widths[1:]))
+        lines.append(f"{left(fitted(first, widths[0]), widths[0])}{numbers}  {last}".rstrip())
     return lines
 
 

@@ -9,10 +9,11 @@ from collections.abc import Mapping, Sequence
 from functools import cached_property
 
 from tinygrad_scalar.engine import Value
-from tinygrad_scalar.engine.errors import shown
+from tinygrad_scalar.engine.errors import label_of, shown
 from tinygrad_scalar.engine.graph import require_fresh, swept, topological_order
 from tinygrad_scalar.inspection.names import distinct, names_of
 from tinygrad_scalar.inspection.notation import Notation
+from tinygrad_scalar.screen import printable
 
 MOST_VISITED = 10_000  # values
 
@@ -36,7 +37,7 @@ class NamedGraph:
         if not isinstance(root, Value):
             raise TypeError(f"{asked} expected the Value at the root of a graph, got {shown(root)}")
         if not root.operands:
-            name = root.label or repr(root)
+            name = label_of(root)
             raise ValueError(f"{asked} expected a computed Value, but {name} is a leaf")
         self.root, self._asked = root, asked
         self.nodes = topological_order(root)
@@ -73,7 +74,7 @@ class NamedGraph:
         found = [value for value, name in called.items() if name == target] or [
             node for node in self.nodes if (node.op or node in called) and printed(node) == target
         ]
-        alike = [called[value] for value, name in self.names.items() if name == target]
+        alike = [printable(called[value]) for value, name in self.names.items() if name == target]
         if len(alike) > 1:
             raise ValueError(
                 f"{len(alike)} values are called {target!r}: pass the Value itself, or one of {alike[0]} to {alike[-1]}"
@@ -84,9 +85,9 @@ class NamedGraph:
             import difflib
 
             near = difflib.get_close_matches(target, set(called.values()), n=3, cutoff=0.4)
-            known = ", ".join(sorted(set(called.values()))[:8])
+            known = ", ".join(map(printable, sorted(set(called.values()))[:8]))
             hint = (
-                f"did you mean {' or '.join(near)}?"
+                f"did you mean {' or '.join(map(printable, near))}?"
                 if near
                 else f"known names: {known}"
                 if known
@@ -118,7 +119,7 @@ class NamedGraph:
         """The leaf that `target` is or names."""
         node = self.find(target)
         if node.operands:
-            name = self.notation.called.get(node) or repr(node)
+            name = printable(self.notation.called.get(node, "")) or repr(node)
             raise ValueError(f"{self._asked} expected a leaf, but {name} was computed by {node.op!r}")
         return node
 

@@ -18,6 +18,7 @@ from tinygrad_scalar.inspection import latex
 from tinygrad_scalar.inspection.brackets import PRODUCT, SINGLE, Formula, condition, filled, formula
 from tinygrad_scalar.inspection.layout import fitted
 from tinygrad_scalar.inspection.names import symbol
+from tinygrad_scalar.screen import printable
 
 SHORT = 12  # characters; a longer expression is called vₙ
 LONGEST = 24  # characters of a name; the rest is cut off
@@ -56,7 +57,8 @@ def _places(names: Iterable[str]) -> dict[str, int]:
     """
     different = dict.fromkeys(names)
     are_short = max(map(len, different), default=0) <= LONGEST
-    if are_short and len({name.translate(_FLAT) for name in different}) == len(different):
+    are_plain = are_short and all(map(str.isprintable, different))
+    if are_plain and len({name.translate(_FLAT) for name in different}) == len(different):
         return {}  # quick for a large network: its names need not be printed to see this
     alike: dict[str, list[str]] = {}
     for name in different:
@@ -163,6 +165,6 @@ def is_at_a_kink(node: Value) -> bool:
 
 
 def unicode_of(name: str) -> str:
-    """A name in the notes' form as the notes print it; any other name as it is."""
+    """A name in the notes' form as the notes print it; any other name as it is, with control characters escaped."""
     in_notes = symbol(name)
-    return in_notes.unicode if in_notes else name
+    return in_notes.unicode if in_notes else printable(name)

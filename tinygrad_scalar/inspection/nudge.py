@@ -21,6 +21,7 @@ from tinygrad_scalar.inspection.finite_differences import Along, NudgedGraph
 from tinygrad_scalar.inspection.layout import aligned, as_html, fitted, wrapped
 from tinygrad_scalar.inspection.names import caller_variables
 from tinygrad_scalar.inspection.notation import unicode_of, written
+from tinygrad_scalar.screen import for_stdout
 
 
 class Quotient(NamedTuple):
@@ -110,7 +111,7 @@ class Nudge:
     def __str__(self) -> str:
         cells, notes = self._table()
         below = [line for note in notes for line in wrapped(note)]
-        return "\n".join([*wrapped(self._limit), *aligned(cells), *below])
+        return for_stdout("\n".join([*wrapped(self._limit), *aligned(cells), *below]))
 
     __repr__ = __str__
 

@@ -20,6 +20,7 @@ from tinygrad_scalar.inspection.layout import WIDTH, aligned, as_html, fitted
 from tinygrad_scalar.inspection.named_graph import NamedGraph
 from tinygrad_scalar.inspection.names import caller_variables
 from tinygrad_scalar.inspection.notation import unicode_of, written
+from tinygrad_scalar.screen import for_stdout
 
 COLUMNS = ("gradient", "contribution")  # the columns to sort by
 LINES = 20  # rows of a printed table: as many as fit a screen
@@ -80,7 +81,7 @@ class Sensitivity:
         return len(self.rows)
 
     def __str__(self) -> str:
-        return "\n".join([fitted(self._heading, WIDTH), *aligned(self._cells()), *self._rest])
+        return for_stdout("\n".join([fitted(self._heading, WIDTH), *aligned(self._cells()), *self._rest]))
 
     __repr__ = __str__
 

@@ -9,6 +9,7 @@ from tinygrad_scalar.inspection.brackets import SINGLE
 from tinygrad_scalar.inspection.layout import WIDTH, broken
 from tinygrad_scalar.inspection.named_graph import NamedGraph
 from tinygrad_scalar.inspection.notation import number, written
+from tinygrad_scalar.screen import for_stdout
 
 
 class Contribution(NamedTuple):
@@ -69,7 +70,7 @@ class Step:
         return f"{', '.join(dict.fromkeys(derivatives))} from {notation.derivative(self.root, self.node).text}"
 
     def __str__(self) -> str:
-        return "\n".join([*self._lines(), *([NO_STEP_LEFT] if self.again else [])])
+        return for_stdout("\n".join([*self._lines(), *([NO_STEP_LEFT] if self.again else [])]))
 
     def _lines(self) -> list[str]:
         notation, node, root = self._notation, self.node, self.root

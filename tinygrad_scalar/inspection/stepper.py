@@ -24,6 +24,7 @@ from tinygrad_scalar.inspection.named_graph import NamedGraph
 from tinygrad_scalar.inspection.names import caller_variables
 from tinygrad_scalar.inspection.notation import written
 from tinygrad_scalar.inspection.step import Contribution, Step
+from tinygrad_scalar.screen import for_stdout
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -232,7 +233,8 @@ class Stepper:
 
     def __str__(self) -> str:
         lines = str(self.current or "").splitlines() + [self._watched_line(value) for value in self._watched]
-        return "\n".join([*wrapped(self._where), *(f"  {line}" for line in lines), *wrapped(self._upcoming)])
+        text = [*wrapped(self._where), *(f"  {line}" for line in lines), *wrapped(self._upcoming)]
+        return for_stdout("\n".join(text))
 
     __repr__ = __str__
 

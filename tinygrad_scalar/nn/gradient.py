@@ -10,6 +10,7 @@ from tinygrad_scalar.engine.errors import shown
 from tinygrad_scalar.inspection import latex
 from tinygrad_scalar.inspection.names import symbol
 from tinygrad_scalar.inspection.notation import unicode_of, written
+from tinygrad_scalar.screen import for_stdout, left, printable, width
 
 if TYPE_CHECKING:
     import numpy as np
@@ -54,16 +55,19 @@ class Gradient:
     def __getitem__(self, name: str) -> float:
         if name not in self.names:
             names = [*self.names[:3], *(["…"] if len(self.names) > 3 else [])]
-            raise KeyError(f"no parameter is called {name!r}; the names are {', '.join(names)}")
+            raise KeyError(f"no parameter is called {name!r}; the names are {', '.join(map(printable, names))}")
         return self._numbers[self.names.index(name)]
 
     def __str__(self) -> str:
         rows = [(f"∂C/∂{unicode_of(name)}", written(number)) for name, number in self]
         rows = rows if len(rows) <= MOST else [*rows[: MOST // 2], ("…", ""), *rows[-MOST // 2 :]]
-        width = max(len(name) for name, _ in rows)
-        lines = [f"{name:<{width}} = {number}" if number else name for name, number in rows]
+        rows = [(for_stdout(name), number) for name, number in rows]
+        widest = max(width(name) for name, _ in rows)
+        lines = [f"{left(name, widest)} = {number}" if number else name for name, number in rows]
+        lead = for_stdout("∇C = [")
+        indented = (f"{lead if i == 0 else ' ' * len(lead)} {line}" for i, line in enumerate(lines))
         note = "" if any(self._numbers) else f"  ({ALL_ZERO})"
-        return "\n".join(f"{'∇C = [' if i == 0 else '      '} {line}" for i, line in enumerate(lines)) + f" ]{note}"
+        return for_stdout("\n".join(indented) + f" ]{note}")
 
     __repr__ = __str__
 

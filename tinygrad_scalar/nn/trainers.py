@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 from tinygrad_scalar.engine import Value, clear_gradients, read_data, read_gradients, set_data
-from tinygrad_scalar.engine.errors import AnomalyError, TraceError, shown
+from tinygrad_scalar.engine.errors import AnomalyError, TraceError, label_of, shown
 from tinygrad_scalar.nn.examples import Examples
 from tinygrad_scalar.nn.optim import Optimizer
 from tinygrad_scalar.vectorize import vectorize
@@ -178,7 +178,7 @@ def _require_finite(numbers: Array, what: str, parameters: Sequence[Value], epoc
     finite = np.isfinite(numbers)
     if not finite.all():
         i = int(finite.argmin())
-        raise _not_finite(f"{what} {parameters[i].label or repr(parameters[i])}", float(numbers[i]), epoch)
+        raise _not_finite(f"{what} {label_of(parameters[i])}", float(numbers[i]), epoch)
 
 
 def _not_finite(what: str, number: float, epoch: int) -> AnomalyError:

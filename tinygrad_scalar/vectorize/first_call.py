@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tinygrad_scalar.engine import Tape, Value, read_graph
-from tinygrad_scalar.engine.errors import TraceError
+from tinygrad_scalar.engine.errors import TraceError, label_of
 from tinygrad_scalar.engine.ops import contribution
 from tinygrad_scalar.vectorize.compiled import Compiled, data_of
 from tinygrad_scalar.vectorize.rounding import ROUNDINGS, Range, Rounded
@@ -86,7 +86,7 @@ def _more_than_rounding(ours: Floats, wrong: Floats, rounded: Rounded, found: Ra
 
 def _mismatch(ours: Floats, theirs: Floats, k: int, values: list[Value], i: int) -> TraceError:
     what = "cost" if k == 0 else "gradient"
-    wrt = "" if k == 0 else f" with respect to {values[k - 1].label or f'params[{k - 1}]'}"
+    wrt = "" if k == 0 else f" with respect to {label_of(values[k - 1], f'params[{k - 1}]')}"
     return TraceError(
         f"the array program gives the {what} {float(ours[k])!r}{wrt} for example {i}, but the function itself gives "
         f"{float(theirs[k])!r}: a function to vectorize must depend only on its arguments and the parameters, in the "

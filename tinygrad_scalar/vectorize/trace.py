@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from tinygrad_scalar.engine import Tape, Value, anomaly, errors, read_data, read_graph, tick, tracing
-from tinygrad_scalar.engine.errors import shown
+from tinygrad_scalar.engine.errors import label_of, shown
 from tinygrad_scalar.engine.graph import topological_order
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ class Recorder:
         if not isinstance(index, Argument) or not index.integer:
             raise errors.TraceError(
                 f"{errors.user_line()}: the index of a lookup must be an argument passed as an array of integers, "
-                f"got {index.label or 'a computed value'}"
+                f"got {label_of(index, 'a computed value')}"
             )
         return self._chosen(list(table), index)
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tinygrad_scalar.engine import Value, anomaly, now, set_data
-from tinygrad_scalar.engine.errors import shown
+from tinygrad_scalar.engine.errors import label_of, shown
 from tinygrad_scalar.vectorize.anomalies import run_watched
 from tinygrad_scalar.vectorize.compiled import Compiled, compiled, data_of, same, watched
 from tinygrad_scalar.vectorize.first_call import require_agreement
@@ -152,7 +152,7 @@ class Vectorized:
 
     def _two_numbers(self, data: Floats, i: int) -> ValueError:
         return ValueError(
-            f"{self._values[i].label or f'params[{i}]'} was set to {float(data[i])!r}, but run.parameters[{i}] "
+            f"{label_of(self._values[i], f'params[{i}]')} was set to {float(data[i])!r}, but run.parameters[{i}] "
             f"to {float(self._parameters[i])!r}: call run.write_back() to use run's numbers, or set "
             "run.parameters = [p.data for p in params] to use the Values'"
         )
