@@ -1,6 +1,7 @@
 """The check of the first call: functions are refused for what they do, never for how they round, and nothing of the
 check is ever seen from outside."""
 
+import functools
 import random
 import sys
 import threading
@@ -48,6 +49,8 @@ CANCELLING = {
     "polynomial at its root": lambda x: sum(c * (x[0] / x[-1]) ** k for k, c in enumerate([1, -6, 15, -20, 15, -6, 1])),
     "difference of exponentials": lambda x: mean([ts.exp(v / x[0]) - ts.exp(v * (1.0 + 1e-12) / x[0]) for v in x]),
     "log of a sum of exponentials": lambda x: ts.log(sum(ts.exp(v / x[0] * 30.0) for v in x)) - 30.0,
+    "fourth power of a noise": lambda x: ((x[0] - mean(x)) / ts.sqrt(variance(x) + 1e-12)) ** 4,
+    "chaos": lambda x: functools.reduce(lambda a, _: 3.9 * a * (1.0 - a), range(80), x[0] / (x[0] + x[-1] * 1.7)),
     "sine of many turns": lambda x: sum(ts.sin(v * 1000.0) for v in x),
 }
 

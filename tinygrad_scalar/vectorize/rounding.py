@@ -30,7 +30,8 @@ SLOPE_NOISE = 2048 * EPSILON  # the array programs' 1 − tanh² loses ten bits 
 LOST = 2048 * EPSILON  # a sum smaller than this part of its terms can be nothing but their rounding errors
 TINY = 32 * 5e-324  # the same among the subnormal numbers, which have no digits to spare
 MARGIN = 4  # how many times the range that was found is the range that is possible
-ROUNDINGS = 16
+DECISIVE = 1e9
+ROUNDINGS = 24
 
 SUMS = ("+", "-")
 EXACT = ("neg", "abs", "relu", "maximum", "minimum", "greater", "greater_equal", "where")
@@ -50,6 +51,7 @@ class Rounded:
 
     def again(self) -> Floats:
         """The value, followed by the gradient."""
+        self._strength = self._random.choice((1.0, 1.0, 1.0 / 32.0, 0.0))  # 0: sums in another order, and no more
         data: list[float] = self._data.tolist()
         slopes = {}
         for i, row, operands, signs in self._steps:
@@ -74,15 +76,18 @@ class Rounded:
                 contributions.setdefault(k, []).append(self._moved(amount, noise))
         return np.array([data[self._root], *(self._sum(contributions.get(leaf, [])) for leaf in self._leaves)])
 
+    def _uniform(self) -> float:
+        return self._strength * self._random.uniform(-1.0, 1.0)
+
     def _moved(self, number: float, noise: float) -> float:
         if not noise or not math.isfinite(number):
             return number
-        return number + (abs(number) * noise + TINY) * self._random.uniform(-1.0, 1.0)
+        return number + (abs(number) * noise + TINY) * self._uniform()
 
     def _sum(self, terms: list[float]) -> float:
         """A sum in a random order, moved by up to what n terms can lose: n·ε·Σ|terms|; two lose a unit of the sum.
 
-        A sum of which only rounding errors are left is often exactly 0, which is a pole of what is divided by it.
+        Terms of which only rounding errors are left often cancel exactly, and 0 is a pole of what is divided by it.
         """
         if len(terms) < 2:
             return terms[0] if terms else 0.0
@@ -91,9 +96,9 @@ class Rounded:
         if not math.isfinite(size):
             return total
         if abs(total) <= size * LOST and self._random.random() < 0.25:
-            return 0.0
+            return sum(term for term in terms if abs(term) <= size * LOST)
         moved = abs(total) if len(terms) == 2 else size
-        return total + (moved * max(NOISE, len(terms) * EPSILON) + TINY) * self._random.uniform(-1.0, 1.0)
+        return total + (moved * max(NOISE, len(terms) * EPSILON) + TINY) * self._uniform()
 
 
 def _steps(tape: Tape) -> list[tuple[int, Operation | None, list[int], list[float]]]:
@@ -135,6 +140,7 @@ class Range:
 
     def __init__(self, numbers: Floats) -> None:
         self.low, self.high = np.full(numbers.shape, math.inf), np.full(numbers.shape, -math.inf)
+        self._smallest = np.full(numbers.shape, math.inf)  # of those that are not 0, without the sign
         self._kinds = [np.zeros(numbers.shape, bool) for _ in range(4)]  # which of nan, ∞, −∞ and finite were seen
         self.add(numbers)
 
@@ -142,19 +148,23 @@ class Range:
         kinds = _kinds(numbers)
         np.minimum(self.low, numbers, out=self.low, where=kinds[-1])
         np.maximum(self.high, numbers, out=self.high, where=kinds[-1])
+        np.minimum(self._smallest, np.abs(numbers), out=self._smallest, where=kinds[-1] & (numbers != 0.0))
         for seen, kind in zip(self._kinds, kinds):
             seen |= kind
 
     def holds(self, numbers: Floats) -> Any:
         """Where numbers are no further from what was seen than MARGIN times the distance of what was seen.
 
-        What is now finite and now not has a pole nearby: there nan, ∞ and −∞ are one.
+        What is now finite and now not has a pole nearby: there nan, ∞ and −∞ are one. And where rounding decides over
+        the order of magnitude, as in 1/(x − x)⁴, no number tells anything.
         """
         *not_finite, finite = _kinds(numbers)
         *seen_not_finite, seen_finite = self._kinds
         with np.errstate(all="ignore"):
             margin = MARGIN * (self.high - self.low)
-            near = finite & (self.low - margin <= numbers) & (numbers <= self.high + margin)
+            near = (self.low - margin <= numbers) & (numbers <= self.high + margin)
+            near |= np.maximum(abs(self.low), abs(self.high)) > DECISIVE * self._smallest
+            near &= finite
         for seen, kind in zip(seen_not_finite, not_finite):
             near |= kind & seen
         return near | (~finite & seen_finite & np.logical_or.reduce(seen_not_finite))
