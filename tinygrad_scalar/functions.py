@@ -154,8 +154,8 @@ def lookup(table: Sequence[Row], i: Scalar) -> Row:
     """
     if not hasattr(table, "__len__") or not hasattr(table, "__getitem__") or len(table) == 0:
         raise TypeError(f"lookup expected a non-empty list of rows, got {shown(table)}")
-    if isinstance(i, Value) and tracing.active is not None and tracing.active.traces(i):
-        traced: Row = tracing.active.lookup(table, i)  # the rows' Values instead of their numbers
+    if isinstance(i, Value) and tracing.active and (tracer := tracing.tracer_of(i)):
+        traced: Row = tracer.lookup(table, i)  # the rows' Values instead of their numbers
         return traced
     row = _row(i)
     if not 0 <= row < len(table):
@@ -182,8 +182,8 @@ def guard(number: Scalar, refused: Callable[[Any], Any], message: Callable[[floa
     While `vectorize` traces, this is postponed until the array program runs: `refused` then gets the numbers of all
     examples as an array.
     """
-    if isinstance(number, Value) and tracing.active is not None and tracing.active.traces(number):
-        tracing.active.guard(number, refused, message)
+    if isinstance(number, Value) and tracing.active and (tracer := tracing.tracer_of(number)):
+        tracer.guard(number, refused, message)
         return
     data = number.data if isinstance(number, Value) else float(number)
     if refused(data):

@@ -13,7 +13,6 @@ import shutil
 import subprocess
 import sysconfig
 from collections.abc import Callable, Mapping, Sequence
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -60,14 +59,14 @@ LOOKS = {
 class Drawing:
     """A picture of a graph: `.svg` (text), `.png` (bytes), `.source` (DOT), `.save(path)`. Jupyter displays it."""
 
-    def __init__(self, dot: Callable[[], Digraph], size: int) -> None:
-        self._dot = cache(dot)
+    def __init__(self, dot: Digraph, size: int) -> None:
+        self._dot = dot
         self._size = size
 
     @property
     def source(self) -> str:
         """The graph in Graphviz's language, DOT."""
-        return str(self._dot().source)
+        return str(self._dot.source)
 
     @property
     def svg(self) -> str:
@@ -149,8 +148,7 @@ def draw(root: Value | Stepper, *, direction: str = "LR", names: Mapping[str, ob
 
     Where the graph has weights (a leaf called w), the notes' letters tell its leaves apart: w and b are parameters;
     a, x and y are inputs. A stepper brings its own names; in a graph of more than 60 values only those around its step
-    are drawn. A graph of more than 3,000 values has no picture, only `.source`, written when it is asked for. Raises
-    StaleGraphError if a leaf was set since the graph was computed.
+    are drawn. Raises StaleGraphError if a leaf was set since the graph was computed.
 
     >>> w, x = Value(0.5), Value(2.0)
     >>> y = w * x
@@ -163,20 +161,11 @@ def draw(root: Value | Stepper, *, direction: str = "LR", names: Mapping[str, ob
         raise ValueError(f"direction must be one of {', '.join(DIRECTIONS)}, got {shown(direction)}")
     if isinstance(root, Stepper):
         marks = Marks(root)
-        picture = _dot(root.nodes, root.notation.called, direction, marks)
-        return Drawing(lambda: picture, len(marks.nodes))
+        return Drawing(_dot(root.nodes, root.notation.called, direction, marks), len(marks.nodes))
     nodes = topological_order(root)
     require_fresh(nodes)
     called = names_of(nodes, caller_variables() if names is None else names)
-
-    def dot() -> Digraph:
-        require_fresh(nodes)
-        return _dot(nodes, called, direction)
-
-    drawing = Drawing(dot, len(nodes))
-    if len(nodes) <= LARGEST:
-        drawing.source  # noqa: B018 the numbers of now
-    return drawing
+    return Drawing(_dot(nodes, called, direction), len(nodes))
 
 
 def kinds(nodes: Sequence[Value], called: Mapping[Value, str]) -> dict[Value, str]:

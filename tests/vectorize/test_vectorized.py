@@ -36,11 +36,11 @@ def test_any_number_of_examples_runs_without_tracing_again():
 def test_other_shapes_are_traced_once_each():
     calls = []
     w = Value(0.5)
-    run = ts.vectorize(lambda x: calls.append(1) or sum((w * v for v in x), Value(0.0)) ** 2, [w])
+    run = ts.vectorize(lambda x: calls.append(1) or sum((w * v for v in x), Value(0.0)) ** 2, [w], check=False)
     for n in (2, 3, 2, 3):
         value, _ = run(np.ones((4, n)))
         assert value == pytest.approx((0.5 * n) ** 2)
-    assert len(calls) == 2 * 3  # each traced once and checked on two examples
+    assert len(calls) == 2
 
 
 def test_lists_and_integers_are_as_good_as_arrays():

@@ -30,6 +30,9 @@ cdef int write(list values, out, bint gradients) except -1:
     cdef Value value
     cdef Py_ssize_t i, n = len(values)
     PyObject_GetBuffer(out, &buffer, PyBUF_WRITABLE | PyBUF_FORMAT | PyBUF_C_CONTIGUOUS)
+    if traced:
+        for number in values:
+            tracing.forbid(checked(number), "gradient" if gradients else "data")
     try:
         require_doubles(&buffer, n)
         for i in range(n):
@@ -75,6 +78,8 @@ def set_data(list values, data):
         for leaf in values:
             if checked(leaf).row is not NULL:
                 raise errors.computed(leaf)
+            if traced:
+                tracing.forbid(leaf, "set")
         for i in range(n):
             clock += 1
             value = checked(values[i])

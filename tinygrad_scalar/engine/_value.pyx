@@ -79,14 +79,15 @@ def _set_watching(int blocks):
 anomaly.listeners.append(_set_watching)
 
 cdef bint traced = False  # whether a function is being traced
+cdef dict tracers = tracing.active
 
 
-def _set_traced(bint now):
+def _look_for_tracers():
     global traced
-    traced = now
+    traced = len(tracers) > 0  # without any Python code in between that another thread could interrupt
 
 
-tracing.listeners.append(_set_traced)
+tracing.listeners.append(_look_for_tracers)
 
 
 # --- the rows of the table ------------------------------------------------------------------------------------------
@@ -306,11 +307,13 @@ cdef class Value:
         return set(self.operands)
 
     def __repr__(self):
+        if traced:
+            tracing.forbid(self, "text")
         label = f", label={self.label!r}" if self.label else ""
         return f"Value(data={self._data!r}, grad={self._grad!r}{label})"
 
     def __format__(self, spec):
-        return format(self._data, spec) if spec else repr(self)
+        return format(self.data, spec) if spec else repr(self)
 
     # --- the operators ----------------------------------------------------------------------------------------------
 

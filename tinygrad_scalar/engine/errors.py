@@ -23,7 +23,7 @@ from typing import NamedTuple
 from tinygrad_scalar.engine.node import Node
 from tinygrad_scalar.screen import printable
 
-_PACKAGE = str(Path(__file__).parent.parent) + os.sep
+PACKAGE = str(Path(__file__).parent.parent) + os.sep
 
 
 class StaleGraphError(ValueError):
@@ -67,7 +67,7 @@ class SourceLine(NamedTuple):
 def user_line() -> SourceLine:
     """The innermost line being executed that is not part of this package."""
     frame = sys._getframe(1)
-    while frame.f_back is not None and frame.f_code.co_filename.startswith(_PACKAGE):
+    while frame.f_back is not None and frame.f_code.co_filename.startswith(PACKAGE):
         frame = frame.f_back
     filename, number = frame.f_code.co_filename, frame.f_lineno
     return SourceLine(filename, number, linecache.getline(filename, number, frame.f_globals).strip())
@@ -78,6 +78,7 @@ def user_line() -> SourceLine:
 WAYS_OUT = {
     "data": "its .data was read: compute with the Value itself, or keep a constant outside the function",
     "gradient": "its gradient was asked for: vectorize computes gradients, the function only the cost",
+    "text": "it was shown as text: print it outside the function, which runs once for all examples",
     "order": "it was compared: choose with ts.where(ts.greater(x, y), a, b), ts.maximum or ts.minimum",
     "truth": "a branch was taken on it: choose with ts.where(condition, a, b)",
     "equality": "== tests identity: to compare numbers use ts.where(ts.greater_equal(x, y), a, b); to choose by an "
@@ -86,16 +87,23 @@ WAYS_OUT = {
     "int": "it was made an int: to index by an integer argument use ts.lookup(table, i)",
     "index": "it was used as an index: to index by an integer argument use ts.lookup(table, i)",
     "round": "it was rounded, which has no gradient: leave it unrounded, or round outside the function",
-    "set": "its .data was set: a traced function only computes; set it before the call",
     "copy": "it was copied, and a copy is a new parameter: use the Value itself",
 }
 
 
 def traced(node: Node, use: str) -> TraceError:
-    """The error for looking at a traced number; `use` is one of WAYS_OUT."""
+    """The error for looking at a traced number; `use` is a key of WAYS_OUT."""
     name = label_of(node, "a computed value")
     return TraceError(
         f"{user_line()}: {name} is a placeholder for every example while vectorize traces, but {WAYS_OUT[use]}"
+    )
+
+
+def set_while_traced(node: Node) -> TraceError:
+    """The error for setting a number in a traced function, which runs once for all examples and calls."""
+    return TraceError(
+        f"{user_line()}: {label_of(node, 'a Value')} was set while vectorize traces: the function must only compute; "
+        "set it before the call"
     )
 
 

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Protocol
@@ -33,31 +32,36 @@ class Tracer(Protocol):
         ...
 
 
-active: Tracer | None = None
-listeners: list[Callable[[bool], None]] = []  # called at every change: the compiled Value keeps a flag
-_turn = threading.RLock()  # one thread traces at a time; a traced function can itself vectorize another
+# A set in the order of arrival: several at once if threads trace at the same time, or if a traced function itself
+# vectorizes another. There is no lock, for which a signal handler or a forked child could wait for ever: each change is
+# one operation of a dict. No tracer waits for another: each knows its placeholders, whichever thread reads them.
+active: dict[Tracer, None] = {}
+listeners: list[Callable[[], None]] = []  # called at every change: the compiled Value keeps a flag
 
 
 @contextmanager
 def followed_by(tracer: Tracer) -> Iterator[None]:
-    """Within this block `tracer` is the active one; other threads wait before they trace."""
-    global active
-    with _turn:
-        before = active
-        active = tracer
+    """Within this block `tracer` is active."""
+    active[tracer] = None
+    try:
         _call_listeners()
-        try:
-            yield
-        finally:
-            active = before
-            _call_listeners()
+        yield
+    finally:
+        active.pop(tracer)
+        _call_listeners()
 
 
 def _call_listeners() -> None:
     for listener in listeners:
-        listener(active is not None)
+        listener()
 
 
 def forbid(value: Node, use: str) -> None:
-    if active is not None:
-        active.forbid(value, use)
+    """Raise TraceError if `value` depends on a traced number, which would be lost by this `use` of it."""
+    for tracer in tuple(active):
+        tracer.forbid(value, use)
+
+
+def tracer_of(value: Node) -> Tracer | None:
+    """The tracer that traces `value`, or None."""
+    return next((tracer for tracer in tuple(active) if tracer.traces(value)), None)

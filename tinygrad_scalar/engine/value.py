@@ -100,7 +100,7 @@ class Value:
     @property
     def data(self) -> float:
         """The number. Only a leaf's can be set; values computed from it are then stale until `forward()`."""
-        if tracing.active is not None:
+        if tracing.active:
             tracing.forbid(self, "data")
         return self._data
 
@@ -109,7 +109,7 @@ class Value:
         global _clock
         if self._op:
             raise errors.computed(self)
-        if tracing.active is not None:
+        if tracing.active:
             tracing.forbid(self, "set")
         number = required(data, "data")
         _clock += 1
@@ -119,7 +119,7 @@ class Value:
     @property
     def grad(self) -> float:
         """∂root/∂self after `root.backward()`. On a leaf the passes add up until `zero_grad()`."""
-        if tracing.active is not None:
+        if tracing.active:
             tracing.forbid(self, "gradient")
         return self._grad
 
@@ -155,7 +155,7 @@ class Value:
     @property
     def local_grads(self) -> tuple[float, ...]:
         """∂self/∂operand for each of `operands`."""
-        if tracing.active is not None:
+        if tracing.active:
             tracing.forbid(self, "gradient")
         if self._right is not None:
             return (self._d_left, self._d_right)
@@ -169,11 +169,13 @@ class Value:
         return set(self.operands)
 
     def __repr__(self) -> str:
+        if tracing.active:
+            tracing.forbid(self, "text")
         label = f", label={self.label!r}" if self.label else ""
         return f"Value(data={self._data!r}, grad={self._grad!r}{label})"
 
     def __format__(self, spec: str) -> str:
-        return format(self._data, spec) if spec else repr(self)
+        return format(self.data, spec) if spec else repr(self)
 
     # --- the operators -----------------------------------------------------------------------------------------------
 
@@ -307,7 +309,7 @@ class Value:
         return NotImplemented if number is None else self._data >= number
 
     def __bool__(self) -> bool:
-        if tracing.active is not None:
+        if tracing.active:
             tracing.forbid(self, "truth")
         return self._data != 0.0
 
@@ -428,7 +430,7 @@ def _restore(below: object, state: tuple[Any, ...], operands: tuple[Value, ...])
 
 def _number(compared: Value, thing: object) -> float | None:
     """The number that `compared` is compared with."""
-    if tracing.active is not None:
+    if tracing.active:
         tracing.forbid(compared, "order")
         if isinstance(thing, Value):
             tracing.forbid(thing, "order")

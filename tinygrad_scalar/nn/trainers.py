@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 from tinygrad_scalar.engine import Value, clear_gradients, read_data, read_gradients, set_data
-from tinygrad_scalar.engine.errors import AnomalyError, TraceError, label_of, shown
+from tinygrad_scalar.engine.errors import AnomalyError, label_of, shown
 from tinygrad_scalar.nn.examples import Examples
 from tinygrad_scalar.nn.optim import Optimizer
 from tinygrad_scalar.vectorize import vectorize
@@ -138,7 +138,7 @@ def trainer_for(
         return ScalarTrainer(net, evaluate, optimizer, examples)
     try:
         return VectorTrainer(net, evaluate, optimizer, examples)
-    except TraceError as error:
+    except TypeError as error:  # a TraceError, or an operation that numbers have and Values do not
         _require_value(evaluate(net(examples.x[0]), examples.y[0]))
         warnings.warn(
             f"fit trains scalar by scalar, because the network or the loss cannot be vectorized: {error}. "

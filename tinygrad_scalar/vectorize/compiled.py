@@ -19,6 +19,7 @@ from tinygrad_scalar.vectorize.explanation import explanation
 from tinygrad_scalar.vectorize.group import group
 from tinygrad_scalar.vectorize.numpy_source import NumpySource
 from tinygrad_scalar.vectorize.program import Elementwise, Product, Program, Statement
+from tinygrad_scalar.vectorize.repeat import repeated_trace
 from tinygrad_scalar.vectorize.reverse import differentiate
 from tinygrad_scalar.vectorize.scalar_program import ScalarProgram, executor, scalar_program
 from tinygrad_scalar.vectorize.trace import trace
@@ -327,10 +328,15 @@ class Compiled:
 
 
 def compiled(
-    cost: Callable[..., Value], parameters: list[Value], examples: Sequence[Floats], shapes: Shapes, wrt_inputs: bool
+    cost: Callable[..., Value],
+    parameters: list[Value],
+    examples: Sequence[Floats],
+    shapes: Shapes,
+    wrt_inputs: bool,
+    check: bool = False,
 ) -> Compiled:
     """Trace a function and make its programs; if hardly anything repeats, the array program is made on request."""
-    traced = trace(cost, parameters, examples)
+    traced = (repeated_trace if check else trace)(cost, parameters, examples)
     sizes = [int(np.prod(shape)) for shape, _ in shapes]
     native = executor()
     steps = None if native is None else scalar_program(traced, len(parameters), sizes, native.CODES)

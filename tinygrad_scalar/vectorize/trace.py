@@ -11,13 +11,15 @@ import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from tinygrad_scalar.engine import Tape, Value, anomaly, errors, read_data, read_graph, tick, tracing
 from tinygrad_scalar.engine.errors import label_of, shown
-from tinygrad_scalar.engine.graph import topological_order
+from tinygrad_scalar.engine.graph import leaves, topological_order
+from tinygrad_scalar.vectorize.reach import Reach
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -35,7 +37,7 @@ class Argument(Value):
     __hash__ = Value.__hash__
 
     def __eq__(self, other: object) -> bool:
-        if not isinstance(other, Value) and tracing.active is not None:
+        if not isinstance(other, Value) and tracing.active:
             tracing.forbid(self, "equality")
         return self is other
 
@@ -63,22 +65,49 @@ class Guard(NamedTuple):
 
 
 class Recorder:
-    """The tracer of one call: which leaves are traced, and the lookups and guards that it met."""
+    """The tracer of one call: which leaves are traced, the lookups and guards that it met, which numbers were read.
 
-    def __init__(self, traced: Sequence[Value]) -> None:
-        self.traced: set[Value] = set(traced)
+    placeholders  the call's arguments and what it looked up: their numbers mean nothing, whichever thread reads them
+    parameters    these have numbers, which other threads read as they like; only the function itself must not
+    read          captured Values whose numbers the function read: what it makes of them is a constant until they change
+    """
+
+    def __init__(self, cost: Callable[..., Any], arguments: Sequence[Value], parameters: Sequence[Value]) -> None:
+        self.start = tick()
+        self.placeholders: set[Value] = set(arguments)
+        self.parameters = frozenset(parameters)
         self.lookups: dict[Value, Choice] = {}
         self.guards: list[Guard] = []
+        self.read: dict[Value, None] = {}
+        self._cost = cost
         self._thread = threading.get_ident()
 
     def traces(self, value: Value) -> bool:
-        if threading.get_ident() != self._thread:
-            return False
-        return value in self.traced or any(node in self.traced for node in topological_order(value))
+        below = topological_order(value) if value.op else (value,)
+        if not self.placeholders.isdisjoint(below):
+            return True
+        return not self.parameters.isdisjoint(below) and self._runs_here()
+
+    def _runs_here(self) -> bool:
+        """Whether this thread runs the traced function: the one that traces, or a helper that runs some of its code."""
+        return threading.get_ident() == self._thread or self._reach.runs_in(sys._getframe(1))
+
+    @cached_property
+    def _reach(self) -> Reach:
+        return Reach(self._cost)
 
     def forbid(self, value: Value, use: str) -> None:
         if self.traces(value):
-            raise errors.traced(value, use)
+            raise errors.set_while_traced(value) if use == "set" else errors.traced(value, use)
+        if self._runs_here():
+            if use == "set" and value._time < self.start:
+                raise errors.set_while_traced(value)
+            self.read[value] = None
+
+    def captured(self) -> list[Value]:
+        """The Values from before the call that decide what was read."""
+        decisive = {leaf: None for value in self.read for leaf in (*leaves(value), value)}
+        return [value for value in decisive if value._time < self.start]
 
     def guard(self, value: Value, refused: Callable[[Any], Any], message: Callable[[float], str]) -> None:
         self.guards.append(Guard(value, refused, message))
@@ -106,7 +135,7 @@ class Recorder:
         entries = tuple(entry if isinstance(entry, Value) else Value(entry) for entry in rows)
         looked_up = Value(1.0)  # any number will do
         self.lookups[looked_up] = Choice(entries, index)
-        self.traced.add(looked_up)
+        self.placeholders.add(looked_up)
         return looked_up
 
     @staticmethod
@@ -123,7 +152,7 @@ class Trace:
     parameter   for each node its index among the parameters, or −1
     argument    for each node the argument that it belongs to, or −1; `place` says which of its numbers it is
     lookups     for each looked-up Value's node the entries' nodes, and the argument and place of the index
-    captured    leaves that existed before the call and are not parameters: they count as constants
+    captured    Values from before the call that it computed with, or read: they count as constants until they are set
     """
 
     tape: Tape
@@ -135,6 +164,25 @@ class Trace:
     lookups: dict[int, tuple[list[int], int, int]]
     guards: list[tuple[int, Guard]]
     captured: list[Value] = field(default_factory=list)
+
+    def difference(self, other: Trace) -> str:
+        """What `other`, a trace of the same function for the same shapes, has otherwise, in words; "" if nothing."""
+        if len(self.tape.nodes) != len(other.tape.nodes):
+            return f"it made a graph of {len(self.tape.nodes)} nodes, and then one of {len(other.tape.nodes)}"
+        ours, others = self._structure(), other._structure()
+        if self.lookups != other.lookups or not all(map(np.array_equal, ours, others)):
+            return "it made one graph, and then another of as many nodes"
+        fixed = (self.tape.codes < 0) & (self.parameter < 0) & (self.argument < 0)
+        fixed[list(self.lookups)] = False
+        changed = fixed & (self.data.view(np.int64) != other.data.view(np.int64))
+        if changed.any():
+            i = int(changed.argmax())
+            return f"it used the number {float(self.data[i])!r}, and then {float(other.data[i])!r}"
+        return ""
+
+    def _structure(self) -> tuple[Any, ...]:
+        names = np.array([*self.tape.names, ""], object)[self.tape.codes]
+        return names, self.tape.starts, self.tape.operands, self.parameter, self.argument, self.place
 
 
 def example_arguments(examples: Sequence[NDArray[Any]], i: int) -> list[Any]:
@@ -198,8 +246,7 @@ def trace(cost: Callable[..., Any], parameters: Sequence[Value], examples: Seque
     """The graph that `cost` makes of the first example."""
     arguments = example_arguments(examples, 0)
     inputs = [value for nested in arguments for value in flat(nested)]
-    start = tick()
-    recorder = Recorder([*parameters, *inputs])
+    recorder = Recorder(cost, inputs, parameters)
     with tracing.followed_by(recorder), anomaly.not_watched():
         C = called(cost, arguments)
     tables = [entry for lookup in recorder.lookups.values() for entry in lookup.entries]
@@ -210,20 +257,21 @@ def trace(cost: Callable[..., Any], parameters: Sequence[Value], examples: Seque
     n = len(tape.nodes)
     parameter, argument, place = (np.full(n, -1, np.int64) for _ in range(3))
     number = {p: i for i, p in enumerate(parameters)}
+    own = frozenset(inputs)  # not the arguments of another call, which a function can have kept
     lookups = {}
-    captured = []
+    captured = dict.fromkeys(recorder.captured())
     for i in np.flatnonzero(tape.codes < 0).tolist():
         node = tape.nodes[i]
         if node in number:
             parameter[i] = number[node]
-        elif isinstance(node, Argument):
+        elif node in own:
             argument[i], place[i] = node.argument, node.place
         elif node in recorder.lookups:
             lookup = recorder.lookups[node]
             lookups[i] = ([index[entry] for entry in lookup.entries], lookup.by.argument, lookup.by.place)
-        elif node._time < start:
-            captured.append(node)
+        elif node._time < recorder.start:
+            captured[node] = None
     data = np.empty(n)
     read_data(tape.nodes, data)
     guards = [(index[guard.value], guard) for guard in recorder.guards]
-    return Trace(tape, index[C], data, parameter, argument, place, lookups, guards, captured)
+    return Trace(tape, index[C], data, parameter, argument, place, lookups, guards, list(captured))

@@ -250,7 +250,7 @@ class Vectorized:
                 "this was unpickled without the function, so it cannot trace examples of new shapes: "
                 f"expected {known}; got {_kinds(shapes)}"
             )
-        program = compiled(self._cost, self._values, examples, shapes, self._wrt_inputs)
+        program = compiled(self._cost, self._values, examples, shapes, self._wrt_inputs, self._check)
         if self._check:
             require_agreement(program, self._cost, self._values, examples)
         return program

@@ -1,0 +1,282 @@
+"""What a function can read besides its arguments: closures, globals, defaults, attributes, lists and arrays, found by
+following the names in its code.
+
+A traced program holds the numbers that were there when it was traced. `Reach` remembers where they stood, so that a
+change is noticed, and finds the random generators among them.
+"""
+
+from __future__ import annotations
+
+import dis
+import sys
+import sysconfig
+from collections import deque
+from collections.abc import Iterator
+from functools import partial
+from operator import is_
+from types import BuiltinFunctionType, CellType, CodeType, FrameType, FunctionType, MethodType, ModuleType
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from tinygrad_scalar.engine import Value
+from tinygrad_scalar.engine.errors import PACKAGE
+
+MOST_OBJECTS = 100_000  # what lies beyond is not followed: a function that reads so much has a large table of data
+LIBRARIES = tuple({PACKAGE, *(sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib"))})
+PLAIN = frozenset({int, float, bool, complex, str, bytes, type(None)})
+NUMBERS = PLAIN | {Value}  # what a long list mostly holds
+ABSENT = object()
+
+
+class Entry(NamedTuple):
+    """A name in a module's globals, or an attribute in the __dict__ of an object or a class, and what it held."""
+
+    names: Any
+    name: str
+    held: object
+
+    def unchanged(self) -> bool:
+        return self.names.get(self.name, ABSENT) is self.held
+
+    def is_of_numbers(self) -> bool:
+        return type(self.held) in PLAIN
+
+
+class Slot(NamedTuple):
+    """A variable of an enclosing function, or an attribute without a __dict__."""
+
+    owner: Any
+    name: str
+    held: object
+
+    def unchanged(self) -> bool:
+        return getattr(self.owner, self.name, ABSENT) is self.held
+
+    def is_of_numbers(self) -> bool:
+        return type(self.held) in PLAIN
+
+
+class Elements(NamedTuple):
+    """A list, or another container whose elements can be replaced."""
+
+    container: Any
+    held: list[Any]
+
+    def unchanged(self) -> bool:
+        now = _elements(self.container)
+        return len(now) == len(self.held) and all(map(is_, now, self.held))
+
+    def is_of_numbers(self) -> bool:
+        return PLAIN.issuperset(map(type, _elements(self.container)))
+
+
+class Numbers(NamedTuple):
+    """An array."""
+
+    array: Any
+    held: Any
+
+    def unchanged(self) -> bool:
+        array, held = self.array, self.held
+        return array.shape == held.shape and array.dtype == held.dtype and bool(array.tobytes() == held.tobytes())
+
+    def is_of_numbers(self) -> bool:
+        return True
+
+
+Place = Entry | Slot | Elements | Numbers
+
+
+class Reach:
+    """Everything that `function` can read.
+
+    codes       the code that it can run, as far as it is not a library's
+    places      where it finds numbers and objects, with what stands there now
+    generators  NumPy's random generators
+    iterators   what gives something else each time: iterators, open files
+    """
+
+    def __init__(self, function: Any) -> None:
+        self.codes: set[CodeType] = set()
+        self.places: list[Place] = []
+        self.generators: list[Any] = []
+        self.iterators: list[Any] = []
+        self._names: set[str] = set()  # attributes that the code reads
+        self._owners: list[tuple[Any, set[str]]] = []  # objects, and the names already looked up in them
+        self._seen: dict[int, object] = {}
+        self._todo: deque[Any] = deque([function])
+        self._follow()
+        del self._names, self._owners, self._todo, self._seen
+
+    def unchanged(self) -> bool:
+        """Whether all that was found still stands where it stood."""
+        return all(place.unchanged() for place in self.places)
+
+    def runs_in(self, frame: FrameType | None) -> bool:
+        """Whether some of the function's code is being executed in `frame` or below it."""
+        while frame is not None and frame.f_code not in self.codes:
+            frame = frame.f_back
+        return frame is not None
+
+    def numbers_changed(self) -> bool:
+        """Whether a plain number changed, such as a count of the function's calls."""
+        return any(place.is_of_numbers() and not place.unchanged() for place in self.places)
+
+    def _follow(self) -> None:
+        known = -1
+        while len(self._seen) < MOST_OBJECTS:
+            if self._todo:
+                self._visit(self._todo.popleft())
+                continue
+            if known == (known := len(self._names) + len(self._owners)):
+                return
+            for owner, looked_up in self._owners:
+                new = self._names - looked_up
+                looked_up |= new
+                self._look_up(owner, new)
+
+    def _visit(self, thing: Any) -> None:
+        if type(thing) in PLAIN or isinstance(thing, (Value, np.generic)) or id(thing) in self._seen:
+            return
+        self._seen[id(thing)] = thing
+        if isinstance(thing, FunctionType):
+            self._visit_function(thing)
+        elif isinstance(thing, MethodType):
+            self._todo += [thing.__self__, thing.__func__]
+        elif isinstance(thing, partial):
+            self._todo += [thing.func, thing.args, thing.keywords]
+        elif isinstance(thing, (staticmethod, classmethod)) or hasattr(thing, "__wrapped__"):
+            self._todo.append(thing.__wrapped__)
+        elif isinstance(thing, property):
+            self._todo.append(thing.fget)
+        elif isinstance(thing, (list, tuple, dict, set, frozenset, deque)):
+            elements = _elements(thing)
+            if not isinstance(thing, (tuple, frozenset)):
+                self.places.append(Elements(thing, elements))
+            if not NUMBERS.issuperset(map(type, elements)):
+                self._todo += elements
+            if not isinstance(thing, (list, tuple, dict)) or type(thing).__module__ != "builtins":
+                self._own(thing)
+        elif isinstance(thing, np.ndarray):
+            self.places.append(Numbers(thing, thing.copy()))
+            if thing.dtype == object:
+                self._todo += thing.ravel().tolist()
+        elif _is_numpy_generator(thing):
+            self.generators.append(thing)
+        elif isinstance(thing, BuiltinFunctionType):
+            self._todo.append(thing.__self__ if not isinstance(thing.__self__, ModuleType) else None)
+        elif hasattr(thing, "__next__") and not isinstance(thing, type):
+            self.iterators.append(thing)
+        else:
+            self._own(thing)
+
+    def _own(self, thing: Any) -> None:
+        self._owners.append((thing, set()))
+        if not isinstance(thing, (type, ModuleType)) and callable(thing):
+            self._names.add("__call__")
+
+    def _visit_function(self, function: FunctionType) -> None:
+        for cell in function.__closure__ or ():
+            self._place(Slot(cell, "cell_contents", _contents(cell)))
+        if is_of_a_library(function.__code__):
+            return
+        for name in ("__defaults__", "__kwdefaults__"):
+            if getattr(function, name) is not None:
+                self._place(Slot(function, name, getattr(function, name)))
+        for code in _nested(function.__code__):
+            self.codes.add(code)
+            self._names |= _attributes(code)
+            for name in _globals(code):
+                if name in function.__globals__:
+                    self._place(Entry(function.__globals__, name, function.__globals__[name]))
+
+    def _place(self, place: Entry | Slot) -> None:
+        self.places.append(place)
+        self._todo.append(place.held)
+
+    def _look_up(self, owner: Any, names: set[str]) -> None:
+        """Those of the names that are attributes of the owner."""
+        if isinstance(owner, type) and _is_of_a_library_class(owner):
+            return
+        own = {} if isinstance(owner, type) else getattr(owner, "__dict__", {})
+        for name in names & own.keys():
+            if isinstance(owner, ModuleType) and _is_function_of_a_library(own[name]):
+                self._todo.append(getattr(own[name], "__self__", None))  # numpy.random's have a generator
+            else:
+                self._place(Entry(own, name, own[name]))
+        if isinstance(owner, ModuleType):
+            return
+        for base in (owner if isinstance(owner, type) else type(owner)).__mro__:
+            for name in names & vars(base).keys():
+                self._look_at_attribute(owner, base, name)
+
+    def _look_at_attribute(self, owner: Any, base: type, name: str) -> None:
+        """An attribute that a class gives its objects: a method, a property, a slot or what all objects share."""
+        held = vars(base)[name]
+        if isinstance(held, FunctionType) and is_of_a_library(held.__code__):
+            for code in _nested(held.__code__):
+                self._names |= _attributes(code)  # a network of ours keeps its weights where these say
+        elif isinstance(held, property) and held.fget is not None and is_of_a_library(held.fget.__code__):
+            self._names |= _attributes(held.fget.__code__)
+        elif type(held).__name__ == "member_descriptor":
+            if base.__module__ != "builtins" and not isinstance(owner, type):
+                self._place(Slot(owner, name, getattr(owner, name, ABSENT)))
+        elif not _is_of_a_library_class(base):
+            self._place(Entry(vars(base), name, held))
+
+
+def _elements(container: Any) -> list[Any]:
+    if isinstance(container, dict):
+        return [*container, *container.values()]
+    return list(container)
+
+
+def _contents(cell: CellType) -> object:
+    try:
+        return cell.cell_contents
+    except ValueError:  # nothing yet
+        return ABSENT
+
+
+def _nested(code: CodeType) -> Iterator[CodeType]:
+    """A function's code and that of the functions inside it."""
+    todo = [code]
+    while todo:
+        code = todo.pop()
+        yield code
+        todo += [constant for constant in code.co_consts if isinstance(constant, CodeType)]
+
+
+def _globals(code: CodeType) -> set[str]:
+    return {step.argval for step in dis.get_instructions(code) if step.opname in ("LOAD_GLOBAL", "LOAD_NAME")}
+
+
+def _attributes(code: CodeType) -> set[str]:
+    """The attributes that the code reads, also by getattr and a literal."""
+    steps = list(dis.get_instructions(code))
+    read = {step.argval for step in steps if step.opname in ("LOAD_ATTR", "LOAD_METHOD", "LOAD_SUPER_ATTR")}
+    if any(step.argval in ("getattr", "attrgetter") for step in steps):
+        read |= {constant for constant in code.co_consts if isinstance(constant, str)}
+    return read
+
+
+def is_of_a_library(code: CodeType) -> bool:
+    return _is_in_a_library(code.co_filename)
+
+
+def _is_in_a_library(file: str) -> bool:
+    return file.startswith((*LIBRARIES, "<frozen")) or "site-packages" in file or "dist-packages" in file
+
+
+def _is_function_of_a_library(thing: Any) -> bool:
+    return callable(thing) and not (isinstance(thing, FunctionType) and not is_of_a_library(thing.__code__))
+
+
+def _is_of_a_library_class(kind: type) -> bool:
+    module = sys.modules.get(kind.__module__)
+    return kind.__module__ == "builtins" or _is_in_a_library(str(getattr(module, "__file__", "")))
+
+
+def _is_numpy_generator(thing: Any) -> bool:
+    return type(thing).__module__.startswith("numpy.random") and not isinstance(thing, type)

@@ -1,0 +1,175 @@
+"""Does a function compute the same each time? What it drew, counted or read from a clock would be frozen into the
+program, however rarely it matters: so its sources are watched, not only its results.
+
+- Draws from `random`, the operating system's randomness, clocks and files are seen as the function makes them, through
+  Python's profiling hook, which only sees this thread. A draw from a generator that the function seeds itself finds the
+  same state the next time and is no harm.
+- NumPy's generators do not call the hook: their states are compared before and after.
+- The graphs of all runs must be equal, bit for bit in their constants. Where something that the function reads changes
+  from run to run, such as a count of its calls, many runs are compared.
+"""
+
+from __future__ import annotations
+
+import io
+import linecache
+import pathlib
+import pickle
+import random
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import date
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from tinygrad_scalar.engine.errors import SourceLine, TraceError
+from tinygrad_scalar.vectorize.reach import Reach, is_of_a_library
+from tinygrad_scalar.vectorize.trace import trace
+
+if TYPE_CHECKING:
+    from types import FrameType
+
+    from numpy.typing import NDArray
+
+    from tinygrad_scalar.engine import Value
+    from tinygrad_scalar.vectorize.trace import Trace
+
+RUNS = 64  # of a function that reads something that changes from run to run
+MORE = 3  # runs that are watched: `random.gauss` draws in every other one
+NODES = 2_000_000  # in all runs together: a large graph is built less often
+STATES_KEPT = 1000  # of the generator that a line draws from
+CLOCKS = {"now", "utcnow", "today", *vars(time)} - {"sleep", "mktime", "asctime", "strptime"}
+SYSTEM = {"urandom", "getrandom", "generate_time_safe", "UuidCreate"}
+ADDRESSES = {"id", "hash"}
+FILES = {"open", "input", "read", "readline", "readlines", "readinto"}
+
+
+READERS = (*np.__path__, pathlib.__file__)  # these read files for the user
+WAY_OUT = "the program would use the first one for ever. Pass random numbers, such as a dropout mask, as an argument"
+
+
+class Draw(NamedTuple):
+    """A call that gives something else each time, unless its generator is in the same state as before."""
+
+    what: str
+    line: SourceLine
+
+
+class Watcher:
+    """Notes the draws of one run of a function, as a profiling hook."""
+
+    def __init__(self, reach: Reach) -> None:
+        self.draws: dict[Draw, list[object]] = {}  # and the state of the generator each time
+        self.saw_addresses = False
+        self._reach = reach
+        self._thread = threading.get_ident()
+
+    def __call__(self, frame: FrameType, event: str, called: Any) -> None:
+        if event != "c_call":
+            return
+        name = getattr(called, "__name__", "")
+        if name in ADDRESSES and not is_of_a_library(frame.f_code):
+            self.saw_addresses = True
+        owner = getattr(called, "__self__", None)
+        state: object = object()  # never the same again
+        if isinstance(owner, random.Random):
+            if name not in ("random", "getrandbits"):
+                return
+            state = owner.getstate()
+        elif name not in SYSTEM and not ((name in CLOCKS or name in FILES) and _is_read_by_the_user(owner, frame)):
+            return
+        if threading.get_ident() == self._thread or self._reach.runs_in(frame):
+            owned = owner if isinstance(owner, (type, ModuleType)) else type(owner)
+            states = self.draws.setdefault(Draw(f"{owned.__name__.lstrip('_')}.{name}()", _line(frame)), [])
+            if len(states) < STATES_KEPT:
+                states.append(state)
+
+
+def _is_read_by_the_user(owner: object, frame: FrameType) -> bool:
+    """Whether it is a clock or a file, and not read by a library for itself, say for a warning or a log."""
+    file = frame.f_code.co_filename
+    if is_of_a_library(frame.f_code) and not file.startswith(READERS):
+        return False
+    if isinstance(owner, ModuleType):
+        return owner.__name__ in ("time", "io", "_io", "builtins")
+    return isinstance(owner, io.IOBase) or (isinstance(owner, type) and issubclass(owner, date))
+
+
+def _line(frame: FrameType) -> SourceLine:
+    """The user's line that made the call."""
+    while frame.f_back is not None and is_of_a_library(frame.f_code):
+        frame = frame.f_back
+    filename, number = frame.f_code.co_filename, frame.f_lineno
+    return SourceLine(filename, number, linecache.getline(filename, number, frame.f_globals).strip())
+
+
+@contextmanager
+def _watched(reach: Reach) -> Iterator[Watcher]:
+    """Within this block the draws of this thread, and of those that run the function's code, are noted."""
+    watcher = Watcher(reach)
+    before, before_in_threads = sys.getprofile(), threading.getprofile()
+    if before is not None and not isinstance(before, Watcher):  # somebody profiles: leave it alone
+        yield watcher
+        return
+    threading.setprofile(watcher)
+    sys.setprofile(watcher)
+    try:
+        yield watcher
+    finally:
+        sys.setprofile(before)
+        threading.setprofile(before_in_threads)
+
+
+def repeated_trace(cost: Callable[..., Any], parameters: Sequence[Value], examples: Sequence[NDArray[Any]]) -> Trace:
+    """The trace of `cost`, after several runs of it; TraceError if they differ, or if it drew what will differ."""
+    first = trace(cost, parameters, examples)  # which can make what later runs use
+    reach = Reach(cost)
+    traced, seen, moved = _observed(cost, parameters, examples, reach)
+    if seen.draws or moved:
+        others = [_observed(cost, parameters, examples, reach) for _ in range(MORE)]
+        _require_the_same_draws([seen.draws, *(other.draws for _, other, _ in others)])
+        moved = moved.intersection(*(states for _, _, states in others))
+        if own := moved & set(range(len(reach.generators))):
+            kind = type(reach.generators[min(own)]).__name__
+            raise TraceError(f"the function drew from a numpy.random.{kind} while vectorize traced it: {WAY_OUT}")
+    changing = any([moved, seen.draws, seen.saw_addresses, reach.iterators, reach.numbers_changed()])
+    changing = changing or bool(first.difference(traced))
+    runs = max(4, min(RUNS, NODES // len(traced.tape.nodes))) if changing else 2
+    for _ in range(runs - 2):
+        before, traced = traced, trace(cost, parameters, examples)
+        if difference := before.difference(traced):
+            raise TraceError(f"the function is not the same each time that it runs: {difference}; {WAY_OUT}")
+    return traced
+
+
+def _require_the_same_draws(runs: Sequence[dict[Draw, list[object]]]) -> None:
+    for draw in [draw for run in runs for draw in run]:
+        states = [run[draw] for run in runs if draw in run]
+        if any(other != states[0] for other in states):
+            raise TraceError(f"{draw.line}: the function called {draw.what} while vectorize traced it: {WAY_OUT}")
+
+
+def _observed(
+    cost: Callable[..., Any], parameters: Sequence[Value], examples: Sequence[NDArray[Any]], reach: Reach
+) -> tuple[Trace, Watcher, set[int]]:
+    """A trace, what was seen of it, and which generators are in another state afterwards."""
+    of_modules = [sys.modules[name].random.__self__ for name in ("random", "numpy.random") if name in sys.modules]
+    generators = [*reach.generators, *of_modules]
+    before = list(map(_state, generators))
+    with _watched(reach) as watcher:
+        traced = trace(cost, parameters, examples)
+    return traced, watcher, {i for i, generator in enumerate(generators) if _state(generator) != before[i]}
+
+
+def _state(generator: Any) -> object:
+    if isinstance(generator, random.Random):
+        return generator.getstate()
+    if hasattr(generator, "get_state"):
+        return pickle.dumps(generator.get_state(legacy=False))  # with the second of a pair of normal numbers
+    bits = generator if hasattr(generator, "state") else generator.bit_generator
+    return pickle.dumps(bits.state)
