@@ -44,7 +44,8 @@ def vectorize(
     params      the Values to differentiate with respect to, such as net.parameters()
     dtype       "float64" or "float32"
     wrt_inputs  whether to give the gradient with respect to each argument too (dA⁽⁰⁾)
-    check       whether to compare the first call of each shape with the engine, on two of its examples
+    check       whether to run `cost` again at the first call of each shape: it must do the same each time, and agree
+                with the engine on two examples. Without it, Values that `cost` makes in its first call are constants
 
     `run = ts.vectorize(cost, params)`; then `value, gradient = run(X, Y, …)` takes arrays with the m examples on the
     first axis and returns the mean of their costs and its gradient, an array in the order of `params`. `cost(x, y, …)`
@@ -54,9 +55,22 @@ def vectorize(
 
     `run.parameters` is the array that the program works on, in the order of `params`: train by writing to it in place
     (`run.parameters -= 0.1 * gradient`); `run.write_back()` puts it into the Values. If a parameter's Value is set
-    between calls, the next call uses its new number. Other Values that `cost` uses are constants until they are set.
+    between calls, the next call uses its new number. Other Values that `cost` uses, or whose `.data` it reads, are
+    constants until they are set: the next call then traces anew. Plain numbers, lists and arrays of its closure,
+    globals and attributes are constants for good: what is to change must be a Value or an argument.
 
-    TraceError if `cost` branches on a number that differs between examples, or if the check finds a difference.
+    TraceError if `cost` looks at a number that differs between examples, if the check finds a difference, or if
+    `cost` draws random numbers, reads a clock or counts its calls: `check` runs it several times to see that. Random
+    numbers are an argument too, made anew for each call, such as a mask for dropout:
+
+    >>> import numpy as np
+    >>> from tinygrad_scalar import Value
+    >>> v = [Value(0.5), Value(-1.0)]
+    >>> run = vectorize(lambda x, mask: (v[0] * x * mask[0] + v[1] * x * mask[1] - 1) ** 2, v)
+    >>> mask = (np.random.default_rng(0).random((3, 2)) > 0.5) / 0.5  # p = 0.5: 0 or 2, for each example and unit
+    >>> value, gradient = run([1.0, 2.0, 3.0], mask)
+
+    Without dropout the mask is 1 everywhere.
 
     >>> from tinygrad_scalar import Value
     >>> w, b = Value(0.0, "w"), Value(0.0, "b")
