@@ -3,8 +3,10 @@
 """`Value` and the walks over its graph in C: the same behaviour as value.py and graph.py, which say what and why.
 
 Why it is fast
-- A node is 96 bytes: its numbers, and counted pointers to its row of the table and its operands. There is nothing for
-  the garbage collector to visit, because a graph of operations cannot have cycles.
+- A node is 96 bytes: its numbers, and counted pointers to its row of the table and its operands. The garbage collector
+  does not visit it, because a graph of operations cannot have cycles. Only through the attributes of an instance of a
+  subclass can a node refer to one that is computed from it: such instances, and all that is computed from them, are
+  known to the collector ("collected").
 - A walk marks each node it visits with the walk's number and keeps its path on its own stack.
 - The numbers come from `_ops.pxd`, the table in C.
 
@@ -24,6 +26,7 @@ from cpython.float cimport PyFloat_AS_DOUBLE, PyFloat_CheckExact
 from cpython.long cimport PyLong_CheckExact
 from cpython.mem cimport PyMem_Free, PyMem_Malloc
 from cpython.object cimport PyObject
+from cpython.unicode cimport PyUnicode_FromObject
 from libc.string cimport memcpy, memset
 from tinygrad_scalar.engine cimport _ops
 from tinygrad_scalar.engine._ops cimport Code
@@ -35,8 +38,15 @@ from tinygrad_scalar.engine import anomaly, bulk, errors, graph, graph_arrays, o
 from tinygrad_scalar.engine.number import as_float, required
 
 cdef extern from "Python.h":
+    enum: Py_TPFLAGS_HAVE_GC
+    ctypedef int (*visitproc)(PyObject*, void*) noexcept
+
     ctypedef struct PyTypeObject:
         const char* tp_name
+        unsigned long tp_flags
+        int (*tp_is_gc)(PyObject*) noexcept
+        PyObject* (*tp_new)(PyTypeObject*, PyObject*, PyObject*) noexcept
+        int (*tp_traverse)(PyObject*, visitproc, void*) noexcept
         PyObject* (*tp_alloc)(PyTypeObject*, Py_ssize_t) noexcept
         void (*tp_dealloc)(PyObject*) noexcept
         void (*tp_free)(void*) noexcept
@@ -47,6 +57,10 @@ cdef extern from "Python.h":
     Py_ssize_t Py_REFCNT(PyObject*)
     PyTypeObject* Py_TYPE(PyObject*)
     PyObject* PyObject_Init(PyObject*, PyTypeObject*)
+    PyObject* _PyObject_GC_New(PyTypeObject*)
+    void PyObject_GC_Del(void*)
+    void PyObject_GC_Track(void*)
+    void PyObject_GC_UnTrack(void*)
     void Py_DECREF(PyObject*)
     void Py_INCREF(PyObject*)
     void Py_XDECREF(PyObject*)
@@ -184,7 +198,7 @@ cdef class Value:
     # Pointers are NULL where there is nothing: the row and the operands of a leaf, the label of a node without one. In
     # this order, the 32 bytes of a node that a walk reads lie in one cache line.
     cdef double _data
-    cdef PyObject* _label
+    cdef PyObject* _label  # with its lowest bit set if the node is collected
     cdef PyObject* left
     cdef PyObject* right  # or, with its lowest bit set, a Wide*
     cdef unsigned long long mark  # the number of the last walk that visited it
@@ -248,7 +262,8 @@ cdef class Value:
 
     @property
     def label(self):
-        return "" if self._label is NULL else <object>self._label
+        cdef PyObject* label = label_of(<PyObject*>self)
+        return "" if label is NULL else <object>label
 
     @label.setter
     def label(self, label):
@@ -491,7 +506,9 @@ def _restore(below, state, operands):
     """A node as it was saved; `below` only makes pickle save the nodes below it first."""
     global clock
     op, data, grad, label, time, local_grads = state
-    cdef Value out = Value(data, label)
+    cdef Value out = leaf_for(operands)
+    out._data = number_of(data, "data")
+    set_label(out, label)
     out._grad = grad
     out.time = time
     if op:
@@ -504,11 +521,45 @@ def _restore(below, state, operands):
 # --- the life of a node ---------------------------------------------------------------------------------------------
 
 cdef inline PyObject* new_node(PyObject* row, PyObject* left, PyObject* right) except NULL:
-    """A node without its numbers; its references are counted."""
-    cdef PyObject* node = <PyObject*>take_place()
+    """A node without its numbers; its references are counted. It is collected if one of its operands is."""
+    cdef size_t collected = 0
+    cdef PyObject* node
+    if left is not NULL:
+        collected = <size_t>(<Value>left)._label
+    if right is not NULL:
+        collected |= <size_t>(<Value>right)._label
+    if collected & 1:
+        return collected_node(row, left, right)
+    node = <PyObject*>take_place()
     if node is NULL:
         raise MemoryError
     PyObject_Init(node, <PyTypeObject*>Value)
+    fill(node, row, left, right)
+    return node
+
+
+cdef PyObject* collected_node(PyObject* row, PyObject* left, PyObject* right) except NULL:
+    cdef PyObject* node = _PyObject_GC_New(<PyTypeObject*>Value)
+    if node is NULL:
+        raise MemoryError
+    fill(node, row, left, right)
+    (<Value>node)._label = <PyObject*><size_t>1
+    PyObject_GC_Track(node)
+    return node
+
+
+cdef Value leaf_for(tuple operands):
+    """A leaf, to be given these operands."""
+    cdef bint collected = False
+    cdef Value leaf
+    for thing in operands:
+        collected |= isinstance(thing, Value) and is_collected(<PyObject*>thing)
+    leaf = <Value>STEAL(collected_node(NULL, NULL, NULL) if collected else new_node(NULL, NULL, NULL))
+    leaf._data = leaf.d_left = leaf.d_right = 0.0
+    return leaf
+
+
+cdef inline void fill(PyObject* node, PyObject* row, PyObject* left, PyObject* right) noexcept:
     Py_XINCREF(row)
     Py_XINCREF(left)
     Py_XINCREF(right)
@@ -519,7 +570,6 @@ cdef inline PyObject* new_node(PyObject* row, PyObject* left, PyObject* right) e
     (<Value>node).time = clock
     (<Value>node).row = row
     (<Value>node)._label = NULL
-    return node
 
 
 cdef PyObject* allocate(PyTypeObject* cls, Py_ssize_t items) noexcept:
@@ -534,15 +584,23 @@ cdef PyObject* allocate(PyTypeObject* cls, Py_ssize_t items) noexcept:
 
 cdef void deallocate(PyObject* node) noexcept:
     """Value's tp_dealloc, called by that of a subclass too."""
+    cdef bint collected = is_collected(node)
+    if collected:
+        PyObject_GC_UnTrack(node)
     drop_row(node)
-    Py_XDECREF((<Value>node)._label)
-    Py_TYPE(node).tp_free(node)
+    Py_XDECREF(label_of(node))
+    if collected:
+        PyObject_GC_Del(node)
+    else:
+        give_place_back(node)
 
 
 cdef inline PyObject* released(PyObject* operand, PyObject* pending) noexcept:
     """Drop one reference to an operand; if it was the last to a node with operands, that node waits in `pending`."""
     if Py_REFCNT(operand) == 1 and (<Value>operand).left is not NULL:
         (<Value>operand).mark = <size_t>pending
+        if is_collected(operand):
+            PyObject_GC_UnTrack(operand)  # or gc.get_objects() could find it meanwhile
         return operand
     Py_DECREF(operand)
     return pending
@@ -587,6 +645,40 @@ cdef void drop(PyObject* first) noexcept:
         pending = <PyObject*><size_t>(<Value>node).mark
 
 
+# --- what the garbage collector knows of ----------------------------------------------------------------------------
+
+cdef inline PyObject* label_of(PyObject* node) noexcept:
+    return <PyObject*>(<size_t>(<Value>node)._label & ~<size_t>1)
+
+
+cdef inline int is_collected(PyObject* node) noexcept:
+    """Value's tp_is_gc: whether it has the collector's header, as an instance of a subclass, or a node above one, has."""
+    return <size_t>(<Value>node)._label & 1
+
+
+cdef PyObject* new(PyTypeObject* cls, PyObject* arguments, PyObject* keywords) noexcept:
+    """Value's tp_new, and that of its subclasses, whose memory Python allocates."""
+    cdef PyObject* node = cls.tp_alloc(cls, 0)
+    if node is not NULL and cls is not <PyTypeObject*>Value:
+        (<Value>node)._label = <PyObject*><size_t>1
+    return node
+
+
+cdef int traverse(PyObject* node, visitproc visit, void* argument) noexcept:
+    """Value's tp_traverse. There is no tp_clear: every cycle goes through attributes, and those are cleared."""
+    cdef Py_ssize_t i
+    cdef int stop
+    for i in range(arity(node)):
+        stop = visit(operand(node, i), argument)
+        if stop:
+            return stop
+    return 0
+
+
+(<PyTypeObject*>Value).tp_flags |= Py_TPFLAGS_HAVE_GC
+(<PyTypeObject*>Value).tp_is_gc = is_collected
+(<PyTypeObject*>Value).tp_new = new
+(<PyTypeObject*>Value).tp_traverse = traverse
 set_up_memory(sizeof(Value), "PYTHONMALLOC" not in os.environ and not sys.flags.dev_mode)
 (<PyTypeObject*>Value).tp_alloc = allocate
 (<PyTypeObject*>Value).tp_dealloc = deallocate
@@ -695,8 +787,10 @@ cdef double number_of(thing, str what) except? -1.0:
 cdef int set_label(Value node, label) except -1:
     if not isinstance(label, str):
         raise TypeError(f"a Value's label must be a str, got {errors.shown(label)}")
-    cdef PyObject* old = node._label
-    node._label = owned(label) if label else NULL
+    label = PyUnicode_FromObject(label)  # a subclass of str could refer back to the node
+    cdef PyObject* old = label_of(<PyObject*>node)
+    cdef size_t collected = <size_t>node._label & 1
+    node._label = <PyObject*>(<size_t>(owned(label) if label else NULL) | collected)
     Py_XDECREF(old)
     return 0
 
@@ -816,7 +910,7 @@ def record(name, *operands):
             return node
     for thing in operands:
         values.append(thing if isinstance(thing, Value) else Value(thing))  # raises for anything else
-    out = Value(0.0)
+    out = leaf_for(tuple(values))
     hold(out, row, tuple(values))
     compute(out)
     return out

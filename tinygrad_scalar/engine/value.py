@@ -136,7 +136,7 @@ class Value:
     def label(self, label: str) -> None:
         if not isinstance(label, str):
             raise TypeError(f"a Value's label must be a str, got {shown(label)}")
-        self._label = label
+        self._label = str.__str__(label)  # of a subclass of str, which could refer back to this Value, a plain copy
 
     @property
     def op(self) -> str:
