@@ -102,13 +102,22 @@ def test_a_graph_frees_its_leaves_when_the_last_node_above_them_goes():
 
 
 def test_a_label_lives_as_long_as_its_node_has_it():
-    Label.died = 0
-    leaf, node = Value(1.0, Label("leaf")), -Value(1.0)
-    node.label = Label("node")
+    labels = ["of the leaf".upper(), "of the node".upper()]
+    alone = [sys.getrefcount(label) for label in labels]
+    leaf, node = Value(1.0, labels[0]), -Value(1.0)
+    node.label = labels[1]
+    assert [sys.getrefcount(label) for label in labels] == [count + 1 for count in alone]
     leaf.label = "another"
-    assert (Label.died, node.label) == (1, "node")
+    assert [sys.getrefcount(label) for label in labels] == [alone[0], alone[1] + 1]
     del node
-    assert Label.died == 2
+    assert [sys.getrefcount(label) for label in labels] == alone
+
+
+def test_a_label_is_a_plain_str_whatever_str_it_was_given():
+    x = Value(1.0, Label("x"))
+    assert (type(x.label), x.label) == (str, "x")
+    x.label = Label("")
+    assert (type(x.label), x.label) == (str, "")
 
 
 # --- subclasses ------------------------------------------------------------------------------------------------------
@@ -236,11 +245,12 @@ def test_a_computed_node_cannot_be_initialized_again(arguments):
 
 
 def test_a_leaf_can_be_initialized_again():
-    x = Parameter(2.0, Label("x"))
-    Label.died = 0
+    label = "of the leaf".upper()
+    alone = sys.getrefcount(label)
+    x = Parameter(2.0, label)
     x.grad, x.name = 3.0, "name"
     x.__init__(5.0, "y")
-    assert (x.data, x.grad, x.label, x.name, Label.died) == (5.0, 0.0, "y", "name", 1)
+    assert (x.data, x.grad, x.label, x.name, sys.getrefcount(label)) == (5.0, 0.0, "y", "name", alone)
     (x * x).backward()
     assert x.grad == 10.0
 

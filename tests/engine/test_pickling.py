@@ -191,18 +191,23 @@ def _full_disk(pickler):
     pickler(_FullDisk()).dump(_chain(200_000))
 
 
-class _UnpicklableLabel(str):
+class _Unpicklable(Value):
     def __reduce_ex__(self, protocol):
         raise pickle.PicklingError
 
 
-def _unpicklable_label(pickler):
-    root = _chain(2000)
-    topological_order(root)[1000].label = _UnpicklableLabel("middle")
-    pickler(io.BytesIO()).dump(root)
+def _chain_with_an_unpicklable_middle():
+    node = _chain(1000) + _Unpicklable(1.0)
+    for _ in range(1000):
+        node = node + 1.0
+    return node
 
 
-@pytest.mark.parametrize("fail", [_unpicklable_after, _full_disk, _unpicklable_label])
+def _unpicklable_middle(pickler):
+    pickler(io.BytesIO()).dump(_chain_with_an_unpicklable_middle())
+
+
+@pytest.mark.parametrize("fail", [_unpicklable_after, _full_disk, _unpicklable_middle])
 @pytest.mark.parametrize("pickler", [pickle.Pickler, pickle._Pickler])
 def test_a_pickling_that_failed_does_not_disturb_the_next(pickler, fail):
     errors = (OSError, pickle.PicklingError, AttributeError)
@@ -212,8 +217,7 @@ def test_a_pickling_that_failed_does_not_disturb_the_next(pickler, fail):
 
 
 def test_a_pickler_that_failed_and_is_kept_does_not_disturb_another():
-    root = _chain(2000)
-    topological_order(root)[1000].label = _UnpicklableLabel("middle")
+    root = _chain_with_an_unpicklable_middle()
     failed = pickle.Pickler(io.BytesIO())
     with pytest.raises(pickle.PicklingError):
         failed.dump(root)

@@ -787,7 +787,8 @@ cdef double number_of(thing, str what) except? -1.0:
 cdef int set_label(Value node, label) except -1:
     if not isinstance(label, str):
         raise TypeError(f"a Value's label must be a str, got {errors.shown(label)}")
-    label = PyUnicode_FromObject(label)  # a subclass of str could refer back to the node
+    if type(label) is not str:
+        label = PyUnicode_FromObject(label)  # a subclass of str could refer back to the node
     cdef PyObject* old = label_of(<PyObject*>node)
     cdef size_t collected = <size_t>node._label & 1
     node._label = <PyObject*>(<size_t>(owned(label) if label else NULL) | collected)

@@ -45,7 +45,7 @@ class Value:
     """A scalar in a computation graph: `.data`, and after `backward()` its gradient `.grad`.
 
     Value(data, label="") is a leaf. `data` is an int, a float or a NumPy scalar and is kept as a float64; anything
-    else is a TypeError. `label` is the name that drawings and explanations use.
+    else is a TypeError. `label` is the name that drawings and explanations use, kept as a plain str.
 
     >>> w, a, b = Value(0.5), Value(2.0), Value(-1.0)
     >>> z = w * a + b
