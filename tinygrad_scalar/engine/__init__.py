@@ -5,8 +5,8 @@ why, `_value.pyx` does the same in C, and one test suite runs over both. TINYGRA
 before the import, selects the plain one. Everything above the engine imports the chosen names from here.
 
 The two differ in one respect: the garbage collector does not look into compiled Values, since graphs have no
-cycles. An instance of a *subclass* of Value can hold a graph made from itself in an attribute; such a cycle is never
-freed.
+cycles. An instance of a *subclass* of Value can hold a graph made from itself in an attribute; it looks into those
+instances and into all that is computed from them.
 """
 
 import importlib
