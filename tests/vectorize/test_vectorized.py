@@ -155,8 +155,8 @@ def test_an_unknown_dtype_is_an_error():
         (([1.0, 2.0], [1.0]), ValueError, "same number of examples: argument 0 has 2, but argument 1 has 1"),
         ((1.0, 2.0), ValueError, "must have one or more examples, on axis 0"),
         (([], []), ValueError, "must have one or more examples, on axis 0"),
-        ((["a"], ["b"]), TypeError, "an array of numbers"),
-        (([[1.0], [1.0, 2.0]], [1.0, 2.0]), ValueError, "do not all have the same shape"),
+        ((["a"], ["b"]), TypeError, "argument 0 must hold numbers"),
+        (([[1.0], [1.0, 2.0]], [1.0, 2.0]), ValueError, "rows of argument 0 must all have the same length"),
     ],
 )
 def test_what_a_run_cannot_take_is_one_line_that_shows_it(arrays, error, words):

@@ -6,8 +6,6 @@ import random
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from tinygrad_scalar.engine.errors import shown
-
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
@@ -37,12 +35,9 @@ def _rows(array: ArrayLike, name: str) -> Array:
     """A (m, n) or (m,) array of finite numbers."""
     import numpy as np
 
-    try:
-        numbers = np.asarray(array)
-    except ValueError:
-        raise ValueError(f"the rows of {name} must all have the same length") from None
-    if numbers.dtype.kind not in "biuf":
-        raise TypeError(f"{name} must hold numbers, got {shown(array)}")
+    from tinygrad_scalar.vectorize.real_array import real_array
+
+    numbers = real_array(array, name)
     if numbers.ndim not in (1, 2) or numbers.size == 0:
         raise ValueError(
             f"{name} must be a non-empty array of shape (m, n) or (m,), one row per example; got shape {numbers.shape}"

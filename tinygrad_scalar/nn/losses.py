@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import sys
 import warnings
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from functools import reduce
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tinygrad_scalar.engine import Value
 from tinygrad_scalar.engine.errors import TraceError, shown
+from tinygrad_scalar.engine.number import required
 from tinygrad_scalar.functions import guard, logaddexp, lookup, maximum, relu
 from tinygrad_scalar.nn.mlp import listed
 
@@ -69,10 +70,11 @@ def binary_cross_entropy(a: Outputs, y: Outputs) -> Value:
 
 def _entropy(a: Value, y: Any) -> Value:
     z = _log_odds(a)
+    loss: Value
     if z is None:
-        return -(y * maximum(a, _LEAST).log() + (1 - y) * maximum(1 - a, _LEAST_BELOW_ONE).log())
-    # two terms ≥ 0, so that no digits cancel, as they would in softplus(z) − yz
-    loss: Value = y * (-z).softplus() + (1 - y) * z.softplus()
+        loss = -(y * maximum(a, _LEAST).log() + (1 - y) * maximum(1 - a, _LEAST_BELOW_ONE).log())
+    else:  # two terms ≥ 0, so that no digits cancel, as they would in softplus(z) − yz
+        loss = y * (-z).softplus() + (1 - y) * z.softplus()
     return loss
 
 
@@ -218,7 +220,7 @@ def cost(loss: str | LossFunction, outputs: Sequence[Any], targets: Sequence[Any
     5.0
     """
     for examples in (outputs, targets):
-        if not hasattr(examples, "__len__"):
+        if not hasattr(examples, "__len__") or isinstance(examples, (Set, Mapping)):
             raise TypeError(f"cost needs lists of all examples' outputs and targets, got {shown(examples)}")
     if len(outputs) != len(targets) or not len(outputs):
         raise ValueError(
@@ -246,4 +248,7 @@ def _pairs(a: Outputs, y: Outputs) -> list[tuple[Value, Any]]:
         raise ValueError(
             f"a loss needs at least one output, and one target per output; got {len(outputs)} and {len(targets)}"
         )
-    return [(_value(a_j), y_j) for a_j, y_j in zip(outputs, targets)]
+    return [
+        (_value(a_j), y_j if isinstance(y_j, Value) else required(y_j, "a target"))
+        for a_j, y_j in zip(outputs, targets)
+    ]

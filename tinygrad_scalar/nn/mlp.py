@@ -13,7 +13,7 @@ from __future__ import annotations
 import operator
 import random
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from typing import TYPE_CHECKING, Any
 
 from tinygrad_scalar.engine import Value, clear_gradients, weighted_sum
@@ -222,8 +222,14 @@ class MLP(Module):
 
 
 def listed(numbers: Inputs) -> list[Any]:
-    """The numbers or Values as a list; a bare one becomes a list of one."""
-    if isinstance(numbers, Value) or not isinstance(numbers, Iterable) or getattr(numbers, "ndim", 1) == 0:
+    """The numbers or Values as a list; a bare one becomes a list of one. TypeError if they have no order."""
+    if isinstance(numbers, (Set, Mapping, bytes)):
+        raise TypeError(f"expected a list of numbers or Values, got {shown(numbers)}")
+    if isinstance(numbers, Value):
+        return [numbers]
+    if getattr(numbers, "ndim", 1) == 0:  # a NumPy scalar, or the scalar of an array without axes
+        return [numbers[()]]  # type: ignore[index]
+    if not isinstance(numbers, Iterable):
         return [numbers]
     return list(numbers)
 
@@ -246,4 +252,6 @@ def _inputs(x: Inputs, n: int) -> list[Value]:
 
 def _are_rows(given: list[Any]) -> bool:
     """Whether these are several numbers each, as in a list of examples."""
-    return any(not isinstance(a, (Value, str)) and hasattr(a, "__len__") for a in given)
+    return any(
+        not isinstance(a, (Value, str, bytes)) and hasattr(a, "__len__") and getattr(a, "ndim", 1) for a in given
+    )

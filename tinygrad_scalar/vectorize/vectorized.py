@@ -17,6 +17,7 @@ from tinygrad_scalar.engine.errors import label_of, shown
 from tinygrad_scalar.vectorize.anomalies import run_watched
 from tinygrad_scalar.vectorize.compiled import Compiled, compiled, data_of, same, watched
 from tinygrad_scalar.vectorize.first_call import require_agreement
+from tinygrad_scalar.vectorize.real_array import real_array
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -85,7 +86,7 @@ class Vectorized:
 
     @parameters.setter
     def parameters(self, numbers: ArrayLike) -> None:
-        given = np.asarray(numbers, np.float64)
+        given = real_array(numbers, "parameters")
         if given.shape != self._parameters.shape:
             raise ValueError(f"parameters must have the shape {self._parameters.shape}, got {given.shape}")
         self._look_at_values()
@@ -321,20 +322,7 @@ if hasattr(os, "register_at_fork"):
 
 
 def _examples(array: ArrayLike, argument: int) -> Floats:
-    try:
-        numbers = np.asarray(array)
-    except ValueError:
-        raise ValueError(f"the examples of argument {argument} do not all have the same shape") from None
-    if numbers.dtype == object:
-        raise TypeError(
-            f"argument {argument} is an array of Python objects: convert it, for example with .astype(float)"
-        )
-    if numbers.dtype.kind not in "biuf":
-        raise TypeError(f"argument {argument} must be an array of numbers, got {shown(array)}")
-    if isinstance(array, np.ma.MaskedArray) and np.ma.is_masked(array):
-        raise TypeError(f"argument {argument} is a masked array: fill or remove the masked elements")
-    if numbers.dtype == np.uint64 and (numbers > np.iinfo(np.int64).max).any():
-        raise ValueError(f"argument {argument} has integers beyond {np.iinfo(np.int64).max}, the largest int64")
+    numbers = real_array(array, f"argument {argument}")
     if numbers.ndim == 0 or len(numbers) == 0:
         raise ValueError(f"argument {argument} must have one or more examples, on axis 0; got shape {numbers.shape}")
     if numbers.size == 0:

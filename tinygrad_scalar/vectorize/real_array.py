@@ -1,0 +1,66 @@
+"""What counts as an array of numbers: the one gate for examples and parameters that are given as array-likes."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tinygrad_scalar.engine.errors import shown
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
+
+PLAIN = {float, int, bool}
+
+
+def real_array(given: ArrayLike, name: str) -> NDArray[Any]:
+    """`given` as an array of integers (of at most int64) or of floats (of at most float64); never a copy of an array.
+
+    TypeError if it holds anything else or hides elements under a mask; ValueError if its rows differ in length or a
+    number is too large. `name` begins the message.
+    """
+    if type(given) is not np.ndarray and "numpy.ma" in sys.modules and _hides(given):
+        raise TypeError(
+            f"{name} has masked elements, which are no numbers: fill them, with .filled(number), or leave out their "
+            "examples"
+        )
+    try:
+        numbers = np.asarray(given)
+    except ValueError:
+        raise ValueError(f"the rows of {name} must all have the same length") from None
+    kind = numbers.dtype.kind
+    if kind not in "biuf":
+        raise TypeError(f"{name} must hold numbers, got {shown(given)}{_advice(given, numbers)}")
+    if kind == "u" and numbers.itemsize == 8 and (numbers > np.iinfo(np.int64).max).any():
+        raise ValueError(
+            f"{name} has integers beyond {np.iinfo(np.int64).max}, the largest int64: convert it with .astype(float)"
+        )
+    if kind == "f" and numbers.itemsize > 8:
+        with np.errstate(over="ignore"):
+            rounded = numbers.astype(np.float64)
+        if (np.isinf(rounded) & ~np.isinf(numbers)).any():
+            raise ValueError(f"{name} has numbers beyond the largest float64, about 1.8e308")
+        return rounded
+    return numbers
+
+
+def _hides(given: Any) -> bool:
+    """Whether an element is masked, also in rows that are masked arrays; NumPy would read what the mask hides."""
+    if isinstance(given, np.ma.MaskedArray):
+        return bool(np.ma.is_masked(given))
+    if not isinstance(given, Sequence) or isinstance(given, (str, bytes, range, memoryview)):
+        return False
+    return not PLAIN.issuperset(map(type, given)) and any(_hides(part) for part in given)
+
+
+def _advice(given: Any, numbers: NDArray[Any]) -> str:
+    if hasattr(given, "toarray"):
+        return ": convert a sparse array with .toarray()"
+    if numbers.dtype.kind == "O" and numbers.ndim:
+        return ": fill missing cells and convert it, for example with .astype(float)"
+    if numbers.dtype.kind == "O" and hasattr(given, "__iter__"):
+        return ": convert it to a list or an array"
+    return ""
