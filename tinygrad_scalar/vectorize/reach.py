@@ -214,11 +214,12 @@ class Reach:
     def _look_at_attribute(self, owner: Any, base: type, name: str) -> None:
         """An attribute that a class gives its objects: a method, a property, a slot or what all objects share."""
         held = vars(base)[name]
-        if isinstance(held, FunctionType) and is_of_a_library(held.__code__):
-            for code in _nested(held.__code__):
-                self._names |= _attributes(code)  # a network of ours keeps its weights where these say
-        elif isinstance(held, property) and held.fget is not None and is_of_a_library(held.fget.__code__):
-            self._names |= _attributes(held.fget.__code__)
+        method = held.fget if isinstance(held, property) else held
+        if isinstance(method, FunctionType) and is_of_a_library(method.__code__):
+            if id(method) not in self._seen:
+                self._seen[id(method)] = method
+                for code in _nested(method.__code__):
+                    self._names |= _attributes(code)  # a network of ours keeps its weights where these say
         elif type(held).__name__ == "member_descriptor":
             if base.__module__ != "builtins" and not isinstance(owner, type):
                 self._place(Slot(owner, name, getattr(owner, name, ABSENT)))
