@@ -224,3 +224,11 @@ def test_a_target_that_differs_from_row_to_row_is_refused_in_words(desk, capsys)
     write_csv(desk / "t.csv", ["x", "price"], [[i, f"{i}.5" if i != 7 else "7,5"] for i in range(50)])
     assert main("train", "t.csv", "--target", "price") == 2
     assert "if it should hold numbers, correct line 9: '7,5'" in capsys.readouterr().err
+
+
+def test_a_confusion_matrix_too_large_to_read_is_not_printed(desk, capsys):
+    write_csv(desk / "t.csv", ["x", "name"], [[i, f"name{i % 101}"] for i in range(404)])
+    assert main("train", "t.csv", "--target", "name", "--epochs", "1", "--layers", "1") == 0
+    out = capsys.readouterr().out
+    assert "no confusion matrix for more than 100 classes" in out
+    assert len(out) < 1000

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 
+MOST_CLASSES = 100  # of a confusion matrix that is printed
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     default = "(default %(default)s)"
     add = parser.add_argument
@@ -142,6 +145,9 @@ def report_result(console: Console, model: TableModel, history: History, held_ou
     actual, predicted = held_out.column(model.target), [str(prediction) for prediction in predictions]
     share = accuracy(actual, predicted)
     console.print(f"held-out accuracy: {share:.1%} ({round(share * len(actual))} of {len(actual)})")
+    if len(model.classes) > MOST_CLASSES:
+        console.print(f"no confusion matrix for more than {MOST_CLASSES} classes")
+        return
     counts = confusion_matrix(actual, predicted, model.classes)
     console.print("rows: actual, columns: predicted")
     target, *classes = (for_stdout(printable(name)) for name in (model.target, *model.classes))

@@ -56,6 +56,15 @@ def to_bytes(contents: Contents) -> bytes:
 
 def read(file: BinaryIO) -> Contents:
     """What the file holds; ValueError, with the reason, if it is not what `to_bytes` makes."""
+    network, metadata, begins = read_header(file)
+    data = file.read()
+    numbers = {name: _numbers(data, begins[name], shape) for name, shape in _shapes(network).items()}
+    layers = range(1, len(network["layer_sizes"]) + 1)
+    return Contents(network, [numbers[f"w({i})"] for i in layers], [numbers[f"b({i})"] for i in layers], metadata)
+
+
+def read_header(file: BinaryIO) -> tuple[dict[str, Any], dict[str, Any], dict[str, int]]:
+    """The arguments of MLP, the metadata, and where in the data below each array begins; raises as `read` does."""
     size = file.seek(0, os.SEEK_END)
     file.seek(0)
     length = int.from_bytes(file.read(8), "little")
@@ -70,10 +79,7 @@ def read(file: BinaryIO) -> Contents:
     _require_keys(arrays, shapes, "its header")
     spans = {name: _span(name, arrays[name], shape) for name, shape in shapes.items()}
     _require_end_to_end(spans.values(), size - 8 - length)
-    data = file.read()
-    numbers = {name: _numbers(data, spans[name][0], shape) for name, shape in shapes.items()}
-    layers = range(1, len(network["layer_sizes"]) + 1)
-    return Contents(network, [numbers[f"w({i})"] for i in layers], [numbers[f"b({i})"] for i in layers], metadata)
+    return network, metadata, {name: begin for name, (begin, _) in spans.items()}
 
 
 def _json(text: str, what: str) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from tinygrad_scalar.engine import Value
 from tinygrad_scalar.engine.errors import shown
 from tinygrad_scalar.nn.activations import find_activation
 from tinygrad_scalar.nn.mlp import MLP, Layer, Module, Neuron
-from tinygrad_scalar.nn.network_file import Contents, read, to_bytes
+from tinygrad_scalar.nn.network_file import Contents, read, read_header, to_bytes
 
 _DEEPEST = 100  # lists and dicts inside one another in metadata: JSON is read by recursion
 
@@ -37,10 +37,10 @@ def save(net: MLP, path: str | os.PathLike[str], metadata: Mapping[str, Any] | N
     contents = _contents(net, dict(metadata or {}))
     content = to_bytes(contents)
     try:
-        again = read(io.BytesIO(content))
+        _, again, _ = read_header(io.BytesIO(content))
     except ValueError as error:
         raise ValueError(f"cannot save this MLP: {error}") from None
-    if not _same(again.metadata, contents.metadata):
+    if not _same(again, contents.metadata):
         raise TypeError(
             "metadata must be a dict that JSON gives back as it is: strings as keys, lists instead of tuples, "
             f"at most {_DEEPEST} inside one another; got {shown(metadata)}"
