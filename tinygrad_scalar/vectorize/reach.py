@@ -2,7 +2,7 @@
 following the names in its code.
 
 A traced program holds the numbers that were there when it was traced. `Reach` remembers where they stood, so that a
-change is noticed, and finds the random generators among them.
+number that changes from run to run is noticed, and finds the random generators among them.
 """
 
 from __future__ import annotations
@@ -108,10 +108,6 @@ class Reach:
         self._todo: deque[Any] = deque([function])
         self._follow()
         del self._names, self._owners, self._todo, self._seen
-
-    def unchanged(self) -> bool:
-        """Whether all that was found still stands where it stood."""
-        return all(place.unchanged() for place in self.places)
 
     def runs_in(self, frame: FrameType | None) -> bool:
         """Whether some of the function's code is being executed in `frame` or below it."""
