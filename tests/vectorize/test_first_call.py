@@ -201,3 +201,36 @@ def test_no_other_thread_ever_sees_a_gradient_changed_by_a_first_call():
         sys.setswitchinterval(interval)
     assert wrong == []
     assert [value.grad for value in watched] == before
+
+
+def test_an_interruption_at_any_line_leaves_everything_as_it_was():
+    cost, parameters, watched = _cost_and_values()
+    before = [(value.data, value.grad) for value in watched]
+    X = np.random.default_rng(0).normal(size=(4, 2))
+
+    def interrupted_after(n):
+        lines = [0]
+
+        def trace(frame, event, argument):
+            if event == "line":
+                lines[0] += 1
+                if lines[0] == n:
+                    raise KeyboardInterrupt
+            return trace
+
+        sys.settrace(trace)
+        try:
+            ts.vectorize(cost, parameters)(X)
+        except KeyboardInterrupt:
+            return True
+        finally:
+            sys.settrace(None)
+        return False
+
+    n = 1
+    while interrupted_after(n):
+        assert [(value.data, value.grad) for value in watched] == before, n
+        assert parameters[0] > -100.0, n  # is no longer traced
+        n += 1 + n // 20
+    assert n > 100
+    assert ts.vectorize(cost, parameters)(X)[0] == pytest.approx(np.mean([cost(list(x)).data for x in X]))

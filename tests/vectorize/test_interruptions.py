@@ -219,6 +219,7 @@ for _ in range(30):
     if child == 0:
         net.parameters()[0].data = net.parameters()[0].data  # so that the step looks at its Values
         fine = run(X)[0] == expected and ts.vectorize(cost, net.parameters())(X)[0] == expected
+        ts.fit(net, X[:4], X[:4, 0], epochs=2, progress=False)
         os._exit(0 if fine and net.parameters()[0] > -10.0 else 1)
     assert os.waitpid(child, 0)[1] == 0
 stop.set()
@@ -226,7 +227,15 @@ stop.set()
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork")
-@pytest.mark.parametrize("work", ["ts.Value(0.0).data = 1.0; run(X)"], ids=["a step"])
+@pytest.mark.parametrize(
+    "work",
+    [
+        "ts.Value(0.0).data = 1.0; run(X)",
+        "ts.vectorize(cost, net.parameters())(X[:2])",
+        "ts.fit(ts.MLP(4, [1], seed=0), X, X[:, 0], epochs=2, progress=False)",
+    ],
+    ids=["a step", "a first call", "fit"],
+)
 def test_a_child_forked_during_another_threads_call_can_call_too(work):
     program = [sys.executable, "-W", "ignore", "-c", FORKS.replace("{work}", work)]
     done = subprocess.run(program, capture_output=True, text=True, timeout=300)

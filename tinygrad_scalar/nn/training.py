@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 import warnings
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tinygrad_scalar.engine import Value
 from tinygrad_scalar.engine.errors import shown
@@ -19,7 +20,6 @@ from tinygrad_scalar.nn.trainers import trainer_for
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
-    from tqdm import tqdm
 
     from tinygrad_scalar.nn.losses import LossFunction
     from tinygrad_scalar.nn.trainers import Network
@@ -102,7 +102,8 @@ def fit(
                 history.cost.append(math.fsum(cost * (n / len(examples)) for cost, n in costs))
                 if held_out is not None:
                     history.validation_cost.append(trainer.cost(held_out))
-                bar.set_postfix(_last_costs(history), refresh=False)
+                if progress:
+                    bar.set_postfix(_last_costs(history), refresh=False)
     finally:
         trainer.close()
     return history
@@ -138,12 +139,16 @@ def _require_trainable(net: Network, evaluate: LossFunction, optimizer: Optimize
             evaluate(outputs, y)
 
 
-def _progress_bar(epochs: int, progress: bool) -> tqdm[int]:
+def _progress_bar(epochs: int, progress: bool) -> AbstractContextManager[Any]:
+    """The epochs, with a bar of tqdm if wanted: tqdm has locks, which a forked child could wait for in vain."""
+    if not progress:
+        return nullcontext(range(epochs))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # in Jupyter without ipywidgets the bar is text
         from tqdm.auto import trange
 
-    return trange(epochs, desc="training", unit="epoch", disable=not progress)
+    bar: AbstractContextManager[Any] = trange(epochs, desc="training", unit="epoch")
+    return bar
 
 
 def _last_costs(history: History) -> dict[str, str]:
