@@ -40,7 +40,7 @@ def at_every_line_of_the_package(call, interruption):
     """Run `call` again and again, each time with `interruption` before another line of the package."""
     n = 1
     while interrupted_before(n, call, interruption):
-        n += 1 + n // 50
+        n += 1 + n // 20
     return n
 
 
@@ -214,7 +214,7 @@ def work():
 threads = [threading.Thread(target=work, daemon=True) for _ in range(2)]
 for thread in threads:
     thread.start()
-for _ in range(30):
+for _ in range(10):
     child = os.fork()
     if child == 0:
         net.parameters()[0].data = net.parameters()[0].data  # so that the step looks at its Values
@@ -240,3 +240,11 @@ def test_a_child_forked_during_another_threads_call_can_call_too(work):
     program = [sys.executable, "-W", "ignore", "-c", FORKS.replace("{work}", work)]
     done = subprocess.run(program, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
+
+
+def test_a_function_that_calls_its_own_step_is_refused_with_one_error():
+    w = Value(2.0, "w")
+    run = ts.vectorize(lambda x: w * x * run.value([1.0]), [w])
+    with pytest.raises(ts.TraceError, match="w is a placeholder"):
+        run([1.0, 2.0])
+    assert w.data == 2.0

@@ -76,12 +76,16 @@ def not_watched() -> Iterator[None]:
     For a function called with placeholders, as `vectorize` does.
     """
     thread = get_ident()
-    before = thread in _not_watched
-    _not_watched.add(thread)
+    if thread in _not_watched:
+        yield
+        return
     try:
+        _not_watched.add(thread)
         yield
     finally:
-        if not before:
+        try:
+            _not_watched.discard(thread)
+        finally:  # once more, should the first attempt have been interrupted
             _not_watched.discard(thread)
 
 

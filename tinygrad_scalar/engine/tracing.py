@@ -5,8 +5,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from threading import get_ident
 from typing import Any, Protocol
 
 from tinygrad_scalar.engine.node import Node
@@ -35,25 +37,40 @@ class Tracer(Protocol):
 # A set in the order of arrival: several at once if threads trace at the same time, or if a traced function itself
 # vectorizes another. There is no lock, for which a signal handler or a forked child could wait for ever: each change is
 # one operation of a dict. No tracer waits for another: each knows its placeholders, whichever thread reads them.
-active: dict[Tracer, None] = {}
+active: dict[Tracer, int] = {}  # with the thread of each
 listeners: list[Callable[[], None]] = []  # called at every change: the compiled Value keeps a flag
 
 
 @contextmanager
 def followed_by(tracer: Tracer) -> Iterator[None]:
     """Within this block `tracer` is active."""
-    active[tracer] = None
     try:
+        active[tracer] = get_ident()
         _call_listeners()
         yield
     finally:
-        active.pop(tracer)
+        try:
+            active.pop(tracer, None)
+        finally:  # once more, should the first attempt have been interrupted: nothing could be read any longer
+            active.pop(tracer, None)
         _call_listeners()
 
 
 def _call_listeners() -> None:
     for listener in listeners:
         listener()
+
+
+def _forget_other_threads() -> None:
+    """In a forked child: what they traced is never finished."""
+    for tracer, thread in list(active.items()):
+        if thread != get_ident():
+            del active[tracer]
+    _call_listeners()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_other_threads)
 
 
 def forbid(value: Node, use: str) -> None:
