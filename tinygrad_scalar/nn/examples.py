@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class Examples:
-    """m examples: `X` and `Y` as arrays, `x` and `y` as lists of one example each, where integers stay integers.
+    """m examples: `X` and `Y` as arrays, `x[i]` and `y[i]` as lists of one example, where integers stay integers.
 
     `kind` is the word before X and Y in errors: ValueError for wrong shapes and lengths and for numbers that are not
     finite, TypeError for anything but numbers.
@@ -24,11 +24,23 @@ class Examples:
         if len(self.X) != len(self.Y):
             examples = f"{len(self.X)} example{'s' * (len(self.X) != 1)}"
             raise ValueError(f"{kind}X has {examples} but {kind}Y has {len(self.Y)}")
-        self.x: list[Any] = self.X.tolist()
-        self.y: list[Any] = self.Y.tolist()
+        self.x, self.y = Rows(self.X), Rows(self.Y)
 
     def __len__(self) -> int:
-        return len(self.x)
+        return len(self.X)
+
+
+class Rows(Sequence[Any]):
+    """The rows of an array as lists of Python numbers, each made when it is read: a list of all takes five arrays."""
+
+    def __init__(self, array: Array) -> None:
+        self._array = array
+
+    def __len__(self) -> int:
+        return len(self._array)
+
+    def __getitem__(self, i: Any) -> Any:
+        return self._array[i].tolist()
 
 
 def _rows(array: ArrayLike, name: str) -> Array:

@@ -7,6 +7,7 @@ for each operation. For each m, the one expected to be faster runs.
 from __future__ import annotations
 
 import linecache
+import weakref
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
     Guards = list[tuple[Callable[[Any], Any], Callable[[float], str]]]
     Result = tuple[float, Floats, Sequence[Floats]]
 
-BUFFERS_KEPT = 4  # for as many different m
+BUFFERS_KEPT = 4  # for as many different m, and at most twice the memory of the largest
 
 
 class ArrayWay:
@@ -50,6 +51,7 @@ class ArrayWay:
         namespace: dict[str, Any] = {}
         exec(compile(self.source, filename, "exec"), namespace)
         linecache.cache[filename] = (len(self.source), None, self.source.splitlines(keepends=True), filename)
+        weakref.finalize(self, linecache.cache.pop, filename, None).atexit = False
         self._prepare = namespace["prepare"]
         self._ready: dict[int, tuple[Any, Any]] = {}
         self._parameters: Floats | None = None
@@ -78,8 +80,9 @@ class ArrayWay:
     def _keep(self, m: int, passes: tuple[Any, Any]) -> None:
         self._ready.pop(m, None)
         self._ready[m] = passes  # the most recently used is the last
-        for before in list(self._ready)[:-BUFFERS_KEPT]:
-            self._ready.pop(before, None)
+        sizes = list(self._ready)
+        while len(sizes) > BUFFERS_KEPT or sum(sizes) > 2 * max(sizes):
+            self._ready.pop(sizes.pop(0), None)
 
     def sound_alarms(self) -> None:
         """Let NumPy know of numbers that are not finite where it cannot: BLAS has threads, and rows are in Python."""

@@ -1,0 +1,49 @@
+"""What `fit` and `vectorize` keep: nothing after a step is gone, little beside X, and few buffers."""
+
+import gc
+import linecache
+import tracemalloc
+
+import numpy as np
+
+import tinygrad_scalar as ts
+
+
+def step_of(n):
+    net = ts.MLP(n, [8, 1], seed=0)
+    return ts.vectorize(lambda x: net(x), net.parameters())
+
+
+def test_a_step_that_is_gone_leaves_no_source_behind():
+    before = len(linecache.cache)
+    kept = step_of(3)
+    kept(np.ones((500, 3)))
+    for _ in range(5):
+        step_of(3)(np.ones((500, 3)))
+    gc.collect()
+    assert len(linecache.cache) == before + 1
+
+
+def test_fit_takes_little_memory_beside_its_examples():
+    X, y = np.random.default_rng(0).normal(size=(20_000, 50)), np.zeros(20_000)
+    net = ts.MLP(50, [1], seed=0)
+    ts.fit(net, X[:10], y[:10], epochs=1, progress=False)
+    tracemalloc.start()
+    ts.fit(net, X, y, epochs=1, progress=False)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 1.5 * X.nbytes
+
+
+def test_buffers_of_many_sizes_take_a_small_multiple_of_the_largest():
+    step = step_of(3)
+    step(np.ones((10, 3)))
+    examples = np.ones((20_050, 3))
+    tracemalloc.start()
+    step(examples)
+    one = tracemalloc.get_traced_memory()[0]
+    for m in range(20_000, 20_050):
+        step(examples[:m])
+    many = tracemalloc.get_traced_memory()[0]
+    tracemalloc.stop()
+    assert many < 2.5 * one
