@@ -47,3 +47,12 @@ def test_buffers_of_many_sizes_take_a_small_multiple_of_the_largest():
     many = tracemalloc.get_traced_memory()[0]
     tracemalloc.stop()
     assert many < 2.5 * one
+
+
+def test_a_step_keeps_the_programs_of_a_bounded_number_of_shapes():
+    w = ts.Value(0.5)
+    step = ts.vectorize(lambda x: sum((w * x_k for x_k in x), ts.Value(0.0)), [w])
+    for n in range(2, 42):
+        assert step(np.ones((3, n)))[0] == 0.5 * n
+    assert len(step._programs) <= 16
+    assert step(np.ones((3, 2)))[0] == 1.0

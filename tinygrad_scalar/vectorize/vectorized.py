@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     Floats = NDArray[Any]
 
 DTYPES = ("float64", "float32")
+PROGRAMS_KEPT = 16  # for as many shapes of examples
 KIND = attrgetter("__class__", "shape", "dtype")  # equal for arguments that can be treated alike
 
 
@@ -225,6 +226,8 @@ class Vectorized:
         program = self._programs.get(shapes)
         if program is None:
             program = self._programs[shapes] = self._compile(shapes, examples)
+            if len(self._programs) > PROGRAMS_KEPT:
+                self._programs.pop(next(iter(self._programs)), None)
             self._seen = -1  # a Value that it captured can have been set meanwhile
         dtypes = [np.dtype(np.int64) if integer else self._parameters.dtype for _, integer in shapes]
         rows = [_rows(array, dtype) for array, dtype in zip(examples, dtypes)]
