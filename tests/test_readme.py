@@ -1,5 +1,7 @@
 """README.md is true: its code prints what it says and draws its picture, and its commands parse."""
 
+import ast
+import code
 import contextlib
 import io
 import re
@@ -92,6 +94,34 @@ def test_the_block_on_networks_does_what_its_comments_say(tmp_path, monkeypatch)
     assert names["net"].z[1][0].label == "z(1)[0]"
     assert names["net"].a[1][0].label == "a(1)[0]"
     assert (tmp_path / "net.safetensors").exists()
+
+
+def in_console(text, after):
+    """What a REPL that reads the text line by line shows, with the names of the blocks `after` it."""
+    names = execute(after)[1]
+    console = code.InteractiveConsole(names, "<README>")
+    shown = io.StringIO()
+    with contextlib.redirect_stdout(shown), contextlib.redirect_stderr(shown):
+        for line in [*text.splitlines(), ""]:
+            console.push(line)
+    return shown.getvalue()
+
+
+@pytest.mark.parametrize("i", range(len(PYTHON)))
+def test_every_block_can_be_pasted_into_a_plain_repl(i, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    shown = in_console(PYTHON[i], PYTHON[:i])
+    assert "Traceback" not in shown
+    assert "Error" not in shown
+
+
+@pytest.mark.parametrize("block", PYTHON)
+def test_no_line_but_the_last_is_shown_only_by_a_repl(block):
+    """IPython shows the value of a cell's last line alone."""
+    shown = [statement for statement in ast.parse(block).body[:-1] if isinstance(statement, ast.Expr)]
+    calls = [ast.unparse(statement.value.func) for statement in shown if isinstance(statement.value, ast.Call)]
+    assert len(calls) == len(shown) - ("net.z" in block)
+    assert not [call for call in calls if call in ("ts.explain", "ts.nudge", "ts.check_gradients", "ts.sensitivity")]
 
 
 # --- the commands ----------------------------------------------------------------------------------------------------

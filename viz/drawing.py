@@ -13,6 +13,7 @@ import shutil
 import subprocess
 import sysconfig
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -59,14 +60,14 @@ LOOKS = {
 class Drawing:
     """A picture of a graph: `.svg` (text), `.png` (bytes), `.source` (DOT), `.save(path)`. Jupyter displays it."""
 
-    def __init__(self, dot: Digraph, size: int) -> None:
-        self._dot = dot
+    def __init__(self, dot: Callable[[], Digraph], size: int) -> None:
+        self._dot = cache(dot)
         self._size = size
 
     @property
     def source(self) -> str:
         """The graph in Graphviz's language, DOT."""
-        return str(self._dot.source)
+        return str(self._dot().source)
 
     @property
     def svg(self) -> str:
@@ -148,7 +149,8 @@ def draw(root: Value | Stepper, *, direction: str = "LR", names: Mapping[str, ob
 
     Where the graph has weights (a leaf called w), the notes' letters tell its leaves apart: w and b are parameters;
     a, x and y are inputs. A stepper brings its own names; in a graph of more than 60 values only those around its step
-    are drawn. Raises StaleGraphError if a leaf was set since the graph was computed.
+    are drawn. A graph of more than 3,000 values has no picture, only `.source`, written when it is asked for. Raises
+    StaleGraphError if a leaf was set since the graph was computed.
 
     >>> w, x = Value(0.5), Value(2.0)
     >>> y = w * x
@@ -161,11 +163,20 @@ def draw(root: Value | Stepper, *, direction: str = "LR", names: Mapping[str, ob
         raise ValueError(f"direction must be one of {', '.join(DIRECTIONS)}, got {shown(direction)}")
     if isinstance(root, Stepper):
         marks = Marks(root)
-        return Drawing(_dot(root.nodes, root.notation.called, direction, marks), len(marks.nodes))
+        picture = _dot(root.nodes, root.notation.called, direction, marks)
+        return Drawing(lambda: picture, len(marks.nodes))
     nodes = topological_order(root)
     require_fresh(nodes)
     called = names_of(nodes, caller_variables() if names is None else names)
-    return Drawing(_dot(nodes, called, direction), len(nodes))
+
+    def dot() -> Digraph:
+        require_fresh(nodes)
+        return _dot(nodes, called, direction)
+
+    drawing = Drawing(dot, len(nodes))
+    if len(nodes) <= LARGEST:
+        drawing.source  # noqa: B018 the numbers of now
+    return drawing
 
 
 def kinds(nodes: Sequence[Value], called: Mapping[Value, str]) -> dict[Value, str]:

@@ -8,6 +8,7 @@ import pytest
 from support.pictures import SVG, groups, name_in, one_node
 
 from tinygrad_scalar import Value
+from tinygrad_scalar.viz import drawing
 from tinygrad_scalar.viz.drawing import draw
 
 
@@ -119,3 +120,12 @@ def test_without_any_graphviz_the_error_says_what_to_install(tmp_path, monkeypat
         drawing.save(tmp_path / "graph.svg")
     assert list(tmp_path.iterdir()) == []
     assert drawing.source.startswith("digraph")
+
+
+def test_a_graph_too_large_for_a_picture_is_refused_before_any_of_it_is_written(monkeypatch):
+    root = sum((Value(1.0) for _ in range(drawing.LARGEST)), Value(0.0))
+    written = []
+    monkeypatch.setattr(drawing, "_dot", lambda *arguments: written.append(arguments))
+    with pytest.raises(ValueError, match="too many for a readable picture"):
+        drawing.draw(root).svg  # noqa: B018
+    assert written == []

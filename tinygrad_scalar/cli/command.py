@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import math
 import os
+import sys
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -11,6 +13,8 @@ from tinygrad_scalar.atomic_write import require_writable
 from tinygrad_scalar.cli.expression import parse
 from tinygrad_scalar.datasets import is_number
 from tinygrad_scalar.engine import Value
+from tinygrad_scalar.engine.graph import topological_order
+from tinygrad_scalar.inspection.notation import Notation, written
 
 
 class Command(NamedTuple):
@@ -54,6 +58,23 @@ def labelled_root(options: argparse.Namespace) -> Value:
     *_, root = named_values(options).values()
     root.label = root.label or "result"
     return root
+
+
+def explain_not_finite(root: Value) -> None:
+    """Say on stderr which operation, at which numbers, makes the first value or slope that is nan or infinite."""
+    nodes = topological_order(root)
+    for node in nodes:
+        if not all(math.isfinite(operand.data) for operand in node.operands):
+            continue
+        made = Notation(nodes, {}).numbers(node).text if node.op else ""
+        if not math.isfinite(node.data):
+            what = f"{made} is {written(node.data)}"
+        elif slopes := [slope for slope in node.local_grads if not math.isfinite(slope)]:
+            what = f"the slope of {made} is {written(slopes[0])}"
+        else:
+            continue
+        print(f"tinygrad-scalar: not finite: {what}", file=sys.stderr)
+        return
 
 
 def require_output(path: str, *inputs: str) -> None:

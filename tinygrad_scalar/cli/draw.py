@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from tinygrad_scalar.cli.command import Command, named_values
+from tinygrad_scalar.cli.command import Command, explain_not_finite, named_values
 from tinygrad_scalar.screen import printable
 from tinygrad_scalar.viz import drawing
 
@@ -26,6 +26,7 @@ def run(options: argparse.Namespace) -> None:
     drawing.draw(root, direction=options.direction, names={}).save(options.output)
     for name, value in values.items():
         print(f"{name or 'result'} = {value.data:.6g}, grad {value.grad:.6g}")
+    explain_not_finite(root)
     print(f"{printable(options.output)} shows the graph")
 
 

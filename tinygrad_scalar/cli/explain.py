@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from tinygrad_scalar.cli.command import Command, labelled_root
+from tinygrad_scalar.cli.command import Command, explain_not_finite, labelled_root
 from tinygrad_scalar.inspection.explain import explain
 
 
@@ -13,7 +13,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> None:
-    print(explain(labelled_root(options), options.wrt, names={}))
+    root = labelled_root(options)
+    print(explain(root, options.wrt, names={}))
+    explain_not_finite(root)
 
 
 COMMAND = Command(

@@ -17,6 +17,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from tinygrad_scalar import functions
+from tinygrad_scalar.cli.slips import CONSTANTS, PASTED, RAISED, corrections
 from tinygrad_scalar.engine import Value, record
 from tinygrad_scalar.engine.ops import OPERATIONS
 from tinygrad_scalar.inspection.layout import fitted
@@ -61,6 +62,20 @@ def parse(text: str, numbers: Mapping[str, Number]) -> dict[str, Value]:
     >>> names["b"].grad
     0.25
     """
+    text = text.translate(PASTED)
+    try:
+        return _parsed(text, numbers)
+    except ExpressionError as error:
+        for meant in corrections(text.strip(), [name.translate(PASTED) for name in numbers], _function_names()):
+            try:
+                _parsed(meant, numbers, all_used=False)
+            except ValueError:
+                continue
+            raise ExpressionError(f"{error}; did you mean '{' '.join(meant.split())}'?") from None
+        raise
+
+
+def _parsed(text: str, numbers: Mapping[str, Number], all_used: bool = True) -> dict[str, Value]:
     values = _given(numbers)
     given_names = list(values)
     lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
@@ -77,8 +92,10 @@ def parse(text: str, numbers: Mapping[str, Number]) -> dict[str, Value]:
         else:
             raise builder.error(statement, "expected `name = expression`")
     unused = [name for name in given_names if name not in builder.used]
-    if unused:
-        raise ExpressionError(f"got a number for {', '.join(unused)}, which {_quoted(text)} does not use")
+    if unused and all_used:
+        raise ExpressionError(
+            f"got a number for {fitted(', '.join(unused), LONGEST)}, which {_quoted(text)} does not use"
+        )
     return values
 
 
@@ -86,12 +103,12 @@ def _given(numbers: Mapping[str, Number]) -> dict[str, Value]:
     values: dict[str, Value] = {}
     for given, number in numbers.items():
         name = unicodedata.normalize("NFKC", given)  # as Python reads the names in the text
-        if not name.isidentifier():
+        if not name.isidentifier() or set(given) & set(RAISED):  # w² is not w2
             raise ExpressionError(
-                f"{given!r} is not a name; expected letters, digits and _, not starting with a digit, such as w1"
+                f"{_quoted(given)} is not a name; expected letters, digits and _, not starting with a digit, such as w1"
             )
         if name in values:
-            raise ExpressionError(f"{name} was given two numbers")
+            raise ExpressionError(f"{fitted(name, LONGEST)} was given two numbers")
         values[name] = Value(number, name)
     return values
 
@@ -132,7 +149,7 @@ class _Builder:
         if len(statement.targets) != 1 or not isinstance(target, ast.Name):
             raise self.error(statement, "expected one name on the left, such as z = …")
         if target.id in self.values:
-            raise self.error(statement, f"{target.id} already has a value; use another name")
+            raise self.error(statement, f"{fitted(target.id, LONGEST)} already has a value; use another name")
         value = self.build(statement.value)
         if value.label:  # z = w gives the same number a second name: a node of its own keeps both
             value = value + 0.0
@@ -199,7 +216,9 @@ class _Builder:
         if value is None:
             if node.id in _function_names():
                 raise self.error(node, f"{node.id} is a function; give it arguments in parentheses")
-            raise self.error(node, f"{node.id} has no number; give {node.id}=…")
+            raise self.error(
+                node, f"{fitted(node.id, LONGEST)} has no number; give {fitted(node.id, LONGEST)}=…{_constant(node.id)}"
+            )
         return value
 
     def function(self, node: ast.Call) -> Callable[..., Value]:
@@ -241,6 +260,11 @@ def _plain_number(node: ast.expr) -> float | None:
     if isinstance(node, ast.Constant) and isinstance(node.value, (int, float)) and not isinstance(node.value, bool):
         return sign * node.value
     return None
+
+
+def _constant(name: str) -> str:
+    """For the name of a constant of mathematics, its number."""
+    return f", such as {name}={CONSTANTS[name]!r}" if name in CONSTANTS else ""
 
 
 def _quoted(text: str) -> str:

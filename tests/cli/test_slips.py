@@ -1,0 +1,108 @@
+"""Slips in text expressions: an error suggests a text that can be read; pasted signs are read as what they mean."""
+
+import math
+import re
+
+import pytest
+from hypothesis import given, strategies as st
+from support.commands import main
+
+from tinygrad_scalar.cli.expression import ExpressionError, parse
+
+NUMBERS = {"w": 2.0, "x": 1.0, "w0": 3.0}
+
+# what a student writes, and what is meant
+SLIPS = {
+    "w^2": "w**2", "2w": "2*w", "w²": "w**2", "w⁻¹": "w**-1", "sin x": "sin(x)", "sin x + 1": "sin(x) + 1",
+    "sin(x)^2": "sin(x)**2", "sin²(x)": "sin(x)**2", "sin^2 x": "sin(x)**2", "sin 2x": "sin(2*x)", "ln(x)": "log(x)",
+    "arctan(x)": "atan(x)", "Sin(x)": "sin(x)", "max(x, w)": "maximum(x, w)", "σ(w)": "sigmoid(w)", "|x|": "abs(x)",
+    "√x": "sqrt(x)", "√(x)": "sqrt(x)", "x*(w + 1": "x*(w + 1)", "x*(w + 1))": "x*(w + 1)", "2(x + 1)": "2*(x + 1)",
+    "(x + 1)(w + 1)": "(x + 1)*(w + 1)", "w(x + 1)": "w*(x + 1)", "wx": "w*x", "w0x": "w0*x", "w x": "w*x",
+    "sinx": "sin(x)", "where(x > 0 w, 0)": "where(x > 0, w, 0)", "maximum(x w)": "maximum(x, w)", "1,5*x": "1.5*x",
+    "[x + 1]*2": "(x + 1)*2", "2^x^2 - 3w": "2**x**2 - 3*w", "pi*x": f"{math.pi}*x", "π*x": f"{math.pi}*x",
+}  # fmt: skip
+
+
+def used(text):
+    return {name: number for name, number in NUMBERS.items() if re.search(rf"\b{name}\b", text)}
+
+
+@pytest.mark.parametrize(("slip", "meant"), SLIPS.items())
+def test_a_slip_suggests_what_is_meant(slip, meant):
+    with pytest.raises(ExpressionError) as caught:
+        parse(slip, used(meant))
+    assert str(caught.value).endswith(f"did you mean '{meant}'?")
+    parse(meant, used(meant))
+
+
+PASTED = {
+    "w − 1": 1.0, "w·x": 2.0, "w × x": 2.0, "w ÷ x": 2.0, "w\xa0+ x": 3.0, "where(w ≥ x, 5, 6)": 5.0,
+    "w₀ + 1": 4.0,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("text", "value"), PASTED.items())
+def test_signs_pasted_from_a_page_are_read_as_what_they_mean(text, value):
+    assert parse(text, used(text.replace("₀", "0")))[""].data == value
+
+
+def test_a_power_is_no_name():
+    with pytest.raises(ExpressionError, match="'w²' is not a name"):
+        parse("w", {"w²": 1.0})
+
+
+@given(st.text(alphabet="wx0123 +-*/^²()|,.=√σsin", max_size=30))
+def test_every_suggestion_can_be_read(text):
+    try:
+        parse(text, NUMBERS)
+    except ValueError as error:
+        message = str(error)
+        assert message.splitlines() == [message]
+        if "did you mean '" in message:
+            meant = message.rpartition("did you mean '")[2].removesuffix("'?")
+            try:
+                parse(meant, NUMBERS)
+            except ValueError as again:
+                assert "got a number for" in str(again)
+
+
+N = 200_000
+HOSTILE = {
+    "open": "(" * N, "nested": "(" * N + "x" + ")" * N, "a long name": "q" * N, "a long call": "q" * N + "(x)",
+    "digits": "9" * N, "null bytes": "x\0" * N, "powers": "9**9**9", "semicolons": ";" * N, "minus": "-" * N + "x",
+    "arguments": "sin(" + "x," * N + "x)", "a string": "'" + "a" * N, "bars": "|" * N, "raised": "x" + "²" * N,
+    "commas": "1," * N, "functions": "sin " * N, "a sum": "x+" * N + "y z", "brackets": "[{" * N, "signs": "√" * N,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)
+def test_a_hostile_text_is_one_short_line(text):
+    try:
+        parse(text, {})
+    except ExpressionError as error:
+        lines = len(str(error).splitlines())
+        assert lines == 1
+        length = len(str(error))  # not in the assertion, which would print it
+        assert length < 600
+
+
+# --- the edges of domains --------------------------------------------------------------------------------------------
+
+EDGES = {
+    "log(w)": (0, "log(0) is −inf"), "log(w)*2": (-1, "log((−1)) is nan"), "sqrt(w)": (0, "the slope of √(0) is inf"),
+    "1/w": (0, "1/0 is inf"), "exp(w)": (1000, "exp(1000) is inf"), "asin(w)": (2, "asin(2) is nan"),
+    "w**0.5": (-1, "is nan"), "log1p(w)": (-1, "is −inf"), "w*1e308": (1e10, "is inf"), "acosh(w)": (0, "is nan"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("command", [["draw"], ["explain", "--wrt", "w"]])
+@pytest.mark.parametrize(("text", "at"), EDGES.items())
+def test_what_is_not_finite_is_explained_by_its_operation_and_number(text, at, command, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    number, words = at
+    assert main(command[0], text, f"w={number}", *command[1:]) == 0
+    shown = capsys.readouterr().err
+    assert shown.startswith("tinygrad-scalar: not finite: ")
+    assert re.sub("[()]", "", words) in re.sub("[()]", "", shown)
+    assert main(command[0], "w*2", "w=1", *command[1:]) == 0
+    assert capsys.readouterr().err == ""
