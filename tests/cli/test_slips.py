@@ -95,7 +95,7 @@ EDGES = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("command", [["draw"], ["explain", "--wrt", "w"]])
+@pytest.mark.parametrize("command", [["draw"], ["explain", "--wrt", "w"], ["step", "--all"]])
 @pytest.mark.parametrize(("text", "at"), EDGES.items())
 def test_what_is_not_finite_is_explained_by_its_operation_and_number(text, at, command, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)

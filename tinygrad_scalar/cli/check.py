@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import argparse
 
-from tinygrad_scalar.cli.command import Command, labelled_root
+from tinygrad_scalar.cli.command import Command, explain_not_finite, labelled_root
 from tinygrad_scalar.inspection.check import check_gradients
 
 
 def run(options: argparse.Namespace) -> int:
-    check = check_gradients(labelled_root(options), names={})
+    root = labelled_root(options)
+    check = check_gradients(root, names={})
     print(check)
+    explain_not_finite(root)
     return 0 if check.ok else 1
 
 

@@ -38,7 +38,7 @@ def new_console() -> Console:
     console = PlainConsole(highlight=False, soft_wrap=True, markup=False, emoji=False)
     width, height = console.size
     if not (width and height):  # rich would print nothing
-        console.size = (width or WIDTH, height or HEIGHT)  # type: ignore[assignment]
+        console.size = (width or WIDTH, height or HEIGHT)
     return console
 
 

@@ -31,7 +31,10 @@ def run(options: argparse.Namespace) -> None:
     predictions = model.predict(table)
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    rows = [[*table.columns, column], *([*row, prediction] for row, prediction in zip(table.rows, predictions))]
+    rows: list[list[object]] = [
+        [*table.columns, column],
+        *([*row, prediction] for row, prediction in zip(table.rows, predictions)),
+    ]
     for_people = options.output is None and sys.stdout.isatty()
     writer.writerows([[printable(str(cell)) for cell in row] for row in rows] if for_people else rows)
     if options.output is None:

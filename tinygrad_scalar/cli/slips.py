@@ -1,5 +1,8 @@
-"""Slips in a text expression: signs pasted from a page are read as what they mean, and notation that the language lacks
-gets a corrected text. A correction is only suggested, never computed with."""
+"""Slips in a text expression: what may have been meant.
+
+Signs pasted from a page are read as what they mean. Notation that the language lacks gets a corrected text, which is
+only suggested, never computed with.
+"""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
-from tinygrad_scalar.cli.command import Command, labelled_root
+from tinygrad_scalar.cli.command import Command, explain_not_finite, labelled_root
 from tinygrad_scalar.cli.console import new_console
 from tinygrad_scalar.inspection.stepper import Stepper, step
 
@@ -34,9 +34,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Step by keys in a terminal, by lines otherwise; or print all steps at once."""
-    console, stepper = new_console(), step(labelled_root(options), names={})
+    root = labelled_root(options)
+    console, stepper = new_console(), step(root, names={})
     if options.all:
         transcript(console, stepper)
+        explain_not_finite(root)
     elif sys.stdin.isatty() and console.is_terminal and not console.is_dumb_terminal:
         by_keys(console, stepper)
     else:
