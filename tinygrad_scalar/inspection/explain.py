@@ -25,12 +25,14 @@ from tinygrad_scalar.inspection.layout import WIDTH, broken, wrapped
 from tinygrad_scalar.inspection.named_graph import NamedGraph
 from tinygrad_scalar.inspection.names import caller_variables
 from tinygrad_scalar.inspection.notation import Notation, number, written
-from tinygrad_scalar.inspection.paths import MOST_FACTORS, Equation, Factor, Paths
+from tinygrad_scalar.inspection.paths import MOST_FACTORS, MOST_TERMS, Equation, Factor, Paths, few
 from tinygrad_scalar.screen import for_stdout
 
-MOST_TERMS = 4  # terms of a sum that are written out
 SUM, TIMES = r"\sum_j", r" \cdot "
-TOO_LONG = "(too long to print, or not real: label some of the values in between)"
+NO_FORMULA = (
+    "(no formula: worked out by hand, it would not give this number, because a part of it is infinite, undefined, "
+    "complex such as √(−1), or lost in rounding)"
+)
 T = TypeVar("T")
 
 
@@ -87,8 +89,8 @@ class Explanation:
         sums = [terms for i, terms in enumerate(sums) if terms not in ([], [left], *sums[:i])]
         lines = [line for i, terms in enumerate(sums) for line in _row(left if i == 0 else pad, terms)]
         if not lines:
-            is_long = equation.by is not self.root and math.isfinite(equation.value)
-            return [f"{left} = {value}", *(wrapped(TOO_LONG) if is_long else [])]
+            has_none = equation.by is not self.root and math.isfinite(equation.value)
+            return [f"{left} = {value}", *(wrapped(NO_FORMULA) if has_none else [])]
         if sums[-1] == [value]:
             return lines
         fits = len(lines[-1]) + len(f" = {value}") <= WIDTH and " = " in lines[-1]  # and is not a multi-line sum
@@ -146,16 +148,16 @@ def explain(root: Value, wrt: Value | str, *, names: Mapping[str, object] | None
 
 def _few(terms: Sequence[T], write: Callable[[T], str]) -> list[str]:
     """The terms of a sum, or the first two and the last."""
-    few = [write(term) for term in (terms if len(terms) <= MOST_TERMS else [*terms[:2], terms[-1]])]
-    return few if len(terms) <= MOST_TERMS else [*few[:2], "…", few[2]]
+    written = list(map(write, few(terms)))
+    return written if len(terms) <= MOST_TERMS else [*written[:2], "…", written[2]]
 
 
 def _product(product: Sequence[Factor], write: Callable[[Factor], str], times: str = " · ") -> str:
     """A product written out; of very many factors, the first few and the last few."""
     if len(product) <= MOST_FACTORS:
         return times.join(map(write, product))
-    few = MOST_FACTORS // 4
-    return times.join([*map(write, product[:few]), "…", *map(write, product[-few:])])
+    some = MOST_FACTORS // 4
+    return times.join([*map(write, product[:some]), "…", *map(write, product[-some:])])
 
 
 def _sum(terms: Sequence[str], plus: str = " + ") -> str:

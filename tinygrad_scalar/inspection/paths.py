@@ -1,44 +1,33 @@
 """The chain rule between named values: the paths from one value to the root, and the derivative along each edge.
 
-The numbers are the engine's local gradients; SymPy derives the symbols between two names.
+The numbers are the engine's local gradients; the symbols between two names are derived in derivation.py. Where they
+would be too long, values in between get the names v₁, v₂, … that `step` has for them.
 """
 
 from __future__ import annotations
 
-import math
+import re
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property, partial
 from heapq import heapify, heappop, heappush
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from tinygrad_scalar.engine import Value
 from tinygrad_scalar.engine.ops import contribution
-from tinygrad_scalar.inspection.brackets import SINGLE, Formula, formula
+from tinygrad_scalar.inspection.brackets import Formula
+from tinygrad_scalar.inspection.derivation import Derivation, Written
 from tinygrad_scalar.inspection.named_graph import NamedGraph
 from tinygrad_scalar.inspection.names import symbol
-from tinygrad_scalar.inspection.notation import is_at_a_kink, number
-from tinygrad_scalar.inspection.symbolic import (
-    constant,
-    constant_slope,
-    expression,
-    is_writable,
-    latex_text,
-    slope,
-    unicode_text,
-)
+from tinygrad_scalar.inspection.notation import number
 
+MOST_TERMS = 4  # terms of a sum that are written out
 MOST_FACTORS = 40  # factors written out in a product; also in all terms of a sum that go on to the root
-LARGEST = 200  # values in a formula that is written out
 MOST_OF_A_LAYER = 3  # values that have an equation of their own
 MOST_OF_A_CHAIN = 8  # the same where each layer has one value
-
-
-class Written(NamedTuple):
-    """A derivative's symbols as they print, and as a SymPy expression."""
-
-    formula: Formula
-    expression: Any
+SHORT = 5  # values in a formula that needs no name of its own
+SUMS, PRODUCTS = ("+", "-", "neg"), ("*", "/")
+T = TypeVar("T")
 
 
 class Factor:
@@ -53,6 +42,9 @@ class Factor:
     @cached_property
     def _written(self) -> Written:
         return self._write()
+
+    def __getstate__(self) -> dict[str, Any]:  # a pickle cannot hold SymPy's classes; they are derived again
+        return {name: value for name, value in vars(self).items() if name != "_written"}
 
     @property
     def formula(self) -> Formula:
@@ -80,7 +72,12 @@ class Equation(NamedTuple):
 
 
 class Paths:
-    """The values between `by` and the root, and the derivatives between those that have names."""
+    """The values between `by` and the root, and the derivatives between those that have names.
+
+    numbered  values without a name that are called v₁, v₂, …
+    """
+
+    numbered: frozenset[Value] = frozenset()  # pickles written before have none
 
     def __init__(self, graph: NamedGraph, by: Value) -> None:
         self._graph, self.by = graph, by
@@ -94,14 +91,20 @@ class Paths:
                     for operand in below:
                         self.users[operand].append(node)
         self.named = {node for node in self.users if node in self.notation.called} | {self.root, by}
-        self._constants = self._made_of_numbers()
-        self._latex: dict[Any, str] = {}
-        self._expressions: dict[Value, Any] = {}
-        self._sizes: dict[Value, int] = {}
         self._reached: dict[Value, list[Value]] = {}
         self._edges: dict[Value, list[Factor]] = {}
+        self._straight_ways: dict[Value, tuple[Value, float] | None] = {}
 
-    def _made_of_numbers(self) -> set[Value]:
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in vars(self).items() if name != "derivation"}
+
+    @cached_property
+    def derivation(self) -> Derivation:
+        symbols = self.numbered.union(self.notation.called)
+        return Derivation(self.notation, self.index, self.named, symbols, self._constants)
+
+    @cached_property
+    def _constants(self) -> set[Value]:
         """The numbers without a name, and the values computed from them alone."""
         called, users, found = self.notation.called, self.users, set[Value]()
         for node in self.nodes:
@@ -114,20 +117,34 @@ class Paths:
 
         In each layer only some have an equation; the others, whose equations look alike, are returned beside them.
         """
-        gradients = self._graph.gradients
+        while True:
+            equations, likewise, shown = self._equations()
+            new = set[Value]().union(*(self._hard_to_write(edge.of, edge.by) for edge in shown))
+            if not new:
+                return equations, likewise
+            self.numbered = self.numbered | new
+            self.named |= new.intersection(self.users)
+            self._reached, self._edges, self._straight_ways = {}, {}, {}
+            del self.derivation
+
+    def _equations(self) -> tuple[list[Equation], list[list[Value]], list[Factor]]:
+        """The equations, the values without one, and the edges that are written out."""
+        gradients, shown = self._graph.gradients, list[Factor]()
         equations: list[Equation] = []
         likewise: dict[Any, list[Value]] = {}
         written_out: Counter[Any] = Counter()
         todo, seen = deque([self.by]), {self.by}
         while todo:
             value = todo.popleft()
-            name = symbol(self.notation.called.get(value, ""))
-            layer = (name.letter, name.indices and name.layer) if name else value
+            called = self.notation.called.get(value, "")
+            name = symbol(called)
+            layer = (name.letter, name.indices and name.layer) if name else re.sub(r"\d+", "", called)
             if written_out[layer] == (MOST_OF_A_LAYER if name and name.indices else MOST_OF_A_CHAIN):
                 likewise.setdefault(layer, []).append(value)
                 continue
             written_out[layer] += 1
             products = self._products(value, seen)
+            shown += [edge for product in few(products) for edge in product]
             finished = tuple(tuple(self._finished(product, gradients)) for product in products)
             equations.append(Equation(value, finished, gradients[value]))
             for product in products:
@@ -135,7 +152,7 @@ class Paths:
                 if last is not self.root and last not in seen:
                     seen.add(last)
                     todo.append(last)
-        return equations, list(likewise.values())
+        return equations, list(likewise.values()), shown
 
     def _products(self, value: Value, ends: set[Value]) -> list[list[Factor]]:
         """The terms of ∂root/∂value, each followed while values are used once, at most to one of the `ends`.
@@ -179,8 +196,9 @@ class Paths:
     def reached(self, by: Value) -> list[Value]:
         """The named values that `by` reaches without passing another name, in topological order."""
         if by not in self._reached:
-            numbers = self._numbers_above(by)
-            self._reached[by] = [node for node in numbers if node in self.named and node is not by]
+            straight = self._straight(by)
+            numbers = {} if straight else self._numbers_above(by)
+            self._reached[by] = [straight[0]] if straight else [n for n in numbers if n in self.named and n is not by]
         return self._reached[by]
 
     def edges(self, by: Value) -> list[Factor]:
@@ -188,13 +206,35 @@ class Paths:
         if by is self.root:
             return [Factor(by, by, 1.0, lambda: Written(number(1.0), 1))]
         if by not in self._edges:
-            numbers, reached = self._numbers_above(by), self.reached(by)
+            straight, reached = self._straight(by), self.reached(by)
+            numbers = dict([straight]) if straight else self._numbers_above(by)
             above = self._above(reached)
             self._edges[by] = [
-                Factor(end, by, numbers[end], partial(self._write, end, by, numbers), "direct" if end in above else "")
+                Factor(end, by, numbers[end], partial(self._write, end, by), "direct" if end in above else "")
                 for end in reached
             ]
         return self._edges[by]
+
+    def _straight(self, by: Value) -> tuple[Value, float] | None:
+        """The next named value and its derivative, 1 or −1, if only sums lead there, in which `by` stands once.
+
+        A term of a long sum is one step away from it, not as many steps as there are terms.
+        """
+        way, found = [by], None
+        while way[-1] not in self._straight_ways:
+            users = self.users[way[-1]]
+            if len(users) != 1 or users[0].op not in SUMS or users[0].operands.count(way[-1]) != 1:
+                self._straight_ways[way[-1]] = None
+            elif users[0] in self.named:
+                self._straight_ways[way[-1]] = users[0], _share(users[0], way[-1])
+            else:
+                way.append(users[0])
+        found = self._straight_ways[way.pop()]
+        for value in reversed(way):
+            (user,) = self.users[value]
+            found = found and (found[0], found[1] * _share(user, value))
+            self._straight_ways[value] = found
+        return found
 
     def _numbers_above(self, by: Value) -> dict[Value, float]:
         """∂node/∂by for `by` and what it reaches without passing a name, in topological order."""
@@ -208,15 +248,12 @@ class Paths:
             numbers[node] = sum(
                 contribution(node.op, local_grad, numbers[operand])
                 for operand, local_grad in zip(node.operands, node.local_grads)
-                if self._leads_on(operand, by, numbers)
+                if self.derivation.leads_on(operand, by, numbers)
             )
             if node not in self.named:
                 for user in self.users[node]:
                     heappush(waiting, self.index[user])
         return numbers
-
-    def _leads_on(self, operand: Value, by: Value, numbers: Mapping[Value, float]) -> bool:
-        return operand in numbers and (operand is by or operand not in self.named)
 
     def _above(self, values: Sequence[Value]) -> set[Value]:
         """The values computed from these, up to the last of these."""
@@ -229,124 +266,55 @@ class Paths:
             todo += above
         return found
 
-    def _write(self, end: Value, by: Value, numbers: Mapping[Value, float]) -> Written:
-        """∂end/∂by in symbols, or the derivative itself if there are too many."""
-        import sympy
-
-        try:
-            derived = self._derived(end, by, numbers)
-        except (ArithmeticError, TypeError, ValueError):  # SymPy compares neither nan nor complex numbers
-            derived = None
-        if derived is None:
-            return self._derivative(end, by)
-        derived = _whole(sympy.factor_terms(_whole(sympy.sympify(derived))))  # 0.5·2 is 1.0 after it
-        is_undefined = derived.is_number and not math.isfinite(numbers[end])  # 0·log(x) where log(x) is −∞
-        if is_undefined or not is_writable(derived):
-            return self._derivative(end, by)
-        return Written(formula(unicode_text(derived), latex_text(derived, self._latex)), derived)
+    def _write(self, end: Value, by: Value, numbers: Mapping[Value, float] | None = None) -> Written:
+        return self.derivation.write(end, by, numbers or self._numbers_above(by))
 
     def _derivative(self, end: Value, by: Value) -> Written:
-        """∂end/∂by as a symbol."""
-        import sympy
+        return self.derivation.derivative(end, by)
 
-        derivative = self.notation.derivative(end, by)
-        return Written(derivative, sympy.Symbol(derivative.text, real=True))
+    # --- names for values in between ----------------------------------------------------------------------------------
 
-    def _derived(self, end: Value, by: Value, numbers: Mapping[Value, float]) -> Any:
-        """∂end/∂by by SymPy, operation by operation; None if it is too long to write out."""
-        between, todo = {end}, [end]
-        while todo:
-            for operand in todo.pop().operands:
-                if operand is not by and operand not in between and self._leads_on(operand, by, numbers):
-                    between.add(operand)
-                    todo.append(operand)
-        symbols: dict[Value, Any] = {by: 1}
-        sizes: dict[Value, int] = {by: 1}
-        for node in sorted(between, key=self.index.__getitem__):
-            symbols[node], sizes[node] = 0, 0
-            for i, operand in enumerate(node.operands):
-                if operand in symbols and self._leads_on(operand, by, numbers):
-                    if constant_slope(node.op, i) is None:
-                        sizes[node] += 1 + sum(map(self._size, node.operands))
-                    sizes[node] += sizes[operand]
-                    if sizes[node] > LARGEST:
-                        return None
-                    symbols[node] = symbols[node] + self._slope(node, i) * symbols[operand]
-        return symbols[end]
+    def _hard_to_write(self, end: Value, by: Value) -> set[Value]:
+        """If ∂end/∂by is too long to write out, the values in it that are to be written as names.
 
-    def _slope(self, node: Value, i: int) -> Any:
-        import sympy
-
-        same_everywhere = constant_slope(node.op, i)
-        if same_everywhere is not None:
-            return same_everywhere
-        if is_at_a_kink(node):
-            return sympy.Float(node.local_grads[i])
-        found = slope(node.op, i, [self._expression(operand) for operand in node.operands])
-        if found is None:
-            written = self._derivative(node, node.operands[i])
-            found = written.expression
-            self._latex[found] = written.formula.latex
-        return found
-
-    def _size(self, value: Value) -> int:
-        """How many values it takes to write out a value, each counted as often as it is written; 1 if too many."""
-        if value not in self._sizes:
-            todo, size = [value], 0
-            while todo and size <= LARGEST:
-                size += 1
-                todo += self._below(todo.pop())
-            self._sizes[value] = size if size <= LARGEST else 1
-        return self._sizes[value]
-
-    def _below(self, node: Value) -> Sequence[Value]:
-        """The operands with which a value is written out: none if it has a name or is made of plain numbers."""
-        return [] if node in self._constants or node in self.notation.called else node.operands
-
-    def _expression(self, value: Value) -> Any:
-        """A value in SymPy: a symbol if it has a name, a number if it is one, or else its operation, written out.
-
-        If that is too long, the symbol vₙ.
+        The sums, and the products in them, are among these only if the others are not enough.
         """
-        todo = [value]
-        while todo:
-            node = todo[-1]
-            if node not in self._expressions:
-                below = self._below(node)
-                is_too_large = below and self._size(node) == 1
-                below = [] if is_too_large else below
-                missing = [operand for operand in below if operand not in self._expressions]
-                if missing:
-                    todo += missing
-                    continue
-                self._expressions[node] = self._symbol(node) if is_too_large else self._made(node, below)
-            todo.pop()
-        return self._expressions[value]
+        if by is self.root or self._straight(by):
+            return set()
+        derivation, numbers = self.derivation, self._numbers_above(by)
+        if not derivation.is_long(end, by, numbers):
+            return set()
+        found = {operand for node in derivation.between(end, by, numbers) for operand in node.operands if operand.op}
+        unnamed = [node for node in found - derivation.symbols if node not in self._constants]
+        unnamed.sort(key=self.index.__getitem__)
+        sizes: dict[Value, int] = {}  # of those that stay without a name
+        for node in unnamed:
+            operands = [sizes.get(x, 1 if x in found else derivation.size(x)) for x in node.operands]
+            is_term, size = node not in self._outside_sums, 1 + sum(operands)
+            if self._is_linear(node):
+                stays = is_term or size <= SHORT
+            else:
+                stays = is_term and size <= SHORT and node.op in PRODUCTS
+            if stays:
+                sizes[node] = size
+        if len(sizes) < len(unnamed):
+            return set(unnamed).difference(sizes)
+        return {node for node in unnamed if node.op not in SUMS or node in self._outside_sums}
 
-    def _made(self, node: Value, below: Sequence[Value]) -> Any:
-        if node in self.notation.called or (not node.op and node not in self._constants):
-            return self._symbol(node)
-        if node in self._constants:  # the engine's number: SymPy's has other digits, 9^9^9 too many
-            return constant(node.data)
-        return expression(node.op, [self._expressions[operand] for operand in below])
+    def _is_linear(self, node: Value) -> bool:
+        """Whether an operation adds, or multiplies by a number without a name."""
+        return node.op in SUMS or (node.op in PRODUCTS and not self._constants.isdisjoint(node.operands[-1:]))
 
-    def _symbol(self, node: Value) -> Any:
-        import sympy
-
-        name = self.notation.named(node).bracketed(SINGLE)
-        found = sympy.Symbol(name.text, real=True)
-        self._latex[found] = name.latex
-        return found
-
-
-def _is_short(number: float) -> bool:
-    """Whether a number is written without a point and without an exponent."""
-    return number.is_integer() and abs(number) < 1e9
+    @cached_property
+    def _outside_sums(self) -> set[Value]:
+        """The operands of operations other than sums."""
+        return {operand for node in self.nodes if node.op not in SUMS for operand in node.operands}
 
 
-def _whole(expression: Any) -> Any:
-    """A SymPy expression with 2 for 2.0."""
-    import sympy
+def _share(node: Value, operand: Value) -> float:
+    return node.local_grads[node.operands.index(operand)]
 
-    numbers = [number for number in expression.atoms(sympy.Float) if _is_short(float(number))]
-    return expression.xreplace({number: sympy.Integer(int(float(number))) for number in numbers})
+
+def few(terms: Sequence[T]) -> Sequence[T]:
+    """The terms of a sum that are written out: all, or the first two and the last."""
+    return terms if len(terms) <= MOST_TERMS else [*terms[:2], terms[-1]]

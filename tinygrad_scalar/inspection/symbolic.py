@@ -9,7 +9,7 @@ import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from tinygrad_scalar.engine.number import SUPERSCRIPTS
 from tinygrad_scalar.engine.ops import Operation, operation
@@ -20,41 +20,70 @@ from tinygrad_scalar.inspection.notation import written
 if TYPE_CHECKING:
     import sympy
 
+T = TypeVar("T")
 _NAMES = 0xF0000  # Unicode's private characters, 65,534 of them
 
 
 LARGEST_INTEGER = 100  # SymPy works out powers of integers to the last digit
+SMALLEST = 1e-100  # and products of small numbers, which float64 rounds to 0
 
 
 @lru_cache(maxsize=1)
-def _large_number() -> Any:
+def _extreme_number() -> Any:
     """The class of a number that SymPy must not calculate with: (2·x)¹⁰⁰⁰ stays as it is."""
     import sympy
 
-    return type("LargeNumber", (sympy.Symbol,), {})
+    return type("ExtremeNumber", (sympy.Symbol,), {})
 
 
 def constant(number: float) -> Any:
-    """A number in SymPy, with all its digits; a large one as a symbol.
+    """A number in SymPy, with all its digits; a very large or small one as a symbol.
 
     >>> constant(2.0), constant(0.5) == 0.5, constant(-1e9)
     (2, True, -1000000000.0)
     """
     import sympy
 
-    if LARGEST_INTEGER < abs(number) < math.inf:
-        symbol = _large_number()(repr(abs(number)), positive=True)
+    if LARGEST_INTEGER < abs(number) < math.inf or 0.0 < abs(number) < SMALLEST:
+        symbol = _extreme_number()(repr(abs(number)), positive=True)
         return symbol if number > 0.0 else -symbol
     return sympy.Integer(int(number)) if number.is_integer() else sympy.Float(number, precision=53)
 
 
-def is_writable(expression: Any) -> bool:
-    """Whether a person would write this expression: no number in it is complex, infinite, undefined or extreme."""
+def attempt(make: Callable[[], T]) -> T | None:
+    """What `make` returns, or None where SymPy fails: even its printers do, at a constant part that is nan."""
+    try:
+        return make()
+    except Exception:  # which error it raises for nan, infinity and complex numbers depends on its version
+        return None
+
+
+def real(make: Callable[[], Any]) -> Any | None:
+    """The expression that `make` returns; None if a person would not write it, or if SymPy fails.
+
+    No number in it is complex, infinite, undefined or extreme.
+
+    >>> import sympy
+    >>> real(lambda: sympy.log(2)), real(lambda: sympy.log(-2)), real(lambda: sympy.Max(sympy.nan, sympy.I))
+    (log(2), None, None)
+    """
     import sympy
 
-    if expression.has(sympy.I, sympy.zoo, sympy.nan, sympy.oo, -sympy.oo):
-        return False
-    return all(number == 0 or 1e-300 < abs(number) < 1e300 for number in expression.atoms(sympy.Number))
+    def is_real(found: Any) -> bool:
+        if found.has(sympy.I, sympy.zoo, sympy.nan, sympy.oo, -sympy.oo, sympy.AccumBounds):
+            return False
+        return all(number == 0 or 1e-300 < abs(number) < 1e300 for number in found.atoms(sympy.Number))
+
+    found = attempt(lambda: sympy.sympify(make()))
+    return found if found is not None and attempt(lambda: is_real(found)) else None
+
+
+def with_numbers(expression: Any, numbers: Mapping[Any, float]) -> Any:
+    """An expression worked out for the numbers of its symbols."""
+    import sympy
+
+    extreme = {symbol: float(symbol.name) for symbol in expression.atoms(_extreme_number())}
+    return expression.xreplace({symbol: sympy.Float(x) for symbol, x in {**numbers, **extreme}.items()}).evalf()
 
 
 @lru_cache(maxsize=1024)
@@ -262,7 +291,7 @@ def _printers() -> tuple[Any, Any]:
         "_print_Float": lambda self, number: f"{float(number):.6g}",
         "_print_Pow": power,
         "_print_Symbol": name,
-        "_print_LargeNumber": lambda self, symbol: name(self, type(symbol)(written(float(symbol.name)))),
+        "_print_ExtremeNumber": lambda self, symbol: name(self, type(symbol)(written(float(symbol.name)))),
         "_print_Integer": lambda self, number: written(float(number)).replace("−", "-"),
         "_print_Exp1": lambda self, number: "exp(1)",
         "_print_Abs": lambda self, function: f"|{self._print(function.args[0])}|",
@@ -272,7 +301,7 @@ def _printers() -> tuple[Any, Any]:
     in_latex = {
         "_print_Float": lambda self, number: latex.number(float(number)),
         "_print_Integer": lambda self, number: latex.number(float(number)),
-        "_print_LargeNumber": lambda self, symbol: latex.number(float(symbol.name)),
+        "_print_ExtremeNumber": lambda self, symbol: latex.number(float(symbol.name)),
     }
     in_text = ordered | text | {"names": ()}
     return type("Text", (StrPrinter,), in_text), type("Latex", (LatexPrinter,), ordered | in_latex)
