@@ -6,6 +6,7 @@ import html
 import re
 import textwrap
 from collections.abc import Sequence
+from itertools import pairwise
 
 from tinygrad_scalar.screen import for_stdout, left, printable, right, width
 
@@ -56,23 +57,59 @@ def wrapped(sentence: str) -> list[str]:
     return textwrap.wrap(sentence, WIDTH, subsequent_indent="  ")
 
 
+_PLACES = re.compile(r"(?<= )(?=[+−·=] )|(?<=, )|(?P<tight>(?<=\S)(?=·\S))|(?P<space>(?<=[^\s+−·=,] )(?=\S))")
+
+
 def broken(lead: str, formula: str, width: int = WIDTH) -> list[str]:
-    """The lines of a formula after its lead, broken before + and · where it is too wide.
+    """The lines of a formula after its lead, broken where it is too wide: outside brackets as long as that is possible.
+
+    Of the places at one depth, those before + − · = and after a comma come first.
 
     >>> print(*broken("v = ", "a · " * 19 + "b"), sep="\\n")
     v = a · a · a · a · a · a · a · a · a · a · a · a · a · a · a · a · a · a · a
           · b
+    >>> print(*broken("v = ", "(a + b)·(c + d·(e + f))", 18), sep="\\n")
+    v = (a + b)
+          ·(c
+          + d·(e + f))
     """
-    lines, indent = [lead], " " * min(len(lead) + 2, width // 2)
-    for i, piece in enumerate(re.split(r"(?<= )(?=[+·=] )|(?<=, )", formula)):
-        if i and len(lines[-1]) + len(piece.rstrip()) > width:
+    lines, indent, depths = [lead], " " * min(len(lead) + 2, width // 2), _depths(formula)
+    places = {0: (-1, 0)}  # the depth of each, and how good it is
+    for match in _PLACES.finditer(formula):
+        kind = 2 if match["space"] is not None else 1 if match["tight"] is not None else 0
+        places[match.start()] = depths[match.start()], kind
+    todo = [(0, len(formula))]  # pieces, the next one last
+    while todo:
+        start, end = todo.pop()
+        piece = formula[start:end]
+        if start and len(lines[-1]) + len(piece.rstrip()) > width and lines[-1] != indent:
             lines.append(indent)
-        lines[-1] += piece
-        while len(lines[-1].rstrip()) > width:  # without a space to break at
-            at = max(lines[-1].rfind("·", len(indent) + 1, width), lines[-1].rfind(" ", len(indent) + 1, width))
-            at = at if at > len(indent) else width
-            lines[-1:] = [lines[-1][:at], indent + lines[-1][at:].lstrip()]
+        inside = [place for place in places if start < place < end]
+        if len(lines[-1]) + len(piece.rstrip()) <= width or not inside:
+            lines[-1] += piece
+            while len(lines[-1].rstrip()) > width:  # without a place to break at
+                lines[-1:] = [lines[-1][:width], indent + lines[-1][width:].lstrip()]
+            continue
+        best = min(places[place] for place in inside)
+        at = [start, *(place for place in inside if places[place] == best), end]
+        todo += reversed(list(pairwise(at)))
     return [line.rstrip() for line in lines]
+
+
+def _depths(formula: str) -> list[int]:
+    """How many brackets and bars are open before each sign.
+
+    >>> _depths("|a|(b)")
+    [0, 1, 1, 0, 1, 1]
+    """
+    depths, depth, before, opens = [], 0, " ", False
+    for sign in formula:
+        depths.append(depth)
+        is_after_a_value = before.isalnum() or before in ")]⟩⁾′" or (before == "|" and not opens)
+        opens = sign in "([⟨⁽" or (sign == "|" and not is_after_a_value)
+        depth = depth + 1 if opens else max(depth - 1, 0) if sign in ")]⟩⁾|" else depth
+        before = sign
+    return depths
 
 
 def as_html(heading: str, cells: Cells, notes: Sequence[str]) -> str:

@@ -26,7 +26,7 @@ MOST_FACTORS = 40  # factors written out in a product; also in all terms of a su
 MOST_OF_A_LAYER = 3  # values that have an equation of their own
 MOST_OF_A_CHAIN = 8  # the same where each layer has one value
 SHORT = 5  # values in a formula that needs no name of its own
-SUMS, PRODUCTS = ("+", "-", "neg"), ("*", "/")
+SUMS, PRODUCTS, COMPARISONS = ("+", "-", "neg"), ("*", "/"), ("greater", "greater_equal")
 T = TypeVar("T")
 
 
@@ -294,7 +294,7 @@ class Paths:
             if self._is_linear(node):
                 stays = is_term or size <= SHORT
             else:
-                stays = is_term and size <= SHORT and node.op in PRODUCTS
+                stays = size <= SHORT and (node.op in COMPARISONS or (is_term and node.op in PRODUCTS))
             if stays:
                 sizes[node] = size
         if len(sizes) < len(unnamed):
