@@ -184,20 +184,20 @@ EQUATIONS = [
     # --- 003: the output layer ---
     Equation(
         "003 Eq. 4a",
-        r"\delta^{[L]}=\frac{\partial\mathcal{L}}{\partial Z^{[L]}}=\frac{\partial\mathcal{L}}{\partial A^{[L]}}\odot"
+        r"\delta^{[L]}=\frac{\partial C}{\partial Z^{[L]}}=\frac{\partial C}{\partial A^{[L]}}\odot"
         r"\frac{\partial A^{[L]}}{\partial Z^{[L]}}",
     ),
     Equation(
         "003 Eq. 4b",
-        r"\frac{\partial C}{\partial w^{[L]}}=\frac1m\delta^{[L]}\cdot\frac{\partial Z^{[L]}}{\partial w^{[L]}}",
+        r"\frac{\partial C}{\partial w^{[L]}}=\delta^{[L]}\cdot\frac{\partial Z^{[L]}}{\partial w^{[L]}}",
     ),
     Equation(
         "003 Eq. 4c",
-        r"\frac{\partial C}{\partial b^{[L]}}=\frac1m\delta^{[L]}\cdot\frac{\partial Z^{[L]}}{\partial b^{[L]}}",
+        r"\frac{\partial C}{\partial b^{[L]}}=\delta^{[L]}\cdot\frac{\partial Z^{[L]}}{\partial b^{[L]}}",
     ),
     Equation(
         "003 Eq. 4d",
-        r"\frac{\partial\mathcal{L}}{\partial A^{[L-1]}}="
+        r"\frac{\partial C}{\partial A^{[L-1]}}="
         r"\left(\frac{\partial Z^{[L]}}{\partial A^{[L-1]}}\right)^T\delta^{[L]}",
     ),
     Equation(

@@ -20,11 +20,13 @@ TABLE = NOTEBOOKS / "equations.md"
 ERRATA = NOTEBOOKS / "errata.md"
 COMMAND = "python -m tests.notes"
 NONE = "–"
+FOOTER = re.compile(r"^\*Also in the notes:\*.*?(?=\n\n|\Z)", re.DOTALL | re.MULTILINE)
 
 PREAMBLE = f"""# The notes' equations
 
 Every equation, definition and procedure of the four notes on backpropagation, and the test that holds the engine to it.
 The formula is the one that holds; where a note prints another, the status names the entry of [errata.md](errata.md).
+A notebook that shows an equation cites it there; one that only lists its name at its end stands in parentheses.
 Made by `{COMMAND}`.
 
 | note | equation | formula | test | notebook | status |
@@ -45,13 +47,17 @@ def collected():
 
 
 def shown_in(folder=NOTEBOOKS):
-    """The notebooks whose texts cite each equation: its id -> [file name, …]."""
+    """The notebooks whose texts cite each equation: its id -> [(file name, whether it is shown there), …].
+
+    The footer of a notebook lists names of what the notebook does not cite where it is shown.
+    """
     found = {}
     for path in sorted(folder.glob("*.ipynb")):
         cells = json.loads(path.read_text("utf-8"))["cells"]
-        texts = ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "markdown"]
-        for id in sorted(cited("\n\n".join(texts))):
-            found.setdefault(id, []).append(path.name)
+        text = "\n\n".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "markdown")
+        shown = cited(FOOTER.sub("", text))
+        for id in sorted(cited(text)):
+            found.setdefault(id, []).append((path.name, id in shown))
     return found
 
 
@@ -77,7 +83,8 @@ def table():
     for id, latex, kind in EQUATIONS:
         note, place = id.split(" ", 1)
         status = f"corrected: {', '.join(corrected[id])}" if id in corrected else kind
-        files = "<br>".join(f"[{name}]({name})" for name in shown.get(id, [])) or NONE
+        links = [(f"[{name}]({name})", there) for name, there in shown.get(id, [])]
+        files = "<br>".join(link if there else f"({link})" for link, there in links) or NONE
         named = "<br>".join(f"`{name}`" for name in tested.get(id, [])) or NONE
         rows.append(f"| {note} | {place} | ${latex}$ | {named} | {files} | {status} |\n")
     return PREAMBLE + "".join(rows)

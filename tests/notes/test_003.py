@@ -1,6 +1,7 @@
 """Note 003, the vectorized equations, with the m examples as columns: in NumPy they give the scalar engine's gradients.
 
-ℒ is the sum of the examples' losses and C = ℒ/m their mean: δ and dA are derivatives of ℒ, dw and db those of C.
+ℒ is the sum of the examples' losses and C = ℒ/m their mean. δ and dA are derivatives of C in Eq. 4, as is printed, but
+of ℒ from Eq. 10 on; dw and db are always those of C.
 """
 
 import numpy as np
@@ -118,33 +119,38 @@ def test_003_eq_4a_delta(network):
     found = network.by_the_engine()
     Z, A = network.forward()
     dA_dZ = slope(lambda Z: network.g(network.L, Z), Z[-1])
-    assert found.dZ[-1] == close(network.dloss(A[-1]) * dA_dZ)
+    assert found.dZ[-1] / network.m == close(network.dloss(A[-1]) / network.m * dA_dZ)
+
+
+def delta_of_the_mean(network):
+    """δ as Eq. 4 has it: ∂C/∂Z of the last layer."""
+    return network.dZ_by_nudging(network.L) / network.m
 
 
 @equation("003 Eq. 4b")
 def test_003_eq_4b_weights(network):
-    found, delta, A_before = network.by_the_engine(), network.dZ_by_nudging(network.L), network.forward()[1][-2]
+    found, delta, A_before = network.by_the_engine(), delta_of_the_mean(network), network.forward()[1][-2]
     for j, (w, b) in enumerate(zip(network.W[-1], network.b[-1])):
         nudges = np.eye(len(w))
         dz_dw = np.array([slope(lambda t, n=n, w=w, b=b: (w + n * t) @ A_before + b, 0.0) for n in nudges]).T
-        assert found.dW[-1][j] == close(delta[j] @ dz_dw / network.m)
+        assert found.dW[-1][j] == close(delta[j] @ dz_dw)
 
 
 @equation("003 Eq. 4c")
 def test_003_eq_4c_bias(network):
-    found, delta, A_before = network.by_the_engine(), network.dZ_by_nudging(network.L), network.forward()[1][-2]
+    found, delta, A_before = network.by_the_engine(), delta_of_the_mean(network), network.forward()[1][-2]
     for j, (w, b) in enumerate(zip(network.W[-1], network.b[-1])):
         dz_db = slope(lambda b, w=w: w @ A_before + b, b)[:, None]
-        assert found.db[-1][j] == close(delta[j] @ dz_db / network.m)
+        assert found.db[-1][j] == close(delta[j] @ dz_db)
 
 
 @equation("003 Eq. 4d")
 def test_003_eq_4d_the_layer_before(network):
-    found, delta, A_before = network.by_the_engine(), network.dZ_by_nudging(network.L), network.forward()[1][-2]
+    found, delta, A_before = network.by_the_engine(), delta_of_the_mean(network), network.forward()[1][-2]
     for i, a in enumerate(A_before.T):
         nudges = np.eye(len(a))
         dz_da = np.array([slope(lambda t, n=n, a=a: network.W[-1] @ (a + n * t), 0.0) for n in nudges]).T
-        assert found.dA[-2][:, i] == close(dz_da.T @ delta[:, i])
+        assert found.dA[-2][:, i] / network.m == close(dz_da.T @ delta[:, i])
 
 
 @equation("003 Eq. 5a")

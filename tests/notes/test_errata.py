@@ -30,11 +30,11 @@ def example(sizes, m, output="sigmoid", loss="squared_error", biases=True):
     return network
 
 
-def drawn(seed, sizes=None, **options):
+def drawn(seed, sizes=None, m=None, **options):
     """A network of 2 to 5 layers with 2 to 7 nodes each, and 2 to 6 examples."""
     r = np.random.default_rng(seed)
     sizes = sizes or [int(n) for n in r.integers(2, 8, size=3 + seed % 4)]
-    return Network(sizes, int(r.integers(2, 7)), ["sigmoid", "tanh", "softplus"][seed % 3], seed=seed, **options)
+    return Network(sizes, m or int(r.integers(2, 7)), ["sigmoid", "tanh", "softplus"][seed % 3], seed=seed, **options)
 
 
 SEEDS = range(8)
@@ -48,6 +48,10 @@ NETWORKS = {
 OBLONG = {
     "example": NETWORKS["example"],
     **{f"{n} to {n_L}": lambda n=n, n_L=n_L: drawn(n, [2, n, n_L]) for n, n_L in [(2, 3), (5, 2), (7, 6), (1, 4)]},
+}
+ONE_EXAMPLE = {
+    "example": lambda: example([3, 4, 2], 1),
+    **{f"random {seed}": lambda seed=seed: drawn(seed, m=1) for seed in SEEDS},
 }
 CHAINS = {
     "example": lambda: example([1, 1, 1], 5),
@@ -79,7 +83,7 @@ class Pieces:
         self.Z, self.A = network.forward()
         self.g_prime = [None] + [network.g_prime(layer, self.Z[layer]) for layer in range(1, self.L + 1)]
         self.dA = network.dloss(self.A[-1])
-        self.delta = self.dA * self.g_prime[-1]
+        self.delta = self.dA * self.g_prime[-1]  # ∂ℒ/∂Z
 
     def z(self, n):
         """z of the first example as a sum over n weights."""
@@ -155,7 +159,7 @@ TABLE = {
         [lambda p: p.W[-1] @ p.A[-2] + p.b[-1]],
     ),
     "E4": Erratum(
-        NETWORKS,
+        ONE_EXAMPLE,
         lambda p: p.engine.dW[-1],
         lambda p: p.network.gradients_by_nudging()[0][-1],
         [lambda p: 1 / p.network.gradients_by_nudging()[0][-1]],
@@ -183,25 +187,16 @@ TABLE = {
         ],
     ),
     "E8": Erratum(
-        NETWORKS, lambda p: p.engine.dZ[-1], lambda p: p.dA * p.g_prime[-1], [lambda p: product(p.dA, p.g_prime[-1])]
-    ),
-    "E9": Erratum(
         NETWORKS,
-        lambda p: p.engine.dW[-1],
-        lambda p: p.delta @ p.A[-2].T / p.m,
-        [lambda p: product(p.delta, p.A[-2]), lambda p: product(p.delta, p.A[-2].T)],
-    ),
-    "E10": Erratum(
-        NETWORKS,
-        lambda p: p.engine.db[-1],
-        lambda p: p.delta @ np.ones((p.m, 1)) / p.m,
-        [lambda p: product(p.delta, np.ones((p.m, 1)))],
+        lambda p: p.engine.dZ[-1] / p.m,
+        lambda p: p.dA / p.m * p.g_prime[-1],
+        [lambda p: product(p.dA / p.m, p.g_prime[-1])],
     ),
     "E11": Erratum(
         NETWORKS,
-        lambda p: p.engine.dA[-2],
-        lambda p: p.W[-1].T @ p.delta,
-        [lambda p: product(p.A[-2], p.delta), lambda p: product(p.W[-1], p.delta)],
+        lambda p: p.engine.dA[-2] / p.m,
+        lambda p: p.W[-1].T @ p.delta / p.m,
+        [lambda p: product(p.A[-2], p.delta / p.m), lambda p: product(p.W[-1], p.delta / p.m)],
     ),
     "E12": Erratum(
         WITHOUT_BIASES,

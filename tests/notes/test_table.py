@@ -118,22 +118,26 @@ def test_every_equation_can_be_cited_by_its_id(name):
     assert cited(f"By {name}, this is so.") == {name}
 
 
-def test_a_notebook_shows_what_its_texts_cite_and_not_what_its_code_does(tmp_path):
+def test_a_notebook_shows_what_its_texts_cite_and_not_what_its_code_or_its_footer_names(tmp_path):
     cells = [
         {"cell_type": "markdown", "source": ["See 000 Eq. 3\n", "and 001 gradient\n", "vector."]},
         {"cell_type": "code", "source": ["# 000 Eq. 4"]},
+        {"cell_type": "markdown", "source": ["## What to remember\n", "\n", "*Also in the notes:* 000 Eq. 5\n", "\n"]},
     ]
     (tmp_path / "one.ipynb").write_text(json.dumps({"cells": cells}), "utf-8")
     (tmp_path / "two.ipynb").write_text(json.dumps({"cells": cells[:1]}), "utf-8")
-    both = ["one.ipynb", "two.ipynb"]
-    assert shown_in(tmp_path) == {"000 Eq. 3": both, "001 gradient vector": both}
+    both = [("one.ipynb", True), ("two.ipynb", True)]
+    assert shown_in(tmp_path) == {"000 Eq. 3": both, "001 gradient vector": both, "000 Eq. 5": [("one.ipynb", False)]}
 
 
 # --- errata ----------------------------------------------------------------------------------------------------------
 
 
-def test_errata_are_numbered_in_their_order():
-    assert [*errata()] == [f"E{number}" for number in range(1, len(errata()) + 1)]
+def test_errata_are_numbered_in_their_order_and_a_withdrawn_number_is_not_given_again():
+    withdrawn = re.findall(r"\bE\d+(?= and| said)", ERRATA.read_text("utf-8").split("\n## Withdrawn")[1])
+    numbers = sorted([*errata(), *withdrawn], key=lambda number: int(number[1:]))
+    assert numbers == [f"E{number}" for number in range(1, len(numbers) + 1)]
+    assert [*errata()] == [number for number in numbers if number not in withdrawn]
     assert len(errata()) >= 6
 
 
