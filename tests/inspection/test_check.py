@@ -80,7 +80,7 @@ def test_a_network_agrees_in_all_its_leaves_to_many_digits(root):
     check = check_gradients(root)
     root.backward()
     assert check.ok and bool(check)
-    assert [row.derivative for row in check.rows] == [leaf.grad for leaf in leaves(root)]
+    assert [row.derivative for row in check.rows] == [leaf.grad for leaf in leaves(root) if leaf.label]
     assert all(row.verdict == "both are 0" or int(row.verdict.split()[2]) >= 8 for row in check.rows)
     assert check.max_error == max(row.error for row in check.rows) < 1e-9
 
@@ -128,7 +128,8 @@ def test_a_function_that_rounding_leaves_no_digit_of_is_undecided():
     x = Value(4.734942843718673, "x")
     (row,) = check_gradients(((((x + 1e8) - 1e8) * x).sinh()).sin() * 1e-6, x).rows  # a period is 1e-10 here
     assert row.verdict.startswith("undecided: off by ")
-    assert not row.ok
+    assert row.ok
+    assert math.isnan(row.error)
 
 
 @pytest.mark.parametrize(

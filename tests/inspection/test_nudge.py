@@ -258,7 +258,7 @@ def test_a_leaf_that_cannot_be_nudged_finely_is_inconclusive(build):
 
 def test_a_jump_is_not_counted_as_agreeing():
     x = Value(0.0, "x")
-    check = check_gradients(ts.where(ts.greater(x, 0.0), x, 5.0))
+    check = check_gradients(ts.where(ts.greater(x, Value(0.0)), x, Value(5.0)))
     assert "inconclusive for 2 of 3; the others agree" in str(check)
 
 

@@ -216,7 +216,7 @@ cdef class Value:
             raise errors.computed(self)
         cdef double number = number_of(data, "data")
         set_label(self, label)
-        if self.time > 0:  # not the first time: nodes computed from it become stale
+        if self.time != 0:  # not the first time: nodes computed from it become stale
             clock += 1
         self._data = number
         self._grad = 0.0
@@ -816,6 +816,7 @@ cdef Value constant(thing):
         return None
     out = <Value>STEAL(new_node(NULL, NULL, NULL))
     out._data = number
+    out.time = -1  # see value.py
     return out
 
 
@@ -910,7 +911,7 @@ def record(name, *operands):
         if node is not NotImplemented:
             return node
     for thing in operands:
-        values.append(thing if isinstance(thing, Value) else Value(thing))  # raises for anything else
+        values.append(thing if isinstance(thing, Value) else constant(number_of(thing, "data")))  # or it raises
     out = leaf_for(tuple(values))
     hold(out, row, tuple(values))
     compute(out)

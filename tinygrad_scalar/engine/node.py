@@ -46,5 +46,8 @@ class Node(Protocol):
 
     @property
     def _time(self) -> int:
-        """When it was computed or, for a leaf, set: `graph.require_fresh` and `vectorize/trace.py` read it."""
+        """When it was computed or, for a leaf, set; −1 for a bare number in a formula.
+
+        `graph.require_fresh`, `NamedGraph.variables` and `vectorize/trace.py` read it.
+        """
         ...

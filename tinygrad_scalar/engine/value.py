@@ -450,7 +450,7 @@ def _constant(number: object) -> Any:
     out._left = None
     out._right = None
     out._wide = ()
-    out._time = _clock
+    out._time = -1  # never set: a part of the formula, see NamedGraph.variables
     out._mark = None
     return out
 
@@ -495,7 +495,7 @@ def record(name: str, *operands: Value | Number) -> Value:
     >>> record("maximum", Value(2.0), 3).data
     3.0
     """
-    values = [operand if isinstance(operand, Value) else Value(operand) for operand in operands]
+    values = [operand if isinstance(operand, Value) else _constant(required(operand, "data")) for operand in operands]
     row = ops.operation(name)
     if len(values) != row.arity:
         raise TypeError(f"{name!r} takes {row.arity} operand{'s' * (row.arity > 1)}, got {len(values)}")

@@ -8,17 +8,23 @@ A difference quotient is extrapolated to h = 0 from a scan over h = 2⁻ᵏ, at 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from tinygrad_scalar.engine import Value, ops
+from tinygrad_scalar.engine import Value
 from tinygrad_scalar.engine.graph import swept
+from tinygrad_scalar.inspection.lanes import Lanes
 from tinygrad_scalar.inspection.named_graph import NamedGraph
+
+if TYPE_CHECKING:
+    from tinygrad_scalar.inspection.lanes import Array
 
 SAFETY = 10.0  # a difference can be off by this many times its estimated error
 COARSE = 1e-4  # the gap between neighbouring floats beyond 10¹²
 EXTRAPOLATIONS = 4  # the last has an error of h¹⁰, and rounding is at most doubled
+AT_ONCE = 12  # steps that a scan begins with; in most smooth functions they are enough
+MOST_TOGETHER = 100_000  # numbers that nudges in one pass take, roughly, over the steps of a scan
 
 
 class NudgedGraph(NamedGraph):
@@ -30,6 +36,7 @@ class NudgedGraph(NamedGraph):
         for node in self.nodes:
             for operand in node.operands:
                 self._users[operand].append(node)
+        self.slopes: dict[tuple[Value, Value], Any] = {}  # see judgement.py
 
     @cached_property
     def path_sums(self) -> dict[Value, float]:
@@ -42,6 +49,10 @@ class NudgedGraph(NamedGraph):
         """
         return swept(self.root, lambda node, local_grad: abs(local_grad))
 
+    @cached_property
+    def largest_path_sum(self) -> float:
+        return max(self.path_sums[leaf] for leaf in self.leaves)
+
     def along(self, leaf: Value) -> Along:
         """The root as a function of `leaf`."""
         above: set[Value] = set()
@@ -52,53 +63,82 @@ class NudgedGraph(NamedGraph):
             todo.extend(fresh)
         return Along(leaf, sorted(above, key=self.index.__getitem__))
 
+    def along_each(self, leaves: Iterable[Value]) -> Iterator[Along]:
+        """The same for many leaves. Those that share most of the nodes above them are nudged together."""
+        group: list[Along] = []
+        above: set[Value] = set()
+        for leaf in leaves:
+            f = self.along(leaf)
+            joint = above.union(f.above)
+            if group and (len(joint) > 2 * len(group[0]) + 64 or len(joint) * (len(group) + 1) > MOST_TOGETHER):
+                yield from self._nudged_together(group, above)
+                group, joint = [], set(f.above)
+            group.append(f)
+            above = joint
+        yield from self._nudged_together(group, above)
+
+    def _nudged_together(self, group: Sequence[Along], above: Iterable[Value]) -> Sequence[Along]:
+        """Compute for all of them what `limit` asks for first."""
+        import numpy as np
+
+        if len(group) > 1:
+            points = [f.points(1, 1, f.steps()[:AT_ONCE]) for f in group]
+            width = max(map(len, points))
+            nudged = [np.full(len(group) * width, f.a) for f in group]
+            for k, (lane, of_this) in enumerate(zip(nudged, points)):
+                lane[k * width : k * width + len(of_this)] = of_this
+            found = Lanes([f.leaf for f in group], sorted(above, key=self.index.__getitem__)).root(nudged).tolist()
+            for k, (f, of_this) in enumerate(zip(group, points)):
+                f.known.update(zip(of_this, found[k * width :]))
+        return group
+
 
 class Along:
     """The root as a function f of one leaf, at `a`: only the nodes above the leaf are computed."""
 
     def __init__(self, leaf: Value, above: Sequence[Value]) -> None:
-        self.a = leaf.data
-        self._numbers = [leaf.data]
-        self._program: list[tuple[int, ops.Operation, tuple[int, ...]]] = []
-        places = {leaf: 0}
-        for node in above:
-            for value in (*node.operands, node):
-                if value not in places:
-                    places[value] = len(self._numbers)
-                    self._numbers.append(value.data)
-            operands = tuple(places[operand] for operand in node.operands)
-            self._program.append((places[node], ops.operation(node.op), operands))
+        self.leaf, self.a, self.above = leaf, leaf.data, above
+        self.known: dict[float, float] = {}
+        self._roundings: dict[float, float] = {}
 
     def __len__(self) -> int:
-        return len(self._program)
+        return len(self.above)
 
-    def _at(self, x: float) -> list[float]:
-        numbers = self._numbers.copy()
-        numbers[0] = x
-        for i, row, operands in self._program:
-            numbers[i] = row.forward(*[numbers[j] for j in operands])
-        return numbers
+    @cached_property
+    def _lanes(self) -> Lanes:
+        return Lanes([self.leaf], self.above)
 
     def __call__(self, x: float) -> float:
         """f(x); nan where a user's own operation raises."""
-        try:
-            return self._at(x)[-1]
-        except (ArithmeticError, ValueError):
-            return math.nan
+        return self._found(self.known, self._lanes_root, [x])[0]
 
     def rounding(self, x: float) -> float:
         """Σₙ |∂f/∂n|·ulp(n) at x: how far f(x) can be off."""
-        numbers = self._at(x)
-        slopes = [0.0] * len(numbers)
-        slopes[-1] = 1.0
-        total = 0.0
-        for i, row, operands in reversed(self._program):
-            if slopes[i] == 0.0:
-                continue
-            total += abs(slopes[i]) * math.ulp(numbers[i])
-            for j, local_grad in zip(operands, row.local_grads(numbers[i], *[numbers[j] for j in operands])):
-                slopes[j] += ops.contribution(row.name, local_grad, slopes[i])
-        return total if total == total else math.inf
+        return self._found(self._roundings, self._lanes_rounding, [x])[0]
+
+    def _lanes_root(self, points: Array) -> Array:
+        return self._lanes.root([points])
+
+    def _lanes_rounding(self, points: Array) -> Array:
+        return self._lanes.rounding([points])
+
+    def _found(
+        self, known: dict[float, float], compute: Callable[[Array], Array], points: Sequence[float]
+    ) -> list[float]:
+        """What is known of f at `points`, after computing what is not, as many at once as memory allows."""
+        if new := [x for x in dict.fromkeys(points) if x not in known]:
+            import numpy as np
+
+            together = max(1, 20 * MOST_TOGETHER // len(self))
+            for k in range(0, len(new), together):
+                some = np.array(new[k : k + together])
+                known.update(zip(new[k : k + together], compute(some).tolist()))
+        return [known[x] for x in points]
+
+    def points(self, left: int, right: int, steps: Sequence[float]) -> list[float]:
+        """a and its neighbours at these steps: on the left, on the right, or on both sides."""
+        lower, upper = ([self.a + side * h for h in steps] for side in (-left, right))
+        return [self.a, *(lower if left else ()), *(upper if right else ())]
 
     def steps(self) -> list[float]:
         """Powers of two down from 1/32 of |a| or of 1; then, if |a| is tiny, a 0 and those down from 1/32 of |a|."""
@@ -117,9 +157,16 @@ class Along:
         `thorough`, rounding is estimated at a alone, and nine digits are enough.
         """
         order = left + right
-        middle, at_a = self(self.a), self.rounding(self.a)
         best, coarser, bend_of_2h = Limit(math.nan, 0.0, math.inf), list[float](), math.inf
-        for h in self.steps():
+        steps = self.steps()
+        self._found(self.known, self._lanes_root, self.points(left, right, steps[:AT_ONCE]))
+        middle, at_a = self(self.a), self.rounding(self.a)
+        for k, h in enumerate(steps):
+            if k == AT_ONCE:
+                self._found(self.known, self._lanes_root, self.points(left, right, steps))
+            if thorough and k % AT_ONCE == 0:
+                some = self.points(left, right, steps[k : k + AT_ONCE])
+                self._found(self._roundings, self._lanes_rounding, some)
             low, high = self.a - left * h, self.a + right * h
             f_low, f_high = self(low) if left else middle, self(high) if right else middle
             quotient = (f_high - f_low) / (high - low) if high > low else math.nan
@@ -145,15 +192,6 @@ class Along:
             if not thorough and best.error <= 1e-9 * abs(best.value):
                 break
         return best
-
-    def settles(self, d: float, h: float) -> bool:
-        """Whether f has enough digits to show that its slope is not d, even at finer steps than the best one, h."""
-        if self.rounding(self.a) + abs(d) * math.ulp(self.a) > 0.01 * abs(self(self.a)):
-            return False
-        finer = min(h / 64.0, 1.0 / 32.0)
-        low, high = self.a - finer, self.a + finer
-        rounding = self.rounding(self.a) + self.rounding(low) + self.rounding(high)
-        return abs(self(high) - self(low) - d * (high - low)) > SAFETY * rounding
 
     @property
     def is_coarse(self) -> bool:

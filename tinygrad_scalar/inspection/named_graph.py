@@ -54,6 +54,11 @@ class NamedGraph:
         return [node for node in self.nodes if not node.operands]
 
     @property
+    def variables(self) -> list[Value]:
+        """The leaves that somebody made: not the bare numbers of a formula, such as the 2 of 2.0 * x."""
+        return [leaf for leaf in self.leaves if leaf.label or leaf in self.names or leaf._time >= 0]
+
+    @property
     def named_leaves(self) -> list[Value]:
         """The leaves with a name, or all leaves if none has one."""
         return [leaf for leaf in self.leaves if leaf in self.notation.called] or self.leaves

@@ -16,8 +16,8 @@ from tinygrad_scalar.engine import Value
 from tinygrad_scalar.engine.errors import shown
 from tinygrad_scalar.engine.number import required
 from tinygrad_scalar.inspection.brackets import single
-from tinygrad_scalar.inspection.check import Verdict, judged
 from tinygrad_scalar.inspection.finite_differences import Along, NudgedGraph
+from tinygrad_scalar.inspection.judgement import Verdict, judged
 from tinygrad_scalar.inspection.layout import aligned, as_html, fitted, wrapped
 from tinygrad_scalar.inspection.names import caller_variables
 from tinygrad_scalar.inspection.notation import unicode_of, written
@@ -57,7 +57,7 @@ class Nudge:
         asked = next(row for row in self.rows if row.h == h)
         self.forward_difference, self.error = asked.quotient, asked.error
         self.central_difference, self.best_h, _ = f.limit(1, 1, 0)
-        self.verdict = judged(graph, leaf).verdict
+        self.verdict = judged(graph, f).verdict
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state, verdict=Verdict.read(state["verdict"]))

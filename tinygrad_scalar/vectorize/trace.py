@@ -100,14 +100,14 @@ class Recorder:
         if self.traces(value):
             raise errors.set_while_traced(value) if use == "set" else errors.traced(value, use)
         if self._runs_here():
-            if use == "set" and value._time < self.start:
+            if use == "set" and 0 <= value._time < self.start:
                 raise errors.set_while_traced(value)
             self.read[value] = None
 
     def captured(self) -> list[Value]:
         """The Values from before the call that decide what was read."""
         decisive = {leaf: None for value in self.read for leaf in (*leaves(value), value)}
-        return [value for value in decisive if value._time < self.start]
+        return [value for value in decisive if 0 <= value._time < self.start]
 
     def guard(self, value: Value, refused: Callable[[Any], Any], message: Callable[[float], str]) -> None:
         self.guards.append(Guard(value, refused, message))
@@ -269,7 +269,7 @@ def trace(cost: Callable[..., Any], parameters: Sequence[Value], examples: Seque
         elif node in recorder.lookups:
             lookup = recorder.lookups[node]
             lookups[i] = ([index[entry] for entry in lookup.entries], lookup.by.argument, lookup.by.place)
-        elif node._time < recorder.start:
+        elif 0 <= node._time < recorder.start:
             captured[node] = None
     data = np.empty(n)
     read_data(tape.nodes, data)
