@@ -1,17 +1,23 @@
 """The notebooks: they run, print what they are committed with, and their exercises tell right from wrong.
 
 An exercise is a cell tagged `exercise` with a placeholder and, in its metadata, wrong answers; a cell tagged `check`,
-which judges the answer; and a cell tagged `solution` with the code that answers. A cell tagged
-`varies` can print a different text on each run. After a change to a notebook:
+which has the answer judged by a function of notebooks/checks/; and a cell tagged `solution` with code that answers. A
+cell tagged `varies` can print a different text on each run. After a change to a notebook:
 jupyter nbconvert --to notebook --execute --inplace notebooks/NAME.ipynb
 """
 
+import builtins
 import copy
+import importlib
+import inspect
 import json
 import re
+import symtable
 from pathlib import Path
 
 import pytest
+
+from tinygrad_scalar.notebooks.checks import check
 
 FOLDER = Path(__file__).parent.parent / "notebooks"
 PATHS = sorted(FOLDER.glob("[0-9]*.ipynb"))
@@ -62,12 +68,61 @@ def test_a_notebook_begins_with_what_one_will_be_able_to_do_and_ends_with_what_t
 def test_a_notebook_has_two_or_three_exercises_whose_solutions_are_hidden_at_first(name):
     found = list(exercises(NOTEBOOKS[name]))
     assert 2 <= len(found) <= 3
-    for exercise, check, solution in found:
+    for exercise, _, solution in found:
         assert "..." in text_of(exercise)
         assert len(exercise["metadata"]["wrong"]) >= 2
-        assert check["metadata"]["jupyter"]["source_hidden"]
         assert text_of(solution).startswith("<details><summary>Solution</summary>\n\n")
         assert "<details open" not in text_of(solution)
+
+
+def judge_of(name, k):
+    return getattr(importlib.import_module(f"tinygrad_scalar.notebooks.checks.check_{name[:2]}"), f"exercise_{k}")
+
+
+@of_each_notebook
+def test_no_answer_can_be_read_in_a_check(name):
+    for k, (_, cell, _) in enumerate(exercises(NOTEBOOKS[name]), 1):
+        assert text_of(cell) == f'check("{name[:2]}.{k}", globals())'
+        assert callable(judge_of(name, k))
+
+
+def names_in(code):
+    """The names that a cell defines, and those that it takes from other cells."""
+    defined, used = set(), set()
+    tables = [symtable.symtable(re.sub(r"^ *[%!].*", "", code, flags=re.MULTILINE), "cell", "exec")]
+    for table in tables:
+        tables += table.get_children()
+        top = table.get_type() == "module"
+        symbols = table.get_symbols()
+        defined |= {s.get_name() for s in symbols if top and (s.is_assigned() or s.is_imported() or s.is_namespace())}
+        used |= {s.get_name() for s in symbols if (s.is_referenced() if top else s.is_global())}
+    return defined, used - defined - {*dir(builtins), "display", "get_ipython"}
+
+
+@of_each_notebook
+def test_whoever_skips_an_exercise_can_run_all_the_others(name):
+    notebook, known, k, own = NOTEBOOKS[name], set(), 0, set()
+    for cell in notebook["cells"]:
+        if cell["cell_type"] == "code":
+            defined, used = names_in(text_of(cell))
+            if tagged(cell, "check"):
+                k += 1
+                assert set(inspect.signature(judge_of(name, k)).parameters) <= known | own
+            else:
+                assert used <= known
+            if tagged(cell, "exercise"):
+                own = defined
+            elif not tagged(cell, "check"):
+                known |= defined
+
+
+@of_each_notebook
+def test_a_check_before_its_exercise_was_run_says_so(name, capsys):
+    for k, (exercise, _, _) in enumerate(exercises(NOTEBOOKS[name]), 1):
+        check(f"{name[:2]}.{k}", {})
+        printed = capsys.readouterr().out
+        assert printed.startswith("Not answered yet: run the cells above first, which define ")
+        assert names_in(text_of(exercise))[0] & set(re.findall(r"\w+", printed))
 
 
 @of_each_notebook
