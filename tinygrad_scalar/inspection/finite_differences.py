@@ -61,7 +61,10 @@ class NudgedGraph(NamedGraph):
             fresh = [user for user in self._users[todo.pop()] if user not in above]
             above.update(fresh)
             todo.extend(fresh)
-        return Along(leaf, sorted(above, key=self.index.__getitem__))
+        f = Along(leaf, sorted(above, key=self.index.__getitem__))
+        total = sum(abs(d) * math.ulp(node.data) for node in f.above if (d := self.gradients[node]))
+        f.roundings[f.a] = total if total == total else math.inf  # what `rounding` would find, without a sweep
+        return f
 
     def along_each(self, leaves: Iterable[Value]) -> Iterator[Along]:
         """The same for many leaves. Those that share most of the nodes above them are nudged together."""
@@ -99,7 +102,7 @@ class Along:
     def __init__(self, leaf: Value, above: Sequence[Value]) -> None:
         self.leaf, self.a, self.above = leaf, leaf.data, above
         self.known: dict[float, float] = {}
-        self._roundings: dict[float, float] = {}
+        self.roundings: dict[float, float] = {}
 
     def __len__(self) -> int:
         return len(self.above)
@@ -114,7 +117,7 @@ class Along:
 
     def rounding(self, x: float) -> float:
         """Σₙ |∂f/∂n|·ulp(n) at x: how far f(x) can be off."""
-        return self._found(self._roundings, self._lanes_rounding, [x])[0]
+        return self._found(self.roundings, self._lanes_rounding, [x])[0]
 
     def _lanes_root(self, points: Array) -> Array:
         return self._lanes.root([points])
@@ -166,7 +169,7 @@ class Along:
                 self._found(self.known, self._lanes_root, self.points(left, right, steps))
             if thorough and k % AT_ONCE == 0:
                 some = self.points(left, right, steps[k : k + AT_ONCE])
-                self._found(self._roundings, self._lanes_rounding, some)
+                self._found(self.roundings, self._lanes_rounding, some)
             low, high = self.a - left * h, self.a + right * h
             f_low, f_high = self(low) if left else middle, self(high) if right else middle
             quotient = (f_high - f_low) / (high - low) if high > low else math.nan

@@ -68,7 +68,8 @@ class _Comparison:
     @cached_property
     def central(self) -> Limit:
         central = self.f.limit(1, 1, thorough=False)
-        return central if self.agrees(central) and central.error <= 1e-6 * abs(self.d) else self.f.limit(1, 1)
+        size = self.largest if self.d == 0.0 == central.value else abs(self.d)
+        return central if self.agrees(central) and central.error <= 1e-6 * size else self.f.limit(1, 1)
 
     @cached_property
     def left(self) -> Limit:
@@ -268,14 +269,13 @@ class _Slope(NamedTuple):
 
 def _slope(graph: NudgedGraph, node: Value, operand: Value) -> _Slope:
     """How ∂node/∂operand compares with the quotients of the one operation, each judged once for a graph."""
-    if (node, operand) not in graph.slopes:
+    known: dict[tuple[Value, Value], _Slope] = graph.slopes
+    if (node, operand) not in known:
         d = sum(g for other, g in zip(node.operands, node.local_grads) if other is operand)
-        graph.slopes[node, operand] = (
-            _Slope(0.0, False)
-            if _is_plainly(d, node, operand)
-            else _judged_slope(_Comparison(Along(operand, [node]), d, abs(d), abs(d)))
-        )
-    return graph.slopes[node, operand]
+        plainly = _is_plainly(d, node, operand)
+        f = Along(operand, [node])
+        known[node, operand] = _Slope(0.0, False) if plainly else _judged_slope(_Comparison(f, d, abs(d), abs(d)))
+    return known[node, operand]
 
 
 def _judged_slope(c: _Comparison) -> _Slope:
