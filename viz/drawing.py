@@ -222,15 +222,17 @@ def _dot(nodes: Sequence[Value], called: Mapping[Value, str], direction: str, ma
         tooltip = f"{found[node]} {_escaped(name)}: data = {node.data!r}, grad = {node.grad!r}"
         box = {"color": look.line, "fillcolor": look.fill, **look.box, **(marks.box(node) if marks else {})}
         dot.node(f"v{i}", _label(node, name, look, marks), tooltip=tooltip, **box)
-        if node.op and drawn.issuperset(node.operands):
+        if not drawn.isdisjoint(node.operands):
             row = ops.operation(node.op)
             names = [_escaped(called.get(operand) or written(operand.data, DIGITS)) for operand in node.operands]
             order = {} if node.op in ("+", "*") else {"ordering": "in"}  # operands from top to bottom
             dot.node(f"o{i}", _escaped(row.symbol), tooltip=row.text.format(*names), **_OPERATION, **order)
             way = marks.edge(node) if marks else {}
             dot.edge(f"o{i}", f"v{i}", arrowhead="none", **{**way, **({"arrowtail": "none"} if way else {})})
-            for operand in node.operands:
-                dot.edge(f"v{numbers[operand]}", f"o{i}", **way)
+            for place, operand in enumerate(node.operands):
+                if operand not in drawn:
+                    dot.node(f"c{i}_{place}", "…", tooltip=_escaped(names[place]), **_CUT_OFF)
+                dot.edge(f"v{numbers[operand]}" if operand in drawn else f"c{i}_{place}", f"o{i}", **way)
     return dot
 
 
@@ -245,6 +247,7 @@ _OPERATION = {
     "shape": "box", "style": "filled,rounded", "fillcolor": "#3f3f46", "color": "#a1a1aa", "fontcolor": "#ffffff",
     "fontsize": "12", "width": "0.32", "height": "0.32", "margin": "0.07,0.02",
 }  # fmt: skip
+_CUT_OFF = {"shape": "plaintext", "fontcolor": "#71717a", "width": "0.2", "height": "0.2", "margin": "0"}
 
 
 def _label(node: Value, name: str, look: Look, marks: Marks | None) -> str:

@@ -61,7 +61,14 @@ class Marks:
 
 
 def _around(step: Step | None, nodes: Sequence[Value]) -> Sequence[Value]:
-    """The step's value, its operands and theirs, and what is computed from it; at the start those of the root."""
+    """The step's value, its operands and theirs, and what is computed from it; at the start those of the root.
+
+    Beside them the leaves that any of these is computed from, so that few operations lack an operand.
+    """
     center = step.node if step else nodes[-1]
     near = {center, *center.operands, *(below for operand in center.operands for below in operand.operands)}
-    return [node for node in nodes if node in near or center in node.operands]
+    near.update(node for node in nodes if center in node.operands)
+    near.update(
+        operand for node in [*near] if not near.isdisjoint(node.operands) for operand in node.operands if not operand.op
+    )
+    return [node for node in nodes if node in near]

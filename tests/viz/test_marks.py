@@ -86,6 +86,22 @@ def test_of_a_large_graph_what_is_around_the_step_is_drawn(position):
     assert len(drawn) < READABLE < len(s.nodes)
 
 
+@pytest.mark.parametrize("position", range(0, 400, 7))
+def test_in_a_part_of_a_graph_every_box_has_an_arrow_and_every_operation_all_its_operands(position):
+    total = Value(0.0, "x0")
+    for i in range(1, 51):
+        total = ts.sin(total * 1.5) + Value(1.0, f"x{i}") * total / (2.0 + total**2)
+    s = ts.step(total)
+    s.next(position)
+    drawn = {s.nodes[i] for i in boxes(s)}
+    assert len(drawn) < READABLE < len(s.nodes)
+    source = ts.draw(s).source
+    arrows = re.findall(r"(\w+) -> (\w+)", source)
+    assert {f"v{i}" for i in boxes(s)} <= {end for arrow in arrows for end in arrow}
+    for operation in re.findall(r"^\s*(o\d+) \[", source, re.MULTILINE):
+        assert [to for _, to in arrows].count(operation) == len(s.nodes[int(operation[1:])].operands)
+
+
 def test_the_names_are_the_steppers():
     w = Value(2.0)
     s = ts.step(w * 3.0, names={"weight": w})
