@@ -155,6 +155,12 @@ def test_the_bars_are_in_proportion_to_the_column_that_is_sorted():
     assert [line.count("▇") for line in str(table.by("contribution")).splitlines()[2:]] == [15, 15, 0]
 
 
+@pytest.mark.parametrize("size", [1.7e308, 1e-320])
+def test_gradients_at_either_end_of_float64_have_bars(size):
+    x, y = Value(1.0, "x"), Value(1.0, "y")
+    assert str(ts.sensitivity(size * x + 0.5 * size * y)).count("▇") == 15 + 8
+
+
 def test_what_is_not_0_has_a_bar_and_0_has_neither_bar_nor_sign():
     a, b, c = Value(1.0, "a"), Value(1.0, "b"), Value(-0.0, "c")
     _, _, first, second, third = str(sensitivity(a + b * 1e-9 + c * 0.0)).splitlines()

@@ -121,7 +121,7 @@ def _bar(size: float, largest: float) -> str:
     """A size as a bar, relative to the largest finite one."""
     if not math.isfinite(size):
         return f"← {size}"
-    return "▇" * round(BAR * size / largest) or "▏" if size else ""
+    return "▇" * round(BAR * (size / largest)) or "▏" if size else ""  # BAR * size could overflow
 
 
 def leaf_rows(graph: NamedGraph) -> dict[Value, Row]:
