@@ -223,7 +223,7 @@ REFUSED = {
     "yield": ("z = yield", {}, "not arithmetic"),
     # functions
     "an unknown function": ("sigmod(x)", {"x": 1}, "did you mean sigmoid?"),
-    "max": ("max(x, 1)", {"x": 1}, "did you mean maximum?"),
+    "max": ("max(x, 1)", {"x": 1}, "did you mean 'maximum(x, 1)'?"),
     "a function far from any": ("quux(x)", {"x": 1}, "the functions are exp, expm1"),
     "a number called": ("2(x)", {"x": 1}, "no such function"),
     "a keyword argument": ("exp(x=1)", {}, "by position"),

@@ -94,3 +94,11 @@ def test_a_terminal_sees_the_trainings_progress(desk):
 def test_no_progress_is_written_where_stderr_is_no_terminal(desk):
     run = process(MODULE, *TRAIN, cwd=desk)
     assert (run.returncode, run.stderr) == (0, "")
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full")
+def test_an_error_that_cannot_be_shown_keeps_its_exit_code(tmp_path):
+    with open("/dev/full", "w") as full:
+        for arguments in (["check", "w +", "w=1"], ["draw"], []):
+            run = subprocess.run([*MODULE, *arguments], stderr=full, cwd=tmp_path, env=ENVIRONMENT)
+            assert run.returncode == 2  # 1 says that a gradient is wrong

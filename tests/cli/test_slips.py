@@ -20,6 +20,8 @@ SLIPS = {
     "(x + 1)(w + 1)": "(x + 1)*(w + 1)", "w(x + 1)": "w*(x + 1)", "wx": "w*x", "w0x": "w0*x", "w x": "w*x",
     "sinx": "sin(x)", "where(x > 0 w, 0)": "where(x > 0, w, 0)", "maximum(x w)": "maximum(x, w)", "1,5*x": "1.5*x",
     "[x + 1]*2": "(x + 1)*2", "2^x^2 - 3w": "2**x**2 - 3*w", "pi*x": f"{math.pi}*x", "π*x": f"{math.pi}*x",
+    "2pi*x": f"2*{math.pi}*x", "log x^2": "log(x**2)", "√x²": "sqrt(x**2)", "sin 2x^2": "sin(2*x**2)",
+    "2(3w)": "2*(3*w)", "1/2 x": "1/2*x", "e^{x}": f"{math.e}**(x)",
 }  # fmt: skip
 
 
@@ -33,6 +35,17 @@ def test_a_slip_suggests_what_is_meant(slip, meant):
         parse(slip, used(meant))
     assert str(caught.value).endswith(f"did you mean '{meant}'?")
     parse(meant, used(meant))
+
+
+# what means something else than any text that could be suggested, or two things
+NO_SLIPS = ["log2(w)", "log10(w)", "sign(w)", "square(w)", "arctan2(w, x)", "w[0]", "1/2w", "x^2w", "w=1, x=2"]
+
+
+@pytest.mark.parametrize("text", NO_SLIPS)
+def test_nothing_is_suggested_that_means_something_else(text):
+    with pytest.raises(ExpressionError) as caught:
+        parse(text, used(text))
+    assert "ou mean" not in str(caught.value)
 
 
 PASTED = {

@@ -19,12 +19,12 @@ if TYPE_CHECKING:
 WIDTH, HEIGHT = 80, 24  # of a terminal that says 0
 
 
-def stop_printing() -> None:
-    """Discard all further output: the reader, such as `head`, has closed the pipe."""
+def stop_printing(name: str = "stdout") -> None:
+    """Discard all further output: the reader, such as `head`, has closed the pipe, or the disk is full."""
     try:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        os.dup2(os.open(os.devnull, os.O_WRONLY), getattr(sys, name).fileno())
     except io.UnsupportedOperation:  # not a file of the system
-        sys.stdout = io.StringIO()
+        setattr(sys, name, io.StringIO())
 
 
 def new_console() -> Console:

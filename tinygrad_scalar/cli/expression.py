@@ -119,8 +119,9 @@ def _statements(text: str) -> list[ast.stmt]:
             warnings.simplefilter("error")  # Python only warns about texts such as 1or 2
             statements = ast.parse(text).body
     except SyntaxError as error:
+        reason = error.msg.split(". ")[0]  # Python goes on: "Maybe you meant '=='", which is not in this language
         place = f" at column {error.offset}" if error.offset else ""
-        raise ExpressionError(f"cannot read {_quoted(text)}: {error.msg}{place}") from None
+        raise ExpressionError(f"cannot read {_quoted(text)}: {reason}{place}") from None
     except (RecursionError, MemoryError):
         raise ExpressionError("the expression is too long or too deeply nested for Python's parser") from None
     except ValueError as error:  # a null byte, a number with thousands of digits
@@ -225,7 +226,10 @@ class _Builder:
         name = node.func.id if isinstance(node.func, ast.Name) else ""
         known = _function_names()
         if name not in known:
-            near = difflib.get_close_matches(name, known, n=1)
+            import numpy
+
+            taken = hasattr(math, name) or hasattr(numpy, name)  # log2 is no slip of log
+            near = [] if taken else difflib.get_close_matches(name, known, n=1)
             hint = f"did you mean {near[0]}?" if near else f"the functions are {', '.join(known)}"
             raise self.error(node, f"no such function; {hint}")
         if node.keywords or any(isinstance(argument, ast.Starred) for argument in node.args):

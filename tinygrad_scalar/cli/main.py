@@ -64,7 +64,10 @@ def parsed(arguments: Sequence[str]) -> argparse.Namespace:
 
 
 def _fail(message: str, code: int = 2) -> int:
-    print(f"{PROGRAM}: {printable(' '.join(message.split()))}", file=sys.stderr)
+    try:
+        print(f"{PROGRAM}: {printable(' '.join(message.split()))}", file=sys.stderr)
+    except OSError:  # a full disk; the exit code still tells
+        stop_printing("stderr")
     return code
 
 

@@ -16,6 +16,7 @@ PASTED = str.maketrans({
     "\xa0": " ", "（": "(", "）": ")", "，": ",", "＝": "=", "＋": "+", "；": ";",
     **dict(zip("₀₁₂₃₄₅₆₇₈₉", "0123456789")),
 })  # fmt: skip
+TIMES = "\u2062"  # INVISIBLE TIMES: between the operands of 2w while a text is corrected
 RAISED = "⁰¹²³⁴⁵⁶⁷⁸⁹⁻"
 _OTHER_NAMES = {
     "ln": "log", "arcsin": "asin", "arccos": "acos", "arctan": "atan", "arcsinh": "asinh", "arccosh": "acosh",
@@ -33,16 +34,22 @@ def corrections(text: str, numbers: Collection[str], functions: Collection[str])
     if len(text) > LONGEST:
         return
     names = {*numbers, *re.findall(r"([^\W\d]\w*)\s*=", text)}
+    if any(name in names for name in re.findall(r"([^\W\d]\w*)\s*\[", text)):
+        return  # w[0] is no product
     text = _symbols(text)
     text = re.sub(r"[^\W\d]\w*(?=\s*\()", lambda found: _function(found[0], names, functions), text)
     call = "|".join(sorted(map(re.escape, functions), key=len, reverse=True))
     text = re.sub(rf"\b({call})\*\*(\d+)\s*(\([^()]*\)|[^\W\d]\w*)", r"\1(\3)**\2", text)  # sin**2(x)
-    text = re.sub(rf"\b({call})\s+((?:\d[\d.]*\s*\*?\s*)?[^\W\d]\w*|\d[\d.]*)(?!\s*\()", r"\1(\2)", text)  # sin x
+    operand = r"((?:\d[\d.]*\s*\*?\s*)?[^\W\d]\w*|\d[\d.]*)(?!\s*\()((?:\*\*-?[\w.]+)*)"
+    text = re.sub(rf"\b({call})\s+{operand}", r"\1(\2\3)", text)  # sin x, sin x**2
     text = re.sub(rf"\b({call})\(\(([^()]*)\)\)", r"\1(\2)", text)
+    text = re.sub(r"(?<![\w.])(\d+\.?\d*|\.\d+)(?=[^\W\d_])(?![eE][+-]?\d)", rf"\1{TIMES}", text)
+    if re.search(rf"(?:/|\*\*)\s*-?[\d.]+{TIMES}", text):
+        return  # 1/2w and e^2w can mean two things
     text = re.sub(r"[^\W\d]\w*", lambda found: _split(found[0], names, functions), text)
     for gap in ("*", ", "):
         yield _balanced(_joined(text, gap, names))
-    yield _balanced(re.sub(r"(\d),(\d)", r"\1.\2", text))  # a decimal comma
+    yield _balanced(re.sub(r"(\d),(\d)", r"\1.\2", text.replace(TIMES, "*")))  # a decimal comma
 
 
 def _symbols(text: str) -> str:
@@ -54,7 +61,7 @@ def _symbols(text: str) -> str:
         text,
     )
     text = re.sub(r"\|([^|]+)\|", r"abs(\1)", text)
-    text = re.sub(r"√\s*(\w+)", r"sqrt(\1)", text).replace("√", "sqrt")
+    text = re.sub(r"√\s*(\w+(?:\*\*\d+)?)", r"sqrt(\1)", text).replace("√", "sqrt")
     return re.sub(r"[\[{]", "(", re.sub(r"[\]}]", ")", text))
 
 
@@ -85,6 +92,7 @@ def _split(name: str, names: Collection[str], functions: Collection[str]) -> str
 
 def _joined(text: str, gap: str, names: Collection[str]) -> str:
     """The text with `gap` where two operands stand side by side, as in 2w, (a)(b) and w x."""
+    text = text.replace(TIMES, gap)
     text = re.sub(r"(?<![\w.])(\d+\.?\d*|\.\d+)\s*(?=[^\W\d_]|\()(?![eE][+-]?\d)", rf"\1{gap}", text)
     text = re.sub(r"\)\s*(?=[\w(])", f"){gap}", text)
     return re.sub(r"(?<=\w)[ \t]+(?=[\w(])", gap, text)
