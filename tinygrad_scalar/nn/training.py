@@ -16,6 +16,7 @@ from tinygrad_scalar.nn.examples import Examples, batches
 from tinygrad_scalar.nn.losses import LOSSES, find_loss
 from tinygrad_scalar.nn.mlp import generator_of
 from tinygrad_scalar.nn.optim import OPTIMIZERS, Optimizer
+from tinygrad_scalar.nn.standstill import warn_of_standstill
 from tinygrad_scalar.nn.trainers import trainer_for
 
 if TYPE_CHECKING:
@@ -69,7 +70,7 @@ def fit(
                 scalar. The result is the same to rounding. Warns if net or loss cannot be vectorized.
 
     Bad input raises a ValueError or TypeError before anything has changed. AnomalyError if a loss or a gradient becomes
-    nan or infinite; that batch's step is then not taken.
+    nan or infinite; that batch's step is then not taken. Warns if the cost never moved although it could be lower.
 
     >>> from tinygrad_scalar import MLP, GradientDescent
     >>> net = MLP(1, [1], "linear", seed=0)
@@ -106,6 +107,7 @@ def fit(
                     bar.set_postfix(_last_costs(history), refresh=False)
     finally:
         trainer.close()
+    warn_of_standstill(history.cost, net, evaluate, optimize, examples)
     return history
 
 

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     Result = tuple[float, Floats, Sequence[Floats]]
 
 BUFFERS_KEPT = 4  # for as many different m, and at most twice the memory of the largest
+MOST_CHOICES = 256  # numbers of examples for which the faster way is remembered
 
 
 class ArrayWay:
@@ -287,7 +288,10 @@ class Compiled:
         way = self._chosen.get(m)
         if way is None:
             ways = [way for way in (self.arrays, self.scalars) if way is not None]
-            way = self._chosen[m] = min(ways, key=lambda way: way.expected(m))
+            way = min(ways, key=lambda way: way.expected(m))
+            if len(self._chosen) == MOST_CHOICES:  # the oldest goes: batches may be of ever new sizes
+                self._chosen.pop(next(iter(self._chosen)), None)
+            self._chosen[m] = way
         return way
 
     def quick(self, parameters: Floats) -> Callable[[tuple[Any, ...]], tuple[float, Floats] | None] | None:
