@@ -18,6 +18,14 @@ from tinygrad_scalar.vectorize.first_call import require_agreement
 # --- rounding ---------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("z", [20.0, 354.0, 356.0, -360.0, 372.0, 400.0, 1000.0])
+def test_the_slope_of_tanh_is_the_engines_however_small(z):
+    w = Value(z, "w")
+    _, (gradient,) = ts.vectorize(lambda a: (w * a).tanh(), [w])(np.array([1.0]))
+    (w * 1.0).tanh().backward()
+    assert gradient == pytest.approx(w.grad, rel=1e-9, abs=1e-322)
+
+
 def mean(values):
     return sum(values) / len(values)
 

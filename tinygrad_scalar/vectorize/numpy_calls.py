@@ -150,8 +150,8 @@ def slope_of_tanh(a, z, out):
     subtract(1.0, out, out=out)
     if not out.item(out.argmin()) >= 5e-4:
         saturated = np.flatnonzero(out < 5e-4)
-        c = cosh(z.take(saturated))
-        out.put(saturated, 1.0 / (c * c))
+        c = 1.0 / cosh(z.take(saturated))  # inverted first: the square of cosh(z) overflows long before this is 0
+        out.put(saturated, c * c)
     return out
 ''',
     "where": '''
