@@ -1,12 +1,15 @@
 """Reading a graph: topological order, leaves, what values are called, and how a name is printed."""
 
+from typing import ClassVar
+
 import numpy as np
 import pytest
 
 import tinygrad_scalar as ts
 from tinygrad_scalar import Value
 from tinygrad_scalar.engine import read_graph
-from tinygrad_scalar.inspection.names import caller_variables, leaves, names, symbol, topological_order
+from tinygrad_scalar.inspection import names as names_module
+from tinygrad_scalar.inspection.names import MOST, SMALL, caller_variables, leaves, names, symbol, topological_order
 
 
 def _diamond():
@@ -167,6 +170,71 @@ def test_values_in_a_numpy_object_array_are_named_by_their_place():
     W = np.array([[Value(1.0), Value(2.0)]], dtype=object)
     root = W[0, 0] * W[0, 1]
     assert sorted(names(root, {"W": W}).values()) == ["W[0][0]", "W[0][1]"]
+
+
+class Touchy:
+    """An object of a user, none of whose code may run while names are looked for."""
+
+    touched: ClassVar[list[str]] = []
+
+    def __getattribute__(self, name):
+        Touchy.touched.append(name)
+        raise RuntimeError(f"{name} was looked up")
+
+    def _touch(self, *_):
+        Touchy.touched.append("a method")
+        raise RuntimeError("a method was called")
+
+    __repr__ = __str__ = __len__ = __iter__ = __eq__ = __bool__ = __getitem__ = _touch
+    __hash__ = object.__hash__
+
+
+class TouchyDict(dict):
+    items = keys = values = __iter__ = __len__ = Touchy._touch
+
+
+class TouchyList(list):
+    __iter__ = __len__ = __getitem__ = Touchy._touch
+
+
+def test_looking_for_names_runs_no_code_of_the_users_objects():
+    v, touchy = Value(1.0), Touchy()
+    variables = {"a": touchy, "b": [touchy, touchy], "c": {touchy: 1, "k": touchy}, "d": TouchyDict(k=1)}
+    Touchy.touched.clear()
+    assert _called(v, **variables, __name__=Touchy.__module__, e=TouchyList([v])) == "e[0]"
+    assert Touchy.touched == []
+
+
+def test_a_key_whose_repr_fails_gets_its_class_in_the_name():
+    v = Value(1.0)
+    assert _called(v, x={Touchy(): v}) == "x[<Touchy>]"
+
+
+def test_a_large_container_is_not_looked_into():
+    v = Value(1.0)
+    assert _called(v, x=[0.0] * (SMALL - 1) + [v]) == f"x[{SMALL - 1}]"
+    for large in ([v] * (SMALL + 1), (v,) * (SMALL + 1), dict.fromkeys(range(SMALL), 0) | {"v": v}):
+        assert _called(v, x=large) == ""
+    assert _called(v, x=np.array([v] * (SMALL + 1), dtype=object)) == ""
+
+
+def test_the_number_of_items_looked_at_is_bounded_however_many_containers_there_are(monkeypatch):
+    looked_at, parts_of = [], names_module._parts
+
+    def counted(item, home):
+        parts = parts_of(item, home)
+        looked_at.append(len(parts))
+        return parts
+
+    monkeypatch.setattr(names_module, "_parts", counted)
+    v = Value(1.0)
+    row = [0.0] * SMALL
+    images = {f"images{i}": [[*row] for _ in range(100)] for i in range(20)}
+    assert _called(v, **images, x=[v]) == "x[0]"
+    assert sum(looked_at) <= MOST + SMALL
+    looked_at.clear()
+    assert _called(v, **images, x=[[[[v]]]]) == ""
+    assert sum(looked_at) <= MOST + SMALL
 
 
 @pytest.mark.parametrize("variables", [["w"], {1: Value(1.0)}, {Value(1.0): "w"}])

@@ -9,7 +9,8 @@ from __future__ import annotations
 import re
 import sys
 from collections import Counter, deque
-from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
 from types import FunctionType
 from typing import NamedTuple
 
@@ -17,6 +18,9 @@ from tinygrad_scalar.engine import Value
 from tinygrad_scalar.engine.errors import shown
 from tinygrad_scalar.engine.graph import leaves, topological_order
 from tinygrad_scalar.engine.number import SUBSCRIPTS, SUPERSCRIPTS
+
+SMALL = 1_000  # items of a container that is looked into
+MOST = 100_000  # items that are looked at for the names of one graph
 
 __all__ = ["Symbol", "caller_variables", "distinct", "leaves", "names", "symbol", "topological_order"]
 
@@ -35,7 +39,8 @@ def names(root: Value, variables: Mapping[str, object]) -> dict[Value, str]:
     """The names of the values of the graph of `root`: their labels, or else the variables that hold them.
 
     A Value in a list, tuple or dict of `variables` is called `x[0]` or `x['k']`; an attribute of an object whose class
-    is defined beside them, `n.w`. Nameless values have no entry.
+    is defined beside them, `n.w`. Containers of more than 1,000 items are not looked into. Nameless values have no
+    entry.
 
     >>> x = [Value(1.0), Value(2.0, "second")]
     >>> y = x[0] * x[1] + 1
@@ -51,7 +56,10 @@ def names_of(nodes: Sequence[Value], variables: Mapping[str, object]) -> dict[Va
     wanted = {node for node in nodes if not node.label}
     for name, value in _held(variables):
         if value in wanted:
-            held.setdefault(value, name)
+            wanted.discard(value)
+            held[value] = name
+        if not wanted:
+            break
     return {node: name for node in nodes if (name := str(node.label or held.get(node, "")))}
 
 
@@ -72,37 +80,74 @@ def distinct(called: Mapping[Value, str]) -> dict[Value, str]:
 
 
 def _held(variables: Mapping[str, object]) -> Iterator[tuple[str, Value]]:
-    """The Values among `variables`, bare ones before those in containers."""
+    """The Values among `variables`, bare ones before those in containers.
+
+    A user's objects are looked at without running any of their code, which can be slow, fail or load something.
+    """
     if not isinstance(variables, Mapping) or not all(isinstance(name, str) for name in variables):
         raise TypeError(f"names must be a dict such as {{'w': w, 'b': b}}, got {shown(variables)}")
-    home = {"__main__", variables.get("__name__")}
+    home = {"__main__", str(variables.get("__name__"))}
     ours = (name for name in variables if not name.startswith("_") and name not in ("In", "Out"))  # not IPython's own
     todo = deque((name, variables[name]) for name in ours)
     opened: dict[int, object] = {}  # a container can contain itself
+    left = MOST
     while todo:
         name, item = todo.popleft()
-        if isinstance(item, Value):
-            yield name, item
-        elif id(item) not in opened:
+        if issubclass(type(item), Value):
+            yield name, item  # type: ignore[misc]
+        elif id(item) not in opened and left > 0:
             opened[id(item)] = item
-            todo.extend((f"{name}{place}", part) for place, part in _parts(item, home) if _may_hold(part, home))
+            parts = _parts(item, home)
+            left -= len(parts)
+            todo.extend((f"{name}{_place(key)}", part) for key, part in parts if _may_hold(part, home))
 
 
-def _may_hold(item: object, home: Container[object]) -> bool:
-    return isinstance(item, (Value, list, tuple, dict)) or type(item).__module__ in home
+def _may_hold(item: object, home: set[str]) -> bool:
+    return issubclass(type(item), (Value, list, tuple, dict)) or _is_at_home(item, home)
 
 
-def _parts(item: object, home: Container[object]) -> Iterable[tuple[str, object]]:
-    """The items of a container or a NumPy array of objects, or the attributes of an object of a class from `home`."""
-    if getattr(getattr(item, "dtype", None), "kind", "") == "O" and hasattr(item, "tolist"):
-        item = item.tolist()  # pyright: ignore[reportAttributeAccessIssue]
-    if isinstance(item, dict):
-        return ((f"[{key!r}]", part) for key, part in item.items())
-    if isinstance(item, (list, tuple)):
-        return ((f"[{i}]", part) for i, part in enumerate(item))
-    if type(item).__module__ in home and not isinstance(item, (type, FunctionType)) and hasattr(item, "__dict__"):
-        return ((f".{key}", part) for key, part in vars(item).items())
-    return ()
+def _is_at_home(item: object, home: set[str]) -> bool:
+    """Whether the class of an object is defined where the variables are."""
+    module = type(item).__dict__.get("__module__")
+    return isinstance(module, str) and module in home and not issubclass(type(item), (type, FunctionType))
+
+
+class _Attribute(str):
+    """The name of an attribute, where others are keys of a container."""
+
+
+def _place(key: object) -> str:
+    if type(key) is _Attribute:
+        return f".{key}"
+    try:
+        return f"[{key!r}]"
+    except Exception:
+        return f"[<{type(key).__name__}>]"
+
+
+def _parts(item: object, home: set[str]) -> Sequence[tuple[object, object]]:
+    """The items of a small container or NumPy array of objects, or the attributes of an object at home."""
+    numpy = sys.modules.get("numpy")
+    if numpy and type(item) is numpy.ndarray and item.dtype.kind == "O" and item.size <= SMALL:  # type: ignore[attr-defined]
+        item = item.tolist()  # type: ignore[attr-defined]
+    found: Sequence[tuple[object, object]] = ()
+    if issubclass(type(item), dict):
+        found = [*islice(dict.items(item), SMALL + 1)]  # type: ignore[arg-type]
+    elif issubclass(type(item), list):
+        found = [*enumerate(islice(list.__iter__(item), SMALL + 1))]  # type: ignore[arg-type]
+    elif issubclass(type(item), tuple):
+        found = [*enumerate(islice(tuple.__iter__(item), SMALL + 1))]  # type: ignore[arg-type]
+    elif _is_at_home(item, home):
+        found = [(_Attribute(key), part) for key, part in _attributes(item).items()]
+    return found if len(found) <= SMALL else ()
+
+
+def _attributes(item: object) -> dict[str, object]:
+    """What an object's own __dict__ holds."""
+    try:
+        return dict(object.__getattribute__(item, "__dict__"))
+    except AttributeError:
+        return {}
 
 
 # --- how a name is printed -------------------------------------------------------------------------------------------
