@@ -44,6 +44,14 @@ def slope_of_identity(factor):
         del ops.OPERATIONS["test row"]
 
 
+@pytest.mark.parametrize("root", [lambda x, y: x * y, lambda x, y: abs(x**2) + x * y, lambda x, y: x.sin() * y + x**3])
+@pytest.mark.parametrize("x", [0.0, -0.0, 5e-324, 1e-200, 1.0])
+@pytest.mark.parametrize("y", [0.0, 1e-300, 1e5, 1e150, -1e300])
+def test_a_right_gradient_at_any_scale_gets_a_verdict_and_is_not_called_wrong(root, x, y):
+    check = check_gradients(root(Value(x, "x"), Value(y, "y")))
+    assert check.ok, str(check)
+
+
 SHAPES = {
     "as it is": lambda r: r,
     "where C is 0": lambda r: r - r.data,

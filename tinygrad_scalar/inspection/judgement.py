@@ -165,7 +165,10 @@ def _agreement(c: _Comparison) -> CheckedLeaf | None:
         return c.compared(Verdict("both are 0"), 0.0, 0.0, True)
     if c.agrees(c.central) and c.error <= 1e-3 * c.scale:
         size = max(abs(c.d), abs(c.central.value))
-        digits = 16 if not c.error else 0 if c.error >= size else min(math.floor(-math.log10(c.error / size)), 16)
+        digits = 16
+        if c.error:
+            share = c.error / size if c.error < size else 1.0
+            digits = min(math.floor(-math.log10(share or sys.float_info.min)), 16)
         extent = f"to {digits} digits" if digits > 1 else "within rounding"
         return c.compared(Verdict("agrees", extent=extent), c.central.value, c.error, True, c.scale)
     return None
