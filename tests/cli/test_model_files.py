@@ -58,6 +58,7 @@ def predicted_or_refused(capsys, model, table):
     return False
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", ["flowers", "line"])
 def test_a_model_with_anything_else_in_its_description_is_refused_or_predicts_finite_numbers(name, desk, capsys):
     net, metadata = load_with(f"{name}.safetensors")

@@ -32,6 +32,7 @@ def words(text):
     return "".join(text.split())
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("encoding", ["ascii", "latin-1", "cp1252", "cp437"])
 @pytest.mark.parametrize("name", COMMANDS)
 def test_a_terminal_of_few_signs_sees_the_same_in_ascii(name, encoding, desk):
@@ -41,6 +42,7 @@ def test_a_terminal_of_few_signs_sees_the_same_in_ascii(name, encoding, desk):
         assert words(shown) == words(whole.encode(encoding, ASCII_SIGNS).decode(encoding))
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", COMMANDS)
 @pytest.mark.parametrize("setting", ["COLUMNS=0", "COLUMNS=abc", "COLUMNS=1", "COLUMNS=20", "LINES=0", "COLUMNS=-1"])
 def test_the_output_is_complete_whatever_the_width(setting, name, desk):
@@ -202,6 +204,7 @@ def test_a_stepper_that_was_stopped_goes_on(stop, desk):
     assert "forward 1 of" in written.rpartition(ENTER)[2]
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("size", [(1, 1), (3, 5), (10, 20), (0, 0)])
 def test_a_terminal_of_any_size_can_be_left(size, desk):
     written, code, restored = in_terminal(STEP, desk, ["n", "n", "q"], size)

@@ -106,6 +106,7 @@ def test_the_bare_numbers_of_a_formula_are_no_leaves_to_check():
     assert check_gradients(record("*", 2.0, 3.0), names={}).ok
 
 
+@pytest.mark.thorough
 def test_of_many_leaves_a_sample_is_checked_and_said_so():
     leaves = [Value(1.0 + i, f"x[{i}]") for i in range(SAMPLE + 1)]
     C = leaves[0]

@@ -45,6 +45,7 @@ def leaves_no_word_of_sympy(C, x):
     stepper.reset()
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", ROWS)
 def test_no_constant_part_makes_sympy_fail_and_the_number_is_the_engine_s(name):
     arity = operation(name).arity

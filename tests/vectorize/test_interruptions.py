@@ -116,6 +116,7 @@ def test_a_step_is_right_for_one_version_of_the_values_even_if_they_are_set_in_i
     assert n > 20
 
 
+@pytest.mark.thorough
 def test_a_first_call_can_be_interrupted_by_other_first_calls():
     other, _, X = array_step()
     expected = other(X)

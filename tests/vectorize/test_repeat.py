@@ -182,6 +182,7 @@ def test_a_function_that_is_the_same_each_time_is_taken(name):
         ts.vectorize(STEADY[name], [w])(X)
 
 
+@pytest.mark.thorough
 def test_what_other_threads_draw_meanwhile_is_no_matter():
     stop = threading.Event()
 
