@@ -129,6 +129,12 @@ def test_a_full_disk_is_one_line(desk):
 # --- a real terminal -------------------------------------------------------------------------------------------------
 
 
+def heed_signals():
+    """In a child, before it begins: what a shell has a background job ignore, a job in a terminal heeds."""
+    for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP, signal.SIGTERM):
+        signal.signal(number, signal.SIG_DFL)
+
+
 def in_terminal(arguments, folder, actions=(), size=(24, 80), seen=b"", **variables):
     """What a command writes to a terminal, its exit code, and whether the terminal's modes are as before.
 
@@ -154,8 +160,9 @@ def in_terminal(arguments, folder, actions=(), size=(24, 80), seen=b"", **variab
             elif (until_quiet and len(written) > start) or run.poll() is not None:
                 return
 
+    streams = dict.fromkeys(("stdin", "stdout", "stderr"), theirs)
     with subprocess.Popen(
-        [*MODULE, *arguments], stdin=theirs, stdout=theirs, stderr=theirs, cwd=folder, env=environment
+        [*MODULE, *arguments], **streams, cwd=folder, env=environment, preexec_fn=heed_signals
     ) as run:
         for action in actions:
             if action != signal.SIGCONT:  # nothing is written by a stopped program
