@@ -40,10 +40,14 @@ class TraceError(TypeError):
 
 # --- parts of a message ----------------------------------------------------------------------------------------------
 
+LONGEST = 300  # characters of an object in an error
+
 
 def shown(thing: object) -> str:
     """An object as errors show it: shortened, on one line, with its type."""
     text = " ".join(line.strip() for line in reprlib.repr(thing).splitlines())
+    if len(text) > LONGEST:  # reprlib bounds each level of a container, and there can be many
+        text = f"{text[:LONGEST]}…"
     return f"{text} ({type(thing).__name__})"
 
 
