@@ -211,6 +211,7 @@ def test_no_other_thread_ever_sees_a_gradient_changed_by_a_first_call():
     assert [value.grad for value in watched] == before
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_an_interruption_at_any_line_leaves_everything_as_it_was():
     cost, parameters, watched = _cost_and_values()
     before = [(value.data, value.grad) for value in watched]
