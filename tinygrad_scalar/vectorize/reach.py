@@ -1,5 +1,6 @@
 """What a function can read besides its arguments: closures, globals, defaults, attributes, lists and arrays, found by
-following the names in its code.
+following the names in its code. None of the users' code runs for that: not what a class defines for attributes, for
+iteration, or as its `__class__`.
 
 A traced program holds the numbers that were there when it was traced. `Reach` remembers where they stood, so that a
 number that changes from run to run is noticed, and finds the random generators among them.
@@ -27,6 +28,9 @@ LIBRARIES = tuple({PACKAGE, *(sysconfig.get_path(name) for name in ("stdlib", "p
 PLAIN = frozenset({int, float, bool, complex, str, bytes, type(None)})
 NUMBERS = PLAIN | {Value}  # what a long list mostly holds
 ABSENT = object()
+CONTAINERS: tuple[type[Any], ...] = (list, tuple, dict, set, frozenset, deque)
+READS = ("LOAD_ATTR", "LOAD_METHOD", "LOAD_SUPER_ATTR", "IMPORT_FROM")
+UNREAD = {"__dict__", "__weakref__", "__doc__", "__module__", "__init__", "__new__", "__del__", "__repr__"}
 
 
 class Entry(NamedTuple):
@@ -133,44 +137,50 @@ class Reach:
                 self._look_up(owner, new)
 
     def _visit(self, thing: Any) -> None:
-        if type(thing) in PLAIN or isinstance(thing, (Value, np.generic)) or id(thing) in self._seen:
+        kind = type(thing)
+        if kind in PLAIN or issubclass(kind, (Value, np.generic)) or id(thing) in self._seen:
             return
         self._seen[id(thing)] = thing
-        if isinstance(thing, FunctionType):
+        if issubclass(kind, FunctionType):
             self._visit_function(thing)
-        elif isinstance(thing, MethodType):
+        elif issubclass(kind, MethodType):
             self._todo += [thing.__self__, thing.__func__]
-        elif isinstance(thing, partial):
+        elif issubclass(kind, partial):
             self._todo += [thing.func, thing.args, thing.keywords]
-        elif isinstance(thing, (staticmethod, classmethod)) or hasattr(thing, "__wrapped__"):
-            self._todo.append(thing.__wrapped__)
-        elif isinstance(thing, property):
+        elif issubclass(kind, (staticmethod, classmethod)):
+            self._todo.append(thing.__func__)
+        elif "__wrapped__" in _own_attributes(thing):  # functools.cache's keep their function there
+            self._todo.append(_own_attributes(thing)["__wrapped__"])
+            self._own(thing)
+        elif issubclass(kind, property):
             self._todo.append(thing.fget)
-        elif isinstance(thing, (list, tuple, dict, set, frozenset, deque)):
+        elif issubclass(kind, CONTAINERS):
             elements = _elements(thing)
-            if not isinstance(thing, (tuple, frozenset)):
+            if not issubclass(kind, (tuple, frozenset)):
                 self.places.append(Elements(thing, elements))
             if not NUMBERS.issuperset(map(type, elements)):
                 self._todo += elements
-            if not isinstance(thing, (list, tuple, dict)) or type(thing).__module__ != "builtins":
+            if not issubclass(kind, (list, tuple, dict)) or kind.__module__ != "builtins":
                 self._own(thing)
-        elif isinstance(thing, np.ndarray):
+        elif issubclass(kind, np.ndarray):
             self.places.append(Numbers(thing, thing.copy()))
             if thing.dtype == object:
                 self._todo += thing.ravel().tolist()
         elif _is_numpy_generator(thing):
             self.generators.append(thing)
-        elif isinstance(thing, BuiltinFunctionType):
+        elif issubclass(kind, BuiltinFunctionType):
             self._todo.append(thing.__self__ if not isinstance(thing.__self__, ModuleType) else None)
-        elif hasattr(thing, "__next__") and not isinstance(thing, type):
+        elif any("__next__" in vars(base) for base in kind.__mro__):
             self.iterators.append(thing)
         else:
             self._own(thing)
 
     def _own(self, thing: Any) -> None:
         self._owners.append((thing, set()))
-        if not isinstance(thing, (type, ModuleType)) and callable(thing):
-            self._names.add("__call__")
+        if not issubclass(type(thing), (type, ModuleType)):
+            for base in type(thing).__mro__:
+                if not _is_of_a_library_class(base):  # d[k], len(d), with d: these name no attribute
+                    self._names |= {name for name in vars(base) if name.startswith("__")} - UNREAD
 
     def _visit_function(self, function: FunctionType) -> None:
         for cell in function.__closure__ or ():
@@ -180,9 +190,11 @@ class Reach:
         for name in ("__defaults__", "__kwdefaults__"):
             if getattr(function, name) is not None:
                 self._place(Slot(function, name, getattr(function, name)))
+        self._own(function)
         for code in _nested(function.__code__):
             self.codes.add(code)
             self._names |= _attributes(code)
+            self._todo += [sys.modules.get(name) for name in _imports(code, function.__globals__)]
             for name in _globals(code):
                 if name in function.__globals__:
                     self._place(Entry(function.__globals__, name, function.__globals__[name]))
@@ -193,17 +205,18 @@ class Reach:
 
     def _look_up(self, owner: Any, names: set[str]) -> None:
         """Those of the names that are attributes of the owner."""
-        if isinstance(owner, type) and _is_of_a_library_class(owner):
+        is_class, is_module = issubclass(type(owner), type), issubclass(type(owner), ModuleType)
+        if is_class and _is_of_a_library_class(owner):
             return
-        own = {} if isinstance(owner, type) else getattr(owner, "__dict__", {})
+        own = {} if is_class else _own_attributes(owner)
         for name in names & own.keys():
-            if isinstance(owner, ModuleType) and _is_function_of_a_library(own[name]):
+            if is_module and _is_function_of_a_library(own[name]):
                 self._todo.append(getattr(own[name], "__self__", None))  # numpy.random's have a generator
             else:
                 self._place(Entry(own, name, own[name]))
-        if isinstance(owner, ModuleType):
+        if is_module:
             return
-        for base in (owner if isinstance(owner, type) else type(owner)).__mro__:
+        for base in (owner if is_class else type(owner)).__mro__:
             for name in names & vars(base).keys():
                 self._look_at_attribute(owner, base, name)
 
@@ -223,10 +236,21 @@ class Reach:
             self._place(Entry(vars(base), name, held))
 
 
+def _own_attributes(thing: Any) -> dict[str, Any]:
+    """The __dict__ that an object has of its own, without asking the object."""
+    try:
+        found = object.__getattribute__(thing, "__dict__")
+    except (AttributeError, TypeError):
+        return {}
+    return found if type(found) is dict else {}
+
+
 def _elements(container: Any) -> list[Any]:
-    if isinstance(container, dict):
-        return [*container, *container.values()]
-    return list(container)
+    """What stands in a container, also if its class gives something else."""
+    kind = next(kind for kind in CONTAINERS if issubclass(type(container), kind))
+    if kind is dict:
+        return [*dict.__iter__(container), *dict.values(container)]
+    return [*kind.__iter__(container)]
 
 
 def _contents(cell: CellType) -> object:
@@ -249,10 +273,21 @@ def _globals(code: CodeType) -> set[str]:
     return {step.argval for step in dis.get_instructions(code) if step.opname in ("LOAD_GLOBAL", "LOAD_NAME")}
 
 
+def _imports(code: CodeType, names: dict[str, Any]) -> Iterator[str]:
+    """The modules that the code imports; a relative one by its whole name."""
+    steps = list(dis.get_instructions(code))
+    for i, step in enumerate(steps):
+        if step.opname == "IMPORT_NAME":
+            level = steps[i - 2].argval or 0  # two constants stand before: how many dots, and the list of names
+            package = str(names.get("__package__") or "").split(".")
+            package = package[: len(package) - level + 1] if level else []
+            yield ".".join(filter(None, [*package, step.argval]))
+
+
 def _attributes(code: CodeType) -> set[str]:
     """The attributes that the code reads, also by getattr and a literal."""
     steps = list(dis.get_instructions(code))
-    read = {step.argval for step in steps if step.opname in ("LOAD_ATTR", "LOAD_METHOD", "LOAD_SUPER_ATTR")}
+    read = {step.argval for step in steps if step.opname in READS}
     if any(step.argval in ("getattr", "attrgetter") for step in steps):
         read |= {constant for constant in code.co_consts if isinstance(constant, str)}
     return read
