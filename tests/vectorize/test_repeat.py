@@ -130,9 +130,17 @@ def by_another_thread():
     return lambda x: w * x * float(POOL.submit(lambda: random.random()).result() > 0.2)
 
 
+def in_order_of_addresses():
+    return lambda x: w * x * next(iter({Value(float(k)) for k in range(20)}))
+
+
+def by_address():
+    return lambda x: w * x * (id(x * 2.0) // 16 % 5)
+
+
 @pytest.mark.parametrize(
     "make",
-    [counter, Counter, iterator, emptied, in_an_array, by_another_thread],
+    [counter, Counter, iterator, emptied, in_an_array, by_another_thread, in_order_of_addresses, by_address],
 )
 def test_a_function_that_changes_from_call_to_call_is_refused(make):
     for _ in range(TIMES):

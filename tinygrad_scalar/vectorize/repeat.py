@@ -140,9 +140,10 @@ def repeated_trace(cost: Callable[..., Any], parameters: Sequence[Value], exampl
     changing = any([moved, seen.draws, seen.saw_addresses, reach.iterators, reach.numbers_changed()])
     changing = changing or bool(first.difference(traced))
     runs = max(4, min(RUNS, NODES // len(traced.tape.nodes))) if changing else 2
+    traces = [first, traced]  # all are kept, or a later one would get the addresses of an earlier one
     for _ in range(runs - 2):
-        before, traced = traced, trace(cost, parameters, examples)
-        if difference := before.difference(traced):
+        traces.append(trace(cost, parameters, examples))
+        if difference := traced.difference(traces[-1]):
             raise TraceError(f"the function is not the same each time that it runs: {difference}; {WAY_OUT}")
     return traced
 
