@@ -9,6 +9,7 @@ from threading import get_ident
 
 from tinygrad_scalar.engine import ops
 from tinygrad_scalar.engine.errors import AnomalyError, SourceLine, label_of, user_line
+from tinygrad_scalar.engine.graph import contribution
 from tinygrad_scalar.engine.node import Node
 
 watching = 0  # how many detect_anomaly() blocks are open
@@ -116,11 +117,11 @@ def require_finite_gradients(
         for i, (operand, local_grad) in enumerate(zip(node.operands, node.local_grads)):
             if wanted is not None and operand not in wanted:
                 continue
-            contribution = ops.contribution(node.op, local_grad, grads[node])
-            grads[operand] = grads.get(operand, 0.0) + contribution
+            amount = contribution(node.op, local_grad, grads[node])
+            grads[operand] = grads.get(operand, 0.0) + amount
             if not math.isfinite(grads[operand]):
                 raise AnomalyError(
                     f"backward through {_equation(node)}: local gradient {local_grad!r} × upstream gradient "
-                    f"{grads[node]!r} = {contribution!r}, so the gradient of {_names(node)[i]} becomes "
+                    f"{grads[node]!r} = {amount!r}, so the gradient of {_names(node)[i]} becomes "
                     f"{grads[operand]!r}, at {line_of(node) or user_line()}"
                 )

@@ -91,6 +91,19 @@ def pass_order(root: AnyNode) -> list[AnyNode]:
     return [node for node in _after_operands(root, lambda node: node.operands) if node.op]
 
 
+def contribution(op: str, local_grad: float, upstream: float) -> float:
+    """The chain rule's local gradient × upstream gradient, through the operation that `Value.op` names.
+
+    An operand that a piecewise operation does not use gets 0 whatever the upstream gradient, as from `where` in JAX.
+
+    >>> from math import inf
+    >>> contribution("relu", 0.0, inf), contribution("*", 0.0, inf)
+    (0.0, nan)
+    """
+    amount = local_grad * upstream
+    return 0.0 if amount != amount and local_grad == 0.0 and ops.operation(op).piecewise else amount
+
+
 def swept(
     root: AnyNode, weight: Callable[[AnyNode, float], float] = lambda node, local_grad: local_grad
 ) -> dict[AnyNode, float]:
@@ -106,7 +119,7 @@ def swept(
     found = {root: 1.0}
     for node in reversed(pass_order(root)):
         for operand, local_grad in zip(node.operands, node.local_grads):
-            amount = ops.contribution(node.op, weight(node, local_grad), found[node])
+            amount = contribution(node.op, weight(node, local_grad), found[node])
             found[operand] = found.get(operand, 0.0) + amount
     return found
 

@@ -7,7 +7,7 @@ slope 1 at 0, relu 0, a tie of maximum or minimum gives each side ½, x⁰ has s
 that no digits cancel: σ′ = σ(x)·σ(−x), not a(1 − a), whose 1 − a has lost its digits by x = 20.
 
 The chain rule multiplies by IEEE 754 too, so 0·∞ is nan; except where an operation is piecewise and the operand is not
-on the path to the result: it gets 0 (`contribution`).
+on the path to the result: it gets 0 (`contribution` in graph.py).
 """
 
 from __future__ import annotations
@@ -65,18 +65,6 @@ class Operation(NamedTuple):
 @lru_cache(maxsize=1024)
 def _arity(text: str) -> int:
     return sum(f"{{{i}}}" in text for i in range(text.count("{")))
-
-
-def contribution(op: str, local_grad: float, upstream: float) -> float:
-    """The chain rule's local gradient × upstream gradient, through the operation that `Value.op` names.
-
-    An operand that a piecewise operation does not use gets 0 whatever the upstream gradient, as from `where` in JAX.
-
-    >>> contribution("relu", 0.0, inf), contribution("*", 0.0, inf)
-    (0.0, nan)
-    """
-    amount = local_grad * upstream
-    return 0.0 if amount != amount and local_grad == 0.0 and operation(op).piecewise else amount
 
 
 # --- IEEE 754 results where Python's own functions raise -------------------------------------------------------------

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from tinygrad_scalar.engine import anomaly, errors, ops, pickling, tracing
 from tinygrad_scalar.engine.errors import shown
-from tinygrad_scalar.engine.graph import interior, require_fresh, topological_order
+from tinygrad_scalar.engine.graph import contribution, interior, require_fresh, topological_order
 from tinygrad_scalar.engine.number import as_float, required
 
 if TYPE_CHECKING:
@@ -356,7 +356,7 @@ class Value:
                 right._grad += node._d_right * upstream
             elif node._wide or upstream - upstream:  # or infinite or nan
                 for operand, local_grad in zip(node.operands, node.local_grads):
-                    operand._grad += ops.contribution(node._op, local_grad, upstream)
+                    operand._grad += contribution(node._op, local_grad, upstream)
             else:
                 node._left._grad += node._d_left * upstream
 
@@ -447,8 +447,7 @@ def _constant(number: object) -> Any:
     out._grad = 0.0
     out._label = ""
     out._op = ""
-    out._left = None
-    out._right = None
+    out._left = out._right = None
     out._wide = ()
     out._time = -1  # never set: a part of the formula, see NamedGraph.variables
     out._mark = None

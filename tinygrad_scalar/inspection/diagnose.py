@@ -14,8 +14,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from tinygrad_scalar.engine import Value
-from tinygrad_scalar.engine.graph import pass_order, swept
-from tinygrad_scalar.engine.ops import contribution, operation
+from tinygrad_scalar.engine.graph import contribution, pass_order, swept
+from tinygrad_scalar.engine.ops import operation
 from tinygrad_scalar.inspection.layout import WIDTH
 from tinygrad_scalar.inspection.named_graph import NamedGraph
 from tinygrad_scalar.inspection.names import caller_variables, symbol

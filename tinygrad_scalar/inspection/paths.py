@@ -14,7 +14,7 @@ from heapq import heapify, heappop, heappush
 from typing import Any, NamedTuple, TypeVar
 
 from tinygrad_scalar.engine import Value
-from tinygrad_scalar.engine.ops import contribution
+from tinygrad_scalar.engine.graph import contribution
 from tinygrad_scalar.inspection.brackets import Formula
 from tinygrad_scalar.inspection.derivation import Derivation, Written
 from tinygrad_scalar.inspection.named_graph import NamedGraph

@@ -16,9 +16,8 @@ from itertools import accumulate
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tinygrad_scalar.engine import Value, now
-from tinygrad_scalar.engine.graph import pass_order, require_fresh
+from tinygrad_scalar.engine.graph import contribution, pass_order, require_fresh
 from tinygrad_scalar.engine.number import required_integer
-from tinygrad_scalar.engine.ops import contribution
 from tinygrad_scalar.inspection.layout import wrapped
 from tinygrad_scalar.inspection.named_graph import NamedGraph
 from tinygrad_scalar.inspection.names import caller_variables

@@ -15,7 +15,7 @@ import numpy as np
 
 from tinygrad_scalar.engine import Tape, Value, read_graph
 from tinygrad_scalar.engine.errors import TraceError, label_of
-from tinygrad_scalar.engine.ops import contribution
+from tinygrad_scalar.engine.graph import contribution
 from tinygrad_scalar.vectorize.compiled import Compiled, data_of
 from tinygrad_scalar.vectorize.rounding import ROUNDINGS, Range, Rounded
 from tinygrad_scalar.vectorize.trace import called, example_arguments

@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tinygrad_scalar.engine import Tape, read_data
-from tinygrad_scalar.engine.ops import Operation, contribution, operation
+from tinygrad_scalar.engine.graph import contribution
+from tinygrad_scalar.engine.ops import Operation, operation
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
