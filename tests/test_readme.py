@@ -97,7 +97,7 @@ def test_the_block_on_networks_does_what_its_comments_say(tmp_path, monkeypatch)
 
 
 def in_console(text, after):
-    """What a REPL that reads the text line by line shows, with the names of the blocks `after` it."""
+    """The output of a REPL that reads the text line by line, with the names that the blocks `after` define."""
     names = execute(after)[1]
     console = code.InteractiveConsole(names, "<README>")
     shown = io.StringIO()

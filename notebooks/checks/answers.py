@@ -1,4 +1,4 @@
-"""What the checks share."""
+"""Reading an answer, for all checks."""
 
 from __future__ import annotations
 

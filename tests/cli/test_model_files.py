@@ -1,12 +1,12 @@
 """The models of train: damaged ones are refused by predict, and no number that is not finite is saved or predicted."""
 
-import copy
 import math
 import random
 from pathlib import Path
 
 import pytest
 from support.commands import contents, main, write_csv
+from support.mutants import mutants
 
 from tinygrad_scalar.cli.table_model import MOST_PARAMETERS, TableModel, r_squared
 from tinygrad_scalar.nn.saving import load_with, save
@@ -17,29 +17,6 @@ POOL = [
     "sepal_length", "squared_error", "cross_entropy", [], [[]], ["x"], ["a", "a", "b"], ["a", "b", "c", "d"], [1, 2, 3],
     {}, {"mean": 0.0, "deviation": 1.0}, {"mean": 0.0, "deviation": 0.0}, {"mean": "0", "deviation": 1.0}, [{}] * 4,
 ]  # fmt: skip
-
-
-def places(thing, at=()):
-    yield at
-    for key, below in thing.items() if isinstance(thing, dict) else enumerate(thing) if isinstance(thing, list) else ():
-        yield from places(below, (*at, key))
-
-
-def mutants(thing):
-    """Every copy in which one thing is something else, is missing or is there twice."""
-    for *above, last in filter(None, places(thing)):
-        for change in [*POOL, "missing", "twice"]:
-            mutant = copy.deepcopy(thing)
-            owner = mutant
-            for key in above:
-                owner = owner[key]
-            if change == "missing":
-                del owner[last]
-            elif change == "twice":
-                owner.append(owner[last]) if isinstance(owner, list) else owner.update(other=owner[last])
-            else:
-                owner[last] = change
-            yield mutant
 
 
 def predicted_or_refused(capsys, model, table):
@@ -63,7 +40,7 @@ def predicted_or_refused(capsys, model, table):
 def test_a_model_with_anything_else_in_its_description_is_refused_or_predicts_finite_numbers(name, desk, capsys):
     net, metadata = load_with(f"{name}.safetensors")
     accepted = []
-    for mutant in mutants(metadata):
+    for mutant in mutants(metadata, POOL, "twice"):
         save(net, "mutant.safetensors", mutant)
         if predicted_or_refused(capsys, "mutant.safetensors", f"{name}.csv"):
             accepted.append(mutant["table"])

@@ -136,7 +136,7 @@ def heed_signals():
 
 
 def in_terminal(arguments, folder, actions=(), size=(24, 80), seen=b"", **variables):
-    """What a command writes to a terminal, its exit code, and whether the terminal's modes are as before.
+    """Run a command in a terminal; returns its output, its exit code, and whether the terminal's modes are as before.
 
     Each action, keys or a signal, waits until the command is quiet after it has written something, or has written
     what is to be `seen`.

@@ -1,4 +1,4 @@
-"""What `fit` and `vectorize` keep: nothing after a step is gone, little beside X, and few buffers."""
+"""Memory of `fit` and `vectorize`: little beside X, few buffers, and nothing once a step is gone."""
 
 import gc
 import linecache

@@ -11,6 +11,7 @@ import sys
 import numpy as np
 import pytest
 from hypothesis import given, strategies as st
+from support.mutants import mutants
 
 import tinygrad_scalar as ts
 from tinygrad_scalar.nn.saving import load_with, save
@@ -107,37 +108,10 @@ POOL = [
 ]  # fmt: skip
 
 
-def places(thing, at=()):
-    """The place of everything in nested dicts and lists."""
-    yield at
-    for key, below in thing.items() if isinstance(thing, dict) else enumerate(thing) if isinstance(thing, list) else ():
-        yield from places(below, (*at, key))
-
-
-def mutants(thing):
-    """Every copy in which one thing is something else, is missing or is there twice."""
-    for *above, last in filter(None, places(thing)):
-        for change in [*POOL, "missing", "another name"]:
-            mutant = copy.deepcopy(thing)
-            owner = mutant
-            for key in above:
-                owner = owner[key]
-            if change == "missing":
-                del owner[last]
-            elif change == "another name":
-                if isinstance(owner, list):
-                    owner.append(owner[last])
-                else:
-                    owner["other"] = owner.pop(last)
-            else:
-                owner[last] = change
-            yield mutant
-
-
 def test_a_header_with_anything_else_in_it_is_refused(path):
     header, _, data = parts(written(path))
     tried = 0
-    for mutant in mutants(header):
+    for mutant in mutants(header, POOL, "another name"):
         tried += 1
         if mutant != header or repr(mutant) != repr(header):
             assert refused(path, packed(mutant, data)), mutant
@@ -146,7 +120,7 @@ def test_a_header_with_anything_else_in_it_is_refused(path):
 
 def test_a_description_with_anything_else_in_it_is_refused_unless_it_is_another_activation_or_metadata(path):
     header, description, data = parts(written(path))
-    for mutant in mutants(description):
+    for mutant in mutants(description, POOL, "another name"):
         found = loaded_or_refused(path, packed(described(header, mutant), data))
         if found is None:
             assert repr(mutant) != repr(description)

@@ -35,7 +35,7 @@ PROGRAM = st.lists(st.tuples(st.sampled_from(sorted(STEPS)), PLACE, PLACE), min_
 
 
 def message_of(call):
-    """What the AnomalyError of a call says, without the line; "" if there is none."""
+    """The message of a call's AnomalyError, without the line; "" if there is none."""
     with ts.detect_anomaly():
         try:
             call()

@@ -1,5 +1,5 @@
-"""Whatever interrupts a step can call it too, and nothing waits for ever: signal handlers, trace functions, finalizers,
-threads and forked children."""
+"""A step can be called by anything that interrupts it, and nothing waits for ever: signal handlers, trace functions,
+finalizers, threads and forked children."""
 
 import gc
 import os

@@ -1,4 +1,4 @@
-"""What is infinite, nan or a zero is the same by the engine, the array program and the scalar program."""
+"""Infinities, nan and zeros are the same in the engine, the array program and the scalar program."""
 
 import itertools
 import random

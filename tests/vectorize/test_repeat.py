@@ -1,4 +1,4 @@
-"""Whatever a function draws, counts or reads from a clock would be frozen into the program: it is refused, always."""
+"""A function that draws, counts or reads a clock is refused, always: the program would hold one result for ever."""
 
 import datetime
 import itertools
