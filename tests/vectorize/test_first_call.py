@@ -65,6 +65,7 @@ CANCELLING = {
 }
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", CANCELLING)
 @pytest.mark.parametrize("scale", [1e-100, 1e-8, 1.0, 1e4, 1e8, 1e50])
 @pytest.mark.parametrize("spread", [0.0, 1e-8, 1e-3, 1.0])
