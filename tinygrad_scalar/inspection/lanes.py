@@ -47,8 +47,8 @@ class Lanes:
         numbers = [*nudged, *self._numbers[len(nudged) :]]
         with np.errstate(all="ignore"):
             for i, row, operands in self._program:
-                of = [numbers[j] for j in operands]
-                numbers[i] = row.forward(*of) if row.forward in _OF_ARRAYS else _each(row.forward, of, 1)[0]
+                given = [numbers[j] for j in operands]
+                numbers[i] = row.forward(*given) if row.forward in _OF_ARRAYS else _each(row.forward, given, 1)[0]
         return numbers
 
     def root(self, nudged: Sequence[Array]) -> Array:
@@ -69,9 +69,9 @@ class Lanes:
                 slope = slopes[i]
                 reached = slope != 0.0
                 total += np.where(reached, abs(slope) * _ulp(numbers[i]), 0.0)
-                of = [numbers[i], *(numbers[j] for j in operands)]
+                given = [numbers[i], *(numbers[j] for j in operands)]
                 plain = row.local_grads in _OF_ARRAYS
-                local_grads = row.local_grads(*of) if plain else _each(row.local_grads, of, len(operands))
+                local_grads = row.local_grads(*given) if plain else _each(row.local_grads, given, len(operands))
                 for j, local_grad in zip(operands, local_grads):
                     if isinstance(numbers[j], np.ndarray):  # else it is above none of the leaves
                         on_path = reached & (local_grad != 0.0) if row.piecewise else reached
@@ -85,13 +85,13 @@ def _ulp(numbers: Array) -> Array:
     return np.where(np.isfinite(numbers), np.spacing(abs(numbers)), abs(numbers))
 
 
-def _each(function: Callable[..., Any], of: Sequence[Any], n: int) -> list[Array]:
+def _each(function: Callable[..., Any], arguments: Sequence[Any], n: int) -> list[Array]:
     """The `n` results of a function of plain numbers for each lane."""
     import numpy as np
 
-    lanes = next(len(numbers) for numbers in of if isinstance(numbers, np.ndarray))
+    lanes = next(len(numbers) for numbers in arguments if isinstance(numbers, np.ndarray))
     found = np.empty((n, lanes))
-    columns = [numbers.tolist() if isinstance(numbers, np.ndarray) else [numbers] * lanes for numbers in of]
+    columns = [numbers.tolist() if isinstance(numbers, np.ndarray) else [numbers] * lanes for numbers in arguments]
     for lane, numbers in enumerate(zip(*columns)):
         try:
             found[:, lane] = function(*numbers)
