@@ -187,6 +187,7 @@ ENTER, LEAVE, HIDE, SHOW = "\x1b[?1049h", "\x1b[?1049l", "\x1b[?25l", "\x1b[?25h
 SIGNALS = [name for name in ("SIGTERM", "SIGHUP", "SIGQUIT", "SIGINT") if hasattr(signal, name)]
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", SIGNALS)
 @pytest.mark.parametrize("command", ["step", "train"])
 def test_a_signal_gives_the_terminal_back(command, name, desk):
@@ -201,6 +202,7 @@ def test_a_signal_gives_the_terminal_back(command, name, desk):
     assert not list(desk.glob("*model*"))
 
 
+@pytest.mark.thorough
 @pytest.mark.skipif(not hasattr(signal, "SIGTSTP"), reason="no job control")
 @pytest.mark.parametrize("stop", ["SIGTSTP", "SIGSTOP"])
 def test_a_stepper_that_was_stopped_goes_on(stop, desk):

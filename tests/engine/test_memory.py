@@ -114,6 +114,7 @@ TIMES = {
 }  # fmt: skip
 
 
+@pytest.mark.thorough
 @resident_memory
 @pytest.mark.parametrize("name", TIMES)
 def test_resident_memory_is_flat_over_many_small_graphs(name, thorough):

@@ -52,6 +52,24 @@ def test_a_right_gradient_at_any_scale_gets_a_verdict_and_is_not_called_wrong(ro
     assert check.ok, str(check)
 
 
+@pytest.mark.parametrize("size", [1e8, 1e9, 1e10])
+def test_a_smooth_function_has_no_kink_however_sharply_it_bends(size):
+    x, y = Value(1e-9, "x"), Value(0.0, "y")
+    bent = (x * 0.6).cosh()
+    rows = check_gradients(((y + bent + (bent + y) * 0.5) * size).sin()).rows
+    assert all(row.verdict.word in ("agrees", "inconclusive") for row in rows)
+    assert all(row.ok for row in rows)
+
+
+@pytest.mark.parametrize(
+    "kinked", [lambda x: ts.maximum(x, -3.0 * x), abs, lambda x: (2.0 * x).relu(), lambda x: ts.minimum(x, 0.0)]
+)
+def test_a_kink_is_one_also_where_its_middle_slope_is_the_derivative(kinked):
+    x = Value(0.0, "x")
+    (row,) = check_gradients(kinked(x) + x**2, x).rows
+    assert row.verdict.word == "kink"
+
+
 SHAPES = {
     "as it is": lambda r: r,
     "where C is 0": lambda r: r - r.data,

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Container
 from functools import cached_property
 from typing import NamedTuple
 
@@ -135,6 +134,8 @@ def judged(graph: NudgedGraph, f: Along) -> CheckedLeaf:
         row = _unexplained(c, graph)
     elif row.ok and not c.is_sharp and (wrong := _wrong_operation(graph, f, 1e-4 * abs(d))) is not None:
         row = _wrong(c, wrong)
+    elif row.verdict.word == "kink" and _rough_operation(graph, f) is None:
+        row = _bent(c, graph)
     return row._replace(name=name)
 
 
@@ -229,13 +230,20 @@ def _unexplained(c: _Comparison, graph: NudgedGraph) -> CheckedLeaf:
     """The row of a leaf whose quotients and derivative disagree."""
     if (wrong := _wrong_operation(graph, c.f, 0.0)) is not None:
         return _wrong(c, wrong)
-    reached = {c.f.leaf, *c.f.above}
-    if (rough := next((node for node in c.f.above if _is_rough(graph, node, reached)), None)) is not None:
+    if (rough := _rough_operation(graph, c.f)) is not None:
         why = f"the slope that {rough.op} has by convention at its kink is not the function's"
         return _wrong(c, rough, why)
     off = f"off by {written(c.off, '.2g')}"
     verdict = f"{off}, but every operation's local gradient agrees, so this must be what rounding hides"
     return c.inconclusive(Verdict("undecided", verdict), c.central.value)
+
+
+def _bent(c: _Comparison, graph: NudgedGraph) -> CheckedLeaf:
+    """The row of a leaf whose quotients show a kink, although no operation has one."""
+    if (wrong := _wrong_operation(graph, c.f, 0.0)) is not None:
+        return _wrong(c, wrong)
+    verdict = "the function bends too sharply for a nudge, but every operation's local gradient agrees"
+    return c.inconclusive(Verdict("inconclusive", verdict), c.central.value)
 
 
 def _wrong(c: _Comparison, node: Value, why: str = "") -> CheckedLeaf:
@@ -259,8 +267,13 @@ def _wrong_operation(graph: NudgedGraph, f: Along, least: float) -> Value | None
     return None
 
 
-def _is_rough(graph: NudgedGraph, node: Value, reached: Container[Value]) -> bool:
-    return any(_slope(graph, node, operand).is_rough for operand in node.operands if operand in reached)
+def _rough_operation(graph: NudgedGraph, f: Along) -> Value | None:
+    """A node above the leaf whose operation has a kink, an edge or a jump where it is, or None."""
+    reached = {f.leaf, *f.above}
+    for node in f.above:
+        if any(_slope(graph, node, operand).is_rough for operand in node.operands if operand in reached):
+            return node
+    return None
 
 
 class _Slope(NamedTuple):
@@ -293,9 +306,9 @@ def _judged_slope(c: _Comparison) -> _Slope:
 
 
 def _is_plainly(d: float, node: Value, operand: Value) -> bool:
-    """Whether two quotients, extrapolated once, already give the slope `d`."""
+    """Whether two quotients, extrapolated once, already give the slope `d`, and show no kink."""
     forward, a = operation(node.op).forward, operand.data
-    quotients = []
+    quotients, bends = [], []
     for h in (abs(a) / 512.0 or 1.0 / 512.0, abs(a) / 1024.0 or 1.0 / 1024.0):
         low, high = a - h, a + h
         try:
@@ -303,8 +316,11 @@ def _is_plainly(d: float, node: Value, operand: Value) -> bool:
                 forward(*[x if other is operand else other.data for other in node.operands]) for x in (low, high)
             )
             quotients.append((of_high - of_low) / (high - low))
+            bends.append(abs((of_high - node.data) - (node.data - of_low)) / h)  # the right slope minus the left one
         except (ArithmeticError, ValueError, TypeError):
             return False
     coarse, fine = quotients
+    if bends[1] > 0.75 * bends[0] and bends[1] > 1e-6 * abs(d):  # it falls with h where there is no kink
+        return False
     limit = (4.0 * fine - coarse) / 3.0
     return coarse == fine == d or (abs(limit - d) <= 1e-6 * abs(d) and abs(fine - coarse) <= 1e-3 * abs(d))
