@@ -1,6 +1,7 @@
 """Infinities, nan and zeros are the same in the engine, the array program and the scalar program."""
 
 import itertools
+import math
 import random
 from math import inf, nan
 
@@ -14,6 +15,10 @@ from tinygrad_scalar.engine import record
 from tinygrad_scalar.vectorize.compiled import compiled
 
 SPECIAL = [nan, inf, -inf, 0.0, -0.0, 5e-324, -1e308, 1e308, 0.5, -2.0, 1.0, 40.0]
+EDGES = [  # where exp, cosh or a square overflows, or is no longer a normal number, or 0
+    *(sign * size for size in (5e-324, 1e-308, 1e-155, 20.0, 355.0, 708.0, 710.0, 745.0, 750.0) for sign in (1, -1)),
+    *(sign * size for size in (1e154, 1.5e154, 1e300, 1e308) for sign in (1, -1)),
+]
 ROOTS = {  # these have infinite gradients
     "itself": lambda v: v,
     "sqrt": ts.sqrt,
@@ -23,13 +28,13 @@ ROOTS = {  # these have infinite gradients
 }
 
 
-def points(arity, most=250):
+def points(arity, most=250, special=SPECIAL):
     """Numbers for each of so many arguments: every combination, or a sample of them."""
-    every = len(SPECIAL) ** arity
+    every = len(special) ** arity
     if every <= most:
-        return list(itertools.product(SPECIAL, repeat=arity))
+        return list(itertools.product(special, repeat=arity))
     numbers = random.Random(arity)
-    return [tuple(numbers.choice(SPECIAL) for _ in range(arity)) for _ in range(most)]
+    return [tuple(numbers.choice(special) for _ in range(arity)) for _ in range(most)]
 
 
 def by_the_engine(cost, point):
@@ -39,26 +44,30 @@ def by_the_engine(cost, point):
     return C.data, [leaf.grad for leaf in leaves]
 
 
-def assert_same(numbers, expected, what):
+def assert_same(numbers, expected, what, lost=1e-320):
+    """The same up to rounding; `lost` is what a product of numbers below 1e-308 can lose."""
     numbers, expected = np.asarray(numbers), np.asarray(expected)
     with np.errstate(invalid="ignore"):
-        near = np.abs(numbers - expected) <= 1e-9 * np.abs(expected) + 1e-320
+        near = np.abs(numbers - expected) <= 1e-9 * np.abs(expected) + lost
     same = (np.isnan(numbers) & np.isnan(expected)) | (numbers == expected) | (near & np.isfinite(expected))
     wrong = np.argwhere(~same)
     assert same.all(), f"{what}: {numbers[tuple(wrong[0])]} is {expected[tuple(wrong[0])]} by the engine, {wrong[0]}"
 
 
-def assert_every_way_is_the_engines(cost, given):
-    """For arguments of one number each: values and gradients of all points at once, and of some alone."""
-    n = len(given[0])
+def ways(cost, n):
+    """The array program and the scalar program, if there is one, of a cost of n arguments of one number each."""
     w = Value(1.0)
     made = compiled(lambda *x: cost(*(a[0] for a in x)), [w], [np.ones((1, 1))] * n, (((1,), False),) * n, True)
     made.write_arrays()
+    both = {"array program": made.arrays, "scalar program": made.scalars}
+    return {name: way for name, way in both.items() if way is not None}
+
+
+def assert_every_way_is_the_engines(cost, given):
+    """For arguments of one number each: values and gradients of all points at once, and of some alone."""
     theta, columns = np.ones(1), [np.array(column)[:, None] for column in zip(*given)]
     expected = [by_the_engine(cost, point) for point in given]
-    for name, way in (("array program", made.arrays), ("scalar program", made.scalars)):
-        if way is None:
-            continue
+    for name, way in ways(cost, len(given[0])).items():
         _, _, gradients = way.run(theta, columns, True, [])
         engines = np.array([gradient for _, gradient in expected]) / len(given)  # of the mean
         assert_same(np.hstack(gradients), engines, f"{name}, all at once")
@@ -74,6 +83,21 @@ def test_every_row_below_every_root_agrees_at_special_values(root, name):
         return u * ROOTS[root](record(name, *x))
 
     assert_every_way_is_the_engines(cost, points(1 + ROWS[name].arity))
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_every_row_agrees_where_its_parts_overflow_or_underflow(name):
+    arity = ROWS[name].arity
+
+    def cost(*x):
+        return record(name, *x)
+
+    given = points(arity, 400, EDGES)
+    for kind, way in ways(cost, arity).items():
+        for point in given:
+            value, gradient = by_the_engine(cost, point)
+            found, _, gradients = way.run(np.ones(1), [np.array([[number]]) for number in point], True, [])
+            assert_same([found, *np.ravel(gradients)], [value, *gradient], f"{kind} at {point}", lost=0.0)
 
 
 @pytest.mark.parametrize(
@@ -109,6 +133,13 @@ def test_folds_agree_at_special_values(fold, terms):
     for point in given:
         _, _, (_, gradient) = run(np.ones((1, 1)), np.array([point]))
         assert_same(gradient[0], by_the_engine(cost, (1.0, *point))[1][1:], point)
+
+
+@pytest.mark.parametrize("z", [-745.0, -710.0, 709.5, 710.0, 745.0, 750.0])
+def test_vectorize_takes_a_saturated_sigmoid(z):
+    w = Value(z, "w")
+    value, gradient = ts.vectorize(lambda x: ts.sigmoid(w * x), [w])(np.ones(3))
+    assert_same([value, *gradient], [ts.sigmoid(w).data, math.exp(-abs(z))], z, lost=1e-323)
 
 
 CASES = {

@@ -117,10 +117,7 @@ HELPERS = {
     "sigmoid": '''
 def sigmoid(z, out):
     """1/(1 + exp(-z)); where exp(-z) overflows, exp(z)."""
-    negative(z, out=out)
-    exp(out, out=out)
-    add(out, 1.0, out=out)
-    reciprocal(out, out=out)
+    reciprocal(add(exp(negative(z, out), out), 1.0, out), out)
     if not out.item(out.argmin()) > 0.0:
         small = np.flatnonzero(out == 0.0)
         out.put(small, exp(z.take(small)))
@@ -128,10 +125,11 @@ def sigmoid(z, out):
 ''',
     "slope_of_sigmoid": '''
 def slope_of_sigmoid(a, z, out):
-    """a (1 - a), with 1 - a as 1/(1 + exp(z)), which keeps its digits."""
-    exp(z, out=out)
-    add(out, 1.0, out=out)
-    divide(a, out, out=out)
+    """a (1 - a), with 1 - a as 1/(1 + exp(z)), which keeps its digits; where exp(z) overflows, exp(-z)."""
+    divide(a, add(exp(z, out), 1.0, out), out)
+    if not out.item(out.argmin()) > 0.0:
+        large = np.flatnonzero(z > 709.0)
+        out.put(large, exp(-z.take(large)))
     return out
 ''',
     "softplus": '''
