@@ -23,7 +23,7 @@ from tinygrad_scalar.engine.errors import shown
 from tinygrad_scalar.engine.graph import require_fresh, topological_order
 from tinygrad_scalar.inspection.layout import fitted
 from tinygrad_scalar.inspection.names import caller_variables, names_of, symbol
-from tinygrad_scalar.inspection.notation import unicode_of, written
+from tinygrad_scalar.inspection.notation import leaf_names, unicode_of, written
 from tinygrad_scalar.inspection.stepper import Stepper
 from tinygrad_scalar.viz.marks import DIGITS, Marks
 from tinygrad_scalar.viz.text import xml_text
@@ -168,6 +168,7 @@ def draw(root: Value | Stepper, *, direction: str = "LR", names: Mapping[str, ob
     nodes = topological_order(root)
     require_fresh(nodes)
     called = names_of(nodes, caller_variables() if names is None else names)
+    called.update(leaf_names(nodes, called))
 
     def dot() -> Digraph:
         require_fresh(nodes)

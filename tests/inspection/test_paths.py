@@ -11,6 +11,12 @@ import tinygrad_scalar as ts
 from tinygrad_scalar import Value, topological_order
 from tinygrad_scalar.inspection.paths import MOST_FACTORS
 
+
+def bare(number):
+    """A number of a formula, such as the 2 of 2 * x: a Value that is made would get a name."""
+    return (Value(0.0) + number).operands[1]
+
+
 # --- the numbers -----------------------------------------------------------------------------------------------------
 
 
@@ -152,16 +158,16 @@ def test_of_a_long_product_the_first_and_the_last_factors_are_written():
 @pytest.mark.parametrize(
     ("build", "number"),
     [
-        (lambda x: x * ts.sin(Value(123456789.123)), "0.999843"),
-        (lambda x: x * (Value(1.0001) - 1.0), "0.0001"),
-        (lambda x: x * ts.expm1(Value(1e-9)), "1e−09"),
-        (lambda x: x * ts.maximum(ts.sigmoid(Value(0.0)), 0.2), "0.5"),
-        (lambda x: x * Value(1e308) * 10.0 / 10.0, "1e+308"),
+        (lambda x: x * ts.sin(bare(123456789.123)), "0.999843"),
+        (lambda x: x * (bare(1.0001) - 1.0), "0.0001"),
+        (lambda x: x * ts.expm1(bare(1e-9)), "1e−09"),
+        (lambda x: x * ts.maximum(ts.sigmoid(bare(0.0)), 0.2), "0.5"),
+        (lambda x: x * bare(1e308) * 10.0 / 10.0, "1e+308"),
     ],
 )
 def test_what_is_made_of_numbers_is_the_number_that_the_engine_has(build, number):
     x = Value(0.5, "x")
-    assert str(ts.explain(build(x), x, names={})).split(" = ")[1:] == [number]
+    assert str(ts.explain(build(x), x, names={})).splitlines()[0].split(" = ")[1:] == [number]
 
 
 @pytest.mark.parametrize(
@@ -170,7 +176,7 @@ def test_what_is_made_of_numbers_is_the_number_that_the_engine_has(build, number
         (lambda x: (2.0 * x) ** -1e9, "−1e+09/(x·(2·x)^1e+09)"),
         (lambda x: ts.exp(-299792458.0 * ts.log(2.0 * x)), "−2.99792e+08·exp(−2.99792e+08·log(2·x))/x"),
         (lambda x: (2.0 * x) ** 50, "5.6295e+16·x⁴⁹"),
-        (lambda x: x ** Value(1e10), "1e+10·x^(1e+10 − 1)"),
+        (lambda x: x ** bare(1e10), "1e+10·x^(1e+10 − 1)"),
         (lambda x: (x**3) ** (1 / 3), "x²/(x³)^0.666667"),
         (lambda x: ts.logaddexp(x, 1.0), "exp(x)/(exp(x) + exp(1))"),
         (lambda x: (x * -300.0) ** 2, "2·300²·x"),
@@ -181,7 +187,7 @@ def test_large_numbers_are_not_calculated_with(build, formula):
     assert ts.explain(build(x), x, names={}).factors[0].text == formula
 
 
-@pytest.mark.parametrize("build", [lambda x: Value(0.0) ** x, lambda x: Value(-2.0) ** x])
+@pytest.mark.parametrize("build", [lambda x: bare(0.0) ** x, lambda x: bare(-2.0) ** x])
 def test_what_is_no_real_formula_stays_a_derivative(build):
     x = Value(2.0, "x")
     root = build(x)
@@ -208,18 +214,18 @@ def test_the_condition_of_a_where_within_a_condition_is_its_own():
 def test_names_that_look_alike_are_kept_apart(names, printed):
     a, b = (Value(number, name) for number, name in zip((2.0, 3.0), names))
     explanation = ts.explain(a * b, a, names={})
-    assert str(explanation).endswith(f" = {printed} = 3")
+    assert str(explanation).splitlines()[0].endswith(f" = {printed} = 3")
     assert r"^{\langle 1 \rangle}" in explanation.latex
 
 
 @pytest.mark.parametrize(
-    ("power", "data"), [(lambda: Value(10.0) ** Value(1e6), math.inf), (lambda: 10 ** Value(300.0), 1e300)]
+    ("power", "data"), [(lambda: bare(10.0) ** bare(1e6), math.inf), (lambda: 10 ** bare(300.0), 1e300)]
 )
 def test_a_power_of_numbers_is_not_worked_out_digit_by_digit(power, data):
     x = Value(1.0, "x")
     explanation = ts.explain(x * power(), x, names={})
     assert explanation.value == data
-    assert len(str(explanation)) < 30
+    assert len(str(explanation).splitlines()[0]) < 30
 
 
 def test_a_number_that_its_formula_does_not_give_is_reported_without_it():

@@ -106,8 +106,10 @@ def test_constants_without_a_name_are_left_out():
     assert [row.name for row in sensitivity(w * 3.0 + 1.0)] == ["w"]
 
 
-def test_where_nothing_has_a_name_there_are_the_constants():
-    assert [(row.name, row.gradient) for row in sensitivity(Value(2.0) * 3.0, names={})] == [("2", 3.0), ("3", 2.0)]
+def test_where_nothing_has_a_name_there_are_the_leaves_that_somebody_made():
+    ranked = sensitivity(Value(2.0) * Value(5.0) * 3.0, names={})
+    assert [(row.name, row.gradient) for row in ranked] == [("a[1]", 15.0), ("a[2]", 6.0)]
+    assert str(ranked).startswith("v₂ = 30: its 2 leaves (of 3) by")
 
 
 def test_a_leaf_that_is_used_twice_has_one_row():

@@ -188,7 +188,7 @@ class _Builder:
             return [node.left, node.right], _BINARY[type(node.op)]
         if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
             number = _plain_number(node)
-            return ([node.operand], lambda x: -x) if number is None else ([], lambda: Value(number))
+            return ([node.operand], lambda x: -x) if number is None else ([], lambda: _bare(number))
         if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.UAdd):
             return [node.operand], lambda x: x
         if isinstance(node, ast.Compare) and len(node.ops) == 1 and type(node.ops[0]) in _COMPARISONS:
@@ -209,7 +209,7 @@ class _Builder:
             finite = False
         if not finite:
             raise self.error(node, "larger than the largest float64, about 1.8e308")
-        return Value(number)
+        return _bare(number)
 
     def named(self, node: ast.Name) -> Value:
         self.used.add(node.id)
@@ -264,6 +264,11 @@ def _plain_number(node: ast.expr) -> float | None:
     if isinstance(node, ast.Constant) and isinstance(node.value, (int, float)) and not isinstance(node.value, bool):
         return sign * node.value
     return None
+
+
+def _bare(number: float) -> Value:
+    """A number of a formula, as the engine makes one of the 2 in 2 * x; a Value that is made has a name."""
+    return (Value(0.0) + number).operands[1]
 
 
 def _constant(name: str) -> str:

@@ -21,6 +21,7 @@ from operator import attrgetter
 from typing import TypeVar
 
 from tinygrad_scalar.engine import Value
+from tinygrad_scalar.inspection.definitions import Definitions
 from tinygrad_scalar.inspection.layout import WIDTH, broken, wrapped
 from tinygrad_scalar.inspection.named_graph import NamedGraph
 from tinygrad_scalar.inspection.names import caller_variables
@@ -39,7 +40,7 @@ T = TypeVar("T")
 class Explanation:
     """The result of `explain`: prints as text, shows as LaTeX in Jupyter.
 
-    text, latex  the equations: derivatives, then symbols, then numbers
+    text, latex  the equations: derivatives, then symbols, then numbers; below them, what v₁, v₂, … are
     value        ∂root/∂wrt
     factors      of the first equation, if it is one product: their values multiply to `value`
     equations    all of them: that of `wrt` first, then those of values that are used several times
@@ -47,10 +48,17 @@ class Explanation:
     """
 
     def __init__(
-        self, root: Value, equations: Sequence[Equation], likewise: Sequence[Sequence[Value]], notation: Notation
+        self,
+        root: Value,
+        equations: Sequence[Equation],
+        likewise: Sequence[Sequence[Value]],
+        notation: Notation,
+        paths: Paths,
     ) -> None:
         self.root, self.equations, self.likewise = root, tuple(equations), tuple(likewise)
-        self._notation = notation
+        self._notation, self._paths = notation, paths
+
+    _paths: Paths | None = None  # pickles written before have none
 
     @property
     def value(self) -> float:
@@ -63,11 +71,19 @@ class Explanation:
 
     @cached_property
     def text(self) -> str:
+        return "\n".join([*self._above, *(self._definitions.lines if self._definitions else ())])
+
+    @cached_property
+    def _above(self) -> list[str]:
         lines = [line for equation in self.equations for line in self._lines(equation)]
         for values in self.likewise:
             names = _sum([self._notation.derivative(self.root, value).text for value in values], ", ")
             lines += broken("likewise ", names)
-        return "\n".join(lines)
+        return lines
+
+    @cached_property
+    def _definitions(self) -> Definitions | None:
+        return Definitions(" ".join(self._above), self._notation, self._paths) if self._paths else None
 
     def _sides(self, equation: Equation, script: str) -> tuple[list[str], list[str], list[str]]:
         """The terms of an equation in derivatives, in symbols and in numbers; `script` is "text" or "latex"."""
@@ -112,6 +128,9 @@ class Explanation:
             if rows:
                 rows[-1] += r" \\[1ex]"  # a gap between one equation and the next
             rows += [f"{left if i == 0 else ''} &= {right}".lstrip() for i, right in enumerate(rights)]
+        if self._definitions and self._definitions.rows:
+            rows[-1] += r" \\[1ex]"
+            rows += self._definitions.rows
         lines = [row if row.endswith("[1ex]") else rf"{row} \\" for row in rows[:-1]]
         return "\n".join([r"\begin{aligned}", *lines, rows[-1], r"\end{aligned}"])
 
@@ -142,8 +161,9 @@ def explain(root: Value, wrt: Value | str, *, names: Mapping[str, object] | None
           = 2 · 2 = 4
     """
     graph = NamedGraph(root, "explain", caller_variables() if names is None else names)
-    equations, likewise = Paths(graph, graph.find(wrt)).equations()
-    return Explanation(root, equations, likewise, graph.notation)
+    paths = Paths(graph, graph.asked_for(wrt))
+    equations, likewise = paths.equations()
+    return Explanation(root, equations, likewise, graph.notation, paths)
 
 
 def _few(terms: Sequence[T], write: Callable[[T], str]) -> list[str]:

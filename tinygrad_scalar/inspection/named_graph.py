@@ -12,7 +12,7 @@ from tinygrad_scalar.engine import Value
 from tinygrad_scalar.engine.errors import label_of, shown
 from tinygrad_scalar.engine.graph import require_fresh, swept, topological_order
 from tinygrad_scalar.inspection.names import distinct, names_of
-from tinygrad_scalar.inspection.notation import Notation
+from tinygrad_scalar.inspection.notation import Notation, is_bare_number
 from tinygrad_scalar.screen import printable
 
 MOST_VISITED = 10_000  # values
@@ -56,12 +56,12 @@ class NamedGraph:
     @property
     def variables(self) -> list[Value]:
         """The leaves that somebody made: not the bare numbers of a formula, such as the 2 of 2.0 * x."""
-        return [leaf for leaf in self.leaves if leaf.label or leaf in self.names or leaf._time >= 0]
+        return [leaf for leaf in self.leaves if leaf in self.names or not is_bare_number(leaf)]
 
     @property
     def named_leaves(self) -> list[Value]:
-        """The leaves with a name, or all leaves if none has one."""
-        return [leaf for leaf in self.leaves if leaf in self.notation.called] or self.leaves
+        """The leaves to which somebody gave a name; if there are none, the leaves that somebody made."""
+        return [leaf for leaf in self.leaves if leaf in self.names] or self.variables or self.leaves
 
     def find(self, target: str | Value) -> Value:
         """The node that `target` is or names, as given or as printed.
@@ -120,9 +120,16 @@ class NamedGraph:
                     todo.append(below)
         return not todo
 
+    def asked_for(self, target: str | Value) -> Value:
+        """The same, for a reader that prints a derivative by this value: a bare number gets a name."""
+        node = self.find(target)
+        if not node.operands:
+            self.notation.name_number(node)
+        return node
+
     def leaf(self, target: str | Value) -> Value:
         """The leaf that `target` is or names."""
-        node = self.find(target)
+        node = self.asked_for(target)
         if node.operands:
             name = printable(self.notation.called.get(node, "")) or repr(node)
             raise ValueError(f"{self._asked} expected a leaf, but {name} was computed by {node.op!r}")
@@ -148,6 +155,6 @@ class NamedGraph:
     def leaves_counted(self) -> str:
         """The number of `named_leaves`, and of all leaves, such as "2 named leaves (of 3)"."""
         named, all_leaves = len(self.named_leaves), len(self.leaves)
-        if named == all_leaves:
-            return "one leaf" if named == 1 else f"{named:,} leaves"
-        return f"{'one named leaf' if named == 1 else f'{named:,} named leaves'} (of {all_leaves:,})"
+        kind = "named " if named < all_leaves and self.names.keys() & self.named_leaves else ""
+        of = f" (of {all_leaves:,})" if named < all_leaves else ""
+        return f"one {kind}leaf{of}" if named == 1 else f"{named:,} {kind}leaves{of}"

@@ -1,8 +1,9 @@
 """How values, derivatives and numbers are written: in Unicode for a terminal, in LaTeX for a page.
 
-A value prints by its name (names.py), in the notes' letters if it has their form. A constant without a name is its
-number; a computed value without one is written out if that is short, such as w·a, or else called v₁, v₂, … in the
-order of computation. Both scripts come from the same texts, those of ops.py.
+A value prints by its name (names.py), in the notes' letters if it has their form. A computed value without a name is
+written out if that is short, such as w·a, or else called v₁, v₂, … in the order of computation; a leaf without one is
+called a, or a₁, a₂, …; a bare number of a formula is its number. Both scripts come from the same texts, those of
+ops.py.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from tinygrad_scalar.screen import printable
 SHORT = 12  # characters; a longer expression is called vₙ
 LONGEST = 24  # characters of a name; the rest is cut off
 LETTERS = "vutsrqponmlkjihgfedcbazyxw"  # for values without a name: the first that no name looks like
+OF_LEAVES, OF_NUMBERS = "axpqrstu", "ckdmn"  # the same for leaves, and for bare numbers that a reader is asked about
 _LETTER = re.compile(r"\w(?:\[[\d,]+\]|[₀-₉]*)")  # v, v[2] or v₂
 _FLAT = str.maketrans("", "", "()[]⁽⁾ \t\n") | {  # names that differ otherwise do not print alike
     small: sign for table in (SUPERSCRIPTS, SUBSCRIPTS) for sign, small in table.items() if chr(sign).isdigit()
@@ -66,8 +68,37 @@ def _places(names: Iterable[str]) -> dict[str, int]:
     return {name: i for names in alike.values() if len(names) > 1 for i, name in enumerate(names)}
 
 
+def is_bare_number(leaf: Value) -> bool:
+    """Whether nobody made this leaf: it is a number in a formula, such as the 2 of 2.0 * x."""
+    return leaf._time < 0
+
+
+def leaf_names(nodes: Iterable[Value], called: Mapping[Value, str]) -> dict[Value, str]:
+    """Names for the leaves that have none, except bare numbers: a if there is one, or else a[1], a[2], ….
+
+    It is another letter where one of the names `called` begins with that letter alone.
+
+    >>> list(leaf_names([Value(1.0), Value(2.0)], {Value(3.0): "a(1)[0]"}).values())
+    ['x[1]', 'x[2]']
+    """
+    return _numbered([n for n in nodes if not n.op and n not in called and not is_bare_number(n)], OF_LEAVES, called)
+
+
+def _numbered(
+    leaves: Sequence[Value], letters: str, called: Mapping[Value, str], without: str = ""
+) -> dict[Value, str]:
+    if not leaves:
+        return {}
+    taken = {without, *(match[0] for match in map(re.compile(r"[^\W\d_₀-₉]+").match, called.values()) if match)}
+    letter = next((letter for letter in f"{letters}{LETTERS}" if letter not in taken), "θ")
+    return {leaf: f"{letter}[{i}]" if len(leaves) > 1 else letter for i, leaf in enumerate(leaves, 1)}
+
+
 class Notation:
-    """The names of the values of a graph, given in topological order; `called` are the names that names.py found.
+    """The names of the values of a graph, given in topological order.
+
+    called   the names that names.py found, and those of `leaf_names`
+    unknown  the leaves that have their name from here, not from the user
 
     A computed value without a name is written out if that is short, such as w·a, or else numbered: v₁, v₂, …, or
     another letter where a name looks like that. Names that would print alike (x[0] and x₀, or two that are too long)
@@ -75,8 +106,10 @@ class Notation:
     """
 
     def __init__(self, nodes: Sequence[Value], called: Mapping[Value, str]) -> None:
-        self.called = called
-        self._place = _places(called.values())
+        self.unknown = leaf_names(nodes, called)
+        self.called = {**called, **self.unknown}
+        self._numbers = [node for node in nodes if not node.op and node not in self.called]
+        self._place = _places(self.called.values())
         self._number: dict[Value, int] = {}
         for node in nodes:
             if node.op and node not in called:
@@ -86,6 +119,33 @@ class Notation:
     def _letter(self) -> str:
         taken = {name[0] for name in self.called.values() if _LETTER.fullmatch(name)}
         return next((letter for letter in LETTERS if letter not in taken), "v")
+
+    def name_number(self, leaf: Value) -> None:
+        """Call a bare number c, or c₁, c₂, …, because a reader is asked about it: ∂C/∂2 could be about any 2."""
+        if leaf not in self.called:
+            self.unknown[leaf] = self.called[leaf] = self._names_of_numbers[leaf]
+
+    @cached_property
+    def _names_of_numbers(self) -> dict[Value, str]:
+        return _numbered(self._numbers, OF_NUMBERS, self.called, self._letter)
+
+    def stand_ins(self, text: str) -> list[Value]:
+        """The values whose names in a text are not the user's, such as v₁ and v₂, as they come.
+
+        >>> x = Value(2.0)
+        >>> Notation([x], {}).stand_ins("2a") == [x]
+        True
+        """
+        found = re.findall(r"(?<![^\W\d])[^\W\d_][₀-₉]*(?!\w)", text)
+        return list(dict.fromkeys(self._by_name[name] for name in found if name in self._by_name))
+
+    @cached_property
+    def _by_name(self) -> dict[str, Value]:
+        numbered = {self._numbered_name(i).text: node for node, i in self._number.items()}
+        return {**numbered, **{self.name(leaf): leaf for leaf in self.unknown}}
+
+    def _numbered_name(self, i: int) -> Formula:
+        return Formula(f"{self._letter}{i}".translate(SUBSCRIPTS), f"{self._letter}_{{{i}}}", SINGLE)
 
     def named(self, node: Value) -> Formula:
         """A value's name."""
@@ -104,8 +164,7 @@ class Notation:
             made = self.made(node)
             if len(made.text) <= SHORT:
                 return made
-        i = self._number[node]
-        return Formula(f"{self._letter}{i}".translate(SUBSCRIPTS), f"{self._letter}_{{{i}}}", SINGLE)
+        return self._numbered_name(self._number[node])
 
     def name(self, node: Value) -> str:
         """A value's name in Unicode."""

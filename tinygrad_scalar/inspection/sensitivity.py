@@ -136,8 +136,8 @@ def leaf_rows(graph: NamedGraph) -> dict[Value, Row]:
 def sensitivity(root: Value, *leaves: Value | str, names: Mapping[str, object] | None = None) -> Sensitivity:
     """How much each leaf θ of the graph of `root`, C, matters, ranked by |∂C/∂θ|, or with .by("contribution").
 
-    leaves  the leaves to rank, or their names, such as *net.parameters(); by default all with a name, or all if none
-            has one
+    leaves  the leaves to rank, or their names, such as *net.parameters(); by default all with a name; if none has
+            one, all but the bare numbers of a formula, such as the 2 of 2 * x
     names   names for values without a label, such as {"w": w}; None: the variables of the calling code
 
     ∂C/∂θ says which weights to turn (002); −θ·∂C/∂θ is the first-order estimate of C(θ = 0) − C, the change in C
@@ -155,7 +155,8 @@ def sensitivity(root: Value, *leaves: Value | str, names: Mapping[str, object] |
     a⁽⁰⁾₀             4          0.5            2  ▇▇
     """
     graph = NamedGraph(root, "sensitivity", caller_variables() if names is None else names)
-    rows, chosen = leaf_rows(graph), graph.chosen(leaves)
+    chosen = graph.chosen(leaves)
+    rows = leaf_rows(graph)
     counted = f"{len(chosen):,} chosen leaves (of {len(graph.leaves):,})" if chosen else graph.leaves_counted
     ranked = [rows[leaf] for leaf in chosen or graph.named_leaves]
     return Sensitivity(graph.notation.name(root), root.data, ranked, counted)
