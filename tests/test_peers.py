@@ -119,6 +119,11 @@ OFF_PATH = {
     "where": (lambda f, x, y: f.sqrt(f.where(x > 0.0, 0.0 * x, y)), lambda x, y: ts.sqrt(ts.where(1.0, 0.0 * x, y))),
     "relu": (lambda f, x, y: f.sqrt(f.where(-x > 0.0, -x, 0.0)) + y, lambda x, y: ts.sqrt(ts.relu(-x)) + y),
     "x**0": (lambda f, x, y: f.sqrt(x**0 - 1.0) + y, lambda x, y: ts.sqrt(x**0 - 1.0) + y),
+    "a condition": (
+        lambda f, x, y: f.where(f.sqrt(x - 1.0) > 0.0, x, -x) * y,
+        lambda x, y: ts.where(ts.greater(ts.sqrt(x - 1.0), 0.0), x, -x) * y,
+    ),
+    "a root to the power 0": (lambda f, x, y: f.sqrt(x - 1.0) ** 0 * y, lambda x, y: ts.sqrt(x - 1.0) ** 0 * y),
     "0*x": (lambda f, x, y: f.sqrt(0.0 * x) + y, lambda x, y: ts.sqrt(0.0 * x) + y),
 }
 

@@ -9,12 +9,16 @@ import pickle
 from math import inf, isnan, nan
 
 import pytest
+from hypothesis import given
+from support.decided import points, programs, run
 from support.operands import ROWS
 
 import tinygrad_scalar as ts
 from tinygrad_scalar import Value
 from tinygrad_scalar.engine import record
 from tinygrad_scalar.engine.graph import swept
+from tinygrad_scalar.inspection.named_graph import NamedGraph
+from tinygrad_scalar.inspection.stepper import Stepper
 
 NUMBERS = [nan, inf, -inf, 0.0, -0.0, 5e-324, -1e308, 0.5, -2.0]
 UPSTREAM = [nan, inf, -inf, 0.0, 5e-324, -1e308, 3.0]
@@ -55,6 +59,12 @@ CASES = {  # function of x = 1 and y = 3, ∂/∂x, ∂/∂y
     "sqrt(leaky_relu(-x, 0))": (lambda x, y: ts.sqrt(ts.leaky_relu(-x, 0.0)) * y, 0.0, 0.0),
     "nan through relu": (lambda x, y: ts.relu(x - 2.0) * nan + y, 0.0, 1.0),
     "two paths": (lambda x, y: ts.sqrt(ts.relu(x - 2.0)) + x * y, 3.0, 1.0),
+    "x decides, by a root": (lambda x, y: ts.where(ts.greater(ts.sqrt(x - 1.0), 0.0), x, -x) * y, -3.0, -1.0),
+    "x decides, by a pole": (lambda x, y: ts.where(ts.greater_equal((x - 1.0) ** -1, 0.0), 3.0 * x, x) + y, 3.0, 1.0),
+    "x is the condition": (lambda x, y: ts.where(ts.log(x - 1.0), x, y), 1.0, 0.0),
+    "x⁰": (lambda x, y: ts.sqrt(x - 1.0) ** 0 * y, 0.0, 1.0),
+    "x decides and is used": (lambda x, y: ts.where(ts.greater(s := ts.sqrt(x - 1.0), 0.0), y, s), inf, 0.0),
+    "an unused branch": (lambda x, y: ts.where(1.0, y, ts.sqrt(x - 1.0)), nan, 1.0),
     "0x is a number": (lambda x, y: ts.sqrt(0.0 * x) + y, nan, 1.0),
 }
 
@@ -70,6 +80,29 @@ def test_an_infinite_upstream_gradient_stays_on_the_path(name):
     found = swept(C)
     assert same(found[x], dx)
     assert same(found[y], dy)
+
+
+@given(programs, points)
+def test_how_a_condition_was_computed_has_no_part_in_the_gradient(program, point):
+    leaves, others = ([Value(number, name) for number, name in zip(point, "xyz")] for _ in range(2))
+    C, D = run(program, leaves), run(program, others, decided=True)
+    C.backward()
+    D.backward()
+    expected = [leaf.grad for leaf in others]
+    assert all(map(same, [leaf.grad for leaf in leaves], expected))
+    found = NamedGraph(C, "test", {}).gradients
+    assert all(map(same, [found.get(leaf, 0.0) for leaf in leaves], expected))
+    for leaf in leaves:
+        leaf.grad = 0.0
+    list(Stepper(C, {}))
+    assert all(map(same, [leaf.grad for leaf in leaves], expected))
+
+
+def test_detect_anomaly_passes_over_what_only_decides():
+    x = Value(0.0, "x")
+    with ts.detect_anomaly():
+        ts.where(ts.greater(ts.sqrt(x), 0.0), x, -x).backward()
+    assert x.grad == -1.0
 
 
 def test_detect_anomaly_reports_the_contribution_on_the_path_alone():

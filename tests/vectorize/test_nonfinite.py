@@ -7,6 +7,8 @@ from math import inf, nan
 
 import numpy as np
 import pytest
+from hypothesis import given, strategies as st
+from support import decided
 from support.operands import ROWS
 
 import tinygrad_scalar as ts
@@ -142,11 +144,19 @@ def test_vectorize_takes_a_saturated_sigmoid(z):
     assert_same([value, *gradient], [ts.sigmoid(w).data, math.exp(-abs(z))], z, lost=1e-323)
 
 
+@given(decided.programs, st.lists(decided.points, min_size=1, max_size=6))
+def test_how_a_condition_was_computed_has_no_part_in_the_gradient(program, given):
+    assert_every_way_is_the_engines(lambda *x: decided.run(program, x), given)
+
+
 CASES = {
     "sqrt of where": lambda w, v, x: ts.sqrt(ts.where(1.0, 0.0 * w, v) * x),
     "sqrt of relu": lambda w, v, x: ts.sqrt(ts.relu(w - 2.0)) + v * x,
     "log of a clip": lambda w, v, x: ts.log(ts.minimum(ts.maximum(w * x, 0.0), v * 0.0)),
     "dropout by where": lambda w, v, x: ts.sqrt(ts.where(x, w, 0.0)) + v,
+    "a root decides": lambda w, v, x: ts.where(ts.greater(ts.sqrt(w - 1.0), x), w, v * x),
+    "a root decides over there": lambda w, v, x: ts.where(ts.sqrt(w - 1.0), v, x) + ts.sqrt(v) * x,
+    "x⁰": lambda w, v, x: ts.log(w - 1.0) ** 0 * v * x,
     "a masked softmax": lambda w, v, x: ts.logaddexp(ts.logaddexp(v * -inf, w * -inf), w * x),
 }
 

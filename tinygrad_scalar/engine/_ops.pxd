@@ -26,6 +26,11 @@ cdef inline bint piecewise(Code code, double n) noexcept nogil:
     return code in (RELU, LEAKY_RELU, MAXIMUM, MINIMUM, GREATER, GREATER_EQUAL, WHERE)
 
 
+cdef inline bint detached(Code code, double n) noexcept nogil:
+    """Whether no gradient goes to the operands; of `where`, this holds for the condition."""
+    return code in (GREATER, GREATER_EQUAL) or (code == CONSTANT_POWER and n == 0.0)
+
+
 @cython.cdivision(True)
 cdef inline double sigmoid(double x) noexcept nogil:
     cdef double e = exp(-fabs(x))

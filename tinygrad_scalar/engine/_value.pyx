@@ -128,6 +128,7 @@ cdef class Row:
     cdef object operation
     cdef Py_ssize_t arity
     cdef bint piecewise
+    cdef unsigned long long detached  # bit i is set if operand i is
 
     def __cinit__(self, operation):
         self.code = CODES.get(operation.family or operation.name, _ops.TABLE)
@@ -135,6 +136,8 @@ cdef class Row:
         self.operation = operation
         self.arity = operation.arity
         self.piecewise = operation.piecewise
+        for i in operation.detached:
+            self.detached |= 1ULL << <int>i
 
 
 cdef dict ROWS = {}  # by name

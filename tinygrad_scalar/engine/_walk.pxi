@@ -220,14 +220,20 @@ cdef void add_gradients(Value root, double upstream, Nodes order) noexcept:
             PREFETCH(&(<Value>nodes[i - NODES_AHEAD])._grad)
             PREFETCH(&(<Value>nodes[i - NODES_AHEAD]).mark)
         node = nodes[i]
+        if (<Value>node).mark == walk:  # only detached operands lead here
+            (<Value>node).mark = walk + 1
+            (<Value>node)._grad = 0.0
+            continue
         upstream = (<Value>node)._grad
         right = (<Value>node).right
         if right is NULL:
-            contribute((<Value>node).left, contribution(node, 0, upstream), walk)
+            if (<Value>node).d_left != 0.0 or not (<Row>(<Value>node).row).detached:
+                contribute((<Value>node).left, contribution(node, 0, upstream), walk)
         elif wide_of(right) is NULL:  # never piecewise
             contribute((<Value>node).left, (<Value>node).d_left * upstream, walk)
             contribute(right, (<Value>node).d_right * upstream, walk)
         else:
             for j in range(arity(node)):
-                contribute(operand(node, j), contribution(node, j, upstream), walk)
+                if not (<Row>(<Value>node).row).detached >> j & 1:
+                    contribute(operand(node, j), contribution(node, j, upstream), walk)
     walks = walk + 1

@@ -9,7 +9,7 @@ from threading import get_ident
 
 from tinygrad_scalar.engine import ops
 from tinygrad_scalar.engine.errors import AnomalyError, SourceLine, label_of, user_line
-from tinygrad_scalar.engine.graph import contribution
+from tinygrad_scalar.engine.graph import contribution, cut_off
 from tinygrad_scalar.engine.node import Node
 
 watching = 0  # how many detect_anomaly() blocks are open
@@ -111,8 +111,9 @@ def require_finite_gradients(
     With `wanted`, only the gradients of these nodes count; root is one of them.
     """
     grads = {root: upstream}
+    cut = cut_off(order)
     for node in reversed(order):
-        if node not in grads:
+        if node not in grads or node in cut:
             continue
         for i, (operand, local_grad) in enumerate(zip(node.operands, node.local_grads)):
             if wanted is not None and operand not in wanted:

@@ -4,7 +4,7 @@ date, and the one reverse sweep that carries numbers from the root to every node
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from tinygrad_scalar.engine import errors, ops
@@ -104,6 +104,43 @@ def contribution(op: str, local_grad: float, upstream: float) -> float:
     return 0.0 if amount != amount and local_grad == 0.0 and ops.operation(op).piecewise else amount
 
 
+def cut_off(order: Sequence[AnyNode], names: Iterable[str] | None = None) -> set[AnyNode]:
+    """The computed nodes that lead to the last one only through detached operands, such as a condition.
+
+    Their gradient is 0, and so is what they pass on, however steep they are. `order` is that of `pass_order`; `names`
+    are those of the operations that can have detached operands, if known.
+
+    >>> from tinygrad_scalar import Value, where
+    >>> x = Value(0.0)
+    >>> [node.op for node in cut_off(pass_order(where(x.sqrt(), x, -x)))]
+    ['sqrt']
+    """
+    names = {node.op for node in order} if names is None else names
+    detached = {name: operands for name in names if (operands := ops.operation(name).detached)}
+    cut: set[AnyNode] = set()
+    if detached:
+        reached = {order[-1]}
+        for node in reversed(order):
+            if node not in reached:
+                cut.add(node)
+            elif node.op in detached:
+                reached.update(o for i, o in enumerate(node.operands) if i not in detached[node.op])
+            else:
+                reached.update(node.operands)
+    return cut
+
+
+def zeroed(order: list[Any]) -> list[Any]:
+    """Set the gradients of plain nodes to 0; returns those that pass a gradient on, in order."""
+    flat = set()  # the operations that can have detached operands
+    for node in order:
+        node._grad = 0.0
+        if node._right is None and (node._wide or node._d_left == 0.0):
+            flat.add(node._op)
+    cut = cut_off(order, flat)
+    return [node for node in order if node not in cut] if cut else order
+
+
 def swept(
     root: AnyNode, weight: Callable[[AnyNode, float], float] = lambda node, local_grad: local_grad
 ) -> dict[AnyNode, float]:
@@ -117,9 +154,11 @@ def swept(
     (5.0, 7.0)
     """
     found = {root: 1.0}
-    for node in reversed(pass_order(root)):
+    order = pass_order(root)
+    cut = cut_off(order)
+    for node in reversed(order):
         for operand, local_grad in zip(node.operands, node.local_grads):
-            amount = contribution(node.op, weight(node, local_grad), found[node])
+            amount = 0.0 if node in cut else contribution(node.op, weight(node, local_grad), found[node])
             found[operand] = found.get(operand, 0.0) + amount
     return found
 

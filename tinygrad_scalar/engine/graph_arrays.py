@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from tinygrad_scalar.engine import ops
 from tinygrad_scalar.engine.graph import topological_order
 from tinygrad_scalar.engine.node import Node
 
@@ -25,6 +26,24 @@ class Tape(NamedTuple):
     codes: Integers
     starts: Integers
     operands: Integers
+
+
+def cut_off(tape: Tape, root: int, chosen: Mapping[int, Sequence[int]] | None = None) -> set[int]:
+    """The nodes that no gradient from `root` reaches, as in graph.py; if there are no detached operands, an empty set.
+
+    `chosen` are the nodes among which a leaf chooses, which passes its gradient on to them.
+    """
+    detached = {code: found for code, name in enumerate(tape.names) if (found := ops.operation(name).detached)}
+    if not detached:
+        return set()
+    reached = {root}
+    codes, starts, operands = tape.codes.tolist(), tape.starts.tolist(), tape.operands.tolist()
+    for i in range(len(codes) - 1, -1, -1):
+        if i in reached:
+            skipped = detached.get(codes[i], ())
+            reached.update(o for k, o in enumerate(operands[starts[i] : starts[i + 1]]) if k not in skipped)
+            reached.update(chosen[i] if chosen and i in chosen else ())
+    return {i for i, code in enumerate(codes) if code >= 0 and i not in reached}
 
 
 def read_graph(roots: Sequence[Node]) -> Tape:

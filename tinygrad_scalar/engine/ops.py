@@ -6,8 +6,8 @@ part follows IEEE 754 and never raises: log(0) = −∞, 0/0 = nan. At kinks and
 slope 1 at 0, relu 0, a tie of maximum or minimum gives each side ½, x⁰ has slope 0 everywhere. They are written so
 that no digits cancel: σ′ = σ(x)·σ(−x), not a(1 − a), whose 1 − a has lost its digits by x = 20.
 
-The chain rule multiplies by IEEE 754 too, so 0·∞ is nan; except where an operation is piecewise and the operand is not
-on the path to the result: it gets 0 (`contribution` in graph.py).
+The chain rule multiplies by IEEE 754 too, so 0·∞ is nan; but what is not on the path to the result gets 0: an operand
+that a piecewise operation does not use, and all that only decides which one it uses (graph.py).
 """
 
 from __future__ import annotations
@@ -17,10 +17,40 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import NamedTuple
 
+from tinygrad_scalar.engine.elementary import (
+    acos,
+    acosh,
+    asin,
+    asinh_slope,
+    atanh,
+    cos,
+    cosh,
+    divide,
+    erf_slope,
+    exp,
+    expm1,
+    log,
+    log1p,
+    logaddexp,
+    logaddexp_share,
+    maximum,
+    minimum,
+    power,
+    power_slope,
+    relu,
+    share,
+    sigmoid,
+    sigmoid_slope,
+    sin,
+    sinh,
+    softplus,
+    sqrt,
+    tan,
+    tanh_slope,
+    where,
+)
 from tinygrad_scalar.engine.errors import shown
 from tinygrad_scalar.engine.number import SUPERSCRIPTS, as_float
-
-inf, nan = math.inf, math.nan
 
 
 class Operation(NamedTuple):
@@ -38,6 +68,7 @@ class Operation(NamedTuple):
     steepest    the largest slope of an activation that saturates
     piecewise   whether a slope of 0 means that the result does not depend on the operand: relu below 0, the smaller
                 operand of maximum; any other 0 is a number
+    detached    the operands that only decide: to them, and to what they alone are computed from, no gradient goes
     """
 
     name: str
@@ -51,6 +82,7 @@ class Operation(NamedTuple):
     constant: float | None = None
     steepest: float | None = None
     piecewise: bool = False
+    detached: tuple[int, ...] = ()
 
     @property
     def arity(self) -> int:
@@ -67,169 +99,6 @@ def _arity(text: str) -> int:
     return sum(f"{{{i}}}" in text for i in range(text.count("{")))
 
 
-# --- IEEE 754 results where Python's own functions raise -------------------------------------------------------------
-
-
-def divide(x: float, y: float) -> float:
-    try:
-        return x / y
-    except ZeroDivisionError:
-        return nan if x == 0.0 or x != x else math.copysign(inf, x) * math.copysign(1.0, y)
-
-
-def power(x: float, y: float) -> float:
-    try:
-        return math.pow(x, y)
-    except OverflowError:
-        return -inf if x < 0.0 and _is_odd(y) else inf
-    except ValueError:
-        if x == 0.0:  # and y < 0: a pole
-            return math.copysign(inf, x) if _is_odd(y) else inf
-        return nan
-
-
-def _is_odd(y: float) -> bool:
-    return abs(math.fmod(y, 2.0)) == 1.0  # exact; y % 2.0 rounds a small negative y up to 2
-
-
-def _power_slope(v: float, x: float, y: float) -> float:
-    """∂(xʸ)/∂x = y·xʸ⁻¹, computed as y·v/x where rounding y − 1 would cost digits (y = ⅓, x = 1e-10: 7 ulp)."""
-    if y - 1.0 + 1.0 == y or x == 0.0 or not math.isfinite(x):
-        return y * power(x, y - 1.0)
-    return y * (v / x)
-
-
-def exp(x: float) -> float:
-    try:
-        return math.exp(x)
-    except OverflowError:
-        return inf
-
-
-def expm1(x: float) -> float:
-    try:
-        return math.expm1(x)
-    except OverflowError:
-        return inf
-
-
-def log(x: float) -> float:
-    return -inf if x == 0.0 else nan if x < 0.0 else math.log(x)
-
-
-def log1p(x: float) -> float:
-    return -inf if x == -1.0 else nan if x < -1.0 else math.log1p(x)
-
-
-def sinh(x: float) -> float:
-    try:
-        return math.sinh(x)
-    except OverflowError:
-        return math.copysign(inf, x)
-
-
-def cosh(x: float) -> float:
-    try:
-        return math.cosh(x)
-    except OverflowError:
-        return inf
-
-
-def atanh(x: float) -> float:
-    return math.copysign(inf, x) if abs(x) == 1.0 else nan if abs(x) > 1.0 else math.atanh(x)
-
-
-def _nan_outside(function: Callable[[float], float]) -> Callable[[float], float]:
-    def extended(x: float) -> float:
-        try:
-            return function(x)
-        except ValueError:
-            return nan
-
-    return extended
-
-
-sqrt, sin, cos, tan = (_nan_outside(f) for f in (math.sqrt, math.sin, math.cos, math.tan))
-asin, acos, acosh = (_nan_outside(f) for f in (math.asin, math.acos, math.acosh))
-
-# --- activations, without overflow ----------------------------------------------------------------------------------
-
-
-def sigmoid(x: float) -> float:
-    """σ(x) = 1/(1 + e⁻ˣ) (000 Eq. 1)."""
-    e = math.exp(-abs(x))
-    return 1.0 / (1.0 + e) if x >= 0.0 else e / (1.0 + e)
-
-
-def _sigmoid_slope(x: float) -> float:
-    e = math.exp(-abs(x))
-    return e / ((1.0 + e) * (1.0 + e))  # σ′ = σ(x)·σ(−x), which is a(1 − a) with all its digits
-
-
-def _tanh_slope(x: float) -> float:
-    e = math.exp(-2.0 * abs(x))
-    return 4.0 * e / ((1.0 + e) * (1.0 + e))  # 1/cosh²(x), which is 1 − tanh² with all its digits
-
-
-def _asinh_slope(x: float) -> float:
-    return 1.0 / math.sqrt(1.0 + x * x) if abs(x) < 1e9 else 1.0 / abs(x)  # beyond, 1 is lost in the sum
-
-
-def relu(x: float) -> float:
-    return 0.0 if x <= 0.0 else x  # in this order a nan stays a nan
-
-
-def softplus(x: float) -> float:
-    return max(x, 0.0) + math.log1p(math.exp(-abs(x))) if x == x else x
-
-
-def _erf_slope(x: float) -> float:
-    square = x * x
-    if not square < 745.0:  # e⁻⁷⁴⁵ underflows; nan stays nan
-        return 0.0 if square >= 745.0 else x
-    high = 134217729.0 * x  # Dekker's split: what x·x lost in rounding, or e^(−x²) would be off by x² ulp
-    high -= high - x
-    low = x - high
-    lost = ((high * high - square) + 2.0 * high * low) + low * low
-    return 2.0 / math.sqrt(math.pi) * math.exp(-square) * (1.0 - lost)
-
-
-def maximum(x: float, y: float) -> float:
-    return x if x >= y or x != x else y
-
-
-def minimum(x: float, y: float) -> float:
-    return x if x <= y or x != x else y
-
-
-def _share(x: float, y: float) -> float:
-    """The slope of maximum(x, y) in x: 1, 0, or ½ in a tie."""
-    return 1.0 if x > y else 0.5 if x == y else 0.0
-
-
-def logaddexp(x: float, y: float) -> float:
-    """log(eˣ + eʸ)."""
-    if x == y:  # equal infinities have no difference
-        return x + math.log(2.0)
-    return maximum(x, y) + math.log1p(math.exp(-abs(x - y)))
-
-
-def _logaddexp_share(x: float, y: float) -> float:
-    """eˣ/(eˣ + eʸ): of +∞ always 1, as in JAX; of −∞ always 0, as JAX's nan for two of them spoils longer sums."""
-    if x == y:
-        return 0.5 if math.isfinite(x) else 1.0 if x > 0.0 else 0.0
-    difference = x - y
-    if not math.isfinite(difference):
-        return sigmoid(difference)
-    shift = difference - x  # what x − y lost in rounding (Knuth's two-sum), or the share would be off by |x − y| ulp
-    lost = (x - (difference - shift)) - (y + shift)
-    return sigmoid(difference) + _sigmoid_slope(difference) * lost
-
-
-def where(condition: float, x: float, y: float) -> float:
-    return x if condition != 0.0 else y
-
-
 # --- the table: name, symbol, text, expression, forward, local gradients (v is the result) --------------------------
 
 _ROWS = (
@@ -242,7 +111,7 @@ _ROWS = (
     ),
     Operation(
         "**", "xʸ", "{0}^{1}", "x**y", power,
-        lambda v, x, y: (_power_slope(v, x, y), v * log(x if x != 0.0 else 1.0)),
+        lambda v, x, y: (power_slope(v, x, y), v * log(x if x != 0.0 else 1.0)),
         ("{1}·{0}^({1} − 1)", "{0}^{1}·log({0})"),
     ),
     Operation("neg", "−", "−{0}", "-x", lambda x: -x, lambda v, x: (-1.0,), ("−1",)),
@@ -273,11 +142,11 @@ _ROWS = (
     Operation("sinh", "sinh", "sinh({0})", "sinh(x)", sinh, lambda v, x: (cosh(x),), ("cosh({0})",)),
     Operation("cosh", "cosh", "cosh({0})", "cosh(x)", cosh, lambda v, x: (sinh(x),), ("sinh({0})",)),
     Operation(
-        "tanh", "tanh", "tanh({0})", "tanh(x)", math.tanh, lambda v, x: (_tanh_slope(x),), ("1 − tanh²({0})",),
+        "tanh", "tanh", "tanh({0})", "tanh(x)", math.tanh, lambda v, x: (tanh_slope(x),), ("1 − tanh²({0})",),
         steepest=1.0,
     ),
     Operation(
-        "asinh", "asinh", "asinh({0})", "asinh(x)", math.asinh, lambda v, x: (_asinh_slope(x),),
+        "asinh", "asinh", "asinh({0})", "asinh(x)", math.asinh, lambda v, x: (asinh_slope(x),),
         ("1/√(1 + {0}²)",),
     ),
     Operation(
@@ -290,7 +159,7 @@ _ROWS = (
         ("1/(1 − {0}²)",),
     ),
     Operation(
-        "sigmoid", "σ", "σ({0})", "1/(1 + exp(-x))", sigmoid, lambda v, x: (_sigmoid_slope(x),), ("σ′({0})",),
+        "sigmoid", "σ", "σ({0})", "1/(1 + exp(-x))", sigmoid, lambda v, x: (sigmoid_slope(x),), ("σ′({0})",),
         steepest=0.25,
     ),
     Operation(
@@ -302,36 +171,36 @@ _ROWS = (
         ("σ({0})",), steepest=1.0,
     ),
     Operation(
-        "erf", "erf", "erf({0})", "erf(x)", math.erf, lambda v, x: (_erf_slope(x),), ("2/√π·exp(−{0}²)",),
+        "erf", "erf", "erf({0})", "erf(x)", math.erf, lambda v, x: (erf_slope(x),), ("2/√π·exp(−{0}²)",),
         steepest=2.0 / math.sqrt(math.pi),
     ),
     Operation(
-        "maximum", "max", "max({0}, {1})", "Max(x, y)", maximum, lambda v, x, y: (_share(x, y), _share(y, x)),
+        "maximum", "max", "max({0}, {1})", "Max(x, y)", maximum, lambda v, x, y: (share(x, y), share(y, x)),
         ("[{0} > {1}]", "[{1} > {0}]"), piecewise=True,
     ),
     Operation(
-        "minimum", "min", "min({0}, {1})", "Min(x, y)", minimum, lambda v, x, y: (_share(y, x), _share(x, y)),
+        "minimum", "min", "min({0}, {1})", "Min(x, y)", minimum, lambda v, x, y: (share(y, x), share(x, y)),
         ("[{0} < {1}]", "[{1} < {0}]"), piecewise=True,
     ),
     Operation(
         "logaddexp", "log Σ exp", "log(exp({0}) + exp({1}))", "log(exp(x) + exp(y))", logaddexp,
-        lambda v, x, y: (_logaddexp_share(x, y), _logaddexp_share(y, x)),
+        lambda v, x, y: (logaddexp_share(x, y), logaddexp_share(y, x)),
         ("σ({0} − {1})", "σ({1} − {0})"),
     ),
     Operation(
         "greater", ">", "({0} > {1})", "Piecewise((1, x > y), (0, True))",
         lambda x, y: 1.0 if x > y else 0.0, lambda v, x, y: (0.0, 0.0),
-        ("0", "0"), piecewise=True,
+        ("0", "0"), piecewise=True, detached=(0, 1),
     ),
     Operation(
         "greater_equal", "≥", "({0} ≥ {1})", "Piecewise((1, x >= y), (0, True))",
         lambda x, y: 1.0 if x >= y else 0.0, lambda v, x, y: (0.0, 0.0),
-        ("0", "0"), piecewise=True,
+        ("0", "0"), piecewise=True, detached=(0, 1),
     ),
     Operation(
         "where", "where", "where({0}, {1}, {2})", "Piecewise((x, Ne(c, 0)), (y, True))",
         where, lambda v, c, x, y: (0.0, 1.0, 0.0) if c != 0.0 else (0.0, 0.0, 1.0),
-        ("0", "[{0} ≠ 0]", "[{0} = 0]"), piecewise=True,
+        ("0", "[{0} ≠ 0]", "[{0} = 0]"), piecewise=True, detached=(0,),
     ),
 )  # fmt: skip
 OPERATIONS = {row.name: row for row in _ROWS}
@@ -359,8 +228,8 @@ def constant_power(n: float) -> Operation:
     raised = short.translate(SUPERSCRIPTS) if short.lstrip("-").isdecimal() else f"^{short}"
     return Operation(
         f"**{short}", f"( ){raised}", f"({{0}}){raised}", f"x**({short})",
-        lambda x: power(x, n), lambda v, x: (_power_slope(v, x, n) if n != 0.0 else 0.0,),
-        (_slope_of_constant_power(n),), "**n", n, piecewise=n == 0.0,
+        lambda x: power(x, n), lambda v, x: (power_slope(v, x, n) if n != 0.0 else 0.0,),
+        (_slope_of_constant_power(n),), "**n", n, piecewise=n == 0.0, detached=(0,) if n == 0.0 else (),
     )  # fmt: skip
 
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from tinygrad_scalar.engine import anomaly, errors, ops, pickling, tracing
 from tinygrad_scalar.engine.errors import shown
-from tinygrad_scalar.engine.graph import contribution, interior, require_fresh, topological_order
+from tinygrad_scalar.engine.graph import contribution, interior, require_fresh, topological_order, zeroed
 from tinygrad_scalar.engine.number import as_float, required
 
 if TYPE_CHECKING:
@@ -345,10 +345,9 @@ class Value:
         require_fresh(order, _clock)
         if anomaly.watching:
             anomaly.require_finite_gradients(self, order, upstream)
-        for node in order:
-            node._grad = 0.0
+        reached = zeroed(order)
         self._grad += upstream
-        for node in reversed(order):
+        for node in reversed(reached):
             upstream = node._grad
             right = node._right
             if right is not None:

@@ -172,9 +172,10 @@ def _sizes(graph: NamedGraph) -> dict[Value, float]:
     """Σ |contributions| to each gradient, which, unlike the gradient, is not small where they cancel."""
     found = dict.fromkeys(graph.nodes, 0.0)
     for node in graph.nodes:
-        upstream = graph.gradients[node]
-        for operand, local_grad in zip(node.operands, node.local_grads):
-            found[operand] += abs(contribution(node.op, local_grad, upstream))
+        if node not in graph.cut_off:
+            upstream = graph.gradients[node]
+            for operand, local_grad in zip(node.operands, node.local_grads):
+                found[operand] += abs(contribution(node.op, local_grad, upstream))
     return found
 
 
@@ -189,7 +190,9 @@ def _bad_gradient(graph: NamedGraph, notation: Notation, leaves: set[Value]) -> 
         return None
     found = {graph.root: 1.0}
     for node in reversed(pass_order(graph.root)):
-        upstream = found[node]
+        upstream = found.setdefault(node, 0.0)
+        if node in graph.cut_off:
+            continue
         for operand, local_grad in zip(node.operands, node.local_grads):
             gradient = found.get(operand, 0.0) + contribution(node.op, local_grad, upstream)
             found[operand] = gradient

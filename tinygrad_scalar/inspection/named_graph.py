@@ -10,7 +10,7 @@ from functools import cached_property
 
 from tinygrad_scalar.engine import Value
 from tinygrad_scalar.engine.errors import label_of, shown
-from tinygrad_scalar.engine.graph import require_fresh, swept, topological_order
+from tinygrad_scalar.engine.graph import cut_off, pass_order, require_fresh, swept, topological_order
 from tinygrad_scalar.inspection.names import distinct, names_of
 from tinygrad_scalar.inspection.notation import Notation, is_bare_number
 from tinygrad_scalar.screen import printable
@@ -150,6 +150,11 @@ class NamedGraph:
         (6.0, 0.0)
         """
         return swept(self.root)
+
+    @cached_property
+    def cut_off(self) -> set[Value]:
+        """The computed nodes that pass no gradient on, because they only decide: a condition and what it is made of."""
+        return cut_off(pass_order(self.root))
 
     @property
     def leaves_counted(self) -> str:

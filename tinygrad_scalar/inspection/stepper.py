@@ -170,14 +170,16 @@ class Stepper:
             node = self._node(self.position)
             for value in (node, *node.operands):
                 self._require_expected(value)
-            upstream = node.grad
             for operand, local_grad in zip(node.operands, node.local_grads):
                 i = self._index[operand]
                 self._before.append(operand.grad)
-                amount = contribution(node.op, local_grad, upstream)
+                amount = self._amount(node, local_grad, node.grad)
                 operand.grad = self._expected[i] = operand.grad + amount
                 self._left[i] -= 1
         self.position += 1
+
+    def _amount(self, node: Value, local_grad: float, upstream: float) -> float:
+        return 0.0 if node in self._graph.cut_off else contribution(node.op, local_grad, upstream)
 
     def _require_expected(self, value: Value) -> None:
         """ValueError if anything but the steps has changed a gradient."""
@@ -225,7 +227,7 @@ class Stepper:
         for k, (operand, local_grad, was) in enumerate(zip(operands, node.local_grads, before)):
             i = self._index[operand]
             later = sum(other is operand for other in operands[k + 1 :])  # of this same step
-            amount = contribution(node.op, local_grad, upstream)
+            amount = self._amount(node, local_grad, upstream)
             done = self._uses[i] - self._left[i] - later
             found.append(Contribution(operand, upstream, local_grad, amount, was, was + amount, done, self._uses[i]))
         return tuple(found)

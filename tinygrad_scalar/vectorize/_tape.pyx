@@ -231,6 +231,8 @@ cdef class Executor:
     cdef Py_ssize_t n_steps, n_slots, n_parameters, n_inputs, n_slopes, n_watched
     cdef int cost
     cdef Instruction* steps
+    cdef int* back  # the steps that a gradient from the cost reaches, the last first
+    cdef Py_ssize_t n_back
     cdef int* tables
     cdef int* watched
     cdef double* memory  # v, d and slopes of one example or block
@@ -278,9 +280,35 @@ cdef class Executor:
             self.steps[i].slope = <int>self.n_slopes
             self.n_slopes += 2 if is_binary(rows[i, 0]) else 1
         self.lanes = 0
+        self.find_way_back()
+
+    cdef int find_way_back(self) except -1:
+        """As `cut_off` in engine/graph.py."""
+        cdef Py_ssize_t s, k
+        cdef Instruction* step
+        cdef bytearray reached = bytearray(self.n_slots)
+        self.back = <int*>block(self.n_steps * sizeof(int))
+        reached[self.cost] = 1
+        for s in range(self.n_steps - 1, -1, -1):
+            step = self.steps + s
+            if not reached[step.out]:
+                continue
+            self.back[self.n_back] = <int>s
+            self.n_back += 1
+            if step.code == LOOKUP:
+                for k in range(step.z):
+                    reached[self.tables[step.y + k]] = 1
+            elif step.code == _ops.WHERE:
+                reached[step.y] = reached[step.z] = 1
+            elif not _ops.detached(<Code>step.code, step.number):
+                reached[step.x] = 1
+                if is_binary(step.code):
+                    reached[step.y] = 1
+        return 0
 
     def __dealloc__(self):
         PyMem_Free(self.steps)
+        PyMem_Free(self.back)
         PyMem_Free(self.tables)
         PyMem_Free(self.watched)
         PyMem_Free(self.constant_slots)
@@ -491,8 +519,8 @@ cdef class Executor:
         cdef double* d = self.d
         cdef double* slope
         cdef double upstream
-        for s in range(self.n_steps - 1, -1, -1):
-            step = self.steps + s
+        for s in range(self.n_back):
+            step = self.steps + self.back[s]
             upstream = d[step.out]
             d[step.out] = 0.0
             if step.code == _ops.MULTIPLY:
@@ -610,8 +638,8 @@ cdef class Executor:
         cdef double* slope
         cdef double* upstream
         cdef int code
-        for s in range(self.n_steps - 1, -1, -1):
-            step = self.steps + s
+        for s in range(self.n_back):
+            step = self.steps + self.back[s]
             code = step.code
             upstream = d + step.out * LANES
             x = v + step.x * LANES

@@ -16,6 +16,7 @@ import numpy as np
 from tinygrad_scalar.engine import Tape, Value, read_graph
 from tinygrad_scalar.engine.errors import TraceError, label_of
 from tinygrad_scalar.engine.graph import contribution
+from tinygrad_scalar.engine.graph_arrays import cut_off
 from tinygrad_scalar.vectorize.compiled import Compiled, data_of
 from tinygrad_scalar.vectorize.rounding import ROUNDINGS, Range, Rounded
 from tinygrad_scalar.vectorize.trace import called, example_arguments
@@ -66,11 +67,12 @@ def _gradients(tape: Tape) -> list[float]:
     gradients = [0.0] * len(tape.nodes)
     gradients[-1] = 1.0
     operands = iter(tape.operands[::-1].tolist())
+    cut = cut_off(tape, len(gradients) - 1)
     for i in range(len(gradients) - 1, -1, -1):
         node = tape.nodes[i]
         if node.op:
             for local_grad, operand in zip(reversed(node.local_grads), operands):
-                gradients[operand] += contribution(node.op, local_grad, gradients[i])
+                gradients[operand] += 0.0 if i in cut else contribution(node.op, local_grad, gradients[i])
     return gradients
 
 

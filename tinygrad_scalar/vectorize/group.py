@@ -3,8 +3,8 @@
 1. Chains of additions and subtractions whose partial sums are used nowhere else become one sum of many terms; likewise
    chains of maximum, minimum and logaddexp.
 2. Colour the nodes from the leaves up: all parameters share a colour; so do all numbers of one argument, and all
-   constants; any other node's colour is its operation and its operands' colours. Nodes of one colour become the rows of
-   one array: all of a layer's z, or all sums over a convolution's windows.
+   constants; any other node's colour is its operation and its operands' colours, and whether a gradient reaches it.
+   Nodes of one colour become the rows of one array: all of a layer's z, or all sums over a convolution's windows.
 3. Order the rows from the cost down, by first use.
 """
 
@@ -15,6 +15,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+from tinygrad_scalar.engine.graph_arrays import cut_off
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -123,7 +125,9 @@ class Grouping:
         self.keys: list[Any] = [("constant",), ("parameter",), *(("argument", a) for a in range(n_arguments))]
         self.batched = batched = [False, False, *([True] * n_arguments)]
         self.swapped = np.zeros(len(tape.codes), bool)  # products whose operands are swapped
-        colours: dict[Any, int] = {}
+        cut = cut_off(tape, trace.cost, {i: entries for i, (entries, _, _) in trace.lookups.items()})
+        reached: dict[Any, int] = {}  # the colours of what the gradient reaches
+        others: dict[Any, int] = {}
         colour = np.where(trace.parameter >= 0, PARAMETER, np.where(trace.argument >= 0, 2 + trace.argument, CONSTANT))
         c = colour.tolist()
         codes, starts, operands = tape.codes.tolist(), tape.starts.tolist(), tape.operands.tolist()
@@ -151,6 +155,7 @@ class Grouping:
                 key = (tape.names[code], *below)
             if code >= 0 and below.count(CONSTANT) == len(below):
                 continue  # a constant itself
+            colours = others if i in cut else reached
             found = colours.get(key)
             if found is None:
                 found = colours[key] = len(self.keys)

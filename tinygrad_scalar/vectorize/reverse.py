@@ -60,7 +60,7 @@ def _times(op: str) -> Rule:
 
 def _constant_power_rule(row: Operation) -> Rule:
     if row.constant == 0.0:
-        return lambda write, d, v, x: (_constant(0.0),)
+        return lambda write, d, v, x: (None,)
     if row.constant == 2.0:
         return lambda write, d, v, x: (write("*", d, write("*", _constant(2.0), x)),)
     return _times_slopes(row.name, (0, 1))

@@ -18,6 +18,7 @@ import numpy as np
 
 from tinygrad_scalar.engine import Tape, read_data
 from tinygrad_scalar.engine.graph import contribution
+from tinygrad_scalar.engine.graph_arrays import cut_off
 from tinygrad_scalar.engine.ops import Operation, operation
 
 if TYPE_CHECKING:
@@ -48,6 +49,7 @@ class Rounded:
         read_data(tape.nodes, self._data)
         self._root, self._leaves = len(tape.nodes) - 1, leaves
         self._steps = _steps(tape)
+        self._cut = cut_off(tape, self._root)
         self._random = random.Random(0)
 
     def again(self) -> Floats:
@@ -68,7 +70,7 @@ class Rounded:
             slopes[i] = row.local_grads(data[i], *numbers)
         contributions: dict[int, list[float]] = {self._root: [1.0]}
         for i, row, operands, signs in reversed(self._steps):
-            if i not in contributions:
+            if i not in contributions or i in self._cut:
                 continue
             upstream = self._sum(contributions.pop(i))
             noise = SLOPE_NOISE if row is not None and row.name not in EXACT else 0.0

@@ -1,0 +1,173 @@
+"""The functions behind the table of operations, and their slopes: IEEE 754 where Python's own functions raise, and
+nothing that overflows on the way to a number that a float64 can hold.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+inf, nan = math.inf, math.nan
+
+
+# --- IEEE 754 results where Python's own functions raise -------------------------------------------------------------
+
+
+def divide(x: float, y: float) -> float:
+    try:
+        return x / y
+    except ZeroDivisionError:
+        return nan if x == 0.0 or x != x else math.copysign(inf, x) * math.copysign(1.0, y)
+
+
+def power(x: float, y: float) -> float:
+    try:
+        return math.pow(x, y)
+    except OverflowError:
+        return -inf if x < 0.0 and _is_odd(y) else inf
+    except ValueError:
+        if x == 0.0:  # and y < 0: a pole
+            return math.copysign(inf, x) if _is_odd(y) else inf
+        return nan
+
+
+def _is_odd(y: float) -> bool:
+    return abs(math.fmod(y, 2.0)) == 1.0  # exact; y % 2.0 rounds a small negative y up to 2
+
+
+def power_slope(v: float, x: float, y: float) -> float:
+    """∂(xʸ)/∂x = y·xʸ⁻¹, computed as y·v/x where rounding y − 1 would cost digits (y = ⅓, x = 1e-10: 7 ulp)."""
+    if y - 1.0 + 1.0 == y or x == 0.0 or not math.isfinite(x):
+        return y * power(x, y - 1.0)
+    return y * (v / x)
+
+
+def exp(x: float) -> float:
+    try:
+        return math.exp(x)
+    except OverflowError:
+        return inf
+
+
+def expm1(x: float) -> float:
+    try:
+        return math.expm1(x)
+    except OverflowError:
+        return inf
+
+
+def log(x: float) -> float:
+    return -inf if x == 0.0 else nan if x < 0.0 else math.log(x)
+
+
+def log1p(x: float) -> float:
+    return -inf if x == -1.0 else nan if x < -1.0 else math.log1p(x)
+
+
+def sinh(x: float) -> float:
+    try:
+        return math.sinh(x)
+    except OverflowError:
+        return math.copysign(inf, x)
+
+
+def cosh(x: float) -> float:
+    try:
+        return math.cosh(x)
+    except OverflowError:
+        return inf
+
+
+def atanh(x: float) -> float:
+    return math.copysign(inf, x) if abs(x) == 1.0 else nan if abs(x) > 1.0 else math.atanh(x)
+
+
+def _nan_outside(function: Callable[[float], float]) -> Callable[[float], float]:
+    def extended(x: float) -> float:
+        try:
+            return function(x)
+        except ValueError:
+            return nan
+
+    return extended
+
+
+sqrt, sin, cos, tan = (_nan_outside(f) for f in (math.sqrt, math.sin, math.cos, math.tan))
+asin, acos, acosh = (_nan_outside(f) for f in (math.asin, math.acos, math.acosh))
+
+# --- activations, without overflow ----------------------------------------------------------------------------------
+
+
+def sigmoid(x: float) -> float:
+    """σ(x) = 1/(1 + e⁻ˣ) (000 Eq. 1)."""
+    e = math.exp(-abs(x))
+    return 1.0 / (1.0 + e) if x >= 0.0 else e / (1.0 + e)
+
+
+def sigmoid_slope(x: float) -> float:
+    e = math.exp(-abs(x))
+    return e / ((1.0 + e) * (1.0 + e))  # σ′ = σ(x)·σ(−x), which is a(1 − a) with all its digits
+
+
+def tanh_slope(x: float) -> float:
+    e = math.exp(-2.0 * abs(x))
+    return 4.0 * e / ((1.0 + e) * (1.0 + e))  # 1/cosh²(x), which is 1 − tanh² with all its digits
+
+
+def asinh_slope(x: float) -> float:
+    return 1.0 / math.sqrt(1.0 + x * x) if abs(x) < 1e9 else 1.0 / abs(x)  # beyond, 1 is lost in the sum
+
+
+def relu(x: float) -> float:
+    return 0.0 if x <= 0.0 else x  # in this order a nan stays a nan
+
+
+def softplus(x: float) -> float:
+    return max(x, 0.0) + math.log1p(math.exp(-abs(x))) if x == x else x
+
+
+def erf_slope(x: float) -> float:
+    square = x * x
+    if not square < 745.0:  # e⁻⁷⁴⁵ underflows; nan stays nan
+        return 0.0 if square >= 745.0 else x
+    high = 134217729.0 * x  # Dekker's split: what x·x lost in rounding, or e^(−x²) would be off by x² ulp
+    high -= high - x
+    low = x - high
+    lost = ((high * high - square) + 2.0 * high * low) + low * low
+    return 2.0 / math.sqrt(math.pi) * math.exp(-square) * (1.0 - lost)
+
+
+def maximum(x: float, y: float) -> float:
+    return x if x >= y or x != x else y
+
+
+def minimum(x: float, y: float) -> float:
+    return x if x <= y or x != x else y
+
+
+def share(x: float, y: float) -> float:
+    """The slope of maximum(x, y) in x: 1, 0, or ½ in a tie."""
+    return 1.0 if x > y else 0.5 if x == y else 0.0
+
+
+def logaddexp(x: float, y: float) -> float:
+    """log(eˣ + eʸ)."""
+    if x == y:  # equal infinities have no difference
+        return x + math.log(2.0)
+    return maximum(x, y) + math.log1p(math.exp(-abs(x - y)))
+
+
+def logaddexp_share(x: float, y: float) -> float:
+    """eˣ/(eˣ + eʸ): of +∞ always 1, as in JAX; of −∞ always 0, as JAX's nan for two of them spoils longer sums."""
+    if x == y:
+        return 0.5 if math.isfinite(x) else 1.0 if x > 0.0 else 0.0
+    difference = x - y
+    if not math.isfinite(difference):
+        return sigmoid(difference)
+    shift = difference - x  # what x − y lost in rounding (Knuth's two-sum), or the share would be off by |x − y| ulp
+    lost = (x - (difference - shift)) - (y + shift)
+    return sigmoid(difference) + sigmoid_slope(difference) * lost
+
+
+def where(condition: float, x: float, y: float) -> float:
+    return x if condition != 0.0 else y
