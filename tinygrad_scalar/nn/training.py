@@ -78,6 +78,26 @@ def fit(
     >>> history = fit(net, [0, 1, 2], [1, 3, 5], optimizer=descent, epochs=300, progress=False)
     >>> round(net.parameters()[0].data, 3), round(net.parameters()[1].data, 3)  # y = 2x + 1
     (2.0, 1.0)
+
+    Dropout: a network that draws its mask in each call cannot be vectorized, but vectorized=False trains it, and every
+    example of every epoch draws anew (validation too). The array program, many times as fast, needs the mask as an
+    argument, and a loop of your own; batches are X[batch], Y[batch] with a mask of that length:
+
+    >>> import numpy as np
+    >>> from tinygrad_scalar import Adam, squared_error, vectorize
+    >>> net, rng = MLP(2, [8, 1], "tanh", "linear", seed=0), np.random.default_rng(0)
+    >>> def cost(x, y, mask):
+    ...     hidden = [a * kept for a, kept in zip(net.layers[0](x), mask)]
+    ...     return squared_error(net.layers[1](hidden), y)
+    >>> run, adam = vectorize(cost, net.parameters()), Adam(net.parameters(), 0.05)
+    >>> X = rng.normal(size=(100, 2))
+    >>> for _ in range(200):
+    ...     mask = (rng.random((100, 8)) < 0.8) / 0.8  # keeps each activation with p = 0.8, and its mean
+    ...     value, gradient = run(X, X[:, 0] - X[:, 1], mask)
+    ...     run.parameters[:] = adam.stepped(run.parameters, gradient)
+    >>> run.write_back()  # now net(x), without a mask, predicts
+    >>> round(net([0.5, -0.5]).data, 1)
+    1.0
     """
     if not callable(net) or not callable(getattr(net, "parameters", None)):
         raise TypeError(f"net must be callable with an example and have parameters(), as an MLP does; got {shown(net)}")

@@ -50,7 +50,10 @@ FILES = {"open", "input", "read", "readline", "readlines", "readinto"}
 
 
 READERS = (*np.__path__, pathlib.__file__)  # these read files for the user
-WAY_OUT = "the program would use the first one for ever. Pass random numbers, such as a dropout mask, as an argument"
+WAY_OUT = (
+    "the program would use the first one for ever. "
+    "Pass random numbers, such as a dropout mask, as an argument: see ts.fit"
+)
 
 
 class Draw(NamedTuple):
