@@ -13,7 +13,7 @@ import pytest
 
 import tinygrad_scalar as ts
 from tinygrad_scalar import Value
-from tinygrad_scalar.engine import record, weighted_sum
+from tinygrad_scalar.engine import acyclic, record, weighted_sum
 
 
 class Named(Value):
@@ -26,6 +26,11 @@ class Slotted(Value):
 
 class Deeper(Named):
     __slots__ = ("held",)
+
+
+@acyclic
+class Plain(Value):
+    __slots__ = ()
 
 
 class Text(str):
@@ -153,20 +158,35 @@ def test_what_is_computed_from_a_cycle_keeps_it():
     assert reference() is None
 
 
+@pytest.mark.skipif(not ts.accelerated, reason="the collector knows every plain Value")
+def test_the_collector_does_not_know_what_is_computed_from_acyclic_values():
+    a = Plain(2.0)
+    values = [a, *below(a)]
+    assert not any(map(gc.is_tracked, values))
+    before = len(gc.get_objects())
+    values = [a, *below(a), *(Plain(float(i)) for i in range(1000))]
+    assert len(gc.get_objects()) < before + 100
+    root = weighted_sum(values, values, a)
+    del values
+    gc.collect()
+    root.backward()
+    assert a.grad > 0.0
+
+
 @pytest.mark.parametrize("seed", range(20))
 def test_of_random_graphs_exactly_what_is_unreachable_is_freed(seed):
     numbers = random.Random(seed)
-    values = [numbers.choice((Value, Named, Slotted))(float(i)) for i in range(10)]
+    values = [numbers.choice((Value, Named, Slotted, Plain))(float(i)) for i in range(10)]
     expected = [value.data for value in values]
     for i in range(200):
         x, y = (numbers.randrange(len(values)) for _ in range(2))
         if i % 5:
             values.append(ts.minimum(values[x], values[y]) if i % 2 else values[x] * 0.5 + values[y] * 0.5)
             expected.append(min(expected[x], expected[y]) if i % 2 else expected[x] * 0.5 + expected[y] * 0.5)
-        elif type(values[x]) is not Value:
+        elif isinstance(values[x], (Named, Slotted)):
             values[x].held = [values[y], getattr(values[x], "held", None)]
     kept = {i: values[i] for i in numbers.sample(range(len(values)), 20)}
-    leaves = {i: weakref.ref(values[i]) for i in range(10) if type(values[i]) is not Value}
+    leaves = {i: weakref.ref(values[i]) for i in range(10) if isinstance(values[i], (Named, Slotted))}
     reachable, todo = set(), list(kept.values())
     while todo:
         thing = todo.pop()

@@ -157,6 +157,32 @@ def test_the_passes_over_a_random_graph_are_the_same(selected, program, leaves, 
     assert compiled == plain
 
 
+@settings(max_examples=2 * settings.default.max_examples)
+@given(MAKING_PROGRAM, LEAVES)
+def test_gradients_beside_the_graph_are_those_of_backward_and_change_nothing(selected, program, leaves):
+    def both_ways(ts):
+        values = [ts.Value(number) for number in leaves]
+        for step, i, j, number in program:
+            with contextlib.suppress(ValueError):  # an int beyond float64
+                values.append(step(ts, values[-1 - i % len(values)], values[-1 - j % len(values)], number))
+        for root in (values[0], values[-1], sum(values[-5:])):
+            wanted = [*values, root, ts.Value(1.0)]
+            for k, value in enumerate(wanted):
+                value.grad = k
+            before = graph(root)
+            beside, by_backward = np.empty((2, len(wanted)))
+            ts.engine.compute_gradients(root, wanted, beside)
+            assert graph(root) == before
+            ts.engine.clear_gradients(wanted)
+            root.backward()
+            ts.engine.read_gradients(wanted, by_backward)
+            assert seen(beside.tolist()) == seen(by_backward.tolist())
+            yield seen(beside.tolist())
+
+    compiled, plain = of_both(selected, lambda ts: list(both_ways(ts)))
+    assert compiled == plain
+
+
 # --- the table -------------------------------------------------------------------------------------------------------
 
 MAGNITUDES = [

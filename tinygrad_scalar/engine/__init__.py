@@ -18,8 +18,8 @@ from tinygrad_scalar.engine import anomaly
 from tinygrad_scalar.engine.graph_arrays import Tape
 
 __all__ = [
-    "Tape", "Value", "_restore", "accelerated", "clear_gradients", "now", "read_data", "read_gradients", "read_graph",
-    "record", "set_data", "tick", "weighted_sum",
+    "Tape", "Value", "_restore", "accelerated", "acyclic", "clear_gradients", "compute_gradients", "now", "read_data",
+    "read_gradients", "read_graph", "record", "set_data", "tick", "weighted_sum",
 ]  # fmt: skip
 
 accelerated = False
@@ -37,7 +37,9 @@ if os.environ.get("TINYGRAD_SCALAR_PURE", "") in ("", "0"):
 
 if TYPE_CHECKING or not accelerated:
     from tinygrad_scalar.engine.bulk import (
+        acyclic,
         clear_gradients,
+        compute_gradients,
         now,
         read_data,
         read_gradients,
@@ -51,7 +53,9 @@ else:
     from tinygrad_scalar.engine._value import (
         Value,
         _restore,
+        acyclic,
         clear_gradients,
+        compute_gradients,
         now,
         read_data,
         read_gradients,

@@ -57,6 +57,58 @@ def read_gradients(list values, out):
     write(values, out, True)
 
 
+def compute_gradients(Value root, list values, out):
+    # What a gradient reaches gets the marks `base` + 1, + 2 and so on, by its place in `found`; no Python code can run
+    # meanwhile.
+    global walks
+    cdef Py_buffer buffer
+    cdef Nodes order
+    cdef PyObject* node
+    cdef PyObject* below
+    cdef double* found = NULL
+    cdef double upstream
+    cdef Py_ssize_t i, j, place, n = len(values), size = 1
+    cdef unsigned long long base
+    PyObject_GetBuffer(out, &buffer, PyBUF_WRITABLE | PyBUF_FORMAT | PyBUF_C_CONTIGUOUS)
+    try:
+        require_doubles(&buffer, n)
+        for value in values:
+            checked(value)
+        if traced:
+            tracing.forbid(root, "gradient")
+        order = interior(root)
+        for i in range(order.size):
+            size += arity(order.nodes[i])
+        found = <double*>PyMem_Malloc(size * sizeof(double))
+        if found is NULL:
+            raise MemoryError
+        base = walks
+        root.mark = base + 1
+        found[0] = 1.0
+        size = 1
+        for i in range(order.size - 1, -1, -1):
+            node = order.nodes[i]
+            if (<Value>node).mark <= base:  # only detached operands lead here
+                continue
+            upstream = found[(<Value>node).mark - base - 1]
+            for j in range(arity(node)):
+                if (<Row>(<Value>node).row).detached >> j & 1:
+                    continue
+                below = operand(node, j)
+                if (<Value>below).mark <= base:
+                    found[size] = 0.0
+                    size += 1
+                    (<Value>below).mark = base + size
+                found[(<Value>below).mark - base - 1] += contribution(node, j, upstream)
+        walks = base + size + 1  # beyond every mark
+        for i in range(n):
+            place = <Py_ssize_t>((<Value>values[i]).mark - base) - 1  # negative if no gradient reaches it
+            (<double*>buffer.buf)[i] = found[place] if place >= 0 else 0.0
+    finally:
+        PyMem_Free(found)
+        PyBuffer_Release(&buffer)
+
+
 def now():
     return clock
 

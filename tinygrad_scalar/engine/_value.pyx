@@ -587,12 +587,12 @@ cdef PyObject* allocate(PyTypeObject* cls, Py_ssize_t items) noexcept:
 
 cdef void deallocate(PyObject* node) noexcept:
     """Value's tp_dealloc, called by that of a subclass too."""
-    cdef bint collected = is_collected(node)
-    if collected:
+    cdef bint has_header = is_collected(node) or Py_TYPE(node) is not <PyTypeObject*>Value
+    if has_header:
         PyObject_GC_UnTrack(node)
     drop_row(node)
     Py_XDECREF(label_of(node))
-    if collected:
+    if has_header:
         PyObject_GC_Del(node)
     else:
         give_place_back(node)
@@ -655,15 +655,33 @@ cdef inline PyObject* label_of(PyObject* node) noexcept:
 
 
 cdef inline int is_collected(PyObject* node) noexcept:
-    """Value's tp_is_gc: whether it has the collector's header, as an instance of a subclass, or a node above one, has."""
+    """Value's tp_is_gc: whether the collector knows it, as an instance of a subclass or a node above one."""
     return <size_t>(<Value>node)._label & 1
+
+
+cdef list acyclic_classes = []
+
+
+def acyclic(cls):
+    acyclic_classes.append(cls)
+    return cls
+
+
+cdef bint is_acyclic(PyTypeObject* cls) noexcept:
+    for known in acyclic_classes:
+        if <PyTypeObject*>known is cls:
+            return True
+    return False
 
 
 cdef PyObject* new(PyTypeObject* cls, PyObject* arguments, PyObject* keywords) noexcept:
     """Value's tp_new, and that of its subclasses, whose memory Python allocates."""
     cdef PyObject* node = cls.tp_alloc(cls, 0)
     if node is not NULL and cls is not <PyTypeObject*>Value:
-        (<Value>node)._label = <PyObject*><size_t>1
+        if is_acyclic(cls):
+            PyObject_GC_UnTrack(node)
+        else:
+            (<Value>node)._label = <PyObject*><size_t>1
     return node
 
 

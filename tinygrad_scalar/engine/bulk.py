@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from tinygrad_scalar.engine import errors, value as _value
+from tinygrad_scalar.engine import errors, graph, tracing, value as _value
+from tinygrad_scalar.engine.node import AnyNode
 from tinygrad_scalar.engine.value import Value
 
 if TYPE_CHECKING:
@@ -45,6 +46,22 @@ def read_data(values: Sequence[Value], out: Array) -> None:
 def read_gradients(values: Sequence[Value], out: Array) -> None:
     """Write the values' gradients into `out`, of the same length."""
     out[:] = [value.grad for value in values]
+
+
+def compute_gradients(root: Value, values: Sequence[Value], out: Array) -> None:
+    """Write ∂root/∂value for each of the values into `out`, as `root.backward()` computes it; every .grad stays."""
+    if tracing.active:
+        tracing.forbid(root, "gradient")
+    found = graph.swept(root)
+    out[:] = [found.get(value, 0.0) for value in values]
+
+
+def acyclic(cls: type[AnyNode]) -> type[AnyNode]:
+    """A decorator for a subclass whose instances have no attributes, and which itself is there for good.
+
+    No graph of them can be part of a cycle, so the compiled Value does not trouble the garbage collector with it.
+    """
+    return cls
 
 
 def now() -> int:

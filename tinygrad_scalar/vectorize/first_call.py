@@ -13,10 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tinygrad_scalar.engine import Tape, Value, read_graph
+from tinygrad_scalar.engine import Value, compute_gradients, read_graph
 from tinygrad_scalar.engine.errors import TraceError, label_of
-from tinygrad_scalar.engine.graph import contribution
-from tinygrad_scalar.engine.graph_arrays import cut_off
 from tinygrad_scalar.vectorize.compiled import Compiled, data_of
 from tinygrad_scalar.vectorize.rounding import ROUNDINGS, Range, Rounded
 from tinygrad_scalar.vectorize.trace import called, example_arguments
@@ -42,38 +40,28 @@ def _compare(
     program: Compiled, cost: Callable[..., Value], values: list[Value], example: Sequence[Floats], i: int
 ) -> None:
     C = called(cost, example_arguments(example, 0))
-    tape = read_graph([C])
-    place = {tape.nodes[i]: i for i in np.flatnonzero(tape.codes < 0).tolist()}
-    leaves = [place.get(value, -1) for value in values]
-    gradients = [*_gradients(tape), 0.0]  # the last for parameters that are not in the graph
-    theirs = np.array([C.data, *(gradients[leaf] for leaf in leaves)])
+    theirs = np.empty(1 + len(values))
+    theirs[0] = C.data
+    compute_gradients(C, values, theirs[1:])
     rows = [
         array.reshape(1, -1).astype(np.float64 if array.dtype.kind == "f" else np.int64, copy=False)
         for array in example
     ]
     rounding: tuple[Rounded, Range] | None = None
     for value, gradient in program.by_every_way(data_of(values), rows):
-        ours = np.array([value, *gradient])
+        ours = np.concatenate([[value], gradient])
         wrong = ~np.isclose(ours, theirs, rtol=TOLERANCE, atol=0.0, equal_nan=True)
         if wrong.any():
-            rounding = rounding or (Rounded(tape, leaves), Range(theirs))
+            rounding = rounding or (_rounded(C, values), Range(theirs))
             wrong = _more_than_rounding(ours, wrong, *rounding)
         if wrong.any():
             raise _mismatch(ours, theirs, int(wrong.argmax()), values, i)
 
 
-def _gradients(tape: Tape) -> list[float]:
-    """The gradients of the last node with respect to each, as `backward()` computes them."""
-    gradients = [0.0] * len(tape.nodes)
-    gradients[-1] = 1.0
-    operands = iter(tape.operands[::-1].tolist())
-    cut = cut_off(tape, len(gradients) - 1)
-    for i in range(len(gradients) - 1, -1, -1):
-        node = tape.nodes[i]
-        if node.op:
-            for local_grad, operand in zip(reversed(node.local_grads), operands):
-                gradients[operand] += 0.0 if i in cut else contribution(node.op, local_grad, gradients[i])
-    return gradients
+def _rounded(C: Value, values: list[Value]) -> Rounded:
+    tape = read_graph([C])
+    place = {tape.nodes[i]: i for i in np.flatnonzero(tape.codes < 0).tolist()}
+    return Rounded(tape, [place.get(value, -1) for value in values])
 
 
 def _more_than_rounding(ours: Floats, wrong: Floats, rounded: Rounded, found: Range) -> Any:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from tinygrad_scalar.engine import Tape, Value, anomaly, errors, read_data, read_graph, tick, tracing
+from tinygrad_scalar.engine import Tape, Value, acyclic, anomaly, errors, read_data, read_graph, tick, tracing
 from tinygrad_scalar.engine.errors import label_of, shown
 from tinygrad_scalar.engine.graph import leaves, topological_order
 from tinygrad_scalar.vectorize.reach import Reach
@@ -25,14 +25,11 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
+@acyclic
 class Argument(Value):
-    """A number of the example: number `place` of argument `argument`, counted in order."""
+    """A number of the example."""
 
-    __slots__ = ("argument", "integer", "place")
-
-    def __init__(self, data: float, label: str, argument: int, place: int, integer: bool) -> None:
-        super().__init__(data, label)
-        self.argument, self.place, self.integer = argument, place, integer
+    __slots__ = ()
 
     __hash__ = Value.__hash__
 
@@ -50,10 +47,11 @@ class Argument(Value):
 
 
 class Choice(NamedTuple):
-    """A Value chosen from `entries` by an integer argument."""
+    """A Value chosen from `entries` by an integer argument: number `place` of argument `argument`, counted in order."""
 
     entries: tuple[Value, ...]
-    by: Argument
+    argument: int
+    place: int
 
 
 class Guard(NamedTuple):
@@ -67,26 +65,34 @@ class Guard(NamedTuple):
 class Recorder:
     """The tracer of one call: which leaves are traced, the lookups and guards that it met, which numbers were read.
 
-    placeholders  the call's arguments and what it looked up: their numbers mean nothing, whichever thread reads them
+    arguments     the call's arguments: for each the number of the array and its place in there, counted in order
+    placeholders  these and what the call looked up: their numbers mean nothing, whichever thread reads them
     parameters    these have numbers, which other threads read as they like; only the function itself must not
     read          captured Values whose numbers the function read: what it makes of them is a constant until they change
     """
 
-    def __init__(self, cost: Callable[..., Any], arguments: Sequence[Value], parameters: Sequence[Value]) -> None:
+    def __init__(
+        self,
+        cost: Callable[..., Any],
+        arguments: Sequence[Any],
+        integer: Sequence[bool],
+        parameters: Sequence[Value],
+    ) -> None:
         self.start = tick()
-        self.placeholders: set[Value] = set(arguments)
-        self.parameters = frozenset(parameters)
+        self.arguments = {value: (a, k) for a, nested in enumerate(arguments) for k, value in enumerate(flat(nested))}
+        self.placeholders = set(self.arguments)
+        self.parameters = {value: i for i, value in enumerate(parameters)}
         self.lookups: dict[Value, Choice] = {}
         self.guards: list[Guard] = []
         self.read: dict[Value, None] = {}
-        self._cost = cost
+        self._cost, self._integer = cost, integer
         self._thread = threading.get_ident()
 
     def traces(self, value: Value) -> bool:
         below = topological_order(value) if value.op else (value,)
         if not self.placeholders.isdisjoint(below):
             return True
-        return not self.parameters.isdisjoint(below) and self._runs_here()
+        return not self.parameters.keys().isdisjoint(below) and self._runs_here()
 
     def _runs_here(self) -> bool:
         """Whether this thread runs the traced function: the one that traces, or a helper that runs some of its code."""
@@ -113,28 +119,29 @@ class Recorder:
         self.guards.append(Guard(value, refused, message))
 
     def lookup(self, table: Any, index: Value) -> Any:
-        if not isinstance(index, Argument) or not index.integer:
+        argument, place = self.arguments.get(index, (-1, -1))
+        if argument < 0 or not self._integer[argument]:
             raise errors.TraceError(
                 f"{errors.user_line()}: the index of a lookup must be an argument passed as an array of integers, "
                 f"got {label_of(index, 'a computed value')}"
             )
-        return self._chosen(list(table), index)
+        return self._chosen(list(table), argument, place)
 
-    def _chosen(self, rows: list[Any], index: Argument) -> Any:
+    def _chosen(self, rows: list[Any], argument: int, place: int) -> Any:
         """A placeholder for one of the rows: a Value, or Values in a container like theirs."""
         first = rows[0]
         if isinstance(first, dict):
             if any(not isinstance(row, dict) or row.keys() != first.keys() for row in rows):
                 raise self._unlike("must have the same keys")
-            return {key: self._chosen([row[key] for row in rows], index) for key in first}
+            return {key: self._chosen([row[key] for row in rows], argument, place) for key in first}
         if isinstance(first, (list, tuple, np.ndarray)):
             if any(not hasattr(row, "__len__") or len(row) != len(first) for row in rows):
                 raise self._unlike("must have the same length")
-            chosen = [self._chosen([row[k] for row in rows], index) for k in range(len(first))]
+            chosen = [self._chosen([row[k] for row in rows], argument, place) for k in range(len(first))]
             return np.array(chosen, object) if isinstance(first, np.ndarray) else type(first)(chosen)
         entries = tuple(entry if isinstance(entry, Value) else Value(entry) for entry in rows)
         looked_up = Value(1.0)  # any number will do
-        self.lookups[looked_up] = Choice(entries, index)
+        self.lookups[looked_up] = Choice(entries, argument, place)
         self.placeholders.add(looked_up)
         return looked_up
 
@@ -170,7 +177,8 @@ class Trace:
         if len(self.tape.nodes) != len(other.tape.nodes):
             return f"it made a graph of {len(self.tape.nodes)} nodes, and then one of {len(other.tape.nodes)}"
         ours, others = self._structure(), other._structure()
-        if self.lookups != other.lookups or not all(map(np.array_equal, ours, others)):
+        named_alike = self.tape.names == other.tape.names and self.lookups == other.lookups
+        if not named_alike or not all(map(np.array_equal, ours, others)):
             return "it made one graph, and then another of as many nodes"
         fixed = (self.tape.codes < 0) & (self.parameter < 0) & (self.argument < 0)
         fixed[list(self.lookups)] = False
@@ -181,29 +189,23 @@ class Trace:
         return ""
 
     def _structure(self) -> tuple[Any, ...]:
-        names = np.array([*self.tape.names, ""], object)[self.tape.codes]
-        return names, self.tape.starts, self.tape.operands, self.parameter, self.argument, self.place
+        tape = self.tape
+        return tape.codes, tape.starts, tape.operands, self.parameter, self.argument, self.place
 
 
 def example_arguments(examples: Sequence[NDArray[Any]], i: int) -> list[Any]:
     """Example i as the function gets it: for each array a Value, a list of Values or lists of lists."""
-    return [_nested(array[i], f"{_name(a)}", a) for a, array in enumerate(examples)]
+    return [_nested(array[i].tolist(), _name(a)) for a, array in enumerate(examples)]
 
 
 def _name(argument: int) -> str:
     return "xyzuvst"[argument] if argument < 7 else f"x{argument}"
 
 
-def _nested(array: NDArray[Any], name: str, argument: int) -> Any:
-    integer = array.dtype.kind in "bui"
-    places = iter(range(array.size))
-
-    def build(part: Any, label: str) -> Any:
-        if isinstance(part, list):
-            return [build(element, f"{label}[{k}]") for k, element in enumerate(part)]
-        return Argument(float(part), label, argument, next(places), integer)
-
-    return build(array.tolist(), name)
+def _nested(part: Any, label: str) -> Any:
+    if isinstance(part, list):
+        return [_nested(element, f"{label}[{k}]") for k, element in enumerate(part)]
+    return Argument(float(part), label)
 
 
 def flat(nested: Any) -> Iterator[Value]:
@@ -245,30 +247,29 @@ def _kind(argument: Any) -> str:
 def trace(cost: Callable[..., Any], parameters: Sequence[Value], examples: Sequence[NDArray[Any]]) -> Trace:
     """The graph that `cost` makes of the first example."""
     arguments = example_arguments(examples, 0)
-    inputs = [value for nested in arguments for value in flat(nested)]
-    recorder = Recorder(cost, inputs, parameters)
+    recorder = Recorder(cost, arguments, [array.dtype.kind in "bui" for array in examples], parameters)
     with tracing.followed_by(recorder), anomaly.not_watched():
         C = called(cost, arguments)
     tables = [entry for lookup in recorder.lookups.values() for entry in lookup.entries]
     roots = [*tables, *(guard.value for guard in recorder.guards), C]
     tape = read_graph(roots)
-    wanted = set(roots)
-    index = {node: i for i, node in enumerate(tape.nodes) if node in wanted}
     n = len(tape.nodes)
+    index = {C: n - 1}
+    if len(roots) > 1:
+        wanted = set(roots)
+        index = {node: i for i, node in enumerate(tape.nodes) if node in wanted}
     parameter, argument, place = (np.full(n, -1, np.int64) for _ in range(3))
-    number = {p: i for i, p in enumerate(parameters)}
-    own = frozenset(inputs)  # not the arguments of another call, which a function can have kept
     lookups = {}
     captured = dict.fromkeys(recorder.captured())
-    for i in np.flatnonzero(tape.codes < 0).tolist():
+    leaf = np.flatnonzero(tape.codes < 0)
+    parameter[leaf] = [recorder.parameters.get(tape.nodes[i], -1) for i in leaf.tolist()]
+    for i in leaf[parameter[leaf] < 0].tolist():
         node = tape.nodes[i]
-        if node in number:
-            parameter[i] = number[node]
-        elif node in own:
-            argument[i], place[i] = node.argument, node.place
+        if node in recorder.arguments:  # not those of another call, which a function can have kept
+            argument[i], place[i] = recorder.arguments[node]
         elif node in recorder.lookups:
             lookup = recorder.lookups[node]
-            lookups[i] = ([index[entry] for entry in lookup.entries], lookup.by.argument, lookup.by.place)
+            lookups[i] = ([index[entry] for entry in lookup.entries], lookup.argument, lookup.place)
         elif 0 <= node._time < recorder.start:
             captured[node] = None
     data = np.empty(n)
