@@ -200,7 +200,7 @@ cdef class Value:
 
     # Pointers are NULL where there is nothing: the row and the operands of a leaf, the label of a node without one. In
     # this order, the 32 bytes of a node that a walk reads lie in one cache line.
-    cdef double _data
+    cdef readonly double _data  # readable as in value.py
     cdef PyObject* _label  # with its lowest bit set if the node is collected
     cdef PyObject* left
     cdef PyObject* right  # or, with its lowest bit set, a Wide*
@@ -437,6 +437,8 @@ cdef class Value:
     def __round__(self, digits=None):
         tracing.forbid(self, "round")
         raise errors.loss_of_gradient(self, "round")
+
+    _mask = property(errors.without_mask)
 
     # --- the passes over the graph ----------------------------------------------------------------------------------
 

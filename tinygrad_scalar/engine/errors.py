@@ -129,6 +129,19 @@ def loss_of_gradient(node: Node, into: str) -> TypeError:
     )
 
 
+def without_mask(node: Node) -> None:
+    """Refuse the arithmetic of numpy.ma, which asks its operands for `_mask` and would lose gradients.
+
+    For anybody else there is no such attribute.
+    """
+    if not sys._getframe(1).f_globals.get("__name__", "").startswith("numpy.ma"):
+        raise AttributeError(f"{type(node).__name__!r} object has no attribute '_mask'")
+    raise ValueError(  # NumPy hides a TypeError and goes on without the mask
+        f"{label_of(node)} was used with a masked number or a masked array (numpy.ma), but a Value has no mask: fill "
+        "what is masked, as in array.filled(0.0), or drop it, as in array.compressed(), and use the result"
+    )
+
+
 def stale(leaf: Node, node: Node) -> StaleGraphError:
     """The error for a leaf whose change has not reached `node`."""
     return StaleGraphError(

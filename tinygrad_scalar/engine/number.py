@@ -22,20 +22,26 @@ def as_float(number: object) -> float | None:
     """The number as a float64, or None if it is not an int, a float or a NumPy scalar."""
     if type(number) is float:
         return number
-    if isinstance(number, (int, float)):
-        try:
-            return float(number)
-        except OverflowError:
-            raise ValueError(f"{shown(number)} is beyond the largest float64, about 1.8e308") from None
+    try:
+        return float(number) if isinstance(number, (int, float)) else _of_numpy_scalar(number)
+    except OverflowError:
+        raise ValueError(f"{shown(number)} is beyond the largest float64, about 1.8e308") from None
+    except (MemoryError, RecursionError):
+        raise
+    except Exception as error:
+        raise TypeError(f"{shown(number)} has no float: its __float__ raised {type(error).__name__}") from error
+
+
+def _of_numpy_scalar(number: Any) -> float | None:
     numpy = sys.modules.get("numpy")  # a NumPy scalar cannot have come without it
     if numpy is None or not isinstance(number, (numpy.floating, numpy.integer, numpy.bool_)):
         return None
     if isinstance(number, numpy.timedelta64):  # an integer to NumPy, but it has a unit
         return None
     with numpy.errstate(over="ignore"):
-        value = float(number)  # pyright: ignore[reportArgumentType]
+        value = float(number)
     if math.isinf(value) and not numpy.isinf(number):
-        raise ValueError(f"{shown(number)} is beyond the largest float64, about 1.8e308")
+        raise OverflowError
     return value
 
 

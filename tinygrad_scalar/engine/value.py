@@ -15,7 +15,6 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from tinygrad_scalar.engine import anomaly, errors, ops, pickling, tracing
-from tinygrad_scalar.engine.errors import shown
 from tinygrad_scalar.engine.graph import contribution, interior, require_fresh, topological_order, zeroed
 from tinygrad_scalar.engine.number import as_float, required
 
@@ -135,7 +134,7 @@ class Value:
     @label.setter
     def label(self, label: str) -> None:
         if not isinstance(label, str):
-            raise TypeError(f"a Value's label must be a str, got {shown(label)}")
+            raise TypeError(f"a Value's label must be a str, got {errors.shown(label)}")
         self._label = str.__str__(label)  # of a subclass of str, which could refer back to this Value, a plain copy
 
     @property
@@ -285,6 +284,7 @@ class Value:
     relu = _unary("relu")
     softplus = _unary("softplus")
     erf = _unary("erf")
+    _mask = property(errors.without_mask)  # which numpy.ma reads
 
     def leaky_relu(self, slope: float = 0.01) -> Value:
         """max(x, 0) + slope·min(x, 0), where x is this Value; `slope` is a plain number."""
