@@ -70,7 +70,8 @@ def fit(
                 scalar. The result is the same to rounding. Warns if net or loss cannot be vectorized.
 
     Bad input raises a ValueError or TypeError before anything has changed. AnomalyError if a loss or a gradient becomes
-    nan or infinite; that batch's step is then not taken. Warns if the cost never moved although it could be lower.
+    nan or infinite; that batch's step is then not taken. Warns if the cost never moved, or the gradients died on the
+    way, although it could be lower.
 
     >>> from tinygrad_scalar import MLP, GradientDescent
     >>> net = MLP(1, [1], "linear", seed=0)
