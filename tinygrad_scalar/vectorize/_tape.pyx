@@ -777,3 +777,6 @@ cdef class Quick:
         gradient = empty(self.executor.n_parameters)
         call.d_theta = <double*>(<ArrayFields*><PyObject*>gradient).data
         return self.executor.run_call(&call, m), gradient
+
+
+include "_profile.pxi"

@@ -235,6 +235,7 @@ class Compiled:
     """
 
     suspicious = False
+    _write_texts: Callable[[], tuple[str, Equations]] | None = None
 
     def __init__(
         self,
@@ -242,17 +243,19 @@ class Compiled:
         scalars: ScalarWay | None,
         guards: Guards,
         captured: list[Value],
-        write_arrays: Callable[[], tuple[ArrayWay, str, Equations]],
+        write_arrays: Callable[[], tuple[ArrayWay, Callable[[], tuple[str, Equations]]]],
     ) -> None:
         self.shapes, self.scalars, self.guards = shapes, scalars, guards
         self._captured, self._constants = captured, data_of(captured)
         self.arrays: ArrayWay | None = None
         self._explanation, self._equations = "", Equations(())
         self._chosen: dict[int, ArrayWay | ScalarWay] = {}
-        self._write_arrays: Callable[[], tuple[ArrayWay, str, Equations]] | None = write_arrays
+        self._write_arrays: Callable[[], tuple[ArrayWay, Callable[[], tuple[str, Equations]]]] | None = write_arrays
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_write_arrays": None, "_chosen": {}, "_captured": []}
+        if self.arrays is not None:
+            self._write_for_people()
+        return {**self.__dict__, "_write_arrays": None, "_write_texts": None, "_chosen": {}, "_captured": []}
 
     def is_current(self) -> bool:
         """Whether the captured Values, which count as constants, still have the same numbers."""
@@ -265,9 +268,17 @@ class Compiled:
                 raise ValueError(
                     "source, equations and explain() are not in this pickle: it holds the scalar program that ran"
                 )
-            self.arrays, self._explanation, self._equations = self._write_arrays()
+            self.arrays, self._write_texts = self._write_arrays()
             self._write_arrays = None
         return self.arrays
+
+    def _write_for_people(self) -> None:
+        """Write explanation and equations, when first needed."""
+        self.write_arrays()
+        write = self._write_texts
+        if write is not None:
+            self._explanation, self._equations = write()
+            self._write_texts = None
 
     @property
     def source(self) -> str:
@@ -275,12 +286,12 @@ class Compiled:
 
     @property
     def explanation(self) -> str:
-        self.write_arrays()
+        self._write_for_people()
         return self._explanation
 
     @property
     def equations(self) -> Equations:
-        self.write_arrays()
+        self._write_for_people()
         return self._equations
 
     def _way(self, m: int) -> ArrayWay | ScalarWay:
@@ -350,11 +361,12 @@ def compiled(
     grouping = group(traced, len(sizes))
     labels = [value.label for value in parameters]
 
-    def write_arrays() -> tuple[ArrayWay, str, Equations]:
+    def write_arrays() -> tuple[ArrayWay, Callable[[], tuple[str, Equations]]]:
         program = assemble(grouping, len(parameters), sizes)
         differentiate(program, wrt_inputs=wrt_inputs)
         way = ArrayWay(program, [integer for _, integer in shapes])
-        return way, explanation(traced, program, labels), equations(program, labels)
+        n, captured = len(traced.tape.nodes), traced.captured
+        return way, lambda: (explanation(n, captured, program, labels), equations(program, labels))
 
     guards = [(guard.refused, guard.message) for _, guard in traced.guards]
     made = Compiled(shapes, None if steps is None else ScalarWay(steps), guards, traced.captured, write_arrays)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from tinygrad_scalar.engine import Value
 from tinygrad_scalar.inspection.brackets import SINGLE, with_brackets
 from tinygrad_scalar.inspection.notation import written
 from tinygrad_scalar.vectorize.buffers import contiguous
@@ -20,7 +21,6 @@ from tinygrad_scalar.vectorize.program import (
     Program,
     Statement,
 )
-from tinygrad_scalar.vectorize.trace import Trace
 
 COUNTED = {
     "+": "sum",
@@ -32,15 +32,15 @@ COUNTED = {
 }
 
 
-def explanation(trace: Trace, program: Program, labels: Sequence[str]) -> str:
-    """A line for each array of the forward pass; `labels` are the parameters'."""
+def explanation(n: int, captured: Sequence[Value], program: Program, labels: Sequence[str]) -> str:
+    """A line for each array of the forward pass; n scalars were traced, and `labels` are the parameters'."""
     rows = _Texts(program, labels).rows()
     width = max((len(scalars) for scalars, _ in rows), default=0)
-    lines = [f"{len(trace.tape.nodes):,} scalars of one example become {_counted(len(rows), 'array')}"]
+    lines = [f"{n:,} scalars of one example become {_counted(len(rows), 'array')}"]
     lines += [f"{scalars:>{width}} → {text}" for scalars, text in rows]
-    if trace.captured:
-        names = sorted({value.label for value in trace.captured if value.label})
-        shown = [*names[:8], *(["…"] if len(names) > 8 else [])] or [f"{len(trace.captured)} without a label"]
+    if captured:
+        names = sorted({value.label for value in captured if value.label})
+        shown = [*names[:8], *(["…"] if len(names) > 8 else [])] or [f"{len(captured)} without a label"]
         lines.append(f"constants, because they are not among the parameters: {', '.join(shown)}")
     return "\n".join(lines)
 

@@ -13,7 +13,8 @@ import sys
 import sysconfig
 from collections import deque
 from collections.abc import Iterator
-from functools import partial
+from functools import lru_cache, partial
+from itertools import chain
 from operator import is_
 from types import BuiltinFunctionType, CellType, CodeType, FrameType, FunctionType, MethodType, ModuleType
 from typing import Any, NamedTuple
@@ -121,7 +122,7 @@ class Reach:
 
     def numbers_changed(self) -> bool:
         """Whether a plain number changed, such as a count of the function's calls."""
-        return any(place.is_of_numbers() and not place.unchanged() for place in self.places)
+        return any(not place.unchanged() and place.is_of_numbers() for place in self.places)
 
     def _follow(self) -> None:
         known = -1
@@ -141,7 +142,9 @@ class Reach:
         if kind in PLAIN or issubclass(kind, (Value, np.generic)) or id(thing) in self._seen:
             return
         self._seen[id(thing)] = thing
-        if issubclass(kind, FunctionType):
+        if kind in CONTAINERS:  # first, because there can be many
+            self._visit_container(thing)
+        elif issubclass(kind, FunctionType):
             self._visit_function(thing)
         elif issubclass(kind, MethodType):
             self._todo += [thing.__self__, thing.__func__]
@@ -155,13 +158,8 @@ class Reach:
         elif issubclass(kind, property):
             self._todo.append(thing.fget)
         elif issubclass(kind, CONTAINERS):
-            elements = _elements(thing)
-            if not issubclass(kind, (tuple, frozenset)):
-                self.places.append(Elements(thing, elements))
-            if not NUMBERS.issuperset(map(type, elements)):
-                self._todo += elements
-            if not issubclass(kind, (list, tuple, dict)) or kind.__module__ != "builtins":
-                self._own(thing)
+            self._visit_container(thing)
+            self._own(thing)
         elif issubclass(kind, np.ndarray):
             self.places.append(Numbers(thing, thing.copy()))
             if thing.dtype == object:
@@ -174,6 +172,14 @@ class Reach:
             self.iterators.append(thing)
         else:
             self._own(thing)
+
+    def _visit_container(self, container: Any) -> None:
+        elements = _elements(container)
+        if not issubclass(type(container), (tuple, frozenset)):
+            self.places.append(Elements(container, elements))
+        others = [element for element in elements if type(element) not in NUMBERS]
+        if not _are_rows_of_numbers(others):
+            self._todo += others
 
     def _own(self, thing: Any) -> None:
         self._owners.append((thing, set()))
@@ -193,9 +199,9 @@ class Reach:
         self._own(function)
         for code in _nested(function.__code__):
             self.codes.add(code)
-            self._names |= _attributes(code)
-            self._todo += [sys.modules.get(name) for name in _imports(code, function.__globals__)]
-            for name in _globals(code):
+            self._names |= _names(code).attributes
+            self._todo += [sys.modules.get(name) for name in _imported(code, function.__globals__)]
+            for name in _names(code).variables:
                 if name in function.__globals__:
                     self._place(Entry(function.__globals__, name, function.__globals__[name]))
 
@@ -228,7 +234,7 @@ class Reach:
             if id(method) not in self._seen:
                 self._seen[id(method)] = method
                 for code in _nested(method.__code__):
-                    self._names |= _attributes(code)  # a network of ours keeps its weights where these say
+                    self._names |= _names(code).attributes  # a network of ours keeps its weights where these say
         elif type(held).__name__ == "member_descriptor":
             if base.__module__ != "builtins" and not isinstance(owner, type):
                 self._place(Slot(owner, name, getattr(owner, name, ABSENT)))
@@ -247,10 +253,17 @@ def _own_attributes(thing: Any) -> dict[str, Any]:
 
 def _elements(container: Any) -> list[Any]:
     """What stands in a container, also if its class gives something else."""
-    kind = next(kind for kind in CONTAINERS if issubclass(type(container), kind))
+    kind = type(container)
+    if kind not in CONTAINERS:
+        kind = next(base for base in CONTAINERS if issubclass(kind, base))
     if kind is dict:
         return [*dict.__iter__(container), *dict.values(container)]
     return [*kind.__iter__(container)]
+
+
+def _are_rows_of_numbers(elements: list[Any]) -> bool:
+    """Whether all of them are tuples of numbers, of which a table can have many: there is nothing to follow."""
+    return {tuple}.issuperset(map(type, elements)) and NUMBERS.issuperset(map(type, chain.from_iterable(elements)))
 
 
 def _contents(cell: CellType) -> object:
@@ -269,28 +282,38 @@ def _nested(code: CodeType) -> Iterator[CodeType]:
         todo += [constant for constant in code.co_consts if isinstance(constant, CodeType)]
 
 
-def _globals(code: CodeType) -> set[str]:
-    return {step.argval for step in dis.get_instructions(code) if step.opname in ("LOAD_GLOBAL", "LOAD_NAME")}
+class Names(NamedTuple):
+    """The names in a function's code.
+
+    variables   global variables
+    attributes  attributes that it reads, also by getattr and a literal
+    imports     modules, each after the number of dots before it
+    """
+
+    variables: frozenset[str]
+    attributes: frozenset[str]
+    imports: tuple[tuple[int, str], ...]
 
 
-def _imports(code: CodeType, names: dict[str, Any]) -> Iterator[str]:
-    """The modules that the code imports; a relative one by its whole name."""
+@lru_cache(maxsize=1024)
+def _names(code: CodeType) -> Names:
     steps = list(dis.get_instructions(code))
-    for i, step in enumerate(steps):
-        if step.opname == "IMPORT_NAME":
-            level = steps[i - 2].argval or 0  # two constants stand before: how many dots, and the list of names
-            package = str(names.get("__package__") or "").split(".")
-            package = package[: len(package) - level + 1] if level else []
-            yield ".".join(filter(None, [*package, step.argval]))
-
-
-def _attributes(code: CodeType) -> set[str]:
-    """The attributes that the code reads, also by getattr and a literal."""
-    steps = list(dis.get_instructions(code))
-    read = {step.argval for step in steps if step.opname in READS}
+    attributes = {step.argval for step in steps if step.opname in READS}
     if any(step.argval in ("getattr", "attrgetter") for step in steps):
-        read |= {constant for constant in code.co_consts if isinstance(constant, str)}
-    return read
+        attributes |= {constant for constant in code.co_consts if isinstance(constant, str)}
+    imports = [  # two constants stand before: how many dots, and the list of names
+        (steps[i - 2].argval or 0, step.argval) for i, step in enumerate(steps) if step.opname == "IMPORT_NAME"
+    ]
+    variables = {step.argval for step in steps if step.opname in ("LOAD_GLOBAL", "LOAD_NAME")}
+    return Names(frozenset(variables), frozenset(attributes), tuple(imports))
+
+
+def _imported(code: CodeType, variables: dict[str, Any]) -> Iterator[str]:
+    """The modules that the code imports; a relative one by its whole name."""
+    for level, name in _names(code).imports:
+        package = str(variables.get("__package__") or "").split(".")
+        package = package[: len(package) - level + 1] if level else []
+        yield ".".join(filter(None, [*package, name]))
 
 
 def is_of_a_library(code: CodeType) -> bool:

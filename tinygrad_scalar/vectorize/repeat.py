@@ -29,6 +29,7 @@ import numpy as np
 
 from tinygrad_scalar.engine.errors import SourceLine, TraceError
 from tinygrad_scalar.vectorize.reach import Reach, is_of_a_library
+from tinygrad_scalar.vectorize.scalar_program import executor
 from tinygrad_scalar.vectorize.trace import trace
 
 if TYPE_CHECKING:
@@ -47,6 +48,8 @@ CLOCKS = {"now", "utcnow", "today", *vars(time)} - {"sleep", "mktime", "asctime"
 SYSTEM = {"urandom", "getrandom", "generate_time_safe", "UuidCreate"}
 ADDRESSES = {"id", "hash"}
 FILES = {"open", "input", "read", "readline", "readlines", "readinto"}
+RANDOM = {"random", "getrandbits"}
+NAMES = frozenset(CLOCKS | SYSTEM | ADDRESSES | FILES | RANDOM)
 
 
 READERS = (*np.__path__, pathlib.__file__)  # these read files for the user
@@ -81,7 +84,7 @@ class Watcher:
         owner = getattr(called, "__self__", None)
         state: object = object()  # never the same again
         if isinstance(owner, random.Random):
-            if name not in ("random", "getrandbits"):
+            if name not in RANDOM:
                 return
             state = owner.getstate()
         elif name not in SYSTEM and not ((name in CLOCKS or name in FILES) and _is_read_by_the_user(owner, frame)):
@@ -120,12 +123,21 @@ def _watched(reach: Reach) -> Iterator[Watcher]:
         yield watcher
         return
     threading.setprofile(watcher)
-    sys.setprofile(watcher)
+    _set_hook(watcher)
     try:
         yield watcher
     finally:
-        sys.setprofile(before)
+        _set_hook(before)
         threading.setprofile(before_in_threads)
+
+
+def _set_hook(watcher: Watcher | None) -> None:
+    """Install a watcher, in C if possible: Python would call it for every event, of which few matter."""
+    native = executor()
+    if watcher is None or native is None:
+        sys.setprofile(watcher)
+    else:
+        native.set_profile(watcher, NAMES)
 
 
 def repeated_trace(cost: Callable[..., Any], parameters: Sequence[Value], examples: Sequence[NDArray[Any]]) -> Trace:

@@ -81,7 +81,7 @@ class Recorder:
         self.start = tick()
         self.arguments = {value: (a, k) for a, nested in enumerate(arguments) for k, value in enumerate(flat(nested))}
         self.placeholders = set(self.arguments)
-        self.parameters = {value: i for i, value in enumerate(parameters)}
+        self.parameters = dict(zip(parameters, range(len(parameters))))
         self.lookups: dict[Value, Choice] = {}
         self.guards: list[Guard] = []
         self.read: dict[Value, None] = {}
