@@ -126,6 +126,26 @@ def in_an_array():
     return cost
 
 
+def in_a_row_of_a_table():
+    table = [[1.0, 2.0], (3.0,), [0]]
+
+    def cost(x):
+        table[-1][0] += 1
+        return w * x * float(table[-1][0] % 20 > 0)
+
+    return cost
+
+
+def in_a_dict_in_a_dict():
+    settings = {"a": 1.0, "b": {"calls": 0}}
+
+    def cost(x):
+        settings["b"]["calls"] += 1
+        return w * x * float(settings["b"]["calls"] % 20 > 0)
+
+    return cost
+
+
 def by_another_thread():
     return lambda x: w * x * float(POOL.submit(lambda: random.random()).result() > 0.2)
 
@@ -140,7 +160,18 @@ def by_address():
 
 @pytest.mark.parametrize(
     "make",
-    [counter, Counter, iterator, emptied, in_an_array, by_another_thread, in_order_of_addresses, by_address],
+    [
+        counter,
+        Counter,
+        iterator,
+        emptied,
+        in_an_array,
+        in_a_row_of_a_table,
+        in_a_dict_in_a_dict,
+        by_another_thread,
+        in_order_of_addresses,
+        by_address,
+    ],
 )
 def test_a_function_that_changes_from_call_to_call_is_refused(make):
     for _ in range(TIMES):

@@ -358,11 +358,13 @@ def compiled(
     sizes = [int(np.prod(shape)) for shape, _ in shapes]
     native = executor()
     steps = None if native is None else scalar_program(traced, len(parameters), sizes, native.CODES)
-    grouping = group(traced, len(sizes))
+    grouping = group(traced, len(sizes), if_regular=steps is not None)
+    on_request = steps is not None and grouping.irregular
     labels = [value.label for value in parameters]
 
     def write_arrays() -> tuple[ArrayWay, Callable[[], tuple[str, Equations]]]:
-        program = assemble(grouping, len(parameters), sizes)
+        finished = group(traced, len(sizes)) if on_request else grouping
+        program = assemble(finished, len(parameters), sizes)
         differentiate(program, wrt_inputs=wrt_inputs)
         way = ArrayWay(program, [integer for _, integer in shapes])
         n, captured = len(traced.tape.nodes), traced.captured
@@ -371,7 +373,7 @@ def compiled(
     guards = [(guard.refused, guard.message) for _, guard in traced.guards]
     made = Compiled(shapes, None if steps is None else ScalarWay(steps), guards, traced.captured, write_arrays)
     made.suspicious = not bool(np.isfinite(traced.data).all())
-    if steps is None or not grouping.irregular:
+    if not on_request:
         made.write_arrays()
     return made
 

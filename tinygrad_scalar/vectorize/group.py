@@ -103,23 +103,24 @@ class Grouping:
     batched  whether a colour's numbers differ between the examples
     """
 
-    def __init__(self, trace: Trace, n_arguments: int, *, ragged: bool) -> None:
+    def __init__(self, trace: Trace, n_arguments: int, *, ragged: bool, if_regular: bool = False) -> None:
         self.trace = trace
         self.roots = [*(i for i, _ in trace.guards), trace.cost]
         self.roots += sorted({entry for entries, _, _ in trace.lookups.values() for entry in entries})
         self.sums = _Sums(trace, self.roots)
-        self._paint(n_arguments, ragged)
+        self._paint(n_arguments, ragged, if_regular)
 
     @property
     def irregular(self) -> bool:
         """Whether hardly anything repeats: almost every colour has few nodes."""
-        return len(self.keys) > 1000 and len(self.keys) * 4 > len(self.colour)
+        return len(self.keys) > self._most_colours
 
     # --- step 2 ------------------------------------------------------------------------------------------------------
 
-    def _paint(self, n_arguments: int, ragged: bool) -> None:
+    def _paint(self, n_arguments: int, ragged: bool, if_regular: bool) -> None:
         trace, sums = self.trace, self.sums
         tape = trace.tape
+        self._most_colours = max(1000, len(tape.codes) // 4)
         self.keys: list[Any] = [("constant",), ("parameter",), *(("argument", a) for a in range(n_arguments))]
         self.batched = batched = [False, False, *([True] * n_arguments)]
         colours: dict[Any, int] = {}
@@ -160,6 +161,8 @@ class Grouping:
                 found = colours[key] = len(self.keys)
                 self.keys.append(key)
                 batched.append(True in map(is_batched, below))
+                if if_regular and self.irregular:
+                    break
             c[i] = found
         self.swapped = np.zeros(len(codes), bool)  # products whose operands are swapped
         self.swapped[swapped] = True
@@ -232,9 +235,12 @@ def _summary(colours: list[int], ragged: bool) -> tuple[Any, ...]:
     return tuple(sorted(colours if len(colours) <= 4 else Counter(colours).items()))
 
 
-def group(trace: Trace, n_arguments: int) -> Grouping:
-    """The groups of a trace's nodes. Sums of different lengths get one colour where that leaves far fewer colours."""
-    exact = Grouping(trace, n_arguments, ragged=False)
+def group(trace: Trace, n_arguments: int, *, if_regular: bool = False) -> Grouping:
+    """The groups of a trace's nodes. Sums of different lengths get one colour where that leaves far fewer colours.
+
+    With `if_regular`, those of a graph that turns out to be irregular are left unfinished.
+    """
+    exact = Grouping(trace, n_arguments, ragged=False, if_regular=if_regular)
     if len(exact.keys) <= 64 or exact.irregular:
         return exact
     coarse = Grouping(trace, n_arguments, ragged=True)

@@ -28,6 +28,7 @@ MOST_OBJECTS = 100_000  # what lies beyond is not followed: a function that read
 LIBRARIES = tuple({PACKAGE, *(sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib"))})
 PLAIN = frozenset({int, float, bool, complex, str, bytes, type(None)})
 NUMBERS = PLAIN | {Value}  # what a long list mostly holds
+ROWS = frozenset({list, tuple})
 ABSENT = object()
 CONTAINERS: tuple[type[Any], ...] = (list, tuple, dict, set, frozenset, deque)
 READS = ("LOAD_ATTR", "LOAD_METHOD", "LOAD_SUPER_ATTR", "IMPORT_FROM")
@@ -76,6 +77,20 @@ class Elements(NamedTuple):
         return PLAIN.issuperset(map(type, _elements(self.container)))
 
 
+class Table(NamedTuple):
+    """Lists or tuples of plain numbers, which are looked at together because there can be many."""
+
+    rows: list[Any]
+    held: list[Any]
+
+    def unchanged(self) -> bool:
+        now = [*chain.from_iterable(self.rows)]
+        return len(now) == len(self.held) and all(map(is_, now, self.held))
+
+    def is_of_numbers(self) -> bool:
+        return True
+
+
 class Numbers(NamedTuple):
     """An array."""
 
@@ -90,7 +105,7 @@ class Numbers(NamedTuple):
         return True
 
 
-Place = Entry | Slot | Elements | Numbers
+Place = Entry | Slot | Elements | Table | Numbers
 
 
 class Reach:
@@ -177,9 +192,12 @@ class Reach:
         elements = _elements(container)
         if not issubclass(type(container), (tuple, frozenset)):
             self.places.append(Elements(container, elements))
-        others = [element for element in elements if type(element) not in NUMBERS]
-        if not _are_rows_of_numbers(others):
-            self._todo += others
+        if NUMBERS.issuperset(map(type, elements)):
+            return
+        if ROWS.issuperset(map(type, elements)) and PLAIN.issuperset(map(type, chain.from_iterable(elements))):
+            self.places.append(Table(elements, [*chain.from_iterable(elements)]))
+        else:
+            self._todo += [element for element in elements if type(element) not in NUMBERS]
 
     def _own(self, thing: Any) -> None:
         self._owners.append((thing, set()))
@@ -259,11 +277,6 @@ def _elements(container: Any) -> list[Any]:
     if kind is dict:
         return [*dict.__iter__(container), *dict.values(container)]
     return [*kind.__iter__(container)]
-
-
-def _are_rows_of_numbers(elements: list[Any]) -> bool:
-    """Whether all of them are tuples of numbers, of which a table can have many: there is nothing to follow."""
-    return {tuple}.issuperset(map(type, elements)) and NUMBERS.issuperset(map(type, chain.from_iterable(elements)))
 
 
 def _contents(cell: CellType) -> object:
