@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from tinygrad_scalar.atomic_write import write_atomically
 from tinygrad_scalar.engine import Value, ops
 from tinygrad_scalar.engine.errors import shown
-from tinygrad_scalar.engine.graph import require_fresh, topological_order
+from tinygrad_scalar.engine.graph import require_fresh, shown_operands, topological_order
 from tinygrad_scalar.inspection.layout import fitted
 from tinygrad_scalar.inspection.names import caller_variables, names_of, symbol
 from tinygrad_scalar.inspection.notation import leaf_names, unicode_of, written
@@ -230,7 +230,7 @@ def _dot(nodes: Sequence[Value], called: Mapping[Value, str], direction: str, ma
             dot.node(f"o{i}", _escaped(row.symbol), tooltip=row.text.format(*names), **_OPERATION, **order)
             way = marks.edge(node) if marks else {}
             dot.edge(f"o{i}", f"v{i}", arrowhead="none", **{**way, **({"arrowtail": "none"} if way else {})})
-            for place, operand in enumerate(node.operands):
+            for place, operand in shown_operands(node):
                 if operand not in drawn:
                     dot.node(f"c{i}_{place}", "…", tooltip=_escaped(names[place]), **_CUT_OFF)
                 dot.edge(f"v{numbers[operand]}" if operand in drawn else f"c{i}_{place}", f"o{i}", **way)

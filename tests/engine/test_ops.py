@@ -133,10 +133,14 @@ def test_an_unknown_name_is_a_value_error(name):
 
 
 @pytest.mark.parametrize("name", ROWS)
-def test_every_row_prints_each_of_its_operands_once(name):
+def test_every_row_prints_each_of_its_operands(name):
     operands = "αβγ"[: len(_operands(ORDINARY[name][0]))]
-    text = ROWS[name].text.format(*operands)
-    assert [letter for letter in text if letter in "αβγ"] == list(operands)
+    row = ROWS[name]
+    printed = [letter for letter in row.text.format(*operands) if letter in "αβγ"]
+    if row.companions:  # this is a formula of the notes
+        assert set(printed) == {letter for i, letter in enumerate(operands) if i not in row.companions}
+    else:
+        assert printed == list(operands)
     assert ROWS[name].symbol
 
 

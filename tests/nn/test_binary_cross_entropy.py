@@ -13,7 +13,7 @@ EPSILON = 2.0**-52
 Z = st.floats(-2000, 2000)
 TARGETS = st.one_of(st.sampled_from([0, 1, 0.0, 1.0, 0.5]), st.floats(0, 1))
 PROBABILITIES = {"σ(z)": lambda z: z.sigmoid(), "1 − σ(−z)": lambda z: 1 - (-z).sigmoid()}
-SURE = [(z, y) for z in (40.0, -40.0, 800.0, -800.0, 36.9, 1e300) for y in (0, 1, 0.25)]
+SURE = [(z, y) for z in (40.0, -40.0, 360.0, -720.0, 800.0, -800.0, 36.9, 1e300) for y in (0, 1, 0.25)]
 
 
 def exact(z, y):
@@ -36,6 +36,8 @@ def require_exact(loss, slope, z, y):
 @given(Z, TARGETS)
 @example(0.0, 0)
 @example(0.0, 1)
+@example(355.0, 1)
+@example(-720.0, 0)
 @example(1e300, 0)
 @example(-1e300, 1)
 def test_the_slope_of_binary_cross_entropy_in_z_is_sigma_minus_y_to_the_last_digits(probability, number, y):
@@ -79,12 +81,46 @@ def test_the_loss_of_a_sigmoid_follows_its_z_in_forward():
     assert loss.data == ts.softplus(-2.0)
 
 
-def test_the_probability_itself_is_bypassed_and_keeps_its_gradient():
-    z = Value(0.5)
-    p = z.sigmoid()
-    p.grad = 3.0
-    ts.binary_cross_entropy(p, 1).backward()
-    assert p.grad == 3.0
+@pytest.mark.parametrize("probability", PROBABILITIES.values(), ids=PROBABILITIES)
+@given(st.floats(-354, 354), TARGETS)
+def test_the_slope_in_the_probability_has_all_its_digits_too(probability, number, y):
+    z = Value(number)
+    a = probability(z)
+    ts.binary_cross_entropy(a, y).backward()
+    with mpmath.workdps(400):
+        on, off = 1 + mpmath.exp(-mpmath.mpf(number)), 1 + mpmath.exp(mpmath.mpf(number))  # 1/a and 1/(1 − a)
+        terms = (1 - mpmath.mpf(y)) * off, mpmath.mpf(y) * on
+        assert abs(a.grad - (terms[0] - terms[1])) <= 4 * EPSILON * max(terms)
+
+
+@pytest.mark.parametrize(("z", "y", "loss"), [(np.inf, 1, 0.0), (-np.inf, 0, 0.0), (np.inf, 0, np.inf)])
+def test_an_infinite_z_on_the_right_side_costs_nothing(z, y, loss):
+    z = Value(z)
+    run = ts.vectorize(lambda y: ts.binary_cross_entropy(z.sigmoid(), y), [z], check=False)
+    C = ts.binary_cross_entropy(z.sigmoid(), y)
+    C.backward()
+    assert (C.data, z.grad) == (loss, z.sigmoid().data - y)
+    for value, gradient in by_every_way(run, [np.array([float(y)])]):
+        assert (value, *gradient) == (C.data, z.grad)
+
+
+@pytest.mark.parametrize("number", [0.3, -20.0, 40.0, 300.0, 400.0])
+def test_readers_show_the_notes_chain_from_the_loss_to_z(number):
+    """dC/dz = ∂C/∂a · σ′(z): the second way from z to the loss is left out while nothing goes through it."""
+    z = Value(number, "z")
+    a = z.sigmoid()
+    a.label = "a"
+    C = ts.binary_cross_entropy(a, 0)
+    C.label = "C"
+    direct = abs(number) > 354.0
+    assert ("(direct)" in str(ts.explain(C, z))) == direct
+    steps = [step for step in ts.step(C) if step.phase == "backward"]
+    assert [len(step.contributions) for step in steps] == [0, 2 + direct, 1]
+    assert all(step.contributions[-1].complete for step in steps[1:])
+    assert z.grad == pytest.approx(a.data, rel=1e-15)
+    check = ts.check_gradients(C, z)
+    assert [row.verdict.word for row in check.rows] == ["agrees"]
+    assert ts.draw(C).source.count(f"v{0} ->") == 1 + direct
 
 
 @pytest.mark.parametrize("vectorized", [True, False])

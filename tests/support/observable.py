@@ -12,7 +12,7 @@ from tinygrad_scalar.engine.ops import OPERATIONS
 METHODS = [name for name in UNARY if name != "abs"]
 OPERATORS = [operator.add, operator.sub, operator.mul, operator.truediv, operator.pow]
 COMPARISONS = [operator.lt, operator.le, operator.gt, operator.ge]
-ARITY = {name: row.text.count("{") for name, row in OPERATIONS.items()}
+ARITY = {name: row.arity for name, row in OPERATIONS.items()}
 EXPONENTS = [0, 1, 2, 3, -1, -2, 17, -17, 0.5, -0.5, 1 / 3, 2.5, 1e-5, -1e300, 1e16, 2**53 + 1, math.inf, math.nan]
 SLOPES = [0.01, 0.2, 1, 0, -0.0, -1.5, 1e-300, math.inf, math.nan]
 

@@ -68,6 +68,7 @@ ORDINARY = {
     "logaddexp": [(2.0, 3.0), (-0.7, 1.9), (-30.0, -29.0), (0.0, 0.0), (1.0, -40.0), (500.0, 800.0), (80.6, 2.9)],
     "greater": _PAIRS,
     "greater_equal": _PAIRS,
+    "binary cross-entropy": [(0.3, 0.7, 0.4), (0.6, 0.2, 0.5), (0.9, -2.0, 0.0), (1e-3, 3.0, 1.0)],
     "where": [(1.0, 2.0, 3.0), (0.0, 2.0, 3.0), (-0.5, -1e-8, 7.0), (-0.0, -1.5, -2.5)],
     **{ops.constant_power(n).name: _POLES if n.is_integer() else _ROOTS for n in POWERS},
     **{ops.leaky_relu(slope).name: _LINE for slope in SLOPES},

@@ -88,6 +88,7 @@ def test_every_operation_of_the_table_is_drawn_with_its_sign():
     results = [getattr(functions, name)(x) for name in UNARY]
     results += [getattr(functions, name)(x, y) for name in BINARY]
     results += [x + y, x - y, x * y, x / y, x**y, -x, x**2, x**-0.5, ts.where(c, x, y), ts.leaky_relu(x)]
+    results += [ts.binary_cross_entropy(x.sigmoid(), y)]
     assert {result.op for result in results} >= set(ops.OPERATIONS)
     root = sum(results)
     drawn = groups(draw(root, names={}))

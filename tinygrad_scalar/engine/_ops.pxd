@@ -16,7 +16,7 @@ cdef enum Code:
     ADD, SUBTRACT, MULTIPLY, DIVIDE, POWER, MAXIMUM, MINIMUM, LOGADDEXP, GREATER, GREATER_EQUAL  # two operands
     NEGATE, ABSOLUTE, EXP, EXPM1, LOG, LOG1P, SQRT, SIN, COS, TAN, ASIN, ACOS, ATAN, SINH, COSH, TANH, ASINH, ACOSH
     ATANH, SIGMOID, RELU, SOFTPLUS, ERF, CONSTANT_POWER, LEAKY_RELU  # one operand
-    WHERE  # three
+    WHERE, BINARY_ENTROPY  # three
 
 
 cdef inline bint piecewise(Code code, double n) noexcept nogil:
@@ -231,3 +231,27 @@ cdef inline void binary(Code code, double x, double y, double* v, double* d_x, d
         v[0] = 1.0 if x >= y else 0.0
         d_x[0] = 0.0
         d_y[0] = 0.0
+
+
+@cython.cdivision(True)
+cdef inline void binary_entropy(double a, double z, double y, double* v, double* d) noexcept nogil:
+    """The binary cross-entropy and its three partial derivatives."""
+    cdef double e = exp(-fabs(z))
+    cdef double wrong, on, off
+    if not fabs(a - (1.0 if z >= 0.0 else e) / (1.0 + e)) <= 8.881784197001252e-16:
+        v[0] = -((y * log(a) if y != 0.0 else 0.0) + ((1.0 - y) * log1p(-a) if y != 1.0 else 0.0))
+        d[0] = (1.0 - y) / (1.0 - a) - y / a
+        d[1] = 0.0
+        d[2] = log1p(-a) - log(a)
+        return
+    wrong = 1.0 - y if z > 0.0 else y
+    v[0] = log1p(e) + (fabs(z) * wrong if wrong != 0.0 else 0.0)
+    d[2] = -z
+    on = 1.0 - y if z > 0.0 else -y
+    off = y if z > 0.0 else y - 1.0
+    if fabs(z) > 354.0:
+        d[0] = 0.0
+        d[1] = on / (1.0 + e) - off * (e / (1.0 + e))
+    else:
+        d[0] = on * (1.0 + 1.0 / e) - off * (1.0 + e)
+        d[1] = 0.0

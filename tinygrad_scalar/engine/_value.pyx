@@ -115,7 +115,7 @@ CODES = {  # by name or family; used by the scalar programs of `vectorize` too
     "acos": _ops.ACOS, "atan": _ops.ATAN, "sinh": _ops.SINH, "cosh": _ops.COSH, "tanh": _ops.TANH,
     "asinh": _ops.ASINH, "acosh": _ops.ACOSH, "atanh": _ops.ATANH, "sigmoid": _ops.SIGMOID, "relu": _ops.RELU,
     "softplus": _ops.SOFTPLUS, "erf": _ops.ERF, "**n": _ops.CONSTANT_POWER, "leaky_relu": _ops.LEAKY_RELU,
-    "where": _ops.WHERE,
+    "where": _ops.WHERE, "binary cross-entropy": _ops.BINARY_ENTROPY,
 }
 
 
@@ -900,6 +900,7 @@ cdef int compute(Value node) except -1:
     cdef Py_ssize_t i, n = arity(self)
     cdef list numbers
     cdef bint chosen
+    cdef double d[3]
     if row.code == _ops.TABLE:
         numbers = []
         for i in range(n):
@@ -914,6 +915,10 @@ cdef int compute(Value node) except -1:
         _ops.binary(
             row.code, x, (<Value>operand(self, 1))._data, &node._data, &node.d_left, local_grad(self, 1)
         )
+    elif row.code == _ops.BINARY_ENTROPY:
+        _ops.binary_entropy(x, (<Value>operand(self, 1))._data, (<Value>operand(self, 2))._data, &node._data, d)
+        for i in range(3):
+            local_grad(self, i)[0] = d[i]
     else:  # where
         chosen = x != 0.0
         node._data = (<Value>operand(self, 1 if chosen else 2))._data

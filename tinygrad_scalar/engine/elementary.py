@@ -8,6 +8,7 @@ import math
 from collections.abc import Callable
 
 inf, nan = math.inf, math.nan
+FAR = 354.0  # exp of it is the root of the largest float64
 
 
 # --- IEEE 754 results where Python's own functions raise -------------------------------------------------------------
@@ -167,6 +168,30 @@ def logaddexp_share(x: float, y: float) -> float:
     shift = difference - x  # what x − y lost in rounding (Knuth's two-sum), or the share would be off by |x − y| ulp
     lost = (x - (difference - shift)) - (y + shift)
     return sigmoid(difference) + sigmoid_slope(difference) * lost
+
+
+def binary_entropy(a: float, z: float, y: float) -> float:
+    """−y·log(a) − (1 − y)·log(1 − a); where a is σ(z), computed from z, in which 1 − a has all its digits."""
+    e = math.exp(-abs(z))
+    if _is_sigmoid(a, z, e):  # a sum of two terms ≥ 0
+        wrong = 1.0 - y if z > 0.0 else y
+        return math.log1p(e) + (abs(z) * wrong if wrong != 0.0 else 0.0)
+    return -((y * log(a) if y != 0.0 else 0.0) + ((1.0 - y) * log1p(-a) if y != 1.0 else 0.0))
+
+
+def binary_entropy_slopes(a: float, z: float, y: float) -> tuple[float, float, float]:
+    """Of a = σ(z), 1/a is 1 + e⁻ᶻ and 1/(1 − a) is 1 + eᶻ; where they are too large, z gets σ(z) − y directly."""
+    e = math.exp(-abs(z))
+    if not _is_sigmoid(a, z, e):
+        return divide(1.0 - y, 1.0 - a) - divide(y, a), 0.0, log1p(-a) - log(a)
+    on, off = (1.0 - y, y) if z > 0.0 else (-y, y - 1.0)  # what is multiplied by the larger of eᶻ and e⁻ᶻ, or of σs
+    if abs(z) > FAR:
+        return 0.0, on / (1.0 + e) - off * (e / (1.0 + e)), -z
+    return on * (1.0 + 1.0 / e) - off * (1.0 + e), 0.0, -z
+
+
+def _is_sigmoid(a: float, z: float, e: float) -> bool:
+    return abs(a - (1.0 if z >= 0.0 else e) / (1.0 + e)) <= 2.0**-50  # but for rounding
 
 
 def where(condition: float, x: float, y: float) -> float:

@@ -91,6 +91,17 @@ def pass_order(root: AnyNode) -> list[AnyNode]:
     return [node for node in _after_operands(root, lambda node: node.operands) if node.op]
 
 
+def shown_operands(node: AnyNode) -> list[tuple[int, AnyNode]]:
+    """The operands that a reader shows, each with its place: all but companions without a gradient."""
+    companions = ops.operation(node.op).companions if node.op else ()
+    return [(i, operand) for i, operand in enumerate(node.operands) if i not in companions or node.local_grads[i]]
+
+
+def kept(nodes: Iterable[AnyNode]) -> set[AnyNode]:
+    """The operands of these nodes whose rounding does not matter, because a companion keeps their digits."""
+    return {node.operands[i - 1] for node in nodes if node.op for i in ops.operation(node.op).companions}
+
+
 def contribution(op: str, local_grad: float, upstream: float) -> float:
     """The chain rule's local gradient × upstream gradient, through the operation that `Value.op` names.
 

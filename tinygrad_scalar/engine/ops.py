@@ -23,6 +23,8 @@ from tinygrad_scalar.engine.elementary import (
     asin,
     asinh_slope,
     atanh,
+    binary_entropy,
+    binary_entropy_slopes,
     cos,
     cosh,
     divide,
@@ -69,6 +71,8 @@ class Operation(NamedTuple):
     piecewise   whether a slope of 0 means that the result does not depend on the operand: relu below 0, the smaller
                 operand of maximum; any other 0 is a number
     detached    the operands that only decide: to them, and to what they alone are computed from, no gradient goes
+    companions  the operands that the one before is computed from, there only to keep its digits; where no gradient goes
+                through them, readers leave them out
     """
 
     name: str
@@ -83,6 +87,7 @@ class Operation(NamedTuple):
     steepest: float | None = None
     piecewise: bool = False
     detached: tuple[int, ...] = ()
+    companions: tuple[int, ...] = ()
 
     @property
     def arity(self) -> int:
@@ -91,7 +96,7 @@ class Operation(NamedTuple):
         >>> Operation("softsign", "softsign", "{0}/(1 + |{0}|)", "", lambda x: x, lambda v, x: (1.0,)).arity
         1
         """
-        return _arity(self.text)
+        return len(self.slopes) or _arity(self.text)
 
 
 @lru_cache(maxsize=1024)
@@ -201,6 +206,11 @@ _ROWS = (
         "where", "where", "where({0}, {1}, {2})", "Piecewise((x, Ne(c, 0)), (y, True))",
         where, lambda v, c, x, y: (0.0, 1.0, 0.0) if c != 0.0 else (0.0, 0.0, 1.0),
         ("0", "[{0} ≠ 0]", "[{0} = 0]"), piecewise=True, detached=(0,),
+    ),
+    Operation(  # 003 Eq. 2c; the second operand is the z of a = σ(z)
+        "binary cross-entropy", "−log", "−{2}·log({0}) − (1 − {2})·log(1 − {0})",
+        "-y*log(c) - (1 - y)*log(1 - c)", binary_entropy, lambda v, a, z, y: binary_entropy_slopes(a, z, y),
+        ("(1 − {2})/(1 − {0}) − {2}/{0}", "0", "log(1 − {0}) − log({0})"), companions=(1,),
     ),
 )  # fmt: skip
 OPERATIONS = {row.name: row for row in _ROWS}

@@ -13,7 +13,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tinygrad_scalar.engine import Value
-from tinygrad_scalar.engine.graph import swept
+from tinygrad_scalar.engine.graph import kept, swept
 from tinygrad_scalar.inspection.lanes import Lanes
 from tinygrad_scalar.inspection.named_graph import NamedGraph
 
@@ -62,9 +62,14 @@ class NudgedGraph(NamedGraph):
             above.update(fresh)
             todo.extend(fresh)
         f = Along(leaf, sorted(above, key=self.index.__getitem__))
-        total = sum(abs(d) * math.ulp(node.data) for node in f.above if (d := self.gradients[node]))
+        rounded = (node for node in f.above if node not in self._kept)
+        total = sum(abs(d) * math.ulp(node.data) for node in rounded if (d := self.gradients[node]))
         f.roundings[f.a] = total if total == total else math.inf  # what `rounding` would find, without a sweep
         return f
+
+    @cached_property
+    def _kept(self) -> set[Value]:
+        return kept(self.nodes)
 
     def along_each(self, leaves: Iterable[Value]) -> Iterator[Along]:
         """The same for many leaves. Those that share most of the nodes above them are nudged together."""

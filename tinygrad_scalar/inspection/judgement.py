@@ -288,7 +288,7 @@ def _slope(graph: NudgedGraph, node: Value, operand: Value) -> _Slope:
     known: dict[tuple[Value, Value], _Slope] = graph.slopes
     if (node, operand) not in known:
         d = sum(g for other, g in zip(node.operands, node.local_grads) if other is operand)
-        plainly = _is_plainly(d, node, operand)
+        plainly = bool(operation(node.op).companions) or _is_plainly(d, node, operand)  # those only move together
         f = Along(operand, [node])
         known[node, operand] = _Slope(0.0, False) if plainly else _judged_slope(_Comparison(f, d, abs(d), abs(d)))
     return known[node, operand]

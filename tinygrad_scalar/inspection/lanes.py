@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from tinygrad_scalar.engine import Value, ops
+from tinygrad_scalar.engine.graph import kept
 
 if TYPE_CHECKING:
     import numpy as np
@@ -39,6 +40,7 @@ class Lanes:
         for node in above:
             operands = tuple(places[operand] for operand in node.operands)
             self._program.append((places[node], ops.operation(node.op), operands))
+        self._kept = {places[node] for node in kept(above)}
 
     def computed(self, nudged: Sequence[Array]) -> list[Any]:
         """Every number, given those of the leaves; nan where a user's own operation raises."""
@@ -68,7 +70,8 @@ class Lanes:
             for i, row, operands in reversed(self._program):
                 slope = slopes[i]
                 reached = slope != 0.0
-                total += np.where(reached, abs(slope) * _ulp(numbers[i]), 0.0)
+                if i not in self._kept:
+                    total += np.where(reached, abs(slope) * _ulp(numbers[i]), 0.0)
                 given = [numbers[i], *(numbers[j] for j in operands)]
                 plain = row.local_grads in _OF_ARRAYS
                 local_grads = row.local_grads(*given) if plain else _each(row.local_grads, given, len(operands))

@@ -14,7 +14,7 @@ from heapq import heapify, heappop, heappush
 from typing import Any, NamedTuple, TypeVar
 
 from tinygrad_scalar.engine import Value
-from tinygrad_scalar.engine.graph import contribution
+from tinygrad_scalar.engine.graph import contribution, shown_operands
 from tinygrad_scalar.inspection.brackets import Formula
 from tinygrad_scalar.inspection.derivation import Derivation, Written
 from tinygrad_scalar.inspection.named_graph import NamedGraph
@@ -85,7 +85,8 @@ class Paths:
         self.users: dict[Value, list[Value]] = {by: []}  # of each value that depends on `by`, in the order made
         for node in self.nodes[self.index[by] + 1 :]:
             if node.op:
-                below = [operand for operand in dict.fromkeys(node.operands) if operand in self.users]
+                operands = dict.fromkeys(operand for _, operand in shown_operands(node))
+                below = [operand for operand in operands if operand in self.users]
                 if below:
                     self.users[node] = []
                     for operand in below:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from tinygrad_scalar.engine import Value
+from tinygrad_scalar.engine.ops import operation
 from tinygrad_scalar.inspection.brackets import SINGLE
 from tinygrad_scalar.inspection.layout import WIDTH, broken
 from tinygrad_scalar.inspection.named_graph import NamedGraph
@@ -87,7 +88,7 @@ class Step:
         for i, c in self._of_interest:
             of_operand = notation.derivative(root, c.operand).text
             pad = " " * len(of_operand)
-            local_grad = notation.derivative(node, c.operand, self._part(i)).text
+            local_grad = notation.derivative(node, c.operand, self._part(i, c)).text
             lines += [
                 *_indented(f"{of_operand} += ", f"{local_grad} · {upstream}"),
                 *_indented(f"{pad}  = ", f"{notation.slope(node, i).bracketed().text} · {upstream}"),
@@ -99,12 +100,14 @@ class Step:
     @property
     def _of_interest(self) -> list[tuple[int, Contribution]]:
         """The contributions and their places, without those to bare numbers if there are others."""
-        placed = list(enumerate(self.contributions))
+        places = [*range(len(self.node.operands))]
+        if len(self.contributions) < len(places):
+            places = [i for i in places if i not in operation(self.node.op).companions]
+        placed = list(zip(places, self.contributions))
         return [(i, c) for i, c in placed if c.operand.op or c.operand in self._notation.called] or placed
 
-    def _part(self, i: int) -> str:
+    def _part(self, i: int, c: Contribution) -> str:
         """The part of ∂node/∂operand that the local gradient of operand i is; "" for the whole."""
-        c = self.contributions[i]
         if c.of == 1 or self._graph.is_only_way(c.operand, self.node):
             return ""
         return f"operand {i + 1}" if self.node.operands.count(c.operand) > 1 else "direct"
@@ -132,7 +135,7 @@ class Step:
             return f"{upstream} = 1"
         lines = [
             rf"{notation.derivative(root, c.operand).latex} &\mathrel{{+}}= "
-            rf"{notation.derivative(node, c.operand, self._part(i)).latex} "
+            rf"{notation.derivative(node, c.operand, self._part(i, c)).latex} "
             rf"\cdot {upstream} = {notation.slope(node, i).bracketed().latex} \cdot {upstream} "
             rf"= {number(c.local_grad).latex} \cdot {number(c.upstream).bracketed().latex} "
             rf"= {number(c.amount).latex}"

@@ -16,7 +16,7 @@ from itertools import accumulate
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tinygrad_scalar.engine import Value, now
-from tinygrad_scalar.engine.graph import contribution, pass_order, require_fresh
+from tinygrad_scalar.engine.graph import contribution, pass_order, require_fresh, shown_operands
 from tinygrad_scalar.engine.number import required_integer
 from tinygrad_scalar.inspection.layout import wrapped
 from tinygrad_scalar.inspection.named_graph import NamedGraph
@@ -68,7 +68,7 @@ class Stepper:
         self._backward = pass_order(root)[::-1]
         self._uses = array("q", bytes(8 * len(graph.nodes)))
         for node in self._forward:
-            for operand in node.operands:
+            for _, operand in shown_operands(node):
                 self._uses[self._index[operand]] += 1
         self._left = array("q", self._uses)  # contributions still to come
         self._before = array("d")  # what each contribution so far was added to
@@ -120,7 +120,7 @@ class Stepper:
         value = self._graph.find(target)
         for position in range(self.position, self.total):
             node = self._node(position)
-            if node is value or (position > len(self._forward) and any(o is value for o in node.operands)):
+            if node is value or (position > len(self._forward) and any(o is value for _, o in shown_operands(node))):
                 return self.next(position + 1 - self.position)
         name = self.notation.name(value)
         raise ValueError(f"no remaining step involves {name}; reset() starts over")
@@ -170,8 +170,8 @@ class Stepper:
             node = self._node(self.position)
             for value in (node, *node.operands):
                 self._require_expected(value)
-            for operand, local_grad in zip(node.operands, node.local_grads):
-                i = self._index[operand]
+            for k, operand in shown_operands(node):
+                i, local_grad = self._index[operand], node.local_grads[k]
                 self._before.append(operand.grad)
                 amount = self._amount(node, local_grad, node.grad)
                 operand.grad = self._expected[i] = operand.grad + amount
@@ -198,7 +198,7 @@ class Stepper:
             for node, grad in zip(self._backward, self._kept):
                 node.grad = grad
         elif self.position > n:
-            for operand in reversed(self._node(self.position).operands):
+            for _, operand in reversed(shown_operands(self._node(self.position))):
                 i = self._index[operand]
                 operand.grad = self._expected[i] = self._before.pop()
                 self._left[i] += 1
@@ -220,13 +220,13 @@ class Stepper:
         return Step(phase, node, position + 1, contributions, self._graph)
 
     def _contributions(self, node: Value) -> tuple[Contribution, ...]:
-        operands = node.operands
+        operands = shown_operands(node)
         before = self._before[len(self._before) - len(operands) :]
         upstream = node.grad
         found: list[Contribution] = []
-        for k, (operand, local_grad, was) in enumerate(zip(operands, node.local_grads, before)):
-            i = self._index[operand]
-            later = sum(other is operand for other in operands[k + 1 :])  # of this same step
+        for k, ((place, operand), was) in enumerate(zip(operands, before)):
+            i, local_grad = self._index[operand], node.local_grads[place]
+            later = sum(other is operand for _, other in operands[k + 1 :])  # of this same step
             amount = self._amount(node, local_grad, upstream)
             done = self._uses[i] - self._left[i] - later
             found.append(Contribution(operand, upstream, local_grad, amount, was, was + amount, done, self._uses[i]))

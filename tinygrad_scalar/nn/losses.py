@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from functools import reduce
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from tinygrad_scalar.engine import Value
+from tinygrad_scalar.engine import Value, record
 from tinygrad_scalar.engine.errors import TraceError, shown
 from tinygrad_scalar.engine.number import required
 from tinygrad_scalar.functions import guard, logaddexp, lookup, maximum, relu
@@ -46,9 +46,9 @@ def absolute_error(a: Outputs, y: Outputs) -> Value:
 def binary_cross_entropy(a: Outputs, y: Outputs) -> Value:
     """−Σⱼ [yⱼ log aⱼ + (1 − yⱼ) log(1 − aⱼ)] for probabilities aⱼ and targets from 0 to 1 (003 Eq. 2c for one example).
 
-    If aⱼ is σ(z) or 1 − σ(z), the logarithms are computed from z: log σ(z) is −softplus(−z) and log(1 − σ(z)) is
-    −softplus(z). So ∂/∂z = σ(z) − yⱼ however far the sigmoid has saturated, where 1 − aⱼ has lost its digits. The
-    loss then bypasses aⱼ, whose `.grad` it leaves alone.
+    If aⱼ is σ(z) or 1 − σ(z), the logarithms and slopes are computed from z. So ∂/∂aⱼ = (aⱼ − yⱼ)/(aⱼ(1 − aⱼ)) and
+    ∂/∂z = σ(z) − yⱼ however far the sigmoid has saturated, where 1 − aⱼ has lost its digits. Beyond |z| = 354 the
+    former is too large for what is multiplied by it; then z gets its gradient directly and aⱼ none.
 
     The loss of any other aⱼ stays finite: in the logarithms aⱼ is at least 2e-308 and 1 − aⱼ at least 6e-17. Where that
     limit is reached, at a probability of exactly 0 or 1, its slope is 0: nothing is learnt from that output.
@@ -56,9 +56,10 @@ def binary_cross_entropy(a: Outputs, y: Outputs) -> Value:
     >>> round(binary_cross_entropy(Value(0.25), 1).data, 4)  # −log ¼
     1.3863
     >>> z = Value(40.0)
-    >>> binary_cross_entropy(z.sigmoid(), 0).backward()
-    >>> z.grad  # σ(z) − y
-    1.0
+    >>> a = z.sigmoid()
+    >>> binary_cross_entropy(a, 0).backward()
+    >>> z.grad, a.grad  # σ(z) − y, and 1/(1 − a), though a is 1.0
+    (1.0, 2.3538526683702e+17)
     """
     pairs = _pairs(a, y)
     for a_j, y_j in pairs:
@@ -70,11 +71,9 @@ def binary_cross_entropy(a: Outputs, y: Outputs) -> Value:
 
 def _entropy(a: Value, y: Any) -> Value:
     z = _log_odds(a)
-    loss: Value
-    if z is None:
-        loss = -(y * maximum(a, _LEAST).log() + (1 - y) * maximum(1 - a, _LEAST_BELOW_ONE).log())
-    else:  # two terms ≥ 0, so that no digits cancel, as they would in softplus(z) − yz
-        loss = y * (-z).softplus() + (1 - y) * z.softplus()
+    if z is not None:
+        return record("binary cross-entropy", a, z, y)
+    loss: Value = -(y * maximum(a, _LEAST).log() + (1 - y) * maximum(1 - a, _LEAST_BELOW_ONE).log())
     return loss
 
 

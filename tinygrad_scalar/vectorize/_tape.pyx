@@ -278,7 +278,7 @@ cdef class Executor:
             self.steps[i].z = rows[i, 4]
             self.steps[i].number = their_numbers[i]
             self.steps[i].slope = <int>self.n_slopes
-            self.n_slopes += 2 if is_binary(rows[i, 0]) else 1
+            self.n_slopes += 3 if rows[i, 0] == _ops.BINARY_ENTROPY else 2 if is_binary(rows[i, 0]) else 1
         self.lanes = 0
         self.find_way_back()
 
@@ -302,8 +302,10 @@ cdef class Executor:
                 reached[step.y] = reached[step.z] = 1
             elif not _ops.detached(<Code>step.code, step.number):
                 reached[step.x] = 1
-                if is_binary(step.code):
+                if is_binary(step.code) or step.code == _ops.BINARY_ENTROPY:
                     reached[step.y] = 1
+                if step.code == _ops.BINARY_ENTROPY:
+                    reached[step.z] = 1
         return 0
 
     def __dealloc__(self):
@@ -507,6 +509,8 @@ cdef class Executor:
                 _ops.binary(<Code>step.code, v[step.x], v[step.y], v + step.out, slope, slope + 1)
             elif step.code == _ops.WHERE:
                 v[step.out] = v[step.y] if v[step.x] != 0.0 else v[step.z]
+            elif step.code == _ops.BINARY_ENTROPY:
+                _ops.binary_entropy(v[step.x], v[step.y], v[step.z], v + step.out, slope)
             elif step.code == LOOKUP:
                 v[step.out] = v[self.row(step, v[step.x])]
             else:
@@ -538,6 +542,11 @@ cdef class Executor:
                 d[step.y] += contribution(step, slope[1], upstream)
             elif step.code == _ops.WHERE:
                 d[step.y if v[step.x] != 0.0 else step.z] += upstream
+            elif step.code == _ops.BINARY_ENTROPY:
+                slope = self.slopes + step.slope
+                d[step.x] += slope[0] * upstream
+                d[step.y] += slope[1] * upstream
+                d[step.z] += slope[2] * upstream
             elif step.code == LOOKUP:
                 d[self.row(step, v[step.x])] += upstream
             else:
@@ -546,7 +555,8 @@ cdef class Executor:
     # --- a block of examples -----------------------------------------------------------------------------------------
 
     cdef void forward_lanes(self) noexcept nogil:
-        cdef Py_ssize_t s, i
+        cdef Py_ssize_t s, i, k
+        cdef double d_entropy[3]
         cdef Instruction* step
         cdef double* v = self.v
         cdef double* x
@@ -619,6 +629,11 @@ cdef class Executor:
                 lanes_multiply(out, x, x)
             elif code == _ops.WHERE:
                 lanes_where(out, x, v + step.y * LANES, v + step.z * LANES)
+            elif code == _ops.BINARY_ENTROPY:
+                for i in range(LANES):
+                    _ops.binary_entropy(x[i], v[step.y * LANES + i], v[step.z * LANES + i], out + i, d_entropy)
+                    for k in range(3):
+                        slope[k * LANES + i] = d_entropy[k]
             elif code == LOOKUP:
                 for i in range(LANES):
                     out[i] = v[self.row(step, x[i]) * LANES + i]
@@ -666,6 +681,10 @@ cdef class Executor:
                 else:
                     lanes_add_product(dx, slope, upstream)
                     lanes_add_product(dy, slope + LANES, upstream)
+            elif code == _ops.BINARY_ENTROPY:
+                lanes_add_product(dx, slope, upstream)
+                lanes_add_product(d + step.y * LANES, slope + LANES, upstream)
+                lanes_add_product(d + step.z * LANES, slope + 2 * LANES, upstream)
             elif code == _ops.NEGATE:
                 lanes_subtract_from(dx, upstream)
             elif code == _ops.EXP:

@@ -172,7 +172,8 @@ class _Writer:
             return rf"{self.written(s.source)}\ \mathrm{{added\ at}}\ {symbol(s.lookup.argument.name)}"
         assert isinstance(s, Scatter)
         together = " + " if all(index is None for _, index in s.parts) else r",\ "
-        return together.join(self._placed(part, index, s.out.rows) for part, index in s.parts) or "0"
+        parts = [part for part in s.parts if not getattr(self.made_by.get(part[0]), "is_of_companion", False)]
+        return together.join(self._placed(part, index, s.out.rows) for part, index in parts) or "0"
 
     def _placed(self, part: Array, index: NDArray[np.int64] | None, rows: int) -> str:
         """A part of an array, and which of the array's rows it is added to, if not to all of them."""

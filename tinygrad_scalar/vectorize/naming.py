@@ -34,7 +34,7 @@ WORDS = {
     "+": "sum", "-": "difference", "minus fixed": "shifted", "*": "product", "* on path": "product",
     "1 at infinity": "total", "/": "quotient", "neg": "negative",
     "**": "power", "**n": "power", "**2": "square", "where": "chosen", "greater": "is_greater",
-    "greater_equal": "is_at_least",
+    "greater_equal": "is_at_least", "binary cross-entropy": "entropy",
 }  # fmt: skip
 
 BY_STATEMENT = {

@@ -41,6 +41,7 @@ CALLS = {
     "greater": "greater({0}, {1}, out={out})",
     "greater_equal": "greater_equal({0}, {1}, out={out})",
     "where": "*where({0}, {1}, {2}, out={out})",
+    "binary cross-entropy": "*binary_entropy({1}, {2}, out={out})",  # a is always σ(z) here
 }
 # The call of a slope, by its operation and operand: {0} stands for the result, {1}, {2}, … for the operands.
 SLOPES = {
@@ -65,6 +66,9 @@ SLOPES = {
     ("acosh", 0): "*slope_of_acosh({1}, out={out})",
     ("atanh", 0): "*slope_of_atanh({1}, out={out})",
     ("erf", 0): "*slope_of_erf({1}, out={out})",
+    ("binary cross-entropy", 0): "*slope_of_entropy({2}, {3}, out={out})",
+    ("binary cross-entropy", 1): "*far_slope_of_entropy({2}, {3}, out={out})",
+    ("binary cross-entropy", 2): "negative({2}, out={out})",
 }
 
 
@@ -139,6 +143,40 @@ def softplus(z, out):
     exp(out, out=out)
     log1p(out, out=out)
     add(out, maximum(z, 0.0), out=out)
+    return out
+''',
+    "binary_entropy": '''
+def binary_entropy(z, y, out):
+    """-y log(a) - (1 - y) log(1 - a) for a = sigmoid(z), as log(1 + exp(-|z|)) + |z| (1 - y if z > 0 else y)."""
+    wrong = absolute(y - greater(z, 0.0))
+    copysign(z, -1.0, out=out)
+    multiply(out, wrong, wrong)
+    exp(out, out=out)
+    log1p(out, out=out)
+    subtract(out, wrong, out=out)
+    least = out.item(out.argmin())  # nan if there is one
+    if least != least:
+        copyto(out, 0.0, where=np.isinf(z) & (y == greater(z, 0.0)))
+    return out
+''',
+    "slope_of_entropy": '''
+def slope_of_entropy(z, y, out):
+    """(1 - y)/(1 - a) - y/a for a = sigmoid(z), as (1 - y) (1 + exp(z)) - y (1 + exp(-z)); 0 where |z| > 354."""
+    e = exp(z)
+    multiply(1.0 - y, 1.0 + e, out=out)
+    subtract(out, y * (1.0 + 1.0 / e), out=out)
+    if not vdot(z, z) <= 125316.0:
+        copyto(out, 0.0, where=absolute(z) > 354.0)
+    return out
+''',
+    "far_slope_of_entropy": '''
+def far_slope_of_entropy(z, y, out):
+    """sigmoid(z) - y, as (1 - y) sigmoid(z) - y sigmoid(-z), where |z| > 354, else 0."""
+    out.fill(0.0)
+    if not vdot(z, z) <= 125316.0:
+        e = exp(-absolute(z))
+        slope = np.where(z > 0.0, (1.0 - y) - y * e, (1.0 - y) * e - y)  # 1 + e is 1
+        copyto(out, slope, where=absolute(z) > 354.0)
     return out
 ''',
     "slope_of_tanh": '''

@@ -87,6 +87,11 @@ class Elementwise(Statement):
         """The row of the operation in ops.py, if it has one."""
         return None if isinstance(self.op, Slope) or self.op in ONLY_OF_ARRAYS else operation(self.op)
 
+    @property
+    def is_of_companion(self) -> bool:
+        """Whether it is the slope in an operand that only keeps another one's digits."""
+        return isinstance(self.op, Slope) and self.op.operand in operation(self.op.op).companions
+
 
 # Operations that only arrays have, and how they print as in ops.py.
 # "minus fixed"    x − y where y, the largest of several x, counts as a constant; +∞ is 0 above itself, −∞ is −∞

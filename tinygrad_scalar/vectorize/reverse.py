@@ -103,6 +103,7 @@ RULES: dict[str, Rule] = {
     "maximum": _times_slopes("maximum", (1, 2), (1, 2)),
     "minimum": _times_slopes("minimum", (1, 2), (1, 2)),
     "logaddexp": _times_slopes("logaddexp", (1, 2), (1, 2)),
+    "binary cross-entropy": _times_slopes("binary cross-entropy", (1, 2, 3), (1, 2, 3), (1, 2)),
     "1 at infinity": lambda write, d, v, x, y: (d, None),
     "greater": lambda write, d, v, x, y: (None, None),
     "greater_equal": lambda write, d, v, x, y: (None, None),
