@@ -13,6 +13,11 @@ EPSILON = 2.0**-52
 Z = st.floats(-2000, 2000)
 TARGETS = st.one_of(st.sampled_from([0, 1, 0.0, 1.0, 0.5]), st.floats(0, 1))
 PROBABILITIES = {"σ(z)": lambda z: z.sigmoid(), "1 − σ(−z)": lambda z: 1 - (-z).sigmoid()}
+BY_HAND = {
+    "1/(1 + e⁻ᶻ)": lambda z: 1 / (1 + (-z).exp()),
+    "(e⁻ᶻ + 1)⁻¹": lambda z: ((-z).exp() + 1) ** -1,
+    "1 − 1/(1 + eᶻ)": lambda z: 1.0 - 1.0 / (1.0 + ts.exp(z)),
+}
 SURE = [(z, y) for z in (40.0, -40.0, 360.0, -720.0, 800.0, -800.0, 36.9, 1e300) for y in (0, 1, 0.25)]
 
 
@@ -45,6 +50,17 @@ def test_the_slope_of_binary_cross_entropy_in_z_is_sigma_minus_y_to_the_last_dig
     loss = ts.binary_cross_entropy(probability(z), y)
     loss.backward()
     require_exact(loss.data, z.grad, number, y)
+
+
+@pytest.mark.parametrize("probability", BY_HAND.values(), ids=BY_HAND)
+@given(st.floats(-700, 700), TARGETS)
+def test_a_sigmoid_written_by_hand_has_the_slope_sigma_minus_y_too(probability, number, y):
+    z = Value(number)
+    loss = ts.binary_cross_entropy(probability(z), y)
+    loss.backward()
+    expected, slope, terms = exact(number, y)
+    assert abs(loss.data - expected) <= 4 * EPSILON * expected + 1e-320
+    assert abs(z.grad - slope) <= 1e-14 * terms + 1e-320
 
 
 @pytest.mark.parametrize("probability", PROBABILITIES.values(), ids=PROBABILITIES)

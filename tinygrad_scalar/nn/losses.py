@@ -9,6 +9,7 @@ import sys
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from functools import reduce
+from itertools import permutations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tinygrad_scalar.engine import Value, record
@@ -46,9 +47,9 @@ def absolute_error(a: Outputs, y: Outputs) -> Value:
 def binary_cross_entropy(a: Outputs, y: Outputs) -> Value:
     """−Σⱼ [yⱼ log aⱼ + (1 − yⱼ) log(1 − aⱼ)] for probabilities aⱼ and targets from 0 to 1 (003 Eq. 2c for one example).
 
-    If aⱼ is σ(z) or 1 − σ(z), the logarithms and slopes are computed from z. So ∂/∂aⱼ = (aⱼ − yⱼ)/(aⱼ(1 − aⱼ)) and
-    ∂/∂z = σ(z) − yⱼ however far the sigmoid has saturated, where 1 − aⱼ has lost its digits. Beyond |z| = 354 the
-    former is too large for what is multiplied by it; then z gets its gradient directly and aⱼ none.
+    If aⱼ is σ(z), 1/(1 + e⁻ᶻ) or 1 minus one of these, the logarithms and slopes are computed from z. So
+    ∂/∂aⱼ = (1 − yⱼ)/(1 − aⱼ) − yⱼ/aⱼ and ∂/∂z = σ(z) − yⱼ however far the sigmoid has saturated, where 1 − aⱼ has lost
+    its digits. Beyond |z| = 354 the former is too large to multiply by; then z gets its gradient directly and aⱼ none.
 
     The loss of any other aⱼ stays finite: in the logarithms aⱼ is at least 2e-308 and 1 − aⱼ at least 6e-17. Where that
     limit is reached, at a probability of exactly 0 or 1, its slope is 0: nothing is learnt from that output.
@@ -78,14 +79,26 @@ def _entropy(a: Value, y: Any) -> Value:
 
 
 def _log_odds(a: Value) -> Value | None:
-    """The z of a = σ(z), or of a = 1 − σ(−z); None if a is neither."""
+    """The z of a = σ(z), 1/(1 + e⁻ᶻ), or 1 minus one of these; None if a is none of them."""
+    turned = False
+    while a.op == "-" and _is_one(a.operands[0]):
+        a, turned = a.operands[1], not turned
     if a.op == "sigmoid":
-        return a.operands[0]
-    if a.op == "-":
-        one, p = a.operands
-        if p.op == "sigmoid" and not one.op and one.data == 1.0:
-            return -p.operands[0]
-    return None
+        z = a.operands[0]
+    elif a.op == "**-1" or (a.op == "/" and _is_one(a.operands[0])):
+        below = a.operands[-1]
+        exps = [x for x, other in permutations(below.operands, 2) if x.op == "exp" and _is_one(other)]
+        if not exps or below.op != "+":
+            return None
+        z, turned = exps[0].operands[0], not turned
+    else:
+        return None
+    return -z if turned else z
+
+
+def _is_one(value: Value) -> bool:
+    """Whether it is the plain number 1 of a formula."""
+    return not value.op and not value.label and value.data == 1.0
 
 
 def _no_probability(number: Any) -> Any:
