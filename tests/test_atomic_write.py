@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 
+import tinygrad_scalar as ts
 from tinygrad_scalar.atomic_write import write_atomically
+from tinygrad_scalar.datasets import read_csv
 
 POSIX = pytest.mark.skipif(os.name != "posix", reason="of a POSIX system")
 
@@ -186,3 +188,22 @@ def test_standard_output_sent_to_a_file_is_added_to_and_the_file_not_replaced(na
     with log.open("ab") as output:
         subprocess.run([sys.executable, "-c", program + "; print('printed')"], stdout=output, check=True)
     assert log.read_bytes() == b"before\nwritten\nprinted\n"
+
+
+EMPTY_PATHS = {
+    "write_atomically": lambda: write_atomically("", b""),
+    "save": lambda: ts.save(ts.MLP(1, [1]), ""),
+    "load": lambda: ts.load(""),
+    "read_csv": lambda: read_csv(""),
+}
+
+
+@pytest.mark.parametrize("name", EMPTY_PATHS)
+def test_an_empty_path_is_called_empty(name):
+    with pytest.raises(ValueError, match="the path is empty; give the name of a file"):
+        EMPTY_PATHS[name]()
+
+
+def test_a_number_is_no_path():
+    with pytest.raises(TypeError, match="not int"):
+        write_atomically(10**400, b"")

@@ -28,9 +28,16 @@ def _is_stream(path: str | os.PathLike[str], mode: int | None) -> bool:
     return not stat.S_ISREG(mode) or _STREAM.fullmatch(os.path.abspath(path)) is not None
 
 
+def required_path(path: str | os.PathLike[str]) -> Path:
+    """The path, unless it is empty, which would be this folder."""
+    if not os.fspath(path):
+        raise ValueError("the path is empty; give the name of a file")
+    return Path(path)
+
+
 def require_writable(path: str | os.PathLike[str]) -> Path:
-    """The file behind `path`. Raises an OSError that says why if it cannot be written."""
-    mode = _mode(path)
+    """The file behind `path`. Raises an OSError or a ValueError that says why if it cannot be written."""
+    mode = _mode(required_path(path))
     if _is_stream(path, mode):
         return Path(path)
     target = Path(path).resolve()  # a link stays a link to the new file

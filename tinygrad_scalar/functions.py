@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar, overload
 from tinygrad_scalar.engine import Value, ops, record, tracing
 from tinygrad_scalar.engine.errors import shown
 from tinygrad_scalar.engine.number import as_float
+from tinygrad_scalar.screen import quoted
 
 if TYPE_CHECKING:
     from tinygrad_scalar.engine.number import Number
@@ -159,7 +160,7 @@ def lookup(table: Sequence[Row], i: Scalar) -> Row:
         return traced
     row = _row(i)
     if not 0 <= row < len(table):
-        raise ValueError(f"lookup expected a row from 0 to {len(table) - 1}, got {row}")
+        raise ValueError(f"lookup expected a row from 0 to {len(table) - 1}, got {quoted(row)}")
     return table[row]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import reprlib
 import sys
 
 ASCII_SIGNS = "tinygrad_scalar.ascii_signs"  # an error handler for str.encode and for streams, registered below
@@ -27,6 +28,44 @@ def printable(text: str) -> str:
     a\x1b[31mb\n ∂C/∂w is fine
     """
     return text if text.isprintable() else "".join(sign if sign.isprintable() else repr(sign)[1:-1] for sign in text)
+
+
+class _Shortened(reprlib.Repr):
+    def repr_int(self, x: int, level: int) -> str:
+        try:
+            return super().repr_int(x, level)
+        except ValueError:  # more digits than Python is willing to print
+            return f"<int of {x.bit_length()} bits>"
+
+
+_shortened = _Shortened()
+_quoted = _Shortened()
+_quoted.maxstring = _quoted.maxother = 100
+
+
+def shortened(thing: object, longest: int) -> str:
+    """The repr of an object that can be huge: a few elements and signs of each, on one line."""
+    text = " ".join(line.strip() for line in _shortened.repr(thing).splitlines())
+    # each level of a container is bounded, and there can be many
+    return text if len(text) <= longest else f"{text[:longest]}…"
+
+
+def quoted(text: object) -> str:
+    """A name or a text as errors quote it: its repr, without the middle if it is long.
+
+    >>> quoted("w"), len(quoted("w" * 10_000))
+    ("'w'", 100)
+    """
+    quotation = _quoted.repr(text)
+    return quotation if len(quotation) <= 200 else f"{quotation[:200]}…"
+
+
+def counted(number: int, noun: str) -> str:
+    """
+    >>> counted(1, "row"), counted(1200, "row")
+    ('1 row', '1,200 rows')
+    """
+    return f"{number:,} {noun}{'s' * (number != 1)}"
 
 
 def for_stdout(text: str) -> str:

@@ -187,6 +187,12 @@ def test_a_network_too_large_to_train_is_refused_before_it_is_built(layers, desk
     assert "would have more than 2,000,000 weights and biases" in capsys.readouterr().err
 
 
+def test_one_column_is_one_column(desk, capsys):
+    write_csv(desk / "t.csv", ["x", "y"], [[i, i] for i in range(8)])
+    assert main("train", "t.csv", "--target", "y", "--layers", "9000000") == 2
+    assert "a network of these layers, for 1 column and 1 output, would have" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("option", ["--layers", "--epochs", "--batch-size"])
 def test_a_number_of_thousands_of_digits_is_refused_in_words(option, desk, capsys):
     assert main("train", "flowers.csv", "--target", "species", option, "9" * 5000) == 2

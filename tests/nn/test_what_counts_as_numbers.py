@@ -107,6 +107,14 @@ TABLE = [
     *[(name, given, TypeError, "masked elements") for name, given in MASKED.items()],
     *[(name, given, TypeError, "must hold numbers") for name, given in NO_NUMBERS.items()],
     *[(name, given, ValueError, "X|Y|argument 0") for name, given in WRONG_NUMBERS.items()],
+    (
+        "beyond any float",
+        [[1, 2], [3, 10**400]],
+        ValueError,
+        "has a number beyond the largest float64, about 1.8e308: 1",
+    ),
+    ("beyond what is printed", [[1, 2], [3, -(10**5000)]], ValueError, "beyond the largest float64.* of 16610 bits"),
+    ("integers beyond int64", [[1, 2], [3, 2**70]], ValueError, "integers beyond 9223372036854775807.*astype.float"),
 ]
 
 

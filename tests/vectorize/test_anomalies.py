@@ -150,7 +150,7 @@ def test_a_pickled_run_without_its_function_raises_too():
     loaded = pickle.loads(pickle.dumps(run))
     with ts.detect_anomaly():
         assert loaded([1.0])[0] == run([1.0])[0]
-        with pytest.raises(AnomalyError, match="the mean cost of 1 examples became -inf: call vectorize anew"):
+        with pytest.raises(AnomalyError, match="the mean cost of 1 example became -inf: call vectorize anew"):
             loaded([0.0])
 
 

@@ -15,6 +15,7 @@ from tinygrad_scalar.datasets import is_number
 from tinygrad_scalar.engine import Value
 from tinygrad_scalar.engine.graph import topological_order
 from tinygrad_scalar.inspection.notation import Notation, written
+from tinygrad_scalar.screen import quoted
 
 
 class Command(NamedTuple):
@@ -46,7 +47,7 @@ def named_values(options: argparse.Namespace) -> dict[str, Value]:
     for given in options.numbers:
         name, equals, number = given.partition("=")
         if not equals or not is_number(number):
-            raise ValueError(f"expected a name and a finite number, such as w=0.6, got {given!r}")
+            raise ValueError(f"expected a name and a finite number, such as w=0.6, got {quoted(given)}")
         if name in numbers:
             raise ValueError(f"{name} was given two numbers")
         numbers[name] = float(number)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from tinygrad_scalar.atomic_write import write_atomically
 from tinygrad_scalar.cli.command import Command
-from tinygrad_scalar.screen import printable
+from tinygrad_scalar.screen import counted, printable
 
 _HERE = Path(__file__).parent.parent
 # In a checkout notebooks/ is beside the package; in an installation, inside it.
@@ -29,7 +29,7 @@ def run(options: argparse.Namespace) -> int:
     """Copy and open the notebooks; returns JupyterLab's exit code (it has printed the reason itself)."""
     copied, kept = copy_notebooks(options.folder)
     already = f", {len(kept)} already there and kept" if kept else ""
-    print(f"{printable(options.folder)}: {len(copied)} files copied{already}")
+    print(f"{printable(options.folder)}: {counted(len(copied), 'file')} copied{already}")
     if not has_jupyterlab():
         print('to open them: pip install "tinygrad_scalar[notebooks]", then run this command again')
         return 0

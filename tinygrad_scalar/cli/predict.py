@@ -11,7 +11,7 @@ from tinygrad_scalar.atomic_write import write_atomically
 from tinygrad_scalar.cli.command import Command, require_output
 from tinygrad_scalar.cli.table_model import TableModel
 from tinygrad_scalar.datasets import read_csv
-from tinygrad_scalar.screen import printable
+from tinygrad_scalar.screen import printable, quoted
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -27,7 +27,7 @@ def run(options: argparse.Namespace) -> None:
     table = read_csv(options.file)
     column = f"predicted_{model.target}"
     if column in table.columns:
-        raise ValueError(f"{options.file} already has a column {column!r}; rename or remove it")
+        raise ValueError(f"{options.file} already has a column {quoted(column)}; rename or remove it")
     predictions = model.predict(table)
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")

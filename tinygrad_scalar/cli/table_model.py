@@ -22,6 +22,7 @@ from tinygrad_scalar.engine.errors import AnomalyError, shown
 from tinygrad_scalar.nn.losses import LOSSES
 from tinygrad_scalar.nn.mlp import MLP
 from tinygrad_scalar.nn.saving import load_with, save
+from tinygrad_scalar.screen import counted, quoted
 
 MOST_PARAMETERS = 2_000_000  # of a network: to train them takes about 3 GB
 
@@ -147,11 +148,11 @@ class TableModel:
         if not _are_names([target]):
             raise ValueError(f"its target must be the name of a column, got {shown(target)}")
         if not _are_names(features) or len(features) != net.n_inputs or target in features:
-            raise ValueError(f"its features must be the names of {net.n_inputs} other columns, got {shown(features)}")
+            raise ValueError(f"its features must name {counted(net.n_inputs, 'other column')}, got {shown(features)}")
         if classes is not None and (not _are_names(classes) or len(classes) != outputs or outputs < 2):
-            raise ValueError(f"its classes must be the names of {outputs} outputs, got {shown(classes)}")
+            raise ValueError(f"its classes must name {counted(outputs, 'output')}, got {shown(classes)}")
         if classes is None and (outputs != 1 or not LOSSES[loss].of_numbers):
-            raise ValueError(f"it has no classes, but {outputs} outputs and the loss {loss}")
+            raise ValueError(f"it has no classes, but {counted(outputs, 'output')} and the loss {loss}")
         if not isinstance(fields["scales"], list) or len(fields["scales"]) != len(features):
             raise ValueError(f"its scales must be a list, one for each feature, got {shown(fields['scales'])}")
         scales = [Scale.of_fields(scale) for scale in fields["scales"]]
@@ -181,8 +182,8 @@ def _standardised(table: Table, column: str, scale: Scale) -> list[float]:
     for line, number, result in zip(table.lines, numbers, standardised):
         if not math.isfinite(result):
             raise ValueError(
-                f"{table.name}, line {line}: {number!r} in column {column!r} is too far from the mean of the training "
-                f"rows, {scale.mean:.4g} ± {scale.deviation:.4g}, to be standardised"
+                f"{table.name}, line {line}: {number!r} in column {quoted(column)} is too far from the mean of the "
+                f"training rows, {scale.mean:.4g} ± {scale.deviation:.4g}, to be standardised"
             )
     return standardised
 
@@ -207,17 +208,19 @@ def untrained_model(
     numeric = all(map(is_number, table.column(target)))
     loss = loss or ("squared_error" if numeric else "cross_entropy")
     if loss not in LOSSES:
-        raise ValueError(f"loss must be one of {', '.join(LOSSES)}, got {loss!r}")
+        raise ValueError(f"loss must be one of {', '.join(LOSSES)}, got {quoted(loss)}")
     features = _features(table, target, ignore)
     distinct = set(table.column(target))
     if len(distinct) < 2:
-        raise ValueError(f"every row of {table.name} has {distinct.pop()!r} as {target!r}: there is nothing to learn")
+        raise ValueError(
+            f"every row of {table.name} has {quoted(distinct.pop())} as {quoted(target)}: there is nothing to learn"
+        )
     of_numbers = numeric and LOSSES[loss].of_numbers
     sizes = [len(features), *layers, 1 if of_numbers else len(distinct)]
     if sum((n_inputs + 1) * n_outputs for n_inputs, n_outputs in pairwise(sizes)) > MOST_PARAMETERS:
         raise ValueError(
-            f"a network of these layers, for {sizes[0]} columns and {sizes[-1]} outputs, would have more than "
-            f"{MOST_PARAMETERS:,} weights and biases, each of them a Value: use smaller --layers"
+            f"a network of these layers, for {counted(sizes[0], 'column')} and {counted(sizes[-1], 'output')}, would "
+            f"have more than {MOST_PARAMETERS:,} weights and biases, each of them a Value: use smaller --layers"
         )
     scales = [_scale(table, column, training_rows) for column in features]
     if of_numbers:
@@ -238,8 +241,8 @@ def _scale(table: Table, column: str, training_rows: Sequence[int]) -> Scale:
         return Scale.of([numbers[row] for row in training_rows])
     except OverflowError:
         raise ValueError(
-            f"{table.name}: column {column!r} has numbers as large as {max(map(abs, numbers))!r}, which cannot be "
-            "standardised; rescale the column"
+            f"{table.name}: column {quoted(column)} has numbers as large as {max(map(abs, numbers))!r}, which cannot "
+            "be standardised; rescale the column"
         ) from None
 
 
@@ -249,7 +252,7 @@ def _features(table: Table, target: str, ignore: Sequence[str]) -> list[str]:
     left_out = {target, *ignore}
     features = [column for column in table.columns if column not in left_out]
     if not features:
-        raise ValueError(f"{table.name} has no column left to predict {target!r} from")
+        raise ValueError(f"{table.name} has no column left to predict {quoted(target)} from")
     return features
 
 
@@ -284,7 +287,7 @@ def split(table: Table, target: str, test_fraction: float, seed: int = 0) -> tup
         raise ValueError(_nothing_repeats(table, target, test_fraction))
     if not held_out:
         raise ValueError(
-            f"a test fraction of {test_fraction!r} holds out none of {table.name}'s {len(cells)} rows: "
+            f"a test fraction of {test_fraction!r} holds out none of {table.name}'s {counted(len(cells), 'row')}: "
             "use a larger fraction or more rows (at least one row, or one of each class, stays for training)"
         )
     return sorted(training), sorted(held_out)
@@ -294,14 +297,15 @@ def _nothing_repeats(table: Table, target: str, test_fraction: float) -> str:
     """The error for a target of text that is different in every row."""
     cells = table.column(target)
     message = (
-        f"a test fraction of {test_fraction!r} holds out none of {table.name}'s {len(cells)} rows, because {target!r} "
-        "is text that differs from row to row, and a class is learned from several rows: choose a target that repeats"
+        f"a test fraction of {test_fraction!r} holds out none of {table.name}'s {len(cells):,} rows, because "
+        f"{quoted(target)} is text that differs from row to row, and a class is learned from several rows: "
+        "choose a target that repeats"
     )
     texts = [(line, cell) for line, cell in zip(table.lines, cells) if not is_number(cell)]
     if len(texts) > len(cells) / 2:
         return message
     line, cell = texts[0]
-    return f"{message}, or, if it should hold numbers, correct line {line}: {cell!r}"
+    return f"{message}, or, if it should hold numbers, correct line {line}: {quoted(cell)}"
 
 
 def accuracy(actual: Sequence[str], predicted: Sequence[str]) -> float:

@@ -18,7 +18,7 @@ from tinygrad_scalar.nn.activations import ACTIVATIONS
 from tinygrad_scalar.nn.losses import LOSSES
 from tinygrad_scalar.nn.optim import OPTIMIZERS, Optimizer
 from tinygrad_scalar.nn.training import History, fit
-from tinygrad_scalar.screen import for_stdout, left, printable, right, width
+from tinygrad_scalar.screen import counted, for_stdout, left, printable, quoted, right, width
 from tinygrad_scalar.viz.plots import plot_cost
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ def run(options: argparse.Namespace) -> None:
     for path in (options.output, plot_path):
         require_output(path, options.file)
     if options.target in options.ignore:
-        raise ValueError(f"{options.target!r} is the target and cannot be ignored")
+        raise ValueError(f"{quoted(options.target)} is the target and cannot be ignored")
     table = read_csv(options.file)
     training_rows, held_out_rows = split(table, options.target, options.test_fraction, options.seed)
     model = untrained_model(
@@ -126,11 +126,11 @@ def run(options: argparse.Namespace) -> None:
 def report_model(console: Console, model: TableModel, optimizer: Optimizer, training: Table, held_out: Table) -> None:
     """Print the network, its optimizer and the number of rows."""
     parameters = len(model.net.parameters())
-    console.print(f"{model.net!r}: {parameters} parameters, loss {model.loss}, {type(optimizer).__name__}")
+    console.print(f"{model.net!r}: {counted(parameters, 'parameter')}, loss {model.loss}, {type(optimizer).__name__}")
     kind = "a number" if model.classes is None else f"one of {len(model.classes)} classes"
     if model.classes is None and all(cell.isdecimal() for cell in training.column(model.target)):
         kind += " (--loss cross_entropy treats it as a class)"
-    rows = f"{len(training.rows)} rows to train on, {len(held_out.rows)} held out"
+    rows = f"{counted(len(training.rows), 'row')} to train on, {len(held_out.rows)} held out"
     console.print(f"{printable(model.target)} is {kind}; {rows}")
 
 

@@ -11,10 +11,10 @@ from collections import Counter
 from collections.abc import Sequence
 from functools import cached_property
 from importlib.resources import files
-from pathlib import Path
 from typing import NamedTuple
 
-from tinygrad_scalar.screen import printable
+from tinygrad_scalar.atomic_write import required_path
+from tinygrad_scalar.screen import quoted
 
 
 class _Cells(NamedTuple):
@@ -36,8 +36,10 @@ class Table(_Cells):
         position = self._positions.get(column)
         if position is None or self.columns[position : position + 1] != [column]:  # unknown, or `columns` was changed
             if column not in self.columns:
-                few = ", ".join(map(printable, self.columns[:MOST])) + (", …" if len(self.columns) > MOST else "")
-                raise ValueError(f"{self.name} has no column {column!r}; its columns are {few}")
+                few = ", ".join(quoted(known)[1:-1] for known in self.columns[:MOST]) + (
+                    ", …" if len(self.columns) > MOST else ""
+                )
+                raise ValueError(f"{self.name} has no column {quoted(column)}; its columns are {few}")
             position = self.columns.index(column)
         return position
 
@@ -47,7 +49,9 @@ class Table(_Cells):
         cells = [row[position] for row in self.rows]
         for line, cell in zip(self.lines, cells):
             if cell.lower() in MISSING:
-                raise ValueError(f"{self.name}, line {line}: the value of column {name!r} is missing ({cell!r})")
+                raise ValueError(
+                    f"{self.name}, line {line}: the value of column {quoted(name)} is missing ({quoted(cell)})"
+                )
         return cells
 
     def numbers(self, name: str) -> list[float]:
@@ -56,7 +60,7 @@ class Table(_Cells):
         for line, cell in zip(self.lines, cells):
             if not is_number(cell):
                 text = reprlib.repr(cell)
-                raise ValueError(f"{self.name}, line {line}: {text} in column {name!r} is not a finite number")
+                raise ValueError(f"{self.name}, line {line}: {text} in column {quoted(name)} is not a finite number")
         return [float(cell) for cell in cells]
 
     def select(self, rows: Sequence[int]) -> Table:
@@ -87,7 +91,7 @@ def read_csv(path: str | os.PathLike[str]) -> Table:
     """
     name = str(path)
     try:
-        text = Path(path).read_text(encoding="utf-8-sig")
+        text = required_path(path).read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
         raise ValueError(f"{name} is not UTF-8 text (byte {error.start}); save it as CSV UTF-8") from None
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=_delimiter(text), strict=True, skipinitialspace=True)
@@ -126,13 +130,15 @@ def _delimiter(text: str) -> str:
 def _check(table: Table, header_line: int) -> None:
     name, columns = table.name, table.columns
     if all(is_number(column) for column in columns):
-        raise ValueError(f"{name}, line {header_line} must name the columns, but holds numbers ({columns[0]}, …)")
+        raise ValueError(
+            f"{name}, line {header_line} must name the columns, but holds numbers ({quoted(columns[0])[1:-1]}, …)"
+        )
     counts = Counter(columns)
     for column in columns:
         if not column:
             raise ValueError(f"{name}, line {header_line}: column {columns.index(column) + 1} has no name")
         if counts[column] > 1:
-            raise ValueError(f"{name}, line {header_line}: two columns are named {column!r}")
+            raise ValueError(f"{name}, line {header_line}: two columns are named {quoted(column)}")
     for line, row in zip(table.lines, table.rows):
         if len(row) != len(columns):
             cells = f"{len(row)} cell{'s' * (len(row) != 1)}"

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from tinygrad_scalar.engine import errors, graph, tracing, value as _value
 from tinygrad_scalar.engine.node import AnyNode
 from tinygrad_scalar.engine.value import Value
+from tinygrad_scalar.screen import counted
 
 if TYPE_CHECKING:
     import numpy as np
@@ -24,7 +25,7 @@ def weighted_sum(w: Sequence[Value], x: Sequence[Value], b: Value) -> Value:
     if not 0 < len(w) == len(x):
         raise ValueError(
             "weighted_sum expected at least one weight, and one activation per weight; "
-            f"got {len(w)} weights and {len(x)} activations"
+            f"got {counted(len(w), 'weight')} and {counted(len(x), 'activation')}"
         )
     total = w[0] * x[0]
     for w_k, x_k in zip(w[1:], x[1:]):

@@ -15,13 +15,12 @@ from __future__ import annotations
 import linecache
 import os
 import re
-import reprlib
 import sys
 from pathlib import Path
 from typing import NamedTuple
 
 from tinygrad_scalar.engine.node import Node
-from tinygrad_scalar.screen import printable
+from tinygrad_scalar.screen import printable, shortened
 
 PACKAGE = str(Path(__file__).parent.parent) + os.sep
 
@@ -41,19 +40,18 @@ class TraceError(TypeError):
 # --- parts of a message ----------------------------------------------------------------------------------------------
 
 LONGEST = 300  # characters of an object in an error
+LONGEST_NAME = 100
 
 
 def shown(thing: object) -> str:
     """An object as errors show it: shortened, on one line, with its type."""
-    text = " ".join(line.strip() for line in reprlib.repr(thing).splitlines())
-    if len(text) > LONGEST:  # reprlib bounds each level of a container, and there can be many
-        text = f"{text[:LONGEST]}…"
-    return f"{text} ({type(thing).__name__})"
+    return f"{shortened(thing, LONGEST)} ({type(thing).__name__[:LONGEST_NAME]})"
 
 
 def label_of(node: Node, otherwise: str = "") -> str:
     """The name of a node as errors show it; without a label `otherwise`, or its repr."""
-    return printable(str(node.label or "")) or otherwise or repr(node)
+    label = printable(str(node.label or ""))
+    return (label if len(label) <= LONGEST_NAME else f"{label[: LONGEST_NAME - 1]}…") or otherwise or repr(node)
 
 
 class SourceLine(NamedTuple):

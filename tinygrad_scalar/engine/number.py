@@ -58,4 +58,6 @@ def required_integer(number: object, what: str, least: int = 1) -> int:
     if isinstance(number, bool) or not isinstance(number, SupportsIndex) or operator.index(number) < least:
         wanted = "a positive integer" if least == 1 else f"an integer ≥ {least}"
         raise ValueError(f"{what} must be {wanted}, got {shown(number)}")
+    if operator.index(number) > sys.maxsize:
+        raise ValueError(f"{what} must be at most {sys.maxsize}, got {shown(number)}")
     return operator.index(number)

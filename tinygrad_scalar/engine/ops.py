@@ -53,6 +53,7 @@ from tinygrad_scalar.engine.elementary import (
 )
 from tinygrad_scalar.engine.errors import shown
 from tinygrad_scalar.engine.number import SUPERSCRIPTS, as_float
+from tinygrad_scalar.screen import quoted
 
 
 class Operation(NamedTuple):
@@ -276,4 +277,4 @@ def operation(name: str) -> Operation:
         return constant_power(float(name[2:]))
     if name.startswith("leaky_relu(") and name.endswith(")"):
         return leaky_relu(float(name[len("leaky_relu(") : -1]))
-    raise ValueError(f"unknown operation {name!r}; ops.py has {', '.join(OPERATIONS)}")
+    raise ValueError(f"unknown operation {quoted(name)}; ops.py has {', '.join(OPERATIONS)}")

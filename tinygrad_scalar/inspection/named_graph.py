@@ -11,11 +11,13 @@ from functools import cached_property
 from tinygrad_scalar.engine import Value
 from tinygrad_scalar.engine.errors import label_of, shown
 from tinygrad_scalar.engine.graph import cut_off, pass_order, require_fresh, swept, topological_order
+from tinygrad_scalar.inspection.layout import fitted
 from tinygrad_scalar.inspection.names import distinct, names_of
 from tinygrad_scalar.inspection.notation import Notation, is_bare_number
-from tinygrad_scalar.screen import printable
+from tinygrad_scalar.screen import quoted
 
 MOST_VISITED = 10_000  # values
+LONGEST = 60  # characters of a name in an error
 
 
 class NamedGraph:
@@ -71,7 +73,7 @@ class NamedGraph:
         if isinstance(target, Value):
             if target not in self.index:
                 hint = "recomputing an expression makes new Values"
-                raise ValueError(f"{target!r} is not in the graph of {self.root!r}; {hint}")
+                raise ValueError(f"{label_of(target)} is not in the graph of {label_of(self.root)}; {hint}")
             return target
         if not isinstance(target, str):
             raise TypeError(f"expected a Value of this graph or its name, got {shown(target)}")
@@ -79,26 +81,29 @@ class NamedGraph:
         found = [value for value, name in called.items() if name == target] or [
             node for node in self.nodes if (node.op or node in called) and printed(node) == target
         ]
-        alike = [printable(called[value]) for value, name in self.names.items() if name == target]
+        alike = [fitted(called[value], LONGEST) for value, name in self.names.items() if name == target]
         if len(alike) > 1:
             raise ValueError(
-                f"{len(alike)} values are called {target!r}: pass the Value itself, or one of {alike[0]} to {alike[-1]}"
+                f"{len(alike)} values are called {quoted(target)}: pass the Value itself, or one of {alike[0]} to "
+                f"{alike[-1]}"
             )
         if len(found) > 1:
-            raise ValueError(f"{len(found)} values print as {target!r}: pass the Value itself, or label one of them")
+            raise ValueError(
+                f"{len(found)} values print as {quoted(target)}: pass the Value itself, or label one of them"
+            )
         if not found:
             import difflib
 
             near = difflib.get_close_matches(target, set(called.values()), n=3, cutoff=0.4)
-            known = ", ".join(map(printable, sorted(set(called.values()))[:8]))
+            known = ", ".join(fitted(name, LONGEST) for name in sorted(set(called.values()))[:8])
             hint = (
-                f"did you mean {' or '.join(map(printable, near))}?"
+                f"did you mean {' or '.join(fitted(name, LONGEST) for name in near)}?"
                 if near
                 else f"known names: {known}"
                 if known
                 else "no value has a name"
             )
-            raise ValueError(f"no value of this graph is called {target!r}; {hint}")
+            raise ValueError(f"no value of this graph is called {quoted(target)}; {hint}")
         return found[0]
 
     def is_only_way(self, operand: Value, node: Value) -> bool:
@@ -131,7 +136,7 @@ class NamedGraph:
         """The leaf that `target` is or names."""
         node = self.asked_for(target)
         if node.operands:
-            name = printable(self.notation.called.get(node, "")) or repr(node)
+            name = fitted(self.notation.called.get(node, ""), LONGEST) or repr(node)
             raise ValueError(f"{self._asked} expected a leaf, but {name} was computed by {node.op!r}")
         return node
 

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 from tinygrad_scalar.engine import Value
 from tinygrad_scalar.engine.errors import shown
 from tinygrad_scalar.inspection import latex
+from tinygrad_scalar.inspection.layout import fitted
 from tinygrad_scalar.inspection.names import symbol
 from tinygrad_scalar.inspection.notation import unicode_of, written
-from tinygrad_scalar.screen import for_stdout, left, printable, width
+from tinygrad_scalar.screen import for_stdout, left, quoted, width
 
 if TYPE_CHECKING:
     import numpy as np
@@ -55,7 +56,8 @@ class Gradient:
     def __getitem__(self, name: str) -> float:
         if name not in self.names:
             names = [*self.names[:3], *(["…"] if len(self.names) > 3 else [])]
-            raise KeyError(f"no parameter is called {name!r}; the names are {', '.join(map(printable, names))}")
+            known = ", ".join(fitted(known, 60) for known in names)
+            raise KeyError(f"no parameter is called {quoted(name)}; the names are {known}")
         return self._numbers[self.names.index(name)]
 
     def __str__(self) -> str:

@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tinygrad_scalar.engine import Value, record
 from tinygrad_scalar.engine.errors import TraceError, shown
-from tinygrad_scalar.engine.number import required
+from tinygrad_scalar.engine.number import as_float, required
 from tinygrad_scalar.functions import guard, logaddexp, lookup, maximum, relu
 from tinygrad_scalar.nn.mlp import listed
+from tinygrad_scalar.screen import quoted
 
 if TYPE_CHECKING:
     from tinygrad_scalar.engine.number import Number
@@ -151,7 +152,7 @@ def cross_entropy(logits: Iterable[Scalar], index: int | Value) -> Value:
             f"cross_entropy needs the class as an integer, got {shown(index)}{_way_to_class(index)}"
         ) from None
     except ValueError:
-        number = f"{index:g}" if isinstance(index, Value) else repr(index)
+        number = f"{index:g}" if isinstance(index, Value) else quoted(index)
         raise ValueError(
             f"the class must be from 0 to {len(given) - 1} for {len(given)} logits, got {number}"
         ) from None
@@ -161,11 +162,16 @@ def cross_entropy(logits: Iterable[Scalar], index: int | Value) -> Value:
 
 def _way_to_class(index: Any) -> str:
     """What to do about a class that is not an integer."""
-    if not isinstance(index, (list, tuple)) and not getattr(index, "ndim", 0):
-        return "; convert an array with .astype(int)" if isinstance(index, float) else ""
-    if len(index) == 1:
-        return "; convert an array of shape (m, 1) with Y[:, 0].astype(int)"
-    return "; convert one-hot targets with np.argmax(Y, axis=-1)"
+    is_row = isinstance(index, (list, tuple)) or bool(getattr(index, "ndim", 0))
+    if is_row and len(index) != 1:
+        return "; convert one-hot targets with np.argmax(Y, axis=-1)"
+    number = index[0] if is_row else index
+    number = None if isinstance(number, Value) else as_float(number)
+    if number is not None and not number.is_integer():
+        return "; classes are whole numbers, counted from 0: for targets between them use squared_error"
+    if is_row:
+        return "; convert whole numbers in an array of shape (m, 1) with Y[:, 0].astype(int)"
+    return "" if number is None else "; convert an array of whole numbers with .astype(int)"
 
 
 def hinge(a: Outputs, y: Outputs) -> Value:

@@ -85,7 +85,8 @@ class Neuron(Module):
         index: int = 0,
         n_outputs: int = 1,
     ) -> None:
-        n_inputs = required_integer(n_inputs, "n_inputs")
+        n_inputs, n_outputs = required_integer(n_inputs, "n_inputs"), required_integer(n_outputs, "n_outputs")
+        layer, index = required_integer(layer, "layer"), required_integer(index, "index", least=0)
         self.activation = activation
         r = find_activation(activation).weight_range(n_inputs, n_outputs)
         uniform = generator_of(seed).uniform

@@ -9,15 +9,15 @@ from __future__ import annotations
 import io
 import os
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
-from tinygrad_scalar.atomic_write import write_atomically
+from tinygrad_scalar.atomic_write import required_path, write_atomically
 from tinygrad_scalar.engine import Value
-from tinygrad_scalar.engine.errors import shown
+from tinygrad_scalar.engine.errors import label_of, shown
 from tinygrad_scalar.nn.activations import find_activation
 from tinygrad_scalar.nn.mlp import MLP, Layer, Module, Neuron
 from tinygrad_scalar.nn.network_file import Contents, read, read_header, to_bytes
+from tinygrad_scalar.screen import counted, quoted
 
 _DEEPEST = 100  # lists and dicts inside one another in metadata: JSON is read by recursion
 
@@ -65,7 +65,7 @@ def load(path: str | os.PathLike[str]) -> MLP:
 
 def load_with(path: str | os.PathLike[str]) -> tuple[MLP, dict[str, Any]]:
     """The network at `path` and the metadata that was saved with it; raises as `load` does."""
-    path = Path(path)
+    path = required_path(path)
     if path.exists() and not path.is_file() and not path.is_dir():
         raise ValueError(f"{path} is a pipe or a device, not the file of a network")  # its end might never come
     with path.open("rb") as file:
@@ -113,13 +113,13 @@ def _require_rebuildable(net: MLP) -> None:
         for j, neuron in enumerate(layer.neurons):
             if neuron.activation != activation:
                 raise ValueError(
-                    f"cannot save this MLP: layer {i} was built with activation {activation!r}, but one of its neurons "
-                    f"now has {neuron.activation!r}"
+                    f"cannot save this MLP: layer {i} was built with activation {quoted(activation)}, but one of its "
+                    f"neurons now has {quoted(neuron.activation)}"
                 )
             if len(neuron.w) != width:
                 raise ValueError(
-                    f"cannot save this MLP: neuron {j} of layer {i} must have {width} weights, one for each input of "
-                    f"the layer, got {len(neuron.w)}"
+                    f"cannot save this MLP: neuron {j} of layer {i} must have {counted(width, 'weight')}, one for each "
+                    f"input of the layer, got {len(neuron.w)}"
                 )
         width = len(layer.neurons)
     _require_leaves(net)
@@ -143,7 +143,7 @@ def _require_leaves(net: MLP) -> None:
             raise ValueError(f"cannot save this MLP: its parameters must be Values, got {shown(parameter)}")
         if parameter.op:
             raise ValueError(
-                f"cannot save this MLP: {parameter.label or 'a parameter'} is computed (operation {parameter.op!r}), "
+                f"cannot save this MLP: {label_of(parameter, 'a parameter')} is computed (operation {parameter.op!r}), "
                 "and loading would make it a leaf"
             )
     if len(set(parameters)) < len(parameters):

@@ -18,6 +18,7 @@ from tinygrad_scalar.engine import Value, anomaly
 from tinygrad_scalar.engine.errors import AnomalyError
 from tinygrad_scalar.engine.graph import pass_order, topological_order
 from tinygrad_scalar.engine.ops import operation
+from tinygrad_scalar.screen import counted
 from tinygrad_scalar.vectorize.compiled import Compiled, data_of, same
 from tinygrad_scalar.vectorize.trace import called, example_arguments, flat
 
@@ -54,9 +55,11 @@ def run_watched(
                 anomaly.require_finite_gradients(C, pass_order(C), 1.0 / m, _depending_on(leaves, C))
     value, gradient, inputs = result
     if not math.isfinite(value):
-        raise _not_finite(f"the mean cost of {m} examples became {value!r}", parameters, cost)
+        raise _not_finite(f"the mean cost of {counted(m, 'example')} became {value!r}", parameters, cost)
     if not all(np.isfinite(array).all() for array in (gradient, *(inputs if wrt_inputs else ()))):
-        raise _not_finite(f"the gradient of the mean cost of {m} examples became infinite or nan", parameters, cost)
+        raise _not_finite(
+            f"the gradient of the mean cost of {counted(m, 'example')} became infinite or nan", parameters, cost
+        )
     return result
 
 

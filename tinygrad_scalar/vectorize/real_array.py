@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
 PLAIN = {float, int, bool}
+LARGEST = int(np.iinfo(np.int64).max)
 
 
 def real_array(given: ArrayLike, name: str) -> NDArray[Any]:
@@ -33,11 +34,11 @@ def real_array(given: ArrayLike, name: str) -> NDArray[Any]:
         raise ValueError(f"the rows of {name} must all have the same length") from None
     kind = numbers.dtype.kind
     if kind not in "biuf":
+        if large := [number for number in numbers.flat if type(number) is int and abs(number) > LARGEST]:
+            raise ValueError(_too_large(large, name))
         raise TypeError(f"{name} must hold numbers, got {shown(given)}{_advice(given, numbers)}")
-    if kind == "u" and numbers.itemsize == 8 and (numbers > np.iinfo(np.int64).max).any():
-        raise ValueError(
-            f"{name} has integers beyond {np.iinfo(np.int64).max}, the largest int64: convert it with .astype(float)"
-        )
+    if kind == "u" and numbers.itemsize == 8 and (numbers > LARGEST).any():
+        raise ValueError(_too_large([], name))
     if kind == "f" and numbers.itemsize > 8:
         with np.errstate(over="ignore"):
             rounded = numbers.astype(np.float64)
@@ -45,6 +46,15 @@ def real_array(given: ArrayLike, name: str) -> NDArray[Any]:
             raise ValueError(f"{name} has numbers beyond the largest float64, about 1.8e308")
         return rounded
     return numbers
+
+
+def _too_large(integers: list[int], name: str) -> str:
+    for integer in integers:
+        try:
+            float(integer)
+        except OverflowError:
+            return f"{name} has a number beyond the largest float64, about 1.8e308: {shown(integer)}"
+    return f"{name} has integers beyond {LARGEST}, the largest int64: convert it with .astype(float)"
 
 
 def _hides(given: Any) -> bool:

@@ -59,7 +59,7 @@ class Vectorized:
             raise ValueError("params must hold at least one Value, got none")
         if len(set(values)) < len(values):
             raise ValueError("params must be different Values, got the same one twice")
-        if str(dtype) not in DTYPES:
+        if not isinstance(dtype, (str, np.dtype)) or str(dtype) not in DTYPES:
             raise ValueError(f"dtype must be one of {', '.join(DTYPES)}, got {shown(dtype)}")
         self._cost: Callable[..., Value] | None = cost
         self._values = values
