@@ -63,16 +63,15 @@ def binary_cross_entropy(a: Outputs, y: Outputs) -> Value:
     >>> z.grad, a.grad  # σ(z) − y, and 1/(1 − a), though a is 1.0
     (1.0, 2.3538526683702e+17)
     """
-    pairs = _pairs(a, y)
-    for a_j, y_j in pairs:
-        if _log_odds(a_j) is None:  # a sigmoid is never outside
+    triples = [(a_j, _log_odds(a_j), y_j) for a_j, y_j in _pairs(a, y)]
+    for a_j, z_j, y_j in triples:
+        if z_j is None:  # a sigmoid is never outside
             guard(a_j, _no_probability, _no_output)
         guard(y_j, _no_probability, _no_target)
-    return _sum(_entropy(a_j, y_j) for a_j, y_j in pairs)
+    return _sum(_entropy(*triple) for triple in triples)
 
 
-def _entropy(a: Value, y: Any) -> Value:
-    z = _log_odds(a)
+def _entropy(a: Value, z: Value | None, y: Any) -> Value:
     if z is not None:
         return record("binary cross-entropy", a, z, y)
     loss: Value = -(y * maximum(a, _LEAST).log() + (1 - y) * maximum(1 - a, _LEAST_BELOW_ONE).log())
