@@ -219,8 +219,7 @@ cdef class Value:
             raise errors.computed(self)
         cdef double number = number_of(data, "data")
         set_label(self, label)
-        if self.time != 0:  # not the first time: nodes computed from it become stale
-            clock += 1
+        clock += 1  # made again, it makes nodes computed from it stale; new, it can stand where another stood
         self._data = number
         self._grad = 0.0
         self.time = clock
@@ -519,7 +518,7 @@ def _restore(below, state, operands):
     if op:
         hold(out, row_named(op), operands)
         set_local_grads(out, local_grads)
-    clock = max(clock, out.time)
+    clock = max(clock, out.time) + 1
     return out
 
 

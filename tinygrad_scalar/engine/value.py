@@ -78,13 +78,11 @@ class Value:
 
     def __init__(self, data: Number, label: str = "") -> None:
         global _clock
-        op = getattr(self, "_op", None)
-        if op:
+        if getattr(self, "_op", ""):
             raise errors.computed(self)
         number = required(data, "data")
         self.label = label
-        if op is not None:  # not the first time: nodes computed from it become stale
-            _clock += 1
+        _clock += 1  # made again, it makes nodes computed from it stale; new, it can stand where another stood
         self._data = number
         self._grad = 0.0
         self._op = ""
@@ -417,8 +415,7 @@ def _restore(below: object, state: tuple[Any, ...], operands: tuple[Value, ...])
     out._wide = ()
     out._op, out._data, out._grad, out.label, out._time, local_grads = state
     out._mark = None
-    if _clock < out._time:
-        _clock = out._time
+    _clock = max(_clock, out._time) + 1
     if out._op:
         _hold(out, ops.operation(out._op), operands, local_grads)
     return out

@@ -67,7 +67,8 @@ def fit(
     validation  (X, Y) whose cost is measured after every epoch, without training on them
     progress    show a progress bar on stderr
     vectorized  run the matrix equations that `vectorize` derives from net and loss; False: the engine, scalar by
-                scalar. The result is the same to rounding. Warns if net or loss cannot be vectorized.
+                scalar. The result is the same to rounding. Warns if net or loss cannot be vectorized. The numbers in
+                lists and arrays that net or loss read are then fixed while fit runs.
 
     Bad input raises a ValueError or TypeError before anything has changed. AnomalyError if a loss or a gradient becomes
     nan or infinite; that batch's step is then not taken. Warns if the cost never moved, or the gradients died on the

@@ -55,10 +55,10 @@ def vectorize(
 
     `run.parameters` is the array that the program works on, in the order of `params`: train by writing to it in place
     (`run.parameters -= 0.1 * gradient`); `run.write_back()` puts it into the Values. If a parameter's Value is set
-    between calls, the next call uses its new number. Other Values that `cost` uses, or whose `.data` it reads, are
-    constants until they are set: the next call then traces anew. The plain numbers, lists and arrays of its closure,
-    globals and attributes, and which Values stand there, are fixed for good: what is to change must be a Value or an
-    argument.
+    between calls, the next call uses its new number. What else `cost` reads is constant until it changes: the next
+    call then traces anew, which takes milliseconds. That is so for a Value that is set, and for a variable, global or
+    attribute to which something else is assigned, such as another number or a new Value. The numbers in a list or array
+    are fixed for good, even if they change: pass them as an argument. With check=False only set Values are followed.
 
     TraceError if `cost` looks at a number that differs between examples, if the check finds a difference, or if
     `cost` draws random numbers, reads a clock or counts its calls: `check` runs it several times to see that. Random

@@ -22,8 +22,10 @@ from tinygrad_scalar.engine._ops cimport Code
 import numpy as np
 
 from tinygrad_scalar.engine import _value
+from tinygrad_scalar.vectorize.reach import ABSENT as _ABSENT, is_same_number as _is_same_number
 
 cdef object ndarray = np.ndarray, empty = np.empty
+cdef object ABSENT = _ABSENT, is_same_number = _is_same_number
 
 cdef extern from "_lanes.h":
     enum: LANES
@@ -746,6 +748,9 @@ def layout_is_known():
 cdef bint LAYOUT_IS_KNOWN = layout_is_known()
 
 
+include "_held.pxi"
+
+
 cdef class Quick:
     """An executor bound to its parameters, for calls that take a microsecond: arrays are read where they are."""
 
@@ -754,13 +759,15 @@ cdef class Quick:
     cdef Py_ssize_t most
     cdef Py_ssize_t n_arrays
     cdef object shapes
+    cdef tuple places
 
-    def __init__(self, Executor executor, parameters, tuple shapes, Py_ssize_t most):
+    def __init__(self, Executor executor, parameters, tuple shapes, Py_ssize_t most, tuple places=()):
         """For at most `most` examples, whose arguments have `shapes`."""
         if len(shapes) > MOST_ARGUMENTS:
             raise ValueError(f"a scalar program takes at most {MOST_ARGUMENTS} arguments, got {len(shapes)}")
         self.executor, self.parameters, self.shapes, self.most = executor, parameters, shapes, most
         self.n_arrays = len(shapes)
+        self.places = places
 
     def answer(self, tuple arrays):
         """The mean cost and its gradient; None unless the arrays are float64 of the expected shapes."""
@@ -768,7 +775,7 @@ cdef class Quick:
         cdef Py_ssize_t a, k, m = -1
         cdef ArrayFields* fields = float64_array(self.parameters)
         cdef tuple shape
-        if not LAYOUT_IS_KNOWN or len(arrays) != self.n_arrays or fields is NULL:
+        if not LAYOUT_IS_KNOWN or len(arrays) != self.n_arrays or fields is NULL or not all_held(self.places):
             return None
         if fields.ndim != 1 or fields.shape[0] != self.executor.n_parameters:
             return None

@@ -20,6 +20,7 @@ from tinygrad_scalar.vectorize.explanation import explanation
 from tinygrad_scalar.vectorize.group import group
 from tinygrad_scalar.vectorize.numpy_source import NumpySource
 from tinygrad_scalar.vectorize.program import Elementwise, Product, Program, Statement
+from tinygrad_scalar.vectorize.readings import NOTHING, Readings
 from tinygrad_scalar.vectorize.repeat import repeated_trace
 from tinygrad_scalar.vectorize.reverse import differentiate
 from tinygrad_scalar.vectorize.scalar_program import ScalarProgram, executor, scalar_program
@@ -236,6 +237,7 @@ class Compiled:
 
     suspicious = False
     _write_texts: Callable[[], tuple[str, Equations]] | None = None
+    read = NOTHING  # pickles written before have none
 
     def __init__(
         self,
@@ -243,10 +245,11 @@ class Compiled:
         scalars: ScalarWay | None,
         guards: Guards,
         captured: list[Value],
+        read: Readings,
         write_arrays: Callable[[], tuple[ArrayWay, Callable[[], tuple[str, Equations]]]],
     ) -> None:
         self.shapes, self.scalars, self.guards = shapes, scalars, guards
-        self._captured, self._constants = captured, data_of(captured)
+        self._captured, self._constants, self.read = captured, data_of(captured), read
         self.arrays: ArrayWay | None = None
         self._explanation, self._equations = "", Equations(())
         self._chosen: dict[int, ArrayWay | ScalarWay] = {}
@@ -255,11 +258,13 @@ class Compiled:
     def __getstate__(self) -> dict[str, Any]:
         if self.arrays is not None:
             self._write_for_people()
-        return {**self.__dict__, "_write_arrays": None, "_write_texts": None, "_chosen": {}, "_captured": []}
+        state = {**self.__dict__, "_write_arrays": None, "_write_texts": None, "_chosen": {}, "_captured": []}
+        del state["read"]
+        return state
 
     def is_current(self) -> bool:
-        """Whether the captured Values, which count as constants, still have the same numbers."""
-        return bool(same(data_of(self._captured), self._constants).all())
+        """Whether what counts as constant still stands where it did, and captured Values have the same numbers."""
+        return self.read.all_held() and bool(same(data_of(self._captured), self._constants).all())
 
     def write_arrays(self) -> ArrayWay:
         """The array program, written when first needed."""
@@ -318,7 +323,7 @@ class Compiled:
             return None
         shapes = tuple(shape for shape, _ in self.shapes)
         answer: Callable[[tuple[Any, ...]], tuple[float, Floats] | None]
-        answer = native.Quick(self.scalars.executor, parameters, shapes, most).answer
+        answer = native.Quick(self.scalars.executor, parameters, shapes, most, self.read.quick).answer
         return answer
 
     def run(self, parameters: Floats, rows: Sequence[Floats], backwards: bool) -> Result:
@@ -354,7 +359,7 @@ def compiled(
     check: bool = False,
 ) -> Compiled:
     """Trace a function and make its programs; if hardly anything repeats, the array program is made on request."""
-    traced = (repeated_trace if check else trace)(cost, parameters, examples)
+    traced, read = repeated_trace(cost, parameters, examples) if check else (trace(cost, parameters, examples), NOTHING)
     sizes = [int(np.prod(shape)) for shape, _ in shapes]
     native = executor()
     steps = None if native is None else scalar_program(traced, len(parameters), sizes, native.CODES)
@@ -371,7 +376,7 @@ def compiled(
         return way, lambda: (explanation(n, captured, program, labels), equations(program, labels))
 
     guards = [(guard.refused, guard.message) for _, guard in traced.guards]
-    made = Compiled(shapes, None if steps is None else ScalarWay(steps), guards, traced.captured, write_arrays)
+    made = Compiled(shapes, None if steps is None else ScalarWay(steps), guards, traced.captured, read, write_arrays)
     made.suspicious = not bool(np.isfinite(traced.data).all())
     if not on_request:
         made.write_arrays()

@@ -113,6 +113,7 @@ class Reach:
 
     codes       the code that it can run, as far as it is not a library's
     places      where it finds numbers and objects, with what stands there now
+    inside      the attributes of the library's networks, which are left out of `places`
     generators  NumPy's random generators
     iterators   what gives something else each time: iterators, open files
     """
@@ -120,6 +121,7 @@ class Reach:
     def __init__(self, function: Any) -> None:
         self.codes: set[CodeType] = set()
         self.places: list[Place] = []
+        self.inside: list[Entry] = []
         self.generators: list[Any] = []
         self.iterators: list[Any] = []
         self._names: set[str] = set()  # attributes that the code reads
@@ -186,6 +188,10 @@ class Reach:
         elif any("__next__" in vars(base) for base in kind.__mro__):
             self.iterators.append(thing)
         else:
+            if _is_network_of_a_library(kind):
+                own = _own_attributes(thing)
+                self.inside += [Entry(own, name, held) for name, held in own.items() if type(held) not in PLAIN]
+                self._todo += [held for held in own.values() if type(held) not in NUMBERS]
             self._own(thing)
 
     def _visit_container(self, container: Any) -> None:
@@ -256,6 +262,10 @@ class Reach:
         elif type(held).__name__ == "member_descriptor":
             if base.__module__ != "builtins" and not isinstance(owner, type):
                 self._place(Slot(owner, name, getattr(owner, name, ABSENT)))
+        elif not _is_of_a_library_class(base) and type(held) in PLAIN:
+            self._place(Slot(base, name, held))
+            if owner is not base and (own := _own_attributes(owner)) and name not in own:
+                self._place(Entry(own, name, ABSENT))  # it can get its own
         elif not _is_of_a_library_class(base):
             self._place(Entry(vars(base), name, held))
 
@@ -277,6 +287,11 @@ def _elements(container: Any) -> list[Any]:
     if kind is dict:
         return [*dict.__iter__(container), *dict.values(container)]
     return [*kind.__iter__(container)]
+
+
+def is_same_number(now: object, held: object) -> bool:
+    """Whether two plain numbers, or texts, are the same; −0 and 0 are not, nor are 1 and 1.0."""
+    return type(now) is type(held) and type(now) in PLAIN and repr(now) == repr(held)
 
 
 def _contents(cell: CellType) -> object:
@@ -333,6 +348,7 @@ def is_of_a_library(code: CodeType) -> bool:
     return _is_in_a_library(code.co_filename)
 
 
+@lru_cache(maxsize=1024)
 def _is_in_a_library(file: str) -> bool:
     return file.startswith((*LIBRARIES, "<frozen")) or "site-packages" in file or "dist-packages" in file
 
@@ -344,6 +360,10 @@ def _is_function_of_a_library(thing: Any) -> bool:
 def _is_of_a_library_class(kind: type) -> bool:
     module = sys.modules.get(kind.__module__)
     return kind.__module__ == "builtins" or _is_in_a_library(str(getattr(module, "__file__", "")))
+
+
+def _is_network_of_a_library(kind: type) -> bool:
+    return any("parameters" in vars(base) and _is_of_a_library_class(base) for base in kind.__mro__)
 
 
 def _is_numpy_generator(thing: Any) -> bool:

@@ -29,6 +29,7 @@ import numpy as np
 
 from tinygrad_scalar.engine.errors import SourceLine, TraceError
 from tinygrad_scalar.vectorize.reach import Reach, is_of_a_library
+from tinygrad_scalar.vectorize.readings import Readings
 from tinygrad_scalar.vectorize.scalar_program import executor
 from tinygrad_scalar.vectorize.trace import trace
 
@@ -140,8 +141,10 @@ def _set_hook(watcher: Watcher | None) -> None:
         native.set_profile(watcher, NAMES)
 
 
-def repeated_trace(cost: Callable[..., Any], parameters: Sequence[Value], examples: Sequence[NDArray[Any]]) -> Trace:
-    """The trace of `cost`, after several runs of it; TraceError if they differ, or if it drew what will differ."""
+def repeated_trace(
+    cost: Callable[..., Any], parameters: Sequence[Value], examples: Sequence[NDArray[Any]]
+) -> tuple[Trace, Readings]:
+    """The trace of `cost` and what it read, after several runs; TraceError if they differ, or it drew what will."""
     first = trace(cost, parameters, examples)  # which can make what later runs use
     reach = Reach(cost)
     traced, seen, moved = _observed(cost, parameters, examples, reach)
@@ -160,7 +163,7 @@ def repeated_trace(cost: Callable[..., Any], parameters: Sequence[Value], exampl
         traces.append(trace(cost, parameters, examples))
         if difference := traced.difference(traces[-1]):
             raise TraceError(f"the function is not the same each time that it runs: {difference}; {WAY_OUT}")
-    return traced
+    return traced, Readings(reach.places, reach.inside)
 
 
 def _require_the_same_draws(runs: Sequence[dict[Draw, list[object]]]) -> None:

@@ -187,6 +187,9 @@ class Vectorized:
             if now() != self._seen:
                 version = self._follow()
             program, rows = self._prepared(arrays)
+            if not program.read.quick_held():
+                self._follow()
+                continue
             if anomaly.watching:
                 program = self._watched_program(program, rows)
                 result = run_watched(

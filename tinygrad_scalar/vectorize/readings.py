@@ -1,0 +1,72 @@
+"""What a function read while it was traced, and whether it still stands there: else the next call traces anew.
+
+That is about variables, globals and attributes to which something else is assigned. The user's own are looked at in
+every call. What stands inside the library's networks, and in lists and dicts, is looked at whenever a Value was made or
+set since, which is what it takes to put a new Value there. The numbers in lists and arrays are not looked at.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
+from itertools import chain
+from operator import is_
+from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType
+from typing import Any
+
+from tinygrad_scalar.vectorize.reach import ABSENT, Elements, Entry, Numbers, Place, Slot, Table, is_same_number
+from tinygrad_scalar.vectorize.scalar_program import executor
+
+CODE = (BuiltinFunctionType, FunctionType, MethodType, ModuleType, type)  # rarely replaced: not looked at in each call
+
+
+class Readings:
+    """The places that stayed the same while the function was traced: its own caches and counts did not.
+
+    quick  those that every call looks at, as triples, see `still_held`
+    """
+
+    def __init__(self, places: Iterable[Place] = (), inside: Iterable[Place] = ()) -> None:
+        ours = [place for place in places if _is_looked_at(place)]
+        outside = [triple for place in ours if not isinstance(place, Elements) for triple in _triples(place)]
+        self.quick = _flat(triple for triple in outside if not issubclass(type(triple[2]), CODE))
+        everywhere = [*ours, *filter(_is_looked_at, inside)]
+        native = executor() if everywhere else None
+        held = still_held if native is None else native.still_held
+        self.quick_held: Callable[[], bool] = partial(held, self.quick)
+        self.all_held: Callable[[], bool] = partial(held, _flat(chain.from_iterable(map(_triples, everywhere))))
+
+
+def _is_looked_at(place: Place) -> bool:
+    if isinstance(place, (Numbers, Table)) or (isinstance(place, Elements) and place.is_of_numbers()):
+        return False
+    return place.unchanged()
+
+
+def _triples(place: Place) -> Iterator[tuple[Any, Any, Any]]:
+    if isinstance(place, Slot) or (isinstance(place, Entry) and type(place.names) is dict):
+        owner = place.owner if isinstance(place, Slot) else place.names
+        yield owner, place.name, place.held
+    elif isinstance(place, Elements) and type(place.container) is list:
+        yield place.container, None, place.held
+    elif isinstance(place, Elements) and type(place.container) is dict:
+        yield from ((place.container, key, held) for key, held in place.container.items() if type(key) is str)
+
+
+def _flat(triples: Iterable[tuple[Any, Any, Any]]) -> tuple[Any, ...]:
+    return tuple(item for triple in triples for item in triple)
+
+
+def still_held(places: tuple[Any, ...]) -> bool:
+    """Whether each place, three items of the tuple, still holds its object; in C: _held.pxi."""
+    return all(_held(*places[i : i + 3]) for i in range(0, len(places), 3))
+
+
+def _held(owner: Any, name: Any, held: Any) -> bool:
+    if type(owner) is list:
+        return len(owner) == len(held) and all(map(is_, owner, held))
+    now = owner.get(name, ABSENT) if type(owner) is dict else getattr(owner, name, ABSENT)
+    return now is held or is_same_number(now, held)
+
+
+NOTHING = Readings()
