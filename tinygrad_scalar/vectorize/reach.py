@@ -9,13 +9,17 @@ number that changes from run to run is noticed, and finds the random generators 
 from __future__ import annotations
 
 import dis
+import gc
 import sys
 import sysconfig
+import threading
+import weakref
 from collections import deque
 from collections.abc import Iterator
+from contextvars import ContextVar
 from functools import lru_cache, partial
 from itertools import chain
-from operator import is_
+from operator import attrgetter, is_, methodcaller
 from types import BuiltinFunctionType, CellType, CodeType, FrameType, FunctionType, MethodType, ModuleType
 from typing import Any, NamedTuple
 
@@ -32,6 +36,10 @@ ROWS = frozenset({list, tuple})
 ABSENT = object()
 CONTAINERS: tuple[type[Any], ...] = (list, tuple, dict, set, frozenset, deque)
 READS = ("LOAD_ATTR", "LOAD_METHOD", "LOAD_SUPER_ATTR", "IMPORT_FROM")
+# Names by which code finds what its own names do not tell, and kinds of objects that hold what no name tells.
+DYNAMIC = {"__dict__", "__getattribute__", "__import__", "eval", "exec", "getattr", "globals", "locals", "vars"}
+DYNAMIC |= {"attrgetter", "getmembers", "import_module", "methodcaller", "modules"}
+OPAQUE = (weakref.ref, ContextVar, threading.local, attrgetter, methodcaller, type(lru_cache(len)))
 UNREAD = {"__dict__", "__weakref__", "__doc__", "__module__", "__init__", "__new__", "__del__", "__repr__"}
 
 
@@ -116,6 +124,7 @@ class Reach:
     inside      the attributes of the library's networks, which are left out of `places`
     generators  NumPy's random generators
     iterators   what gives something else each time: iterators, open files
+    is_complete whether that is all: not if it looks up names that it computes, or reads caches or weak references
     """
 
     def __init__(self, function: Any) -> None:
@@ -124,6 +133,7 @@ class Reach:
         self.inside: list[Entry] = []
         self.generators: list[Any] = []
         self.iterators: list[Any] = []
+        self.is_complete = True
         self._names: set[str] = set()  # attributes that the code reads
         self._owners: list[tuple[Any, set[str]]] = []  # objects, and the names already looked up in them
         self._seen: dict[int, object] = {}
@@ -159,6 +169,8 @@ class Reach:
         if kind in PLAIN or issubclass(kind, (Value, np.generic)) or id(thing) in self._seen:
             return
         self._seen[id(thing)] = thing
+        if issubclass(kind, OPAQUE):
+            self.is_complete = False
         if kind in CONTAINERS:  # first, because there can be many
             self._visit_container(thing)
         elif issubclass(kind, FunctionType):
@@ -187,6 +199,7 @@ class Reach:
             self._todo.append(thing.__self__ if not isinstance(thing.__self__, ModuleType) else None)
         elif any("__next__" in vars(base) for base in kind.__mro__):
             self.iterators.append(thing)
+            self.is_complete = False
         else:
             if _is_network_of_a_library(kind):
                 own = _own_attributes(thing)
@@ -224,6 +237,7 @@ class Reach:
         for code in _nested(function.__code__):
             self.codes.add(code)
             self._names |= _names(code).attributes
+            self.is_complete &= DYNAMIC.isdisjoint(_names(code).attributes | _names(code).variables)
             self._todo += [sys.modules.get(name) for name in _imported(code, function.__globals__)]
             for name in _names(code).variables:
                 if name in function.__globals__:
@@ -246,7 +260,7 @@ class Reach:
                 self._place(Entry(own, name, own[name]))
         if is_module:
             return
-        for base in (owner if is_class else type(owner)).__mro__:
+        for base in (*owner.__mro__, *type(owner).__mro__) if is_class else type(owner).__mro__:
             for name in names & vars(base).keys():
                 self._look_at_attribute(owner, base, name)
 
@@ -364,6 +378,19 @@ def _is_of_a_library_class(kind: type) -> bool:
 
 def _is_network_of_a_library(kind: type) -> bool:
     return any("parameters" in vars(base) and _is_of_a_library_class(base) for base in kind.__mro__)
+
+
+def generators_beside(known: list[Any]) -> list[Any]:
+    """NumPy's random generators in this process, but for those known and that of numpy.random.
+
+    The collector tells of them all, except those that existed when somebody called gc.freeze().
+    """
+    if "numpy.random" not in sys.modules:
+        return []
+    kinds = (np.random.Generator, np.random.RandomState, np.random.BitGenerator)
+    of_numpy: Any = getattr(np.random.random, "__self__", None)
+    but = {id(generator) for generator in (*known, of_numpy, getattr(of_numpy, "_bit_generator", None))}
+    return [thing for thing in gc.get_objects() if issubclass(type(thing), kinds) and id(thing) not in but]
 
 
 def _is_numpy_generator(thing: Any) -> bool:

@@ -4,7 +4,8 @@ program, however rarely it matters: so its sources are watched, not only its res
 - Draws from `random`, the operating system's randomness, clocks and files are seen as the function makes them, through
   Python's profiling hook, which only sees this thread. A draw from a generator that the function seeds itself finds the
   same state the next time and is no harm.
-- NumPy's generators do not call the hook: their states are compared before and after.
+- NumPy's generators do not call the hook: their states are compared before and after; those of all generators in the
+  process, if the function can reach some that cannot be found by following its names.
 - The graphs of all runs must be equal, bit for bit in their constants. Where something that the function reads changes
   from run to run, such as a count of its calls, many runs are compared.
 """
@@ -28,7 +29,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from tinygrad_scalar.engine.errors import SourceLine, TraceError
-from tinygrad_scalar.vectorize.reach import Reach, is_of_a_library
+from tinygrad_scalar.vectorize.reach import Reach, generators_beside, is_of_a_library
 from tinygrad_scalar.vectorize.readings import Readings
 from tinygrad_scalar.vectorize.scalar_program import executor
 from tinygrad_scalar.vectorize.trace import trace
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
 RUNS = 64  # of a function that reads something that changes from run to run
 MORE = 3  # runs that are watched: `random.gauss` draws in every other one
 NODES = 2_000_000  # in all runs together: a large graph is built less often
+REST = 0.02  # seconds in which a thread that draws all the time will have drawn
 STATES_KEPT = 1000  # of the generator that a line draws from
 CLOCKS = {"now", "utcnow", "today", *vars(time)} - {"sleep", "mktime", "asctime", "strptime"}
 SYSTEM = {"urandom", "getrandom", "generate_time_safe", "UuidCreate"}
@@ -147,13 +149,16 @@ def repeated_trace(
     """The trace of `cost` and what it read, after several runs; TraceError if they differ, or it drew what will."""
     first = trace(cost, parameters, examples)  # which can make what later runs use
     reach = Reach(cost)
+    if not reach.is_complete:
+        reach.generators += generators_beside(reach.generators)
     traced, seen, moved = _observed(cost, parameters, examples, reach)
     if seen.draws or moved:
         others = [_observed(cost, parameters, examples, reach) for _ in range(MORE)]
         _require_the_same_draws([seen.draws, *(other.draws for _, other, _ in others)])
         moved = moved.intersection(*(states for _, _, states in others))
-        if own := moved & set(range(len(reach.generators))):
-            kind = type(reach.generators[min(own)]).__name__
+        own = [reach.generators[i] for i in sorted(moved) if i < len(reach.generators)]
+        if own and (reach.is_complete or (own := _at_rest(own))):
+            kind = type(own[0]).__name__
             raise TraceError(f"the function drew from a numpy.random.{kind} while vectorize traced it: {WAY_OUT}")
     changing = any([moved, seen.draws, seen.saw_addresses, reach.iterators, reach.numbers_changed()])
     changing = changing or bool(first.difference(traced))
@@ -183,6 +188,13 @@ def _observed(
     with _watched(reach) as watcher:
         traced = trace(cost, parameters, examples)
     return traced, watcher, {i for i, generator in enumerate(generators) if _state(generator) != before[i]}
+
+
+def _at_rest(generators: list[Any]) -> list[Any]:
+    """Those that no other thread draws from meanwhile."""
+    before = list(map(_state, generators))
+    time.sleep(REST)
+    return [generator for generator, state in zip(generators, before) if _state(generator) == state]
 
 
 def _state(generator: Any) -> object:
