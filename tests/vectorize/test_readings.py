@@ -1,6 +1,7 @@
 """What a traced function read counts when something else is assigned to it: the next call traces anew."""
 
 import copy
+import pickle
 import types
 
 import numpy as np
@@ -181,6 +182,24 @@ def test_what_is_replaced_counts_in_the_next_call(build, m):
     assert after == pytest.approx(of_engine(cost, m), rel=1e-12)
     assert after != before
     assert run.value(X[:m], Y[:m]) == run(X[:m], Y[:m])[0] == after
+
+
+def test_a_pickled_program_can_be_pickled_again():
+    rate, w = 2.0, Value(3.0)
+    run = ts.vectorize(lambda x: rate * w * x, [w])
+    run([1.0])
+    again = pickle.loads(pickle.dumps(pickle.loads(pickle.dumps(run))))
+    assert again([2.0])[0] == 12.0
+
+
+def test_a_program_that_gave_way_to_others_is_traced_anew_too():
+    rate, w = 2.0, Value(3.0)
+    run = ts.vectorize(lambda x: rate * w * sum(x), [w])
+    for n in [*range(1, 20), 1]:
+        assert run(np.ones((2, n)))[0] == rate * 3.0 * n
+    rate = 5.0
+    for n in [1, *range(1, 20)]:
+        assert run(np.ones((2, n)))[0] == rate * 3.0 * n
 
 
 def test_several_shapes_are_all_traced_anew():

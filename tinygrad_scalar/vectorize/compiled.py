@@ -259,7 +259,7 @@ class Compiled:
         if self.arrays is not None:
             self._write_for_people()
         state = {**self.__dict__, "_write_arrays": None, "_write_texts": None, "_chosen": {}, "_captured": []}
-        del state["read"]
+        state.pop("read", None)
         return state
 
     def is_current(self) -> bool:

@@ -189,6 +189,7 @@ class Vectorized:
             program, rows = self._prepared(arrays)
             if not program.read.quick_held():
                 self._follow()
+                self._forget()
                 continue
             if anomaly.watching:
                 program = self._watched_program(program, rows)
