@@ -104,6 +104,13 @@ def test_the_definitions_name_what_the_definitions_need():
     assert lines[start + 2].startswith("      v₆ = sin(a·v₃ + y) = ")
 
 
+def test_a_label_that_looks_like_a_stand_in_defines_nothing():
+    x = Value(1.0, "my v₁ x")
+    lines = str(ts.explain(ts.tanh(ts.exp(x * Value(3.0))) * 2.0, x, names={})).splitlines()
+    assert [line for line in lines if " = (my v₁ x)·a = " in line] == []
+    assert any(line.startswith("where a = 3") for line in lines)
+
+
 def test_where_every_value_has_a_name_nothing_is_defined():
     w, a = Value(0.5, "w"), Value(2.0, "a")
     C = ts.tanh(w * a)

@@ -60,7 +60,7 @@ class Definitions:
         if not self._left_out:
             return []
         names = [attrgetter(script)(self._notation.named(value)) for value in self._left_out]
-        words = [f"and {len(names):,} more: ", names[0], *([" to ", names[-1]] if names[1:] else []), " (see step)"]
+        words = [f"and {len(names):,} more: ", names[0], *([", …, ", names[-1]] if names[1:] else []), " (see step)"]
         if script == "latex":
             words[::2] = [rf"\text{{{word}}}" for word in words[::2]]
         return ["".join(words)]

@@ -137,7 +137,8 @@ class Notation:
         True
         """
         found = re.findall(r"(?<![^\W\d])[^\W\d_][₀-₉]*(?!\w)", text)
-        return list(dict.fromkeys(self._by_name[name] for name in found if name in self._by_name))
+        meant = [(name, self._by_name[name]) for name in dict.fromkeys(found) if name in self._by_name]
+        return [value for name, value in meant if self.name(value) == name]  # w·a is not called v₁ anywhere
 
     @cached_property
     def _by_name(self) -> dict[str, Value]:
