@@ -12,7 +12,7 @@ import re
 import shutil
 import subprocess
 import sysconfig
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -163,16 +163,18 @@ def draw(root: Value | Stepper, *, direction: str = "LR", names: Mapping[str, ob
         raise ValueError(f"direction must be one of {', '.join(DIRECTIONS)}, got {shown(direction)}")
     if isinstance(root, Stepper):
         marks = Marks(root)
-        picture = _dot(root.nodes, root.notation.called, direction, marks)
+        unknown = getattr(root.notation, "unknown", {})  # pickles written before have none
+        picture = _dot(root.nodes, root.notation.called, unknown, direction, marks)
         return Drawing(lambda: picture, len(marks.nodes))
     nodes = topological_order(root)
     require_fresh(nodes)
     called = names_of(nodes, caller_variables() if names is None else names)
-    called.update(leaf_names(nodes, called))
+    unknown = leaf_names(nodes, called)
+    called.update(unknown)
 
     def dot() -> Digraph:
         require_fresh(nodes)
-        return _dot(nodes, called, direction)
+        return _dot(nodes, called, unknown, direction)
 
     drawing = Drawing(dot, len(nodes))
     if len(nodes) <= LARGEST:
@@ -209,12 +211,19 @@ def _letter(name: str) -> str:
     return parts.letter.rstrip("0123456789_").lower() if parts else ""
 
 
-def _dot(nodes: Sequence[Value], called: Mapping[Value, str], direction: str, marks: Marks | None = None) -> Digraph:
+def _dot(
+    nodes: Sequence[Value],
+    called: Mapping[Value, str],
+    unknown: Container[Value],
+    direction: str,
+    marks: Marks | None = None,
+) -> Digraph:
+    """The picture; the letters of `unknown` leaves are not the user's, and tell nothing about their kind."""
     from graphviz import Digraph
 
     dot = Digraph("computation graph", graph_attr={**_GRAPH, "rankdir": direction}, node_attr=_NODE, edge_attr=_EDGE)
     numbers = {node: i for i, node in enumerate(nodes)}
-    found = kinds(nodes, called)
+    found = kinds(nodes, {node: name for node, name in called.items() if node not in unknown})
     drawn = set(marks.nodes if marks else nodes)
     for node, i in numbers.items():
         if node not in drawn:

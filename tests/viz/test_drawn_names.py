@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given, strategies as st
 from support.pictures import SVG, TOOLTIP, groups, name_in, without_spaces
 
+import tinygrad_scalar as ts
 from tinygrad_scalar import Value
 from tinygrad_scalar.engine.graph import topological_order
 from tinygrad_scalar.inspection import names as graph
@@ -54,6 +55,14 @@ def test_variables_with_a_leading_underscore_do_not_show():
     assert "_secret" not in drawing.source
     assert "__" not in drawing.source
     assert "_list" not in drawing.source
+
+
+def test_the_letter_of_a_leaf_without_a_name_says_nothing_about_its_kind():
+    w = Value(1.0, "w")
+    root = w * Value(2.0)
+    for drawing in (draw(root, names={}), draw(ts.step(root, names={}))):
+        assert sorted(names_drawn(drawing))[-2:] == ["a", "w"]
+        assert "input" not in drawing.source
 
 
 NOTATION = {"w(1)[0,2]": "w⁽¹⁾₀₂", "a(2)[11]": "a⁽²⁾₁₁", "x[3]": "x₃", "z(1)": "z⁽¹⁾", "learning rate": "learningrate"}
