@@ -61,9 +61,10 @@ def vectorize(
     are fixed for good, even if they change: pass them as an argument. With check=False only set Values are followed.
 
     TraceError if `cost` looks at a number that differs between examples, if the check finds a difference, or if
-    `cost` draws random numbers, reads a clock or counts its calls: `check` runs it several times to see that. It does
-    not see what `cost` draws in another process, or by another library's generators than those of Python and NumPy.
-    Random numbers are an argument too, made anew for each call, such as a mask for dropout:
+    `cost` draws random numbers, counts its calls or reads a clock, other than to print or log how long something took:
+    `check` runs it several times to see that. It does not see what `cost` draws in another process, or from generators
+    that are not Python's or NumPy's. Random numbers are an argument too, made anew for each call, such as a mask for
+    dropout:
 
     >>> import numpy as np
     >>> from tinygrad_scalar import Value

@@ -4,6 +4,7 @@ program, however rarely it matters: so its sources are watched, not only its res
 - Draws from `random`, the operating system's randomness, clocks and files are seen as the function makes them, through
   Python's profiling hook, which only sees this thread. A draw from a generator that the function seeds itself finds the
   same state the next time and is no harm.
+- A clock is no harm where what it says is only printed or logged (clocks.py).
 - NumPy's generators do not call the hook: their states are compared before and after; those of all generators in the
   process, if the function can reach some that cannot be found by following its names.
 - The graphs of all runs must be equal, bit for bit in their constants. Where something that the function reads changes
@@ -29,13 +30,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from tinygrad_scalar.engine.errors import SourceLine, TraceError
+from tinygrad_scalar.vectorize.clocks import is_only_shown
 from tinygrad_scalar.vectorize.reach import Reach, generators_beside, is_of_a_library
 from tinygrad_scalar.vectorize.readings import Readings
 from tinygrad_scalar.vectorize.scalar_program import executor
 from tinygrad_scalar.vectorize.trace import trace
 
 if TYPE_CHECKING:
-    from types import FrameType
+    from types import CodeType, FrameType
 
     from numpy.typing import NDArray
 
@@ -60,6 +62,7 @@ WAY_OUT = (
     "the program would use the first one for ever. "
     "Pass random numbers, such as a dropout mask, as an argument: see ts.fit"
 )
+OF_CLOCKS = "; to time the function, read the clock outside it, or where what it says is only printed or logged"
 
 
 class Draw(NamedTuple):
@@ -67,6 +70,7 @@ class Draw(NamedTuple):
 
     what: str
     line: SourceLine
+    clock_read_by: CodeType | None
 
 
 class Watcher:
@@ -75,6 +79,7 @@ class Watcher:
     def __init__(self, reach: Reach) -> None:
         self.draws: dict[Draw, list[object]] = {}  # and the state of the generator each time
         self.saw_addresses = False
+        self._of_clocks: dict[CodeType, tuple[set[int], dict[str, Any]]] = {}  # in which lines, with which globals
         self._reach = reach
         self._thread = threading.get_ident()
 
@@ -94,9 +99,18 @@ class Watcher:
             return
         if threading.get_ident() == self._thread or self._reach.runs_in(frame):
             owned = owner if isinstance(owner, (type, ModuleType)) else type(owner)
-            states = self.draws.setdefault(Draw(f"{owned.__name__.lstrip('_')}.{name}()", _line(frame)), [])
+            by = frame.f_code if name in CLOCKS else None
+            states = self.draws.setdefault(Draw(f"{owned.__name__.lstrip('_')}.{name}()", _line(frame), by), [])
+            if by is not None:
+                lines, _ = self._of_clocks.setdefault(by, (set(), frame.f_globals))
+                lines.add(frame.f_lineno)
             if len(states) < STATES_KEPT:
                 states.append(state)
+
+    def forget_what_is_only_shown(self) -> None:
+        """Leave out readings of clocks that only get printed or logged."""
+        shown = {code for code, (lines, names) in self._of_clocks.items() if is_only_shown(code, lines, names)}
+        self.draws = {draw: states for draw, states in self.draws.items() if draw.clock_read_by not in shown}
 
 
 def _is_read_by_the_user(owner: object, frame: FrameType) -> bool:
@@ -175,7 +189,8 @@ def _require_the_same_draws(runs: Sequence[dict[Draw, list[object]]]) -> None:
     for draw in [draw for run in runs for draw in run]:
         states = [run[draw] for run in runs if draw in run]
         if any(other != states[0] for other in states):
-            raise TraceError(f"{draw.line}: the function called {draw.what} while vectorize traced it: {WAY_OUT}")
+            way_out = WAY_OUT + OF_CLOCKS * (draw.clock_read_by is not None)
+            raise TraceError(f"{draw.line}: the function called {draw.what} while vectorize traced it: {way_out}")
 
 
 def _observed(
@@ -187,6 +202,7 @@ def _observed(
     before = list(map(_state, generators))
     with _watched(reach) as watcher:
         traced = trace(cost, parameters, examples)
+    watcher.forget_what_is_only_shown()
     return traced, watcher, {i for i, generator in enumerate(generators) if _state(generator) != before[i]}
 
 
