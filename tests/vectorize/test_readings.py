@@ -91,6 +91,30 @@ def a_value_in_rows():
     return cost, model, lambda: W[1].__setitem__(0, Value(5.0))
 
 
+def a_dicts_number():
+    settings, net = {"rate": 2.0, "depth": 3}, MLP(2, [3, 1], "tanh", "linear", seed=0)
+    return lambda x, y: settings["rate"] * ts.squared_error(net(x), y), net, lambda: settings.update(rate=3.0)
+
+
+def a_default():
+    net = MLP(2, [3, 1], "tanh", "linear", seed=0)
+
+    def cost(x, y, *, rate=2.0):
+        return rate * ts.squared_error(net(x), y)
+
+    return cost, net, lambda: cost.__kwdefaults__.update(rate=3.0)
+
+
+class Slotted:
+    __slots__ = ("rate",)
+
+
+def a_slots_number():
+    slotted, net = Slotted(), MLP(2, [3, 1], "tanh", "linear", seed=0)
+    slotted.rate = 2.0
+    return lambda x, y: slotted.rate * ts.squared_error(net(x), y), net, lambda: setattr(slotted, "rate", 3.0)
+
+
 class Model:
     shared = 1.5
 
@@ -158,6 +182,9 @@ REPLACED = {
     "a class's number": of_model(lambda model: setattr(Model, "shared", Model.shared + 1.0)),
     "a number of its own instead of the class's": of_model(lambda model: setattr(model, "shared", 9.0)),
     "a Value in a list": of_model(lambda model: model.w.__setitem__(0, Value(5.0))),
+    "a dict's number": a_dicts_number,
+    "a default": a_default,
+    "a slot's number": a_slots_number,
     "a Value in rows": a_value_in_rows,
     "a Value in a dict": of_model(lambda model: model.named.__setitem__("w", Value(5.0))),
     "a Value as an attribute": of_model(lambda model: setattr(model, "b", Value(5.0))),

@@ -22,8 +22,8 @@ cdef bint same_items(list now, list held):
 cdef bint all_held(tuple places) except -1:
     """Whether each place still holds its object. Three items of the tuple are one place: an owner, a name, the object.
 
-    The owner is a cell, a dict in which the name is a key, or a list, whose copy is the object; the name is an
-    attribute's otherwise. Where there was nothing, the object is ABSENT.
+    The owner is a cell, a dict (also a class's) in which the name is a key, or a list, whose copy is the object; the
+    name is a slot's otherwise. Where there was nothing, the object is ABSENT.
     """
     cdef Py_ssize_t i
     cdef PyObject* owner
@@ -42,6 +42,9 @@ cdef bint all_held(tuple places) except -1:
             if not same_items(<list><object>owner, <list><object>held):
                 return False
             continue
+        elif type(<object>owner) is MappingProxyType:
+            now = (<object>owner).get(<object>name, ABSENT)
+            found = <PyObject*>now
         else:
             now = getattr(<object>owner, <object>name, ABSENT)
             found = <PyObject*>now

@@ -19,13 +19,15 @@ from libc.string cimport memcpy, memset
 from tinygrad_scalar.engine cimport _ops
 from tinygrad_scalar.engine._ops cimport Code
 
+from types import MappingProxyType as _MappingProxyType
+
 import numpy as np
 
 from tinygrad_scalar.engine import _value
 from tinygrad_scalar.vectorize.reach import ABSENT as _ABSENT, is_same_number as _is_same_number
 
 cdef object ndarray = np.ndarray, empty = np.empty
-cdef object ABSENT = _ABSENT, is_same_number = _is_same_number
+cdef object ABSENT = _ABSENT, is_same_number = _is_same_number, MappingProxyType = _MappingProxyType
 
 cdef extern from "_lanes.h":
     enum: LANES
@@ -760,6 +762,7 @@ cdef class Quick:
     cdef Py_ssize_t n_arrays
     cdef object shapes
     cdef tuple places
+    cdef bint (*held)(tuple) except -1  # called through a pointer: inlined, it would slow down all the rest
 
     def __init__(self, Executor executor, parameters, tuple shapes, Py_ssize_t most, tuple places=()):
         """For at most `most` examples, whose arguments have `shapes`."""
@@ -767,7 +770,7 @@ cdef class Quick:
             raise ValueError(f"a scalar program takes at most {MOST_ARGUMENTS} arguments, got {len(shapes)}")
         self.executor, self.parameters, self.shapes, self.most = executor, parameters, shapes, most
         self.n_arrays = len(shapes)
-        self.places = places
+        self.places, self.held = places or None, all_held
 
     def answer(self, tuple arrays):
         """The mean cost and its gradient; None unless the arrays are float64 of the expected shapes."""
@@ -775,7 +778,7 @@ cdef class Quick:
         cdef Py_ssize_t a, k, m = -1
         cdef ArrayFields* fields = float64_array(self.parameters)
         cdef tuple shape
-        if not LAYOUT_IS_KNOWN or len(arrays) != self.n_arrays or fields is NULL or not all_held(self.places):
+        if not LAYOUT_IS_KNOWN or len(arrays) != self.n_arrays or fields is NULL:
             return None
         if fields.ndim != 1 or fields.shape[0] != self.executor.n_parameters:
             return None
@@ -800,6 +803,8 @@ cdef class Quick:
                 call.widths[a] *= fields.shape[k + 1]
             call.rows[a] = <double*>fields.data
             call.d_rows[a] = NULL
+        if self.places is not None and not self.held(self.places):
+            return None
         gradient = empty(self.executor.n_parameters)
         call.d_theta = <double*>(<ArrayFields*><PyObject*>gradient).data
         return self.executor.run_call(&call, m), gradient

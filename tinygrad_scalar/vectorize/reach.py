@@ -276,12 +276,11 @@ class Reach:
         elif type(held).__name__ == "member_descriptor":
             if base.__module__ != "builtins" and not isinstance(owner, type):
                 self._place(Slot(owner, name, getattr(owner, name, ABSENT)))
-        elif not _is_of_a_library_class(base) and type(held) in PLAIN:
-            self._place(Slot(base, name, held))
-            if owner is not base and (own := _own_attributes(owner)) and name not in own:
-                self._place(Entry(own, name, ABSENT))  # it can get its own
         elif not _is_of_a_library_class(base):
             self._place(Entry(vars(base), name, held))
+            own = _own_attributes(owner)
+            if type(held) in PLAIN and not isinstance(owner, type) and name not in own:
+                self._place(Entry(own, name, ABSENT))  # the object can get its own
 
 
 def _own_attributes(thing: Any) -> dict[str, Any]:

@@ -1,8 +1,9 @@
 """What a function read while it was traced, and whether it still stands there: else the next call traces anew.
 
-That is about variables, globals and attributes to which something else is assigned. The user's own are looked at in
-every call. What stands inside the library's networks, and in lists and dicts, is looked at whenever a Value was made or
-set since, which is what it takes to put a new Value there. The numbers in lists and arrays are not looked at.
+That is about variables, globals, attributes and entries of dicts to which something else is assigned. The user's own
+are looked at in every call. What stands inside the library's networks, in lists and in large dicts is looked at when a
+Value was made or set since, which is what it takes to put a new Value there. Numbers there and in arrays are not looked
+at.
 """
 
 from __future__ import annotations
@@ -11,13 +12,23 @@ from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from itertools import chain
 from operator import is_
-from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType
+from types import BuiltinFunctionType, FunctionType, MappingProxyType, MethodType, ModuleType
 from typing import Any
 
 from tinygrad_scalar.vectorize.reach import ABSENT, Elements, Entry, Numbers, Place, Slot, Table, is_same_number
 from tinygrad_scalar.vectorize.scalar_program import executor
 
-CODE = (BuiltinFunctionType, FunctionType, MethodType, ModuleType, type)  # rarely replaced: not looked at in each call
+SMALL = 64  # entries of a dict
+CODE = (
+    BuiltinFunctionType,
+    FunctionType,
+    MethodType,
+    ModuleType,
+    type,
+    property,
+    staticmethod,
+    classmethod,
+)  # rarely replaced: not looked at in each call
 
 
 class Readings:
@@ -28,7 +39,7 @@ class Readings:
 
     def __init__(self, places: Iterable[Place] = (), inside: Iterable[Place] = ()) -> None:
         ours = [place for place in places if _is_looked_at(place)]
-        outside = [triple for place in ours if not isinstance(place, Elements) for triple in _triples(place)]
+        outside = [triple for place in ours if not _is_beyond(place) for triple in _triples(place)]
         self.quick = _flat(triple for triple in outside if not issubclass(type(triple[2]), CODE))
         everywhere = [*ours, *filter(_is_looked_at, inside)]
         native = executor() if everywhere else None
@@ -38,15 +49,19 @@ class Readings:
 
 
 def _is_looked_at(place: Place) -> bool:
-    if isinstance(place, (Numbers, Table)) or (isinstance(place, Elements) and place.is_of_numbers()):
+    if isinstance(place, (Numbers, Table)) or (_is_beyond(place) and place.is_of_numbers()):
         return False
     return place.unchanged()
 
 
+def _is_beyond(place: Place) -> bool:
+    """Whether it is a list, or a dict too large to be looked at in each call."""
+    return isinstance(place, Elements) and not (type(place.container) is dict and len(place.container) <= SMALL)
+
+
 def _triples(place: Place) -> Iterator[tuple[Any, Any, Any]]:
-    if isinstance(place, Slot) or (isinstance(place, Entry) and type(place.names) is dict):
-        owner = place.owner if isinstance(place, Slot) else place.names
-        yield owner, place.name, place.held
+    if isinstance(place, (Slot, Entry)):
+        yield place.owner if isinstance(place, Slot) else place.names, place.name, place.held
     elif isinstance(place, Elements) and type(place.container) is list:
         yield place.container, None, place.held
     elif isinstance(place, Elements) and type(place.container) is dict:
@@ -65,7 +80,8 @@ def still_held(places: tuple[Any, ...]) -> bool:
 def _held(owner: Any, name: Any, held: Any) -> bool:
     if type(owner) is list:
         return len(owner) == len(held) and all(map(is_, owner, held))
-    now = owner.get(name, ABSENT) if type(owner) is dict else getattr(owner, name, ABSENT)
+    is_dict = type(owner) in (dict, MappingProxyType)
+    now = owner.get(name, ABSENT) if is_dict else getattr(owner, name, ABSENT)
     return now is held or is_same_number(now, held)
 
 
