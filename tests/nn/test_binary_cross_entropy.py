@@ -72,6 +72,25 @@ def test_both_programs_give_the_slope_sigma_minus_y_too(probability, number, y):
         require_exact(loss, gradient[0], number, y)
 
 
+@pytest.mark.parametrize("one", [Value(1.0), Value(1.0, "w")])
+def test_one_minus_sigmoid_is_recognised_where_one_is_a_plain_number_alone(one):
+    z = Value(0.5)
+    run = ts.vectorize(lambda y: ts.binary_cross_entropy(one - z.sigmoid(), y), [one, z])
+    run(np.array([1.0, 0.0]))
+    one.data = 0.75
+    ts.cost("binary_cross_entropy", [one - z.sigmoid()] * 2, [1.0, 0.0]).backward()
+    _, gradient = run(np.array([1.0, 0.0]))
+    assert gradient == pytest.approx([one.grad, z.grad], rel=1e-12)
+
+
+def test_an_argument_that_a_sigmoid_is_taken_from_is_not_read():
+    w = Value(-2.0)
+    run = ts.vectorize(lambda x, y: ts.binary_cross_entropy(x - w.sigmoid(), y), [w])
+    value, _ = run(np.array([1.0, 0.5]), np.array([1.0, 0.0]))
+    expected = ts.cost("binary_cross_entropy", [x - w.sigmoid() for x in (1.0, 0.5)], [1.0, 0.0])
+    assert value == pytest.approx(expected.data, rel=1e-15)
+
+
 @given(st.lists(st.tuples(Z, TARGETS), min_size=1, max_size=5))
 def test_each_output_and_each_example_of_a_mean_has_the_slope_sigma_minus_y(pairs):
     outputs, targets = [Value(z) for z, _ in pairs], [y for _, y in pairs]

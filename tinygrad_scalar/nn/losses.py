@@ -98,7 +98,7 @@ def _log_odds(a: Value) -> Value | None:
 
 def _is_one(value: Value) -> bool:
     """Whether it is the plain number 1 of a formula."""
-    return not value.op and not value.label and value.data == 1.0
+    return value._time < 0 and value.data == 1.0  # any other can be set, see value.py
 
 
 def _no_probability(number: Any) -> Any:

@@ -224,6 +224,8 @@ class MLP(Module):
 
 def listed(numbers: Inputs) -> list[Any]:
     """The numbers or Values as a list; a bare one becomes a list of one. TypeError if they have no order."""
+    if isinstance(numbers, (list, tuple)):
+        return list(numbers)
     if isinstance(numbers, (Set, Mapping, bytes)):
         raise TypeError(f"expected a list of numbers or Values, got {shown(numbers)}")
     if isinstance(numbers, Value):
