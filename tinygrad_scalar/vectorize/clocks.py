@@ -1,8 +1,9 @@
 """A clock that a function reads only to print or to log how long something took, as a timing decorator does.
 
 That is proved from the source of the function that reads the clock: the reading goes into local variables, arithmetic
-and text, and from there into nothing but `print`, a logger, or an `if` with only those inside. It is not proved where a
-reading is returned, kept in an attribute or a list, passed to another function or decides what is computed.
+and text, and from there into nothing but `print`, a logger, an `if` with only those inside, or a global list or dict of
+numbers that nothing else reads. It is not proved where a reading is returned, kept in an attribute, passed to another
+function or decides what is computed.
 """
 
 from __future__ import annotations
@@ -12,19 +13,26 @@ import builtins
 import inspect
 import logging
 import textwrap
+from collections import Counter, defaultdict, deque
 from collections.abc import Sequence
 from types import CodeType
-from typing import Any
+from typing import Any, TypeGuard, cast
+
+from tinygrad_scalar.vectorize.reach import Elements, Entry, Place, Reach, Slot, names_in
 
 HARMLESS = {"abs", "float", "format", "int", "repr", "round", "str"}  # they keep nothing
+LISTS = (list, dict, Counter, defaultdict, deque)
 LEVELS = {"critical", "debug", "error", "exception", "info", "log", "warning"}
 TELL_VARIABLES = {"eval", "exec", "locals", "vars"}
 STREAMS = ("sys.stdout", "sys.stderr")
 APART = (ast.Lambda, ast.comprehension, ast.NamedExpr, ast.Await, ast.Yield, ast.YieldFrom)
 
 
-def is_only_shown(code: CodeType, lines: set[int], variables: dict[str, Any]) -> bool:
-    """Whether what `code` reads from clocks in those lines is only printed or logged; `variables` are its globals."""
+def is_only_shown(code: CodeType, lines: set[int], variables: dict[str, Any], reach: Reach) -> bool:
+    """Whether what `code` reads from clocks in those lines is only printed, logged or put into lists that nobody reads.
+
+    `variables` are its globals; `reach` is what the whole function can read.
+    """
     function = _definition(code)
     if function is None or not TELL_VARIABLES.isdisjoint(code.co_names):
         return False
@@ -35,7 +43,34 @@ def is_only_shown(code: CodeType, lines: set[int], variables: dict[str, Any]) ->
     while known != (known := len(reading.names)):  # until no other variable gets it
         if not all(reading.stays_within(statement) for statement in function.body):
             return False
-    return True
+    return all(
+        reading.uses_only_to_keep(name, function) and _is_read_by_no_other(code, name, variables, reach)
+        for name in reading.lists
+    )
+
+
+def _is_read_by_no_other(code: CodeType, name: str, variables: dict[str, Any], reach: Reach) -> bool:
+    """Whether only `code` can read the global list, and it holds nothing that could pass on a number."""
+    kept: Any = variables.get(name)
+    if type(kept) not in LISTS or not reach.is_complete:
+        return False
+    elements = [*kept.values()] if isinstance(kept, dict) else [*kept]
+    if not {int, float, list}.issuperset(map(type, elements)):
+        return False
+    others = [names_in(other) for other in reach.codes if other is not code]
+    if any(name in other.variables or name in other.attributes for other in others):
+        return False
+    alone = [kept, *(element for element in elements if type(element) is list)]
+    return all(len({where for place in reach.places for where in _where(place, part)}) == 1 for part in alone)
+
+
+def _where(place: Place, kept: object) -> list[tuple[int, str]]:
+    """The place, if it holds the list; functions with the same globals have the same place."""
+    if isinstance(place, Elements):
+        return [(id(place.container), "")] * any(element is kept for element in place.held)
+    if isinstance(place, (Entry, Slot)) and place.held is kept:
+        return [(id(place[0]), place.name)]
+    return []
 
 
 def _definition(code: CodeType) -> ast.FunctionDef | None:
@@ -60,8 +95,10 @@ class _Reading:
 
     def __init__(self, code: CodeType, lines: set[int], variables: dict[str, Any]) -> None:
         self.names: set[str] = set()
+        self.lists: set[str] = set()  # global ones into which a reading is put
         self._lines, self._variables = lines, variables
         self._locals = set(code.co_varnames) - set(code.co_cellvars)
+        self._not_global = {*code.co_varnames, *code.co_cellvars, *code.co_freevars}
 
     def stays_within(self, statement: ast.stmt, is_watched: bool = False) -> bool:
         """Whether the statement lets no reading out; `is_watched` if an exception in it changes what is computed."""
@@ -82,6 +119,9 @@ class _Reading:
             return not any(map(self.is_in, header)) and all(self.stays_within(part, True) for part in parts)
         if is_watched:
             return False
+        if isinstance(statement, (ast.Expr, ast.Assign, ast.AugAssign)) and (name := self._list_of(statement)):
+            self.lists.add(name)
+            return self._is_put_there(statement)
         if isinstance(statement, (ast.Assign, ast.AnnAssign)) and statement.value is not None:
             return self._is_kept_in_variables(statement, statement.value)
         return self._is_shown(statement)
@@ -113,6 +153,36 @@ class _Reading:
             return False
         return all(self._is_plain(part) for part in (*call.args, *(keyword.value for keyword in call.keywords)))
 
+    def _list_of(self, statement: ast.AST) -> str:
+        """The global list or dict for `times.append(…)`, `times[k] = …`, `times[k] += …`, or `times[k].append(…)`."""
+        into: ast.AST | None = None
+        if isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Call):
+            method = statement.value.func
+            into = method.value if isinstance(method, ast.Attribute) and method.attr == "append" else None
+        elif isinstance(statement, (ast.Assign, ast.AugAssign)):
+            target = statement.targets[0] if isinstance(statement, ast.Assign) else statement.target
+            into = target if isinstance(target, ast.Subscript) else None
+        if isinstance(into, ast.Subscript):
+            into = into.value
+        return into.id if isinstance(into, ast.expr) and self._is_global(into) else ""
+
+    def _is_put_there(self, statement: ast.Expr | ast.Assign | ast.AugAssign) -> bool:
+        """Whether it puts a reading into one place, which the reading does not choose."""
+        if isinstance(statement, ast.Expr):
+            call = cast(ast.Call, statement.value)
+            place, given = call.func, call.args
+        else:
+            targets = statement.targets if isinstance(statement, ast.Assign) else [statement.target]
+            place, given = targets[0], [statement.value]
+            if len(targets) > 1:
+                return False
+        return not self.is_in(place) and not _calls(place) and all(map(self._is_plain, given))
+
+    def uses_only_to_keep(self, name: str, function: ast.FunctionDef) -> bool:
+        """Whether the function does nothing else with the list."""
+        uses = sum(isinstance(part, ast.Name) and part.id == name for part in ast.walk(function))
+        return uses == sum(self._list_of(part) == name for part in ast.walk(function))
+
     def _prints(self, call: ast.Call) -> bool:
         streams = [ast.unparse(keyword.value) for keyword in call.keywords if keyword.arg in ("file", None)]
         return self._is_builtin(call.func, {"print"}) and set(streams).issubset(STREAMS)
@@ -121,11 +191,14 @@ class _Reading:
         if not isinstance(call.func, ast.Attribute) or call.func.attr not in LEVELS:
             return False
         owner = call.func.value
-        held = self._variables.get(owner.id) if isinstance(owner, ast.Name) and owner.id not in self._locals else None
+        held = self._variables.get(owner.id) if self._is_global(owner) else None
         return held is logging or type(held) in (logging.Logger, logging.RootLogger)
 
+    def _is_global(self, node: ast.expr) -> TypeGuard[ast.Name]:
+        return isinstance(node, ast.Name) and node.id not in self._not_global
+
     def _is_builtin(self, node: ast.expr, names: set[str]) -> bool:
-        if not isinstance(node, ast.Name) or node.id not in names or node.id in self._locals:
+        if not self._is_global(node) or node.id not in names:
             return False
         return self._variables.get(node.id) is None or self._variables[node.id] is getattr(builtins, node.id)
 

@@ -163,6 +163,7 @@ class Reach:
                 new = self._names - looked_up
                 looked_up |= new
                 self._look_up(owner, new)
+        self.is_complete = False
 
     def _visit(self, thing: Any) -> None:
         kind = type(thing)
@@ -236,10 +237,10 @@ class Reach:
         self._own(function)
         for code in _nested(function.__code__):
             self.codes.add(code)
-            self._names |= _names(code).attributes
-            self.is_complete &= DYNAMIC.isdisjoint(_names(code).attributes | _names(code).variables)
+            self._names |= names_in(code).attributes
+            self.is_complete &= DYNAMIC.isdisjoint(names_in(code).attributes | names_in(code).variables)
             self._todo += [sys.modules.get(name) for name in _imported(code, function.__globals__)]
-            for name in _names(code).variables:
+            for name in names_in(code).variables:
                 if name in function.__globals__:
                     self._place(Entry(function.__globals__, name, function.__globals__[name]))
 
@@ -272,7 +273,7 @@ class Reach:
             if id(method) not in self._seen:
                 self._seen[id(method)] = method
                 for code in _nested(method.__code__):
-                    self._names |= _names(code).attributes  # a network of ours keeps its weights where these say
+                    self._names |= names_in(code).attributes  # a network of ours keeps its weights where these say
         elif type(held).__name__ == "member_descriptor":
             if base.__module__ != "builtins" and not isinstance(owner, type):
                 self._place(Slot(owner, name, getattr(owner, name, ABSENT)))
@@ -337,7 +338,7 @@ class Names(NamedTuple):
 
 
 @lru_cache(maxsize=1024)
-def _names(code: CodeType) -> Names:
+def names_in(code: CodeType) -> Names:
     steps = list(dis.get_instructions(code))
     attributes = {step.argval for step in steps if step.opname in READS}
     if any(step.argval in ("getattr", "attrgetter") for step in steps):
@@ -351,7 +352,7 @@ def _names(code: CodeType) -> Names:
 
 def _imported(code: CodeType, variables: dict[str, Any]) -> Iterator[str]:
     """The modules that the code imports; a relative one by its whole name."""
-    for level, name in _names(code).imports:
+    for level, name in names_in(code).imports:
         package = str(variables.get("__package__") or "").split(".")
         package = package[: len(package) - level + 1] if level else []
         yield ".".join(filter(None, [*package, name]))

@@ -4,7 +4,7 @@ program, however rarely it matters: so its sources are watched, not only its res
 - Draws from `random`, the operating system's randomness, clocks and files are seen as the function makes them, through
   Python's profiling hook, which only sees this thread. A draw from a generator that the function seeds itself finds the
   same state the next time and is no harm.
-- A clock is no harm where what it says is only printed or logged (clocks.py).
+- A clock is no harm where what it says is only printed, logged or put where nobody reads it (clocks.py).
 - NumPy's generators do not call the hook: their states are compared before and after; those of all generators in the
   process, if the function can reach some that cannot be found by following its names.
 - The graphs of all runs must be equal, bit for bit in their constants. Where something that the function reads changes
@@ -62,7 +62,7 @@ WAY_OUT = (
     "the program would use the first one for ever. "
     "Pass random numbers, such as a dropout mask, as an argument: see ts.fit"
 )
-OF_CLOCKS = "; to time the function, read the clock outside it, or where what it says is only printed or logged"
+OF_CLOCKS = "; to time the function, read the clock outside it, or only print, log or list what the clock says"
 
 
 class Draw(NamedTuple):
@@ -108,8 +108,9 @@ class Watcher:
                 states.append(state)
 
     def forget_what_is_only_shown(self) -> None:
-        """Leave out readings of clocks that only get printed or logged."""
-        shown = {code for code, (lines, names) in self._of_clocks.items() if is_only_shown(code, lines, names)}
+        """Leave out readings of clocks that only get printed, logged or put where nobody reads them."""
+        read = self._of_clocks.items()
+        shown = {code for code, (lines, names) in read if is_only_shown(code, lines, names, self._reach)}
         self.draws = {draw: states for draw, states in self.draws.items() if draw.clock_read_by not in shown}
 
 
