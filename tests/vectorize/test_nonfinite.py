@@ -159,6 +159,7 @@ CASES = {
     "dropout by where": lambda w, v, x: ts.sqrt(ts.where(x, w, 0.0)) + v,
     "a root decides": lambda w, v, x: ts.where(ts.greater(ts.sqrt(w - 1.0), x), w, v * x),
     "a root decides over there": lambda w, v, x: ts.where(ts.sqrt(w - 1.0), v, x) + ts.sqrt(v) * x,
+    "a root decides, of the same form": lambda w, v, x: ts.where(ts.sqrt(w - 1.0), v, x) + ts.sqrt(v - 1.0) * x,
     "x⁰": lambda w, v, x: ts.log(w - 1.0) ** 0 * v * x,
     "a masked softmax": lambda w, v, x: ts.logaddexp(ts.logaddexp(v * -inf, w * -inf), w * x),
 }

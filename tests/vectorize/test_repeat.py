@@ -2,6 +2,7 @@
 
 import datetime
 import itertools
+import math
 import os
 import random
 import secrets
@@ -195,12 +196,14 @@ def seeded_numpy(x):
 
 
 calls = []
+nans = itertools.cycle([math.nan, -math.nan])  # Python itself varies the sign of nan + 1
 STEADY = {
     "its own seed": lambda x: w * x * random.Random(0).random(),
     "its own seed in numpy": lambda x: w * x * np.random.default_rng(0).normal(),
     "seeded": seeded,
     "seeded numpy": seeded_numpy,
     "a log of its calls": lambda x: calls.append(1.0) or w * x,
+    "nan": lambda x: w * x + next(nans),
     "sleep": lambda x: time.sleep(0) or w * x,
     "print": lambda x: print(end="") or w * x,
     "a generator that it does not use": lambda x: w * x if net.numpy is not None else x,

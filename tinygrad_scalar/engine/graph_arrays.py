@@ -36,14 +36,28 @@ def cut_off(tape: Tape, root: int, chosen: Mapping[int, Sequence[int]] | None = 
     detached = {code: found for code, name in enumerate(tape.names) if (found := ops.operation(name).detached)}
     if not detached:
         return set()
-    reached = {root}
-    codes, starts, operands = tape.codes.tolist(), tape.starts.tolist(), tape.operands.tolist()
-    for i in range(len(codes) - 1, -1, -1):
-        if i in reached:
-            skipped = detached.get(codes[i], ())
-            reached.update(o for k, o in enumerate(operands[starts[i] : starts[i + 1]]) if k not in skipped)
-            reached.update(chosen[i] if chosen and i in chosen else ())
-    return {i for i, code in enumerate(codes) if code >= 0 and i not in reached}
+    import numpy as np
+
+    codes, starts, operands = tape.codes, tape.starts, tape.operands
+    source = np.repeat(np.arange(len(codes)), np.diff(starts))  # of each edge
+    passes = np.ones(len(operands), bool)
+    for code, places in detached.items():
+        passes &= ~((codes[source] == code) & np.isin(np.arange(len(operands)) - starts[source], places))
+    chosen = chosen or {}
+    below = operands[passes].tolist()
+    first = np.searchsorted(source[passes], np.arange(len(codes) + 1)).tolist()
+    every_choice = [entry for entries in chosen.values() for entry in entries]
+    ways = np.bincount([*below, *every_choice, root], minlength=len(codes))  # to each node from those above it
+    todo = np.flatnonzero(ways == 0).tolist()
+    cut = set(todo)
+    while todo:  # what only such nodes lead to
+        i = todo.pop()
+        for operand in (*below[first[i] : first[i + 1]], *chosen.get(i, ())):
+            ways[operand] -= 1
+            if ways[operand] == 0:
+                cut.add(operand)
+                todo.append(operand)
+    return {i for i in cut if codes[i] >= 0}
 
 
 def read_graph(roots: Sequence[Node]) -> Tape:

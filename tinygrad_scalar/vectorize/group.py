@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tinygrad_scalar.engine.graph_arrays import cut_off
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -123,7 +125,9 @@ class Grouping:
         self._most_colours = max(1000, len(tape.codes) // 4)
         self.keys: list[Any] = [("constant",), ("parameter",), *(("argument", a) for a in range(n_arguments))]
         self.batched = batched = [False, False, *([True] * n_arguments)]
-        colours: dict[Any, int] = {}
+        cut = cut_off(tape, trace.cost, {i: entries for i, (entries, _, _) in trace.lookups.items()})
+        reached: dict[Any, int] = {}  # the colours of what the gradient reaches
+        others: dict[Any, int] = {}
         colour = np.where(trace.parameter >= 0, PARAMETER, np.where(trace.argument >= 0, 2 + trace.argument, CONSTANT))
         c = colour.tolist()
         codes, starts, operands = tape.codes.tolist(), tape.starts.tolist(), tape.operands.tolist()
@@ -154,6 +158,7 @@ class Grouping:
                         below = [y, x]
                         swapped.append(i)
                 key = (names[code], *below)
+            colours = others if i in cut else reached
             found = colours.get(key)
             if found is None:
                 if code >= 0 and below.count(CONSTANT) == len(below):

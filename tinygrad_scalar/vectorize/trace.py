@@ -183,6 +183,7 @@ class Trace:
         fixed = (self.tape.codes < 0) & (self.parameter < 0) & (self.argument < 0)
         fixed[list(self.lookups)] = False
         changed = fixed & (self.data.view(np.int64) != other.data.view(np.int64))
+        changed &= ~(np.isnan(self.data) & np.isnan(other.data))  # of either sign: Python varies it
         if changed.any():
             i = int(changed.argmax())
             return f"it used the number {float(self.data[i])!r}, and then {float(other.data[i])!r}"
