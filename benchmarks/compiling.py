@@ -1,7 +1,7 @@
 """The time `vectorize` takes to compile: the first call of what it returns (from trace to check).
 
 Each case runs in its own process, after a first call of a tiny function, and prints milliseconds, microseconds per node
-of one example's graph, and added memory. `python benchmarks/compiling.py small` runs only those of at most 30,000 nodes.
+of one example's graph, and added memory. `python benchmarks/compiling.py small` runs those of at most 30,000 nodes.
 """
 
 from __future__ import annotations

@@ -138,7 +138,7 @@ def in_a_row_of_a_table():
 
 
 def in_a_dict_in_a_dict():
-    settings = {"a": 1.0, "b": {"calls": 0}}
+    settings = {"a": 1.0, "b": {"calls": 0, "c": {}}}
 
     def cost(x):
         settings["b"]["calls"] += 1

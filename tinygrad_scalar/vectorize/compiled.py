@@ -55,6 +55,7 @@ class ArrayWay:
         linecache.cache[filename] = (len(self.source), None, self.source.splitlines(keepends=True), filename)
         weakref.finalize(self, linecache.cache.pop, filename, None).atexit = False
         self._prepare = namespace["prepare"]
+        self._call, self._work = sum(call for call, _ in self._costs), sum(work for _, work in self._costs)
         self._ready: dict[int, tuple[Any, Any]] = {}
         self._parameters: Floats | None = None
 
@@ -67,7 +68,7 @@ class ArrayWay:
 
     def expected(self, m: int) -> float:
         """A rough estimate of the time in ns for m examples."""
-        return sum(call + work * m for call, work in self._costs)
+        return self._call + self._work * m
 
     def _taken(self, m: int, parameters: Floats) -> tuple[Any, Any]:
         """The forward and the backward pass for m examples; nobody else has their buffers before they are kept again.
@@ -273,7 +274,8 @@ class Compiled:
                 raise ValueError(
                     "source, equations and explain() are not in this pickle: it holds the scalar program that ran"
                 )
-            self.arrays, self._write_texts = self._write_arrays()
+            arrays, self._write_texts = self._write_arrays()
+            self.arrays = arrays
             self._write_arrays = None
         return self.arrays
 

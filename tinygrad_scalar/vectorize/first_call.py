@@ -50,12 +50,19 @@ def _compare(
     rounding: tuple[Rounded, Range] | None = None
     for value, gradient in program.by_every_way(data_of(values), rows):
         ours = np.concatenate([[value], gradient])
-        wrong = ~np.isclose(ours, theirs, rtol=TOLERANCE, atol=0.0, equal_nan=True)
+        wrong = ~_agree(ours, theirs)
         if wrong.any():
             rounding = rounding or (_rounded(C, values), Range(theirs))
             wrong = _more_than_rounding(ours, wrong, *rounding)
         if wrong.any():
             raise _mismatch(ours, theirs, int(wrong.argmax()), values, i)
+
+
+def _agree(ours: Floats, theirs: Floats) -> Any:
+    """Where two numbers are equal or close: np.isclose, which takes as long as a small program."""
+    with np.errstate(all="ignore"):
+        close = np.abs(ours - theirs) < TOLERANCE * np.abs(theirs)
+    return close | (ours == theirs) | (np.isnan(ours) & np.isnan(theirs))
 
 
 def _rounded(C: Value, values: list[Value]) -> Rounded:

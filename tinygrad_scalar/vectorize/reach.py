@@ -18,7 +18,7 @@ from collections import deque
 from collections.abc import Iterator
 from contextvars import ContextVar
 from functools import lru_cache, partial
-from itertools import chain
+from itertools import chain, zip_longest
 from operator import attrgetter, is_, methodcaller
 from types import BuiltinFunctionType, CellType, CodeType, FrameType, FunctionType, MethodType, ModuleType
 from typing import Any, NamedTuple
@@ -82,7 +82,9 @@ class Elements(NamedTuple):
         return len(now) == len(self.held) and all(map(is_, now, self.held))
 
     def is_of_numbers(self) -> bool:
-        return PLAIN.issuperset(map(type, _elements(self.container)))
+        """Whether there is a plain number among what changed."""
+        now = _elements(self.container)
+        return any(type(new) in PLAIN for new, old in zip_longest(now, self.held) if new is not old)
 
 
 class Table(NamedTuple):
