@@ -54,7 +54,8 @@ SYSTEM = {"urandom", "getrandom", "generate_time_safe", "UuidCreate"}
 ADDRESSES = {"id", "hash"}
 FILES = {"open", "input", "read", "readline", "readlines", "readinto"}
 RANDOM = {"random", "getrandbits"}
-NAMES = frozenset(CLOCKS | SYSTEM | ADDRESSES | FILES | RANDOM)
+SEEDS = {"seed", "setstate"}
+NAMES = frozenset(CLOCKS | SYSTEM | ADDRESSES | FILES | RANDOM | SEEDS)
 
 
 READERS = (*np.__path__, pathlib.__file__)  # these read files for the user
@@ -79,6 +80,7 @@ class Watcher:
     def __init__(self, reach: Reach) -> None:
         self.draws: dict[Draw, list[object]] = {}  # and the state of the generator each time
         self.saw_addresses = False
+        self._drawn: dict[int, random.Random] = {}  # the generators whose first state is noted: it decides what follows
         self._of_clocks: dict[CodeType, tuple[set[int], dict[str, Any]]] = {}  # in which lines, with which globals
         self._reach = reach
         self._thread = threading.get_ident()
@@ -92,8 +94,11 @@ class Watcher:
         owner = getattr(called, "__self__", None)
         state: object = object()  # never the same again
         if isinstance(owner, random.Random):
-            if name not in RANDOM:
+            if name in SEEDS:
+                self._drawn.pop(id(owner), None)
+            if name not in RANDOM or id(owner) in self._drawn:
                 return
+            self._drawn[id(owner)] = owner
             state = owner.getstate()
         elif name not in SYSTEM and not ((name in CLOCKS or name in FILES) and _is_read_by_the_user(owner, frame)):
             return
@@ -167,15 +172,17 @@ def repeated_trace(
     if not reach.is_complete:
         reach.generators += generators_beside(reach.generators)
     traced, seen, moved = _observed(cost, parameters, examples, reach)
+    draws_elsewhere = False
     if seen.draws or moved:
         others = [_observed(cost, parameters, examples, reach) for _ in range(MORE)]
         _require_the_same_draws([seen.draws, *(other.draws for _, other, _ in others)])
+        draws_elsewhere = any(other.draws.keys() != seen.draws.keys() for _, other, _ in others)
         moved = moved.intersection(*(states for _, _, states in others))
         own = [reach.generators[i] for i in sorted(moved) if i < len(reach.generators)]
         if own and (reach.is_complete or (own := _at_rest(own))):
             kind = type(own[0]).__name__
             raise TraceError(f"the function drew from a numpy.random.{kind} while vectorize traced it: {WAY_OUT}")
-    changing = any([moved, seen.draws, seen.saw_addresses, reach.iterators, reach.numbers_changed()])
+    changing = any([moved, draws_elsewhere, seen.saw_addresses, reach.iterators, reach.numbers_changed()])
     changing = changing or bool(first.difference(traced))
     runs = max(4, min(RUNS, NODES // len(traced.tape.nodes))) if changing else 2
     traces = [first, traced]  # all are kept, or a later one would get the addresses of an earlier one
