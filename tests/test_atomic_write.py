@@ -11,6 +11,7 @@ import pytest
 
 import tinygrad_scalar as ts
 from tinygrad_scalar.atomic_write import write_atomically
+from tinygrad_scalar.cli.notebooks import copy_notebooks
 from tinygrad_scalar.datasets import read_csv
 
 POSIX = pytest.mark.skipif(os.name != "posix", reason="of a POSIX system")
@@ -195,13 +196,23 @@ EMPTY_PATHS = {
     "save": lambda: ts.save(ts.MLP(1, [1]), ""),
     "load": lambda: ts.load(""),
     "read_csv": lambda: read_csv(""),
+    "copy_notebooks": lambda: copy_notebooks(""),
 }
 
 
 @pytest.mark.parametrize("name", EMPTY_PATHS)
 def test_an_empty_path_is_called_empty(name):
-    with pytest.raises(ValueError, match="the path is empty; give the name of a file"):
+    with pytest.raises(ValueError, match=r"the path is empty; give the name of a (file|folder)"):
         EMPTY_PATHS[name]()
+
+
+def test_a_path_with_a_slash_at_its_end_is_no_file(tmp_path):
+    path = tmp_path / "file"
+    for _ in range(2):  # no file of that name, and one
+        with pytest.raises(IsADirectoryError, match="/ is a folder; give the name of a file"):
+            write_atomically(f"{path}/", b"new")
+        path.write_bytes(b"old")
+    assert path.read_bytes() == b"old"
 
 
 def test_a_number_is_no_path():

@@ -28,10 +28,10 @@ def _is_stream(path: str | os.PathLike[str], mode: int | None) -> bool:
     return not stat.S_ISREG(mode) or _STREAM.fullmatch(os.path.abspath(path)) is not None
 
 
-def required_path(path: str | os.PathLike[str]) -> Path:
-    """The path, unless it is empty, which would be this folder."""
+def required_path(path: str | os.PathLike[str], what: str = "file") -> Path:
+    """The path of a file, or of `what`, unless it is empty, which would be this folder."""
     if not os.fspath(path):
-        raise ValueError("the path is empty; give the name of a file")
+        raise ValueError(f"the path is empty; give the name of a {what}")
     return Path(path)
 
 
@@ -41,8 +41,8 @@ def require_writable(path: str | os.PathLike[str]) -> Path:
     if _is_stream(path, mode):
         return Path(path)
     target = Path(path).resolve()  # a link stays a link to the new file
-    if target.is_dir():
-        raise IsADirectoryError(f"{Path(path)} is a folder; give the name of a file")
+    if target.is_dir() or os.fspath(path).endswith(("/", os.sep)):  # Path drops a slash at the end
+        raise IsADirectoryError(f"{os.fspath(path)} is a folder; give the name of a file")
     if not target.parent.is_dir():
         raise FileNotFoundError(f"cannot write {path}: there is no folder {target.parent}")
     for needed in (target.parent, target):  # the folder too: the new file comes into being in it

@@ -128,6 +128,8 @@ ERRORS = {
     # demo
     "demo: a missing folder": (["demo", "-o", "nowhere"], "there is no folder"),
     "demo: a file for a folder": (["demo", "-o", "line.csv"], "there is no folder"),
+    "demo: an empty folder": (["demo", "-o", ""], "the path is empty; give the name of a folder"),
+    "notebooks: an empty folder": (["notebooks", ""], "the path is empty; give the name of a folder"),
     "demo: a seed of letters": (["demo", "--seed", "x"], "'x'"),
 }
 

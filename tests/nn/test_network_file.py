@@ -279,6 +279,8 @@ CHANGES = {
     "a layer of another kind": stranger,
     "a layer with its own formula": subclassed_layer,
     "a network with its own formula": own_call,
+    "a formula set on a neuron": lambda net: setattr(net.layers[0].neurons[0], "z_and_a", ts.Neuron(2, "tanh").z_and_a),
+    "a formula set on the network": lambda net: setattr(net, "parameters", list),
     "a weight fewer": lambda net: net.layers[0].neurons[1].w.pop(),
     "a weight more in all": lambda net: [neuron.w.append(ts.Value(1.0)) for neuron in net.layers[1].neurons],
     "no weights": lambda net: [neuron.w.clear() for neuron in net.layers[0].neurons],

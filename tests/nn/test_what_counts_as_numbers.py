@@ -2,6 +2,7 @@
 
 import collections
 import decimal
+import re
 import warnings
 from fractions import Fraction
 
@@ -130,6 +131,35 @@ def test_what_is_no_array_of_real_numbers_is_refused_alike_at_every_door(door, g
 @pytest.mark.parametrize("given", NUMBERS.values(), ids=NUMBERS)
 def test_any_array_like_of_real_numbers_counts_as_its_numbers(door, given):
     assert door(given) == door(ROWS)
+
+
+VALUES = [[Value(x) for x in row] for row in ROWS]
+FRACTIONS = [[Fraction(x) for x in row] for row in ROWS]
+
+
+@pytest.mark.parametrize("door", DOORS.values(), ids=DOORS)
+@pytest.mark.parametrize(
+    ("given", "advice", "followed"),
+    [
+        ([[Value(x) for x in row] for row in ROWS], "take the number of each Value, its .data", ROWS),
+        (np.array([[Value(x) for x in row] for row in ROWS]), "take the number of each Value, its .data", ROWS),
+        (
+            [[decimal.Decimal(1)] * 2] * 3,
+            "for example with np.array(…, float)",
+            np.array([[decimal.Decimal(1)] * 2] * 3, float),
+        ),
+        (
+            np.array([[Fraction(1)] * 2] * 3),
+            "for example with .astype(float)",
+            np.array([[Fraction(1)] * 2] * 3).astype(float),
+        ),
+    ],
+    ids=["Values", "an array of Values", "a list", "an array"],
+)
+def test_what_the_error_advises_can_be_done_and_helps(door, given, advice, followed):
+    with pytest.raises(TypeError, match=f"{re.escape(advice)}$"):
+        door(given)
+    door(followed)
 
 
 ROW_OF = {

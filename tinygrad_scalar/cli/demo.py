@@ -6,7 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from tinygrad_scalar.atomic_write import require_writable
+from tinygrad_scalar.atomic_write import require_writable, required_path
 from tinygrad_scalar.cli.command import Command
 from tinygrad_scalar.cli.console import new_console
 from tinygrad_scalar.cli.table_model import split, untrained_model
@@ -29,7 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Print the demonstration and write one-node.svg, loss.svg and iris-cost.svg."""
-    folder = Path(options.output)
+    folder = required_path(options.output, "folder")
     require_writable(folder / "one-node.svg")
     one_node(folder / "one-node.svg")
     learn_iris(folder / "loss.svg", folder / "iris-cost.svg", options.seed)

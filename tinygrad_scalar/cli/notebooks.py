@@ -10,7 +10,7 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
-from tinygrad_scalar.atomic_write import write_atomically
+from tinygrad_scalar.atomic_write import required_path, write_atomically
 from tinygrad_scalar.cli.command import Command
 from tinygrad_scalar.screen import counted, printable
 
@@ -42,7 +42,7 @@ def copy_notebooks(folder: str | os.PathLike[str]) -> tuple[list[str], list[str]
 
     A file that is already there is kept, because it may hold someone's answers. OSError if `folder` is not writable.
     """
-    folder = Path(folder)
+    folder = required_path(folder, "folder")
     folder.mkdir(parents=True, exist_ok=True)
     found = sorted(path for path in SOURCE.iterdir() if path.suffix in ENDINGS)
     kept = [path.name for path in found if (folder / path.name).exists()]

@@ -128,7 +128,8 @@ def _require_rebuildable(net: MLP) -> None:
 def _require_plain(part: Module, kind: type[Module]) -> None:
     """ValueError unless the part of a network computes as `kind` does."""
     for name in ("__call__", "z_and_a", "parameters"):
-        if getattr(type(part), name, None) is not getattr(kind, name, None):
+        of_its_own = name in getattr(part, "__dict__", ())  # set on the object
+        if of_its_own or getattr(type(part), name, None) is not getattr(kind, name, None):
             raise ValueError(
                 f"cannot save this MLP: {type(part).__name__} is not a {kind.__name__} or has its own {name}, and the "
                 "file holds no code; copy the numbers to an MLP and save that"

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tinygrad_scalar.engine import Value
 from tinygrad_scalar.engine.errors import shown
 
 if TYPE_CHECKING:
@@ -69,8 +70,11 @@ def _hides(given: Any) -> bool:
 def _advice(given: Any, numbers: NDArray[Any]) -> str:
     if hasattr(given, "toarray"):
         return ": convert a sparse array with .toarray()"
+    if any(isinstance(number, Value) for number in numbers.flat):
+        return ": take the number of each Value, its .data"
     if numbers.dtype.kind == "O" and numbers.ndim:
-        return ": fill missing cells and convert it, for example with .astype(float)"
+        how = ".astype(float)" if hasattr(given, "astype") else "np.array(…, float)"
+        return f": fill missing cells and convert it, for example with {how}"
     if numbers.dtype.kind == "O" and hasattr(given, "__iter__"):
         return ": convert it to a list or an array"
     return ""
