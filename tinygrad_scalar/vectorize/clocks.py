@@ -11,7 +11,6 @@ from __future__ import annotations
 import ast
 import builtins
 import inspect
-import logging
 import textwrap
 from collections import Counter, defaultdict, deque
 from collections.abc import Sequence
@@ -190,6 +189,8 @@ class _Reading:
     def _logs(self, call: ast.Call) -> bool:
         if not isinstance(call.func, ast.Attribute) or call.func.attr not in LEVELS:
             return False
+        import logging  # the user's code has done so, if it logs
+
         owner = call.func.value
         held = self._variables.get(owner.id) if self._is_global(owner) else None
         return held is logging or type(held) in (logging.Logger, logging.RootLogger)
