@@ -158,6 +158,14 @@ def test_readers_show_the_notes_chain_from_the_loss_to_z(number):
     assert ts.draw(C).source.count(f"v{0} ->") == 1 + direct
 
 
+@pytest.mark.parametrize("probability", [*PROBABILITIES.values(), *BY_HAND.values()], ids=[*PROBABILITIES, *BY_HAND])
+@pytest.mark.parametrize("number", [40.0, -40.0, 300.0, -300.0])
+def test_a_check_does_not_count_the_rounding_of_what_z_keeps(probability, number):
+    w = Value(number, "w")
+    check = ts.check_gradients(ts.binary_cross_entropy([probability(w * x) for x in (1.0, 0.9)], [0.1, 0.1]))
+    assert [row.verdict.word for row in check.rows] == ["agrees"]
+
+
 @pytest.mark.parametrize("vectorized", [True, False])
 @pytest.mark.parametrize(("bias", "y"), [(40.0, 0), (-40.0, 1), (800.0, 0), (-800.0, 1)])
 def test_fit_gets_a_sigmoid_off_its_wrong_end(bias, y, vectorized):

@@ -97,9 +97,18 @@ def shown_operands(node: AnyNode) -> list[tuple[int, AnyNode]]:
     return [(i, operand) for i, operand in enumerate(node.operands) if i not in companions or node.local_grads[i]]
 
 
-def kept(nodes: Iterable[AnyNode]) -> set[AnyNode]:
-    """The operands of these nodes whose rounding does not matter, because a companion keeps their digits."""
-    return {node.operands[i - 1] for node in nodes if node.op for i in ops.operation(node.op).companions}
+def kept(nodes: Sequence[AnyNode]) -> set[AnyNode]:
+    """The nodes, of these in topological order, whose rounding does not matter, because a companion keeps their digits.
+
+    They are the operands before a companion, and what is used for kept nodes alone, such as σ in 1 − σ.
+    """
+    found = {node.operands[i - 1] for node in nodes if node.op for i in ops.operation(node.op).companions}
+    used: tuple[set[AnyNode], set[AnyNode]] = set(), set()  # for nodes that are not kept, and that are
+    for node in reversed(nodes) if found else ():
+        if node in used[True] and node not in used[False]:
+            found.add(node)
+        used[node in found].update(node.operands)
+    return found
 
 
 def contribution(op: str, local_grad: float, upstream: float) -> float:
