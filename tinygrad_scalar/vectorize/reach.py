@@ -53,7 +53,7 @@ class Entry(NamedTuple):
     def unchanged(self) -> bool:
         return self.names.get(self.name, ABSENT) is self.held
 
-    def is_of_numbers(self) -> bool:
+    def has_new_number(self) -> bool:
         return type(self.held) in PLAIN
 
 
@@ -67,7 +67,7 @@ class Slot(NamedTuple):
     def unchanged(self) -> bool:
         return getattr(self.owner, self.name, ABSENT) is self.held
 
-    def is_of_numbers(self) -> bool:
+    def has_new_number(self) -> bool:
         return type(self.held) in PLAIN
 
 
@@ -82,7 +82,9 @@ class Elements(NamedTuple):
         return len(now) == len(self.held) and all(map(is_, now, self.held))
 
     def is_of_numbers(self) -> bool:
-        """Whether there is a plain number among what changed."""
+        return PLAIN.issuperset(map(type, _elements(self.container)))
+
+    def has_new_number(self) -> bool:
         now = _elements(self.container)
         return any(type(new) in PLAIN for new, old in zip_longest(now, self.held) if new is not old)
 
@@ -97,7 +99,7 @@ class Table(NamedTuple):
         now = [*chain.from_iterable(self.rows)]
         return len(now) == len(self.held) and all(map(is_, now, self.held))
 
-    def is_of_numbers(self) -> bool:
+    def has_new_number(self) -> bool:
         return True
 
 
@@ -111,7 +113,7 @@ class Numbers(NamedTuple):
         array, held = self.array, self.held
         return array.shape == held.shape and array.dtype == held.dtype and bool(array.tobytes() == held.tobytes())
 
-    def is_of_numbers(self) -> bool:
+    def has_new_number(self) -> bool:
         return True
 
 
@@ -151,7 +153,7 @@ class Reach:
 
     def numbers_changed(self) -> bool:
         """Whether a plain number changed, such as a count of the function's calls."""
-        return any(not place.unchanged() and place.is_of_numbers() for place in self.places)
+        return any(place.has_new_number() for place in self.places if not place.unchanged())
 
     def _follow(self) -> None:
         known = -1
@@ -297,9 +299,7 @@ def _own_attributes(thing: Any) -> dict[str, Any]:
 
 def _elements(container: Any) -> list[Any]:
     """What stands in a container, also if its class gives something else."""
-    kind = type(container)
-    if kind not in CONTAINERS:
-        kind = next(base for base in CONTAINERS if issubclass(kind, base))
+    kind = next(filter(partial(issubclass, type(container)), CONTAINERS))
     if kind is dict:
         return [*dict.__iter__(container), *dict.values(container)]
     return [*kind.__iter__(container)]

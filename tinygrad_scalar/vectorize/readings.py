@@ -38,18 +38,24 @@ class Readings:
     """
 
     def __init__(self, places: Iterable[Place] = (), inside: Iterable[Place] = ()) -> None:
-        ours = [place for place in places if _is_looked_at(place)]
+        ours = list(filter(_is_looked_at, places))
         outside = [triple for place in ours if not _is_beyond(place) for triple in _triples(place)]
-        self.quick = _flat(triple for triple in outside if not issubclass(type(triple[2]), CODE))
-        everywhere = [*ours, *filter(_is_looked_at, inside)]
-        native = executor() if everywhere else None
+        self.quick = _flat([triple for triple in outside if not issubclass(type(triple[2]), CODE)])
+        beyond = [
+            triple
+            for place in (*filter(_is_beyond, ours), *filter(_is_looked_at, inside))
+            for triple in _triples(place)
+        ]
+        native = executor() if outside or beyond else None
         held = still_held if native is None else native.still_held
         self.quick_held: Callable[[], bool] = partial(held, self.quick)
-        self.all_held: Callable[[], bool] = partial(held, _flat(chain.from_iterable(map(_triples, everywhere))))
+        self.all_held: Callable[[], bool] = partial(held, _flat([*outside, *beyond]))
 
 
 def _is_looked_at(place: Place) -> bool:
-    if isinstance(place, (Numbers, Table)) or (_is_beyond(place) and place.is_of_numbers()):
+    if isinstance(place, (Numbers, Table)):
+        return False
+    if isinstance(place, Elements) and _is_beyond(place) and place.is_of_numbers():
         return False
     return place.unchanged()
 
@@ -69,7 +75,7 @@ def _triples(place: Place) -> Iterator[tuple[Any, Any, Any]]:
 
 
 def _flat(triples: Iterable[tuple[Any, Any, Any]]) -> tuple[Any, ...]:
-    return tuple(item for triple in triples for item in triple)
+    return tuple(chain.from_iterable(triples))
 
 
 def still_held(places: tuple[Any, ...]) -> bool:
