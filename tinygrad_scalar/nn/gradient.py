@@ -27,14 +27,20 @@ class Gradient:
     `np.asarray(gradient)` is a new float64 array in the order of the parameters.
     """
 
+    _numbers: tuple[float, ...] = ()
+
     def __init__(self, parameters: Sequence[Value]) -> None:
         given = list(parameters) if isinstance(parameters, Iterable) else []
-        wrong = [parameter for parameter in given if not isinstance(parameter, Value)]
-        if not given or wrong:
-            got = shown(wrong[0] if wrong else parameters)
-            raise TypeError(f"a gradient needs a non-empty list of Values such as net.parameters(), got {got}")
-        self.names = tuple(parameter.label or f"θ[{i}]" for i, parameter in enumerate(given))
-        self._numbers = tuple(parameter.grad for parameter in given)
+        try:
+            self.names = tuple(parameter.label or f"θ[{i}]" for i, parameter in enumerate(given))
+            self._numbers = tuple(parameter.grad for parameter in given)
+        except AttributeError:
+            given = [parameter for parameter in given if not isinstance(parameter, Value)][:1]
+        if not self._numbers:
+            got = shown(given[0] if given else parameters)
+            raise TypeError(
+                f"a gradient needs a non-empty list of Values such as net.parameters(), got {got}"
+            ) from None
 
     @property
     def array(self) -> NDArray[np.float64]:
