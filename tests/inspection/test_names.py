@@ -199,7 +199,7 @@ class TouchyList(list):
 
 def test_looking_for_names_runs_no_code_of_the_users_objects():
     v, touchy = Value(1.0), Touchy()
-    variables = {"a": touchy, "b": [touchy, touchy], "c": {touchy: 1, "k": touchy}, "d": TouchyDict(k=1)}
+    variables = {"a": touchy, "b": [touchy, touchy], "c": {touchy: [1], "k": touchy}, "d": TouchyDict(k=1)}
     Touchy.touched.clear()
     assert _called(v, **variables, __name__=Touchy.__module__, e=TouchyList([v])) == "e[0]"
     assert Touchy.touched == []
@@ -208,6 +208,22 @@ def test_looking_for_names_runs_no_code_of_the_users_objects():
 def test_a_key_whose_repr_fails_gets_its_class_in_the_name():
     v = Value(1.0)
     assert _called(v, x={Touchy(): v}) == "x[<Touchy>]"
+
+
+def test_a_key_with_a_long_repr_is_cut():
+    v = Value(1.0)
+    assert _called(v, x={"ab" * 10**6: v}) == f"x['{'ab' * 19}a…b{'ab' * 9}']"
+
+
+class Computed:
+    @property
+    def __dict__(self):
+        raise RuntimeError("no attributes now")
+
+
+def test_an_object_whose_attributes_fail_holds_no_names():
+    v = Value(1.0)
+    assert _called(v, __name__=Computed.__module__, a=Computed(), x=[v]) == "x[0]"
 
 
 def test_a_large_container_is_not_looked_into():

@@ -12,7 +12,7 @@ from collections import Counter, deque
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 from types import FunctionType
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from tinygrad_scalar.engine import Value
 from tinygrad_scalar.engine.errors import shown
@@ -21,6 +21,7 @@ from tinygrad_scalar.engine.number import SUBSCRIPTS, SUPERSCRIPTS
 
 SMALL = 1_000  # items of a container that is looked into
 MOST = 100_000  # items that are looked at for the names of one graph
+LONGEST = 80  # characters of a key in a name
 
 __all__ = ["Symbol", "caller_variables", "distinct", "leaves", "names", "symbol", "topological_order"]
 
@@ -54,10 +55,10 @@ def names_of(nodes: Sequence[Value], variables: Mapping[str, object]) -> dict[Va
     """The same for the nodes of a graph."""
     held: dict[Value, str] = {}
     wanted = {node for node in nodes if not node.label}
-    for name, value in _held(variables):
+    for path, value in _held(variables):
         if value in wanted:
             wanted.discard(value)
-            held[value] = name
+            held[value] = path[0] + "".join(map(_place, path[1:]))
         if not wanted:
             break
     return {node: name for node in nodes if (name := str(node.label or held.get(node, "")))}
@@ -79,8 +80,8 @@ def distinct(called: Mapping[Value, str]) -> dict[Value, str]:
     return found
 
 
-def _held(variables: Mapping[str, object]) -> Iterator[tuple[str, Value]]:
-    """The Values among `variables`, bare ones before those in containers.
+def _held(variables: Mapping[str, object]) -> Iterator[tuple[tuple[Any, ...], Value]]:
+    """The Values among `variables`, bare ones before those in containers, each with the variable and the keys to it.
 
     A user's objects are looked at without running any of their code, which can be slow, fail or load something.
     """
@@ -88,18 +89,18 @@ def _held(variables: Mapping[str, object]) -> Iterator[tuple[str, Value]]:
         raise TypeError(f"names must be a dict such as {{'w': w, 'b': b}}, got {shown(variables)}")
     home = {"__main__", str(variables.get("__name__"))}
     ours = (name for name in variables if not name.startswith("_") and name not in ("In", "Out"))  # not IPython's own
-    todo = deque((name, variables[name]) for name in ours)
+    todo: deque[tuple[tuple[Any, ...], object]] = deque(((name,), variables[name]) for name in ours)
     opened: dict[int, object] = {}  # a container can contain itself
     left = MOST
     while todo:
-        name, item = todo.popleft()
+        path, item = todo.popleft()
         if issubclass(type(item), Value):
-            yield name, item  # type: ignore[misc]
+            yield path, item  # type: ignore[misc]
         elif id(item) not in opened and left > 0:
             opened[id(item)] = item
             parts = _parts(item, home)
             left -= len(parts)
-            todo.extend((f"{name}{_place(key)}", part) for key, part in parts if _may_hold(part, home))
+            todo.extend(((*path, key), part) for key, part in parts if _may_hold(part, home))
 
 
 def _may_hold(item: object, home: set[str]) -> bool:
@@ -120,9 +121,10 @@ def _place(key: object) -> str:
     if type(key) is _Attribute:
         return f".{key}"
     try:
-        return f"[{key!r}]"
+        text = repr(key)
     except Exception:
-        return f"[<{type(key).__name__}>]"
+        text = f"<{type(key).__name__}>"
+    return f"[{text if len(text) <= LONGEST else text[: LONGEST // 2] + '…' + text[-LONGEST // 4 :]}]"
 
 
 def _parts(item: object, home: set[str]) -> Sequence[tuple[object, object]]:
@@ -146,7 +148,7 @@ def _attributes(item: object) -> dict[str, object]:
     """What an object's own __dict__ holds."""
     try:
         return dict(object.__getattribute__(item, "__dict__"))
-    except AttributeError:
+    except Exception:  # it has none, or one that its class computes
         return {}
 
 
