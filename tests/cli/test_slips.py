@@ -22,6 +22,9 @@ SLIPS = {
     "[x + 1]*2": "(x + 1)*2", "2^x^2 - 3w": "2**x**2 - 3*w", "pi*x": f"{math.pi}*x", "π*x": f"{math.pi}*x",
     "2pi*x": f"2*{math.pi}*x", "log x^2": "log(x**2)", "√x²": "sqrt(x**2)", "sin 2x^2": "sin(2*x**2)",
     "2(3w)": "2*(3*w)", "1/2 x": "1/2*x", "e^{x}": f"{math.e}**(x)",
+    "ln x": "log(x)", "arcsin x": "asin(x)", "Sin 2x": "sin(2*x)", "np.exp(x)": "exp(x)", "math.pi*x": f"{math.pi}*x",
+    "torch.nn.functional.relu(x)": "relu(x)", "x.tanh()": "tanh(x)", "(w*x + 1).sigmoid()": "sigmoid(w*x + 1)",
+    "2πx": f"2*{math.pi}*x", "½x²": "0.5*x**2", "x^½": "x**0.5",
 }  # fmt: skip
 
 
@@ -35,6 +38,12 @@ def test_a_slip_suggests_what_is_meant(slip, meant):
         parse(slip, used(meant))
     assert str(caught.value).endswith(f"did you mean '{meant}'?")
     parse(meant, used(meant))
+
+
+def test_a_text_is_not_suggested_in_place_of_itself():
+    with pytest.raises(ExpressionError) as caught:
+        parse("5*x", {"x": 1.0, "w": 2.0})
+    assert "did you mean" not in str(caught.value)
 
 
 # what means something else than any text that could be suggested, or two things

@@ -71,6 +71,8 @@ def parse(text: str, numbers: Mapping[str, Number]) -> dict[str, Value]:
                 _parsed(meant, numbers, all_used=False)
             except ValueError:
                 continue
+            if meant == text.strip():
+                break
             raise ExpressionError(f"{error}; did you mean '{' '.join(meant.split())}'?") from None
         raise
 

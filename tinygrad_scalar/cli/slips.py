@@ -37,8 +37,15 @@ def corrections(text: str, numbers: Collection[str], functions: Collection[str])
     if any(name in names for name in re.findall(r"([^\W\d]\w*)\s*\[", text)):
         return  # w[0] is no product
     text = _symbols(text)
-    text = re.sub(r"[^\W\d]\w*(?=\s*\()", lambda found: _function(found[0], names, functions), text)
     call = "|".join(sorted(map(re.escape, functions), key=len, reverse=True))
+    text = re.sub(r"\b([^\W\d]\w*)\.(?=[^\W\d])", lambda found: found[0] if found[1] in names else "", text)  # np.exp
+    text = re.sub(rf"([^\W\d]\w*|\([^()]*\))\.({call})\(\)", r"\2(\1)", text)  # x.exp()
+    text = re.sub(r"[^\W\d]\w*(?=\s*\()", lambda found: _function(found[0], names, functions), text)
+    text = re.sub(
+        r"[^\W\d]\w*(?=\s+\w)",  # ln x
+        lambda found: found[0] if found[0] in names else _function(found[0], names, functions),
+        text,
+    )
     text = re.sub(rf"\b({call})\*\*(\d+)\s*(\([^()]*\)|[^\W\d]\w*)", r"\1(\3)**\2", text)  # sin**2(x)
     operand = r"((?:\d[\d.]*\s*\*?\s*)?[^\W\d]\w*|\d[\d.]*)(?!\s*\()((?:\*\*-?[\w.]+)*)"
     text = re.sub(rf"\b({call})\s+{operand}", r"\1(\2\3)", text)  # sin x, sin x**2
@@ -60,6 +67,7 @@ def _symbols(text: str) -> str:
         lambda found: "**" + found[0].translate(str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹", "0123456789")),
         text,
     )
+    text = re.sub(r"(?<![\w.])[½¼¾]", lambda found: {"½": "0.5", "¼": "0.25", "¾": "0.75"}[found[0]], text)
     text = re.sub(r"\|([^|]+)\|", r"abs(\1)", text)
     text = re.sub(r"√\s*(\w+(?:\*\*\d+)?)", r"sqrt(\1)", text).replace("√", "sqrt")
     return re.sub(r"[\[{]", "(", re.sub(r"[\]}]", ")", text))
@@ -85,9 +93,10 @@ def _split(name: str, names: Collection[str], functions: Collection[str]) -> str
     for function in functions:
         if name.startswith(function) and name[len(function) :] in names:
             return f"{function}({name[len(function) :]})"
-    known = "|".join(sorted(map(re.escape, names), key=len, reverse=True))
-    parts = re.findall(known, name) if known else []
-    return "*".join(parts) if "".join(parts) == name else name
+    known = "|".join(sorted(map(re.escape, {*names, "π"}), key=len, reverse=True))
+    parts = re.findall(known, name)
+    whole = "".join(parts) == name
+    return "*".join(part if part in names else repr(CONSTANTS[part]) for part in parts) if whole else name
 
 
 def _joined(text: str, gap: str, names: Collection[str]) -> str:
