@@ -166,6 +166,22 @@ def test_module_and_script_say_the_same_of_an_error(command, error, desk):
     assert words in run.stderr
 
 
+LONG = "x" * 50_000
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        [LONG], ["demo", LONG], ["demo", f"--{LONG}"], ["train", "a.csv", "--loss", LONG], ["draw", LONG, LONG],
+        ["draw", "x", "--direction", LONG], ["check", "x", f"x={LONG}"], ["train", LONG, "--target", LONG],
+        ["train", "a.csv", "--seed", LONG], ["demo", "-o", LONG], ["predict", LONG, LONG],
+    ],
+)  # fmt: skip
+def test_an_error_shows_a_part_of_a_huge_argument(arguments, capsys):
+    assert main(*arguments) == 2
+    assert len(capsys.readouterr().err) < 1000
+
+
 def test_python_warns_of_nothing_in_an_expression_that_is_refused(desk):
     run = process(MODULE, "draw", "1if x else 2", "x=1", cwd=desk)
     assert run.returncode == 2
@@ -190,6 +206,8 @@ def test_one_entry_of_the_table_makes_a_subcommand(monkeypatch, capsys):
 
     command = Command("greet", "say hello to a number", run, add_arguments, takes_expression=True)
     monkeypatch.setitem(cli.COMMANDS, command.name, command)
+    assert main("greet", "-h*x", "h=1", "x=3") == 7
+    assert capsys.readouterr().out == "hello -3.0\n"
     assert main("greet", "-x*2", "x=3", "--greeting", "hi") == 7
     assert capsys.readouterr().out == "hi -6.0\n"
     assert main("--help") == 0

@@ -57,6 +57,12 @@ def test_nothing_is_suggested_that_means_something_else(text):
     assert "ou mean" not in str(caught.value)
 
 
+@pytest.mark.parametrize("text", ["w+1", "-w", "w  ** 2", "z = w; z*x", "sin(w)", "(w)", "2*w\n"])
+def test_a_text_that_can_be_read_is_not_suggested_where_a_number_is_not_used(text):
+    with pytest.raises(ExpressionError, match=r"got a number for q, which .* does not use$"):
+        parse(text, {**used(text), "q": 1.0})
+
+
 PASTED = {
     "w − 1": 1.0, "w·x": 2.0, "w × x": 2.0, "w ÷ x": 2.0, "w\xa0+ x": 3.0, "where(w ≥ x, 5, 6)": 5.0,
     "w₀ + 1": 4.0,

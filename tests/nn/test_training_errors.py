@@ -8,6 +8,7 @@ from support.trainings import SIGNS, TASKS, X, Y, batches_seen, by_hand, data, f
 
 import tinygrad_scalar as ts
 from tinygrad_scalar import MLP, AnomalyError, GradientDescent, Value
+from tinygrad_scalar.nn.losses import LOSSES, Loss
 
 # --- what it refuses, before anything has changed --------------------------------------------------------------------
 
@@ -177,3 +178,26 @@ def test_an_anomaly_takes_back_no_step_of_the_batches_before():
         fit(net, [0.0, 1.0, 2.0], targets, epochs=1, batch_size=1, seed=0)
     by_hand(other, [([float(i)], [1.0]) for i in order[:2]], "squared_error", ts.Adam(other.parameters()))
     assert data(net) == pytest.approx(data(other), rel=1e-12)
+
+
+@pytest.mark.parametrize("targets", [[0, 1, 1, 0] * 250, [[0.0, 1.0], [1.0, 0.0]] * 500], ids=["classes", "rows"])
+def test_equal_targets_are_checked_once_and_none_is_left_out(targets, monkeypatch):
+    checked = []
+
+    def counted(a, y):
+        checked.append(y)
+        if y in (7, [7.0, 7.0]):
+            raise ValueError("not 7")
+        return a[0] + a[1]
+
+    monkeypatch.setitem(LOSSES, "counted", Loss(counted, "linear", None))
+    net = MLP(1, [2], seed=0)
+    ts.fit(net, [0.5] * 1000, targets, loss="counted", epochs=1, progress=False, vectorized=False)
+    assert len(checked) < 1020  # 1000 of them to train
+    for place in (0, 500, 999):
+        wrong = [*targets]
+        wrong[place] = 7 if isinstance(targets[0], int) else [7.0, 7.0]
+        checked.clear()
+        with pytest.raises(ValueError, match="not 7"):
+            ts.fit(net, [0.5] * 1000, wrong, loss="counted", epochs=1, progress=False, vectorized=False)
+        assert len(checked) <= 3  # before the training

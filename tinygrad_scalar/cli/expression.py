@@ -67,6 +67,8 @@ def parse(text: str, numbers: Mapping[str, Number]) -> dict[str, Value]:
         return _parsed(text, numbers)
     except ExpressionError as error:
         for meant in corrections(text.strip(), [name.translate(PASTED) for name in numbers], _function_names()):
+            if meant.split() == text.split():
+                continue  # the text can be read; only its numbers are wrong
             try:
                 _parsed(meant, numbers, all_used=False)
             except ValueError:

@@ -16,9 +16,10 @@ from tinygrad_scalar.cli import check, demo, draw, explain, notebooks, predict, 
 from tinygrad_scalar.cli.command import add_expression
 from tinygrad_scalar.cli.console import ended_by_signals, open_streams, stop_printing
 from tinygrad_scalar.engine.errors import AnomalyError
-from tinygrad_scalar.screen import printable
+from tinygrad_scalar.inspection.layout import fitted
 
 PROGRAM = "tinygrad-scalar"
+LONGEST = 800  # characters of an error: argparse and the system quote arguments in full
 COMMANDS = {file.COMMAND.name: file.COMMAND for file in (draw, step, explain, check, train, predict, demo, notebooks)}
 
 
@@ -52,7 +53,7 @@ def parsed(arguments: Sequence[str]) -> argparse.Namespace:
     """The command line's options; an expression's numbers can come before or after the other options."""
     command = COMMANDS.get(arguments[0]) if arguments else None
     if command and command.takes_expression:  # -x*2 is not an option; argparse tells them apart by the space
-        arguments = [f" {argument}" if re.match(r"-[^-oh]", argument) else argument for argument in arguments]
+        arguments = [f" {argument}" if re.match(r"-([^-oh]|h.)", argument) else argument for argument in arguments]
     parser = _parser()
     options, more = parser.parse_known_args(arguments)
     are_numbers = hasattr(options, "numbers") and all(re.match(r"[^\W\d]\w*=", text) for text in more)
@@ -65,7 +66,7 @@ def parsed(arguments: Sequence[str]) -> argparse.Namespace:
 
 def _fail(message: str, code: int = 2) -> int:
     try:
-        print(f"{PROGRAM}: {printable(' '.join(message.split()))}", file=sys.stderr)
+        print(f"{PROGRAM}: {fitted(' '.join(message.split()), LONGEST)}", file=sys.stderr)
     except OSError:  # a full disk; the exit code still tells
         stop_printing("stderr")
     return code
@@ -73,7 +74,7 @@ def _fail(message: str, code: int = 2) -> int:
 
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
-        self.exit(_fail(f"{message} (see {self.prog} --help)"))
+        self.exit(_fail(f"{fitted(' '.join(message.split()), LONGEST // 2)} (see {self.prog} --help)"))
 
 
 def _parser() -> argparse.ArgumentParser:

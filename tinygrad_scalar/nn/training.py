@@ -159,8 +159,10 @@ def _require_trainable(net: Network, evaluate: LossFunction, optimizer: Optimize
             "does .data or a new Value cut its graph somewhere?"
         )
     if evaluate in [row.function for row in LOSSES.values()]:
-        for y in examples.y:
-            evaluate(outputs, y)
+        import numpy as np
+
+        for i in sorted(np.unique(examples.Y, axis=0, return_index=True)[1].tolist()):  # equal targets once
+            evaluate(outputs, examples.y[i])
 
 
 def _progress_bar(epochs: int, progress: bool) -> AbstractContextManager[Any]:
