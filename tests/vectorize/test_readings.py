@@ -1,8 +1,10 @@
 """What a traced function read counts when something else is assigned to it: the next call traces anew."""
 
 import copy
+import itertools
 import pickle
 import types
+from collections import Counter
 
 import numpy as np
 import pytest
@@ -12,6 +14,7 @@ from tinygrad_scalar import MLP, Value
 
 rng = np.random.default_rng(0)
 X, Y = rng.normal(size=(300, 2)), rng.normal(size=300)
+COUNT = itertools.count(2)
 FEW, MANY = 3, 300  # examples: run by the shortcut in C, and by the array program
 
 
@@ -130,7 +133,42 @@ class Model:
     def cost(self, x, y):
         z = self.w[0] * x[0] + self.w[1] * x[1] + self.b * self.named["w"]
         a = self.activation(z) if self.mode == "curved" else z
-        return self.rate * self.shared * (a - y) ** 2
+        return self.rate * self.shared * self.factor() * (a - y) ** 2
+
+    def factor(self):
+        return 1.0
+
+
+def a_closures_function():
+    activation, net = ts.tanh, MLP(2, [3, 1], "tanh", "linear", seed=0)
+
+    def change():
+        nonlocal activation
+        activation = ts.relu
+
+    return lambda x, y: activation(ts.squared_error(net(x), y)), net, change
+
+
+def a_derived_classes_number():
+    class Derived(Model):
+        pass
+
+    model = Derived()
+    return model.cost, model, lambda: setattr(Derived, "shared", 7.0)
+
+
+def constant(number):
+    return lambda *_: number
+
+
+def of_container(container, read, change):
+    """A cost that reads a number from a container that is changed in place."""
+
+    def build():
+        net, held = MLP(2, [3, 1], "tanh", "linear", seed=0), copy.copy(container)
+        return lambda x, y: read(held) * ts.squared_error(net(x), y), net, lambda: change(held)
+
+    return build
 
 
 def of_model(change):
@@ -139,6 +177,18 @@ def of_model(change):
         return model.cost, model, lambda: change(model)
 
     return build
+
+
+def of_curved_model(change):
+    model = Model()
+    model.mode = "curved"
+    return model.cost, model, lambda: change(model)
+
+
+def of_deep_network(change):
+    net = MLP(2, [2, 2, 2, 1], "tanh", "linear", seed=0)
+    net.layers[1].neurons[0].b.data = 3.0
+    return lambda x, y: ts.squared_error(net(x), y), net, lambda: change(net)
 
 
 def of_network(change):
@@ -170,6 +220,15 @@ def a_layer(net):
     net.layers[0] = MLP(2, [3], "tanh", seed=9).layers[0]
 
 
+def an_activation(net):
+    for neuron in net.layers[0].neurons:
+        neuron.activation = "relu"
+
+
+class Attributes(dict):
+    __getattr__, __setattr__ = dict.__getitem__, dict.__setitem__
+
+
 REPLACED = {
     "a closure's number": a_closures_number,
     "a closure's Value": a_closures_value,
@@ -193,6 +252,21 @@ REPLACED = {
     "a bias of a network": of_network(a_bias),
     "a neuron of a network": of_network(a_neuron),
     "a layer of a network": of_network(a_layer),
+    "a layer that was taken out": lambda: of_deep_network(lambda net: net.layers.pop(1)),
+    "the order of layers": lambda: of_deep_network(lambda net: net.layers.insert(0, net.layers.pop(1))),
+    "an activation of a network": of_network(an_activation),
+    "a closure's function": a_closures_function,
+    "a function as an attribute": lambda: of_curved_model(lambda model: setattr(model, "activation", ts.relu)),
+    "a method": of_model(lambda model: setattr(Model, "factor", constant(next(COUNT)))),
+    "a derived class's number": a_derived_classes_number,
+    "an entry whose key is a number": of_container({0: 2.0}, lambda d: d[0], lambda d: d.update({0: 3.0})),
+    "a new entry": of_container({"a": 2.0}, lambda d: sum(d.values()), lambda d: d.update(b=3.0)),
+    "an entry that went": of_container({"a": 2.0, "b": 1.0}, lambda d: sum(d.values()), lambda d: d.pop("b")),
+    "an entry of a Counter": of_container(Counter("ab"), lambda d: d["a"], lambda d: d.update("a")),
+    "an entry of a dict's attribute": of_container(Attributes(k=2.0), lambda d: d.k, lambda d: setattr(d, "k", 3.0)),
+    "a function of a list": of_container([ts.tanh], lambda f: f[0](0.5), lambda f: f.__setitem__(0, ts.exp)),
+    "something new in a list": of_container([], lambda held: 1 + len(held), lambda held: held.append(None)),
+    "something new in a set": of_container({"a"}, lambda held: 1 + ("b" in held), lambda held: held.add("b")),
 }
 
 

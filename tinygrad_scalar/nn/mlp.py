@@ -16,7 +16,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence, Set
 from typing import TYPE_CHECKING, Any
 
-from tinygrad_scalar.engine import Value, clear_gradients, weighted_sum
+from tinygrad_scalar.engine import Value, clear_gradients, tick, weighted_sum
 from tinygrad_scalar.engine.errors import shown
 from tinygrad_scalar.engine.number import required_integer
 from tinygrad_scalar.nn.activations import ACTIVATIONS, find_activation
@@ -44,6 +44,10 @@ class Module(ABC):
     @abstractmethod
     def parameters(self) -> list[Value]:
         """The weights and biases in the order of 001's gradient vector: layer by layer, weights before biases."""
+
+    def __setattr__(self, name: str, value: object) -> None:
+        super().__setattr__(name, value)
+        tick()  # for vectorize, which looks only then whether the parts of a network were replaced
 
     def zero_grad(self) -> None:
         """Set the gradient of every parameter to 0."""

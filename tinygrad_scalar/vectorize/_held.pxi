@@ -6,15 +6,36 @@ cdef extern from "Python.h":
     PyObject* PyCell_GET(PyObject* cell)
     bint PyCell_Check(PyObject* thing)
     bint PyDict_CheckExact(PyObject* thing)
+    bint PyDict_Check(PyObject* thing)
+    Py_ssize_t PyDict_Size(PyObject* names)
+    bint PyDict_Next(PyObject* names, Py_ssize_t* position, PyObject** key, PyObject** value)
     PyObject* PyDict_GetItemWithError(PyObject* names, PyObject* name) except? NULL
 
 
-cdef bint same_items(list now, list held):
-    cdef Py_ssize_t i, n = len(held)
+cdef inline bint is_same(PyObject* now, PyObject* held) except -1:
+    return now is held or is_same_number(<object>now, <object>held)
+
+
+cdef bint same_elements(object owner, list held) except -1:
+    """Whether a container holds the same objects; of a dict `held` has the keys, and then the values."""
+    cdef Py_ssize_t i = 0, position = 0, n = len(held)
+    cdef PyObject* key = NULL
+    cdef PyObject* value = NULL
+    cdef list now
+    if PyDict_Check(<PyObject*>owner):
+        n //= 2
+        if PyDict_Size(<PyObject*>owner) != n:
+            return False
+        while PyDict_Next(<PyObject*>owner, &position, &key, &value):
+            if i == n or key is not PyList_GET_ITEM(held, i) or not is_same(value, PyList_GET_ITEM(held, n + i)):
+                return False
+            i += 1
+        return True
+    now = owner if type(owner) is list else elements_of(owner)
     if len(now) != n:
         return False
     for i in range(n):
-        if PyList_GET_ITEM(now, i) is not PyList_GET_ITEM(held, i):
+        if i >= len(now) or not is_same(PyList_GET_ITEM(now, i), PyList_GET_ITEM(held, i)):
             return False
     return True
 
@@ -22,8 +43,8 @@ cdef bint same_items(list now, list held):
 cdef bint all_held(tuple places) except -1:
     """Whether each place still holds its object. Three items of the tuple are one place: an owner, a name, the object.
 
-    The owner is a cell, a dict (also a class's) in which the name is a key, or a list, whose copy is the object; the
-    name is a slot's otherwise. Where there was nothing, the object is ABSENT.
+    The owner is a cell, a dict (also a class's) in which the name is a key, or a container, whose name is None and
+    whose elements are the object; the name is a slot's otherwise. Where there was nothing, the object is ABSENT.
     """
     cdef Py_ssize_t i
     cdef PyObject* owner
@@ -34,14 +55,14 @@ cdef bint all_held(tuple places) except -1:
         owner = PyTuple_GET_ITEM(places, i)
         name = PyTuple_GET_ITEM(places, i + 1)
         held = PyTuple_GET_ITEM(places, i + 2)
-        if PyDict_CheckExact(owner):
+        if <object>name is None:
+            if not same_elements(<object>owner, <list><object>held):
+                return False
+            continue
+        elif PyDict_CheckExact(owner):
             found = PyDict_GetItemWithError(owner, name)
         elif PyCell_Check(owner):
             found = PyCell_GET(owner)
-        elif type(<object>owner) is list:
-            if not same_items(<list><object>owner, <list><object>held):
-                return False
-            continue
         elif type(<object>owner) is MappingProxyType:
             now = (<object>owner).get(<object>name, ABSENT)
             found = <PyObject*>now

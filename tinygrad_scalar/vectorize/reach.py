@@ -9,7 +9,6 @@ number that changes from run to run is noticed, and finds the random generators 
 from __future__ import annotations
 
 import dis
-import gc
 import sys
 import sysconfig
 import threading
@@ -34,6 +33,7 @@ PLAIN = frozenset({int, float, bool, complex, str, bytes, type(None)})
 NUMBERS = PLAIN | {Value}  # what a long list mostly holds
 ROWS = frozenset({list, tuple})
 ABSENT = object()
+LAST_CALL = ("z", "a")  # where a network of ours keeps its last call
 CONTAINERS: tuple[type[Any], ...] = (list, tuple, dict, set, frozenset, deque)
 READS = ("LOAD_ATTR", "LOAD_METHOD", "LOAD_SUPER_ATTR", "IMPORT_FROM")
 # Names by which code finds what its own names do not tell, and kinds of objects that hold what no name tells.
@@ -78,14 +78,11 @@ class Elements(NamedTuple):
     held: list[Any]
 
     def unchanged(self) -> bool:
-        now = _elements(self.container)
+        now = elements_of(self.container)
         return len(now) == len(self.held) and all(map(is_, now, self.held))
 
-    def is_of_numbers(self) -> bool:
-        return PLAIN.issuperset(map(type, _elements(self.container)))
-
     def has_new_number(self) -> bool:
-        now = _elements(self.container)
+        now = elements_of(self.container)
         return any(type(new) in PLAIN for new, old in zip_longest(now, self.held) if new is not old)
 
 
@@ -140,10 +137,11 @@ class Reach:
         self.is_complete = True
         self._names: set[str] = set()  # attributes that the code reads
         self._owners: list[tuple[Any, set[str]]] = []  # objects, and the names already looked up in them
+        self._in_classes: set[tuple[type, str]] = set()  # classes, and the names already looked up in them
         self._seen: dict[int, object] = {}
         self._todo: deque[Any] = deque([function])
         self._follow()
-        del self._names, self._owners, self._todo, self._seen
+        del self._names, self._owners, self._in_classes, self._todo, self._seen
 
     def runs_in(self, frame: FrameType | None) -> bool:
         """Whether some of the function's code is being executed in `frame` or below it."""
@@ -208,12 +206,13 @@ class Reach:
         else:
             if _is_network_of_a_library(kind):
                 own = _own_attributes(thing)
-                self.inside += [Entry(own, name, held) for name, held in own.items() if type(held) not in PLAIN]
-                self._todo += [held for held in own.values() if type(held) not in NUMBERS]
+                inside = [Entry(own, name, held) for name, held in own.items() if name not in LAST_CALL]
+                self.inside += inside
+                self._todo += [entry.held for entry in inside if type(entry.held) not in NUMBERS]
             self._own(thing)
 
     def _visit_container(self, container: Any) -> None:
-        elements = _elements(container)
+        elements = elements_of(container)
         if not issubclass(type(container), (tuple, frozenset)):
             self.places.append(Elements(container, elements))
         if NUMBERS.issuperset(map(type, elements)):
@@ -282,10 +281,19 @@ class Reach:
             if base.__module__ != "builtins" and not isinstance(owner, type):
                 self._place(Slot(owner, name, getattr(owner, name, ABSENT)))
         elif not _is_of_a_library_class(base):
-            self._place(Entry(vars(base), name, held))
+            self._place_in_classes(owner, base, name)
             own = _own_attributes(owner)
             if type(held) in PLAIN and not isinstance(owner, type) and name not in own:
                 self._place(Entry(own, name, ABSENT))  # the object can get its own
+
+    def _place_in_classes(self, owner: Any, base: type, name: str) -> None:
+        """An attribute of a class, and its place in the derived classes, which can get their own."""
+        is_class = issubclass(type(owner), type) and base in owner.__mro__
+        order = owner.__mro__ if is_class else type(owner).__mro__
+        for kind in order[: order.index(base) + 1]:
+            if (kind, name) not in self._in_classes and not _is_of_a_library_class(kind):
+                self._in_classes.add((kind, name))
+                self._place(Entry(vars(kind), name, vars(kind).get(name, ABSENT)))
 
 
 def _own_attributes(thing: Any) -> dict[str, Any]:
@@ -297,7 +305,7 @@ def _own_attributes(thing: Any) -> dict[str, Any]:
     return found if type(found) is dict else {}
 
 
-def _elements(container: Any) -> list[Any]:
+def elements_of(container: Any) -> list[Any]:
     """What stands in a container, also if its class gives something else."""
     kind = next(filter(partial(issubclass, type(container)), CONTAINERS))
     if kind is dict:
@@ -380,19 +388,6 @@ def _is_of_a_library_class(kind: type) -> bool:
 
 def _is_network_of_a_library(kind: type) -> bool:
     return any("parameters" in vars(base) and _is_of_a_library_class(base) for base in kind.__mro__)
-
-
-def generators_beside(known: list[Any]) -> list[Any]:
-    """NumPy's random generators in this process, but for those known and that of numpy.random.
-
-    The collector tells of them all, except those that existed when somebody called gc.freeze().
-    """
-    if "numpy.random" not in sys.modules:
-        return []
-    kinds = (np.random.Generator, np.random.RandomState, np.random.BitGenerator)
-    of_numpy: Any = getattr(np.random.random, "__self__", None)
-    but = {id(generator) for generator in (*known, of_numpy, getattr(of_numpy, "_bit_generator", None))}
-    return [thing for thing in gc.get_objects() if issubclass(type(thing), kinds) and id(thing) not in but]
 
 
 def _is_numpy_generator(thing: Any) -> bool:

@@ -1,34 +1,38 @@
 """What a function read while it was traced, and whether it still stands there: else the next call traces anew.
 
-That is about variables, globals, attributes and entries of dicts to which something else is assigned. The user's own
-are looked at in every call. What stands inside the library's networks, in lists and in large dicts is looked at when a
-Value was made or set since, which is what it takes to put a new Value there. Numbers there and in arrays are not looked
-at.
+That is about variables, globals and attributes to which something else is assigned, functions too, and about small
+lists and dicts of which something is replaced, added or removed. They are looked at in every call; large ones, and the
+weights of the library's networks, when a Value was made or set since, which is what it takes to put a new Value there.
+Numbers in lists and arrays are not looked at.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections import deque
+from collections.abc import Callable, Iterable
 from functools import partial
 from itertools import chain
-from operator import is_
-from types import BuiltinFunctionType, FunctionType, MappingProxyType, MethodType, ModuleType
+from types import MappingProxyType, ModuleType
 from typing import Any
 
-from tinygrad_scalar.vectorize.reach import ABSENT, Elements, Entry, Numbers, Place, Slot, Table, is_same_number
+from tinygrad_scalar.engine import Value
+from tinygrad_scalar.vectorize.reach import (
+    ABSENT,
+    PLAIN,
+    Elements,
+    Entry,
+    Numbers,
+    Place,
+    Slot,
+    Table,
+    elements_of,
+    is_same_number,
+)
 from tinygrad_scalar.vectorize.scalar_program import executor
 
-SMALL = 64  # entries of a dict
-CODE = (
-    BuiltinFunctionType,
-    FunctionType,
-    MethodType,
-    ModuleType,
-    type,
-    property,
-    staticmethod,
-    classmethod,
-)  # rarely replaced: not looked at in each call
+SMALL = 128  # elements of a container; a dict has two for each entry
+NUMBERS = frozenset({int, float, bool, complex})
+LISTS = (list, deque)
 
 
 class Readings:
@@ -38,44 +42,50 @@ class Readings:
     """
 
     def __init__(self, places: Iterable[Place] = (), inside: Iterable[Place] = ()) -> None:
-        ours = list(filter(_is_looked_at, places))
-        outside = [triple for place in ours if not _is_beyond(place) for triple in _triples(place)]
-        self.quick = _flat([triple for triple in outside if not issubclass(type(triple[2]), CODE)])
-        beyond = [
-            triple
-            for place in (*filter(_is_beyond, ours), *filter(_is_looked_at, inside))
-            for triple in _triples(place)
-        ]
-        native = executor() if outside or beyond else None
+        outside = list(filter(_is_looked_at, places))
+        quick, beyond = list(filter(_is_quick, outside)), [place for place in outside if not _is_quick(place)]
+        self.quick = _flat(quick)
+        native = executor()
         held = still_held if native is None else native.still_held
         self.quick_held: Callable[[], bool] = partial(held, self.quick)
-        self.all_held: Callable[[], bool] = partial(held, _flat([*outside, *beyond]))
+        self.all_held: Callable[[], bool] = partial(held, _flat([*quick, *beyond, *filter(_is_looked_at, inside)]))
 
 
 def _is_looked_at(place: Place) -> bool:
-    if isinstance(place, (Numbers, Table)):
-        return False
-    if isinstance(place, Elements) and _is_beyond(place) and place.is_of_numbers():
+    if isinstance(place, (Numbers, Table)) or (isinstance(place, Elements) and _is_of_numbers(place)):
         return False
     return place.unchanged()
 
 
-def _is_beyond(place: Place) -> bool:
-    """Whether it is a list, or a dict too large to be looked at in each call."""
-    return isinstance(place, Elements) and not (type(place.container) is dict and len(place.container) <= SMALL)
+def _is_of_numbers(place: Elements) -> bool:
+    """Whether it is a list of numbers, or another container of many; numbers and texts of small ones are looked at."""
+    kinds = set(map(type, place.held))
+    if len(place.held) > SMALL:
+        return PLAIN.issuperset(kinds)
+    return bool(kinds) and issubclass(type(place.container), LISTS) and NUMBERS.issuperset(kinds)
 
 
-def _triples(place: Place) -> Iterator[tuple[Any, Any, Any]]:
-    if isinstance(place, (Slot, Entry)):
-        yield place.owner if isinstance(place, Slot) else place.names, place.name, place.held
-    elif isinstance(place, Elements) and type(place.container) is list:
-        yield place.container, None, place.held
-    elif isinstance(place, Elements) and type(place.container) is dict:
-        yield from ((place.container, key, held) for key, held in place.container.items() if type(key) is str)
+def _is_quick(place: Place) -> bool:
+    """Whether every call looks at it: not if it is large, a list of weights, or a module, which nobody replaces."""
+    if isinstance(place, Elements):
+        return len(place.held) <= SMALL and not _is_of_weights(place)
+    return not issubclass(type(place.held), ModuleType)
 
 
-def _flat(triples: Iterable[tuple[Any, Any, Any]]) -> tuple[Any, ...]:
-    return tuple(chain.from_iterable(triples))
+def _is_of_weights(place: Elements) -> bool:
+    kinds = set(map(type, place.held))
+    return type(place.container) is list and bool(kinds) and all(issubclass(kind, Value) for kind in kinds)
+
+
+def _flat(places: Iterable[Place]) -> tuple[Any, ...]:
+    """Three items for each place: its owner, a name or None, and what it held."""
+    return tuple(chain.from_iterable(_triple(place) for place in places if not isinstance(place, (Numbers, Table))))
+
+
+def _triple(place: Entry | Slot | Elements) -> tuple[Any, Any, Any]:
+    if isinstance(place, Elements):
+        return place.container, None, place.held
+    return place[0], place.name, place.held
 
 
 def still_held(places: tuple[Any, ...]) -> bool:
@@ -84,8 +94,9 @@ def still_held(places: tuple[Any, ...]) -> bool:
 
 
 def _held(owner: Any, name: Any, held: Any) -> bool:
-    if type(owner) is list:
-        return len(owner) == len(held) and all(map(is_, owner, held))
+    if name is None:
+        elements = elements_of(owner)
+        return len(elements) == len(held) and all(x is y or is_same_number(x, y) for x, y in zip(elements, held))
     is_dict = type(owner) in (dict, MappingProxyType)
     now = owner.get(name, ABSENT) if is_dict else getattr(owner, name, ABSENT)
     return now is held or is_same_number(now, held)

@@ -13,6 +13,7 @@ program, however rarely it matters: so its sources are watched, not only its res
 
 from __future__ import annotations
 
+import gc
 import io
 import linecache
 import pathlib
@@ -31,7 +32,7 @@ import numpy as np
 
 from tinygrad_scalar.engine.errors import SourceLine, TraceError
 from tinygrad_scalar.vectorize.clocks import is_only_shown
-from tinygrad_scalar.vectorize.reach import Reach, generators_beside, is_of_a_library
+from tinygrad_scalar.vectorize.reach import Reach, is_of_a_library
 from tinygrad_scalar.vectorize.readings import Readings
 from tinygrad_scalar.vectorize.scalar_program import executor
 from tinygrad_scalar.vectorize.trace import trace
@@ -170,7 +171,7 @@ def repeated_trace(
     first = trace(cost, parameters, examples)  # which can make what later runs use
     reach = Reach(cost)
     if not reach.is_complete:
-        reach.generators += generators_beside(reach.generators)
+        reach.generators += _generators_beside(reach.generators)
     traced, seen, moved = _observed(cost, parameters, examples, reach)
     draws_elsewhere = False
     if seen.draws or moved:
@@ -212,6 +213,19 @@ def _observed(
         traced = trace(cost, parameters, examples)
     watcher.forget_what_is_only_shown()
     return traced, watcher, {i for i, generator in enumerate(generators) if _state(generator) != before[i]}
+
+
+def _generators_beside(known: list[Any]) -> list[Any]:
+    """NumPy's random generators in this process, but for those known and that of numpy.random.
+
+    The collector tells of them all, except those that existed when somebody called gc.freeze().
+    """
+    if "numpy.random" not in sys.modules:
+        return []
+    kinds = (np.random.Generator, np.random.RandomState, np.random.BitGenerator)
+    of_numpy: Any = getattr(np.random.random, "__self__", None)
+    but = {id(generator) for generator in (*known, of_numpy, getattr(of_numpy, "_bit_generator", None))}
+    return [thing for thing in gc.get_objects() if issubclass(type(thing), kinds) and id(thing) not in but]
 
 
 def _at_rest(generators: list[Any]) -> list[Any]:
