@@ -90,6 +90,7 @@ def growth_of_blocks():
     return alone(_growth_of_blocks, PYTHONMALLOC="pymalloc")
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", [*STEPS, *FAILURES])
 def test_a_step_or_a_failure_leaves_no_memory_behind(growth_of_blocks, name):
     assert growth_of_blocks[name] < 100  # in 1024 steps or 300 failures; caches that fill up gradually take some
@@ -225,7 +226,7 @@ def _deep_chain(operations):
 
 @resident_memory
 @compiled_only
-@pytest.mark.parametrize("operations", [5_000_000, pytest.param(10_000_000, marks=pytest.mark.thorough)])
+@pytest.mark.parametrize("operations", [1_000_000, pytest.param(10_000_000, marks=pytest.mark.thorough)])
 def test_a_chain_of_operations_takes_two_hundred_bytes_each_and_no_stack(operations):
     at_most, numbers, left = alone(_deep_chain, operations)
     assert numbers == [0.25, 1.0]

@@ -161,9 +161,7 @@ def zeroed(order: list[Any]) -> list[Any]:
     return [node for node in order if node not in cut] if cut else order
 
 
-def swept(
-    root: AnyNode, weight: Callable[[AnyNode, float], float] = lambda node, local_grad: local_grad
-) -> dict[AnyNode, float]:
+def swept(root: AnyNode, weight: Callable[[AnyNode, float], float] | None = None) -> dict[AnyNode, float]:
     """Σ over the paths from `root` to each node of the product of `weight(node, local gradient)` along the path.
 
     Without `weight` these are the gradients, bit for bit those of `root.backward()`: the chain rule, 000 Eq. 3 and 8.
@@ -177,8 +175,15 @@ def swept(
     order = pass_order(root)
     cut = cut_off(order)
     for node in reversed(order):
-        for operand, local_grad in zip(node.operands, node.local_grads):
-            amount = 0.0 if node in cut else contribution(node.op, weight(node, local_grad), found[node])
+        upstream, slopes = found[node], node.local_grads
+        if node in cut:
+            slopes = (0.0,) * len(slopes)
+        elif weight:
+            slopes = tuple([weight(node, local_grad) for local_grad in slopes])
+        for operand, slope in zip(node.operands, slopes):
+            amount = slope * upstream
+            if amount != amount:
+                amount = contribution(node.op, slope, upstream)
             found[operand] = found.get(operand, 0.0) + amount
     return found
 

@@ -136,14 +136,15 @@ class Notation:
         >>> Notation([x], {}).stand_ins("2a") == [x]
         True
         """
-        found = re.findall(r"(?<![^\W\d])[^\W\d_][₀-₉]*(?!\w)", text)
-        meant = [(name, self._by_name[name]) for name in dict.fromkeys(found) if name in self._by_name]
-        return [value for name, value in meant if self.name(value) == name]  # w·a is not called v₁ anywhere
-
-    @cached_property
-    def _by_name(self) -> dict[str, Value]:
-        numbered = {self._numbered_name(i).text: node for node, i in self._number.items()}
-        return {**numbered, **{self.name(leaf): leaf for leaf in self.unknown}}
+        leaves = {self.name(leaf): leaf for leaf in self.unknown}
+        numbered = list(self._number)
+        meant: dict[str, Value] = {}
+        for name, letter, i in re.findall(r"(?<![^\W\d])(([^\W\d_])([₀-₉]*))(?!\w)", text):
+            if name in leaves:
+                meant[name] = leaves[name]
+            elif letter == self._letter and i and 0 < (k := int(i.translate(_FLAT))) <= len(numbered):
+                meant[name] = numbered[k - 1]
+        return [value for name, value in meant.items() if self.name(value) == name]  # w·a is not called v₁ anywhere
 
     def _numbered_name(self, i: int) -> Formula:
         return Formula(f"{self._letter}{i}".translate(SUBSCRIPTS), f"{self._letter}_{{{i}}}", SINGLE)

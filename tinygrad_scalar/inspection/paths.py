@@ -15,6 +15,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from tinygrad_scalar.engine import Value
 from tinygrad_scalar.engine.graph import contribution, shown_operands
+from tinygrad_scalar.engine.ops import operation
 from tinygrad_scalar.inspection.brackets import Formula
 from tinygrad_scalar.inspection.derivation import Derivation, Written
 from tinygrad_scalar.inspection.named_graph import NamedGraph
@@ -83,10 +84,11 @@ class Paths:
         self._graph, self.by = graph, by
         self.root, self.nodes, self.index, self.notation = graph.root, graph.nodes, graph.index, graph.notation
         self.users: dict[Value, list[Value]] = {by: []}  # of each value that depends on `by`, in the order made
+        beside = {name for name in {node.op for node in self.nodes} if name and operation(name).companions}
         for node in self.nodes[self.index[by] + 1 :]:
             if node.op:
-                operands = dict.fromkeys(operand for _, operand in shown_operands(node))
-                below = [operand for operand in operands if operand in self.users]
+                operands = [operand for _, operand in shown_operands(node)] if node.op in beside else node.operands
+                below = [operand for operand in dict.fromkeys(operands) if operand in self.users]
                 if below:
                     self.users[node] = []
                     for operand in below:
