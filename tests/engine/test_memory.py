@@ -226,7 +226,7 @@ def _deep_chain(operations):
 
 @resident_memory
 @compiled_only
-@pytest.mark.parametrize("operations", [1_000_000, pytest.param(10_000_000, marks=pytest.mark.thorough)])
+@pytest.mark.parametrize("operations", [2_500_000, pytest.param(10_000_000, marks=pytest.mark.thorough)])
 def test_a_chain_of_operations_takes_two_hundred_bytes_each_and_no_stack(operations):
     at_most, numbers, left = alone(_deep_chain, operations)
     assert numbers == [0.25, 1.0]
