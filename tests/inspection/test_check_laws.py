@@ -8,6 +8,7 @@ from hypothesis import given, strategies as st
 import tinygrad_scalar as ts
 from tinygrad_scalar import Value
 from tinygrad_scalar.engine import ops, record
+from tinygrad_scalar.inspection import check
 from tinygrad_scalar.inspection.check import SAMPLE, check_gradients
 
 SMOOTH = st.lists(st.tuples(st.integers(0, 8), st.integers(0, 9), st.integers(0, 9)), max_size=8)
@@ -145,3 +146,14 @@ def test_leaves_nudged_together_are_judged_as_each_by_itself():
     together = check_gradients(C)
     alone = [check_gradients(C, leaf).rows[0] for leaf in ts.leaves(C) if leaf.label]
     assert list(together.rows) == alone
+
+
+def test_a_bar_shows_that_a_single_leaf_of_a_large_graph_takes_long(monkeypatch, capsys):
+    monkeypatch.setattr(check, "PATIENCE", 0.0)
+    monkeypatch.setattr(check, "_is_watched", lambda: True)
+    x = Value(0.5, "x")
+    y = x
+    for _ in range(100):
+        y = y.sin()
+    assert check_gradients(y).ok
+    assert "checking:   0%" in capsys.readouterr().err

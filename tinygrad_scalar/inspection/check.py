@@ -129,24 +129,43 @@ def check_gradients(root: Value, *leaves: Value | str, names: Mapping[str, objec
     if not leaves and len(candidates) > SAMPLE:
         places = random.Random(0).sample(range(len(candidates)), SAMPLE)
         checked = [candidates[i] for i in sorted(places)]
-    rows = [judged(graph, f) for f in _with_progress(graph.along_each(checked), len(checked))]
+    progress = _Progress(len(checked))
+    graph.after_each_pass = progress.tick
+    rows = [judged(graph, f) for f in progress.counted(graph.along_each(checked))]
     return GradientCheck(graph.notation.name(root), rows, len(candidates))
 
 
-def _with_progress(items: Iterable[Any], total: int) -> Iterator[Any]:
-    """The items, with a progress bar on stderr once they have taken two seconds; none in a pipe or file."""
-    started, bar = time.monotonic(), None
-    for i, item in enumerate(items):
-        yield item
-        if bar is not None:
-            bar.update()
-        elif time.monotonic() - started > PATIENCE and _is_watched():
+class _Progress:
+    """A progress bar on stderr once the check has taken two seconds; none in a pipe or file."""
+
+    def __init__(self, total: int) -> None:
+        self._total, self._done = total, 0
+        self._bar: Any = None
+        self._next = time.monotonic() + PATIENCE
+
+    def counted(self, leaves: Iterable[Any]) -> Iterator[Any]:
+        """The leaves, each counted when the next one is asked for."""
+        try:
+            for leaf in leaves:
+                yield leaf
+                self._done += 1
+                self.tick()
+        finally:
+            if self._bar is not None:
+                self._bar.close()
+
+    def tick(self) -> None:
+        """Show how far it is, at most ten times a second; in a large graph a single leaf takes long."""
+        if time.monotonic() < self._next or not _is_watched():
+            return
+        if self._bar is None:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # in Jupyter without ipywidgets the bar is text
                 from tqdm.auto import tqdm
-            bar = tqdm(total=total, initial=i + 1, desc="checking", unit="leaf", leave=False)
-    if bar is not None:
-        bar.close()
+            self._bar = tqdm(total=self._total, desc="checking", unit="leaf", leave=False)
+        self._bar.n = self._done
+        self._bar.refresh()
+        self._next = time.monotonic() + 0.1
 
 
 def _is_watched() -> bool:

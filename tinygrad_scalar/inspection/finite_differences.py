@@ -37,6 +37,7 @@ class NudgedGraph(NamedGraph):
             for operand in node.operands:
                 self._users[operand].append(node)
         self.slopes: dict[tuple[Value, Value], Any] = {}  # see judgement.py
+        self.after_each_pass: Callable[[], None] = lambda: None
 
     @cached_property
     def path_sums(self) -> dict[Value, float]:
@@ -61,7 +62,7 @@ class NudgedGraph(NamedGraph):
             fresh = [user for user in self._users[todo.pop()] if user not in above]
             above.update(fresh)
             todo.extend(fresh)
-        f = Along(leaf, sorted(above, key=self.index.__getitem__))
+        f = Along(leaf, sorted(above, key=self.index.__getitem__), self.after_each_pass)
         rounded = (node for node in f.above if node not in self._kept)
         total = sum(abs(d) * math.ulp(node.data) for node in rounded if (d := self.gradients[node]))
         f.roundings[f.a] = total if total == total else math.inf  # what `rounding` would find, without a sweep
@@ -98,14 +99,16 @@ class NudgedGraph(NamedGraph):
             found = Lanes([f.leaf for f in group], sorted(above, key=self.index.__getitem__)).root(nudged).tolist()
             for k, (f, of_this) in enumerate(zip(group, points)):
                 f.known.update(zip(of_this, found[k * width :]))
+            self.after_each_pass()
         return group
 
 
 class Along:
     """The root as a function f of one leaf, at `a`: only the nodes above the leaf are computed."""
 
-    def __init__(self, leaf: Value, above: Sequence[Value]) -> None:
+    def __init__(self, leaf: Value, above: Sequence[Value], after_each_pass: Callable[[], None] = lambda: None) -> None:
         self.leaf, self.a, self.above = leaf, leaf.data, above
+        self._after_each_pass = after_each_pass
         self.known: dict[float, float] = {}
         self.roundings: dict[float, float] = {}
 
@@ -141,6 +144,7 @@ class Along:
             for k in range(0, len(new), together):
                 some = np.array(new[k : k + together])
                 known.update(zip(new[k : k + together], compute(some).tolist()))
+                self._after_each_pass()
         return [known[x] for x in points]
 
     def points(self, left: int, right: int, steps: Sequence[float]) -> list[float]:
