@@ -1,6 +1,7 @@
 """Text for terminals: every result prints in every encoding, and no name reaches the terminal as a command to it."""
 
 import io
+import itertools
 import re
 import subprocess
 import sys
@@ -45,7 +46,8 @@ def results(C, w):
     everything += list(stepper)
     network = ts.MLP(2, [2], seed=0)
     ts.squared_error(network([1.0, 2.0]), [0.0, 5.0]).backward()
-    return [*everything, network.gradient()]
+    history = ts.fit(network, [[1.0, 2.0]], [[0.0, 5.0]], epochs=2, progress=False)
+    return [*everything, network.gradient(), history]
 
 
 class Terminal(io.StringIO):
@@ -57,10 +59,10 @@ def test_every_result_prints_in_a_terminal_of_any_encoding_and_no_minus_is_lost(
     C, w = graph()
     terminal = Terminal()
     terminal.encoding = encoding
-    for result in results(C, w):
-        in_unicode = str(result)
+    for result, shown in itertools.product(results(C, w), (str, repr)):
+        in_unicode = shown(result)
         monkeypatch.setattr(sys, "stdout", terminal)
-        text = str(result)
+        text = shown(result)
         monkeypatch.undo()
         text.encode(encoding)
         assert "?" not in text

@@ -11,7 +11,7 @@ import time
 import pytest
 from support.commands import COST, ENVIRONMENT, MODULE, TRAIN, process, write_csv
 
-from tinygrad_scalar.cli.console import ended_by_signals
+from tinygrad_scalar.cli.console import ENDING, ended_by_signals
 from tinygrad_scalar.screen import ASCII_SIGNS, printable
 
 EXPRESSION = ["z = w*a; C = (sigmoid(z) - y)**2", "w=-4", "a=1", "y=0"]
@@ -44,7 +44,19 @@ def test_a_terminal_of_few_signs_sees_the_same_in_ascii(name, encoding, desk):
 
 @pytest.mark.thorough
 @pytest.mark.parametrize("name", COMMANDS)
-@pytest.mark.parametrize("setting", ["COLUMNS=0", "COLUMNS=abc", "COLUMNS=1", "COLUMNS=20", "LINES=0", "COLUMNS=-1"])
+@pytest.mark.parametrize(
+    "setting",
+    [
+        "COLUMNS=0",
+        "COLUMNS=abc",
+        "COLUMNS=1",
+        "COLUMNS=20",
+        "LINES=0",
+        "COLUMNS=-1",
+        "COLUMNS=²",
+        f"COLUMNS={'9' * 5000}",
+    ],
+)
 def test_the_output_is_complete_whatever_the_width(setting, name, desk):
     variable, _, width = setting.partition("=")
     runs = [
@@ -184,7 +196,7 @@ def in_terminal(arguments, folder, actions=(), size=(24, 80), seen=b"", **variab
 
 STEP = ["step", *COST]
 ENTER, LEAVE, HIDE, SHOW = "\x1b[?1049h", "\x1b[?1049l", "\x1b[?25l", "\x1b[?25h"
-SIGNALS = [name for name in ("SIGTERM", "SIGHUP", "SIGQUIT", "SIGINT") if hasattr(signal, name)]
+SIGNALS = [name for name in (*ENDING, "SIGINT") if hasattr(signal, name)]
 
 
 @pytest.mark.thorough
@@ -219,6 +231,13 @@ def test_a_terminal_of_any_size_can_be_left(size, desk):
     written, code, restored = in_terminal(STEP, desk, ["n", "n", "q"], size)
     assert (code, restored) == (0, True)
     assert "Traceback" not in written
+
+
+@pytest.mark.parametrize("size", ["99999999", "²", "9" * 5000])
+def test_a_screen_of_any_size_in_the_environment_is_filled_at_once(size, desk):
+    written, code, _ = in_terminal(STEP, desk, ["n", "q"], COLUMNS=size, LINES=size)
+    assert code == 0
+    assert "forward 1 of" in written
 
 
 def test_a_dumb_terminal_is_asked_for_lines(desk):

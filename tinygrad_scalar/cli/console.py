@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 WIDTH, HEIGHT = 80, 24  # of a terminal that says 0
+ENDING = ("SIGTERM", "SIGHUP", "SIGQUIT", "SIGUSR1", "SIGUSR2", "SIGALRM", "SIGXCPU")  # as jobs are told to end
+DIGITS = 4  # of COLUMNS and LINES: a screen of 99,999,999 columns would be filled with blanks for ever
 
 
 def stop_printing(name: str = "stdout") -> None:
@@ -35,7 +37,12 @@ def new_console() -> Console:
         def on_broken_pipe(self) -> None:  # rich would end the program here, before the model is written
             stop_printing()
 
-    console = PlainConsole(highlight=False, soft_wrap=True, markup=False, emoji=False)
+    settings = {
+        name: text
+        for name, text in os.environ.items()
+        if name not in ("COLUMNS", "LINES") or (text.isdecimal() and len(text) <= DIGITS)
+    }
+    console = PlainConsole(highlight=False, soft_wrap=True, markup=False, emoji=False, _environ=settings)
     width, height = console.size
     if not (width and height):  # rich would print nothing
         console.size = (width or WIDTH, height or HEIGHT)
@@ -60,7 +67,7 @@ def open_streams() -> io.StringIO | None:
 
 @contextmanager
 def ended_by_signals() -> Iterator[None]:
-    """Within this block SIGTERM, SIGHUP and SIGQUIT end the program as an exception does, so that all is tidied up.
+    """Within this block the signals in ENDING end the program as an exception does, so that all is tidied up.
 
     A terminal gets its cursor and its screen back, and a partly written file is removed. The exit code is the shell's,
     128 + the signal. A signal that is ignored stays ignored (nohup).
@@ -75,7 +82,7 @@ def ended_by_signals() -> Iterator[None]:
 
     signals = [
         number
-        for name in ("SIGTERM", "SIGHUP", "SIGQUIT")
+        for name in ENDING
         if (number := getattr(signal, name, None)) and signal.getsignal(number) is signal.SIG_DFL
     ]
     if threading.current_thread() is not threading.main_thread():

@@ -149,7 +149,8 @@ class Step:
         return f"$${self.latex}$$"
 
     def __repr__(self) -> str:
-        return f"<Step {self.position}, {self.phase}: {self.equation}{f'; {NO_STEP_LEFT}' if self.again else ''}>"
+        again = f"; {NO_STEP_LEFT}" if self.again else ""
+        return for_stdout(f"<Step {self.position}, {self.phase}: {self.equation}{again}>")
 
 
 def _factor(value: float) -> str:

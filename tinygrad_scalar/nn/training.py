@@ -18,6 +18,7 @@ from tinygrad_scalar.nn.mlp import generator_of
 from tinygrad_scalar.nn.optim import OPTIMIZERS, Optimizer
 from tinygrad_scalar.nn.standstill import warn_of_standstill
 from tinygrad_scalar.nn.trainers import trainer_for
+from tinygrad_scalar.screen import for_stdout
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -40,7 +41,7 @@ class History:
     def __repr__(self) -> str:
         if not self.cost:
             return "History(no epochs)"
-        return f"History({len(self.cost)} epochs, cost {self.cost[0]:.4g} → {self.cost[-1]:.4g})"
+        return for_stdout(f"History({len(self.cost)} epochs, cost {self.cost[0]:.4g} → {self.cost[-1]:.4g})")
 
 
 def fit(
