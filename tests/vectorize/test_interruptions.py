@@ -1,12 +1,14 @@
 """A step can be called by anything that interrupts it, and nothing waits for ever: signal handlers, trace functions,
 finalizers, threads and forked children."""
 
+import contextlib
 import gc
 import os
 import signal
 import subprocess
 import sys
 import threading
+import types
 
 import numpy as np
 import pytest
@@ -250,3 +252,20 @@ def test_a_function_that_calls_its_own_step_is_refused_with_one_error():
     with pytest.raises(ts.TraceError, match="w is a placeholder"):
         run([1.0, 2.0])
     assert w.data == 2.0
+
+
+def test_no_call_traces_anew_for_ever():
+    w, state = Value(2.0), types.SimpleNamespace(seen=0.0)
+
+    def cost(x):
+        with contextlib.suppress(ts.TraceError):  # only the check can read it
+            state.seen += abs(x.data)
+        return w * x + 0.0 * state.seen
+
+    assert ts.vectorize(cost, [w])([1.0, 2.0])[0] == 3.0
+
+
+def test_a_traced_function_cannot_run_a_program_of_its_own_parameters_and_the_error_says_so():
+    run, parameters, X = array_step()
+    with pytest.raises(ts.TraceError, match="a vectorized function was run on it"):
+        ts.vectorize(lambda x: run(X)[0] * parameters[0], parameters)(X)

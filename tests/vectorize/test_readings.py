@@ -1,7 +1,6 @@
 """What a traced function read counts when something else is assigned to it: the next call traces anew."""
 
 import copy
-import itertools
 import pickle
 import types
 from collections import Counter
@@ -14,7 +13,6 @@ from tinygrad_scalar import MLP, Value
 
 rng = np.random.default_rng(0)
 X, Y = rng.normal(size=(300, 2)), rng.normal(size=300)
-COUNT = itertools.count(2)
 FEW, MANY = 3, 300  # examples: run by the shortcut in C, and by the array program
 
 
@@ -157,10 +155,6 @@ def a_derived_classes_number():
     return model.cost, model, lambda: setattr(Derived, "shared", 7.0)
 
 
-def constant(number):
-    return lambda *_: number
-
-
 def of_container(container, read, change):
     """A cost that reads a number from a container that is changed in place."""
 
@@ -225,6 +219,11 @@ def an_activation(net):
         neuron.activation = "relu"
 
 
+def another_method(model):
+    factor = model.factor() + 1.0
+    Model.factor = lambda self: factor
+
+
 class Attributes(dict):
     __getattr__, __setattr__ = dict.__getitem__, dict.__setitem__
 
@@ -257,7 +256,7 @@ REPLACED = {
     "an activation of a network": of_network(an_activation),
     "a closure's function": a_closures_function,
     "a function as an attribute": lambda: of_curved_model(lambda model: setattr(model, "activation", ts.relu)),
-    "a method": of_model(lambda model: setattr(Model, "factor", constant(next(COUNT)))),
+    "a method": of_model(another_method),
     "a derived class's number": a_derived_classes_number,
     "an entry whose key is a number": of_container({0: 2.0}, lambda d: d[0], lambda d: d.update({0: 3.0})),
     "a new entry": of_container({"a": 2.0}, lambda d: sum(d.values()), lambda d: d.update(b=3.0)),
@@ -383,3 +382,19 @@ def test_in_training_a_network_is_followed_too():
         optimizer = Growing(net.parameters(), 0.01)
         ts.fit(net, X, Y, epochs=5, optimizer=optimizer, progress=False, vectorized=vectorized)
     assert [p.data for p in nets[0].parameters()] == pytest.approx([p.data for p in nets[1].parameters()], rel=1e-9)
+
+
+def test_a_function_that_holds_a_vectorized_one_is_not_traced_anew_in_each_call():
+    w = Value(2.0)
+    other = ts.vectorize(lambda x: w * x, [w])
+
+    def cost(x):
+        return w * x if callable(other.value) else other(x)
+
+    counted = Counted(cost)
+    run = ts.vectorize(lambda x: counted(x), [w])
+    run([1.0])
+    runs = counted.runs[0]
+    for x in (3.0, 4.0, 5.0):
+        assert other([x])[0] == run([x])[0] == 2.0 * x
+    assert counted.runs[0] == runs

@@ -79,6 +79,7 @@ def user_line() -> SourceLine:
 
 WAYS_OUT = {
     "data": "its .data was read: compute with the Value itself, or keep a constant outside the function",
+    "run": "a vectorized function was run on it, by the traced function or by a signal handler: run it before or after",
     "gradient": "its gradient was asked for: vectorize computes gradients, the function only the cost",
     "text": "it was shown as text: print it outside the function, which runs once for all examples",
     "order": "it was compared: choose with ts.where(ts.greater(x, y), a, b), ts.maximum or ts.minimum",

@@ -260,6 +260,9 @@ class Reach:
         for name in names & own.keys():
             if is_module and _is_function_of_a_library(own[name]):
                 self._todo.append(getattr(own[name], "__self__", None))  # numpy.random's have a generator
+            elif name.startswith("_") and _is_of_a_library_class(type(owner)):
+                held = own[name]  # its own affair, such as the programs of a vectorized function
+                self._todo += elements_of(held) if type(held) in CONTAINERS else [held]
             else:
                 self._place(Entry(own, name, own[name]))
         if is_module:
@@ -387,7 +390,9 @@ def _is_of_a_library_class(kind: type) -> bool:
 
 
 def _is_network_of_a_library(kind: type) -> bool:
-    return any("parameters" in vars(base) and _is_of_a_library_class(base) for base in kind.__mro__)
+    return any(
+        type(vars(base).get("parameters")) is FunctionType and _is_of_a_library_class(base) for base in kind.__mro__
+    )
 
 
 def _is_numpy_generator(thing: Any) -> bool:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tinygrad_scalar.engine import Value, anomaly, now, set_data
+from tinygrad_scalar.engine import Value, anomaly, now, set_data, tracing
 from tinygrad_scalar.engine.errors import label_of, shown
 from tinygrad_scalar.vectorize.anomalies import run_watched
 from tinygrad_scalar.vectorize.compiled import Compiled, compiled, data_of, same, watched
@@ -121,6 +121,7 @@ class Vectorized:
         """
         if not self._values:
             return self._version
+        tracing.forbid(self._values[0], "run")
         with self._turn:
             version: object = None
             while self._version is not version:  # else an interruption of this turn has followed them further
@@ -182,12 +183,14 @@ class Vectorized:
 
     def _run(self, arrays: Sequence[ArrayLike], *, backwards: bool) -> tuple[Compiled, Result]:
         """The program for the arrays, and its result for one version of the parameters."""
+        is_traced_anew = False  # at most once in a call, should what the function reads change all the time
         while True:
             version = self._version
             if now() != self._seen:
                 version = self._follow()
             program, rows = self._prepared(arrays)
-            if not program.read.quick_held():
+            if not is_traced_anew and not program.read.quick_held():
+                is_traced_anew = True
                 self._follow()
                 self._forget()
                 continue
