@@ -55,7 +55,7 @@ cdef bint all_held(tuple places) except -1:
         owner = PyTuple_GET_ITEM(places, i)
         name = PyTuple_GET_ITEM(places, i + 1)
         held = PyTuple_GET_ITEM(places, i + 2)
-        if <object>name is None:
+        if name is <PyObject*>None:
             if not same_elements(<object>owner, <list><object>held):
                 return False
             continue
