@@ -8,6 +8,7 @@ from math import inf, nan
 import numpy as np
 import pytest
 from hypothesis import given, strategies as st
+from programs import by_every_way
 from support import decided
 from support.operands import ROWS
 
@@ -68,7 +69,13 @@ def ways(cost, n):
     return {name: way for name, way in both.items() if way is not None}
 
 
-def assert_every_way_is_the_engines(cost, given):
+def assert_same_size(numbers, expected, what):
+    """The same, but for the sign of infinities: a sum of two −0 can be 0 in an array program."""
+    numbers, expected = (np.where(np.isinf(x), inf, x) for x in (numbers, expected))
+    assert_same(numbers, expected, what)
+
+
+def assert_every_way_is_the_engines(cost, given, assert_same=assert_same):
     """For arguments of one number each: values and gradients of all points at once, and of some alone."""
     theta, columns = np.ones(1), [np.array(column)[:, None] for column in zip(*given)]
     expected = [by_the_engine(cost, point) for point in given]
@@ -149,7 +156,26 @@ def test_vectorize_takes_a_saturated_sigmoid(z):
 
 @given(decided.programs, st.lists(decided.points, min_size=1, max_size=6))
 def test_how_a_condition_was_computed_has_no_part_in_the_gradient(program, given):
-    assert_every_way_is_the_engines(lambda *x: decided.run(program, x), given)
+    assert_every_way_is_the_engines(lambda *x: decided.run(program, x), given, assert_same_size)
+
+
+@given(decided.programs, st.lists(st.tuples(decided.points, st.integers(0, 2)), min_size=1, max_size=6), st.booleans())
+def test_an_entry_that_a_lookup_did_not_choose_has_no_part_in_the_gradient(program, given, weighted):
+    """The engine sees the chosen entry alone; the programs compute them all, however steep."""
+    w = Value(1.0)
+
+    def cost(x, i):
+        entries = [decided.run(program, [x_k, w, x_k]) for x_k in x]
+        return ts.lookup([w * entry for entry in entries] if weighted else entries, i)
+
+    X, indices = np.array([x for x, _ in given]), np.array([i for _, i in given])
+    run = ts.vectorize(cost, [w], check=False)
+    w.grad = 0.0
+    for x, i in given:
+        cost(list(map(Value, x)), i).backward(1.0 / len(given))
+    for value, gradient in by_every_way(run, [X, indices]):
+        assert_same_size(gradient, [w.grad], "gradient")
+        assert_same_size([value], [np.mean([cost(list(map(Value, x)), i).data for x, i in given])], "value")
 
 
 CASES = {

@@ -33,17 +33,22 @@ def cut_off(tape: Tape, root: int, chosen: Mapping[int, Sequence[int]] | None = 
 
     `chosen` are the nodes among which a leaf chooses, which passes its gradient on to them.
     """
-    detached = {code: found for code, name in enumerate(tape.names) if (found := ops.operation(name).detached)}
-    if not detached:
+    if not any(ops.operation(name).detached for name in tape.names):
         return set()
+    return unreached(tape, root, chosen or {})
+
+
+def unreached(tape: Tape, root: int, chosen: Mapping[int, Sequence[int]]) -> set[int]:
+    """The same without that shortcut. With no `chosen`, also what `root` depends on through such choices alone."""
     import numpy as np
+
+    detached = {code: found for code, name in enumerate(tape.names) if (found := ops.operation(name).detached)}
 
     codes, starts, operands = tape.codes, tape.starts, tape.operands
     source = np.repeat(np.arange(len(codes)), np.diff(starts))  # of each edge
     passes = np.ones(len(operands), bool)
     for code, places in detached.items():
         passes &= ~((codes[source] == code) & np.isin(np.arange(len(operands)) - starts[source], places))
-    chosen = chosen or {}
     below = operands[passes].tolist()
     first = np.searchsorted(source[passes], np.arange(len(codes) + 1)).tolist()
     every_choice = [entry for entries in chosen.values() for entry in entries]

@@ -154,6 +154,19 @@ cdef inline bint is_binary(int code) noexcept nogil:
     return _ops.ADD <= code <= _ops.GREATER_EQUAL
 
 
+cdef inline int operand(Instruction* step, Py_ssize_t k) noexcept nogil:
+    return step.x if k == 0 else step.y if k == 1 else step.z
+
+
+cdef inline bint has_gradient(Instruction* step, Py_ssize_t k) noexcept nogil:
+    """Whether it has an operand k to which a gradient goes; of a lookup this is another question."""
+    if step.code == _ops.WHERE:
+        return k > 0
+    if _ops.detached(<Code>step.code, step.number):
+        return False
+    return k == 0 or step.code == _ops.BINARY_ENTROPY or (k == 1 and is_binary(step.code))
+
+
 cdef inline double contribution(Instruction* step, double slope, double upstream) noexcept nogil:
     """slope × upstream, as `contribution` in ops.py."""
     cdef double amount = slope * upstream
@@ -236,7 +249,10 @@ cdef class Executor:
     cdef int cost
     cdef Instruction* steps
     cdef int* back  # the steps that a gradient from the cost reaches, the last first
+    cdef char* by_choice  # for each of these whether it reaches them through lookups alone, and so not in every example
     cdef Py_ssize_t n_back
+    cdef bint has_choices
+    cdef char* chosen  # for each slot of each example whether a lookup chose it, or what is computed from it
     cdef int* tables
     cdef int* watched
     cdef double* memory  # v, d and slopes of one example or block
@@ -290,31 +306,33 @@ cdef class Executor:
         """As `cut_off` in engine/graph.py."""
         cdef Py_ssize_t s, k
         cdef Instruction* step
-        cdef bytearray reached = bytearray(self.n_slots)
+        cdef bytearray reached = bytearray(self.n_slots)  # 1: through lookups alone
+        cdef char how
         self.back = <int*>block(self.n_steps * sizeof(int))
-        reached[self.cost] = 1
+        self.by_choice = <char*>block(self.n_steps)
+        reached[self.cost] = 2
         for s in range(self.n_steps - 1, -1, -1):
             step = self.steps + s
             if not reached[step.out]:
                 continue
+            how = reached[step.out]
             self.back[self.n_back] = <int>s
+            self.by_choice[self.n_back] = how == 1
+            self.has_choices |= how == 1
             self.n_back += 1
             if step.code == LOOKUP:
                 for k in range(step.z):
-                    reached[self.tables[step.y + k]] = 1
-            elif step.code == _ops.WHERE:
-                reached[step.y] = reached[step.z] = 1
-            elif not _ops.detached(<Code>step.code, step.number):
-                reached[step.x] = 1
-                if is_binary(step.code) or step.code == _ops.BINARY_ENTROPY:
-                    reached[step.y] = 1
-                if step.code == _ops.BINARY_ENTROPY:
-                    reached[step.z] = 1
+                    reached[self.tables[step.y + k]] = max(reached[self.tables[step.y + k]], 1)
+                continue
+            for k in range(3):
+                if has_gradient(step, k):
+                    reached[operand(step, k)] = max(reached[operand(step, k)], how)
         return 0
 
     def __dealloc__(self):
         PyMem_Free(self.steps)
         PyMem_Free(self.back)
+        PyMem_Free(self.by_choice)
         PyMem_Free(self.tables)
         PyMem_Free(self.watched)
         PyMem_Free(self.constant_slots)
@@ -323,7 +341,7 @@ cdef class Executor:
 
     cdef int make_memory(self, Py_ssize_t lanes) except -1:
         """Memory for that many examples at once, all zeros."""
-        cdef Py_ssize_t numbers = (2 * self.n_slots + self.n_slopes + 4) * lanes + 8
+        cdef Py_ssize_t numbers = (2 * self.n_slots + self.n_slopes + 4) * lanes + 8 + self.n_slots * lanes // 8 + 1
         cdef double* memory
         cdef size_t start
         cdef Py_ssize_t i, k
@@ -339,6 +357,7 @@ cdef class Executor:
         self.d = self.v + self.n_slots * lanes
         self.slopes = self.d + self.n_slots * lanes
         self.scratch = self.slopes + self.n_slopes * lanes
+        self.chosen = <char*>(self.scratch + 4 * lanes)
         self.lanes = lanes
         for k in range(self.n_constants):
             for i in range(lanes):
@@ -404,6 +423,7 @@ cdef class Executor:
         cdef double* d = self.d
         cdef double* slopes = self.slopes
         cdef double* scratch = self.scratch
+        cdef char* chosen = self.chosen
         cdef Py_ssize_t lanes = self.lanes
         cdef Instruction* missing_row = self.missing_row
         cdef double wanted_row = self.wanted_row
@@ -413,6 +433,7 @@ cdef class Executor:
         finally:
             PyMem_Free(self.memory)
             self.memory, self.v, self.d, self.slopes, self.scratch = memory, v, d, slopes, scratch
+            self.chosen = chosen
             self.lanes, self.missing_row, self.wanted_row, self.busy = lanes, missing_row, wanted_row, True
 
     cdef double run_blocks(self, Call* call, Py_ssize_t m) except? -1.0:
@@ -493,6 +514,16 @@ cdef class Executor:
         self.missing_row, self.wanted_row = step, index
         return self.tables[step.y]
 
+    cdef inline void choose_below(self, Instruction* step, Py_ssize_t i) noexcept nogil:
+        """Note that a gradient reaches the operands of a step in lane i."""
+        cdef Py_ssize_t k, lanes = self.lanes
+        if step.code == LOOKUP:
+            self.chosen[self.row(step, self.v[step.x * lanes + i]) * lanes + i] = 1
+            return
+        for k in range(3):
+            if has_gradient(step, k):
+                self.chosen[operand(step, k) * lanes + i] = 1
+
     # --- one example -------------------------------------------------------------------------------------------------
 
     cdef void forward_one(self) noexcept nogil:
@@ -527,10 +558,21 @@ cdef class Executor:
         cdef double* d = self.d
         cdef double* slope
         cdef double upstream
+        cdef int* back = self.back
+        cdef char* by_choice = self.by_choice
+        cdef Instruction* steps = self.steps
+        cdef bint has_choices = self.has_choices
         for s in range(self.n_back):
-            step = self.steps + self.back[s]
+            step = steps + back[s]
             upstream = d[step.out]
             d[step.out] = 0.0
+            if has_choices and by_choice[s]:
+                if not self.chosen[step.out]:
+                    continue  # it can be infinitely steep
+                self.chosen[step.out] = 0
+                self.choose_below(step, 0)
+            elif has_choices and step.code == LOOKUP:
+                self.choose_below(step, 0)
             if step.code == _ops.MULTIPLY:
                 d[step.x] += v[step.y] * upstream
                 d[step.y] += v[step.x] * upstream
@@ -656,14 +698,27 @@ cdef class Executor:
         cdef double* dy
         cdef double* slope
         cdef double* upstream
+        cdef double kept_x[LANES]
+        cdef double kept_y[LANES]
         cdef int code
+        cdef int* back = self.back
+        cdef Instruction* steps = self.steps
+        cdef bint has_choices = self.has_choices, by_choice
         for s in range(self.n_back):
-            step = self.steps + self.back[s]
+            step = steps + back[s]
+            by_choice = has_choices and self.by_choice[s]
             code = step.code
             upstream = d + step.out * LANES
             x = v + step.x * LANES
             dx = d + step.x * LANES
             slope = self.slopes + step.slope * LANES
+            if by_choice:
+                dy = d + step.y * LANES if is_binary(code) else dx
+                memcpy(kept_x, dx, sizeof(kept_x))
+                memcpy(kept_y, dy, sizeof(kept_y))
+            elif has_choices and code == LOOKUP:
+                for i in range(LANES):
+                    self.choose_below(step, i)
             if is_binary(code):
                 y = v + step.y * LANES
                 dy = d + step.y * LANES
@@ -707,6 +762,14 @@ cdef class Executor:
                     d[self.row(step, x[i]) * LANES + i] += upstream[i]
             else:
                 lanes_add_product(dx, slope, upstream)
+            if by_choice:
+                for i in range(LANES):
+                    if self.chosen[step.out * LANES + i]:
+                        self.chosen[step.out * LANES + i] = 0
+                        self.choose_below(step, i)
+                    else:  # it can be infinitely steep
+                        dx[i] = kept_x[i]
+                        dy[i] = kept_y[i]
             memset(upstream, 0, LANES * sizeof(double))
 
 

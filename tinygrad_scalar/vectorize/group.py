@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tinygrad_scalar.engine.graph_arrays import cut_off
+from tinygrad_scalar.engine.graph_arrays import cut_off, unreached
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -125,8 +125,11 @@ class Grouping:
         self._most_colours = max(1000, len(tape.codes) // 4)
         self.keys: list[Any] = [("constant",), ("parameter",), *(("argument", a) for a in range(n_arguments))]
         self.batched = batched = [False, False, *([True] * n_arguments)]
-        cut = cut_off(tape, trace.cost, {i: entries for i, (entries, _, _) in trace.lookups.items()})
-        reached: dict[Any, int] = {}  # the colours of what the gradient reaches
+        choices = {i: entries for i, (entries, _, _) in trace.lookups.items()}
+        cut = cut_off(tape, trace.cost, choices)
+        by_choice = unreached(tape, trace.cost, {}) - cut if choices else set()
+        reached: dict[Any, int] = {}  # the colours of what the gradient reaches in every example
+        chosen: dict[Any, int] = {}  # and of what it reaches through lookups alone
         others: dict[Any, int] = {}
         colour = np.where(trace.parameter >= 0, PARAMETER, np.where(trace.argument >= 0, 2 + trace.argument, CONSTANT))
         c = colour.tolist()
@@ -158,7 +161,7 @@ class Grouping:
                         below = [y, x]
                         swapped.append(i)
                 key = (names[code], *below)
-            colours = others if i in cut else reached
+            colours = others if i in cut else chosen if i in by_choice else reached
             found = colours.get(key)
             if found is None:
                 if code >= 0 and below.count(CONSTANT) == len(below):

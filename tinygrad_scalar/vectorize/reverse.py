@@ -39,6 +39,7 @@ def _constant(number: float) -> Array:
 # --- element-wise operations: (write, d, result, *operands) -> the contribution to each operand, or None ------------
 
 Write = Callable[..., Array]
+Parts = dict[Array, list[tuple[Array, Any]]]
 Rule = Callable[..., Sequence[Array | None]]
 
 
@@ -67,6 +68,7 @@ def _constant_power_rule(row: Operation) -> Rule:
 
 
 # Rules that are shorter or read less than d·∂v/∂x from all of (v, *operands), which any other operation gets.
+EVEN = ("+", "-", "neg")  # never infinitely steep
 RULES: dict[str, Rule] = {
     "+": lambda write, d, v, x, y: (d, d),
     "-": lambda write, d, v, x, y: (d, write("neg", d)),
@@ -136,7 +138,10 @@ class _Backward:
     def __init__(self, program: Program, wanted: Sequence[Array]) -> None:
         self.program = program
         self.statements: list[Statement] = []
-        self.parts: dict[Array, list[tuple[Array, Any]]] = defaultdict(list)
+        self.parts: Parts = defaultdict(list)
+        # How often lookups chose each row, in each example, for arrays that a gradient reaches through lookups alone.
+        self.chosen: Parts = defaultdict(list)
+        self.always_reached: set[Array] = set()
         self.counts = set(wanted)  # the wanted arrays and all that depend on one
         for statement in program.forward:
             if any(operand in self.counts for operand in statement.operands):
@@ -153,10 +158,20 @@ class _Backward:
         rows = max(operand.rows for operand in operands)
         return self.add(Elementwise(Array((rows,), any(o.batched for o in operands)), op, operands))
 
-    def contribute(self, to: Array, amount: Array | None, index: Any = None) -> None:
-        """Add to the gradient of an array: row i of `amount` to row i, or with an index to row index[i]."""
+    def contribute(self, to: Array, amount: Array | None, index: Any = None, *, chosen: Array | None = None) -> None:
+        """Add to the gradient of an array: row i of `amount` to row i, or with an index to row index[i].
+
+        `chosen` says in the same way how often these rows were chosen, if they are not always reached.
+        """
         if amount is None or to not in self.counts:
             return
+        self._add_to(self.parts[to], to, amount, index)
+        if chosen is None:
+            self.always_reached.add(to)
+        else:
+            self._add_to(self.chosen[to], to, chosen, index)
+
+    def _add_to(self, parts: list[tuple[Array, Any]], to: Array, amount: Array, index: Any) -> None:
         if index is None and to.rows == 1 and amount.rows > 1:
             folded = Array((1,), amount.batched)
             amount = self.add(Fold(folded, "+", self._reshaped(amount, (1, amount.rows))))
@@ -167,7 +182,7 @@ class _Backward:
                 index = None
         if amount.batched and not to.batched:
             amount = self.add(OverExamples(Array(amount.shape, False), amount))
-        self.parts[to].append((amount, index))
+        parts.append((amount, index))
 
     def _reshaped(self, array: Array, shape: tuple[int, ...]) -> Array:
         if array.shape == shape:
@@ -175,10 +190,13 @@ class _Backward:
         return self.add(Gather(Array(shape, array.batched), array, np.arange(array.rows).reshape(shape)))
 
     def gradient_of(self, array: Array) -> Array | None:
-        parts = self.parts.get(array)
+        return self._sum_of(self.parts, array)
+
+    def _sum_of(self, all_parts: Parts, array: Array) -> Array | None:
+        parts = all_parts.get(array)
         if parts and len(parts) == 1 and parts[0][1] is None:
             return parts[0][0]
-        return self.total_of(array) if parts else None
+        return self.add(Scatter(Array(array.shape, array.batched), tuple(parts))) if parts else None
 
     def total_of(self, array: Array) -> Array:
         """The gradient with respect to an array, in a new array; 0 where nothing contributes."""
@@ -186,39 +204,45 @@ class _Backward:
 
     def reverse(self, statement: Statement, d: Array) -> None:
         """Add a statement's contributions to its operands' gradients."""
-        contribute = self.contribute
+        chosen = None if statement.out in self.always_reached else self._sum_of(self.chosen, statement.out)
         if isinstance(statement, Elementwise):
-            self._reverse_elementwise(statement, d)
+            self._reverse_elementwise(statement, d, chosen)
         elif isinstance(statement, Product):
             self._reverse_product(statement, self._full(d, statement.out))
         elif isinstance(statement, Gather):
-            contribute(statement.source, d, statement.index.ravel())
+            self.contribute(statement.source, d, statement.index.ravel(), chosen=chosen)
         elif isinstance(statement, Fold):
             n, k = statement.source.shape
-            contribute(statement.source, self._repeated(d, n, k) if statement.op == "+" else None)
+            below = self._repeated(d, n, k) if statement.op == "+" else None
+            self.contribute(statement.source, below, chosen=chosen and self._repeated(chosen, n, k))
         elif isinstance(statement, Scatter):
             for part, index in statement.parts:
-                contribute(part, d if index is None else self._rows(d, index))
+                rows = (d, chosen) if index is None else (self._rows(d, index), chosen and self._rows(chosen, index))
+                self.contribute(part, rows[0], chosen=rows[1])
         elif isinstance(statement, Lookup):
             if statement.source in self.counts:
-                source = statement.source
-                out = Array(source.shape, source.batched)
-                scattered = self.add(LookupScatter(out, d, statement))
-                self.parts[source].append((scattered, None))
+                ones = self._full(chosen or ONES[True], statement.out)
+                scattered, counted = (
+                    self.add(LookupScatter(Array(statement.source.shape, statement.source.batched), rows, statement))
+                    for rows in (d, ones)
+                )
+                self.contribute(statement.source, scattered, chosen=counted)
         else:
             raise NotImplementedError(f"no reverse rule for {type(statement).__name__}")
 
-    def _reverse_elementwise(self, statement: Elementwise, d: Array) -> None:
+    def _reverse_elementwise(self, statement: Elementwise, d: Array, chosen: Array | None) -> None:
         if not any(operand in self.counts for operand in statement.operands):
             return
         assert isinstance(statement.op, str), "the backward pass is not differentiated"
         contributions = rule_of(statement.op)(self.write, d, statement.out, *statement.operands)
         for operand, amount in zip(statement.operands, contributions):
+            if amount is not None and chosen and statement.op not in EVEN:
+                amount = self.write("where", chosen, amount, _constant(0.0))  # other rows can be infinitely steep
             if amount is not None and operand.rows == amount.rows == 1 < statement.out.rows:
                 amount = self.write("*", _constant(statement.out.rows), amount)  # the same in every row
             if amount is not None and statement.out.batched and not (operand.batched or amount.batched):
                 amount = self.add(OverExamples(Array(amount.shape, False), amount))  # and in every example
-            self.contribute(operand, amount)
+            self.contribute(operand, amount, chosen=chosen)
 
     def _reverse_product(self, statement: Product, d: Array) -> None:
         left, right = statement.left, statement.right
