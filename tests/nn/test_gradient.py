@@ -52,7 +52,7 @@ def test_an_unknown_name_in_the_gradient_vector_is_an_error():
 def test_a_gradient_of_zeros_says_that_backward_may_be_missing():
     net = ts.MLP(2, [1], seed=0)
     C = ts.squared_error(net([0.5, -1.0]), 1.0)
-    words = "backward() has not been called yet"
+    words = "backward() has not been called, or not since zero_grad()"
     assert words in str(net.gradient())
     assert words in net.gradient()._repr_latex_()
     C.backward()

@@ -294,6 +294,12 @@ CHANGES = {
     "an unknown activation all over": lambda net: [
         setattr(part, "activation", "swish") for part in (net, *net.layers[0].neurons)
     ],
+    "a bias that was deleted": lambda net: delattr(net.layers[1].neurons[0], "b"),
+    "None for the weights": lambda net: setattr(net.layers[0].neurons[1], "w", None),
+    "None for the layers": lambda net: setattr(net, "layers", None),
+    "layers that were deleted": lambda net: delattr(net, "layers"),
+    "neurons that were deleted": lambda net: delattr(net.layers[1], "neurons"),
+    "an activation that was deleted": lambda net: delattr(net, "activation"),
     "a function for an activation": lambda net: [
         setattr(part, "activation", ts.exp) for part in (net, *net.layers[0].neurons)
     ],

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 MOST = 20  # numbers that are printed
-ALL_ZERO = "all 0: backward() has not been called yet, or C does not depend on them here"
+ALL_ZERO = "all 0: backward() has not been called, or not since zero_grad(), or C does not depend on them here"
 
 
 class Gradient:

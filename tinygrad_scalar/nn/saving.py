@@ -33,7 +33,10 @@ def save(net: MLP, path: str | os.PathLike[str], metadata: Mapping[str, Any] | N
         raise TypeError(f"net must be an MLP, got {shown(net)}")
     if metadata is not None and not isinstance(metadata, Mapping):
         raise TypeError(f"metadata must be a dict, got {shown(metadata)}")
-    _require_rebuildable(net)
+    try:
+        _require_rebuildable(net)
+    except (AttributeError, TypeError) as error:
+        raise ValueError(f"cannot save this MLP: one of its parts is not as MLP made it ({error})") from None
     contents = _contents(net, dict(metadata or {}))
     content = to_bytes(contents)
     try:
