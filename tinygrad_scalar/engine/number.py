@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import operator
 import sys
-from typing import TYPE_CHECKING, Any, SupportsIndex
+from typing import TYPE_CHECKING, Any
 
 from tinygrad_scalar.engine.errors import shown
 
@@ -53,9 +53,9 @@ def required(number: object, what: str) -> float:
     return value
 
 
-def required_integer(number: object, what: str, least: int = 1) -> int:
+def required_integer(number: Any, what: str, least: int = 1) -> int:
     """The number as an int; a ValueError that begins with `what` unless it is an integer ≥ `least`."""
-    if isinstance(number, bool) or not isinstance(number, SupportsIndex) or operator.index(number) < least:
+    if isinstance(number, bool) or not hasattr(type(number), "__index__") or operator.index(number) < least:
         wanted = "a positive integer" if least == 1 else f"an integer ≥ {least}"
         raise ValueError(f"{what} must be {wanted}, got {shown(number)}")
     if operator.index(number) > sys.maxsize:
