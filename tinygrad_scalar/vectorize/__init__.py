@@ -59,9 +59,10 @@ def vectorize(
     call then traces anew, which takes milliseconds. That is so for a Value that is set; for a variable, global or
     attribute to which something else is assigned, such as another number, function or Value; and for a small list, set
     or dict of which something is replaced, added or removed. The numbers in a list or array are fixed for good, even if
-    they change: pass them as an argument. So is what `cost` finds without naming it: by a computed name, through a weak
-    reference or a context variable, in os.environ. If Values only change places in a list of Values, that counts once a
-    Value is made or set. With check=False only set Values are followed.
+    they change: pass them as an argument. So is all else: what `cost` finds without naming it (by a computed name,
+    through a weak reference or a context variable, in os.environ), a name or attribute that is made later, an object's
+    class or code, large dicts of numbers, other kinds of containers. If Values only change places in a list of Values,
+    that counts once a Value is made or set. With check=False only set Values are followed.
 
     TraceError if `cost` looks at a number that differs between examples, if the check finds a difference, or if
     `cost` draws random numbers, counts its calls or reads a clock, other than to print or log how long something took:
