@@ -8,6 +8,7 @@ import itertools
 import pickle
 from math import inf, isnan, nan
 
+import numpy as np
 import pytest
 from hypothesis import given
 from support.decided import points, programs, run
@@ -15,7 +16,7 @@ from support.operands import ROWS
 
 import tinygrad_scalar as ts
 from tinygrad_scalar import Value
-from tinygrad_scalar.engine import record
+from tinygrad_scalar.engine import compute_gradients, ops, record
 from tinygrad_scalar.engine.graph import swept
 from tinygrad_scalar.inspection.named_graph import NamedGraph
 from tinygrad_scalar.inspection.stepper import Stepper
@@ -96,6 +97,24 @@ def test_how_a_condition_was_computed_has_no_part_in_the_gradient(program, point
         leaf.grad = 0.0
     list(Stepper(C, {}))
     assert all(map(same, [leaf.grad for leaf in leaves], expected))
+
+
+@pytest.mark.parametrize("n", [1, 2, 3, 64, 65, 200])
+def test_any_operand_of_any_number_can_be_detached(n, monkeypatch):
+    text = "sum(" + ", ".join(f"{{{i}}}" for i in range(n)) + ")"
+    slopes = (*(1.0,) * (n - 1), 0.0)
+    row = ops.Operation(
+        "but last", "Σ", text, "", lambda *x: sum(x[:-1]), lambda v, *x: slopes, piecewise=True, detached=(n - 1,)
+    )
+    monkeypatch.setitem(ops.OPERATIONS, row.name, row)
+    leaves = [Value(0.0) for _ in range(n)]
+    root = record(row.name, *map(ts.sqrt, leaves))
+    root.backward()
+    expected = [inf] * (n - 1) + [0.0]
+    assert [leaf.grad for leaf in leaves] == expected
+    found = np.empty(n)
+    compute_gradients(root, leaves, found)
+    assert found.tolist() == expected
 
 
 def test_detect_anomaly_passes_over_what_only_decides():

@@ -92,7 +92,7 @@ def compute_gradients(Value root, list values, out):
                 continue
             upstream = found[(<Value>node).mark - base - 1]
             for j in range(arity(node)):
-                if (<Row>(<Value>node).row).detached >> j & 1:
+                if is_detached(node, j):
                     continue
                 below = operand(node, j)
                 if (<Value>below).mark <= base:

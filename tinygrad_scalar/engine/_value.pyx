@@ -128,7 +128,8 @@ cdef class Row:
     cdef object operation
     cdef Py_ssize_t arity
     cdef bint piecewise
-    cdef unsigned long long detached  # bit i is set if operand i is
+    cdef bytes marks  # if it has detached operands, 1 for each of these and 0 for each other
+    cdef const char* detached  # the same, or NULL
 
     def __cinit__(self, operation):
         self.code = CODES.get(operation.family or operation.name, _ops.TABLE)
@@ -136,8 +137,12 @@ cdef class Row:
         self.operation = operation
         self.arity = operation.arity
         self.piecewise = operation.piecewise
-        for i in operation.detached:
-            self.detached |= 1ULL << <int>i
+        if operation.detached:
+            marks = bytearray(self.arity)
+            for i in operation.detached:
+                marks[i] = 1
+            self.marks = bytes(marks)
+            self.detached = self.marks
 
 
 cdef dict ROWS = {}  # by name

@@ -203,6 +203,11 @@ cdef inline double contribution(PyObject* node, Py_ssize_t i, double upstream) n
     return 0.0 if amount != amount and slope == 0.0 and (<Row>(<Value>node).row).piecewise else amount
 
 
+cdef inline bint is_detached(PyObject* node, Py_ssize_t i) noexcept:
+    cdef const char* detached = (<Row>(<Value>node).row).detached
+    return detached is not NULL and detached[i]
+
+
 cdef void add_gradients(Value root, double upstream, Nodes order) noexcept:
     """The chain rule, from the root down. The nodes of `order` carry the mark `walks`, before and after."""
     global walks
@@ -227,13 +232,13 @@ cdef void add_gradients(Value root, double upstream, Nodes order) noexcept:
         upstream = (<Value>node)._grad
         right = (<Value>node).right
         if right is NULL:
-            if (<Value>node).d_left != 0.0 or not (<Row>(<Value>node).row).detached:
+            if (<Value>node).d_left != 0.0 or not is_detached(node, 0):
                 contribute((<Value>node).left, contribution(node, 0, upstream), walk)
         elif wide_of(right) is NULL:  # never piecewise
             contribute((<Value>node).left, (<Value>node).d_left * upstream, walk)
             contribute(right, (<Value>node).d_right * upstream, walk)
         else:
             for j in range(arity(node)):
-                if not (<Row>(<Value>node).row).detached >> j & 1:
+                if not is_detached(node, j):
                     contribute(operand(node, j), contribution(node, j, upstream), walk)
     walks = walk + 1
