@@ -71,8 +71,8 @@ class Operation(NamedTuple):
     steepest    the largest slope of an activation that saturates
     piecewise   whether a slope of 0 means that the result does not depend on the operand: relu below 0, the smaller
                 operand of maximum; any other 0 is a number
-    detached    the operands of a piecewise operation that only decide, with slopes of 0: to them, and to what they alone
-                are computed from, no gradient goes
+    detached    the operands of a piecewise operation that only decide, and have the slope 0: to them, and to what is
+                computed for them alone, no gradient goes
     companions  the operands that the one before is computed from, there only to keep its digits; where no gradient goes
                 through them, readers leave them out
     """
