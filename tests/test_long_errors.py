@@ -146,7 +146,7 @@ CALLS = {  # functions, positional arguments that they take, and named ones
 
 
 def messages(call, arguments):
-    """What the call says: its error, and its warnings."""
+    """The messages of a call: its error and its warnings."""
     with warnings.catch_warnings(record=True) as warned:
         warnings.simplefilter("always")
         try:

@@ -1,4 +1,4 @@
-"""What is no plain number is refused in arithmetic and comparisons, in words, whoever gets to see it first."""
+"""Arithmetic and comparisons refuse all but plain numbers with a clear message, on either side of the operator."""
 
 import decimal
 import inspect

@@ -10,7 +10,7 @@ from math import inf, isnan, nan
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from support.decided import points, programs, run
 from support.operands import ROWS
 
@@ -84,6 +84,8 @@ def test_an_infinite_upstream_gradient_stays_on_the_path(name):
 
 
 @given(programs, points)
+@example([("sqrt", (0, 0, 0)), ("where", (0, 1, 2))], [1.0, 2.0, 0.0])
+@example([("**-1", (0, 0, 0)), ("greater", (0, 2, 0)), ("*", (0, 2, 0))], [1.0, 2.0, 0.0])
 def test_how_a_condition_was_computed_has_no_part_in_the_gradient(program, point):
     leaves, others = ([Value(number, name) for number, name in zip(point, "xyz")] for _ in range(2))
     C, D = run(program, leaves), run(program, others, decided=True)

@@ -1,4 +1,4 @@
-"""What a traced function read counts when something else is assigned to it: the next call traces anew."""
+"""A change to anything that a traced function read counts: the next call traces anew."""
 
 import copy
 import pickle

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 WIDTH, HEIGHT = 80, 24  # of a terminal that says 0
-ENDING = ("SIGTERM", "SIGHUP", "SIGQUIT", "SIGUSR1", "SIGUSR2", "SIGALRM", "SIGXCPU")  # as jobs are told to end
+ENDING = ("SIGTERM", "SIGHUP", "SIGQUIT", "SIGUSR1", "SIGUSR2", "SIGALRM", "SIGXCPU")  # signals that end a program
 DIGITS = 4  # of COLUMNS and LINES: a screen of 99,999,999 columns would be filled with blanks for ever
 
 

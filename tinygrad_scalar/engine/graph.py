@@ -37,6 +37,11 @@ def leaves(root: AnyNode) -> list[AnyNode]:
     return [node for node in topological_order(root) if not node.operands]
 
 
+def is_bare_number(leaf: AnyNode) -> bool:
+    """Whether nobody made this leaf, so nobody can set it: a number in a formula, such as the 2 of 2.0 * x."""
+    return leaf._time < 0
+
+
 def interior(root: Any) -> list[Any]:
     """The interior nodes of the graph of `root`: operands, right before left, before the nodes computed from them.
 

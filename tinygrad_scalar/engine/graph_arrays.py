@@ -43,7 +43,6 @@ def unreached(tape: Tape, root: int, chosen: Mapping[int, Sequence[int]]) -> set
     import numpy as np
 
     detached = {code: found for code, name in enumerate(tape.names) if (found := ops.operation(name).detached)}
-
     codes, starts, operands = tape.codes, tape.starts, tape.operands
     source = np.repeat(np.arange(len(codes)), np.diff(starts))  # of each edge
     passes = np.ones(len(operands), bool)

@@ -445,7 +445,7 @@ def _constant(number: object) -> Any:
     out._op = ""
     out._left = out._right = None
     out._wide = ()
-    out._time = -1  # never set: a part of the formula, see NamedGraph.variables
+    out._time = -1  # never set: a part of the formula, see is_bare_number in graph.py
     out._mark = None
     return out
 

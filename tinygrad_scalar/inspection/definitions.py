@@ -1,4 +1,4 @@
-"""What the names in an explanation stand for that are not the user's: v₁ = w·x + b = 0.5."""
+"""Definitions of the names in an explanation that the user did not choose: v₁ = w·x + b = 0.5."""
 
 from __future__ import annotations
 

@@ -10,10 +10,10 @@ from functools import cached_property
 
 from tinygrad_scalar.engine import Value
 from tinygrad_scalar.engine.errors import label_of, shown
-from tinygrad_scalar.engine.graph import cut_off, pass_order, require_fresh, swept, topological_order
+from tinygrad_scalar.engine.graph import cut_off, is_bare_number, pass_order, require_fresh, swept, topological_order
 from tinygrad_scalar.inspection.layout import fitted
 from tinygrad_scalar.inspection.names import distinct, names_of
-from tinygrad_scalar.inspection.notation import Notation, is_bare_number
+from tinygrad_scalar.inspection.notation import Notation
 from tinygrad_scalar.screen import quoted
 
 MOST_VISITED = 10_000  # values

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
 
 from tinygrad_scalar.engine import Value
+from tinygrad_scalar.engine.graph import is_bare_number
 from tinygrad_scalar.engine.number import SUBSCRIPTS, SUPERSCRIPTS
 from tinygrad_scalar.engine.ops import operation
 from tinygrad_scalar.inspection import latex
@@ -66,11 +67,6 @@ def _places(names: Iterable[str]) -> dict[str, int]:
     for name in different:
         alike.setdefault(fitted(unicode_of(name), LONGEST), []).append(name)
     return {name: i for names in alike.values() if len(names) > 1 for i, name in enumerate(names)}
-
-
-def is_bare_number(leaf: Value) -> bool:
-    """Whether nobody made this leaf: it is a number in a formula, such as the 2 of 2.0 * x."""
-    return leaf._time < 0
 
 
 def leaf_names(nodes: Iterable[Value], called: Mapping[Value, str]) -> dict[Value, str]:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tinygrad_scalar.engine import Value, record
 from tinygrad_scalar.engine.errors import TraceError, shown
+from tinygrad_scalar.engine.graph import is_bare_number
 from tinygrad_scalar.engine.number import as_float, required
 from tinygrad_scalar.functions import guard, logaddexp, lookup, maximum, relu
 from tinygrad_scalar.nn.mlp import listed
@@ -97,8 +98,8 @@ def _log_odds(a: Value) -> Value | None:
 
 
 def _is_one(value: Value) -> bool:
-    """Whether it is the plain number 1 of a formula."""
-    return value._time < 0 and value.data == 1.0  # any other can be set, see value.py
+    """Whether it is the plain number 1 of a formula; any other Value of 1 can be set."""
+    return is_bare_number(value) and value.data == 1.0
 
 
 def _no_probability(number: Any) -> Any:

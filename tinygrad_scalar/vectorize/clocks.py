@@ -90,7 +90,7 @@ def _definition(code: CodeType) -> ast.FunctionDef | None:
 
 
 class _Reading:
-    """What is read in some lines, and the local variables that it gets into."""
+    """What certain lines read, and the local variables to which it spreads."""
 
     def __init__(self, code: CodeType, lines: set[int], variables: dict[str, Any]) -> None:
         self.names: set[str] = set()

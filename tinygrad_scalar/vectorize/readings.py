@@ -1,4 +1,4 @@
-"""What a function read while it was traced, and whether it still stands there: else the next call traces anew.
+"""What a function read while it was traced, and whether it is still the same; if not, the next call traces anew.
 
 That is about variables, globals and attributes to which something else is assigned, functions too, and about small
 lists and dicts of which something is replaced, added or removed. They are looked at in every call; large ones, and the

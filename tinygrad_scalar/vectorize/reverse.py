@@ -222,13 +222,14 @@ class _Backward:
         elif isinstance(statement, Lookup):
             if statement.source in self.counts:
                 ones = self._full(chosen or ONES[True], statement.out)
-                scattered, counted = (
-                    self.add(LookupScatter(Array(statement.source.shape, statement.source.batched), rows, statement))
-                    for rows in (d, ones)
+                self.contribute(
+                    statement.source, self._scattered(d, statement), chosen=self._scattered(ones, statement)
                 )
-                self.contribute(statement.source, scattered, chosen=counted)
         else:
             raise NotImplementedError(f"no reverse rule for {type(statement).__name__}")
+
+    def _scattered(self, rows: Array, lookup: Lookup) -> Array:
+        return self.add(LookupScatter(Array(lookup.source.shape, lookup.source.batched), rows, lookup))
 
     def _reverse_elementwise(self, statement: Elementwise, d: Array, chosen: Array | None) -> None:
         if not any(operand in self.counts for operand in statement.operands):
