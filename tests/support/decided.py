@@ -7,12 +7,12 @@ from tinygrad_scalar.engine import ops, record
 
 STEEP = ("sqrt", "log", "**-1", "**0.5", "acosh", "/")
 FLAT = ("relu", "maximum", "abs", "neg", "*", "+", "-")
-DECIDING = ("greater", "greater_equal", "where", "**0")
+DECIDING = {"greater": (0, 1), "greater_equal": (0, 1), "where": (0,), "**0": (0,)}  # and by which operands
 CORNERS = (0.0, 1.0, -1.0, 0.5, 2.0)
 
 points = st.lists(st.sampled_from(CORNERS), min_size=3, max_size=3)
 programs = st.lists(
-    st.tuples(st.sampled_from(STEEP + FLAT + DECIDING), st.tuples(*[st.integers(0, 30)] * 3)), min_size=1, max_size=9
+    st.tuples(st.sampled_from((*STEEP, *FLAT, *DECIDING)), st.tuples(*[st.integers(0, 30)] * 3)), min_size=1, max_size=9
 )
 
 
@@ -23,6 +23,6 @@ def run(program, leaves, *, decided=False):
         row = ops.operation(name)
         operands = [nodes[-1 - k % len(nodes)] for k in chosen[: row.arity]]
         if decided:
-            operands = [Value(o.data) if i in row.detached else o for i, o in enumerate(operands)]
+            operands = [Value(o.data) if i in DECIDING.get(name, ()) else o for i, o in enumerate(operands)]
         nodes.append(record(name, *operands))
     return nodes[-1]
