@@ -190,19 +190,24 @@ class _Writer:
         return pieces[0][0] if len(pieces) == 1 else self._joined(pieces, nodes.size)
 
     def _folded(self, kind: str, terms: Indices) -> Array:
-        """Each row of `terms` folded into one number; two terms, or terms of several colours, element by element."""
-        columns = [np.unique(self.g.colour[terms[:, k]]) for k in range(terms.shape[1])]
-        one_colour = all(len(column) == 1 and column[0] == columns[0][0] for column in columns)
-        if kind != "logaddexp" or not one_colour or terms.shape[1] < 3:
+        """Each row of `terms` folded into one number; two terms are folded element by element."""
+        colours = self.g.colour[terms]
+        one_colour = bool((colours == colours[0, 0]).all())
+        if terms.shape[1] < 3 or (kind == "logaddexp" and not one_colour):
             folded = self._mixed(terms[:, 0])
             for k in range(1, terms.shape[1]):
                 folded = self.elementwise(kind, folded, self._mixed(terms[:, k]))
             return self._full(folded, len(terms))
+        if kind != "logaddexp":
+            places = np.arange(terms.size) if not one_colour else self.g.place[terms.ravel()]
+            source = self._mixed(terms.ravel()) if not one_colour else self.array_of(int(colours[0, 0]))
+            x = self.gathered(source, places.reshape(terms.shape))
+            return self.add(Fold(Array((len(terms),), x.batched), kind, x))
         # log Σₖ exp(xₖ) = M + log Σₖ exp(xₖ − M), where M is the largest; M's slope cancels. Where M is infinite, 1 for
         # the sum makes the slopes those of logaddexp in ops.py: 1 for each +∞, 0 for all else.
         n, k = terms.shape
-        x = self.gathered(self.array_of(int(columns[0][0])), self.g.place[terms])
-        largest = self.add(Fold(Array((n,), x.batched), "maximum", x))
+        x = self.gathered(self.array_of(int(colours[0, 0])), self.g.place[terms])
+        largest = self.add(Fold(Array((n,), x.batched), "maximum", x, fixed=True))
         spread = self.gathered(largest, np.repeat(np.arange(n), k)) if n > 1 else largest
         e = self.add(Elementwise(Array((n, k), x.batched), "exp", (self._minus(x, spread),)))
         total = self.elementwise("1 at infinity", self.add(Fold(Array((n,), x.batched), "+", e)), largest)

@@ -32,6 +32,7 @@ from tinygrad_scalar.vectorize.program import (
     Product,
     Program,
     Scatter,
+    Shares,
     Slope,
     Statement,
 )
@@ -160,6 +161,8 @@ class _Writer:
         if isinstance(s, Fold):
             fold = {"+": r"\sum_j", "maximum": r"\max_j", "minimum": r"\min_j"}[s.op]
             return f"{fold} {self.written(s.source, within=True)}"
+        if isinstance(s, Shares):
+            return rf"\left[{self.written(s.fold.source)} = {self.written(s.fold.out)}\right]"
         if isinstance(s, OverExamples):
             terms = self.written(s.source)
             terms = terms if self.named(s.source) or s.source.values is not None else rf"\left({terms}\right)"
@@ -322,8 +325,7 @@ class _Writer:
         return rf"{rows} \times {of_each if array.batched else columns}"
 
     def equations(self) -> list[Equation]:
-        found: list[Equation] = []
-        program = self.program
+        found, program = list[Equation](), self.program
         for statement in program.forward:
             out = statement.out
             if out is program.cost or not self.named(out) or isinstance(statement, Gather):

@@ -24,6 +24,7 @@ from tinygrad_scalar.vectorize.program import (
     Product,
     Program,
     Scatter,
+    Shares,
     Slope,
     Statement,
 )
@@ -38,7 +39,7 @@ WORDS = {
 }  # fmt: skip
 
 BY_STATEMENT = {
-    Product: "matrix", Fold: "total", OverExamples: "total", Scatter: "joined", Lookup: "looked_up",
+    Product: "matrix", Fold: "total", OverExamples: "total", Scatter: "joined", Shares: "shares", Lookup: "looked_up",
     LookupScatter: "spread",
 }  # fmt: skip
 

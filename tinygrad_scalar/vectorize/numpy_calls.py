@@ -254,6 +254,16 @@ def slope_of_abs(x, out):
     subtract(out, 1.0, out=out)
     return out
 ''',
+    "shares": '''
+def shares(x, folded, out):
+    """The share of each term in a fold by maximum or minimum: from the last tie on, each takes half of what is left."""
+    np.equal(x, folded, out=out)
+    ties = add.reduce(out, axis=1, keepdims=True)
+    if ties.size and ties.max() > 1.0:
+        place = np.cumsum(out[:, ::-1], axis=1)[:, ::-1]  # 1 for the last
+        multiply(out, 0.5 ** (place - (place == ties)), out=out)
+    return out
+''',
     "share": '''
 def share(x, y, out):
     """The share of x in maximum(x, y): 1, 0, or 1/2 in a tie."""

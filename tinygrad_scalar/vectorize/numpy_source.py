@@ -27,6 +27,7 @@ from tinygrad_scalar.vectorize.program import (
     Product,
     Program,
     Scatter,
+    Shares,
     Statement,
 )
 from tinygrad_scalar.vectorize.variables import WIDTH, Variables
@@ -222,6 +223,13 @@ class NumpySource:
             return [f"{ufunc}.reduce({source}.reshape({n}, {k}, -1), axis=1, out={out})"]
         cube = self.variables.variable(f"{s.source.name}_rows", f"{source}.reshape({n}, {k}, -1)")
         return [f"{ufunc}.reduce({cube}, axis=1, out={out})"]
+
+    def _shares(self, s: Shares) -> list[str]:
+        n, k = s.out.shape
+        source, folded, out = (self.variables.flat(array) for array in (*s.operands, s.out))
+        return [
+            f"shares({source}.reshape({n}, {k}, -1), {folded}.reshape({n}, 1, -1), out={out}.reshape({n}, {k}, -1))"
+        ]
 
     def _overexamples(self, s: OverExamples) -> list[str]:
         out = self.variables.flat(s.out)

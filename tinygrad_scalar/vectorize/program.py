@@ -120,14 +120,29 @@ class Product(Statement):
 
 @dataclass(eq=False)
 class Fold(Statement):
-    """Row i of out folds row i of the operand of shape (n, k) by "+", "maximum" or "minimum"."""
+    """Row i of out folds row i of the operand of shape (n, k) by "+", "maximum" or "minimum", from left to right.
+
+    `fixed` is a result that counts as a constant.
+    """
 
     op: str
     source: Array
+    fixed: bool = False
 
     @property
     def operands(self) -> tuple[Array, ...]:
         return (self.source,)
+
+
+@dataclass(eq=False)
+class Shares(Statement):
+    """The slope of a fold by "maximum" or "minimum" in each of its terms; out has the shape (n, k)."""
+
+    fold: Fold
+
+    @property
+    def operands(self) -> tuple[Array, ...]:
+        return (self.fold.source, self.fold.out)
 
 
 @dataclass(eq=False)

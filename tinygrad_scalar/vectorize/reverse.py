@@ -25,6 +25,7 @@ from tinygrad_scalar.vectorize.program import (
     Product,
     Program,
     Scatter,
+    Shares,
     Slope,
     Statement,
 )
@@ -212,9 +213,7 @@ class _Backward:
         elif isinstance(statement, Gather):
             self.contribute(statement.source, d, statement.index.ravel(), chosen=chosen)
         elif isinstance(statement, Fold):
-            n, k = statement.source.shape
-            below = self._repeated(d, n, k) if statement.op == "+" else None
-            self.contribute(statement.source, below, chosen=chosen and self._repeated(chosen, n, k))
+            self._reverse_fold(statement, d, chosen)
         elif isinstance(statement, Scatter):
             for part, index in statement.parts:
                 rows = (d, chosen) if index is None else (self._rows(d, index), chosen and self._rows(chosen, index))
@@ -244,6 +243,17 @@ class _Backward:
             if amount is not None and statement.out.batched and not (operand.batched or amount.batched):
                 amount = self.add(OverExamples(Array(amount.shape, False), amount))  # and in every example
             self.contribute(operand, amount, chosen=chosen)
+
+    def _reverse_fold(self, statement: Fold, d: Array, chosen: Array | None) -> None:
+        source = statement.source
+        if statement.fixed or source not in self.counts:
+            return
+        n, k = source.shape
+        amount = self._repeated(d, n, k)
+        if statement.op != "+":
+            shares = self.add(Shares(Array(source.shape, source.batched), statement))
+            amount = self.write("* on path", amount, shares)
+        self.contribute(source, amount, chosen=chosen and self._repeated(chosen, n, k))
 
     def _reverse_product(self, statement: Product, d: Array) -> None:
         left, right = statement.left, statement.right

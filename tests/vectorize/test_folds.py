@@ -1,0 +1,65 @@
+"""A chain of maximum or minimum is one statement, with the engine's gradient, ties included."""
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, strategies as st
+from programs import by_every_way
+
+import tinygrad_scalar as ts
+from tinygrad_scalar import Value
+
+NUMBERS = st.sampled_from([0.0, 1.0, -1.0, 2.0, 0.25, math.inf, -math.inf, math.nan])
+FOLDS = st.sampled_from([ts.maximum, ts.minimum])
+
+
+def folded(fold, start, terms):
+    for term in terms:
+        start = fold(start, term)
+    return start
+
+
+@given(
+    FOLDS,
+    st.integers(2, 9),
+    st.integers(1, 3),
+    st.lists(NUMBERS, min_size=27, max_size=27),
+    st.lists(NUMBERS, min_size=1, max_size=5),
+    st.sampled_from([None, 0.0, -math.inf, 1.0]),
+    st.booleans(),
+)
+def test_a_fold_has_the_engines_gradient_where_terms_tie(fold, n, rows, numbers, X, start, mixed):
+    params = list(map(Value, numbers))[: n * rows]
+
+    def cost(x):
+        total = 0.0
+        for r in range(rows):
+            terms = [p + x if mixed and k % 2 else p * x for k, p in enumerate(params[r * n : r * n + n])]
+            total = total + (folded(fold, *([terms[0], terms[1:]] if start is None else [start, terms]))) * params[0]
+        return total
+
+    run = ts.vectorize(cost, params, check=False)
+    for x in X:
+        cost(Value(x)).backward(1.0 / len(X))
+    expected = [p.grad for p in params]
+    for _, gradient in by_every_way(run, [np.array(X)]):
+        np.testing.assert_allclose(gradient, expected, rtol=1e-12, atol=1e-15)
+
+
+def test_a_fold_of_thousands_is_one_statement():
+    params = [Value(float(i * 37 % 1009)) for i in range(5000)]
+    run = ts.vectorize(lambda x: folded(ts.maximum, params[0] * x, [p * x for p in params[1:]]), params)
+    value, gradient = run(np.ones(50))
+    ties = np.flatnonzero([p.data == value for p in params])
+    assert gradient[ties].tolist() == [0.5 ** (len(ties) - max(i, 1)) for i in range(len(ties))]
+    assert np.count_nonzero(gradient) == len(ties)
+    assert r"\max_j" in run.equations
+    assert len(run.equations.each) < 10
+
+
+def test_the_largest_of_a_logaddexp_stays_a_constant():
+    params = [Value(0.5), Value(0.25), Value(-1.0)]
+    run = ts.vectorize(lambda x: folded(ts.logaddexp, params[0] * x, [p * x for p in params[1:]]), params)
+    _, gradient = run(np.ones(3))
+    assert gradient == pytest.approx(np.exp([0.5, 0.25, -1.0]) / np.exp([0.5, 0.25, -1.0]).sum(), rel=1e-12)
