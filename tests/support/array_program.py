@@ -51,6 +51,9 @@ def computed(statement, operands, numbers, m):
             n, k = statement.source.shape
             fold = {"+": np.sum, "maximum": np.max, "minimum": np.min}[op]
             return fold(operands[0].reshape(n, k, m), axis=1)
+        case p.Shares(fold=fold):
+            columns = operands[0].reshape(*fold.source.shape, m)
+            return np.apply_along_axis(shares, 1, columns, fold.op).reshape(out.shape)
         case p.OverExamples():
             return np.repeat(operands[0].sum(axis=1, keepdims=True), m, axis=1)
         case p.Scatter(parts=parts):
@@ -68,6 +71,17 @@ def computed(statement, operands, numbers, m):
                     out[lookup.table[i, chosen[i, e]], e] += operands[0][i % len(operands[0]), e]
             return out if statement.out.batched else np.repeat(out.sum(axis=1, keepdims=True), m, axis=1)
     raise NotImplementedError(type(statement).__name__)
+
+
+def shares(terms, op):
+    """The slope of terms that are folded from left to right, two by two."""
+    row = ops.operation(op)
+    folded, slopes = terms[0], [1.0]
+    for x in terms[1:]:
+        of_folded, of_x = row.local_grads(row.forward(folded, x), folded, x)
+        slopes = [*(of_folded * slope for slope in slopes), of_x]
+        folded = row.forward(folded, x)
+    return np.array(slopes)
 
 
 def product(form, left, right, x, y, out, m):

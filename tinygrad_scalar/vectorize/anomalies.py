@@ -25,7 +25,7 @@ from tinygrad_scalar.vectorize.trace import called, example_arguments, flat
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from tinygrad_scalar.vectorize.compiled import Result
+    from tinygrad_scalar.vectorize.ways import Result
 
     Floats = NDArray[Any]
 

@@ -22,8 +22,8 @@ from tinygrad_scalar.vectorize.real_array import real_array
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
-    from tinygrad_scalar.vectorize.compiled import Result, Shapes
     from tinygrad_scalar.vectorize.equations import Equations
+    from tinygrad_scalar.vectorize.ways import Result, Shapes
 
     Floats = NDArray[Any]
 

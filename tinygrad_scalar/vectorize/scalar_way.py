@@ -1,0 +1,70 @@
+"""The scalar program in the native executor, ready to run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tinygrad_scalar.vectorize.scalar_program import ScalarProgram, executor
+from tinygrad_scalar.vectorize.ways import require
+
+if TYPE_CHECKING:
+    from tinygrad_scalar.vectorize.ways import Floats, Guards, Result
+
+
+class ScalarWay:
+    """The scalar program in the native executor."""
+
+    def __init__(self, program: ScalarProgram) -> None:
+        self.program = program
+        self._build()
+
+    def _build(self) -> None:
+        native = executor()
+        if native is None:
+            raise ImportError(
+                "this pickle needs the compiled executor: reinstall tinygrad_scalar with a C compiler, or unset "
+                "TINYGRAD_SCALAR_PURE"
+            )
+        self.executor = native.Executor(*self.program)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"program": self.program}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._build()
+
+    def expected(self, m: int) -> float:
+        """A rough estimate of the time in ns for m examples."""
+        n = len(self.program.steps)
+        if m < 4:
+            return 1500.0 + 7.0 * n * m
+        return 1500.0 + (1.2 if n < 2000 else 3.5) * n * 16 * -(-m // 16)
+
+    def run(
+        self,
+        parameters: Floats,
+        rows: Sequence[Floats],
+        backwards: bool,
+        guards: Guards,
+        alarms: list[bool] | None = None,
+    ) -> Result:
+        m = len(rows[0])
+        arrays = tuple(np.require(array, np.float64, ["C", "A"]) for array in rows)
+        gradient = np.empty(parameters.size) if backwards else None
+        inputs = tuple(np.empty_like(array) for array in arrays) if backwards else ()
+        watched = np.empty((m, len(guards))) if guards else None
+        theta = np.ascontiguousarray(parameters, np.float64)
+        value = self.executor.run(theta, arrays, gradient, inputs or None, watched, alarms)
+        if watched is not None:
+            for k, guard in enumerate(guards):
+                require(watched[:, k], *guard)
+        if gradient is None:
+            return value, parameters, inputs
+        if parameters.dtype != np.float64:
+            with np.errstate(all="ignore"):  # float32 has less range
+                gradient = gradient.astype(parameters.dtype)
+        return value, gradient, inputs
