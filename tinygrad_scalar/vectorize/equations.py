@@ -13,34 +13,14 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from tinygrad_scalar.engine.ops import operation
-from tinygrad_scalar.inspection import names
-from tinygrad_scalar.inspection.brackets import PRODUCT, SINGLE, SUM, formula, with_brackets
-from tinygrad_scalar.inspection.latex import filled as latex_of, number as latex_number
-from tinygrad_scalar.inspection.notation import written as number_text
-from tinygrad_scalar.vectorize.buffers import contiguous
+from tinygrad_scalar.inspection.brackets import SINGLE, SUM, with_brackets
+from tinygrad_scalar.inspection.latex import filled as latex_of
 from tinygrad_scalar.vectorize.naming import is_of_layer
-from tinygrad_scalar.vectorize.program import (
-    ONLY_OF_ARRAYS,
-    Array,
-    Elementwise,
-    Fold,
-    Gather,
-    Lookup,
-    LookupScatter,
-    OverExamples,
-    Product,
-    Program,
-    Scatter,
-    Shares,
-    Slope,
-    Statement,
-)
+from tinygrad_scalar.vectorize.program import Array, Elementwise, Gather, Product, Program, Scatter
+from tinygrad_scalar.vectorize.right_sides import RightSides, symbol, text_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-
-SUMS = (Fold, OverExamples)  # Σ, max and min: what follows would be read as part of them
 
 
 class Equation(NamedTuple):
@@ -72,136 +52,7 @@ class Equations(str):
         return f"$${self}$$"
 
 
-def symbol(name: str) -> str:
-    """A name of naming.py as LaTeX.
-
-    >>> symbol("W1"), symbol("dA0"), symbol("delta2"), symbol("product12")
-    ('W^{[1]}', 'dA^{[0]}', '\\\\delta^{[2]}', '\\\\mathrm{product}_{12}')
-    """
-    if name == "parameters":
-        return r"\theta"
-    layer = re.fullmatch(r"(d?)(W|b|Z|A|delta|slope)(\d+)", name)
-    if layer:
-        letter = {"delta": r"\delta", "slope": "g'"}.get(layer[2], layer[2])
-        return f"{layer[1]}{letter}^{{[{layer[3]}]}}"
-    argument = re.fullmatch(r"([A-Z]\d*)T", name)
-    if argument:
-        return argument[1]
-    word, number = re.fullmatch(r"(.*?)_*(\d*)", name).groups()  # type: ignore[union-attr]
-    d = ""
-    while word.startswith("d_"):
-        d, word = d + "d", word[2:]
-    plain = r"\mathrm{" + word.replace("_", r"\ ") + "}"
-    return d + plain + (f"_{{{number}}}" if number else "")
-
-
-class _Writer:
-    def __init__(self, program: Program, labels: Sequence[str]) -> None:
-        self.program, self.labels = program, labels
-        self.made_by = {statement.out: statement for statement in (*program.forward, *program.backward)}
-        self.absorbed = {
-            s.operands[0]: s.out
-            for s in program.forward
-            if isinstance(s, Elementwise) and s.out.name == s.operands[0].name
-        }  # WA, part of Z = WA + b
-        self.uses: dict[Array, int] = {}
-        for statement in self.made_by.values():
-            for operand in statement.operands:
-                self.uses[operand] = self.uses.get(operand, 0) + 1
-
-    def named(self, array: Array) -> bool:
-        """Whether an array has its own equation; else it is written out where it is used."""
-        statement = self.made_by.get(array)
-        if array in self.absorbed:
-            return False
-        if array.values is not None or statement is None or is_of_layer(array.name.removeprefix("d")):
-            return array.values is None
-        if array.name.startswith("delta") or array is self.program.gradient:
-            return True
-        if isinstance(statement, (Gather, OverExamples)):
-            return array.name.startswith("db")
-        if isinstance(statement, Elementwise) and statement.op == "-" and all(map(self._is_short, statement.operands)):
-            return False  # A − Y is as good as a name for it
-        return self.uses.get(array, 0) > 1 or isinstance(statement, (Product, Scatter, Lookup, LookupScatter))
-
-    def _is_short(self, array: Array) -> bool:
-        return array in self.program.arguments or is_of_layer(array.name)
-
-    def written(self, array: Array, *, within: bool = False) -> str:
-        """An array as part of an expression, in parentheses if it needs them as a factor (`within` a product)."""
-        if array.values is not None:
-            first = float(array.values.flat[0])
-            same = (array.values == first).all()
-            return latex_number(first) if same else r"\mathrm{constants}"
-        if self.named(array):
-            return symbol(array.name)
-        return self._within(self.made_by[array]) if within else self.right_side(self.made_by[array])
-
-    def _within(self, statement: Statement, *, last: bool = False) -> str:
-        """A statement's right side as a factor: a sum in parentheses, but not a Σ that is the `last` factor."""
-        if isinstance(statement, Scatter) and len(statement.parts) == 1:
-            return self.written(statement.parts[0][0], within=True)
-        weak = self._made_binds(statement) == SUM and not (last and isinstance(statement, SUMS))
-        return rf"\left({self.right_side(statement)}\right)" if weak else self.right_side(statement)
-
-    def right_side(self, s: Statement) -> str:
-        if isinstance(s, Product):
-            left, right = self.written(s.left, within=True), self.written(s.right, within=True)
-            if s.form == "LR":
-                return f"{left} {right}"
-            return f"{_transposed(left)} {right}" if s.form == "TR" else rf"{left} {_transposed(right)}"
-        if isinstance(s, Elementwise):
-            return self._elementwise(s)
-        if isinstance(s, Gather):
-            if s.out.batched and s.index.ndim == 2 and min(s.index.shape) > 1:
-                return self._columns_of(s.source, s.index)
-            rows = self._rows_of(s.source, s.index.ravel())
-            is_row = not s.out.batched and s.index.ndim == 2 and s.index.shape[0] == 1 < s.index.shape[1]
-            return _transposed(rows) if is_row else rows
-        if isinstance(s, Fold):
-            fold = {"+": r"\sum_j", "maximum": r"\max_j", "minimum": r"\min_j"}[s.op]
-            return f"{fold} {self.written(s.source, within=True)}"
-        if isinstance(s, Shares):
-            return rf"\left[{self.written(s.fold.source)} = {self.written(s.fold.out)}\right]"
-        if isinstance(s, OverExamples):
-            terms = self.written(s.source)
-            terms = terms if self.named(s.source) or s.source.values is not None else rf"\left({terms}\right)"
-            return rf"\sum_{{i=1}}^{{m}} {_raised(terms, '(i)')}"
-        if isinstance(s, Lookup):
-            table = self.written(s.source)
-            table = table if self.named(s.source) or s.source.values is not None else rf"\left({table}\right)"
-            return rf"{table}\left[{symbol(s.argument.name)}\right]"
-        if isinstance(s, LookupScatter):
-            return rf"{self.written(s.source)}\ \mathrm{{added\ at}}\ {symbol(s.lookup.argument.name)}"
-        assert isinstance(s, Scatter)
-        together = " + " if all(index is None for _, index in s.parts) else r",\ "
-        parts = [part for part in s.parts if not getattr(self.made_by.get(part[0]), "is_of_companion", False)]
-        return together.join(self._placed(part, index, s.out.rows) for part, index in parts) or "0"
-
-    def _placed(self, part: Array, index: NDArray[np.int64] | None, rows: int) -> str:
-        """A part of an array, and which of the array's rows it is added to, if not to all of them."""
-        if index is None or (contiguous(index.ravel()) == 0 and index.size == rows):
-            return self.written(part)
-        return rf"{self.written(part)}\ \mathrm{{in\ rows}}\ {_listed(index.ravel())}"
-
-    def _columns_of(self, array: Array, index: NDArray[np.int64]) -> str:
-        """A matrix whose columns are windows of an array's rows, as a convolution reads them."""
-        columns = r"\ ".join(self._rows_of(array, column) for column in index.T[:3])
-        more = r"\ \cdots" if index.shape[1] > 3 else ""
-        return rf"\left[{columns}{more}\right]"
-
-    def _rows_of(self, array: Array, rows: NDArray[np.int64]) -> str:
-        """Some rows of an array: all, one by its label, a slice as in Python, or one by one."""
-        if array is self.program.parameters and rows.size == 1 and self.labels[rows[0]]:
-            label = names.symbol(self.labels[int(rows[0])])
-            if label is not None:
-                return label.latex
-        start = contiguous(rows)
-        if start == 0 and rows.size == array.rows:
-            return self.written(array)
-        whole = self.written(array) if self.named(array) else rf"\left({self.written(array)}\right)"
-        return rf"{{{whole}}}_{{{_listed(rows)}}}"
-
+class _Writer(RightSides):
     def _of_the_gradient(self) -> list[Equation]:
         """A line for each part of the gradient that has no name in the notes."""
         program = self.program
@@ -215,7 +66,7 @@ class _Writer:
         for part, index in sorted(parts, key=lambda one: not self._has_a_line(one[0])):
             rows = np.arange(there.size) if index is None else index.ravel()
             if not self._has_a_line(part):
-                theta = f"d{self._rows_of(program.parameters, rows)}"
+                theta = f"d{self.rows_of(program.parameters, rows)}"
                 before = f"{theta} + " if there[rows].any() else ""
                 right = f"{before}{self._mean}{self._last(part)}"
                 lines.append(Equation(f"{theta} = {right}", rf"{rows.size} \times 1", ""))
@@ -239,7 +90,7 @@ class _Writer:
         """An array as the last factor: its name, or its right side if it has no equation of its own."""
         made_by = self.made_by.get(array)
         written_out = made_by and (self._is_result(array) or not self.named(array))
-        return self._within(made_by, last=True) if made_by and written_out else self.written(array)
+        return self.as_factor(made_by, last=True) if made_by and written_out else self.written(array)
 
     @property
     def _mean(self) -> str:
@@ -247,77 +98,6 @@ class _Writer:
 
     def _has_a_line(self, part: Array) -> bool:
         return re.fullmatch(r"d[Wb]\d+", part.name) is not None
-
-    def _elementwise(self, s: Elementwise) -> str:
-        if re.fullmatch(r"slope\d+", s.out.name):
-            layer = s.out.name[len("slope") :]
-            return rf"g'^{{[{layer}]}}\left({symbol(f'Z{layer}')}\right)"
-        if s.op in ("+", "-", "minus fixed"):
-            first, second = s.operands
-            left = self.written(first, within=isinstance(self.made_by.get(first), SUMS))
-            right = self.written(second, within=s.op != "+" or self._begins_with_minus(second))
-            return f"{left} {'+' if s.op == '+' else '-'} {right}"
-        if s.op == "1 at infinity":
-            return self.written(s.operands[0])
-        if s.op in ("*", "* on path"):
-            left, right = (self.written(operand, within=True) for operand in s.operands)
-            return f"{left}\\, {right}" if s.operands[0].values is not None else rf"{left} \odot {right}"
-        text = _text_of(s)
-        if not isinstance(s.op, Slope):
-            return self._filled(text, s.operands)
-        operands: list[Array | None] = [None] * operation(s.op.op).arity
-        for i, operand in zip(s.op.reads, s.operands):
-            if i > 0:  # 0 is the result, which no text contains
-                operands[i - 1] = operand
-        if text:
-            return self._filled(text, operands)
-        by = operands[s.op.operand]
-        below = rf"\partial {self.written(by, within=True)}" if by else r"\partial x"
-        return rf"\frac{{\partial {self._filled(operation(s.op.op).text, operands)}}}{{{below}}}"
-
-    def _filled(self, text: str, operands: Sequence[Array | None]) -> str:
-        """A text of ops.py in LaTeX, with operands in parentheses where they need them."""
-        plain = with_brackets(text, [SINGLE] * len(operands))
-        places = [chr(0xF000 + i) for i in range(len(operands))]
-        latex = latex_of(plain, places)
-        for bracket in "()[]":
-            latex = latex.replace(bracket, rf"\{'left' if bracket in '([' else 'right'}{bracket}")
-        latex = re.sub(r"\|(.*?)\|", r"\\left|\1\\right|", latex)
-        for i, (place, operand) in enumerate(zip(places, operands)):
-            if operand is None:
-                continue
-            written = self.written(operand)
-            latex = latex.replace(f"{{{place}}}", f"{{{written}}}")  # within \frac, \sqrt or an exponent
-            binds = [SINGLE] * len(operands)
-            binds[i] = self._binds(operand)
-            if with_brackets(plain, binds) != plain:
-                written = rf"\left({written}\right)"
-            latex = latex.replace(f"{place}^", f"{{{written}}}^").replace(place, written)
-        return latex
-
-    def _binds(self, array: Array) -> int:
-        """How tightly an array binds where it is written: SUM, PRODUCT or SINGLE."""
-        statement = self.made_by.get(array)
-        if array.values is not None:
-            return formula(number_text(float(array.values.flat[0])), "").binds
-        return SINGLE if statement is None or self.named(array) else self._made_binds(statement)
-
-    def _made_binds(self, statement: Statement) -> int:
-        """How tightly a statement's right side binds."""
-        if isinstance(statement, Elementwise):
-            is_slope_of_layer = re.fullmatch(r"slope\d+", statement.out.name)
-            return SINGLE if is_slope_of_layer else formula(re.sub(r"\{\d+\}", "x", _text_of(statement)), "").binds
-        if isinstance(statement, Scatter) and len(statement.parts) == 1:
-            return self._binds(statement.parts[0][0])
-        if isinstance(statement, (Scatter, *SUMS)):
-            return SUM
-        return PRODUCT if isinstance(statement, Product) else SINGLE
-
-    def _begins_with_minus(self, array: Array) -> bool:
-        made_by = self.made_by.get(array)
-        if array.values is not None:
-            return float(array.values.flat[0]) < 0.0
-        return not self.named(array) and isinstance(made_by, Elementwise) and _text_of(made_by).startswith("−")
 
     def shape(self, array: Array) -> str:
         rows, columns = array.shape if len(array.shape) == 2 else (array.rows, 1)
@@ -339,7 +119,7 @@ class _Writer:
                 found.append(Equation(f"{symbol(out.name)} = {self.right_side(statement)}", self.shape(out), number))
         made_by = self.made_by.get(program.cost)
         cost = self.written(program.cost) if made_by is None else self.right_side(made_by)
-        if isinstance(made_by, Elementwise) and self._made_binds(made_by) == SUM:
+        if isinstance(made_by, Elementwise) and self.binds(made_by) == SUM:
             cost = rf"\left({cost}\right)"
         mean = rf"{self._mean}\sum_{{i=1}}^{{m}} {cost}" if program.cost.batched else cost
         found.append(Equation(f"C = {mean}", r"1 \times 1", "2"))
@@ -349,7 +129,8 @@ class _Writer:
                 continue
             right, number = self.right_side(statement), ""
             if re.fullmatch(r"d[Wb]\d+", out.name):
-                right, number = self._mean + self._within(statement, last=True), "11b" if out.name[1] == "W" else "11c"
+                right = self._mean + self.as_factor(statement, last=True)
+                number = "11b" if out.name[1] == "W" else "11c"
             elif out.name.startswith("delta"):
                 number = "11a"
             elif re.fullmatch(r"dA\d+", out.name) and isinstance(statement, Product):
@@ -361,38 +142,12 @@ class _Writer:
         return found + self._of_the_gradient() + self._of_the_inputs()
 
 
-def _text_of(s: Elementwise) -> str:
-    """The text of an operation or a slope as in ops.py, "" where there is none."""
-    if isinstance(s.op, Slope):
-        slopes = operation(s.op.op).slopes
-        return slopes[s.op.operand] if slopes else ""
-    return operation(s.op).text if s.row else ONLY_OF_ARRAYS[s.op]
-
-
 def _definition(layer: str, activation: Elementwise) -> str:
     """A layer's g: σ, or g(z) = z² where the function has no name."""
-    text = _text_of(activation)
+    text = text_of(activation)
     if text.endswith("({0})"):
         return f"g^{{{layer}}} = {latex_of(text.removesuffix('({0})'), [])}"
     return rf"g^{{{layer}}}(z) = {latex_of(with_brackets(text, [SINGLE]), ['z'])}"
-
-
-def _listed(rows: NDArray[np.int64]) -> str:
-    """Row numbers: a slice as in Python, or one by one."""
-    start = contiguous(rows)
-    if start is not None and rows.size > 1:
-        return f"{start}:{start + rows.size}"
-    which = [str(row) for row in rows.tolist()]
-    return ", ".join(which if rows.size <= 6 else [*which[:5], r"\ldots"])
-
-
-def _transposed(latex: str) -> str:
-    return _raised(latex, "T")
-
-
-def _raised(latex: str, what: str) -> str:
-    """An expression with the superscript `what`, after its layer if it has one."""
-    return f"{latex[:-1]}{what}}}" if re.fullmatch(r"[^ ]*\^\{\[\d+\]\}", latex) else rf"{{{latex}}}^{{{what}}}"
 
 
 def equations(program: Program, labels: Sequence[str]) -> Equations:
