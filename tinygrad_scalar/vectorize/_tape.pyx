@@ -63,6 +63,12 @@ cdef extern from "_lanes.h":
     void lanes_add_where(double*, double*, double*) noexcept nogil
     void lanes_add_unless(double*, double*, double*) noexcept nogil
 
+cdef extern from "_vector.h":
+    enum: VECTOR_EXP, VECTOR_EXPM1, VECTOR_LOG, VECTOR_LOG1P, VECTOR_SIGMOID, VECTOR_TANH, VECTOR_SOFTPLUS
+    ctypedef void (*VectorFunction)(Py_ssize_t, const double*, double*, double*) noexcept nogil
+    const VectorFunction* vector_functions
+    bint vector_use(const char*) noexcept nogil
+
 
 # --- NumPy's loops ---------------------------------------------------------------------------------------------------
 
@@ -131,6 +137,18 @@ cdef inline void lanes_function(Code code, double* out, double* x) noexcept nogi
         return
     for i in range(LANES):
         _ops.unary(code, 0.0, x[i], out + i, &slope)
+
+
+def vector_function(str name, str instruction_set, double[::1] z, double[::1] a, double[::1] slope=None):
+    """For tests: a function of _vector.h with an instruction set; whether this machine and build have that."""
+    numbers = {"exp": VECTOR_EXP, "expm1": VECTOR_EXPM1, "log": VECTOR_LOG, "log1p": VECTOR_LOG1P,
+               "sigmoid": VECTOR_SIGMOID, "tanh": VECTOR_TANH, "softplus": VECTOR_SOFTPLUS}
+    cdef int number = numbers[name]
+    cdef bint has = vector_use(instruction_set.encode())
+    if has and z.shape[0]:
+        vector_functions[number](z.shape[0], &z[0], &a[0], NULL if slope is None else &slope[0])
+    vector_use(NULL)
+    return has
 
 
 # --- the program -----------------------------------------------------------------------------------------------------

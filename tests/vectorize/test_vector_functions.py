@@ -1,0 +1,138 @@
+"""The functions of many numbers in C (_vector.h): how wrong they are at most, edges included, and that they repeat."""
+
+import mpmath
+import numpy as np
+import pytest
+from hypothesis import given, strategies as st
+
+from tinygrad_scalar.vectorize.scalar_program import executor
+
+native = executor()
+pytestmark = pytest.mark.skipif(native is None, reason="the functions are in the compiled executor")
+
+INSTRUCTION_SETS = [
+    name
+    for name in ("portable", "avx2", "avx512")
+    if native is not None and native.vector_function("exp", name, np.zeros(0), np.zeros(0))
+]
+PRECISE = mpmath.MPContext()
+PRECISE.prec = 200
+exp, log, one = PRECISE.exp, PRECISE.log, PRECISE.mpf(1)
+
+
+def sigmoid(x):
+    return one / (one + exp(-x))
+
+
+EXACT = {  # the function and its slope
+    "exp": (exp, exp),
+    "expm1": (PRECISE.expm1, exp),
+    "log": (log, lambda x: one / x),
+    "log1p": (PRECISE.log1p, lambda x: one / (one + x)),
+    "sigmoid": (sigmoid, lambda x: exp(-abs(x)) / (one + exp(-abs(x))) ** 2),
+    "tanh": (PRECISE.tanh, lambda x: 4 * exp(-2 * abs(x)) / (one + exp(-2 * abs(x))) ** 2),
+    "softplus": (lambda x: max(x, 0) + PRECISE.log1p(exp(-abs(x))), sigmoid),
+}
+OVERFLOW, SUBNORMAL, ZERO = 709.782712893384, -708.3964185322641, -745.1332191019411  # of e^x
+EDGES = [5e-324, 2.2250738585072014e-308, 1e-160, 2**-54, 2**-53, 2**-27, 0.5, 1.0, 2.0, 2.0**53, 1e18, 1e300, 1.8e308]
+ODD = [np.inf, -np.inf, np.nan, 0.0, -0.0, -1.0]
+LIMITS = {  # at ODD: the function and its slope
+    "exp": ([np.inf, 0.0, np.nan, 1.0, 1.0], [np.inf, 0.0, np.nan, 1.0, 1.0]),
+    "expm1": ([np.inf, -1.0, np.nan, 0.0, -0.0], [np.inf, 0.0, np.nan, 1.0, 1.0]),
+    "log": ([np.inf, np.nan, np.nan, -np.inf, -np.inf, np.nan], [0.0, -0.0, np.nan, np.inf, -np.inf, -1.0]),
+    "log1p": ([np.inf, np.nan, np.nan, 0.0, -0.0, -np.inf], [0.0, -0.0, np.nan, 1.0, 1.0, np.inf]),
+    "sigmoid": ([1.0, 0.0, np.nan, 0.5, 0.5], [0.0, 0.0, np.nan, 0.25, 0.25]),
+    "tanh": ([1.0, -1.0, np.nan, 0.0, -0.0], [0.0, 0.0, np.nan, 1.0, 1.0]),
+    "softplus": ([np.inf, 0.0, np.nan, np.log(2.0), np.log(2.0)], [1.0, 0.0, np.nan, 0.5, 0.5]),
+}
+cases = pytest.mark.parametrize("instruction_set", INSTRUCTION_SETS)
+functions = pytest.mark.parametrize("name", EXACT)
+
+
+def computed(name, instruction_set, z, with_slope=True):
+    a, slope = np.full_like(z, 7.0), np.full_like(z, 7.0)
+    assert native.vector_function(name, instruction_set, z, a, slope if with_slope else None)
+    return a, slope
+
+
+def points(name, n):
+    """Numbers of every size, more of them where the function bends or leaves float64."""
+    rng = np.random.default_rng(0)
+    sizes = np.concatenate([10 ** rng.uniform(-323, 308, n), 10 ** rng.uniform(-17, 3, n), rng.uniform(0, 3, n), EDGES])
+    near_1 = 1 + rng.normal(size=n) * 10 ** rng.uniform(-17, -1, n)
+    if name == "log":
+        z = [sizes, near_1]
+    elif name == "log1p":
+        z = [sizes, -sizes[sizes < 1], near_1 - 1, -near_1[near_1 < 1]]
+    else:
+        ends = np.array([OVERFLOW, -OVERFLOW, SUBNORMAL, ZERO, 700.0, -700.0])
+        near_ends = np.concatenate([ends, np.nextafter(ends, np.inf), np.nextafter(ends, -np.inf)])
+        z = [sizes, -sizes, rng.uniform(-750, 750, n), rng.uniform(-750, -700, n), near_ends, near_ends / 2]
+    z = np.concatenate(z)
+    return z[np.isfinite(z)]
+
+
+def units_in_the_last_place(ours, exact):
+    """By how many of them each number is wrong; infinity and 0 must be where rounding puts them."""
+    largest, smallest = PRECISE.mpf(2) ** 1024 - PRECISE.mpf(2) ** 970, PRECISE.mpf(2) ** -1074
+    for number, right in zip(ours.tolist(), exact):
+        if abs(right) >= largest or not np.isfinite(number):
+            yield (
+                0.0 if number == (np.inf if right > 0 else -np.inf) and abs(right) >= largest * (1 - 2e-16) else np.inf
+            )
+        else:
+            unit = PRECISE.mpf(2) ** (PRECISE.frexp(right)[1] - 53) if right else smallest
+            yield float(abs(right - number) / max(unit, smallest))
+
+
+@cases
+@functions
+def test_a_function_is_at_most_2_units_wrong_and_its_slope_5(name, instruction_set, thorough):
+    z = points(name, 2000 if thorough else 100)
+    a, slope = computed(name, instruction_set, z)
+    for ours, exactly, most in zip((a, slope), EXACT[name], (2.0, 5.0)):
+        wrong = list(units_in_the_last_place(ours, map(exactly, map(PRECISE.mpf, z.tolist()))))
+        worst = int(np.argmax(wrong))
+        assert wrong[worst] <= most, (z[worst], ours[worst])
+
+
+@cases
+@functions
+def test_infinities_nan_and_signs_of_zero_are_the_limits(name, instruction_set):
+    for ours, limits in zip(computed(name, instruction_set, np.array(ODD)), LIMITS[name]):
+        ours, expected = ours[: len(limits)], np.array(limits)
+        np.testing.assert_allclose(ours, expected, rtol=1e-15)
+        np.testing.assert_array_equal(np.signbit(ours)[~np.isnan(expected)], np.signbit(expected)[~np.isnan(expected)])
+
+
+@cases
+@functions
+@given(data=st.data())
+def test_a_number_has_one_result_wherever_it_stands(name, instruction_set, data):
+    z = np.array(data.draw(st.lists(st.floats(-800, 800) | st.floats(), min_size=1, max_size=70)))
+    start, n = data.draw(st.integers(0, 9)), len(z)
+    whole = computed(name, instruction_set, z)
+    inside = np.zeros(n + start)
+    inside[start:] = z
+    moved, alone = (
+        computed(name, instruction_set, inside),
+        [computed(name, instruction_set, z[i : i + 1]) for i in range(n)],
+    )
+    for k in range(2):
+        assert whole[k].tobytes() == moved[k][start:].tobytes()
+        assert whole[k].tobytes() == b"".join(one[k].tobytes() for one in alone)
+    assert computed(name, instruction_set, z, with_slope=False)[0].tobytes() == whole[0].tobytes()
+
+
+@cases
+@functions
+def test_a_result_may_take_the_place_of_its_argument(name, instruction_set):
+    z = np.linspace(0.1, 3.0, 37)
+    a, slope = computed(name, instruction_set, z)
+    in_place, its_slope = z.copy(), np.zeros(37)
+    native.vector_function(name, instruction_set, in_place, in_place, its_slope)
+    assert (in_place.tobytes(), its_slope.tobytes()) == (a.tobytes(), slope.tobytes())
+
+
+def test_an_unknown_instruction_set_is_not_had():
+    assert not native.vector_function("exp", "mmx", np.zeros(1), np.zeros(1))

@@ -1,0 +1,220 @@
+/* The functions of _vector.h for one instruction set: VECTOR_TARGET turns it on, VECTOR_FUSED is 1 if it has a fused
+   multiply-add, and VECTOR_NAME(name) gives each function its name. No include guard: _vector.h includes it for each.
+
+   Methods: Muller et al., Handbook of Floating-Point Arithmetic, 2nd ed.: ranges reduced after Cody and Waite (11.2.2),
+   numbers as sums of two floats that do not overlap (4.3). The polynomials are minimax (Remez, in 60 digits). */
+
+#define LOCAL VECTOR_TARGET VECTOR_INLINE
+
+LOCAL double VECTOR_NAME(multiply_add)(double x, double y, double z)
+{
+#if VECTOR_FUSED
+    return fma(x, y, z);
+#else
+    return x * y + z;
+#endif
+}
+#define MULTIPLY_ADD VECTOR_NAME(multiply_add)
+
+/* (x + x_low) / (y + y_low), given 1 / y: the quotient of the first parts, and what it lacks */
+LOCAL double VECTOR_NAME(quotient)(double x, double x_low, double y, double y_low, double inverse)
+{
+#if VECTOR_FUSED
+    double q = x * inverse;
+    return q + (fma(-q, y, x) + (x_low - q * y_low)) * inverse;
+#else
+    double q = x / y;
+    return q + (x_low - q * y_low) * inverse;
+#endif
+}
+
+/* y = n ln 2 + r with |r| ≤ ½ ln 2: e^r − 1 as a sum of two floats, and n + ROUNDER.
+   e^r − 1 = r + r²q(r), q by Remez on that range (error 2e-19), summed by Estrin's scheme. */
+LOCAL double VECTOR_NAME(reduced_expm1)(double y, double *low, double *shifted_n)
+{
+    double shifted = MULTIPLY_ADD(y, ONE_OVER_LN2, ROUNDER), k = shifted - ROUNDER;
+    double high = y - k * LN2_HIGH, rest = k * LN2_LOW, r = high - rest, r_low = (high - r) - rest;
+    double r2 = r * r, r4 = r2 * r2;
+    double q01 = MULTIPLY_ADD(r, 0x1.5555555555557p-3, 0.5);
+    double q23 = MULTIPLY_ADD(r, 0x1.11111111100bdp-7, 0x1.5555555555558p-5);
+    double q45 = MULTIPLY_ADD(r, 0x1.a01a01abf8808p-13, 0x1.6c16c16c151cbp-10);
+    double q67 = MULTIPLY_ADD(r, 0x1.71de01fd5251fp-19, 0x1.a01a01ad0caccp-16);
+    double q89 = MULTIPLY_ADD(r, 0x1.af4e561213cb1p-26, 0x1.27e4cca38ff53p-22);
+    double q8 = MULTIPLY_ADD(r2, 0x1.1f8b92eafd297p-29, q89);
+    double q4 = MULTIPLY_ADD(r4, q8, MULTIPLY_ADD(q67, r2, q45));
+    double q = MULTIPLY_ADD(r4, q4, MULTIPLY_ADD(q23, r2, q01));
+    double more = MULTIPLY_ADD(r2, q, MULTIPLY_ADD(r_low, r, r_low)), p = r + more;
+    *shifted_n = shifted;
+    *low = more - (p - r);
+    return p;
+}
+
+/* e^y for y ≤ 0 as a sum of two floats, and e^y − 1 too */
+LOCAL double VECTOR_NAME(decay)(double y, double *low, double *less_one, double *less_one_low)
+{
+    double p, p_low, n, power, shrink, e, first, sum, back;
+    int far;
+    y = y < EXP_LOWER ? EXP_LOWER : y; /* nan stays */
+    far = y < -EXP_EDGE;
+    shrink = far ? 0x1p-200 : 1.0;
+    p = VECTOR_NAME(reduced_expm1)(y, &p_low, &n);
+    power = vector_power_of_two(n + (far ? 200.0 : 0.0));
+    p *= power, p_low *= power; /* exact */
+    e = power + p;
+    *low = (((power - e) + p) + p_low) * shrink;
+    first = power - 1.0, sum = first + p, back = sum - first; /* first + p exactly (TwoSum) */
+    *less_one = far ? -1.0 : sum;
+    *less_one_low = far ? 0.0 : ((first - (sum - back)) + (p - back)) + p_low;
+    return e * shrink;
+}
+
+/* ln(x + x_low) for finite x > 0 and |x_low| of at most half a unit in the last place of x.
+   x = 2^k(1 + f) with √½ ≤ 1 + f < √2, and with s = f / (2 + f)
+   ln(1 + f) = 2 artanh s = f − ½f² + s(½f² + s²R(s²)), R by Remez on that range (error 3e-19). */
+LOCAL double VECTOR_NAME(logarithm)(double x, double x_low)
+{
+    int tiny = x < SMALLEST_NORMAL;
+    uint64_t bits = vector_bits(tiny ? x * 0x1p54 : x) + (ONE_BITS - ROOT_HALF_BITS), exponent = bits >> 52;
+    double k = vector_double(exponent | TWO_52_BITS) - (tiny ? 0x1p52 + 1023 + 54 : 0x1p52 + 1023);
+    double exact = vector_double((bits & FRACTION_BITS) + ROOT_HALF_BITS) - 1.0;
+    double low = x_low * vector_double((2047 - exponent) << 52) * 0.5; /* 2^−k x_low */
+    double f = exact + low, f_low = (exact - f) + low;
+    double s = f / (2.0 + f), half_square = 0.5 * f * f, z = s * s, z2 = z * z;
+    double r01 = MULTIPLY_ADD(z, 0x1.999999999514ep-2, 0x1.5555555555558p-1);
+    double r23 = MULTIPLY_ADD(z, 0x1.c71c62b24a54ep-3, 0x1.2492492e1b76ep-2);
+    double r45 = MULTIPLY_ADD(z, 0x1.39fc9f942ef21p-3, 0x1.7462c2a7779cdp-3);
+    double R = MULTIPLY_ADD(z2, MULTIPLY_ADD(z2, MULTIPLY_ADD(z2, 0x1.2b6d505a70c15p-3, r45), r23), r01);
+    double small = MULTIPLY_ADD(k, LN2_LOW, MULTIPLY_ADD(-f_low, f, f_low));
+    return k * LN2_HIGH - ((half_square - MULTIPLY_ADD(s, MULTIPLY_ADD(z, R, half_square), small)) - f);
+}
+
+/* ln(1 + x + x_low) for x > −1, with the sign of x */
+LOCAL double VECTOR_NAME(logarithm_of_one_plus)(double x, double x_low)
+{
+    double sum = 1.0 + x, lost = x >= 1.0 ? 1.0 - (sum - x) : x - (sum - 1.0);
+    return copysign(VECTOR_NAME(logarithm)(sum, lost + x_low), x);
+}
+
+/* σ(z) from e^−|z| */
+LOCAL double VECTOR_NAME(sigmoid_from)(double z, double e, double e_low, double *slope)
+{
+    double sum = 1.0 + e, sum_low = ((1.0 - sum) + e) + e_low, inverse = 1.0 / sum;
+    if (slope) { /* e / (1 + e)² */
+        double better = inverse - sum_low * inverse * inverse;
+        *slope = e * better * better;
+    }
+    return VECTOR_NAME(quotient)(z >= 0.0 ? 1.0 : e, z >= 0.0 ? 0.0 : e_low, sum, sum_low, inverse);
+}
+
+/* --- one number: the function, and its slope if that is wanted --- */
+
+/* e^x for any x: 2^n in two steps, as it can be out of range where e^x is not; and e^x − 1 as e^x = 2^n(1 + p) */
+LOCAL double VECTOR_NAME(exponential)(double x, double *less_one)
+{
+    double y = x > EXP_UPPER ? EXP_UPPER : x < EXP_LOWER ? EXP_LOWER : x; /* nan stays */
+    double p_low, n, p = VECTOR_NAME(reduced_expm1)(y, &p_low, &n);
+    double half = MULTIPLY_ADD(n - ROUNDER, 0.5, ROUNDER), step = vector_power_of_two(half);
+    double e = MULTIPLY_ADD(step, p, step) * vector_power_of_two(n - (half - ROUNDER));
+    if (less_one) {
+        double power = vector_power_of_two(n), first = power - 1.0, high = power * p, sum = first + high;
+        double back = sum - first, low = (first - (sum - back)) + (high - back) + power * p_low; /* TwoSum, as above */
+        low += power > 1.0 ? (power - first) - 1.0 : power - (first + 1.0); /* what power − 1 lost */
+        *less_one = fabs(x) <= EXP_EDGE ? sum + low : e - 1.0;
+    }
+    return e;
+}
+
+LOCAL double VECTOR_NAME(one_exp)(double x, double *slope)
+{
+    double e = VECTOR_NAME(exponential)(x, NULL);
+    if (slope)
+        *slope = e;
+    return e;
+}
+
+LOCAL double VECTOR_NAME(one_expm1)(double x, double *slope)
+{
+    double less_one, e = VECTOR_NAME(exponential)(x, &less_one);
+    if (slope)
+        *slope = e;
+    return copysign(less_one, x);
+}
+
+LOCAL double VECTOR_NAME(one_log)(double x, double *slope)
+{
+    double ln = VECTOR_NAME(logarithm)(x, 0.0);
+    if (slope)
+        *slope = 1.0 / x;
+    return x > 0.0 ? (x < (double)INFINITY ? ln : x) : x == 0.0 ? -(double)INFINITY : (double)NAN;
+}
+
+LOCAL double VECTOR_NAME(one_log1p)(double x, double *slope)
+{
+    double ln = VECTOR_NAME(logarithm_of_one_plus)(x, 0.0);
+    if (slope)
+        *slope = 1.0 / (1.0 + x);
+    return x > -1.0 ? (x < (double)INFINITY ? ln : x) : x == -1.0 ? -(double)INFINITY : (double)NAN;
+}
+
+LOCAL double VECTOR_NAME(one_sigmoid)(double z, double *slope)
+{
+    double e_low, less_one, less_one_low, e = VECTOR_NAME(decay)(-fabs(z), &e_low, &less_one, &less_one_low);
+    return VECTOR_NAME(sigmoid_from)(z, e, e_low, slope);
+}
+
+/* |tanh z| = −(e^−2|z| − 1) / (2 + (e^−2|z| − 1)), where nothing cancels for small z */
+LOCAL double VECTOR_NAME(one_tanh)(double z, double *slope)
+{
+    double e_low, x, x_low, e = VECTOR_NAME(decay)(-2.0 * fabs(z), &e_low, &x, &x_low);
+    double sum = 2.0 + x, sum_low = (x - (sum - 2.0)) + x_low, inverse = 1.0 / sum;
+    if (slope) { /* 4e / (1 + e)² */
+        double better = inverse - sum_low * inverse * inverse;
+        *slope = 4.0 * e * better * better;
+    }
+    return copysign(VECTOR_NAME(quotient)(x, x_low, sum, sum_low, inverse), z);
+}
+
+LOCAL double VECTOR_NAME(one_softplus)(double x, double *slope)
+{
+    double e_low, less_one, less_one_low, e = VECTOR_NAME(decay)(-fabs(x), &e_low, &less_one, &less_one_low);
+    double ln = VECTOR_NAME(logarithm_of_one_plus)(e, e_low);
+    if (slope)
+        *slope = VECTOR_NAME(sigmoid_from)(x, e, e_low, NULL);
+    return x == x ? (x > 0.0 ? x : 0.0) + ln : x;
+}
+
+/* --- many numbers --- */
+
+#define VECTOR_LOOP(function) \
+    static VECTOR_TARGET void VECTOR_NAME(function)(ptrdiff_t n, const double *z, double *a, double *slope) \
+    { \
+        ptrdiff_t i; \
+        if (slope == NULL) { \
+            VECTOR_EACH for (i = 0; i < n; i++) a[i] = VECTOR_NAME(one_##function)(z[i], NULL); \
+        } else { \
+            VECTOR_EACH for (i = 0; i < n; i++) { \
+                double d, v = VECTOR_NAME(one_##function)(z[i], &d); \
+                a[i] = v; \
+                slope[i] = d; \
+            } \
+        } \
+    }
+VECTOR_LOOP(exp)
+VECTOR_LOOP(expm1)
+VECTOR_LOOP(log)
+VECTOR_LOOP(log1p)
+VECTOR_LOOP(sigmoid)
+VECTOR_LOOP(tanh)
+VECTOR_LOOP(softplus)
+
+static const VectorFunction VECTOR_NAME(vector_functions)[VECTOR_FUNCTIONS] = {
+    VECTOR_NAME(exp), VECTOR_NAME(expm1), VECTOR_NAME(log), VECTOR_NAME(log1p),
+    VECTOR_NAME(sigmoid), VECTOR_NAME(tanh), VECTOR_NAME(softplus),
+};
+
+#undef VECTOR_LOOP
+#undef MULTIPLY_ADD
+#undef LOCAL
+#undef VECTOR_FUSED
+#undef VECTOR_TARGET
+#undef VECTOR_NAME
