@@ -1,7 +1,7 @@
 """`python -m pytest` tests the Value that was built, `python -m pytest --plain` the one in plain Python.
 
 A process has one implementation of Value, chosen by TINYGRAD_SCALAR_PURE before the package is first imported, and so
-have the processes that tests start. `--thorough` adds the tests marked `thorough` or `peers`, larger graphs, five times
+have the processes that tests start. `--thorough` adds the tests marked `thorough` or `peers`, larger graphs, ten times
 as many random examples and, to `--plain`, the rooms other than PLAIN_ROOMS.
 """
 
@@ -13,13 +13,17 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+# The hundreds of processes that tests start, and pytest's own, share what is compiled once.
+sys.dont_write_bytecode = False
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
 if "--plain" in sys.argv:  # here and not in pytest_configure, because another conftest.py may import the package
     os.environ["TINYGRAD_SCALAR_PURE"] = "1"
 
 HERE = Path(__file__).parent
 PLAIN_ROOMS = ["engine", "inspection", "vectorize"]
 
-settings.register_profile("quick", max_examples=20, deadline=None)
+settings.register_profile("quick", max_examples=10, deadline=None)
 settings.register_profile("thorough", max_examples=100, deadline=None)
 
 

@@ -10,7 +10,7 @@ import tinygrad_scalar
 
 
 def _modules():
-    return {name: module for name, module in sys.modules.items() if name.partition(".")[0] == "tinygrad_scalar"}
+    return {name: module for name, module in sys.modules.items() if name.startswith("tinygrad_scalar")}
 
 
 def _put(modules):

@@ -1,5 +1,6 @@
 """Every row of the table in ops.py: its derivative is SymPy's, its edges are JAX's, and nothing in it ever raises."""
 
+import functools
 import itertools
 import math
 from math import inf, nan
@@ -26,17 +27,22 @@ AT_ORDINARY_POINTS = [
 ]
 
 
-def _parsed(row, symbols):
-    expression = sympy.sympify(row.expression, locals={symbol.name: symbol for symbol in symbols})
-    return expression.xreplace(
+@functools.cache
+def _exact(text, arity, by=None):
+    """The function of mpmath numbers that a row's expression is, or its derivative by the symbol of this place."""
+    symbols = SYMBOLS[arity]
+    expression = sympy.sympify(text, locals={symbol.name: symbol for symbol in symbols})
+    expression = expression.xreplace(
         {number: sympy.Rational(*float(number).as_integer_ratio()) for number in expression.atoms(sympy.Float)}
     )
+    if by is not None:
+        expression = sympy.diff(expression, symbols[by])
+    return sympy.lambdify(symbols, expression, [{"Heaviside": lambda x, _: mpmath.mpf(x > 0)}, "mpmath"])
 
 
-def _exactly(expression, symbols, operands):
-    """The expression at exactly these floats; 400 digits, so that no cancellation reaches the first 40."""
+def _exactly(function, operands):
+    """The function at exactly these floats; 400 digits, so that no cancellation reaches the first 40."""
     with mpmath.workdps(400):
-        function = sympy.lambdify(symbols, expression, [{"Heaviside": lambda x, _: mpmath.mpf(x > 0)}, "mpmath"])
         return +mpmath.mpf(function(*map(mpmath.mpf, operands)))
 
 
@@ -47,18 +53,17 @@ def _ulps(number, exact):
 
 @pytest.mark.parametrize(("row", "operands"), AT_ORDINARY_POINTS)
 def test_forward_is_the_expression_within_4_ulp(row, operands):
-    symbols = SYMBOLS[len(operands)]
-    assert _ulps(row.forward(*operands), _exactly(_parsed(row, symbols), symbols, operands)) <= 4
+    exact = _exact(row.expression, len(operands))
+    assert _ulps(row.forward(*operands), _exactly(exact, operands)) <= 4
 
 
 @pytest.mark.parametrize(("row", "operands"), AT_ORDINARY_POINTS)
 def test_local_gradients_are_sympys_derivatives_within_4_ulp(row, operands):
-    symbols = SYMBOLS[len(operands)]
-    expression = _parsed(row, symbols)
     local_grads = row.local_grads(row.forward(*operands), *operands)
-    assert len(local_grads) == len(symbols)
-    for symbol, local_grad in zip(symbols, local_grads):
-        assert _ulps(local_grad, _exactly(sympy.diff(expression, symbol), symbols, operands)) <= 4, f"∂/∂{symbol}"
+    assert len(local_grads) == len(operands)
+    for i, local_grad in enumerate(local_grads):
+        exact = _exact(row.expression, len(operands), by=i)
+        assert _ulps(local_grad, _exactly(exact, operands)) <= 4, f"∂/∂{SYMBOLS[len(operands)][i]}"
 
 
 def _same(number, expected):

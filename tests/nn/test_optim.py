@@ -1,4 +1,4 @@
-"""Optimizers: 50 steps equal the update rules of PyTorch's documentation, written out here in NumPy."""
+"""Optimizers: many steps equal the update rules of PyTorch's documentation, written out here in NumPy."""
 
 import math
 
@@ -103,7 +103,12 @@ def _named(run):
     return f"{optimizer.__name__}({', '.join([str(rate), *(f'{k}={v}' for k, v in options.items())])})"
 
 
-def _steps(optimizer, parameters, rates=None, steps=50):
+@pytest.fixture
+def steps(thorough):
+    return 50 if thorough else 10
+
+
+def _course(optimizer, parameters, steps, rates=None):
     """θ after each step of an optimizer on the cost; `rates` has a learning rate for each step."""
     course = []
     for t in range(steps):
@@ -121,20 +126,20 @@ def _parameters():
 
 
 @pytest.mark.parametrize("run", RUNS, ids=_named)
-def test_50_steps_are_the_published_rule(run):
+def test_the_steps_are_the_published_rule(run, steps):
     optimizer, rate, options = run
     parameters = _parameters()
-    course = _steps(optimizer(parameters, *([] if rate is None else [rate]), **options), parameters)
-    rates = [DEFAULT_RATES[optimizer] if rate is None else rate] * 50
+    course = _course(optimizer(parameters, *([] if rate is None else [rate]), **options), parameters, steps)
+    rates = [DEFAULT_RATES[optimizer] if rate is None else rate] * steps
     published = np.array(list(RULES[optimizer](np.array(START), rates, **options)))
     np.testing.assert_allclose(course, published, rtol=1e-12, atol=1e-13)
 
 
 @pytest.mark.parametrize("run", RUNS, ids=_named)
-def test_a_learning_rate_set_between_steps_holds_from_the_next_on(run):
+def test_a_learning_rate_set_between_steps_holds_from_the_next_on(run, steps):
     optimizer, _, options = run
-    parameters, rates = _parameters(), [0.04 / (1 + t) for t in range(50)]
-    course = _steps(optimizer(parameters, 1.0, **options), parameters, rates)
+    parameters, rates = _parameters(), [0.04 / (1 + t) for t in range(steps)]
+    course = _course(optimizer(parameters, 1.0, **options), parameters, steps, rates)
     published = np.array(list(RULES[optimizer](np.array(START), rates, **options)))
     np.testing.assert_allclose(course, published, rtol=1e-12, atol=1e-13)
 
@@ -147,18 +152,18 @@ PYTORCH = {  # our names -> PyTorch's
 
 @pytest.mark.peers
 @pytest.mark.parametrize("run", RUNS, ids=_named)
-def test_50_steps_are_pytorchs(run):
+def test_the_steps_are_pytorchs(run, steps):
     torch = pytest.importorskip("torch", reason="PyTorch is not installed")
     optimizer, rate, options = run
     parameters = _parameters()
-    course = _steps(optimizer(parameters, *([] if rate is None else [rate]), **options), parameters)
+    course = _course(optimizer(parameters, *([] if rate is None else [rate]), **options), parameters, steps)
 
     theta = [torch.tensor(number, dtype=torch.float64, requires_grad=True) for number in START]
     rate = {"lr": 0.1} if optimizer is GradientDescent and rate is None else {} if rate is None else {"lr": rate}
     options = {PYTORCH.get(name, name): number for name, number in options.items()}
     theirs = getattr(torch.optim, PYTORCH[optimizer])(theta, **rate, **options)
     their_course = []
-    for _ in range(50):
+    for _ in range(steps):
         theirs.zero_grad()
         _cost(torch, theta).backward()
         theirs.step()
@@ -234,7 +239,7 @@ def test_a_step_makes_graphs_built_before_it_stale_until_forward(name):
 @pytest.mark.parametrize("name", OPTIMIZERS)
 def test_a_learning_rate_of_0_changes_nothing(name):
     parameters = _parameters()
-    _steps(OPTIMIZERS[name](parameters, 0.0), parameters, steps=3)
+    _course(OPTIMIZERS[name](parameters, 0.0), parameters, steps=3)
     assert [parameter.data for parameter in parameters] == START
 
 
