@@ -45,8 +45,8 @@ def computed(statement, operands, numbers, m):
         case p.Elementwise(op=op):
             columns = [np.broadcast_to(operand, out.shape).ravel().tolist() for operand in operands]
             return np.array([function_of(op)(*x) for x in zip(*columns)]).reshape(out.shape)
-        case p.Product(form=form, left=left, right=right):
-            return product(form, left, right, *operands, statement.out, m)
+        case p.Product():
+            return product(statement, *operands, m)
         case p.Fold(op=op):
             n, k = statement.source.shape
             fold = {"+": np.sum, "maximum": np.max, "minimum": np.min}[op]
@@ -84,18 +84,23 @@ def shares(terms, op):
     return np.array(slopes)
 
 
-def product(form, left, right, x, y, out, m):
-    result = []
-    for e in range(m):
-        if form == "LR":
-            result.append((x[:, e].reshape(left.shape) @ y[:, e].reshape(left.shape[1], -1)).ravel())
-        elif form == "TR":
-            result.append((x[:, e].reshape(left.shape).T @ y[:, e].reshape(left.shape[0], -1)).ravel())
-        else:
-            result.append((x[:, e].reshape(out.shape[0], -1) @ y[:, e].reshape(out.shape[1], -1).T).ravel())
-    if form == "RT" and (left.batched or right.batched):  # summed over the examples
-        result = [sum(result)] * m
-    return np.array(result).T
+def product(s, x, y, m):
+    """Products of sums written out; a left factor that is not there takes no part."""
+    p, k, q = s.sizes
+    there = np.ones((s.blocks, p, k), bool) if s.there is None else s.there.reshape(s.blocks, p, k)
+    inner = {"LR": ("pk", "kq", "pq"), "TR": ("pk", "pq", "kq"), "RT": ("pq", "kq", "pk")}[s.form]
+    length = {"p": p, "k": k, "q": q}
+    left, right = (number.reshape(s.blocks, *(length[axis] for axis in axes), m) for number, axes in zip((x, y), inner))
+    out = np.zeros((s.blocks, *(length[axis] for axis in inner[2]), m))
+    for b, *at in np.ndindex(s.blocks, p, k, q):
+        i = dict(zip("pkq", at))
+        of_left, of_right, of_out = ((b, *(i[axis] for axis in axes)) for axes in inner)
+        if s.form == "RT" or there[b, i["p"], i["k"]]:
+            out[of_out] += left[of_left] * right[of_right]
+    out = out.reshape(-1, m)
+    if s.form == "RT" and not s.out.batched and (s.left.batched or s.right.batched):  # summed over the examples
+        out = np.repeat(out.sum(axis=1, keepdims=True), m, axis=1)
+    return out
 
 
 def function_of(op):

@@ -9,13 +9,13 @@ How vectorize finds the matrices:
 3. Order the rows of each array from the cost down, by first use. A layer's products then come out as a grid of
    n_out × n_in; the weights have that shape; each row is multiplied by the same activations.
 4. Sums of products are a matrix product if their factors form such a grid: number the distinct rows of left factors,
-   and likewise of right factors; if every pair occurs exactly once, the sums are L @ R. Anything else becomes an
-   element-wise operation, a gather or a sum over an axis (assemble.py). These statements are the array program
-   (program.py).
+   and likewise of right factors; if every pair occurs exactly once, the sums are L @ R; or they are several such
+   products, or triangles (products.py). Anything else becomes an element-wise operation, a gather or a sum over an axis
+   (assemble.py). These statements are the array program (program.py).
 5. Differentiate the array program, not the scalar graph: a layer's reverse rules are 003's equations 11a to 11d
    (reverse.py).
 6. Print it as NumPy that reuses its buffers, with a column for each example (numpy_source.py, with naming.py,
-   buffers.py, variables.py and numpy_calls.py), and as LaTeX (equations.py).
+   buffers.py, variables.py, numpy_calls.py and product_calls.py), and as LaTeX (equations.py).
 
 A graph with little repetition, or with few examples, runs as a scalar program in C (scalar_program.py, _tape.pyx);
 compiled.py chooses and runs it, and vectorized.py is the object that the user calls.

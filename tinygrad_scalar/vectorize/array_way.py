@@ -114,13 +114,8 @@ def _with_alarm(function: Callable[..., Floats]) -> Callable[..., Floats]:
 def _cost_of(statement: Statement) -> tuple[float, float]:
     """A rough estimate of a statement's time in ns, for the call and for each example, as measured on one machine."""
     if isinstance(statement, Product):
-        p = statement.out.shape[0] if statement.form == "RT" else statement.left.shape[0]
-        matrix, other = {
-            "LR": (statement.left, statement.out),
-            "TR": (statement.left, statement.right),
-            "RT": (statement.out, statement.left),
-        }[statement.form]
-        call, work = 800.0, 0.1 * matrix.rows * (other.rows // p)
+        p, k, q = statement.sizes
+        call, work = 800.0, 0.1 * statement.blocks * p * k * q
     else:
         slow = isinstance(statement, Elementwise) and statement.op not in (
             "+",

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tinygrad_scalar.vectorize.group import CONSTANT, FOLDED, Grouping
+from tinygrad_scalar.vectorize.products import NOWHERE, Blocks, matrix_products
 from tinygrad_scalar.vectorize.program import (
     Array,
     Elementwise,
@@ -127,33 +128,39 @@ class _Writer:
 
     # --- sums --------------------------------------------------------------------------------------------------------
 
-    def _blocks(self, nodes: Indices) -> list[tuple[int, float, Indices, Indices]]:
-        """The terms of sums, by colour, sign and number in a sum: (colour, sign, which sums, their terms)."""
+    def _plan(self, nodes: Indices) -> list[_Part | _MatrixPart]:
+        """How sums are computed: matrix products first, then the terms by colour, sign and number in a sum."""
         g = self.g
         owner, terms, signs = g.terms_of(nodes)
-        blocks = []
-        classes = g.colour[terms] * 2 + (signs < 0)
+        colours = g.colour[terms]
+        is_product = np.array([key[0] == "*" for key in g.keys])[colours]
+        parts: list[_Part | _MatrixPart] = []
+        alone = np.ones(len(terms), bool)
+        for sign in (1.0, -1.0):
+            chosen = np.flatnonzero(is_product & (signs == sign))
+            for which, blocks in matrix_products(g, owner[chosen], terms[chosen]) if chosen.size else ():
+                parts.append(_MatrixPart(g, sign, blocks))
+                alone[chosen[which]] = False
+        owner, terms = owner[alone], terms[alone]
+        classes = (colours * 2 + (signs < 0))[alone]
         for kind in dict.fromkeys(classes.tolist()):
             mine = classes == kind
             of_sum, its = owner[mine], terms[mine]
             counts = np.bincount(of_sum, minlength=nodes.size)
             for count in np.unique(counts[counts > 0]).tolist():
                 sums = np.flatnonzero(counts == count)
-                blocks.append(
-                    (kind // 2, -1.0 if kind % 2 else 1.0, sums, its[counts[of_sum] == count].reshape(-1, count))
-                )
-        return blocks
-
-    def _plan(self, nodes: Indices) -> list[_Part]:
-        return [_Part(self.g, *block) for block in self._blocks(nodes)]
+                equal = its[counts[of_sum] == count].reshape(-1, count)
+                parts.append(_Part(g, kind // 2, -1.0 if kind % 2 else 1.0, sums, equal))
+        return parts
 
     def _sum(self, nodes: Indices) -> Array:
         total: Array | None = None
         ragged: list[tuple[Array, Indices]] = []
         constant = np.zeros(nodes.size)
         # a matrix product first, so that the rest is added to it in place
-        for part in sorted(self._plans[int(self.g.colour[nodes[0]])], key=lambda part: part.grid is None):
-            if part.colour == CONSTANT:
+        parts = self._plans[int(self.g.colour[nodes[0]])]
+        for part in sorted(parts, key=lambda part: not isinstance(part, _MatrixPart)):
+            if isinstance(part, _Part) and part.colour == CONSTANT:
                 constant[part.sums] += part.sign * self.g.trace.data[part.terms].sum(axis=1)
                 continue
             array = part.write(self)
@@ -173,10 +180,10 @@ class _Writer:
             total = self.elementwise("+", total, Array(values.shape, False, values=values))
         return self._full(total, nodes.size)
 
-    def _joined(self, pieces: Sequence[tuple[Array, Indices]], rows: int) -> Array:
+    def _joined(self, pieces: Sequence[tuple[Array, Indices]], *shape: int) -> Array:
         """An array put together from pieces; row i of a piece is added to row index[i]."""
         batched = any(piece.batched for piece, _ in pieces)
-        return self.add(Scatter(Array((rows,), batched), tuple(pieces)))
+        return self.add(Scatter(Array(shape, batched), tuple(pieces)))
 
     def _fold(self, kind: str, nodes: Indices) -> Array:
         g = self.g
@@ -216,6 +223,19 @@ class _Writer:
     def _minus(self, x: Array, y: Array) -> Array:
         return self.add(Elementwise(Array(x.shape, x.batched), "minus fixed", (x, y)))
 
+    def matrix_of(self, nodes: Indices) -> Array:
+        """Nodes, of any colours, as an array of their shape; 0 for each that is NOWHERE."""
+        there = nodes.ravel() != NOWHERE
+        colours = np.where(there, self.g.colour[nodes.ravel()], -1)
+        if (colours == colours[0]).all():
+            return self.gathered(self.array_of(int(colours[0])), self.g.place[nodes])
+        pieces = []
+        for colour in np.unique(colours[there]).tolist():
+            rows = np.flatnonzero(colours == colour)
+            its = self.gathered(self.array_of(colour), self.g.place[nodes.ravel()[rows]])
+            pieces.append((its, rows))
+        return self._joined(pieces, *nodes.shape)
+
     def _mixed(self, nodes: Indices) -> Array:
         """The array whose rows are `nodes`, of any colours."""
         colours = self.g.colour[nodes]
@@ -249,25 +269,10 @@ class _Part:
     def __init__(self, g: Grouping, colour: int, sign: float, sums: Indices, terms: Indices) -> None:
         self.g, self.sign, self.sums, self.terms = g, sign, sums, terms
         self.colour = colour
-        self.grid: tuple[Indices, Indices, Indices] | None = None
         self.colours: Sequence[int] = [colour]
-        if g.keys[colour][0] == "*" and terms.shape[1] > 1 and not g.batched[g.keys[colour][1]]:
-            left, right = (g.operands_of(terms.ravel(), slot).reshape(terms.shape) for slot in (0, 1))
-            self.grid = _grid(left, right)
-            if self.grid is not None:
-                self.colours = g.keys[colour][1:]
 
     def write(self, writer: _Writer) -> Array:
         g, terms = self.g, self.terms
-        if self.grid is not None:
-            left, right, order = self.grid
-            p, q = len(left), len(right)
-            matrix = writer.gathered(writer.array_of(self.colours[0]), g.place[left])
-            columns = g.place[right][0] if q == 1 else g.place[right].T
-            operand = writer.gathered(writer.array_of(self.colours[1]), columns)
-            out = Array((p,) if q == 1 else (p, q), operand.batched)
-            product = writer.add(Product(out, "LR", matrix, operand))
-            return product if order is None else writer.gathered(product, order)
         if terms.shape[1] == 1:
             return writer.operand(terms[:, 0])
         source = writer.array_of(self.colour)
@@ -275,40 +280,26 @@ class _Part:
         return writer.add(Fold(Array((len(terms),), gathered.batched), "+", gathered))
 
 
-def _grid(left: Indices, right: Indices) -> Any:
-    """The distinct rows of `left` and of `right`, and the order of their pairs; None if there is no grid.
+class _MatrixPart:
+    """Products of several sums, all of one sign, as one matrix product."""
 
-    There is one if each pair occurs in exactly one row. The order is None if the pairs come row by row.
-    """
-    left_first, left_id = _distinct_rows(left)
-    right_first, right_id = _distinct_rows(right)
-    p, q = len(left_first), len(right_first)
-    if p * q != len(left):
-        return None
-    pair = left_id * q + right_id
-    order = np.empty(p * q, np.int64)
-    order.fill(-1)
-    order[pair] = 1
-    if (order < 0).any():
-        return None
-    if (pair == np.arange(p * q)).all():
-        return left[left_first], right[right_first], None
-    return left[left_first], right[right_first], pair
+    def __init__(self, g: Grouping, sign: float, blocks: Blocks) -> None:
+        self.g, self.sign, self.blocks = g, sign, blocks
+        self.sums = blocks.sums
+        nodes = np.concatenate([blocks.left[blocks.left != NOWHERE], blocks.right.ravel()])
+        self.colours: Sequence[int] = np.unique(g.colour[nodes]).tolist()
 
-
-def _distinct_rows(rows: Indices) -> tuple[Indices, Indices]:
-    """Where each distinct row first occurs, in that order, and for each row which of them it is."""
-    numbers: dict[bytes, int] = {}
-    ids = np.empty(len(rows), np.int64)
-    first: list[int] = []
-    contiguous = np.ascontiguousarray(rows)
-    for i in range(len(rows)):
-        key = contiguous[i].tobytes()
-        number = numbers.setdefault(key, len(numbers))
-        if number == len(first):
-            first.append(i)
-        ids[i] = number
-    return np.array(first, np.int64), ids
+    def write(self, writer: _Writer) -> Array:
+        left, right, _, places = self.blocks
+        (b, p, k), q = left.shape, right.shape[2]
+        several = (b,) if b > 1 else ()
+        matrix = writer.matrix_of(left.reshape(*several, p, k))
+        operand = writer.matrix_of(right.reshape(*several, k, q) if b > 1 or q > 1 else right.ravel())
+        shape = (*several, p, q) if b > 1 or q > 1 else (p,)
+        there = None if (left != NOWHERE).all() else (left != NOWHERE).reshape(matrix.shape)
+        product = writer.add(Product(Array(shape, operand.batched), "LR", matrix, operand, b, there))
+        in_order = len(places) == product.rows and (places == np.arange(product.rows)).all()
+        return product if in_order else writer.gathered(product, places)
 
 
 def assemble(grouping: Grouping, n_parameters: int, sizes: Sequence[int]) -> Program:

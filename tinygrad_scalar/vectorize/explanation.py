@@ -89,7 +89,7 @@ class _Texts:
 
     def scalars(self, s: Statement) -> str:
         if isinstance(s, Product):
-            return _counted(s.out.rows * s.left.shape[1], "product")
+            return _counted(s.sizes[2] * (s.left.rows if s.there is None else int(s.there.sum())), "product")
         if isinstance(s, Gather) and s.source is self.program.parameters:
             return _counted(s.out.rows, "parameter")
         return _counted(s.out.rows, COUNTED.get(str(s.op), "value") if isinstance(s, Elementwise) else "value")
@@ -97,10 +97,13 @@ class _Texts:
     def made(self, s: Statement) -> str:
         """How an array is made from others."""
         if isinstance(s, Product):
-            k = s.left.shape[1]
-            columns, m = s.right.rows // k, "m" if s.right.batched else ""
-            shape = f"{k}×{columns if columns > 1 or not m else ''}{m}"
-            return f"{self.shaped(s.left, '×'.join(map(str, s.left.shape)))} @ {self.shaped(s.right, shape)}"
+            _, k, columns = s.sizes
+            m, blocks = "m" if s.right.batched else "", [s.blocks] if s.blocks > 1 else []
+            left = "×".join(map(str, s.left.shape)) + ("×m" if s.left.batched else "")
+            right = "×".join(map(str, [*blocks, k, f"{columns if columns > 1 or not m else ''}{m}"]))
+            each = f", for each of {s.blocks} blocks" if blocks else ""
+            each += " and each example" if s.left.batched and blocks else ", for each example" if s.left.batched else ""
+            return f"{self.shaped(s.left, left)} @ {self.shaped(s.right, right)}{each}"
         if isinstance(s, Elementwise):
             names = [self.name(operand) for operand in s.operands]
             fixed = ", the latter held fixed" if s.op == "minus fixed" else ""

@@ -117,6 +117,12 @@ class Grouping:
         """Whether hardly anything repeats: almost every colour has few nodes."""
         return len(self.keys) > self._most_colours
 
+    @property
+    def differs_in_lengths(self) -> bool:
+        """Whether some colours are sums that differ only in how many terms of each colour they have."""
+        sums = [(key[0], _colours_in(key[1])) for key in self.keys if key[0] in FOLDED and type(key[1]) is tuple]
+        return len(set(sums)) < len(sums)
+
     # --- step 2 ------------------------------------------------------------------------------------------------------
 
     def _paint(self, n_arguments: int, ragged: bool, if_regular: bool) -> None:
@@ -236,6 +242,11 @@ class Grouping:
             self.nodes[colour] = np.concatenate([before, mine])
 
 
+def _colours_in(summary: tuple[Any, ...]) -> frozenset[int]:
+    """The colours of the terms that a summary is of."""
+    return frozenset(term if type(term) is int else term[0] for term in summary)
+
+
 def _summary(colours: list[int], ragged: bool) -> tuple[Any, ...]:
     """The part of a sum's colour that its terms' colours give: how often each occurs or, if `ragged`, only which."""
     if ragged:
@@ -249,7 +260,6 @@ def group(trace: Trace, n_arguments: int, *, if_regular: bool = False) -> Groupi
     With `if_regular`, those of a graph that turns out to be irregular are left unfinished.
     """
     exact = Grouping(trace, n_arguments, ragged=False, if_regular=if_regular)
-    if len(exact.keys) <= 64 or exact.irregular:
+    if exact.irregular or not exact.differs_in_lengths:
         return exact
-    coarse = Grouping(trace, n_arguments, ragged=True)
-    return coarse if len(coarse.keys) < len(exact.keys) / 2 else exact
+    return Grouping(trace, n_arguments, ragged=True)

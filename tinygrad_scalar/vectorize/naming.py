@@ -66,6 +66,8 @@ def _name_layers(program: Program) -> None:
     for statement in program.forward:
         if not isinstance(statement, Product) or not statement.out.batched:
             continue
+        if statement.blocks > 1:
+            continue
         if _from_parameters(statement.left, made_by, program):
             layers += 1
             statement.left.name = statement.left.name or f"W{layers}"

@@ -15,7 +15,8 @@ import numpy as np
 
 from tinygrad_scalar.vectorize.buffers import Buffers, contiguous
 from tinygrad_scalar.vectorize.naming import argument_name, equation_of, name_arrays
-from tinygrad_scalar.vectorize.numpy_calls import HELPERS, NUMPY, call_of
+from tinygrad_scalar.vectorize.numpy_calls import HELPERS as OF_ELEMENTS, NUMPY, call_of
+from tinygrad_scalar.vectorize.product_calls import HELPERS as OF_PRODUCTS, product_call
 from tinygrad_scalar.vectorize.program import (
     Array,
     Elementwise,
@@ -34,6 +35,9 @@ from tinygrad_scalar.vectorize.variables import WIDTH, Variables
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+
+HELPERS = {**OF_ELEMENTS, **OF_PRODUCTS}
 
 
 class NumpySource:
@@ -197,21 +201,7 @@ class NumpySource:
         return [call_of(s.op, [self.variables.flat(operand) for operand in s.operands], self.variables.flat(s.out))]
 
     def _product(self, s: Product) -> list[str]:
-        matrix = self.variables.matrix
-        if s.form == "LR":
-            p, k = s.left.shape
-            q = s.out.rows // p
-            return [f"matmul({matrix(s.left, (p, k))}, {matrix(s.right, (k, q))}, out={matrix(s.out, (p, q))})"]
-        if s.form == "TR":
-            p, k = s.left.shape
-            q = s.right.rows // p
-            return [f"matmul({matrix(s.left, (p, k))}.T, {matrix(s.right, (p, q))}, out={matrix(s.out, (k, q))})"]
-        p, k = s.out.shape
-        q = s.left.rows // p
-        left, right = matrix(s.left, (p, q)), f"{matrix(s.right, (k, q))}.T"
-        if self.variables.is_bare(s.right) and q == 1:
-            right = argument_name(self.program.arguments.index(s.right))
-        return [f"matmul({left}, {right}, out={matrix(s.out, (p, k))})"]
+        return [product_call(s, self.program, self.variables)]
 
     def _fold(self, s: Fold) -> list[str]:
         n, k = s.source.shape if len(s.source.shape) == 2 else (1, s.source.rows)

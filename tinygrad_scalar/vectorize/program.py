@@ -106,12 +106,28 @@ class Product(Statement):
 
     "LR"   out (p, q) = left (p, k) @ right (k, q)
     "TR"   out (k, q) = left (p, k).T @ right (p, q)
-    "RT"   out (p, k) = left (p, q) @ right (k, q).T, summed over the examples too
+    "RT"   out (p, k) = left (p, q) @ right (k, q).T, summed over the examples too, unless out is batched
+
+    With several `blocks`, each array has them as its first axis, and there is a product for each. `there` says which
+    entries of left exist; any other is 0 and adds nothing, not even where right is infinite or nan.
     """
 
     form: str
     left: Array
     right: Array
+    blocks: int = 1
+    there: NDArray[np.bool_] | None = None
+
+    @property
+    def sizes(self) -> tuple[int, int, int]:
+        """p, k and q."""
+        p, k = (self.out if self.form == "RT" else self.left).shape[-2:]
+        return p, k, (self.right.rows // k if self.form != "TR" else self.right.rows // p) // self.blocks
+
+    @property
+    def of_each_example(self) -> bool:
+        """Whether neither factor is the same in all examples, so that each example has a product of its own."""
+        return self.out.batched if self.form == "RT" else self.left.batched
 
     @property
     def operands(self) -> tuple[Array, ...]:

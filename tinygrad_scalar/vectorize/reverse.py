@@ -258,9 +258,11 @@ class _Backward:
     def _reverse_product(self, statement: Product, d: Array) -> None:
         left, right = statement.left, statement.right
         if left in self.counts:
-            self.contribute(left, self.add(Product(Array(left.shape, False), "RT", d, right)))
+            of_left = Array(left.shape, left.batched)
+            self.contribute(left, self.add(Product(of_left, "RT", d, right, statement.blocks)))
         if right in self.counts:
-            self.contribute(right, self.add(Product(Array(right.shape, right.batched), "TR", left, d)))
+            of_right = Array(right.shape, right.batched)
+            self.contribute(right, self.add(Product(of_right, "TR", left, d, statement.blocks, statement.there)))
 
     def _full(self, d: Array, out: Array) -> Array:
         """d with all its rows and examples, where one number stood for several."""

@@ -114,6 +114,8 @@ class RightSides:
     def right_side(self, s: Statement) -> str:
         if isinstance(s, Product):
             left, right = self.written(s.left, within=True), self.written(s.right, within=True)
+            if s.blocks > 1:  # b numbers them
+                left, right = f"{{{left}}}_b", f"{{{right}}}_b"
             if s.form == "LR":
                 return f"{left} {right}"
             return f"{_transposed(left)} {right}" if s.form == "TR" else rf"{left} {_transposed(right)}"

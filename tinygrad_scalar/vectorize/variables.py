@@ -125,8 +125,8 @@ class Variables:
             f"{self.flat(whole)}{rows}" if self.is_bare(whole) else self.variable(array.name, self.flat(whole) + rows)
         )
 
-    def matrix(self, array: Array, shape: tuple[int, int]) -> str:
-        """The expression for an array as a matrix of `shape`; a batched array's columns stand side by side."""
+    def matrix(self, array: Array, shape: tuple[int, ...]) -> str:
+        """The expression for an array as matrices of `shape`; a batched array's columns stand side by side."""
         within = self._within(array)
         vector = self._vector(within[0]) if within else self._vector(array)
         if vector and within:
@@ -144,5 +144,7 @@ class Variables:
             return self.variable("M", f"{self.table(numbers, 'matrix')}.astype(dtype)")
         flat = self.flat(array)
         if array.batched:
-            return flat if shape[1] == 1 else self.variable(f"{array.name}_m", f"{flat}.reshape({shape[0]}, -1)")
+            if len(shape) == 2 and shape[1] == 1:
+                return flat
+            return self.variable(f"{array.name}_m", f"{flat}.reshape({', '.join(map(str, shape[:-1]))}, -1)")
         return self.variable(f"{array.name}_m", f"{flat}.reshape{shape}")

@@ -1,0 +1,55 @@
+"""The NumPy calls of matrix products, with helpers for those that are more than one call of matmul."""
+
+from __future__ import annotations
+
+from tinygrad_scalar.vectorize.naming import argument_name
+from tinygrad_scalar.vectorize.program import Array, Product, Program
+from tinygrad_scalar.vectorize.variables import Variables
+
+HELPERS = {
+    "matmul_where": '''
+def matmul_where(there, left, right, out):
+    """left @ right where left has entries that are not `there`: 0, even times inf."""
+    matmul(left, right, out=out)
+    if np.isnan(vdot(out, out)):
+        total = np.zeros_like(out)
+        for k in range(left.shape[-1]):
+            total += np.where(there[..., k : k + 1], left[..., k : k + 1] * right[..., k : k + 1, :], 0.0)
+        copyto(out, total, where=np.isnan(out))
+    return out
+''',
+    "matmul_each": '''
+def matmul_each(left, right, out):
+    """left @ right for each example, the last axis of all three."""
+    examples = [np.ascontiguousarray(np.moveaxis(x, -1, 0)) for x in (left, right)]
+    copyto(np.moveaxis(out, -1, 0), matmul(*examples))
+    return out
+''',
+}
+
+
+def product_call(s: Product, program: Program, variables: Variables) -> str:
+    """The call that computes a product."""
+    p, k, q = s.sizes
+    shapes = {"LR": ((p, k), (k, q), (p, q)), "TR": ((p, k), (p, q), (k, q)), "RT": ((p, q), (k, q), (p, k))}[s.form]
+    blocks = (s.blocks,) if s.blocks > 1 else ()
+
+    def written(array: Array, shape: tuple[int, int]) -> str:
+        if s.of_each_example:
+            axes = ", ".join(map(str, (*blocks, *shape)))
+            return variables.variable(f"{array.name}_m", f"{variables.flat(array)}.reshape({axes}, -1)")
+        return variables.matrix(array, (*blocks, *shape))
+
+    left, right, out = (written(array, shape) for array, shape in zip((s.left, s.right, s.out), shapes))
+    if s.form == "RT" and variables.is_bare(s.right) and q == 1 and not blocks and not s.of_each_example:
+        return f"matmul({left}, {argument_name(program.arguments.index(s.right))}, out={out})"
+    first = len(blocks)
+    transposed = f".swapaxes({first}, {first + 1})" if blocks or s.of_each_example else ".T"
+    left += transposed if s.form == "TR" else ""
+    right += transposed if s.form == "RT" else ""
+    if s.of_each_example:
+        return f"matmul_each({left}, {right}, out={out})"
+    if s.there is None:
+        return f"matmul({left}, {right}, out={out})"
+    there = variables.table(s.there, "there") + (transposed if s.form == "TR" else "")
+    return f"matmul_where({there}, {left}, {right}, out={out})"
