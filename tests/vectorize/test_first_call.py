@@ -15,6 +15,7 @@ from hypothesis import given, strategies as st
 import tinygrad_scalar as ts
 from tinygrad_scalar import Value
 from tinygrad_scalar.engine.errors import TraceError
+from tinygrad_scalar.vectorize.compiled import Compiled
 from tinygrad_scalar.vectorize.first_call import require_agreement
 
 # --- rounding ---------------------------------------------------------------------------------------------------------
@@ -166,6 +167,27 @@ def test_random_terms_are_refused_beside_others_that_cancel():
     X = 1e4 + np.random.default_rng(0).normal(size=(5, 20))
     with pytest.raises(TraceError, match="the function itself gives"):
         checked(lambda x: variance([w * v for v in x]) + 0.1 * next(numbers), [w], X)
+
+
+@pytest.mark.parametrize("m", [1, 2, 3, 10])
+def test_a_first_call_runs_the_function_twice_and_compares_two_examples(m, monkeypatch):
+    w, run_on, compared = Value(0.5, "w"), [], []
+    by_every_way = Compiled.by_every_way
+
+    def noted(program, parameters, rows):
+        compared.append(float(rows[0][0, 0]))
+        return by_every_way(program, parameters, rows)
+
+    def cost(x):
+        run_on.append([x._data])  # a new number in a list would be a reason for more runs
+        return ts.tanh(w * x)
+
+    monkeypatch.setattr(Compiled, "by_every_way", noted)
+    ts.vectorize(cost, [w])(np.arange(1.0, 1.0 + m))
+    assert len(run_on) == 2
+    numbers = [number for (number,) in run_on]
+    assert sorted(numbers) == sorted(compared if m > 1 else 2 * compared)
+    assert len(set(numbers)) == min(m, 2)
 
 
 # --- what others see of it --------------------------------------------------------------------------------------------

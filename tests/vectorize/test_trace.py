@@ -276,3 +276,8 @@ def test_threads_can_trace_at_the_same_time():
         sys.setswitchinterval(interval)
     assert wrong == []
     assert not tracing.active
+
+
+def test_errors_name_the_numbers_of_long_arguments_too():
+    with pytest.raises(TraceError, match=r": x\[600\]\[1\] is a placeholder"):
+        ts.vectorize(lambda x: w * float(x[600][1]), [w])(np.ones((2, 700, 2)))

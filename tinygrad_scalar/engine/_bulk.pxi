@@ -141,39 +141,37 @@ def set_data(list values, data):
         PyBuffer_Release(&buffer)
 
 
-cdef long long* places(Py_ssize_t n) except NULL:
-    cdef void* block = PyMem_Malloc(max(n, 1) * sizeof(long long))
-    if block is NULL:
-        raise MemoryError
-    return <long long*>block
+cdef enum:
+    MOST_NODES = 0x7FFFFFFF  # of a tape, whose numbers of nodes have 32 bits: so many nodes take 200 GB
 
 
-cdef integers(long long* numbers, Py_ssize_t n):
-    """The numbers as an array."""
-    import numpy as np
-
-    return np.frombuffer((<char*>numbers)[: n * sizeof(long long)], np.int64)
+cdef bytes numbers(Py_ssize_t n, size_t size):
+    """Room for n numbers of some bytes each, to be filled in; no Python code runs meanwhile."""
+    return PyBytes_FromStringAndSize(NULL, n * <Py_ssize_t>size)
 
 
-def read_graph(list roots):
+def read_graph(list roots, list sought=[], long long before=0):
     # While the graphs are recorded, a node's mark is `base` once it has been met, and `base` + 1 + its index once it is
     # in the tape; no Python code can run meanwhile.
     global walks
     cdef unsigned long long base = walks + 1
     cdef Nodes order = Nodes()
-    cdef Py_ssize_t i, j, n, edges = 0, on_stack, n_rows = 0
+    cdef Py_ssize_t i, j, n, edges = 0, on_stack, n_rows = 0, n_roots = len(roots), n_sought = len(sought)
     cdef PyObject* node
     cdef PyObject* row
+    cdef PyObject* last_row = NULL
     cdef PyObject** stack
     cdef PyObject** done
     cdef PyObject** rows
     cdef Nodes seen_rows = Nodes()
-    cdef long long* codes = NULL
-    cdef long long* starts = NULL
-    cdef long long* operands = NULL
+    cdef list older = [], names = []
+    cdef int code = -1
+    cdef char* is_sought = NULL
     for root in roots:
         checked(root)
-    for i in range(len(roots)):
+    for value in sought:
+        checked(value)
+    for i in range(n_roots):
         stack = room(todo, 0, 2)
         stack[0] = <PyObject*>roots[i]
         on_stack = 1
@@ -197,38 +195,65 @@ def read_graph(list roots):
                 on_stack += 1
                 for j in range(n - 1, -1, -1):
                     stack[on_stack] = operand(node, j)
+                    PREFETCH(&(<Value>stack[on_stack]).mark)
                     on_stack += 1
     n = order.size
+    if n >= MOST_NODES or edges > MOST_NODES:
+        raise OverflowError(f"cannot read a graph of {n:,} nodes: the limit is {MOST_NODES:,}")
+    code_numbers, start_numbers, operand_numbers = (
+        numbers(n, sizeof(int)), numbers(n + 1, sizeof(int)), numbers(edges, sizeof(int))
+    )
+    data_numbers, found_numbers = numbers(n, sizeof(double)), numbers(n_sought, sizeof(int))
+    cdef int* codes = <int*>PyBytes_AS_STRING(code_numbers)
+    cdef int* starts = <int*>PyBytes_AS_STRING(start_numbers)
+    cdef int* operands = <int*>PyBytes_AS_STRING(operand_numbers)
+    cdef int* found = <int*>PyBytes_AS_STRING(found_numbers)
+    cdef double* data = <double*>PyBytes_AS_STRING(data_numbers)
     try:
-        codes, starts, operands = places(n), places(n + 1), places(edges)
+        is_sought = <char*>PyMem_Calloc(max(n, 1), 1)
+        if is_sought is NULL:
+            raise MemoryError
+        for i in range(n_sought):
+            node = <PyObject*>sought[i]
+            found[i] = <int>((<Value>node).mark - base - 1) if (<Value>node).mark > base else -1
+            if found[i] >= 0:
+                is_sought[found[i]] = 1
         edges = 0
         starts[0] = 0
         for i in range(n):
             node = order.nodes[i]
+            if i + NODES_AHEAD < n:
+                PREFETCH(order.nodes[i + NODES_AHEAD])
+            data[i] = (<Value>node)._data
             row = (<Value>node).row
             if row is NULL:
                 codes[i] = -1
+                if 0 <= (<Value>node).time < before and not is_sought[i]:
+                    older.append(<object>node)
             else:
-                j = 0
-                while j < n_rows and seen_rows.nodes[j] is not row:
-                    j += 1
-                if j == n_rows:
-                    rows = room(seen_rows, n_rows, 1)
-                    rows[n_rows] = row
-                    n_rows += 1
-                codes[i] = j
+                if row is not last_row:  # mostly it is
+                    last_row = row
+                    code = 0
+                    while code < n_rows and seen_rows.nodes[code] is not row:
+                        code += 1
+                    if code == n_rows:
+                        rows = room(seen_rows, n_rows, 1)
+                        rows[n_rows] = row
+                        n_rows += 1
+                codes[i] = code
             for j in range(arity(node)):
-                operands[edges] = (<Value>operand(node, j)).mark - base - 1
+                operands[edges] = <int>((<Value>operand(node, j)).mark - base - 1)
                 edges += 1
-            starts[i + 1] = edges
-        seen_rows.size = n_rows
-        names = []
-        for named in seen_rows.as_list():
-            names.append((<Row>named).operation.name)
-        return graph_arrays.Tape(
-            order.as_list(), names, integers(codes, n), integers(starts, n + 1), integers(operands, edges),
-        )
+            starts[i + 1] = <int>edges
     finally:
-        PyMem_Free(codes)
-        PyMem_Free(starts)
-        PyMem_Free(operands)
+        PyMem_Free(is_sought)
+    seen_rows.size = n_rows
+    for named in seen_rows.as_list():
+        names.append((<Row>named).operation.name)
+    import numpy as np
+
+    return graph_arrays.Tape(
+        names, np.frombuffer(code_numbers, np.int32), np.frombuffer(start_numbers, np.int32),
+        np.frombuffer(operand_numbers, np.int32), np.frombuffer(data_numbers), np.frombuffer(found_numbers, np.int32),
+        older,
+    )

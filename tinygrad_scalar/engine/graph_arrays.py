@@ -6,26 +6,34 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tinygrad_scalar.engine import ops
+from tinygrad_scalar.engine.bulk import read_data
 from tinygrad_scalar.engine.graph import topological_order
 from tinygrad_scalar.engine.node import Node
 
 if TYPE_CHECKING:
     import numpy as np
 
-    Integers = np.ndarray[tuple[int], np.dtype[np.int64]]
+    Integers = np.ndarray[tuple[int], np.dtype[np.int32]]
+    Floats = np.ndarray[tuple[int], np.dtype[np.float64]]
 
 
 class Tape(NamedTuple):
     """Graphs as arrays: node i applies operation `names[codes[i]]` to the nodes `operands[starts[i]:starts[i+1]]`.
 
     Operands come before the nodes computed from them; a leaf has the code −1 and no operands.
+
+    data   each node's number
+    found  for each Value that was looked for its node, or −1
+    older  the other leaves that were made or last set before a given time
     """
 
-    nodes: list[Any]
     names: list[str]
     codes: Integers
     starts: Integers
     operands: Integers
+    data: Floats
+    found: Integers
+    older: list[Any]
 
 
 def cut_off(tape: Tape, root: int, chosen: Mapping[int, Sequence[int]] | None = None) -> set[int]:
@@ -64,14 +72,16 @@ def unreached(tape: Tape, root: int, chosen: Mapping[int, Sequence[int]]) -> set
     return {i for i in cut if codes[i] >= 0}
 
 
-def read_graph(roots: Sequence[Node]) -> Tape:
+def read_graph(roots: Sequence[Node], sought: Sequence[Node] = (), before: int = 0) -> Tape:
     """The graphs of all `roots` in one tape, the graph of each in topological order.
+
+    `sought` are Values to look for among the nodes, and `before` is the time for `Tape.older`.
 
     >>> from tinygrad_scalar import Value
     >>> x = Value(2.0)
-    >>> tape = read_graph([x * x + x])
-    >>> tape.names, tape.codes.tolist(), tape.starts.tolist(), tape.operands.tolist()
-    (['*', '+'], [-1, 0, 1], [0, 0, 2, 4], [0, 0, 1, 0])
+    >>> tape = read_graph([x * x + x], [x])
+    >>> tape.names, tape.codes.tolist(), tape.starts.tolist(), tape.operands.tolist(), tape.found.tolist()
+    (['*', '+'], [-1, 0, 1], [0, 0, 2, 4], [0, 0, 1, 0], [0])
     """
     import numpy as np
 
@@ -86,10 +96,16 @@ def read_graph(roots: Sequence[Node]) -> Tape:
         codes.append(names.setdefault(node.op, len(names) - 1))
         operands.extend([order[operand] for operand in node.operands])
         starts.append(len(operands))
+    nodes: list[Any] = [*order]
+    data = np.empty(len(nodes))
+    read_data(nodes, data)
+    looked_for = set(sought)
     return Tape(
-        list(order),
         list(names)[1:],
-        np.array(codes, np.int64),
-        np.array(starts, np.int64),
-        np.array(operands, np.int64),
+        np.array(codes, np.int32),
+        np.array(starts, np.int32),
+        np.array(operands, np.int32),
+        data,
+        np.array([order.get(node, -1) for node in sought], np.int32),
+        [node for node in order if not node.op and 0 <= node._time < before and node not in looked_for],
     )

@@ -18,7 +18,7 @@ from tinygrad_scalar.vectorize.equations import Equations, equations
 from tinygrad_scalar.vectorize.explanation import explanation
 from tinygrad_scalar.vectorize.group import group
 from tinygrad_scalar.vectorize.readings import NOTHING, Readings
-from tinygrad_scalar.vectorize.repeat import repeated_trace
+from tinygrad_scalar.vectorize.repeat import Witness, repeated_trace
 from tinygrad_scalar.vectorize.reverse import differentiate
 from tinygrad_scalar.vectorize.scalar_program import executor, scalar_program
 from tinygrad_scalar.vectorize.scalar_way import ScalarWay
@@ -48,9 +48,11 @@ class Compiled:
     """A function compiled for arguments of given shapes.
 
     suspicious  whether a number of the example that was traced is not finite
+    witnesses   what the engine gave for some examples, until the program has been compared with it
     """
 
     suspicious = False
+    witnesses: Sequence[Witness] = ()
     _write_texts: Callable[[], tuple[str, Equations]] | None = None
     read = NOTHING  # pickles written before have none
 
@@ -175,7 +177,11 @@ def compiled(
     check: bool = False,
 ) -> Compiled:
     """Trace a function and make its programs; if hardly anything repeats, the array program is made on request."""
-    traced, read = repeated_trace(cost, parameters, examples) if check else (trace(cost, parameters, examples), NOTHING)
+    if check:
+        traced, read, witnesses = repeated_trace(cost, parameters, examples)
+    else:
+        traced, read, witnesses = trace(cost, parameters, examples), NOTHING, list[Witness]()
+        traced.roots.clear()
     sizes = [int(np.prod(shape)) for shape, _ in shapes]
     native = executor()
     steps = None if native is None else scalar_program(traced, len(parameters), sizes, native.CODES)
@@ -188,11 +194,12 @@ def compiled(
         program = assemble(finished, len(parameters), sizes)
         differentiate(program, wrt_inputs=wrt_inputs)
         way = ArrayWay(program, [integer for _, integer in shapes])
-        n, captured = len(traced.tape.nodes), traced.captured
+        n, captured = traced.nodes, traced.captured
         return way, lambda: (explanation(n, captured, program, labels), equations(program, labels))
 
     guards = [(guard.refused, guard.message) for _, guard in traced.guards]
     made = Compiled(shapes, None if steps is None else ScalarWay(steps), guards, traced.captured, read, write_arrays)
+    made.witnesses = witnesses
     made.suspicious = not bool(np.isfinite(traced.data).all())
     if not on_request:
         made.write_arrays()

@@ -16,6 +16,7 @@ import numpy as np
 from tinygrad_scalar.engine import Value, compute_gradients, read_graph
 from tinygrad_scalar.engine.errors import TraceError, label_of
 from tinygrad_scalar.vectorize.compiled import Compiled, data_of
+from tinygrad_scalar.vectorize.repeat import Witness
 from tinygrad_scalar.vectorize.rounding import ROUNDINGS, Range, Rounded
 from tinygrad_scalar.vectorize.trace import called, example_arguments
 
@@ -31,31 +32,50 @@ def require_agreement(
     program: Compiled, cost: Callable[..., Value], values: list[Value], examples: Sequence[Floats]
 ) -> None:
     """Raise TraceError unless `program` and the engine agree on two of the examples."""
-    m = len(examples[0])
-    for i in dict.fromkeys((m - 1, m // 2)):
-        _compare(program, cost, values, [array[i : i + 1] for array in examples], i)
+    witnesses, program.witnesses = program.witnesses, ()
+    for witness in witnesses:
+        _compare(program, cost, values, examples, witness)
+    last = len(examples[0]) - 1
+    for i in [] if witnesses else dict.fromkeys((last, (last + 1) // 2)):
+        C = called(cost, example_arguments(examples, i))
+        _compare(program, cost, values, examples, Witness(i, data_of(values), _results(C, values)), C)
 
 
 def _compare(
-    program: Compiled, cost: Callable[..., Value], values: list[Value], example: Sequence[Floats], i: int
+    program: Compiled,
+    cost: Callable[..., Value],
+    values: list[Value],
+    examples: Sequence[Floats],
+    witness: Witness,
+    C: Value | None = None,
 ) -> None:
-    C = called(cost, example_arguments(example, 0))
-    theirs = np.empty(1 + len(values))
-    theirs[0] = C.data
-    compute_gradients(C, values, theirs[1:])
+    """Compare with what a witness tells; C is its graph, if that is still there."""
+    i, parameters, theirs = witness
     rows = [
-        array.reshape(1, -1).astype(np.float64 if array.dtype.kind == "f" else np.int64, copy=False)
-        for array in example
+        array[i : i + 1].reshape(1, -1).astype(np.float64 if array.dtype.kind == "f" else np.int64, copy=False)
+        for array in examples
     ]
     rounding: tuple[Rounded, Range] | None = None
-    for value, gradient in program.by_every_way(data_of(values), rows):
+    for value, gradient in program.by_every_way(parameters, rows):
         ours = np.concatenate([[value], gradient])
         wrong = ~_agree(ours, theirs)
         if wrong.any():
+            if C is None:
+                C = called(cost, example_arguments(examples, i))
+            if not np.array_equal(_results(C, values), theirs, equal_nan=True):
+                raise _mismatch(ours, theirs, int(wrong.argmax()), values, i)
             rounding = rounding or (_rounded(C, values), Range(theirs))
             wrong = _more_than_rounding(ours, wrong, *rounding)
         if wrong.any():
             raise _mismatch(ours, theirs, int(wrong.argmax()), values, i)
+
+
+def _results(C: Value, values: list[Value]) -> Floats:
+    """The cost and its gradient from the engine."""
+    results = np.empty(1 + len(values))
+    results[0] = C.data
+    compute_gradients(C, values, results[1:])
+    return results
 
 
 def _agree(ours: Floats, theirs: Floats) -> Any:
@@ -66,9 +86,8 @@ def _agree(ours: Floats, theirs: Floats) -> Any:
 
 
 def _rounded(C: Value, values: list[Value]) -> Rounded:
-    tape = read_graph([C])
-    place = {tape.nodes[i]: i for i in np.flatnonzero(tape.codes < 0).tolist()}
-    return Rounded(tape, [place.get(value, -1) for value in values])
+    tape = read_graph([C], values)
+    return Rounded(tape, tape.found.tolist())
 
 
 def _more_than_rounding(ours: Floats, wrong: Floats, rounded: Rounded, found: Range) -> Any:

@@ -188,8 +188,8 @@ class Grouping:
         """The operand in `slot` of each of some nodes of one colour, in the colour's order."""
         tape = self.trace.tape
         if tape.names[tape.codes[nodes[0]]] == "*":
-            return tape.operands[tape.starts[nodes] + (self.swapped[nodes] ^ bool(slot))]
-        return tape.operands[tape.starts[nodes] + slot]
+            return tape.operands[tape.starts[nodes] + (self.swapped[nodes] ^ bool(slot))].astype(np.int64)
+        return tape.operands[tape.starts[nodes] + slot].astype(np.int64)
 
     def terms_of(self, nodes: Indices) -> tuple[Indices, Indices, NDArray[np.float64]]:
         """The terms of sums: for each the place of its sum in `nodes`, the term and its sign."""

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import gc
 import io
+import itertools
 import linecache
 import pathlib
 import pickle
@@ -30,6 +31,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from tinygrad_scalar.engine import compute_gradients, read_data
 from tinygrad_scalar.engine.errors import SourceLine, TraceError
 from tinygrad_scalar.vectorize.clocks import is_only_shown
 from tinygrad_scalar.vectorize.reach import Reach, is_of_a_library
@@ -164,18 +166,39 @@ def _set_hook(watcher: Watcher | None) -> None:
         native.set_profile(watcher, NAMES)
 
 
-def repeated_trace(
-    cost: Callable[..., Any], parameters: Sequence[Value], examples: Sequence[NDArray[Any]]
-) -> tuple[Trace, Readings]:
-    """The trace of `cost` and what it read, after several runs; TraceError if they differ, or it drew what will."""
-    first = trace(cost, parameters, examples)  # which can make what later runs use
+class Witness(NamedTuple):
+    """What the engine gave for an example: the cost and the gradient, and the numbers of the parameters then."""
+
+    example: int
+    parameters: NDArray[np.float64]
+    results: NDArray[np.float64]
+
+
+class Repeated(NamedTuple):
+    """The trace of a function after several runs, what it read, and what the engine made of the runs' examples."""
+
+    trace: Trace
+    read: Readings
+    witnesses: list[Witness]
+
+
+def repeated_trace(cost: Callable[..., Any], parameters: Sequence[Value], examples: Sequence[NDArray[Any]]) -> Repeated:
+    """The trace of `cost` after several runs; TraceError if they differ, or it drew what will.
+
+    The runs take two examples in turn, so that their graphs are witnesses of both.
+    """
+    last = len(examples[0]) - 1
+    runs_on = itertools.cycle((last // 2, last))
+    i, j = next(runs_on), next(runs_on)
+    first = trace(cost, parameters, examples, i)  # which can make what later runs use
+    witnesses = {i: _witness(first, i, parameters)}
     reach = Reach(cost)
     if not reach.is_complete:
         reach.generators += _generators_beside(reach.generators)
-    traced, seen, moved = _observed(cost, parameters, examples, reach)
+    traced, seen, moved = _observed(cost, parameters, examples, j, reach)
     draws_elsewhere = False
     if seen.draws or moved:
-        others = [_observed(cost, parameters, examples, reach) for _ in range(MORE)]
+        others = [_observed(cost, parameters, examples, next(runs_on), reach) for _ in range(MORE)]
         _require_the_same_draws([seen.draws, *(other.draws for _, other, _ in others)])
         draws_elsewhere = any(other.draws.keys() != seen.draws.keys() for _, other, _ in others)
         moved = moved.intersection(*(states for _, _, states in others))
@@ -185,13 +208,27 @@ def repeated_trace(
             raise TraceError(f"the function drew from a numpy.random.{kind} while vectorize traced it: {WAY_OUT}")
     changing = any([moved, draws_elsewhere, seen.saw_addresses, reach.iterators, reach.numbers_changed()])
     changing = changing or bool(first.difference(traced))
-    runs = max(4, min(RUNS, NODES // len(traced.tape.nodes))) if changing else 2
+    runs = max(4, min(RUNS, NODES // traced.nodes)) if changing else 2
     traces = [first, traced]  # all are kept, or a later one would get the addresses of an earlier one
     for _ in range(runs - 2):
-        traces.append(trace(cost, parameters, examples))
+        i = next(runs_on)
+        traces.append(trace(cost, parameters, examples, i))
         if difference := traced.difference(traces[-1]):
             raise TraceError(f"the function is not the same each time that it runs: {difference}; {WAY_OUT}")
-    return traced, Readings(reach.places, reach.inside)
+        witnesses[i] = _witness(traces[-1], i, parameters)
+    if not changing:
+        witnesses[j] = _witness(traced, j, parameters)
+    traced.roots.clear()
+    can_witness = not traced.lookups  # what was looked up has no number in a trace
+    return Repeated(traced, Readings(reach.places, reach.inside), [*witnesses.values()] if can_witness else [])
+
+
+def _witness(traced: Trace, i: int, parameters: Sequence[Value]) -> Witness:
+    numbers, results = np.empty(len(parameters)), np.empty(1 + len(parameters))
+    read_data(list(parameters), numbers)
+    results[0] = traced.data[traced.cost]
+    compute_gradients(traced.roots[-1], list(parameters), results[1:])
+    return Witness(i, numbers, results)
 
 
 def _require_the_same_draws(runs: Sequence[dict[Draw, list[object]]]) -> None:
@@ -203,14 +240,14 @@ def _require_the_same_draws(runs: Sequence[dict[Draw, list[object]]]) -> None:
 
 
 def _observed(
-    cost: Callable[..., Any], parameters: Sequence[Value], examples: Sequence[NDArray[Any]], reach: Reach
+    cost: Callable[..., Any], parameters: Sequence[Value], examples: Sequence[NDArray[Any]], i: int, reach: Reach
 ) -> tuple[Trace, Watcher, set[int]]:
-    """A trace, what was seen of it, and which generators are in another state afterwards."""
+    """A trace of example i, what was seen of it, and which generators are in another state afterwards."""
     of_modules = [sys.modules[name].random.__self__ for name in ("random", "numpy.random") if name in sys.modules]
     generators = [*reach.generators, *of_modules]
     before = list(map(_state, generators))
     with _watched(reach) as watcher:
-        traced = trace(cost, parameters, examples)
+        traced = trace(cost, parameters, examples, i)
     watcher.forget_what_is_only_shown()
     return traced, watcher, {i for i, generator in enumerate(generators) if _state(generator) != before[i]}
 

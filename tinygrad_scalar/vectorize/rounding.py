@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tinygrad_scalar.engine import Tape, read_data
+from tinygrad_scalar.engine import Tape
 from tinygrad_scalar.engine.graph import contribution
 from tinygrad_scalar.engine.graph_arrays import cut_off
 from tinygrad_scalar.engine.ops import Operation, operation
@@ -45,9 +45,7 @@ class Rounded:
 
     def __init__(self, tape: Tape, leaves: Sequence[int]) -> None:
         """For the last node of a tape, and its gradient with respect to the nodes `leaves`; −1 for one it lacks."""
-        self._data = np.empty(len(tape.nodes))
-        read_data(tape.nodes, self._data)
-        self._root, self._leaves = len(tape.nodes) - 1, leaves
+        self._data, self._root, self._leaves = tape.data, len(tape.codes) - 1, leaves
         self._steps = _steps(tape)
         self._cut = cut_off(tape, self._root)
         self._random = random.Random(0)

@@ -10,19 +10,25 @@ from __future__ import annotations
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
+from itertools import chain
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from tinygrad_scalar.engine import Tape, Value, acyclic, anomaly, errors, read_data, read_graph, tick, tracing
+from tinygrad_scalar.engine import Tape, Value, acyclic, anomaly, errors, read_graph, tick, tracing
 from tinygrad_scalar.engine.errors import label_of, shown
 from tinygrad_scalar.engine.graph import leaves, topological_order
 from tinygrad_scalar.vectorize.reach import Reach
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+    Indices = NDArray[np.int32]
+    Floats = NDArray[np.float64]
+
+MOST_LABELS = 1000  # numbers of an argument that get a label each
 
 
 @acyclic
@@ -55,9 +61,8 @@ class Choice(NamedTuple):
 
 
 class Guard(NamedTuple):
-    """A Value whose number must not be `refused`; `message` says what is wrong with a number that is."""
+    """Which numbers of a Value are `refused`; `message` says what is wrong with one that is."""
 
-    value: Value
     refused: Callable[[Any], Any]
     message: Callable[[float], str]
 
@@ -65,7 +70,7 @@ class Guard(NamedTuple):
 class Recorder:
     """The tracer of one call: which leaves are traced, the lookups and guards that it met, which numbers were read.
 
-    arguments     the call's arguments: for each the number of the array and its place in there, counted in order
+    arguments     for each argument of the call its numbers in order
     placeholders  these and what the call looked up: their numbers mean nothing, whichever thread reads them
     parameters    these have numbers, which other threads read as they like; only the function itself must not
     read          captured Values whose numbers the function read: what it makes of them is a constant until they change
@@ -74,25 +79,36 @@ class Recorder:
     def __init__(
         self,
         cost: Callable[..., Any],
-        arguments: Sequence[Any],
-        integer: Sequence[bool],
+        arguments: Sequence[Sequence[Value]],
+        examples: Sequence[NDArray[Any]],
         parameters: Sequence[Value],
     ) -> None:
         self.start = tick()
-        self.arguments = {value: (a, k) for a, nested in enumerate(arguments) for k, value in enumerate(flat(nested))}
-        self.placeholders = set(self.arguments)
-        self.parameters = dict(zip(parameters, range(len(parameters))))
+        self.arguments, self.parameters = arguments, parameters
         self.lookups: dict[Value, Choice] = {}
-        self.guards: list[Guard] = []
+        self.guards: list[tuple[Value, Guard]] = []
         self.read: dict[Value, None] = {}
-        self._cost, self._integer = cost, integer
+        self._cost, self._examples = cost, examples
         self._thread = threading.get_ident()
+
+    @cached_property
+    def _place_of(self) -> dict[Value, tuple[int, int]]:
+        """The argument to which each of the arguments' numbers belongs, and its place there."""
+        return {value: (a, k) for a, numbers in enumerate(self.arguments) for k, value in enumerate(numbers)}
+
+    @cached_property
+    def placeholders(self) -> set[Value]:
+        return {*self._place_of, *self.lookups}
+
+    @cached_property
+    def _of_parameters(self) -> frozenset[Value]:
+        return frozenset(self.parameters)
 
     def traces(self, value: Value) -> bool:
         below = topological_order(value) if value.op else (value,)
         if not self.placeholders.isdisjoint(below):
             return True
-        return not self.parameters.keys().isdisjoint(below) and self._runs_here()
+        return not self._of_parameters.isdisjoint(below) and self._runs_here()
 
     def _runs_here(self) -> bool:
         """Whether this thread runs the traced function: the one that traces, or a helper that runs some of its code."""
@@ -104,11 +120,19 @@ class Recorder:
 
     def forbid(self, value: Value, use: str) -> None:
         if self.traces(value):
+            self._label(value)
             raise errors.set_while_traced(value) if use == "set" else errors.traced(value, use)
         if self._runs_here():
             if use == "set" and 0 <= value._time < self.start:
                 raise errors.set_while_traced(value)
             self.read[value] = None
+
+    def _label(self, value: Value) -> None:
+        """Give a number of a long argument, which has no label yet, the one that errors show."""
+        if value in self._place_of and not value.label:
+            argument, place = self._place_of[value]
+            index = np.unravel_index(place, self._examples[argument].shape[1:])
+            value.label = _name(argument) + "".join(f"[{k}]" for k in index)
 
     def captured(self) -> list[Value]:
         """The Values from before the call that decide what was read."""
@@ -116,11 +140,12 @@ class Recorder:
         return [value for value in decisive if 0 <= value._time < self.start]
 
     def guard(self, value: Value, refused: Callable[[Any], Any], message: Callable[[float], str]) -> None:
-        self.guards.append(Guard(value, refused, message))
+        self.guards.append((value, Guard(refused, message)))
 
     def lookup(self, table: Any, index: Value) -> Any:
-        argument, place = self.arguments.get(index, (-1, -1))
-        if argument < 0 or not self._integer[argument]:
+        argument, place = self._place_of.get(index, (-1, -1))
+        if argument < 0 or self._examples[argument].dtype.kind not in "bui":
+            self._label(index)
             raise errors.TraceError(
                 f"{errors.user_line()}: the index of a lookup must be an argument passed as an array of integers, "
                 f"got {label_of(index, 'a computed value')}"
@@ -160,22 +185,32 @@ class Trace:
     argument    for each node the argument that it belongs to, or −1; `place` says which of its numbers it is
     lookups     for each looked-up Value's node the entries' nodes, and the argument and place of the index
     captured    Values from before the call that it computed with, or read: they count as constants until they are set
+    roots       the Values whose graphs are in the tape: while they are here, no other Value gets a node's address
     """
 
     tape: Tape
     cost: int
-    data: NDArray[np.float64]
-    parameter: NDArray[np.int64]
-    argument: NDArray[np.int64]
-    place: NDArray[np.int64]
+    parameter: Indices
+    argument: Indices
+    place: Indices
     lookups: dict[int, tuple[list[int], int, int]]
     guards: list[tuple[int, Guard]]
-    captured: list[Value] = field(default_factory=list)
+    captured: list[Value]
+    roots: list[Value]
+
+    @property
+    def data(self) -> Floats:
+        return self.tape.data
+
+    @property
+    def nodes(self) -> int:
+        """How many nodes the graph has."""
+        return len(self.tape.codes)
 
     def difference(self, other: Trace) -> str:
         """What `other`, a trace of the same function for the same shapes, has otherwise, in words; "" if nothing."""
-        if len(self.tape.nodes) != len(other.tape.nodes):
-            return f"it made a graph of {len(self.tape.nodes)} nodes, and then one of {len(other.tape.nodes)}"
+        if self.nodes != other.nodes:
+            return f"it made a graph of {self.nodes} nodes, and then one of {other.nodes}"
         ours, others = self._structure(), other._structure()
         named_alike = self.tape.names == other.tape.names and self.lookups == other.lookups
         if not named_alike or not all(map(np.array_equal, ours, others)):
@@ -196,17 +231,35 @@ class Trace:
 
 def example_arguments(examples: Sequence[NDArray[Any]], i: int) -> list[Any]:
     """Example i as the function gets it: for each array a Value, a list of Values or lists of lists."""
-    return [_nested(array[i].tolist(), _name(a)) for a, array in enumerate(examples)]
+    return [_nested(numbers, array.shape[1:]) for array, numbers in zip(examples, _numbers(examples, i))]
+
+
+def _numbers(examples: Sequence[NDArray[Any]], i: int) -> list[list[Value]]:
+    """The numbers of example i, in order for each array."""
+    return [_labelled(array[i], _name(a)) for a, array in enumerate(examples)]
 
 
 def _name(argument: int) -> str:
     return "xyzuvst"[argument] if argument < 7 else f"x{argument}"
 
 
-def _nested(part: Any, label: str) -> Any:
-    if isinstance(part, list):
-        return [_nested(element, f"{label}[{k}]") for k, element in enumerate(part)]
-    return Argument(float(part), label)
+def _labelled(numbers: NDArray[Any], name: str) -> list[Value]:
+    """A Value for each number, with its name if there are not too many."""
+    floats = numbers.astype(np.float64).ravel().tolist()
+    if len(floats) > MOST_LABELS:
+        return list(map(Argument, floats))
+    indices = ("".join(f"[{k}]" for k in index) for index in np.ndindex(numbers.shape))
+    return [Argument(number, name + index) for number, index in zip(floats, indices)]
+
+
+def _nested(numbers: list[Value], shape: tuple[int, ...]) -> Any:
+    """Numbers in order as lists of lists of that shape, or the one number as it is."""
+    if not shape:
+        return numbers[0]
+    rows: list[Any] = [*numbers]
+    for size in shape[:0:-1]:
+        rows = [rows[k : k + size] for k in range(0, len(rows), size)]
+    return rows
 
 
 def flat(nested: Any) -> Iterator[Value]:
@@ -245,35 +298,36 @@ def _kind(argument: Any) -> str:
     return f"{kinds} Value{'' if kinds.endswith(' 1') else 's'}"
 
 
-def trace(cost: Callable[..., Any], parameters: Sequence[Value], examples: Sequence[NDArray[Any]]) -> Trace:
-    """The graph that `cost` makes of the first example."""
-    arguments = example_arguments(examples, 0)
-    recorder = Recorder(cost, arguments, [array.dtype.kind in "bui" for array in examples], parameters)
+def trace(cost: Callable[..., Any], parameters: Sequence[Value], examples: Sequence[NDArray[Any]], i: int = 0) -> Trace:
+    """The graph that `cost` makes of example i."""
+    numbers = _numbers(examples, i)
+    arguments = [_nested(flat_numbers, array.shape[1:]) for array, flat_numbers in zip(examples, numbers)]
+    recorder = Recorder(cost, numbers, examples, parameters)
     with tracing.followed_by(recorder), anomaly.not_watched():
         C = called(cost, arguments)
     tables = [entry for lookup in recorder.lookups.values() for entry in lookup.entries]
-    roots = [*tables, *(guard.value for guard in recorder.guards), C]
-    tape = read_graph(roots)
-    n = len(tape.nodes)
-    index = {C: n - 1}
-    if len(roots) > 1:
-        wanted = set(roots)
-        index = {node: i for i, node in enumerate(tape.nodes) if node in wanted}
-    parameter, argument, place = (np.full(n, -1, np.int64) for _ in range(3))
+    roots = [*tables, *(value for value, _ in recorder.guards), C]
+    tape = read_graph(roots, [*roots, *parameters, *chain(*numbers), *recorder.lookups], recorder.start)
+    if tracing.active:  # by a function that vectorizes this one
+        for value in tape.older:
+            tracing.forbid(value, "data")
+    sizes = [len(tables), len(recorder.guards), 1, len(parameters), *map(len, numbers), len(recorder.lookups)]
+    of_tables, of_guards, of_cost, of_parameters, *of_arguments, of_lookups = np.split(
+        tape.found, np.cumsum(sizes)[:-1]
+    )
+    parameter, argument, place = (np.full(len(tape.codes), -1, np.int32) for _ in range(3))
+    known = np.flatnonzero(of_parameters >= 0)
+    parameter[of_parameters[known]] = known
+    for a, found in enumerate(of_arguments):
+        known = np.flatnonzero(found >= 0)
+        argument[found[known]], place[found[known]] = a, known
     lookups = {}
-    captured = dict.fromkeys(recorder.captured())
-    leaf = np.flatnonzero(tape.codes < 0)
-    parameter[leaf] = [recorder.parameters.get(tape.nodes[i], -1) for i in leaf.tolist()]
-    for i in leaf[parameter[leaf] < 0].tolist():
-        node = tape.nodes[i]
-        if node in recorder.arguments:  # not those of another call, which a function can have kept
-            argument[i], place[i] = recorder.arguments[node]
-        elif node in recorder.lookups:
-            lookup = recorder.lookups[node]
-            lookups[i] = ([index[entry] for entry in lookup.entries], lookup.argument, lookup.place)
-        elif 0 <= node._time < recorder.start:
-            captured[node] = None
-    data = np.empty(n)
-    read_data(tape.nodes, data)
-    guards = [(index[guard.value], guard) for guard in recorder.guards]
-    return Trace(tape, index[C], data, parameter, argument, place, lookups, guards, list(captured))
+    first = 0
+    for lookup, node in zip(recorder.lookups.values(), of_lookups.tolist()):
+        entries = of_tables[first : first + len(lookup.entries)].tolist()
+        first += len(entries)
+        if node >= 0:
+            lookups[node] = (entries, lookup.argument, lookup.place)
+    guards = [(node, guard) for node, (_, guard) in zip(of_guards.tolist(), recorder.guards)]
+    captured = dict.fromkeys([*recorder.captured(), *tape.older])
+    return Trace(tape, int(of_cost[0]), parameter, argument, place, lookups, guards, list(captured), roots)
