@@ -12,7 +12,7 @@ from support.vectorize_cases import dot, flat
 
 import tinygrad_scalar as ts
 from tinygrad_scalar import Value
-from tinygrad_scalar.vectorize.program import Product
+from tinygrad_scalar.vectorize.program import Elementwise, Product
 from tinygrad_scalar.vectorize.reverse import differentiate
 
 
@@ -134,6 +134,12 @@ def test_what_a_triangle_lacks_adds_nothing_even_to_infinities(x, numbers, funct
 
 def statements(cost, params, arrays):
     return [statement for statement in assembled(cost, params, arrays).forward if isinstance(statement, Product)]
+
+
+def test_products_that_a_matrix_product_contains_are_not_computed_again():
+    program = assembled(*STRUCTURES["mixture_of_gaussians"](Draw()))
+    computed = [s.out.rows for s in program.forward if isinstance(s, Elementwise) and s.op == "*"]
+    assert sum(computed) == 3 + 3 + 9 + 3  # the first z's, their squares, the other squares, -0.5·sum
 
 
 def test_blocks_are_shown_with_their_number():

@@ -6,8 +6,8 @@ convolution's kernels and windows. Everything else is element-wise, a gather or 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -39,6 +39,8 @@ class _Writer:
         self.statements: list[Statement] = []
         self.parameters = Array((n_parameters,), False, "parameters")
         self.arguments = [Array((size,), True, f"argument {a}") for a, size in enumerate(sizes)]
+        self._plans: dict[int, list[_Part | _MatrixPart]] = {}
+        grouping.order(self.plan)
         self.constants = Array((len(grouping.constants),), False, "constants", grouping.constants)
         self.arrays: list[Array | None] = [self.constants, self.parameters, *self.arguments]
         self._gathers: dict[tuple[int, bytes, tuple[int, ...]], Array] = {}
@@ -82,10 +84,9 @@ class _Writer:
 
     def write(self) -> None:
         g = self.g
-        needed = self._needed()
         for colour in range(len(self.arrays), len(g.keys)):
             nodes = g.nodes[colour]
-            if nodes.size == 0 or colour not in needed:
+            if nodes.size == 0:
                 self.arrays.append(None)
                 continue
             kind = g.keys[colour][0]
@@ -102,38 +103,20 @@ class _Writer:
         """The array with that many rows, its one row repeated if need be."""
         return array if array.rows == rows else self.gathered(array, np.zeros(rows, np.int64))
 
-    def _needed(self) -> set[int]:
-        """The colours whose arrays are read; products whose factors a matrix product reads directly are not."""
-        g = self.g
-        self._plans: dict[int, list[Any]] = {}
-        roots = [i for i, _ in g.trace.guards] + [g.trace.cost]
-        needed = {int(g.colour[i]) for i in roots}
-        for colour in range(len(g.keys) - 1, 1, -1):
-            nodes = g.nodes[colour]
-            if colour not in needed or nodes.size == 0:
-                continue
-            kind = g.keys[colour][0]
-            if kind == "lookup":
-                needed.update(np.unique(g.colour[g.entries_of(nodes)]).tolist())
-            elif kind in FOLDED and g.sums.fold[nodes[0]] >= 0:
-                if kind == "+":
-                    plan = self._plans[colour] = self._plan(nodes)
-                    for part in plan:
-                        needed.update(part.colours)
-                else:
-                    needed.update(np.unique(g.colour[g.terms_of(nodes)[1]]).tolist())
-            else:
-                needed.update(g.keys[colour][1:])
-        return needed
-
     # --- sums --------------------------------------------------------------------------------------------------------
 
-    def _plan(self, nodes: Indices) -> list[_Part | _MatrixPart]:
+    def plan(self, nodes: Indices) -> Iterator[Indices]:
+        """Decide how sums of one colour are computed; the nodes that this reads."""
+        parts = self._plans[int(self.g.colour[nodes[0]])] = self._parts(nodes)
+        for part in parts:
+            yield from part.reads
+
+    def _parts(self, nodes: Indices) -> list[_Part | _MatrixPart]:
         """How sums are computed: matrix products first, then the terms by colour, sign and number in a sum."""
         g = self.g
         owner, terms, signs = g.terms_of(nodes)
         colours = g.colour[terms]
-        is_product = np.array([key[0] == "*" for key in g.keys])[colours]
+        is_product = np.isin(colours, [c for c in np.unique(colours).tolist() if g.keys[c][0] == "*"])
         parts: list[_Part | _MatrixPart] = []
         alone = np.ones(len(terms), bool)
         for sign in (1.0, -1.0):
@@ -158,8 +141,7 @@ class _Writer:
         ragged: list[tuple[Array, Indices]] = []
         constant = np.zeros(nodes.size)
         # a matrix product first, so that the rest is added to it in place
-        parts = self._plans[int(self.g.colour[nodes[0]])]
-        for part in sorted(parts, key=lambda part: not isinstance(part, _MatrixPart)):
+        for part in self._plans[int(self.g.colour[nodes[0]])]:
             if isinstance(part, _Part) and part.colour == CONSTANT:
                 constant[part.sums] += part.sign * self.g.trace.data[part.terms].sum(axis=1)
                 continue
@@ -269,7 +251,7 @@ class _Part:
     def __init__(self, g: Grouping, colour: int, sign: float, sums: Indices, terms: Indices) -> None:
         self.g, self.sign, self.sums, self.terms = g, sign, sums, terms
         self.colour = colour
-        self.colours: Sequence[int] = [colour]
+        self.reads = (terms,)
 
     def write(self, writer: _Writer) -> Array:
         g, terms = self.g, self.terms
@@ -286,8 +268,7 @@ class _MatrixPart:
     def __init__(self, g: Grouping, sign: float, blocks: Blocks) -> None:
         self.g, self.sign, self.blocks = g, sign, blocks
         self.sums = blocks.sums
-        nodes = np.concatenate([blocks.left[blocks.left != NOWHERE], blocks.right.ravel()])
-        self.colours: Sequence[int] = np.unique(g.colour[nodes]).tolist()
+        self.reads = blocks.left[blocks.left != NOWHERE], blocks.right
 
     def write(self, writer: _Writer) -> Array:
         left, right, _, places = self.blocks
@@ -305,7 +286,6 @@ class _MatrixPart:
 def assemble(grouping: Grouping, n_parameters: int, sizes: Sequence[int]) -> Program:
     """The array program that computes the cost of a trace; argument a has sizes[a] numbers."""
     trace = grouping.trace
-    grouping.order()
     writer = _Writer(grouping, n_parameters, sizes)
     writer.write()
     cost = writer.operand(np.array([trace.cost]))

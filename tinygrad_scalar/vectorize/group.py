@@ -11,7 +11,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -203,8 +203,11 @@ class Grouping:
         """The table that lookups of one colour choose from: entry j of lookup i is node [i, j]."""
         return np.array([self.trace.lookups[i][0] for i in nodes.tolist()])
 
-    def order(self) -> None:
-        """Step 3: `nodes`, for each colour its nodes in order, and `place`, for each node its row there."""
+    def order(self, read_by: Callable[[Indices], Iterable[Indices]] | None = None) -> None:
+        """Step 3: `nodes`, for each colour its nodes in order, and `place`, for each node its row there, or −1.
+
+        `read_by` says what sums of one colour read, in order: not the products that are part of a matrix product.
+        """
         trace = self.trace
         self.place = np.where(trace.parameter >= 0, trace.parameter, trace.place)
         self.nodes: list[Indices] = [np.empty(0, np.int64) for _ in self.keys]
@@ -222,6 +225,9 @@ class Grouping:
             kind = self.keys[colour][0]
             if kind == "lookup":
                 self._visit(self.entries_of(nodes).ravel())
+            elif kind == "+" and read_by is not None and self.sums.fold[nodes[0]] >= 0:
+                for read in read_by(nodes):
+                    self._visit(read.ravel())
             elif kind in FOLDED and self.sums.fold[nodes[0]] >= 0:
                 self._visit(self.terms_of(nodes)[1])
             else:

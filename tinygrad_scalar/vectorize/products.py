@@ -42,14 +42,17 @@ def matrix_products(g: Grouping, owner: Indices, terms: Indices) -> list[tuple[I
     """Matrix products among products of one sign, each with which of the terms it has; term t is of sum owner[t]."""
     found: list[tuple[Indices, Blocks]] = []
     colours = g.colour[terms]
-    batched = np.array([[g.batched[of] for of in key[1:]] if key[0] == "*" else [False] * 2 for key in g.keys])
-    for both in dict.fromkeys(map(tuple, batched[colours].tolist())):
-        some = np.flatnonzero((batched[colours] == both).all(axis=1))
+    by_factors: dict[tuple[bool, ...], list[int]] = {}  # colours, by whether their factors differ between examples
+    for colour in dict.fromkeys(colours.tolist()):
+        by_factors.setdefault(tuple(g.batched[factor] for factor in g.keys[colour][1:]), []).append(colour)
+    for (of_each_example, _), alike in by_factors.items():
+        some = np.flatnonzero(np.isin(colours, alike))
         ways = [_grids, _blocks]
-        if any(np.unique(np.bincount(owner[some[colours[some] == c]])).size > 2 for c in np.unique(colours[some])):
-            ways.reverse()  # sums of different lengths
+        lengths = [np.bincount(owner[colours == colour]) for colour in alike]
+        if any(np.unique(length[length > 0]).size > 1 for length in lengths):
+            ways.reverse()
         for way in ways:
-            for which, product in way(g, owner, terms, some, bool(both[0])):
+            for which, product in way(g, owner, terms, some, of_each_example):
                 found.append((which, product))
                 some = np.setdiff1d(some, which, assume_unique=True)
             if not some.size:
@@ -89,7 +92,7 @@ def _blocks(
     for colour in dict.fromkeys(colours.tolist()):
         mine = colours == colour
         left[mine], right[mine] = (g.operands_of(terms[some[mine]], slot) for slot in (0, 1))
-    for product in blocks(owner[some], left, right, g.place, of_each_example=of_each_example):
+    for product in blocks(owner[some], left, right, of_each_example=of_each_example):
         which = some[np.isin(owner[some], product.sums)]
         if 4 * len(which) >= len(some):  # else there would be many small products
             yield which, product
@@ -123,11 +126,10 @@ def _distinct_rows(rows: Indices) -> tuple[Indices, Indices]:
     return np.array(first, np.int64), ids
 
 
-def blocks(sums: Indices, left: Indices, right: Indices, order: Indices, *, of_each_example: bool) -> list[Blocks]:
+def blocks(sums: Indices, left: Indices, right: Indices, *, of_each_example: bool) -> list[Blocks]:
     """The batched products of sums; term t is left[t]·right[t] and belongs to sums[t], which ascend.
 
-    order            for each node a number: the right factors of a block are in this order
-    of_each_example  whether left factors differ between examples too
+    `of_each_example` says whether left factors differ between examples too.
     """
     bounds = np.flatnonzero(np.diff(sums, prepend=-1, append=-1))
     uses: dict[bytes, list[int]] = {}  # of each left row: the sums that it is part of
@@ -141,7 +143,7 @@ def blocks(sums: Indices, left: Indices, right: Indices, order: Indices, *, of_e
         return []  # nothing is used twice
     by_shape: dict[tuple[int, int, int], list[_Block]] = {}
     for some in _connected(rows, len(numbers)):
-        block = _Block(some, order)
+        block = _Block(some)
         if block.is_worthwhile(of_each_example):
             by_shape.setdefault(block.shape, []).append(block)
     distinct = sums[bounds[:-1]]
@@ -195,9 +197,9 @@ def _connected(rows: list[_LeftRow], n: int) -> Iterable[list[_LeftRow]]:
 class _Block:
     """One matrix product: of left rows that share the rows of the right matrix."""
 
-    def __init__(self, rows: list[_LeftRow], order: Indices) -> None:
+    def __init__(self, rows: list[_LeftRow]) -> None:
         factors = {c: factor for row in rows for c, factor in zip(row.columns, row.matrix)}
-        columns = sorted(factors, key=lambda c: int(order[factors[c][0]]))
+        columns = sorted(factors, key=lambda c: int(factors[c][0]))
         place = {c: i for i, c in enumerate(columns)}
         self.right = np.array([factors[c] for c in columns])
         q = self.right.shape[1]
