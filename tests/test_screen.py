@@ -70,7 +70,9 @@ def test_every_result_prints_in_a_terminal_of_any_encoding_and_no_minus_is_lost(
         assert text.replace("−", "-").count("-") >= in_unicode.replace("−", "-").count("-")
 
 
-@pytest.mark.parametrize("encoding", ["ascii", "cp1252", "cp437"])
+@pytest.mark.parametrize(
+    "encoding", ["ascii", *(pytest.param(other, marks=pytest.mark.thorough) for other in ("cp1252", "cp437"))]
+)
 def test_a_python_program_prints_an_explanation_in_its_encoding(encoding):
     program = (
         "import tinygrad_scalar as ts; w = ts.Value(-4.0, 'w(1)[0,1]'); C = (w - 1).sigmoid() * -4; C.label = 'C'\n"

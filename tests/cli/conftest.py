@@ -1,5 +1,7 @@
 """The commands' input: a folder of small tables and models, and a network trained on Iris."""
 
+import shutil
+
 import pytest
 from support.commands import SCRIPT, process, write_csv
 
@@ -8,27 +10,35 @@ from tinygrad_scalar.cli.table_model import untrained_model
 from tinygrad_scalar.datasets import iris, read_csv
 
 
-@pytest.fixture
-def desk(tmp_path, monkeypatch):
-    """The current folder, with small tables and a model for each way of training."""
+@pytest.fixture(scope="session")
+def tidy_desk(tmp_path_factory):
+    """What `desk` is a copy of."""
+    folder = tmp_path_factory.mktemp("desk")
     table = iris()
-    write_csv(tmp_path / "flowers.csv", table.columns, table.rows[::5])
-    write_csv(tmp_path / "line.csv", ["x", "y"], [[i, 2 * i + 1] for i in range(12)])
-    write_csv(tmp_path / "hole.csv", ["id", "width", "kind"], [[1, 2, "a"], [2, 3, "b"], [3, "", "a"], [4, 5, "b"]])
-    write_csv(tmp_path / "hole-in-target.csv", ["id", "kind"], [[1, "a"], [2, "?"], [3, "a"], [4, "b"]])
-    write_csv(tmp_path / "ragged.csv", ["id", "width", "kind"], [[1, 2, "a"], [2, "b"], [3, 4, "a"]])
-    write_csv(tmp_path / "constant-class.csv", ["id", "kind"], [[i, "a"] for i in range(8)])
-    write_csv(tmp_path / "constant-number.csv", ["id", "y"], [[i, 5] for i in range(8)])
-    write_csv(tmp_path / "one-column.csv", ["kind"], [["a"], ["b"], ["a"], ["b"]])
-    write_csv(tmp_path / "header.csv", ["id", "kind"], [])
-    (tmp_path / "picture.csv").write_bytes(b"\x89PNG\r\n\x1a\n\x00")
-    (tmp_path / "folder.csv").mkdir()
-    (tmp_path / "folder.svg").mkdir()
-    flowers = read_csv(tmp_path / "flowers.csv")
-    untrained_model(flowers, range(30), target="species", layers=[3]).save(tmp_path / "flowers.safetensors")
-    line = read_csv(tmp_path / "line.csv")
-    untrained_model(line, range(12), target="y", layers=[3]).save(tmp_path / "line.safetensors")
-    ts.save(ts.MLP(4, [3]), tmp_path / "network.safetensors")
+    write_csv(folder / "flowers.csv", table.columns, table.rows[::5])
+    write_csv(folder / "line.csv", ["x", "y"], [[i, 2 * i + 1] for i in range(12)])
+    write_csv(folder / "hole.csv", ["id", "width", "kind"], [[1, 2, "a"], [2, 3, "b"], [3, "", "a"], [4, 5, "b"]])
+    write_csv(folder / "hole-in-target.csv", ["id", "kind"], [[1, "a"], [2, "?"], [3, "a"], [4, "b"]])
+    write_csv(folder / "ragged.csv", ["id", "width", "kind"], [[1, 2, "a"], [2, "b"], [3, 4, "a"]])
+    write_csv(folder / "constant-class.csv", ["id", "kind"], [[i, "a"] for i in range(8)])
+    write_csv(folder / "constant-number.csv", ["id", "y"], [[i, 5] for i in range(8)])
+    write_csv(folder / "one-column.csv", ["kind"], [["a"], ["b"], ["a"], ["b"]])
+    write_csv(folder / "header.csv", ["id", "kind"], [])
+    (folder / "picture.csv").write_bytes(b"\x89PNG\r\n\x1a\n\x00")
+    (folder / "folder.csv").mkdir()
+    (folder / "folder.svg").mkdir()
+    flowers = read_csv(folder / "flowers.csv")
+    untrained_model(flowers, range(30), target="species", layers=[3]).save(folder / "flowers.safetensors")
+    line = read_csv(folder / "line.csv")
+    untrained_model(line, range(12), target="y", layers=[3]).save(folder / "line.safetensors")
+    ts.save(ts.MLP(4, [3]), folder / "network.safetensors")
+    return folder
+
+
+@pytest.fixture
+def desk(tidy_desk, tmp_path, monkeypatch):
+    """The current folder, with small tables and a model for each way of training."""
+    shutil.copytree(tidy_desk, tmp_path, dirs_exist_ok=True)
     monkeypatch.chdir(tmp_path)
     return tmp_path
 

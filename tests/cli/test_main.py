@@ -156,7 +156,9 @@ OUTSIDE = ["no command", "draw: an import", "train: a hole", "predict: a model t
 
 
 @pytest.mark.parametrize("error", OUTSIDE)
-@pytest.mark.parametrize("command", [MODULE, SCRIPT], ids=["python -m", "script"])
+@pytest.mark.parametrize(
+    "command", [pytest.param(MODULE, marks=pytest.mark.thorough), SCRIPT], ids=["python -m", "script"]
+)
 def test_module_and_script_say_the_same_of_an_error(command, error, desk):
     arguments, words = ERRORS[error]
     run = process(command, *arguments, cwd=desk)

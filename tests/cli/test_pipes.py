@@ -37,7 +37,7 @@ OUTPUTS = {
 
 
 @pytest.mark.skipif(os.name != "posix", reason="pipes as a POSIX shell makes them")
-@pytest.mark.parametrize("lines", [0, 1])
+@pytest.mark.parametrize("lines", [pytest.param(0, marks=pytest.mark.thorough), 1])
 @pytest.mark.parametrize("name", OUTPUTS)
 def test_a_reader_that_stops_reading_is_no_error(name, lines, desk):
     write_csv(desk / "long.csv", ["x"], [[i] for i in range(20_000)])

@@ -188,7 +188,7 @@ def _unpicklable_after(pickler):
 
 
 def _full_disk(pickler):
-    pickler(_FullDisk()).dump(_chain(200_000))
+    pickler(_FullDisk()).dump(_chain(20_000))
 
 
 class _Unpicklable(Value):
@@ -213,7 +213,7 @@ def test_a_pickling_that_failed_does_not_disturb_the_next(pickler, fail):
     errors = (OSError, pickle.PicklingError, AttributeError)
     with pytest.raises(errors):
         fail(pickler)
-    assert pickle.loads(pickle.dumps(_chain(20_000))).data == 20_001.0
+    assert pickle.loads(pickle.dumps(_chain(5_000))).data == 5_001.0
 
 
 def test_a_pickler_that_failed_and_is_kept_does_not_disturb_another():
@@ -221,7 +221,7 @@ def test_a_pickler_that_failed_and_is_kept_does_not_disturb_another():
     failed = pickle.Pickler(io.BytesIO())
     with pytest.raises(pickle.PicklingError):
         failed.dump(root)
-    assert pickle.loads(pickle.dumps(_chain(20_000))).data == 20_001.0
+    assert pickle.loads(pickle.dumps(_chain(5_000))).data == 5_001.0
 
 
 def test_one_pickler_keeps_what_is_shared_over_several_dumps():

@@ -82,9 +82,9 @@ def test_a_file_cut_off_at_any_byte_or_with_more_at_its_end_is_refused(path):
     assert refused(path, content + b"\0")
 
 
-def test_a_file_with_any_bit_flipped_is_refused_or_holds_a_network_that_can_be_saved(path):
+def test_a_file_with_any_bit_flipped_is_refused_or_holds_a_network_that_can_be_saved(path, thorough):
     content = written(path)
-    for i in range(8 * len(content)):
+    for i in range(0, 8 * len(content), 1 if thorough else 11):  # 11, so that it is each bit of some byte
         flipped = bytearray(content)
         flipped[i // 8] ^= 1 << i % 8
         found = loaded_or_refused(path, bytes(flipped))

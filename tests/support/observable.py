@@ -44,10 +44,15 @@ def outcome(function, *arguments):
         return type(error).__name__, str(error).replace("tinygrad_scalar.Value", "Value")
 
 
+def outcomes(calls):
+    """A function for `of_both`: the outcome of each of many calls."""
+    return lambda ts: [outcome(call, ts) for call in calls]
+
+
 def of_both(selected, function, *arguments):
     """The outcomes of a function of the package and `arguments`."""
-    outcomes = []
+    both = []
     for name in ("compiled", "plain"):
         with selected(name) as package:
-            outcomes.append(outcome(function, package, *arguments))
-    return outcomes
+            both.append(outcome(function, package, *arguments))
+    return both

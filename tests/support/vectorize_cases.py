@@ -201,7 +201,7 @@ def a_recurrent_network_from_a_constant_state(d):
 
 @case
 def causal_attention_with_two_heads(d):
-    width, heads, T, V = 8, 2, 5, 7
+    width, heads, T, V = 4, 2, 4, 5
     E, U, position = d.values(V, width), d.values(V, width), d.values(T, width)
     Wq, Wk, Wv, Wo = d.values(4, width, width)
     of_head = [slice(h * width // heads, (h + 1) * width // heads) for h in range(heads)]
@@ -254,7 +254,7 @@ def an_ode_by_runge_kutta(d):
 
     def cost(start, y):
         s, h = list(start), 0.05
-        for _ in range(10):
+        for _ in range(6):
             k1 = slope(s)
             k2 = slope([u + h / 2 * k for u, k in zip(s, k1)])
             k3 = slope([u + h / 2 * k for u, k in zip(s, k2)])

@@ -366,8 +366,8 @@ REFUSED = [
 
 
 @pytest.mark.parametrize("cost", REFUSED)
-def test_a_function_whose_result_can_depend_on_a_clock_is_refused_however_rarely_it_matters(cost):
-    for _ in range(5):
+def test_a_function_whose_result_can_depend_on_a_clock_is_refused_however_rarely_it_matters(cost, thorough):
+    for _ in range(5 if thorough else 2):
         with pytest.raises(TraceError, match=r"the function called .* read the clock outside it, or only"):
             ts.vectorize(cost, [w])(X)
 

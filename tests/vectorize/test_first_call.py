@@ -252,7 +252,7 @@ def _is_finalizer(frame):
 
 
 @pytest.mark.usefixtures("without_callbacks_of_the_collector")
-def test_an_interruption_at_any_line_leaves_everything_as_it_was():
+def test_an_interruption_at_any_line_leaves_everything_as_it_was(thorough):
     cost, parameters, watched = _cost_and_values()
     before = [(value.data, value.grad) for value in watched]
     X = np.random.default_rng(0).normal(size=(4, 2))
@@ -282,6 +282,6 @@ def test_an_interruption_at_any_line_leaves_everything_as_it_was():
     while interrupted_after(n):
         assert [(value.data, value.grad) for value in watched] == before, n
         assert parameters[0] > -100.0, n  # is no longer traced
-        n += 1 + n // 20
+        n += 1 + n // (20 if thorough else 6)
     assert n > 100
     assert ts.vectorize(cost, parameters)(X)[0] == pytest.approx(np.mean([cost(list(x)).data for x in X]))

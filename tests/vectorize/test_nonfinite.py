@@ -34,7 +34,13 @@ ROOTS = {  # these have infinite gradients
 }
 
 
-def points(arity, most=250, special=SPECIAL):
+@pytest.fixture
+def most(thorough):
+    """How many points to try."""
+    return 250 if thorough else 60
+
+
+def points(arity, most, special=SPECIAL):
     """Numbers for each of so many arguments: every combination, or a sample of them."""
     every = len(special) ** arity
     if every <= most:
@@ -90,21 +96,21 @@ def assert_every_way_is_the_engines(cost, given, assert_same=assert_same):
 
 @pytest.mark.parametrize("name", INDEPENDENT)
 @pytest.mark.parametrize("root", ROOTS)
-def test_every_row_below_every_root_agrees_at_special_values(root, name):
+def test_every_row_below_every_root_agrees_at_special_values(root, name, most):
     def cost(u, *x):
         return u * ROOTS[root](record(name, *x))
 
-    assert_every_way_is_the_engines(cost, points(1 + ROWS[name].arity))
+    assert_every_way_is_the_engines(cost, points(1 + ROWS[name].arity, most))
 
 
 @pytest.mark.parametrize("name", INDEPENDENT)
-def test_every_row_agrees_where_its_parts_overflow_or_underflow(name):
+def test_every_row_agrees_where_its_parts_overflow_or_underflow(name, thorough):
     arity = ROWS[name].arity
 
     def cost(*x):
         return record(name, *x)
 
-    given = points(arity, 400, EDGES)
+    given = points(arity, 400 if thorough else 80, EDGES)
     for kind, way in ways(cost, arity).items():
         for point in given:
             value, gradient = by_the_engine(cost, point)
@@ -116,31 +122,31 @@ def test_every_row_agrees_where_its_parts_overflow_or_underflow(name):
     "outer", ["relu", "leaky_relu(0)", "abs", "maximum", "minimum", "where", "logaddexp", "erf", "/"]
 )
 @pytest.mark.parametrize("inner", ["*", "/", "log", "sqrt", "**", "tanh", "relu", "maximum", "logaddexp", "**0"])
-def test_chains_agree_at_special_values(inner, outer):
+def test_chains_agree_at_special_values(inner, outer, most):
     def cost(u, *x):
         inside = record(inner, *x[: ROWS[inner].arity])
         others = x[ROWS[inner].arity :]
         condition = others[: outer == "where"]
         return u * record(outer, *condition, inside, *others[len(condition) :])
 
-    assert_every_way_is_the_engines(cost, points(ROWS[inner].arity + ROWS[outer].arity))
+    assert_every_way_is_the_engines(cost, points(ROWS[inner].arity + ROWS[outer].arity, most))
 
 
 @pytest.mark.parametrize("fold", [ts.logaddexp, ts.maximum, ts.minimum])
 @pytest.mark.parametrize("terms", [3, 5])
-def test_folds_agree_at_special_values(fold, terms):
+def test_folds_agree_at_special_values(fold, terms, most):
     def cost(u, *x):
         total = x[0]
         for term in x[1:]:
             total = fold(total, term)
         return u * total
 
-    assert_every_way_is_the_engines(cost, points(1 + terms))
+    assert_every_way_is_the_engines(cost, points(1 + terms, most))
 
     def of_one_array(u, x):
         return cost(u[0], *x)
 
-    given = points(terms)
+    given = points(terms, most)
     run = ts.vectorize(of_one_array, [Value(1.0)], wrt_inputs=True, check=False)
     for point in given:
         _, _, (_, gradient) = run(np.ones((1, 1)), np.array([point]))

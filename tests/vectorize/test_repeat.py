@@ -21,10 +21,15 @@ from tinygrad_scalar import Value
 from tinygrad_scalar.engine.errors import TraceError
 
 X = np.array([0.5, 1.0, 2.0])
-TIMES = 20
 w = Value(0.5, "w")
 POOL = ThreadPoolExecutor(1)
 POOL.submit(int).result()
+
+
+@pytest.fixture
+def times(thorough):
+    """How often to try what must not depend on luck."""
+    return 20 if thorough else 4
 
 
 class Net:
@@ -81,8 +86,8 @@ DRAWS = {
 
 
 @pytest.mark.parametrize("name", DRAWS)
-def test_a_function_that_draws_is_refused_however_rarely_it_matters(name):
-    for _ in range(TIMES):
+def test_a_function_that_draws_is_refused_however_rarely_it_matters(name, times):
+    for _ in range(times):
         with pytest.raises(TraceError, match=r"the function (called|drew from) .* Pass random numbers"):
             ts.vectorize(DRAWS[name], [w])(X)
 
@@ -174,8 +179,8 @@ def by_address():
         by_address,
     ],
 )
-def test_a_function_that_changes_from_call_to_call_is_refused(make):
-    for _ in range(TIMES):
+def test_a_function_that_changes_from_call_to_call_is_refused(make, times):
+    for _ in range(times):
         with pytest.raises(TraceError):
             ts.vectorize(make(), [w])(X)
 
@@ -211,13 +216,13 @@ STEADY = {
 
 
 @pytest.mark.parametrize("name", STEADY)
-def test_a_function_that_is_the_same_each_time_is_taken(name):
-    for _ in range(TIMES):
+def test_a_function_that_is_the_same_each_time_is_taken(name, times):
+    for _ in range(times):
         ts.vectorize(STEADY[name], [w])(X)
 
 
 @pytest.mark.thorough
-def test_what_other_threads_draw_meanwhile_is_no_matter():
+def test_what_other_threads_draw_meanwhile_is_no_matter(times):
     stop = threading.Event()
 
     def draw():
@@ -230,7 +235,7 @@ def test_what_other_threads_draw_meanwhile_is_no_matter():
     for thread in threads:
         thread.start()
     try:
-        for _ in range(TIMES):
+        for _ in range(times):
             ts.vectorize(lambda x: sum((w * x for _ in range(500)), Value(0.0)), [w])(X)
     finally:
         stop.set()
