@@ -1,11 +1,12 @@
 """Value and full gradient of networks over m examples: `vectorize` beside hand-written NumPy and other libraries.
 
 Each candidate computes the mean of Σⱼ(aⱼ − yⱼ)² and its gradient with respect to every weight and bias, in float64, for
-the same tanh networks and examples. Each runs in its own process, in turn; medians, and ratios to the hand-written
-NumPy of the same round. Peers that are not installed are left out: pip install ddx-ad casadi jax torch.
+the same tanh networks and examples. Each runs in its own process, in turn; medians, and ratios to the first of the same
+round: the hand-written NumPy, or `vectorize` for the networks of layers.py. Peers that are not installed are left out:
+pip install ddx-ad casadi jax torch. `python benchmarks/vectorize.py gru 1-200-1` runs these two.
 
-With --one-core all of them share one core. On a shared machine that is steadier: a second thread can wait milliseconds
-for its core.
+With --one-core all of them share one core, and CPU time is measured. On a shared machine that is steadier: a second
+thread can wait milliseconds for its core.
 """
 
 from __future__ import annotations
@@ -16,12 +17,16 @@ import os
 import statistics
 import sys
 import time
+from functools import partial
 
+import layers
 import numpy as np
 
 import tinygrad_scalar as ts
 
-CASES = [((2, 3, 1), 4), ((2, 16, 16, 1), 100), ((64, 32, 10), 256), ((784, 128, 10), 128)]
+NETWORKS = [((2, 3, 1), 4), ((2, 16, 16, 1), 100), ((64, 32, 10), 256), ((784, 128, 10), 128)]
+NETWORKS += [((1, 200, 1), 1_000), ((30, 10, 10, 10, 10, 2), 500), ((2, 64, 64, 64, 1), 10_000)]
+LAYERS = [(layers.Convolution, 16), (layers.Attention, 32), (layers.GRU, 32)]
 ROUNDS = 20
 PAUSE = 0.15  # seconds before each turn: the previous candidate's threads still spin and would take a core
 SLICE = 3e-3  # seconds that a candidate runs before the next has its turn
@@ -176,33 +181,47 @@ CANDIDATES |= {name: (globals()[name], name) for name in ("casadi", "jax", "torc
 
 
 def timed(step):
-    """Seconds per call, measured over about SLICE seconds."""
+    """Seconds per call, measured over about SLICE seconds; of CPU time if there is one core, which others may want."""
+    clock = time.process_time if len(os.sched_getaffinity(0)) == 1 else time.perf_counter
     step()
-    start = time.perf_counter()
+    start = clock()
     step()
-    once = time.perf_counter() - start
+    once = clock() - start
     n = max(1, int(SLICE / once))
-    start = time.perf_counter()
+    start = clock()
     for _ in range(n):
         step()
-    return (time.perf_counter() - start) / n
+    return (clock() - start) / n
 
 
-def candidate(name, sizes, m, turn):
+def candidate(make, arguments, module, turn):
     """The loop of one process: one turn per message, until the message is False."""
-    make, module = CANDIDATES[name]
-    step = make(*problem(sizes, m)) if importlib.util.find_spec(module) else None
+    step = make(*arguments()) if importlib.util.find_spec(module) else None
     turn.send(step is not None)
     while turn.recv():
         turn.send(timed(step))
 
 
-def main():
-    for sizes, m in CASES:
+def cases():
+    """The name of each, its candidates, and what makes their arguments."""
+    for sizes, m in NETWORKS:
+        yield "-".join(map(str, sizes)), m, CANDIDATES, partial(problem, sizes, m)
+    for model, m in LAYERS:
+        yield model.__name__.lower(), m, layers.CANDIDATES, partial(layers_problem, model, m)
+
+
+def layers_problem(model, m):
+    return (model(m),)
+
+
+def main(chosen):
+    for case, m, candidates, arguments in cases():
+        if chosen and case not in chosen:
+            continue
         turns, processes = {}, []
-        for name in CANDIDATES:
+        for name, (make, module) in candidates.items():
             turn, theirs = multiprocessing.Pipe()
-            processes.append(multiprocessing.Process(target=candidate, args=(name, sizes, m, theirs)))
+            processes.append(multiprocessing.Process(target=candidate, args=(make, arguments, module, theirs)))
             processes[-1].start()
             if turn.recv():
                 turns[name] = turn
@@ -218,15 +237,17 @@ def main():
             turn.send(False)
         for process in processes:
             process.join()
-        print(f"{'-'.join(map(str, sizes))}, {m} examples")
-        by_hand = times["NumPy by hand"]
+        print(f"{case}, {m:,} examples", flush=True)
+        first = next(iter(times))
         for name, seconds in times.items():
-            ratio = statistics.median(theirs / ours for theirs, ours in zip(seconds, by_hand))
-            print(f"  {name:14} {1e6 * statistics.median(seconds):9.1f} µs, {ratio:6.2f} times NumPy by hand")
+            ratio = statistics.median(theirs / ours for theirs, ours in zip(seconds, times[first]))
+            print(f"  {name:14} {1e6 * statistics.median(seconds):9.1f} µs, {ratio:6.2f} times {first}", flush=True)
 
 
 if __name__ == "__main__":
-    if "--one-core" in sys.argv[1:]:
+    arguments = sys.argv[1:]
+    if "--one-core" in arguments:
         os.sched_setaffinity(0, [max(os.sched_getaffinity(0))])
+        arguments.remove("--one-core")
     multiprocessing.set_start_method("spawn")
-    main()
+    main(arguments)
