@@ -44,7 +44,7 @@ def sources():
 
 
 SOURCES = sources()
-IMPORTABLE = [name for name in SOURCES if name not in (COMPILED, "vectorize._tape", "__main__")]
+IMPORTABLE = [name for name in SOURCES if name not in (COMPILED, "vectorize._group", "vectorize._tape", "__main__")]
 
 
 def parsed(path):

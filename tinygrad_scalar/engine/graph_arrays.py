@@ -36,40 +36,52 @@ class Tape(NamedTuple):
     older: list[Any]
 
 
-def cut_off(tape: Tape, root: int, chosen: Mapping[int, Sequence[int]] | None = None) -> set[int]:
-    """The nodes that no gradient from `root` reaches, as in graph.py; if there are no detached operands, an empty set.
-
-    `chosen` are the nodes among which a leaf chooses, which passes its gradient on to them.
-    """
-    if not any(ops.operation(name).detached for name in tape.names):
-        return set()
-    return unreached(tape, root, chosen or {})
+def may_cut_off(tape: Tape) -> bool:
+    """Whether the graphs have detached operands, so that there can be nodes that no gradient reaches."""
+    return any(ops.operation(name).detached for name in tape.names)
 
 
-def unreached(tape: Tape, root: int, chosen: Mapping[int, Sequence[int]]) -> set[int]:
-    """The same without that shortcut. With no `chosen`, also what `root` depends on through such choices alone."""
+def cut_off(tape: Tape, root: int) -> set[int]:
+    """The operations that no gradient from `root` reaches, as in graph.py."""
     import numpy as np
 
-    detached = {code: found for code, name in enumerate(tape.names) if (found := ops.operation(name).detached)}
-    codes, starts, operands = tape.codes, tape.starts, tape.operands
-    source = np.repeat(np.arange(len(codes)), np.diff(starts))  # of each edge
-    passes = np.ones(len(operands), bool)
-    for code, places in detached.items():
-        passes &= ~((codes[source] == code) & np.isin(np.arange(len(operands)) - starts[source], places))
-    below = operands[passes].tolist()
-    first = np.searchsorted(source[passes], np.arange(len(codes) + 1)).tolist()
-    every_choice = [entry for entries in chosen.values() for entry in entries]
-    ways = np.bincount([*below, *every_choice, root], minlength=len(codes))  # to each node from those above it
-    todo = np.flatnonzero(ways == 0).tolist()
-    cut = set(todo)
-    while todo:  # what only such nodes lead to
-        i = todo.pop()
-        for operand in (*below[first[i] : first[i + 1]], *chosen.get(i, ())):
-            ways[operand] -= 1
-            if ways[operand] == 0:
-                cut.add(operand)
-                todo.append(operand)
-    return {i for i in cut if codes[i] >= 0}
+    if not may_cut_off(tape):
+        return set()
+    found = reached(tape.starts, tape.operands, passing(tape), root, {})
+    return set(np.flatnonzero(~found & (tape.codes >= 0)).tolist())
+
+
+def passing(tape: Tape) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+    """For each edge whether it passes a gradient on: not to a detached operand."""
+    import numpy as np
+
+    passes = np.ones(len(tape.operands), bool)
+    for code, name in enumerate(tape.names):
+        for place in ops.operation(name).detached:
+            passes[tape.starts[:-1][tape.codes == code] + place] = False
+    return passes
+
+
+def reached(
+    starts: Integers, operands: Integers, passes: Any, root: int, choices: Mapping[int, Sequence[int]]
+) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+    """The nodes that a gradient from `root` reaches along the edges that pass it on.
+
+    `choices` are the nodes among which a leaf chooses, which passes its gradient on to them.
+    """
+    import numpy as np
+
+    first, below, passes = starts.tolist(), operands.tolist(), passes.tolist()
+    found = [False] * (len(first) - 1)
+    found[root] = True
+    for i in range(len(found) - 1, -1, -1):  # every node after all that are computed from it
+        if found[i]:
+            for edge in range(first[i], first[i + 1]):
+                if passes[edge]:
+                    found[below[edge]] = True
+            for entry in choices.get(i, ()):
+                found[entry] = True
+    return np.array(found, bool)
 
 
 def read_graph(roots: Sequence[Node], sought: Sequence[Node] = (), before: int = 0) -> Tape:

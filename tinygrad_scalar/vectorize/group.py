@@ -10,23 +10,36 @@
 
 from __future__ import annotations
 
+import importlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tinygrad_scalar.engine.graph_arrays import cut_off, unreached
+from tinygrad_scalar.engine import accelerated
+from tinygrad_scalar.engine.graph_arrays import may_cut_off, passing, reached
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from tinygrad_scalar.vectorize.trace import Trace
 
-    Indices = NDArray[np.int64]
+    Indices = NDArray[Any]  # of 32 or 64 bits
 
 FOLDED = ("+", "maximum", "minimum", "logaddexp")
 CONSTANT, PARAMETER = 0, 1  # colours; those of the arguments follow
+
+
+def native() -> Any:
+    """The loops over all nodes in C, or None where they were not built."""
+    if not accelerated:
+        return None
+    try:
+        return importlib.import_module("tinygrad_scalar.vectorize._group")
+    except ImportError:
+        return None
 
 
 class _Sums:
@@ -39,56 +52,63 @@ class _Sums:
 
     def __init__(self, trace: Trace, roots: Sequence[int]) -> None:
         tape = trace.tape
-        n = len(tape.codes)
-        source = np.repeat(np.arange(n), np.diff(tape.starts))  # of each edge
-        slot = np.arange(len(tape.operands)) - tape.starts[source]
-        minus = np.zeros(n, bool)
-        if "-" in tape.names:
-            minus = tape.codes == tape.names.index("-")
-        kind = self._kinds(trace, source)
-        uses = np.bincount(tape.operands, minlength=n)
-        uses[list(roots)] += 1
-        user = np.zeros(n, np.int64)
-        user[tape.operands] = source
-        absorbed = (uses == 1) & (kind >= 0) & (kind[user] == kind)
-        # In a tie (a, (b, c)) shares the gradient unlike ((a, b), c), and only the latter is a fold.
-        from_right = np.zeros(n, bool)
-        from_right[tape.operands[slot == 1]] = True
-        absorbed &= ~(from_right & ((kind == 1) | (kind == 2)))
-        edge_sign = np.where((slot == 1) & minus[source], -1.0, 1.0)
-        sign = np.ones(n)
-        sign[tape.operands] = edge_sign  # of an absorbed node, in its only user
-        head, sign = _heads(np.where(absorbed, user, np.arange(n)), np.where(absorbed, sign, 1.0))
-        heads = (kind >= 0) & ~absorbed
-        heads &= ~(minus & (np.bincount(head, minlength=n) == 1))  # a lone subtraction is element-wise
-        inside = heads[head[source]] & (kind[source] >= 0) & ~absorbed[tape.operands]
-        zero = (tape.codes < 0) & (trace.data == 0.0) & (trace.parameter < 0) & (trace.argument < 0)
+        constant = (tape.codes < 0) & (trace.parameter < 0) & (trace.argument < 0)
+        kind = self._kinds(trace, constant)
+        minus = tape.names.index("-") if "-" in tape.names else -2
+        zero = constant & (trace.data == 0.0)  # 0 + x, with which sum() begins
         zero[list(trace.lookups)] = False
-        inside &= ~(zero[tape.operands] & (kind[source] == 0))  # 0 + x, with which sum() begins
-        terms, owner = tape.operands[inside], head[source[inside]]
-        signs = (edge_sign * sign[source])[inside]
-        order = np.argsort(owner, kind="stable")
-        self.terms, self.signs = terms[order], signs[order]
-        self.starts = np.searchsorted(owner[order], np.arange(n + 1))
-        self.absorbed = absorbed
-        self.fold = np.where(heads, kind, -1)
+        loops = native()
+        chains = _chains if loops is None else loops.chains
+        found = chains(tape.codes, tape.starts, tape.operands, kind, minus, zero.view(np.uint8), roots)
+        self.terms, self.signs, self.starts, self.absorbed, self.fold = found
 
     @staticmethod
-    def _kinds(trace: Trace, source: Indices) -> Indices:
+    def _kinds(trace: Trace, constant: NDArray[np.bool_]) -> NDArray[np.int8]:
         """For each node the index of its operation in FOLDED, a difference counting as a sum; −1 for any other."""
         tape = trace.tape
-        kind = np.full(len(tape.codes), -1)
-        for code, name in enumerate(tape.names):
-            name = "+" if name == "-" else name
-            if name in FOLDED:
-                kind[tape.codes == code] = FOLDED.index(name)
+        of_code = [FOLDED.index(name) if name in FOLDED else 0 if name == "-" else -1 for name in tape.names]
+        kind = np.array([*of_code, -1], np.int8)[tape.codes]  # the last one for leaves, whose code is −1
         # Adding a large constant can be a way to round: then the order matters.
-        large = (tape.codes < 0) & (trace.parameter < 0) & (trace.argument < 0) & (np.abs(trace.data) > 2.0**32)
-        kind[source[large[tape.operands]]] = -1
+        large = constant & (np.abs(trace.data) > 2.0**32)
+        if large.any():
+            source = np.repeat(np.arange(len(kind)), np.diff(tape.starts))  # of each edge
+            kind[source[large[tape.operands]]] = -1
         return kind
 
 
-def _heads(head: Indices, sign: NDArray[np.float64]) -> tuple[Indices, NDArray[np.float64]]:
+def _chains(
+    codes: Indices, starts: Indices, operands: Indices, kind: Any, minus: int, zero: Any, roots: Sequence[int]
+) -> tuple[Any, ...]:
+    """What `_Sums` holds, from each node's kind; `minus` is the code of subtraction. In C: _group.pyx."""
+    n = len(codes)
+    source = np.repeat(np.arange(n), np.diff(starts))  # of each edge
+    slot = np.arange(len(operands)) - starts[source]
+    subtracts = codes == minus
+    uses = np.bincount(operands, minlength=n)
+    uses[list(roots)] += 1
+    user = np.zeros(n, np.int64)
+    user[operands] = source
+    absorbed = (uses == 1) & (kind >= 0) & (kind[user] == kind)
+    # In a tie (a, (b, c)) shares the gradient unlike ((a, b), c), and only the latter is a fold.
+    from_right = np.zeros(n, bool)
+    from_right[operands[slot == 1]] = True
+    absorbed &= ~(from_right & ((kind == 1) | (kind == 2)))
+    edge_sign = np.where((slot == 1) & subtracts[source], -1, 1).astype(np.int8)
+    sign = np.ones(n, np.int8)
+    sign[operands] = edge_sign  # of an absorbed node, in its only user
+    head, sign = _heads(np.where(absorbed, user, np.arange(n)), np.where(absorbed, sign, np.int8(1)))
+    heads = (kind >= 0) & ~absorbed
+    heads &= ~(subtracts & (np.bincount(head, minlength=n) == 1))  # a lone subtraction is element-wise
+    inside = heads[head[source]] & (kind[source] >= 0) & ~absorbed[operands]
+    inside &= ~(zero.view(bool)[operands] & (kind[source] == 0))
+    terms, owner = operands[inside], head[source[inside]]
+    signs = (edge_sign * sign[source])[inside]
+    order = np.argsort(owner, kind="stable")
+    first = np.searchsorted(owner[order], np.arange(n + 1))
+    return terms[order], signs[order], first, absorbed, np.where(heads, kind, np.int8(-1))
+
+
+def _heads(head: Indices, sign: NDArray[np.int8]) -> tuple[Indices, NDArray[np.int8]]:
     """The end of each chain of heads, and the product of the signs on the way there."""
     while True:  # each iteration halves the distance to the end
         further = head[head]
@@ -105,17 +125,20 @@ class Grouping:
     batched  whether a colour's numbers differ between the examples
     """
 
+    _make_keys: Callable[[], list[Any]]
+
     def __init__(self, trace: Trace, n_arguments: int, *, ragged: bool, if_regular: bool = False) -> None:
         self.trace = trace
         self.roots = [*(i for i, _ in trace.guards), trace.cost]
         self.roots += sorted({entry for entries, _, _ in trace.lookups.values() for entry in entries})
         self.sums = _Sums(trace, self.roots)
-        self._paint(n_arguments, ragged, if_regular)
+        self._most_colours = max(1000, trace.nodes // 4)
+        self._paint(n_arguments, ragged, self._most_colours if if_regular else trace.nodes + n_arguments + 2)
 
     @property
     def irregular(self) -> bool:
         """Whether hardly anything repeats: almost every colour has few nodes."""
-        return len(self.keys) > self._most_colours
+        return self.n_colours > self._most_colours
 
     @property
     def differs_in_lengths(self) -> bool:
@@ -123,64 +146,57 @@ class Grouping:
         sums = [(key[0], _colours_in(key[1])) for key in self.keys if key[0] in FOLDED and type(key[1]) is tuple]
         return len(set(sums)) < len(sums)
 
+    @cached_property
+    def keys(self) -> list[Any]:
+        return self._make_keys()
+
     # --- step 2 ------------------------------------------------------------------------------------------------------
 
-    def _paint(self, n_arguments: int, ragged: bool, if_regular: bool) -> None:
+    def _paint(self, n_arguments: int, ragged: bool, most: int) -> None:
+        """Colour the nodes, until there are more than `most` colours."""
         trace, sums = self.trace, self.sums
         tape = trace.tape
-        self._most_colours = max(1000, len(tape.codes) // 4)
-        self.keys: list[Any] = [("constant",), ("parameter",), *(("argument", a) for a in range(n_arguments))]
-        self.batched = batched = [False, False, *([True] * n_arguments)]
-        choices = {i: entries for i, (entries, _, _) in trace.lookups.items()}
-        cut = cut_off(tape, trace.cost, choices)
-        by_choice = unreached(tape, trace.cost, {}) - cut if choices else set()
-        reached: dict[Any, int] = {}  # the colours of what the gradient reaches in every example
-        chosen: dict[Any, int] = {}  # and of what it reaches through lookups alone
-        others: dict[Any, int] = {}
+        of_leaves: list[Any] = [("constant",), ("parameter",), *(("argument", a) for a in range(n_arguments))]
         colour = np.where(trace.parameter >= 0, PARAMETER, np.where(trace.argument >= 0, 2 + trace.argument, CONSTANT))
-        c = colour.tolist()
-        codes, starts, operands = tape.codes.tolist(), tape.starts.tolist(), tape.operands.tolist()
-        fold = sums.fold.tolist()
-        terms, signs, term_starts = sums.terms.tolist(), sums.signs.tolist(), sums.starts.tolist()
-        commutes = [name == "*" for name in tape.names]
-        all_added = bool((sums.signs > 0.0).all())
-        colour_of, is_batched = c.__getitem__, batched.__getitem__  # with map, twice as fast as a comprehension
-        names, swapped = tape.names, []
+        self.colour = colour.astype(np.int32)
         to_paint = (tape.codes >= 0) & ~sums.absorbed
         to_paint[list(trace.lookups)] = True
-        for i in np.flatnonzero(to_paint).tolist():
-            code = codes[i]
-            if code < 0:
-                entries, argument, _ = trace.lookups[i]
-                key: Any = ("lookup", tuple(sorted({c[entry] for entry in entries})), len(entries), argument)
-                below = [2 + argument]  # different in every example
-            elif fold[i] >= 0:
-                s, e = term_starts[i], term_starts[i + 1]
-                below = list(map(colour_of, terms[s:e]))
-                signed = below if all_added else [b if sign > 0.0 else -1 - b for b, sign in zip(below, signs[s:e])]
-                key = (FOLDED[fold[i]], _summary(signed, ragged))
-            else:
-                below = list(map(colour_of, operands[starts[i] : starts[i + 1]]))
-                if commutes[code]:
-                    x, y = below
-                    if batched[x] > batched[y] or (x > y and batched[x] == batched[y]):
-                        below = [y, x]
-                        swapped.append(i)
-                key = (names[code], *below)
-            colours = others if i in cut else chosen if i in by_choice else reached
-            found = colours.get(key)
-            if found is None:
-                if code >= 0 and below.count(CONSTANT) == len(below):
-                    continue  # a constant itself
-                found = colours[key] = len(self.keys)
-                self.keys.append(key)
-                batched.append(True in map(is_batched, below))
-                if if_regular and self.irregular:
-                    break
-            c[i] = found
-        self.swapped = np.zeros(len(codes), bool)  # products whose operands are swapped
-        self.swapped[swapped] = True
-        self.colour = np.array(c)
+        commutes = np.array([name == "*" for name in tape.names], np.uint8)
+        arrays: tuple[Any, ...] = (
+            tape.codes,
+            tape.starts,
+            tape.operands,
+            to_paint.view(np.uint8),
+            self._paths(),
+            sums.fold,
+            sums.terms,
+        )
+        rest: tuple[Any, ...] = sums.signs, sums.starts, commutes, trace.lookups, self.colour, n_arguments, ragged, most
+        loops = native()
+        if loops is None:
+            keys, self.batched, self.swapped = _painted(tape.names, *arrays, *rest)
+            self.n_colours = len(of_leaves) + len(keys)
+            self._make_keys = lambda: [*of_leaves, *keys]
+        else:
+            palette, self.n_colours, self.batched, self.swapped = loops.paint(*arrays, *rest)
+            self._make_keys = lambda: [*of_leaves, *palette.keys(tape.names, FOLDED)]
+
+    def _paths(self) -> NDArray[np.uint8]:
+        """For each operation 2 if no gradient reaches it, 1 if only through lookups, 0 otherwise."""
+        trace, path = self.trace, np.zeros(self.trace.nodes, np.uint8)
+        choices = {i: entries for i, (entries, _, _) in trace.lookups.items()}
+        if not choices and not may_cut_off(trace.tape):
+            return path
+        passes = passing(trace.tape).view(np.uint8)
+        loops = native()
+        find = reached if loops is None else loops.reached
+        always = find(trace.tape.starts, trace.tape.operands, passes, trace.cost, {})
+        path[~always] = 2
+        if choices:
+            by_choice = find(trace.tape.starts, trace.tape.operands, passes, trace.cost, choices)
+            path[by_choice & ~always] = 1
+        path[trace.tape.codes < 0] = 0
+        return path
 
     # --- step 3 ------------------------------------------------------------------------------------------------------
 
@@ -191,13 +207,13 @@ class Grouping:
             return tape.operands[tape.starts[nodes] + (self.swapped[nodes] ^ bool(slot))].astype(np.int64)
         return tape.operands[tape.starts[nodes] + slot].astype(np.int64)
 
-    def terms_of(self, nodes: Indices) -> tuple[Indices, Indices, NDArray[np.float64]]:
+    def terms_of(self, nodes: Indices) -> tuple[Indices, Indices, NDArray[np.int8]]:
         """The terms of sums: for each the place of its sum in `nodes`, the term and its sign."""
         starts, ends = self.sums.starts[nodes], self.sums.starts[nodes + 1]
         counts = ends - starts
         owner = np.repeat(np.arange(len(nodes)), counts)
         at = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts) + np.repeat(starts, counts)
-        return owner, self.sums.terms[at], self.sums.signs[at]
+        return owner, self.sums.terms[at].astype(np.int64), self.sums.signs[at]
 
     def entries_of(self, nodes: Indices) -> Indices:
         """The table that lookups of one colour choose from: entry j of lookup i is node [i, j]."""
@@ -209,43 +225,113 @@ class Grouping:
         `read_by` says what sums of one colour read, in order: not the products that are part of a matrix product.
         """
         trace = self.trace
-        self.place = np.where(trace.parameter >= 0, trace.parameter, trace.place)
-        self.nodes: list[Indices] = [np.empty(0, np.int64) for _ in self.keys]
+        self.place = np.where(trace.parameter >= 0, trace.parameter, trace.place).astype(np.int64)
         self.constants = np.zeros(0)
         constant = np.flatnonzero(self.colour == CONSTANT)
         if constant.size:
             bits, self.place[constant] = np.unique(trace.data[constant].view(np.int64), return_inverse=True)
             self.constants = bits.view(np.float64)  # by their bits, to tell 0 from −0
-        roots = [*(i for i, _ in trace.guards), trace.cost]
-        self._visit(np.array(roots))
-        for colour in range(len(self.keys) - 1, -1, -1):
-            nodes = self.nodes[colour]
+        loops = native()
+        visits = (_Visits if loops is None else loops.Visits)(self.colour, self.place, self.n_colours)
+        visits.visit(np.array([*(i for i, _ in trace.guards), trace.cost]))
+        for colour in range(self.n_colours - 1, -1, -1):
+            nodes = visits.of(colour)
             if nodes.size == 0:
                 continue
             kind = self.keys[colour][0]
             if kind == "lookup":
-                self._visit(self.entries_of(nodes).ravel())
+                visits.visit(self.entries_of(nodes).ravel())
             elif kind == "+" and read_by is not None and self.sums.fold[nodes[0]] >= 0:
                 for read in read_by(nodes):
-                    self._visit(read.ravel())
+                    visits.visit(np.ascontiguousarray(read.ravel(), np.int64))
             elif kind in FOLDED and self.sums.fold[nodes[0]] >= 0:
-                self._visit(self.terms_of(nodes)[1])
+                visits.visit(self.terms_of(nodes)[1])
             else:
                 for slot in range(len(self.keys[colour]) - 1):
-                    self._visit(self.operands_of(nodes, slot))
+                    visits.visit(self.operands_of(nodes, slot))
+        self.nodes: list[Indices] = [visits.of(colour) for colour in range(self.n_colours)]
 
-    def _visit(self, nodes: Indices) -> None:
-        new = nodes[self.place[nodes] < 0]
-        if new.size == 0:
-            return
+
+def _painted(
+    names: list[str],
+    codes: Indices,
+    starts: Indices,
+    operands: Indices,
+    to_paint: Any,
+    path: Any,
+    fold: Any,
+    terms: Indices,
+    signs: Any,
+    term_starts: Indices,
+    commutes: Any,
+    lookups: dict[int, tuple[list[int], int, int]],
+    colour: Indices,
+    n_arguments: int,
+    ragged: bool,
+    most: int,
+) -> tuple[list[Any], list[bool], NDArray[np.bool_]]:
+    """Paint the nodes: `colour`, which has the leaves' colours, becomes that of all. In C: `paint` in _group.pyx.
+
+    The keys of the new colours, for each colour whether it is batched, and which products' operands are swapped.
+    """
+    keys: list[Any] = []
+    batched = [False, False, *([True] * n_arguments)]
+    colours: tuple[dict[Any, int], ...] = ({}, {}, {})  # by how a gradient reaches them
+    swapped = np.zeros(len(codes), bool)
+    c = colour.tolist()
+    for i in np.flatnonzero(to_paint).tolist():
+        code = int(codes[i])
+        if code < 0:
+            entries, argument, _ = lookups[i]
+            key: Any = ("lookup", tuple(sorted({c[entry] for entry in entries})), len(entries), argument)
+            below = [2 + argument]  # different in every example
+        elif fold[i] >= 0:
+            s, e = term_starts[i], term_starts[i + 1]
+            below = [c[term] for term in terms[s:e].tolist()]
+            signed = [b if sign > 0 else -1 - b for b, sign in zip(below, signs[s:e].tolist())]
+            key = (FOLDED[fold[i]], _summary(signed, ragged))
+        else:
+            below = [c[operand] for operand in operands[starts[i] : starts[i + 1]].tolist()]
+            if commutes[code]:
+                x, y = below
+                if batched[x] > batched[y] or (x > y and batched[x] == batched[y]):
+                    below = [y, x]
+                    swapped[i] = True
+            key = (names[code], *below)
+        if code >= 0 and below.count(CONSTANT) == len(below):
+            continue  # a constant itself
+        found = colours[path[i]].get(key)
+        if found is None:
+            found = colours[path[i]][key] = len(batched)
+            keys.append(key)
+            batched.append(any(batched[b] for b in below))
+            if len(batched) > most:
+                break
+        c[i] = found
+    colour[:] = c
+    return keys, batched, swapped
+
+
+class _Visits:
+    """The nodes of each colour in the order in which they were visited first; `place` is filled in. In C: _group.pyx"""
+
+    def __init__(self, colour: Indices, place: Indices, n_colours: int) -> None:
+        self._colour, self._place = colour, place
+        self._nodes: list[Indices] = [np.empty(0, np.int64) for _ in range(n_colours)]
+
+    def visit(self, nodes: Indices) -> None:
+        new = nodes[self._place[nodes] < 0]
         unique, first = np.unique(new, return_index=True)
         unique = unique[np.argsort(first)]
-        colours = self.colour[unique]
+        colours = self._colour[unique]
         for colour in np.unique(colours):
             mine = unique[colours == colour]
-            before = self.nodes[colour]
-            self.place[mine] = np.arange(before.size, before.size + mine.size)
-            self.nodes[colour] = np.concatenate([before, mine])
+            before = self._nodes[colour]
+            self._place[mine] = np.arange(before.size, before.size + mine.size)
+            self._nodes[colour] = np.concatenate([before, mine])
+
+    def of(self, colour: int) -> Indices:
+        return self._nodes[colour]
 
 
 def _colours_in(summary: tuple[Any, ...]) -> frozenset[int]:
