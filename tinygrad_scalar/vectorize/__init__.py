@@ -24,7 +24,7 @@ compiled.py chooses and runs it, and vectorized.py is the object that the user c
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from tinygrad_scalar.engine import Value
@@ -32,18 +32,22 @@ if TYPE_CHECKING:
 
 
 def vectorize(
-    cost: Callable[..., Value],
+    cost: Callable[..., Any],
     params: Iterable[Value],
     *,
+    reduce: str | None = "mean",
     dtype: str = "float64",
     wrt_inputs: bool = False,
+    jacobian: str = "dense",
     check: bool = True,
 ) -> Vectorized:
     """Derive the array program of `cost`, a function of one example that returns one Value, to run over many.
 
-    params      the Values to differentiate with respect to, such as net.parameters()
+    params      the Values to differentiate with respect to, such as net.parameters(); [] if only inputs are wanted
+    reduce      "mean" or "sum" of the examples, or None for each example by itself
     dtype       "float64" or "float32"
     wrt_inputs  whether to give the gradient with respect to each argument too (dA⁽⁰⁾)
+    jacobian    "dense" arrays or "sparse" matrices, which need SciPy, for a function of several outputs
     check       whether to run `cost` again at the first call of each shape: it must do the same each time, and agree
                 with the engine on two examples. Without it, Values that `cost` makes in its first call are constants
 
@@ -52,6 +56,23 @@ def vectorize(
     gets one example of each: a Value where X has the shape (m,), a list of n Values for (m, n), lists of lists for
     (m, h, w). The equations are 003's 1 and 11, found in the graph that `cost` makes of the first example. Arrays of
     another shape are traced again; m is free.
+
+    With reduce=None the values have the shape (m,) and the gradients (m, n), for n parameters. `run.values(X, Y, …)`
+    gives each example's value without derivatives, whatever `reduce` is, `run.value(X, Y, …)` the mean or the sum.
+
+    A function can also return a list of k outputs, or nested lists; numbers among them are constants. With reduce=None
+    the values then have the shape (m, k), the Jacobian (m, k, n), and with wrt_inputs those with respect to an argument
+    (m, k, …), where … is the shape of one example of it; otherwise the first two are reduced to (k,) and (k, n). With
+    jacobian="sparse" each Jacobian is a SciPy csr_array of all values, in order, by all parameters or all numbers of
+    the argument: (m·k, n) or (m·k, X.size). It stores what an output reads and no more: of a table, the rows that are
+    looked up. A function without arguments is one example: call run().
+
+    >>> from tinygrad_scalar import Value
+    >>> w, b = Value(2.0), Value(1.0)
+    >>> run = vectorize(lambda x: [w * x + b, w * w], [w, b], reduce=None)
+    >>> values, jacobian = run([0.5, 1.0, 2.0])
+    >>> values.shape, jacobian.shape, jacobian[0].tolist()
+    ((3, 2), (3, 2, 2), [[0.5, 1.0], [4.0, 0.0]])
 
     `run.parameters` is the array that the program works on, in the order of `params`: train by writing to it in place
     (`run.parameters -= 0.1 * gradient`); `run.write_back()` puts it into the Values. If a parameter's Value is set
@@ -88,4 +109,4 @@ def vectorize(
     """
     from tinygrad_scalar.vectorize.vectorized import Vectorized
 
-    return Vectorized(cost, params, dtype, wrt_inputs, check)
+    return Vectorized(cost, params, dtype, wrt_inputs, check, reduce, jacobian)

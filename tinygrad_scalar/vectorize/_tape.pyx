@@ -280,6 +280,7 @@ cdef class Executor:
     cdef double* scratch
     cdef Py_ssize_t lanes  # how many examples the memory holds at once: 1 or LANES; 0 if there is none
     cdef bint busy
+    cdef public bint sums  # whether to give the sum of the costs and its gradient instead of the mean's
     cdef Instruction* missing_row  # a lookup of a row that its table lacks, and that row
     cdef double wanted_row
     cdef Py_ssize_t n_constants
@@ -456,7 +457,7 @@ cdef class Executor:
 
     cdef double run_blocks(self, Call* call, Py_ssize_t m) except? -1.0:
         cdef Py_ssize_t lanes = self.lanes, start = 0, n = 0, i, k, a, slot
-        cdef double total = 0.0
+        cdef double total = 0.0, over = 1.0 if self.sums else m
         cdef double* v = self.v
         cdef double* d = self.d
         cdef double* theta = call.theta
@@ -505,17 +506,17 @@ cdef class Executor:
                     for k in range(widths[a]):
                         if d_rows[a] is not NULL:
                             for i in range(n):
-                                d_rows[a][(start + i) * widths[a] + k] = d[slot * lanes + i] / m
+                                d_rows[a][(start + i) * widths[a] + k] = d[slot * lanes + i] / over
                         memset(d + slot * lanes, 0, lanes * sizeof(double))
                         slot += 1
             start += n
         if d_theta is not NULL:
             self.collect(d_theta, n)
             for k in range(self.n_parameters):
-                d_theta[k] /= m
+                d_theta[k] /= over
             for k in range(self.n_constants):
                 memset(d + self.constant_slots[k] * lanes, 0, lanes * sizeof(double))
-        return total / m
+        return total / over
 
     cdef void collect(self, double* d_theta, Py_ssize_t n) noexcept:
         """Move the gradients with respect to the parameters, of the first n lanes, to `d_theta`."""
@@ -891,4 +892,5 @@ cdef class Quick:
         return self.executor.run_call(&call, m), gradient
 
 
+include "_rows.pxi"
 include "_profile.pxi"

@@ -8,24 +8,21 @@ could as well be plain numbers. An alarm can be false, since the arrays' way to 
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
-
-import numpy as np
 
 from tinygrad_scalar.engine import Value, anomaly
 from tinygrad_scalar.engine.errors import AnomalyError
 from tinygrad_scalar.engine.graph import pass_order, topological_order
 from tinygrad_scalar.engine.ops import operation
 from tinygrad_scalar.screen import counted
-from tinygrad_scalar.vectorize.compiled import Compiled, data_of, same
+from tinygrad_scalar.vectorize.compiled import Compiled
+from tinygrad_scalar.vectorize.each_example import EachExample, all_finite
 from tinygrad_scalar.vectorize.trace import called, example_arguments, flat
+from tinygrad_scalar.vectorize.ways import data_of, same
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-
-    from tinygrad_scalar.vectorize.ways import Result
 
     Floats = NDArray[Any]
 
@@ -33,37 +30,39 @@ PIECE = 32  # examples that the engine goes through after an alarm
 
 
 def run_watched(
-    program: Compiled,
-    cost: Callable[..., Value] | None,
+    program: Compiled | EachExample,
+    cost: Callable[..., Any] | None,
     values: list[Value],
     parameters: Floats,
     rows: Sequence[Floats],
     *,
     backwards: bool,
     wrt_inputs: bool,
-) -> Result:
-    """The result of the program; AnomalyError if a number is not finite in the engine, or in the mean."""
+) -> Any:
+    """The result of the program; AnomalyError if a number is not finite in the engine, or in what the program gives."""
     result, alarmed = program.alarmed(parameters, rows, backwards)
     if not alarmed:
         return result
     m = len(rows[0])
     if cost is not None:
+        upstream = 1.0 / m if program.reduce == "mean" else 1.0
         for arguments in _examples_of_alarms(program, parameters, rows, backwards):
-            C = _graph(cost, values, parameters, arguments)
-            if backwards:
-                leaves = [*values, *flat(arguments)] if wrt_inputs else values
-                anomaly.require_finite_gradients(C, pass_order(C), 1.0 / m, _depending_on(leaves, C))
+            for C in _graphs(cost, values, parameters, arguments):
+                if backwards:
+                    leaves = [*values, *flat(arguments)] if wrt_inputs else values
+                    anomaly.require_finite_gradients(C, pass_order(C), upstream, _depending_on(leaves, C))
     value, gradient, inputs = result
-    if not math.isfinite(value):
-        raise _not_finite(f"the mean cost of {counted(m, 'example')} became {value!r}", parameters, cost)
-    if not all(np.isfinite(array).all() for array in (gradient, *(inputs if wrt_inputs else ()))):
-        raise _not_finite(
-            f"the gradient of the mean cost of {counted(m, 'example')} became infinite or nan", parameters, cost
-        )
+    of = "cost" if program.reduce == "each" else f"{program.reduce} cost"
+    given = f"the {of} of {counted(m, 'example')}"
+    if not all_finite(value):
+        shown = f"{value!r}" if isinstance(value, float) else "infinite or nan"
+        raise _not_finite(f"{given} became {shown}", parameters, cost)
+    if not all(all_finite(array) for array in (gradient, *(inputs if wrt_inputs else ()))):
+        raise _not_finite(f"the gradient of {given} became infinite or nan", parameters, cost)
     return result
 
 
-def _not_finite(what: str, parameters: Floats, cost: Callable[..., Value] | None) -> AnomalyError:
+def _not_finite(what: str, parameters: Floats, cost: Callable[..., Any] | None) -> AnomalyError:
     if cost is None:
         return AnomalyError(f"{what}: call vectorize anew to find the operation, a pickle has not the function")
     return AnomalyError(
@@ -73,21 +72,21 @@ def _not_finite(what: str, parameters: Floats, cost: Callable[..., Value] | None
 
 
 def _examples_of_alarms(
-    program: Compiled, parameters: Floats, rows: Sequence[Floats], backwards: bool
+    program: Compiled | EachExample, parameters: Floats, rows: Sequence[Floats], backwards: bool
 ) -> Iterator[list[Any]]:
     """The examples of each piece that raises an alarm, as arguments of the function."""
     for start in range(0, len(rows[0]), PIECE):
         piece = [array[start : start + PIECE] for array in rows]
         if program.alarmed(parameters, piece, backwards)[1]:
-            examples = [array.reshape(-1, *shape) for array, (shape, _) in zip(piece, program.shapes)]
+            examples = [array.reshape(len(array), *shape) for array, (shape, _) in zip(piece, program.shapes)]
             for i in range(len(piece[0])):
                 yield example_arguments(examples, i)
 
 
-def _graph(cost: Callable[..., Value], values: list[Value], parameters: Floats, arguments: list[Any]) -> Any:
-    """The engine's graph of an example; AnomalyError if a number in it is not finite."""
+def _graphs(cost: Callable[..., Any], values: list[Value], parameters: Floats, arguments: list[Any]) -> list[Any]:
+    """The engine's graphs of an example's outputs; AnomalyError if a number in them is not finite."""
     if same(data_of(values).astype(parameters.dtype), parameters).all():
-        return called(cost, arguments)
+        return list(called(cost, arguments).values)
     return _recomputed(cost, values, parameters, arguments)
 
 
@@ -114,16 +113,18 @@ class _Recomputed:
             self.local_grads = operation(self.op).local_grads(self.data, *numbers)
 
 
-def _recomputed(cost: Callable[..., Value], values: list[Value], parameters: Floats, arguments: list[Any]) -> Any:
-    """The graph of an example with `parameters`, which the Values do not have; nobody is to see them change."""
+def _recomputed(cost: Callable[..., Any], values: list[Value], parameters: Floats, arguments: list[Any]) -> list[Any]:
+    """The graphs of an example with `parameters`, which the Values do not have; nobody is to see them change."""
     with anomaly.not_watched():
-        C = called(cost, arguments)
+        outputs = called(cost, arguments).values
     numbers = dict(zip(values, parameters.tolist()))
     made: dict[Value, Any] = {}
-    for node in topological_order(C):
+    for node in (node for output in outputs for node in topological_order(output)):
+        if node in made:
+            continue
         made[node] = again = _Recomputed(
             node, numbers.get(node, node.data), tuple(made[operand] for operand in node.operands)
         )
         if again.op:
             anomaly.watch(made[node], anomaly.line_of(node))
-    return made[C]
+    return [made[output] for output in outputs]

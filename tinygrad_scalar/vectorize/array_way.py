@@ -94,9 +94,10 @@ class ArrayWay:
                     require(array, *guard)
             results = backward(*rows) if backwards else parameters
         self._keep(m, passes)
+        value = value if type(value) is np.ndarray else float(value)  # an array of all costs
         if type(results) is tuple:
-            return float(value), results[0], results[1:]
-        return float(value), results, ()
+            return value, results[0], results[1:]
+        return value, results, ()
 
 
 def _with_alarm(function: Callable[..., Floats]) -> Callable[..., Floats]:

@@ -96,7 +96,12 @@ class Buffers:
     def _find_what_is_summed(self) -> None:
         """Find the array whose numbers, or squares, add up to the costs: the sums before the mean can be left out."""
         self.summed, self.squared = self.program.cost, False
-        while self.summed.batched and not self.readers.get(self.summed) and not self.squared:
+        while (
+            self.program.reduce != "each"
+            and self.summed.batched
+            and not self.readers.get(self.summed)
+            and not self.squared
+        ):
             made_by = self.made_by.get(self.summed)
             self.squared = isinstance(made_by, Elementwise) and made_by.op == "**2"
             is_sum = isinstance(made_by, Fold) and made_by.op == "+" and made_by.source.batched

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tinygrad_scalar.engine import read_data
 from tinygrad_scalar.vectorize.array_way import ArrayWay
 from tinygrad_scalar.vectorize.assemble import assemble
+from tinygrad_scalar.vectorize.costs import Costs, CostsByScalars, costs_of
+from tinygrad_scalar.vectorize.each_example import EachExample
 from tinygrad_scalar.vectorize.equations import Equations, equations
 from tinygrad_scalar.vectorize.explanation import explanation
 from tinygrad_scalar.vectorize.group import group
@@ -23,25 +24,13 @@ from tinygrad_scalar.vectorize.reverse import differentiate
 from tinygrad_scalar.vectorize.scalar_program import executor, scalar_program
 from tinygrad_scalar.vectorize.scalar_way import ScalarWay
 from tinygrad_scalar.vectorize.trace import trace
+from tinygrad_scalar.vectorize.ways import data_of, same
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from tinygrad_scalar.engine import Value
     from tinygrad_scalar.vectorize.ways import Floats, Guards, Result, Shapes
 
 MOST_CHOICES = 256  # numbers of examples for which the faster way is remembered
-
-
-def data_of(values: list[Value]) -> Floats:
-    data = np.empty(len(values))
-    read_data(values, data)
-    return data
-
-
-def same(x: Floats, y: Floats) -> NDArray[np.bool_]:
-    """Where two arrays are equal bit for bit."""
-    return np.asarray(x.view(f"i{x.itemsize}") == y.view(f"i{y.itemsize}"))
 
 
 class Compiled:
@@ -53,8 +42,11 @@ class Compiled:
 
     suspicious = False
     witnesses: Sequence[Witness] = ()
+    reduce = "mean"
     _write_texts: Callable[[], tuple[str, Equations]] | None = None
-    read = NOTHING  # pickles written before have none
+    read = NOTHING  # pickles written before have none of these
+    _costs: Costs | None = None
+    _write_costs: Callable[[], Costs] | None = None
 
     def __init__(
         self,
@@ -70,12 +62,15 @@ class Compiled:
         self.arrays: ArrayWay | None = None
         self._explanation, self._equations = "", Equations(())
         self._chosen: dict[int, ArrayWay | ScalarWay] = {}
+        self._costs: Costs | None = None
+        self._write_costs: Callable[[], Costs] | None = None
         self._write_arrays: Callable[[], tuple[ArrayWay, Callable[[], tuple[str, Equations]]]] | None = write_arrays
 
     def __getstate__(self) -> dict[str, Any]:
         if self.arrays is not None:
             self._write_for_people()
-        state = {**self.__dict__, "_write_arrays": None, "_write_texts": None, "_chosen": {}, "_captured": []}
+        state = {**self.__dict__, "_chosen": {}, "_captured": []}
+        state |= {"_write_arrays": None, "_write_texts": None, "_write_costs": None}
         state.pop("read", None)
         return state
 
@@ -148,6 +143,26 @@ class Compiled:
         """The mean cost; with `backwards` its gradient, with respect to the arguments too where that was wanted."""
         return self._way(len(rows[0])).run(parameters, rows, backwards, self.guards)
 
+    def each(self, parameters: Floats, rows: Sequence[Floats]) -> Floats:
+        """The cost of each example, by a program of its own that is written when first needed."""
+        if self._costs is None:
+            if self._write_costs is not None:
+                self._costs = self._write_costs()
+            elif self.scalars is not None:
+                self._costs = Costs([CostsByScalars(self.scalars.program)])
+            else:
+                raise ValueError("run.values is not in this pickle: call it once before pickling, or vectorize anew")
+        costs: Floats = self._costs(parameters, rows, self.guards)
+        return costs
+
+    def shaped(self, inputs: Sequence[Floats]) -> list[Any]:
+        """The gradients with respect to the arguments in their shapes; None for those of integers."""
+        return [
+            None if integer else d.reshape(len(d), *shape)
+            for d, (shape, integer) in zip(inputs, self.shapes)
+            if 0 not in shape
+        ]
+
     def alarmed(self, parameters: Floats, rows: Sequence[Floats], backwards: bool) -> tuple[Result, bool]:
         """The same, and whether a number on the way there may not have been finite."""
         alarms: list[bool] = []
@@ -175,31 +190,51 @@ def compiled(
     shapes: Shapes,
     wrt_inputs: bool,
     check: bool = False,
-) -> Compiled:
+    reduce: str = "mean",
+    sparse: bool = False,
+) -> Compiled | EachExample:
     """Trace a function and make its programs; if hardly anything repeats, the array program is made on request."""
     if check:
         traced, read, witnesses = repeated_trace(cost, parameters, examples)
     else:
         traced, read, witnesses = trace(cost, parameters, examples), NOTHING, list[Witness]()
         traced.roots.clear()
+    labels = [value.label for value in parameters]
+    if traced.shape is not None or reduce == "each":
+        options = {"reduce": reduce, "sparse": sparse, "wrt_inputs": wrt_inputs, "read": read}
+        return EachExample(traced, len(parameters), shapes, labels, **options)  # type: ignore[arg-type]
+    if sparse:
+        raise TypeError(
+            'jacobian="sparse" is for a function that returns a list, or for reduce=None: the function returned one '
+            f"Value, and the gradient of the {reduce} is a vector"
+        )
     sizes = [int(np.prod(shape)) for shape, _ in shapes]
     native = executor()
     steps = None if native is None else scalar_program(traced, len(parameters), sizes, native.CODES)
     grouping = group(traced, len(sizes), if_regular=steps is not None)
     on_request = steps is not None and grouping.irregular
-    labels = [value.label for value in parameters]
 
     def write_arrays() -> tuple[ArrayWay, Callable[[], tuple[str, Equations]]]:
         finished = group(traced, len(sizes)) if on_request else grouping
         program = assemble(finished, len(parameters), sizes)
+        program.reduce = reduce
         differentiate(program, wrt_inputs=wrt_inputs)
         way = ArrayWay(program, [integer for _, integer in shapes])
         n, captured = traced.nodes, traced.captured
         return way, lambda: (explanation(n, captured, program, labels), equations(program, labels))
 
     guards = [(guard.refused, guard.message) for _, guard in traced.guards]
-    made = Compiled(shapes, None if steps is None else ScalarWay(steps), guards, traced.captured, read, write_arrays)
+    made = Compiled(
+        shapes,
+        None if steps is None else ScalarWay(steps, sums=reduce == "sum"),
+        guards,
+        traced.captured,
+        read,
+        write_arrays,
+    )
+    made.reduce = reduce
     made.witnesses = witnesses
+    made._write_costs = lambda: costs_of(traced, len(parameters), shapes)
     made.suspicious = not bool(np.isfinite(traced.data).all())
     if not on_request:
         made.write_arrays()
@@ -207,10 +242,16 @@ def compiled(
 
 
 def watched(
-    cost: Callable[..., Value], parameters: list[Value], examples: Sequence[Floats], shapes: Shapes, wrt_inputs: bool
-) -> Compiled:
+    cost: Callable[..., Value],
+    parameters: list[Value],
+    examples: Sequence[Floats],
+    shapes: Shapes,
+    wrt_inputs: bool,
+    reduce: str = "mean",
+    sparse: bool = False,
+) -> Compiled | EachExample:
     """The same for `Compiled.alarmed`."""
-    made = compiled(cost, parameters, examples, shapes, wrt_inputs)
+    made = compiled(cost, parameters, examples, shapes, wrt_inputs, reduce=reduce, sparse=sparse)
     if made.arrays is not None:
         made.arrays.sound_alarms()
     return made

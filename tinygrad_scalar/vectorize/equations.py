@@ -68,7 +68,7 @@ class _Writer(RightSides):
             if not self._has_a_line(part):
                 theta = f"d{self.rows_of(program.parameters, rows)}"
                 before = f"{theta} + " if there[rows].any() else ""
-                right = f"{before}{self._mean}{self._last(part)}"
+                right = f"{before}{self._factor}{self._last(part)}"
                 lines.append(Equation(f"{theta} = {right}", rf"{rows.size} \times 1", ""))
             there[rows] = True
         return lines
@@ -76,9 +76,9 @@ class _Writer(RightSides):
     def _of_the_inputs(self) -> list[Equation]:
         """The gradients of the cost with respect to the arguments; dA is that of the summed losses."""
         lines = []
-        for argument, gradient in zip(self.program.arguments, self.program.input_gradients):
+        for argument, gradient in zip(self.program.differentiated, self.program.input_gradients):
             left = rf"\frac{{\partial C}}{{\partial {symbol(argument.name)}}}"
-            lines.append(Equation(f"{left} = {self._mean}{self._last(gradient)}", self.shape(argument), ""))
+            lines.append(Equation(f"{left} = {self._factor}{self._last(gradient)}", self.shape(argument), ""))
         return lines
 
     def _is_result(self, array: Array) -> bool:
@@ -93,8 +93,9 @@ class _Writer(RightSides):
         return self.as_factor(made_by, last=True) if made_by and written_out else self.written(array)
 
     @property
-    def _mean(self) -> str:
-        return r"\frac{1}{m} " if self.program.cost.batched else ""
+    def _factor(self) -> str:
+        factors = {("mean", True): r"\frac{1}{m} ", ("sum", False): r"m\, "}
+        return factors.get((self.program.reduce, self.program.cost.batched), "")
 
     def _has_a_line(self, part: Array) -> bool:
         return re.fullmatch(r"d[Wb]\d+", part.name) is not None
@@ -121,15 +122,19 @@ class _Writer(RightSides):
         cost = self.written(program.cost) if made_by is None else self.right_side(made_by)
         if isinstance(made_by, Elementwise) and self.binds(made_by) == SUM:
             cost = rf"\left({cost}\right)"
-        mean = rf"{self._mean}\sum_{{i=1}}^{{m}} {cost}" if program.cost.batched else cost
-        found.append(Equation(f"C = {mean}", r"1 \times 1", "2"))
+        if program.reduce == "each":
+            found.append(Equation(f"C = {cost}", r"1 \times m", ""))
+        else:
+            over = r"\sum_{i=1}^{m} " if program.cost.batched else ""
+            number = "2" if program.reduce == "mean" else ""
+            found.append(Equation(f"C = {self._factor}{over}{cost}", r"1 \times 1", number))
         for statement in program.backward:
             out = statement.out
             if self._is_result(out) or not self.named(out) or isinstance(statement, Gather):
                 continue
             right, number = self.right_side(statement), ""
             if re.fullmatch(r"d[Wb]\d+", out.name):
-                right = self._mean + self.as_factor(statement, last=True)
+                right = self._factor + self.as_factor(statement, last=True)
                 number = "11b" if out.name[1] == "W" else "11c"
             elif out.name.startswith("delta"):
                 number = "11a"

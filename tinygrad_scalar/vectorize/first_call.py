@@ -15,10 +15,12 @@ import numpy as np
 
 from tinygrad_scalar.engine import Value, compute_gradients, read_graph
 from tinygrad_scalar.engine.errors import TraceError, label_of
-from tinygrad_scalar.vectorize.compiled import Compiled, data_of
+from tinygrad_scalar.vectorize.compiled import Compiled
+from tinygrad_scalar.vectorize.each_example import EachExample
 from tinygrad_scalar.vectorize.repeat import Witness
 from tinygrad_scalar.vectorize.rounding import ROUNDINGS, Range, Rounded
-from tinygrad_scalar.vectorize.trace import called, example_arguments
+from tinygrad_scalar.vectorize.trace import called, example_arguments, flat
+from tinygrad_scalar.vectorize.ways import data_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -29,15 +31,19 @@ TOLERANCE = 1e-9  # relative: where no terms cancel, programs differ by far less
 
 
 def require_agreement(
-    program: Compiled, cost: Callable[..., Value], values: list[Value], examples: Sequence[Floats]
+    program: Compiled | EachExample, cost: Callable[..., Any], values: list[Value], examples: Sequence[Floats]
 ) -> None:
     """Raise TraceError unless `program` and the engine agree on two of the examples."""
+    last = len(examples[0]) - 1
+    if isinstance(program, EachExample):
+        for i in dict.fromkeys((last, (last + 1) // 2)):
+            _compare_outputs(program, cost, values, examples, i)
+        return
     witnesses, program.witnesses = program.witnesses, ()
     for witness in witnesses:
         _compare(program, cost, values, examples, witness)
-    last = len(examples[0]) - 1
     for i in [] if witnesses else dict.fromkeys((last, (last + 1) // 2)):
-        C = called(cost, example_arguments(examples, i))
+        [C] = called(cost, example_arguments(examples, i)).values
         _compare(program, cost, values, examples, Witness(i, data_of(values), _results(C, values)), C)
 
 
@@ -51,23 +57,46 @@ def _compare(
 ) -> None:
     """Compare with what a witness tells; C is its graph, if that is still there."""
     i, parameters, theirs = witness
-    rows = [
-        array[i : i + 1].reshape(1, -1).astype(np.float64 if array.dtype.kind == "f" else np.int64, copy=False)
-        for array in examples
-    ]
+    rows = _rows_of(examples, i)
     rounding: tuple[Rounded, Range] | None = None
     for value, gradient in program.by_every_way(parameters, rows):
         ours = np.concatenate([[value], gradient])
         wrong = ~_agree(ours, theirs)
         if wrong.any():
             if C is None:
-                C = called(cost, example_arguments(examples, i))
+                [C] = called(cost, example_arguments(examples, i)).values
             if not np.array_equal(_results(C, values), theirs, equal_nan=True):
                 raise _mismatch(ours, theirs, int(wrong.argmax()), values, i)
             rounding = rounding or (_rounded(C, values), Range(theirs))
             wrong = _more_than_rounding(ours, wrong, *rounding)
         if wrong.any():
             raise _mismatch(ours, theirs, int(wrong.argmax()), values, i)
+
+
+def _compare_outputs(
+    program: EachExample, cost: Callable[..., Any], values: list[Value], examples: Sequence[Floats], i: int
+) -> None:
+    """Compare all outputs and derivatives of an example."""
+    arguments = example_arguments(examples, i)
+    outputs = called(cost, arguments).values
+    leaves = values
+    if program.wrt_inputs:
+        floats = [array.dtype.kind == "f" for array in examples if array.size]
+        leaves = [*values, *(value for nested, wanted in zip(arguments, floats) if wanted for value in flat(nested))]
+    theirs = np.array([_results(C, leaves) for C in outputs])
+    for value, gradients in program.by_every_way(data_of(values), _rows_of(examples, i)):
+        ours = np.column_stack([value, gradients])
+        wrong = ~_agree(ours, theirs)
+        for j in np.flatnonzero(wrong.any(axis=1)).tolist():
+            wrong[j] = _more_than_rounding(ours[j], wrong[j], _rounded(outputs[j], leaves), Range(theirs[j]))
+            if wrong[j].any():
+                raise _mismatch(ours[j], theirs[j], int(wrong[j].argmax()), leaves, i)
+
+
+def _rows_of(examples: Sequence[Floats], i: int) -> list[Floats]:
+    """Example i as the only row of an array for each argument."""
+    kinds = [np.float64 if array.dtype.kind == "f" else np.int64 for array in examples]
+    return [array[i].reshape(1, array[i].size).astype(kind, copy=False) for array, kind in zip(examples, kinds)]
 
 
 def _results(C: Value, values: list[Value]) -> Floats:

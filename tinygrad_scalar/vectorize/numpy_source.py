@@ -61,10 +61,10 @@ class NumpySource:
             for i, a in enumerate(program.arguments)
             if a in buffers.copied
         ]
-        forward.append(f"return {', '.join([self._mean(), *map(self.variables.flat, program.guarded)])}")
+        forward.append(f"return {', '.join([self._reduced(), *map(self.variables.flat, program.guarded)])}")
         results = ["gradient", *(f"{self.variables.flat(d)}.T" for d in program.input_gradients)]
         # the division makes each result a new array
-        scale = " / m" if program.cost.batched else " * 1.0"
+        scale = {("mean", True): " / m", ("sum", False): " * m"}.get((program.reduce, program.cost.batched), " * 1.0")
         backward.append(f"return {', '.join(result + scale for result in results)}")
         forward = [*copies, *self._columns(forward, arguments), *forward]
         backward = [*self._columns(backward, arguments), *backward]
@@ -133,12 +133,16 @@ class NumpySource:
             lines.append(f"{name} = {expression}")
         return lines
 
-    def _mean(self) -> str:
-        """The expression for the mean of the costs."""
-        cost, summed = self.program.cost, self.variables.flat(self.buffers.summed)
-        if not cost.batched:
-            return f"float({summed}[0, 0])" if cost.values is None else summed
-        return f"vdot({summed}, {summed}) / m" if self.buffers.squared else f"add.reduce({summed}, axis=None) / m"
+    def _reduced(self) -> str:
+        """The expression for the mean of the costs, for their sum, or for all of them."""
+        program, summed = self.program, self.variables.flat(self.buffers.summed)
+        if program.reduce == "each":
+            return f"{summed}[0] * 1.0" if program.cost.batched else f"np.full((1, m), {summed}, dtype)[0]"
+        if not program.cost.batched:
+            cost = f"float({summed}[0, 0])" if program.cost.values is None else summed
+            return cost if program.reduce == "mean" else f"{cost} * m"
+        total = f"vdot({summed}, {summed})" if self.buffers.squared else f"add.reduce({summed}, axis=None)"
+        return f"{total} / m" if program.reduce == "mean" else total
 
     def _columns(self, lines: list[str], names: Sequence[str]) -> list[str]:
         """The line that makes columns of the arguments used in `lines`."""

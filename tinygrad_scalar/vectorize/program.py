@@ -215,7 +215,8 @@ class Program:
 
     parameters  the vector of all parameters; `arguments` hold each argument's numbers as rows
     cost        one row; `guarded` are the arrays that the guards of the trace watch
-    gradient    ∂cost/∂parameters, summed over the examples; `input_gradients` those of the arguments
+    gradient    ∂cost/∂parameters, summed over the examples; `input_gradients` those of the `differentiated` arguments
+    reduce      what the program gives: the "mean" or the "sum" of the costs and its gradient, or "each" cost
     """
 
     parameters: Array
@@ -226,4 +227,6 @@ class Program:
     backward: list[Statement] = field(default_factory=list)
     gradient: Array | None = None
     input_gradients: list[Array] = field(default_factory=list)
+    differentiated: list[Array] = field(default_factory=list)
+    reduce: str = "mean"
     gradients: dict[Array, Array] = field(default_factory=dict)  # of each array that has one

@@ -78,3 +78,14 @@ def _advice(given: Any, numbers: NDArray[Any]) -> str:
     if numbers.dtype.kind == "O" and hasattr(given, "__iter__"):
         return ": convert it to a list or an array"
     return ""
+
+
+def examples_of(array: ArrayLike, argument: int) -> NDArray[Any]:
+    numbers = real_array(array, f"argument {argument}")
+    if numbers.ndim == 0 or len(numbers) == 0:
+        raise ValueError(f"argument {argument} must have one or more examples, on axis 0; got shape {numbers.shape}")
+    if numbers.size == 0:
+        raise ValueError(
+            f"each example of argument {argument} must hold at least one number; got shape {numbers.shape}"
+        )
+    return numbers

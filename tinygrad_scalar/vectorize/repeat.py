@@ -219,7 +219,7 @@ def repeated_trace(cost: Callable[..., Any], parameters: Sequence[Value], exampl
     if not changing:
         witnesses[j] = _witness(traced, j, parameters)
     traced.roots.clear()
-    can_witness = not traced.lookups  # what was looked up has no number in a trace
+    can_witness = traced.shape is None and not traced.lookups  # what was looked up has no number in a trace
     return Repeated(traced, Readings(reach.places, reach.inside), [*witnesses.values()] if can_witness else [])
 
 

@@ -282,9 +282,15 @@ class _Backward:
         return self.add(Gather(Array((len(index),), d.batched), d, index))
 
 
-def differentiate(program: Program, *, wrt_inputs: bool = False) -> None:
-    """Write the backward statements of a program: its gradient, summed over the examples, and the arguments'."""
-    wanted = [program.parameters, *(program.arguments if wrt_inputs else [])]
+def differentiate(program: Program, *, wrt_inputs: bool | Sequence[int] = False, wrt_parameters: bool = True) -> None:
+    """Write the backward statements of a program: its gradient, summed over the examples, and the arguments'.
+
+    `wrt_inputs` says whether to write those of all arguments, or which of them; without `wrt_parameters` the gradient
+    is 0 and not written.
+    """
+    which = range(len(program.arguments) if wrt_inputs else 0) if isinstance(wrt_inputs, bool) else wrt_inputs
+    arguments = [program.arguments[a] for a in which]
+    wanted = [*([program.parameters] if wrt_parameters else []), *arguments]
     backward = _Backward(program, wanted)
     if program.cost in backward.counts:
         backward.parts[program.cost].append((ONES[program.cost.batched], None))
@@ -298,8 +304,8 @@ def differentiate(program: Program, *, wrt_inputs: bool = False) -> None:
         if array not in program.gradients and len(parts) == 1 and parts[0][1] is None:
             program.gradients[array] = parts[0][0]
     program.gradient = backward.total_of(program.parameters)
-    if wrt_inputs:
-        program.input_gradients = [backward.total_of(argument) for argument in program.arguments]
+    program.differentiated = arguments
+    program.input_gradients = [backward.total_of(argument) for argument in arguments]
     program.backward = _alive(backward.statements, [program.gradient, *program.input_gradients])
 
 

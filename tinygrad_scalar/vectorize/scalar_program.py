@@ -88,6 +88,13 @@ def scalar_program(
     )
 
 
+def slots_of_outputs(trace: Trace, n_parameters: int, sizes: Sequence[int]) -> list[int]:
+    """The slots of a trace's outputs in its scalar program."""
+    offsets = n_parameters + np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
+    slots: list[int] = _slots(trace, offsets)[trace.outputs].tolist()
+    return slots
+
+
 def _slots(trace: Trace, offsets: NDArray[np.int64]) -> NDArray[np.int64]:
     """The slot of each node: the parameters first, the arguments from `offsets` on, then all others."""
     of_argument = trace.argument >= 0

@@ -17,8 +17,10 @@ if TYPE_CHECKING:
 class ScalarWay:
     """The scalar program in the native executor."""
 
-    def __init__(self, program: ScalarProgram) -> None:
-        self.program = program
+    sums = False  # whether it gives the sum of the costs and its gradient instead of the mean's
+
+    def __init__(self, program: ScalarProgram, *, sums: bool = False) -> None:
+        self.program, self.sums = program, sums
         self._build()
 
     def _build(self) -> None:
@@ -29,9 +31,10 @@ class ScalarWay:
                 "TINYGRAD_SCALAR_PURE"
             )
         self.executor = native.Executor(*self.program)
+        self.executor.sums = self.sums
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"program": self.program}
+        return {"program": self.program, "sums": self.sums}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence, Sized
+from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import chain
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -18,8 +18,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from tinygrad_scalar.engine import Tape, Value, acyclic, anomaly, errors, read_graph, tick, tracing
-from tinygrad_scalar.engine.errors import label_of, shown
+from tinygrad_scalar.engine.errors import label_of
 from tinygrad_scalar.engine.graph import leaves, topological_order
+from tinygrad_scalar.vectorize.outputs import Outputs, outputs_of
 from tinygrad_scalar.vectorize.reach import Reach
 
 if TYPE_CHECKING:
@@ -179,13 +180,14 @@ class Recorder:
 class Trace:
     """One example's graph.
 
-    tape        the graphs of all tables for lookups, of the guarded values and of the cost, in that order
-    cost        the index of the cost in the tape
+    tape        the graphs of all tables for lookups, of the guarded values and of the outputs, in that order
+    cost        the index of the cost in the tape, or of the first output
     parameter   for each node its index among the parameters, or −1
     argument    for each node the argument that it belongs to, or −1; `place` says which of its numbers it is
     lookups     for each looked-up Value's node the entries' nodes, and the argument and place of the index
     captured    Values from before the call that it computed with, or read: they count as constants until they are set
     roots       the Values whose graphs are in the tape: while they are here, no other Value gets a node's address
+    outputs     the indices of what the function returned, in order; `shape` is how it was nested, None for one Value
     """
 
     tape: Tape
@@ -197,6 +199,8 @@ class Trace:
     guards: list[tuple[int, Guard]]
     captured: list[Value]
     roots: list[Value]
+    outputs: list[int] = field(default_factory=list)
+    shape: tuple[int, ...] | None = None
 
     @property
     def data(self) -> Floats:
@@ -213,6 +217,7 @@ class Trace:
             return f"it made a graph of {self.nodes} nodes, and then one of {other.nodes}"
         ours, others = self._structure(), other._structure()
         named_alike = self.tape.names == other.tape.names and self.lookups == other.lookups
+        named_alike = named_alike and (self.outputs, self.shape) == (other.outputs, other.shape)
         if not named_alike or not all(map(np.array_equal, ours, others)):
             return "it made one graph, and then another of as many nodes"
         fixed = (self.tape.codes < 0) & (self.parameter < 0) & (self.argument < 0)
@@ -230,8 +235,11 @@ class Trace:
 
 
 def example_arguments(examples: Sequence[NDArray[Any]], i: int) -> list[Any]:
-    """Example i as the function gets it: for each array a Value, a list of Values or lists of lists."""
-    return [_nested(numbers, array.shape[1:]) for array, numbers in zip(examples, _numbers(examples, i))]
+    """Example i as the function gets it: for each array a Value, a list of Values or lists of lists.
+
+    An array without numbers stands for no argument: it only says how many examples there are.
+    """
+    return [_nested(numbers, array.shape[1:]) for array, numbers in zip(examples, _numbers(examples, i)) if numbers]
 
 
 def _numbers(examples: Sequence[NDArray[Any]], i: int) -> list[list[Value]]:
@@ -271,17 +279,16 @@ def flat(nested: Any) -> Iterator[Value]:
         yield nested
 
 
-def called(cost: Callable[..., Any], arguments: Sequence[Any]) -> Value:
-    """The Value that `cost` returns; an exception from it gets a note about its arguments."""
+def called(cost: Callable[..., Any], arguments: Sequence[Any]) -> Outputs:
+    """What `cost` returns; an exception from it gets a note about its arguments."""
     try:
-        C = cost(*arguments)
+        returned = cost(*arguments)
     except Exception as error:
         if sys.version_info >= (3, 11):
-            error.add_note(f"vectorize called the function with {', '.join(map(_kind, arguments))}")
+            given = ", ".join(map(_kind, arguments)) or "no arguments"
+            error.add_note(f"vectorize called the function with {given}")
         raise
-    if not isinstance(C, Value):
-        raise TypeError(f"the function to vectorize must return one Value, the cost of an example, got {shown(C)}")
-    return C
+    return outputs_of(returned)
 
 
 def _kind(argument: Any) -> str:
@@ -301,19 +308,19 @@ def _kind(argument: Any) -> str:
 def trace(cost: Callable[..., Any], parameters: Sequence[Value], examples: Sequence[NDArray[Any]], i: int = 0) -> Trace:
     """The graph that `cost` makes of example i."""
     numbers = _numbers(examples, i)
-    arguments = [_nested(flat_numbers, array.shape[1:]) for array, flat_numbers in zip(examples, numbers)]
+    arguments = [_nested(its, array.shape[1:]) for array, its in zip(examples, numbers) if its]
     recorder = Recorder(cost, numbers, examples, parameters)
     with tracing.followed_by(recorder), anomaly.not_watched():
-        C = called(cost, arguments)
+        outputs, shape = called(cost, arguments)
     tables = [entry for lookup in recorder.lookups.values() for entry in lookup.entries]
-    roots = [*tables, *(value for value, _ in recorder.guards), C]
+    roots = [*tables, *(value for value, _ in recorder.guards), *outputs]
     tape = read_graph(roots, [*roots, *parameters, *chain(*numbers), *recorder.lookups], recorder.start)
     if tracing.active:  # by a function that vectorizes this one
         for value in tape.older:
             tracing.forbid(value, "data")
-    sizes = [len(tables), len(recorder.guards), 1, len(parameters), *map(len, numbers), len(recorder.lookups)]
-    of_tables, of_guards, of_cost, of_parameters, *of_arguments, of_lookups = np.split(
-        tape.found, np.cumsum(sizes)[:-1]
+    kinds: list[Sized] = [tables, recorder.guards, outputs, parameters, *numbers, recorder.lookups]
+    of_tables, of_guards, of_outputs, of_parameters, *of_arguments, of_lookups = np.split(
+        tape.found, np.cumsum([*map(len, kinds)])[:-1]
     )
     parameter, argument, place = (np.full(len(tape.codes), -1, np.int32) for _ in range(3))
     known = np.flatnonzero(of_parameters >= 0)
@@ -330,4 +337,7 @@ def trace(cost: Callable[..., Any], parameters: Sequence[Value], examples: Seque
             lookups[node] = (entries, lookup.argument, lookup.place)
     guards = [(node, guard) for node, (_, guard) in zip(of_guards.tolist(), recorder.guards)]
     captured = dict.fromkeys([*recorder.captured(), *tape.older])
-    return Trace(tape, int(of_cost[0]), parameter, argument, place, lookups, guards, list(captured), roots)
+    places = of_outputs.tolist()
+    return Trace(
+        tape, places[0], parameter, argument, place, lookups, guards, list(captured), roots, places, shape
+    )  # fmt: skip

@@ -15,20 +15,26 @@ import numpy as np
 from tinygrad_scalar.engine import Value, anomaly, now, set_data, tracing
 from tinygrad_scalar.engine.errors import label_of, shown
 from tinygrad_scalar.vectorize.anomalies import run_watched
-from tinygrad_scalar.vectorize.compiled import Compiled, compiled, data_of, same, watched
+from tinygrad_scalar.vectorize.compiled import Compiled, compiled, watched
+from tinygrad_scalar.vectorize.each_example import EachExample
 from tinygrad_scalar.vectorize.first_call import require_agreement
-from tinygrad_scalar.vectorize.real_array import real_array
+from tinygrad_scalar.vectorize.layout import require_scipy
+from tinygrad_scalar.vectorize.real_array import examples_of, real_array
+from tinygrad_scalar.vectorize.ways import data_of, same
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
     from tinygrad_scalar.vectorize.equations import Equations
-    from tinygrad_scalar.vectorize.ways import Result, Shapes
+    from tinygrad_scalar.vectorize.ways import Shapes
 
     Floats = NDArray[Any]
 
 DTYPES = ("float64", "float32")
 PROGRAMS_KEPT = 16  # for as many shapes of examples
+REDUCTIONS = {"mean": "mean", "sum": "sum", None: "each"}
+JACOBIANS = ("dense", "sparse")
+NO_ARGUMENTS = np.empty((1, 0))  # one example of a function without arguments
 KIND = attrgetter("__class__", "shape", "dtype")  # equal for arguments that can be treated alike
 
 
@@ -41,11 +47,20 @@ class Vectorized:
     """
 
     # of the last call: arguments of the same kind take a shortcut to its program
-    _known: tuple[tuple[Any, ...], Compiled | None, list[Any] | None]
+    _known: tuple[tuple[Any, ...], Compiled | EachExample | None, list[Any] | None]
     _quick: Callable[[tuple[Any, ...]], tuple[float, Floats] | None] | None
 
+    _reduce, _sparse = "mean", False  # as in pickles written before there was a choice
+
     def __init__(
-        self, cost: Callable[..., Value], params: Iterable[Value], dtype: str, wrt_inputs: bool, check: bool
+        self,
+        cost: Callable[..., Any],
+        params: Iterable[Value],
+        dtype: str,
+        wrt_inputs: bool,
+        check: bool,
+        reduce: str | None = "mean",
+        jacobian: str = "dense",
     ) -> None:
         if not callable(cost):
             raise TypeError(f"vectorize expects a function of one example, got {shown(cost)}")
@@ -55,20 +70,27 @@ class Vectorized:
         for value in values:
             if not isinstance(value, Value) or value.op:
                 raise TypeError(f"params must be leaves, Values that were not computed; got {shown(value)}")
-        if not values:
-            raise ValueError("params must hold at least one Value, got none")
+        if not values and not wrt_inputs:
+            raise ValueError("params must hold at least one Value unless wrt_inputs=True, got none")
         if len(set(values)) < len(values):
             raise ValueError("params must be different Values, got the same one twice")
         if not isinstance(dtype, (str, np.dtype)) or str(dtype) not in DTYPES:
             raise ValueError(f"dtype must be one of {', '.join(DTYPES)}, got {shown(dtype)}")
-        self._cost: Callable[..., Value] | None = cost
+        if not (reduce is None or isinstance(reduce, str)) or reduce not in REDUCTIONS:
+            raise ValueError(f'reduce must be "mean", "sum" or None, for each example by itself; got {shown(reduce)}')
+        if not isinstance(jacobian, str) or jacobian not in JACOBIANS:
+            raise ValueError(f'jacobian must be "dense" or "sparse", got {shown(jacobian)}')
+        if jacobian == "sparse":
+            require_scipy()
+        self._reduce, self._sparse = REDUCTIONS[reduce], jacobian == "sparse"
+        self._cost: Callable[..., Any] | None = cost
         self._values = values
         self._wrt_inputs, self._check = wrt_inputs, check
         self._seen, self._data = now(), data_of(values)  # when the Values were last read, and their numbers then
         self._parameters: Floats = self._data.astype(dtype)
-        self._programs: dict[Shapes, Compiled] = {}
-        self._watched: dict[Shapes, Compiled] = {}  # those for detect_anomaly()
-        self._last: Compiled | None = None
+        self._programs: dict[Shapes, Compiled | EachExample] = {}
+        self._watched: dict[Shapes, Compiled | EachExample] = {}  # those for detect_anomaly()
+        self._last: Compiled | EachExample | None = None
         self._forget()
         self._share()
 
@@ -166,23 +188,37 @@ class Vectorized:
         """The mean cost over the examples and its gradient; with wrt_inputs also a list of the arguments' gradients.
 
         The gradient with respect to an argument has the argument's shape; for an argument of integers it is None.
+        `vectorize` says what is given with another `reduce`, and for a function that returns a list.
         """
         if now() != self._seen:
             self._follow()
         if self._quick is not None and (result := self._quick(arrays)) is not None:
             return result
         program, (value, gradient, inputs) = self._run(arrays, backwards=True)
-        if not self._wrt_inputs:
-            return value, gradient
-        shaped = [None if integer else d.reshape(-1, *shape) for d, (shape, integer) in zip(inputs, program.shapes)]
-        return value, gradient, shaped
+        return (value, gradient, program.shaped(inputs)) if self._wrt_inputs else (value, gradient)
 
-    def value(self, *arrays: ArrayLike) -> float:
-        """The mean cost over the examples, without the gradient."""
-        return self._run(arrays, backwards=False)[1][0]
+    def value(self, *arrays: ArrayLike) -> Any:
+        """The mean cost over the examples, without the gradient; with reduce="sum" their sum."""
+        if self._reduce != "each":
+            return self._run(arrays, backwards=False)[1][0]
+        mean = self.values(*arrays).mean(axis=0)
+        return mean if mean.ndim else float(mean)
 
-    def _run(self, arrays: Sequence[ArrayLike], *, backwards: bool) -> tuple[Compiled, Result]:
-        """The program for the arrays, and its result for one version of the parameters."""
+    def values(self, *arrays: ArrayLike) -> Floats:
+        """What the function returns for each example, without derivatives: an array of shape (m,), or (m, k) for lists.
+
+        >>> from tinygrad_scalar import vectorize
+        >>> w = Value(3.0)
+        >>> vectorize(lambda x: w * x, [w]).values([1.0, 2.0]).tolist()
+        [3.0, 6.0]
+        """
+        values: Floats = self._run(arrays, backwards=False, each=True)[1]
+        return values
+
+    def _run(
+        self, arrays: Sequence[ArrayLike], *, backwards: bool, each: bool = False
+    ) -> tuple[Compiled | EachExample, Any]:
+        """The program for the arrays, and its result for one version of the parameters; `each` example's if wanted."""
         is_traced_anew = False  # at most once in a call, should what the function reads change all the time
         while True:
             version = self._version
@@ -205,12 +241,14 @@ class Vectorized:
                     backwards=backwards,
                     wrt_inputs=self._wrt_inputs,
                 )
-            else:
+            elif not each:
                 result = program.run(self._parameters, rows, backwards)
+            if each:
+                result = program.each(self._parameters, rows)
             if self._version is version:
                 return program, result
 
-    def _prepared(self, arrays: Sequence[ArrayLike]) -> tuple[Compiled, list[Floats]]:
+    def _prepared(self, arrays: Sequence[ArrayLike]) -> tuple[Compiled | EachExample, list[Floats]]:
         """The program for arguments of these shapes, and the arguments with a row for each example."""
         kinds: tuple[Any, ...] = ()
         with suppress(AttributeError):  # unless all of them are arrays
@@ -219,9 +257,7 @@ class Vectorized:
         if before is not None and kinds and kinds == known:
             given: list[Floats] = list(arrays)  # type: ignore[arg-type]
             return before, [_rows(array, dtype) for array, dtype in zip(given, dtypes)] if dtypes else given
-        examples = [_examples(array, i) for i, array in enumerate(arrays)]
-        if not examples:
-            raise TypeError("expected an array of examples for each argument of the function, got none")
+        examples = [examples_of(array, i) for i, array in enumerate(arrays)] or [NO_ARGUMENTS]
         m = len(examples[0])
         for i, array in enumerate(examples):
             if len(array) != m:
@@ -254,32 +290,32 @@ class Vectorized:
 
     # --- compiling ---------------------------------------------------------------------------------------------------
 
-    def _compile(self, shapes: Shapes, examples: Sequence[Floats]) -> Compiled:
+    def _compile(self, shapes: Shapes, examples: Sequence[Floats]) -> Compiled | EachExample:
         if self._cost is None:
             known = " or ".join(map(_kinds, self._programs)) or "none, as it was pickled before its first call"
             raise ValueError(
                 "this was unpickled without the function, so it cannot trace examples of new shapes: "
                 f"expected {known}; got {_kinds(shapes)}"
             )
-        program = compiled(self._cost, self._values, examples, shapes, self._wrt_inputs, self._check)
+        options = self._wrt_inputs, self._check, self._reduce, self._sparse
+        program = compiled(self._cost, self._values, examples, shapes, *options)
         if self._check:
             require_agreement(program, self._cost, self._values, examples)
         return program
 
-    def _watched_program(self, program: Compiled, rows: Sequence[Floats]) -> Compiled:
+    def _watched_program(self, program: Compiled | EachExample, rows: Sequence[Floats]) -> Compiled | EachExample:
         """The program that also raises alarms; the one that there is if the function is not there to be traced."""
         if self._cost is None:
             return program
         if program.shapes not in self._watched:
-            examples = [array.reshape(-1, *shape) for array, (shape, _) in zip(rows, program.shapes)]
-            self._watched[program.shapes] = watched(
-                self._cost, self._values, examples, program.shapes, self._wrt_inputs
-            )
+            examples = [array.reshape(len(array), *shape) for array, (shape, _) in zip(rows, program.shapes)]
+            options = self._wrt_inputs, self._reduce, self._sparse
+            self._watched[program.shapes] = watched(self._cost, self._values, examples, program.shapes, *options)
         return self._watched[program.shapes]
 
     # --- reading -----------------------------------------------------------------------------------------------------
 
-    def _current(self) -> Compiled:
+    def _current(self) -> Compiled | EachExample:
         if self._last is None:
             raise ValueError("there is no program before the first call, which gives the shapes: call run(X, …) first")
         return self._last
@@ -329,17 +365,6 @@ def _free_turns() -> None:
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_free_turns)
-
-
-def _examples(array: ArrayLike, argument: int) -> Floats:
-    numbers = real_array(array, f"argument {argument}")
-    if numbers.ndim == 0 or len(numbers) == 0:
-        raise ValueError(f"argument {argument} must have one or more examples, on axis 0; got shape {numbers.shape}")
-    if numbers.size == 0:
-        raise ValueError(
-            f"each example of argument {argument} must hold at least one number; got shape {numbers.shape}"
-        )
-    return numbers
 
 
 def _kinds(shapes: Shapes) -> str:

@@ -7,13 +7,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tinygrad_scalar.engine import read_data
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+    from tinygrad_scalar.engine import Value
 
     Floats = NDArray[Any]
     Shapes = tuple[tuple[tuple[int, ...], bool], ...]  # for each argument: an example's shape, whether integers
     Guards = list[tuple[Callable[[Any], Any], Callable[[float], str]]]
-    Result = tuple[float, Floats, Sequence[Floats]]
+    Result = tuple[Any, Floats, Sequence[Floats]]
 
 
 def require(array: Floats, refused: Callable[[Any], Any], message: Callable[[float], str]) -> None:
@@ -21,3 +25,14 @@ def require(array: Floats, refused: Callable[[Any], Any], message: Callable[[flo
     wrong = refused(array)
     if np.any(wrong):
         raise ValueError(message(float(np.broadcast_to(array, np.shape(wrong))[wrong][0])))
+
+
+def data_of(values: list[Value]) -> Floats:
+    data = np.empty(len(values))
+    read_data(values, data)
+    return data
+
+
+def same(x: Floats, y: Floats) -> NDArray[np.bool_]:
+    """Where two arrays are equal bit for bit."""
+    return np.asarray(x.view(f"i{x.itemsize}") == y.view(f"i{y.itemsize}"))

@@ -1,0 +1,69 @@
+"""The cost of each example, forwards only: `run.values` of a function that returns one Value."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tinygrad_scalar.vectorize.array_way import ArrayWay
+from tinygrad_scalar.vectorize.assemble import assemble
+from tinygrad_scalar.vectorize.group import group
+from tinygrad_scalar.vectorize.reverse import differentiate
+from tinygrad_scalar.vectorize.scalar_program import ScalarProgram, executor, scalar_program
+from tinygrad_scalar.vectorize.scalar_way import ScalarWay
+
+if TYPE_CHECKING:
+    from tinygrad_scalar.vectorize.trace import Trace
+    from tinygrad_scalar.vectorize.ways import Floats, Guards, Shapes
+
+
+class CostsByScalars(ScalarWay):
+    """The scalar program, in which the cost is one more watched slot."""
+
+    def __init__(self, program: ScalarProgram) -> None:
+        super().__init__(program._replace(watched=[*program.watched, program.cost]))
+
+    def costs(self, parameters: Floats, rows: Sequence[Floats], guards: Guards) -> Floats:
+        costs: list[Any] = []
+
+        def keep(array: Floats) -> bool:
+            costs.append(array)
+            return False
+
+        self.run(parameters, rows, False, [*guards, (keep, str)])
+        return costs[0].astype(parameters.dtype)  # type: ignore[no-any-return]
+
+
+class CostsByArrays(ArrayWay):
+    """An array program that returns all costs."""
+
+    def costs(self, parameters: Floats, rows: Sequence[Floats], guards: Guards) -> Any:
+        return self.run(parameters, rows, False, guards)[0]
+
+
+class Costs:
+    """The ways to compute the costs of a traced function, of which the faster one runs."""
+
+    def __init__(self, ways: Sequence[CostsByScalars | CostsByArrays]) -> None:
+        self.ways = ways
+
+    def __call__(self, parameters: Floats, rows: Sequence[Floats], guards: Guards) -> Any:
+        m = len(rows[0])
+        return min(self.ways, key=lambda way: way.expected(m)).costs(parameters, rows, guards)
+
+
+def costs_of(traced: Trace, n_parameters: int, shapes: Shapes) -> Costs:
+    """The ways for a trace with arguments of these shapes."""
+    sizes = [int(np.prod(shape)) for shape, _ in shapes]
+    native = executor()
+    steps = None if native is None else scalar_program(traced, n_parameters, sizes, native.CODES)
+    ways: list[CostsByScalars | CostsByArrays] = [] if steps is None else [CostsByScalars(steps)]
+    grouping = group(traced, len(sizes), if_regular=steps is not None)
+    if steps is None or not grouping.irregular:
+        program = assemble(grouping, n_parameters, sizes)
+        program.reduce = "each"
+        differentiate(program, wrt_parameters=False)
+        ways.append(CostsByArrays(program, [integer for _, integer in shapes]))
+    return Costs(ways)

@@ -1,0 +1,215 @@
+"""Where each derivative of an example goes in the arrays or the sparse matrices that a run returns.
+
+Slots number what an example reads: its parameters first, then the numbers of the arguments, then the parameters that it
+looks up. Outputs are counted in order.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from tinygrad_scalar.vectorize.localize import Local
+    from tinygrad_scalar.vectorize.ways import Floats, Shapes
+
+    Indices = NDArray[np.int64]
+
+EACH, TOTAL, INPUTS = range(3)  # a row for each example, the sum over the examples, rows for the arguments
+
+
+class Wanted(NamedTuple):
+    """The slots of one output whose derivatives are wanted: in which of the three arrays, and where in its rows."""
+
+    slots: list[int]
+    where: list[int]
+    at: list[int]
+
+
+class Layout:
+    """The places of all derivatives.
+
+    n         the number of parameters; reads[j] are the slots that output j depends on
+    reduce    "mean", "sum" or "each"
+    sparse    whether matrices are SciPy's: row j of each example's block has the entries reads[j] only
+    """
+
+    def __init__(
+        self,
+        local: Local,
+        n: int,
+        shapes: Shapes,
+        shape: tuple[int, ...] | None,
+        reads: Sequence[Sequence[int]],
+        *,
+        reduce: str,
+        sparse: bool,
+        wrt_inputs: bool,
+    ) -> None:
+        self.n, self.k, self.shape, self.shapes = n, len(reads), shape or (), shapes
+        self.reduce, self.sparse, self.wrt_inputs = reduce, sparse, wrt_inputs
+        self.n_gathered = len(local.gathered)
+        self.sizes = [math.prod(shape) for shape, _ in shapes]
+        self.starts = np.concatenate([[0], np.cumsum(self.sizes)]).astype(np.int64).tolist()
+        self._order(local.direct.tolist(), reads)
+
+    def _order(self, direct: list[int], reads: Sequence[Sequence[int]]) -> None:
+        n, p, first_gathered = self.n, len(direct), len(direct) + self.starts[-1]
+        by_example = self.reduce == "each" or (self.sparse and self.n_gathered > 0)
+        main = EACH if by_example else TOTAL
+        argument_of = [a for a, size in enumerate(self.sizes) for _ in range(size)]
+        self.wanted: list[Wanted] = []
+        self.columns: list[int] = []  # of the sparse matrix; −1 − g for what lookup g chooses
+        self.counts: list[int] = []  # in each row
+        self.input_entries: list[list[tuple[int, int]]] = [[] for _ in self.sizes]  # row and column of each
+        dense_inputs = self.n_gathered * (not self.sparse) + self.starts[-1] * self.wrt_inputs
+        of_inputs: list[tuple[int, int, int]] = []  # output, number of its entry in `wanted`, argument
+        for j, slots in enumerate(reads):
+            wanted = Wanted([], [], [])
+            before = len(self.columns)
+            for slot in slots:
+                if slot < p:
+                    at = len(self.columns) if self.sparse else j * n + direct[slot]
+                    self._want(wanted, slot, main, at)
+                    self.columns.append(direct[slot])
+                elif slot >= first_gathered:
+                    g = slot - first_gathered
+                    where = EACH if self.sparse else INPUTS
+                    self._want(wanted, slot, where, len(self.columns) if self.sparse else j * dense_inputs + g)
+                    self.columns.append(-1 - g)
+                elif self.wrt_inputs:
+                    column = slot - p
+                    a = argument_of[column]
+                    if self.shapes[a][1]:
+                        continue  # integers
+                    if self.sparse:
+                        of_inputs.append((j, len(wanted.at), a))
+                        self.input_entries[a].append((j, column - self.starts[a]))
+                    at = j * dense_inputs + self.n_gathered * (not self.sparse) + column
+                    self._want(wanted, slot, INPUTS, at)
+            self.counts.append(len(self.columns) - before)
+            self.wanted.append(wanted)
+        if self.sparse:
+            starts = np.cumsum([0, *map(len, self.input_entries)]).tolist()
+            self.input_starts = list(starts)
+            for j, number, a in of_inputs:
+                self.wanted[j].at[number] = starts[a]
+                starts[a] += 1
+        self.width_of_inputs = sum(map(len, self.input_entries)) if self.sparse else self.k * dense_inputs
+        self.width = len(self.columns) if self.sparse else self.k * n
+        self.main = main
+
+    @staticmethod
+    def _want(wanted: Wanted, slot: int, where: int, at: int) -> None:
+        wanted.slots.append(slot)
+        wanted.where.append(where)
+        wanted.at.append(at)
+
+    # --- after a run -------------------------------------------------------------------------------------------------
+
+    def arrays(self, m: int) -> list[Floats | None]:
+        """The three arrays for m examples; None for one that is not needed."""
+        each = np.zeros((m, self.width)) if self.main == EACH else None
+        total = np.zeros(self.width) if self.main == TOTAL else None
+        return [each, total, np.zeros((m, self.width_of_inputs)) if self.width_of_inputs else None]
+
+    def values(self, values: Floats) -> Floats:
+        """The outputs (m, k) of all examples, reduced and in the shape in which the function returns them."""
+        if self.reduce == "each":
+            return values.reshape(len(values), *self.shape)
+        total: Floats = values.sum(axis=0).reshape(self.shape)
+        return total / len(values) if self.reduce == "mean" else total
+
+    def jacobian(self, m: int, arrays: Sequence[Floats | None], chosen: Indices) -> Any:
+        """The derivatives with respect to the parameters; `chosen` are those that each example looks up."""
+        each, total, inputs = arrays
+        over = m if self.reduce == "mean" else 1
+        if self.sparse:
+            return self._sparse_jacobian(m, each, total, chosen, over)
+        if each is not None:
+            found: Floats = each.reshape(m, self.k, self.n)
+            if inputs is not None:
+                of_tables = inputs.reshape(m, self.k, -1)
+                for g in range(self.n_gathered):
+                    found[np.arange(m), :, chosen[:, g]] += of_tables[:, :, g]
+            return found.reshape(m, *self.shape, self.n)
+        assert total is not None
+        found = total.reshape(self.k, self.n)
+        if inputs is not None:
+            of_tables = inputs.reshape(m, self.k, -1)
+            for g in range(self.n_gathered):
+                for j in range(self.k):
+                    found[j] += np.bincount(chosen[:, g], of_tables[:, j, g], self.n)
+        return (found / over).reshape(*self.shape, self.n)
+
+    def _sparse_jacobian(self, m: int, each: Floats | None, total: Floats | None, chosen: Indices, over: int) -> Any:
+        columns = np.array(self.columns, np.int64)
+        if each is None:
+            assert total is not None
+            return _csr(total / over, columns, self.counts, self.n)
+        every = np.broadcast_to(columns, each.shape).copy()
+        looked_up = np.flatnonzero(columns < 0)
+        every[:, looked_up] = chosen[:, -1 - columns[looked_up]]
+        if self.reduce == "each":
+            made = _csr(each.ravel(), every.ravel(), np.tile(self.counts, m), self.n)
+            if looked_up.size:
+                made.sum_duplicates()  # two lookups can choose the same parameter
+            return made
+        sparse = require_scipy()
+        rows = np.broadcast_to(np.repeat(np.arange(self.k), self.counts), each.shape)
+        entries = (each.ravel(), (rows.ravel(), every.ravel()))
+        return sparse.csr_array(sparse.coo_array(entries, shape=(self.k, self.n))) / over
+
+    def inputs(self, m: int, inputs: Floats | None) -> list[Any]:
+        """The derivatives with respect to each argument; None for one of integers."""
+        over = m if self.reduce == "mean" else 1
+        found: list[Any] = []
+        for a, (shape, integer) in enumerate(self.shapes):
+            if 0 in shape:
+                continue  # it stands for no argument
+            if integer:
+                found.append(None)
+            elif self.sparse:
+                s, entries = self.input_starts[a], self.input_entries[a]
+                part = inputs[:, s : s + len(entries)] if inputs is not None else np.zeros((m, 0))
+                found.append(self._sparse_input(m, part / over, entries, self.sizes[a]))
+            else:
+                start = self.n_gathered + self.starts[a]
+                every = inputs.reshape(m, self.k, -1) if inputs is not None else np.zeros((m, self.k, 0))
+                part = every[:, :, start : start + self.sizes[a]] / over
+                found.append(part.reshape(m, *self.shape, *shape))
+        return found
+
+    def _sparse_input(self, m: int, data: Floats, entries: Sequence[tuple[int, int]], size: int) -> Any:
+        """The matrix of all values' derivatives with respect to all numbers of an argument, example after example."""
+        sparse = require_scipy()
+        rows = np.array([row for row, _ in entries], np.int64)
+        columns = np.array([column for _, column in entries], np.int64) + size * np.arange(m)[:, None]
+        if self.reduce == "each":
+            every = rows + self.k * np.arange(m)[:, None]
+            n_rows = self.k * m
+        else:
+            every, n_rows = np.broadcast_to(rows, data.shape), self.k
+        coo = sparse.coo_array((data.ravel(), (every.ravel(), columns.ravel())), shape=(n_rows, size * m))
+        return sparse.csr_array(coo)
+
+
+def require_scipy() -> Any:
+    """SciPy's sparse matrices; ImportError without SciPy."""
+    try:
+        from scipy import sparse  # type: ignore[import-untyped]
+    except ImportError as error:
+        raise ImportError('jacobian="sparse" needs SciPy: install it, or use jacobian="dense"') from error
+    return sparse
+
+
+def _csr(data: Floats, columns: Indices, counts: Any, n: int) -> Any:
+    sparse = require_scipy()
+    starts = np.concatenate([[0], np.cumsum(counts)])
+    kind = np.int32 if max(data.size, n) < 2**31 else np.int64
+    return sparse.csr_array((data, columns.astype(kind), starts.astype(kind)), shape=(len(counts), n))

@@ -1,0 +1,143 @@
+"""A trace seen from one example: parameters that a lookup chooses become numbers of one more argument.
+
+Of 100,000 points an example then reads only its own, and its derivatives are those with respect to what it reads.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from tinygrad_scalar.engine.ops import operation
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from tinygrad_scalar.vectorize.trace import Trace
+    from tinygrad_scalar.vectorize.ways import Floats
+
+    Indices = NDArray[np.int64]
+
+
+class Gathered(NamedTuple):
+    """A number of the added argument: the parameter table[i], where i is number `place` of argument `argument`."""
+
+    table: Indices
+    argument: int
+    place: int
+
+
+class Local(NamedTuple):
+    """A trace in which `direct` are the parameters, by their former indices, and `gathered` the added argument."""
+
+    trace: Trace
+    direct: Indices
+    gathered: list[Gathered]
+
+    def columns(self, rows: Sequence[Floats]) -> Indices:
+        """For each example the parameters that it looks up."""
+        columns = np.empty((len(rows[0]), len(self.gathered)), np.int64)
+        for g, (table, argument, place) in enumerate(self.gathered):
+            chosen = rows[argument][:, place]
+            missing = (chosen < 0) | (chosen >= table.size)
+            if missing.any():
+                row = chosen[missing.argmax()]
+                raise ValueError(f"lookup expected a row from 0 to {table.size - 1}, got {row:.0f}")
+            columns[:, g] = table[chosen.astype(np.int64, copy=False)]
+        return columns
+
+
+def localized(trace: Trace, n_arguments: int) -> Local:
+    """The trace with its lookups among parameters turned into numbers of argument `n_arguments`."""
+    tape = trace.tape
+    gathered: list[Gathered] = []
+    lookups = {}
+    parameter, argument, place = trace.parameter.copy(), trace.argument.copy(), trace.place.copy()
+    for i, (entries, index, at) in trace.lookups.items():
+        table = trace.parameter[entries]
+        if (table >= 0).all():
+            argument[i], place[i] = n_arguments, len(gathered)
+            gathered.append(Gathered(table.astype(np.int64), index, at))
+        else:
+            lookups[i] = entries, index, at
+    read = np.zeros(len(tape.codes), bool)
+    read[tape.operands] = True
+    read[
+        [*trace.outputs, *(i for i, _ in trace.guards), *(e for entries, _, _ in lookups.values() for e in entries)]
+    ] = 1
+    unread = (parameter >= 0) & ~read
+    parameter[unread] = -1
+    argument[unread], place[unread] = n_arguments, 0  # of no importance: nothing reads them
+    leaf = np.flatnonzero(parameter >= 0)
+    direct, parameter[leaf] = np.unique(parameter[leaf], return_inverse=True)
+    return Local(
+        replace(trace, parameter=parameter, argument=argument, place=place, lookups=lookups), direct, gathered
+    )  # fmt: skip
+
+
+def in_one_argument(trace: Trace, sizes: Sequence[int]) -> Trace:
+    """The trace with the numbers of all arguments, of which argument a has sizes[a], in a single one."""
+    start = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
+    given = trace.argument >= 0
+    argument, place = np.where(given, 0, -1), trace.place.copy()
+    place[given] += start[trace.argument[given]]
+    lookups = {i: (entries, 0, int(start[a]) + at) for i, (entries, a, at) in trace.lookups.items()}
+    return replace(trace, argument=argument, place=place, lookups=lookups)
+
+
+def with_parameters_as_argument(trace: Trace, number: int) -> Trace:
+    """The trace with the parameters as argument `number`, so that each example has derivatives of its own."""
+    given = trace.parameter >= 0
+    return replace(
+        trace,
+        parameter=np.full_like(trace.parameter, -1),
+        argument=np.where(given, number, trace.argument),
+        place=np.where(given, trace.parameter, trace.place),
+    )
+
+
+def of_one_output(trace: Trace, number: int) -> Trace:
+    """The trace whose cost is the output that the one number of argument `number`, an integer, chooses."""
+    tape, n = trace.tape, len(trace.tape.codes)
+    longer = tape._replace(
+        codes=np.append(tape.codes, np.int32(-1)),
+        starts=np.append(tape.starts, tape.starts[-1]),
+        data=np.append(tape.data, 1.0),
+    )
+    parameter, argument, place = (np.append(array, -1) for array in (trace.parameter, trace.argument, trace.place))
+    lookups = {**trace.lookups, n: (trace.outputs, number, 0)}
+    return replace(
+        trace,
+        tape=longer,
+        cost=n,
+        parameter=parameter,
+        argument=argument,
+        place=place,
+        lookups=lookups,
+    )
+
+
+def leaves_of_outputs(trace: Trace) -> list[list[int]]:
+    """For each output the leaves that a gradient from it reaches, as `Rows.set_outputs` finds them."""
+    tape = trace.tape
+    detached = [set(operation(name).detached) for name in tape.names]
+    codes, starts, operands = tape.codes.tolist(), tape.starts.tolist(), tape.operands.tolist()
+    every = []
+    for output in trace.outputs:
+        seen: set[Any] = set()
+        todo = [output]
+        while todo:
+            i = todo.pop()
+            if i in seen:
+                continue
+            seen.add(i)
+            if i in trace.lookups:
+                todo += trace.lookups[i][0]
+            elif codes[i] >= 0:
+                of_i = operands[starts[i] : starts[i + 1]]
+                todo += [operand for slot, operand in enumerate(of_i) if slot not in detached[codes[i]]]
+        every.append(sorted(i for i in seen if codes[i] < 0 and i not in trace.lookups))
+    return every
