@@ -47,6 +47,14 @@ def computed(statement, operands, numbers, m):
             return np.array([function_of(op)(*x) for x in zip(*columns)]).reshape(out.shape)
         case p.Product():
             return product(statement, *operands, m)
+        case p.Distances():
+            return (differences(statement, *operands, m) ** 2).sum(axis=1).reshape(out.shape)
+        case p.DistancesGradient(side=side, distances=distances):
+            size, _, q = distances.sizes
+            pulls = 2.0 * operands[0].reshape(size, 1, q, m) * differences(distances, *operands[1:], m)
+            if side == "right":
+                return -pulls.sum(axis=0).reshape(out.shape)
+            return np.repeat(pulls.sum(axis=(2, 3)).reshape(-1, 1), m, axis=1)
         case p.Fold(op=op):
             n, k = statement.source.shape
             fold = {"+": np.sum, "maximum": np.max, "minimum": np.min}[op]
@@ -101,6 +109,12 @@ def product(s, x, y, m):
     if s.form == "RT" and not s.out.batched and (s.left.batched or s.right.batched):  # summed over the examples
         out = np.repeat(out.sum(axis=1, keepdims=True), m, axis=1)
     return out
+
+
+def differences(s, x, y, m):
+    """left[i, t] − right[t, j] for each example, as [i, t, j, example]."""
+    p, k, q = s.sizes
+    return x.reshape(p, k, 1, m) - y.reshape(1, k, q, m)
 
 
 def function_of(op):

@@ -181,3 +181,39 @@ def neighbours_in_a_graph(d, n=7):
         return sum(ts.tanh(pull) for pull in pulls)
 
     return cost, weights + own, [d.normal(4, n)]
+
+
+def nearest(d, squared, n=3, k=4):
+    centroids = d.values(k, n)
+
+    def cost(x):
+        best = None
+        for c in centroids:
+            distance = sum(squared(c_j, x_j) for c_j, x_j in zip(c, x))
+            best = distance if best is None else ts.minimum(best, distance)
+        return best
+
+    return cost, flat(centroids), [d.normal(6, n)]
+
+
+@structure
+def nearest_centroid(d):
+    return nearest(d, lambda c, x: (x - c) ** 2)
+
+
+@structure
+def nearest_centroid_by_a_product(d):
+    return nearest(d, lambda c, x: (c - x) * (c - x))
+
+
+@structure
+def radial_basis_functions(d, n=3, k=5):
+    centres, weights, widths = d.values(k, n), d.values(k), d.values(k)
+
+    def cost(x, y):
+        value = 0.0
+        for centre, weight, width in zip(centres, weights, widths):
+            value = value + weight * ts.exp(-ts.exp(width) * sum((x_j - c) ** 2 for x_j, c in zip(x, centre)))
+        return (value - y) ** 2
+
+    return cost, flat([centres, weights, widths]), [d.normal(4, n), d.normal(4)]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tinygrad_scalar.vectorize.numpy_source import NumpySource
-from tinygrad_scalar.vectorize.program import Elementwise, Product, Program, Statement
+from tinygrad_scalar.vectorize.program import Distances, DistancesGradient, Elementwise, Product, Program, Statement
 from tinygrad_scalar.vectorize.ways import require
 
 if TYPE_CHECKING:
@@ -117,6 +117,9 @@ def _cost_of(statement: Statement) -> tuple[float, float]:
     if isinstance(statement, Product):
         p, k, q = statement.sizes
         call, work = 800.0, 0.1 * statement.blocks * p * k * q
+    elif isinstance(statement, (Distances, DistancesGradient)):
+        p, k, q = (statement if isinstance(statement, Distances) else statement.distances).sizes
+        call, work = 2000.0, 0.5 * p * k * q
     else:
         slow = isinstance(statement, Elementwise) and statement.op not in (
             "+",

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tinygrad_scalar.vectorize.group import CONSTANT, FOLDED, Grouping
-from tinygrad_scalar.vectorize.products import NOWHERE, Blocks, matrix_products
+from tinygrad_scalar.vectorize.products import NOWHERE, Blocks, distances, matrix_products, square_of
 from tinygrad_scalar.vectorize.program import (
     Array,
+    Distances,
     Elementwise,
     Fold,
     Gather,
@@ -116,14 +117,17 @@ class _Writer:
         g = self.g
         owner, terms, signs = g.terms_of(nodes)
         colours = g.colour[terms]
-        is_product = np.isin(colours, [c for c in np.unique(colours).tolist() if g.keys[c][0] == "*"])
         parts: list[_Part | _MatrixPart] = []
         alone = np.ones(len(terms), bool)
-        for sign in (1.0, -1.0):
-            chosen = np.flatnonzero(is_product & (signs == sign))
-            for which, blocks in matrix_products(g, owner[chosen], terms[chosen]) if chosen.size else ():
-                parts.append(_MatrixPart(g, sign, blocks))
-                alone[chosen[which]] = False
+        distinct = np.unique(colours).tolist()
+        squares = [c for c in distinct if square_of(g, c) != NOWHERE]
+        products = [c for c in distinct if g.keys[c][0] == "*" and c not in squares]
+        for kind, some, find in ((Distances, squares, distances), (Product, products, matrix_products)):
+            for sign in (1.0, -1.0) if some else ():
+                chosen = np.flatnonzero(np.isin(colours, some) & (signs == sign))
+                for which, blocks in find(g, owner[chosen], terms[chosen]) if chosen.size else ():
+                    parts.append(_MatrixPart(g, kind, sign, blocks))
+                    alone[chosen[which]] = False
         owner, terms = owner[alone], terms[alone]
         classes = (colours * 2 + (signs < 0))[alone]
         for kind in dict.fromkeys(classes.tolist()):
@@ -263,10 +267,10 @@ class _Part:
 
 
 class _MatrixPart:
-    """Products of several sums, all of one sign, as one matrix product."""
+    """Products of several sums, all of one sign, as one matrix product, or squared differences as distances."""
 
-    def __init__(self, g: Grouping, sign: float, blocks: Blocks) -> None:
-        self.g, self.sign, self.blocks = g, sign, blocks
+    def __init__(self, g: Grouping, kind: type[Product | Distances], sign: float, blocks: Blocks) -> None:
+        self.g, self.kind, self.sign, self.blocks = g, kind, sign, blocks
         self.sums = blocks.sums
         self.reads = blocks.left[blocks.left != NOWHERE], blocks.right
 
@@ -278,7 +282,11 @@ class _MatrixPart:
         operand = writer.matrix_of(right.reshape(*several, k, q) if b > 1 or q > 1 else right.ravel())
         shape = (*several, p, q) if b > 1 or q > 1 else (p,)
         there = None if (left != NOWHERE).all() else (left != NOWHERE).reshape(matrix.shape)
-        product = writer.add(Product(Array(shape, operand.batched), "LR", matrix, operand, b, there))
+        out = Array(shape, operand.batched)
+        if self.kind is Distances:
+            product = writer.add(Distances(out, matrix, operand))
+        else:
+            product = writer.add(Product(out, "LR", matrix, operand, b, there))
         in_order = len(places) == product.rows and (places == np.arange(product.rows)).all()
         return product if in_order else writer.gathered(product, places)
 

@@ -103,7 +103,9 @@ class Buffers:
             and not self.squared
         ):
             made_by = self.made_by.get(self.summed)
-            self.squared = isinstance(made_by, Elementwise) and made_by.op == "**2"
+            self.squared = isinstance(made_by, Elementwise) and (
+                made_by.op == "**2" or (made_by.op == "*" and len(set(made_by.operands)) == 1)
+            )
             is_sum = isinstance(made_by, Fold) and made_by.op == "+" and made_by.source.batched
             is_reordered = isinstance(made_by, Gather) and np.array_equal(
                 np.sort(made_by.index.ravel()), np.arange(made_by.source.rows)

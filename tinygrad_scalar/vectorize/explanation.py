@@ -13,6 +13,7 @@ from tinygrad_scalar.vectorize.buffers import contiguous
 from tinygrad_scalar.vectorize.program import (
     ONLY_OF_ARRAYS,
     Array,
+    Distances,
     Elementwise,
     Fold,
     Gather,
@@ -104,6 +105,10 @@ class _Texts:
             each = f", for each of {s.blocks} blocks" if blocks else ""
             each += " and each example" if s.left.batched and blocks else ", for each example" if s.left.batched else ""
             return f"{self.shaped(s.left, left)} @ {self.shaped(s.right, right)}{each}"
+        if isinstance(s, Distances):
+            p, k, q = s.sizes
+            left, right = f"{self.shaped(s.left, f'{p}×{k}')}", self.shaped(s.right, f"{k}×{q if q > 1 else ''}m")
+            return f"squared distances between the rows of {left} and the columns of {right}"
         if isinstance(s, Elementwise):
             names = [self.name(operand) for operand in s.operands]
             fixed = ", the latter held fixed" if s.op == "minus fixed" else ""

@@ -13,6 +13,7 @@ from __future__ import annotations
 import importlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -118,6 +119,30 @@ def _heads(head: Indices, sign: NDArray[np.int8]) -> tuple[Indices, NDArray[np.i
         head = further
 
 
+def _with_equal_differences_once(trace: Trace) -> Trace:
+    """The trace where a difference that was computed several times, as in (x − c)·(x − c), is one node.
+
+    Only what is no term of a sum: that would keep chains from being merged. Only differences: their gradients are 1 and
+    −1, so that it makes no difference, even with infinities, whether what comes from above is added up before or after.
+    """
+    tape = trace.tape
+    if "-" not in tape.names:
+        return trace
+    n = len(tape.codes)
+    source = np.repeat(np.arange(n), np.diff(tape.starts))
+    in_sums = np.isin(tape.codes[source], [code for code, name in enumerate(tape.names) if name in (*FOLDED, "-")])
+    found = tape.codes == tape.names.index("-")
+    found[tape.operands[in_sums]] = False
+    nodes = np.flatnonzero(found)
+    first, second = (tape.operands[tape.starts[nodes] + slot].astype(np.int64) for slot in (0, 1))
+    _, earliest, which = np.unique(first * n + second, return_index=True, return_inverse=True)
+    if earliest.size == nodes.size:
+        return trace
+    same = np.arange(n, dtype=tape.operands.dtype)
+    same[nodes] = nodes[earliest[which]]
+    return replace(trace, tape=tape._replace(operands=same[tape.operands]))
+
+
 class Grouping:
     """Steps 2 and 3: every node's colour and its place among the nodes of that colour.
 
@@ -128,7 +153,7 @@ class Grouping:
     _make_keys: Callable[[], list[Any]]
 
     def __init__(self, trace: Trace, n_arguments: int, *, ragged: bool, if_regular: bool = False) -> None:
-        self.trace = trace
+        trace = self.trace = _with_equal_differences_once(trace)
         self.roots = [*(i for i, _ in trace.guards), trace.cost]
         self.roots += sorted({entry for entries, _, _ in trace.lookups.values() for entry in entries})
         self.sums = _Sums(trace, self.roots)

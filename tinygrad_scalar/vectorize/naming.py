@@ -15,6 +15,8 @@ from tinygrad_scalar.engine.ops import operation
 from tinygrad_scalar.vectorize.program import (
     ONLY_OF_ARRAYS,
     Array,
+    Distances,
+    DistancesGradient,
     Elementwise,
     Fold,
     Gather,
@@ -39,7 +41,8 @@ WORDS = {
 }  # fmt: skip
 
 BY_STATEMENT = {
-    Product: "matrix", Fold: "total", OverExamples: "total", Scatter: "joined", Shares: "shares", Lookup: "looked_up",
+    Product: "matrix", Distances: "distances", DistancesGradient: "pull",
+    Fold: "total", OverExamples: "total", Scatter: "joined", Shares: "shares", Lookup: "looked_up",
     LookupScatter: "spread",
 }  # fmt: skip
 

@@ -16,9 +16,16 @@ import numpy as np
 from tinygrad_scalar.vectorize.buffers import Buffers, contiguous
 from tinygrad_scalar.vectorize.naming import argument_name, equation_of, name_arrays
 from tinygrad_scalar.vectorize.numpy_calls import HELPERS as OF_ELEMENTS, NUMPY, call_of
-from tinygrad_scalar.vectorize.product_calls import HELPERS as OF_PRODUCTS, product_call
+from tinygrad_scalar.vectorize.product_calls import (
+    HELPERS as OF_PRODUCTS,
+    distances_call,
+    distances_gradient_call,
+    product_call,
+)
 from tinygrad_scalar.vectorize.program import (
     Array,
+    Distances,
+    DistancesGradient,
     Elementwise,
     Fold,
     Gather,
@@ -206,6 +213,12 @@ class NumpySource:
 
     def _product(self, s: Product) -> list[str]:
         return [product_call(s, self.program, self.variables)]
+
+    def _distances(self, s: Distances) -> list[str]:
+        return [distances_call(s, self.variables)]
+
+    def _distancesgradient(self, s: DistancesGradient) -> list[str]:
+        return [distances_gradient_call(s, self.variables)]
 
     def _fold(self, s: Fold) -> list[str]:
         n, k = s.source.shape if len(s.source.shape) == 2 else (1, s.source.rows)

@@ -1,9 +1,9 @@
-"""The NumPy calls of matrix products, with helpers for those that are more than one call of matmul."""
+"""The NumPy calls of matrix products and distances, with helpers for those that are more than one call of matmul."""
 
 from __future__ import annotations
 
 from tinygrad_scalar.vectorize.naming import argument_name
-from tinygrad_scalar.vectorize.program import Array, Product, Program
+from tinygrad_scalar.vectorize.program import Array, Distances, DistancesGradient, Product, Program
 from tinygrad_scalar.vectorize.variables import Variables
 
 HELPERS = {
@@ -24,6 +24,44 @@ def matmul_each(left, right, out):
     examples = [np.ascontiguousarray(np.moveaxis(x, -1, 0)) for x in (left, right)]
     copyto(np.moveaxis(out, -1, 0), matmul(*examples))
     return out
+''',
+    "squared_distances": '''
+def squared_distances(left, right, out):
+    """out[i, j] = sum of (left[i, k] - right[k, j])**2 over k."""
+    for i, j, apart in differences(left, right):
+        multiply(apart, apart, out=apart)
+        add.reduce(apart, axis=1, out=out[i, j])
+    return out
+''',
+    "pull_left": '''
+def pull_left(d, left, right, out):
+    """The gradient of sum(d * squared_distances(left, right)) with respect to left."""
+    out.fill(0.0)
+    for i, j, apart in differences(left, right):
+        out[i] += matmul(apart, d[i, j, np.newaxis])[:, :, 0]
+    return multiply(out, 2.0, out=out)
+''',
+    "pull_right": '''
+def pull_right(d, left, right, out):
+    """The gradient of sum(d * squared_distances(left, right)) with respect to right."""
+    out.fill(0.0)
+    for i, j, apart in differences(left, right):
+        multiply(apart, d[i, np.newaxis, j], out=apart)
+        out[:, j] -= add.reduce(apart, axis=0)
+    return multiply(out, 2.0, out=out)
+''',
+    "differences": '''
+def differences(left, right):
+    """left[i, k] - right[k, j] for all k and as many i and j as fit into the cache, with the slices i and j."""
+    (p, k), n = left.shape, right.shape[1]
+    width = max(1, min(n, 16384 // k))
+    height = max(1, min(p, 32768 // (k * width)))
+    apart = np.empty((height, k, width), right.dtype)
+    for start in range(0, n, width):
+        j = slice(start, min(start + width, n))
+        for top in range(0, p, height):
+            i = slice(top, min(top + height, p))
+            yield i, j, subtract(left[i, :, np.newaxis], right[:, j], out=apart[: i.stop - top, :, : j.stop - start])
 ''',
 }
 
@@ -53,3 +91,19 @@ def product_call(s: Product, program: Program, variables: Variables) -> str:
         return f"matmul({left}, {right}, out={out})"
     there = variables.table(s.there, "there") + (transposed if s.form == "TR" else "")
     return f"matmul_where({there}, {left}, {right}, out={out})"
+
+
+def distances_call(s: Distances, variables: Variables) -> str:
+    """The call that computes squared distances."""
+    p, k, q = s.sizes
+    left, right, out = (
+        variables.matrix(array, shape) for array, shape in zip((s.left, s.right, s.out), ((p, k), (k, q), (p, q)))
+    )
+    return f"squared_distances({left}, {right}, out={out})"
+
+
+def distances_gradient_call(s: DistancesGradient, variables: Variables) -> str:
+    """The call that computes the gradient of squared distances with respect to one of their operands."""
+    p, k, q = s.distances.sizes
+    d, left, right = (variables.matrix(array, shape) for array, shape in zip(s.operands, ((p, q), (p, k), (k, q))))
+    return f"pull_{s.side}({d}, {left}, {right}, out={variables.matrix(s.out, (p, k) if s.side == 'left' else (k, q))})"

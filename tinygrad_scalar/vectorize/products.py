@@ -8,7 +8,7 @@ triangular product the left rows have different lengths; what is missing is 0.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -60,14 +60,47 @@ def matrix_products(g: Grouping, owner: Indices, terms: Indices) -> list[tuple[I
     return found
 
 
+def square_of(g: Grouping, colour: int) -> int:
+    """The colour of the differences of which the nodes of a colour are the squares, or NOWHERE."""
+    kind, *below = g.keys[colour]
+    difference = below[0] if kind in ("**2", "*") and len(set(below)) == 1 else NOWHERE
+    return difference if difference >= 0 and g.keys[difference][0] == "-" else NOWHERE
+
+
+def distances(g: Grouping, owner: Indices, terms: Indices) -> list[tuple[Indices, Blocks]]:
+    """Squared distances among squared differences, as in `matrix_products`: left − right for each pair of factors."""
+
+    def factors(squares: Indices) -> tuple[Indices, Indices]:
+        differences = g.operands_of(squares, 0)
+        x, y = (g.operands_of(differences, slot) for slot in (0, 1))
+        same = g.batched[int(g.colour[y[0]])]
+        return (x, y) if same else (y, x)
+
+    def is_distance(colour: int) -> bool:
+        factors_batched = {g.batched[c] for c in g.keys[square_of(g, colour)][1:]}
+        nodes = terms[g.colour[terms] == colour]
+        x, y = (g.operands_of(nodes, slot) for slot in (0, len(g.keys[colour]) - 2))
+        return factors_batched == {False, True} and bool((x == y).all())
+
+    colours = g.colour[terms]
+    some = np.flatnonzero(np.isin(colours, [c for c in np.unique(colours).tolist() if is_distance(c)]))
+    found = _grids(g, owner, terms, some, False, factors)
+    return [(which, product) for which, product in found if product.left.shape[1] > 1]
+
+
 def _grids(
-    g: Grouping, owner: Indices, terms: Indices, some: Indices, of_each_example: bool
+    g: Grouping,
+    owner: Indices,
+    terms: Indices,
+    some: Indices,
+    of_each_example: bool,
+    factors: Callable[[Indices], tuple[Indices, Indices]] | None = None,
 ) -> Iterable[tuple[Indices, Blocks]]:
     """Products of one colour, equally many in each of several sums, that are one matrix product."""
     colours = g.colour[terms[some]]
     for colour in dict.fromkeys(colours.tolist()):
         mine = some[colours == colour]
-        left, right = (g.operands_of(terms[mine], slot) for slot in (0, 1))
+        left, right = factors(terms[mine]) if factors else (g.operands_of(terms[mine], slot) for slot in (0, 1))
         counts = np.bincount(owner[mine])[owner[mine]]
         for count in np.unique(counts[counts > 1]).tolist():
             equal = counts == count

@@ -135,6 +135,44 @@ class Product(Statement):
 
 
 @dataclass(eq=False)
+class Distances(Statement):
+    """Squared distances between the rows of left (p, k) and the columns of right (k, q).
+
+    out[i, j] = Σₜ (left[i, t] − right[t, j])², where left is the same in all examples
+    """
+
+    left: Array
+    right: Array
+
+    @property
+    def operands(self) -> tuple[Array, ...]:
+        return (self.left, self.right)
+
+    @property
+    def sizes(self) -> tuple[int, int, int]:
+        """p, k and q."""
+        p, k = self.left.shape
+        return p, k, self.right.rows // k
+
+
+@dataclass(eq=False)
+class DistancesGradient(Statement):
+    """The gradient of Σ d·distances with respect to their left or right operand, where d is the source.
+
+    "left"   out[i, t] = Σⱼ 2·d[i, j]·(left[i, t] − right[t, j]), summed over the examples too
+    "right"  out[t, j] = Σᵢ −2·d[i, j]·(left[i, t] − right[t, j])
+    """
+
+    side: str
+    source: Array
+    distances: Distances
+
+    @property
+    def operands(self) -> tuple[Array, ...]:
+        return (self.source, *self.distances.operands)
+
+
+@dataclass(eq=False)
 class Fold(Statement):
     """Row i of out folds row i of the operand of shape (n, k) by "+", "maximum" or "minimum", from left to right.
 

@@ -16,6 +16,8 @@ import numpy as np
 from tinygrad_scalar.engine.ops import Operation, operation
 from tinygrad_scalar.vectorize.program import (
     Array,
+    Distances,
+    DistancesGradient,
     Elementwise,
     Fold,
     Gather,
@@ -74,7 +76,9 @@ RULES: dict[str, Rule] = {
     "+": lambda write, d, v, x, y: (d, d),
     "-": lambda write, d, v, x, y: (d, write("neg", d)),
     "minus fixed": lambda write, d, v, x, y: (d, None),
-    "*": lambda write, d, v, x, y: (write("*", d, y), write("*", d, x)),
+    "*": lambda write, d, v, x, y: (
+        (write("*", _constant(2.0), write("*", d, x)), None) if x is y else (write("*", d, y), write("*", d, x))
+    ),
     "/": lambda write, d, v, x, y: (
         write("*", d, write("**-1", y)),
         write("neg", write("*", d, write("/", v, y))),
@@ -183,7 +187,20 @@ class _Backward:
                 index = None
         if amount.batched and not to.batched:
             amount = self.add(OverExamples(Array(amount.shape, False), amount))
+        if index is not None and amount.batched and amount.rows == len(index):
+            amount, index = self._folded(amount, index, to.rows)
         parts.append((amount, index))
+
+    def _folded(self, amount: Array, index: Any, n: int) -> tuple[Array, Any]:
+        """Rows that are added to as many rows as often as each other: the sum of each, and which rows these are."""
+        rows, counts = np.unique(index, return_counts=True)
+        k = int(counts[0])
+        if k == 1 or (counts != k).any():
+            return amount, index
+        table = np.argsort(index, kind="stable").reshape(-1, k)
+        in_rows = self.add(Gather(Array(table.shape, amount.batched), amount, table))
+        folded = self.add(Fold(Array((rows.size,), amount.batched), "+", in_rows))
+        return folded, None if rows.size == n else rows
 
     def _reshaped(self, array: Array, shape: tuple[int, ...]) -> Array:
         if array.shape == shape:
@@ -210,6 +227,8 @@ class _Backward:
             self._reverse_elementwise(statement, d, chosen)
         elif isinstance(statement, Product):
             self._reverse_product(statement, self._full(d, statement.out))
+        elif isinstance(statement, Distances):
+            self._reverse_distances(statement, self._full(d, statement.out))
         elif isinstance(statement, Gather):
             self.contribute(statement.source, d, statement.index.ravel(), chosen=chosen)
         elif isinstance(statement, Fold):
@@ -263,6 +282,12 @@ class _Backward:
         if right in self.counts:
             of_right = Array(right.shape, right.batched)
             self.contribute(right, self.add(Product(of_right, "TR", left, d, statement.blocks, statement.there)))
+
+    def _reverse_distances(self, statement: Distances, d: Array) -> None:
+        for side, operand in zip(("left", "right"), statement.operands):
+            if operand in self.counts:
+                out = Array(operand.shape, operand.batched)
+                self.contribute(operand, self.add(DistancesGradient(out, side, d, statement)))
 
     def _full(self, d: Array, out: Array) -> Array:
         """d with all its rows and examples, where one number stood for several."""

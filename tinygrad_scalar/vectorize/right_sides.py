@@ -16,6 +16,8 @@ from tinygrad_scalar.vectorize.naming import is_of_layer
 from tinygrad_scalar.vectorize.program import (
     ONLY_OF_ARRAYS,
     Array,
+    Distances,
+    DistancesGradient,
     Elementwise,
     Fold,
     Gather,
@@ -34,7 +36,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-SUMS = (Fold, OverExamples)  # Σ, max and min: what follows would be read as part of them
+SUMS = (Fold, OverExamples, Distances, DistancesGradient)  # Σ, max and min: what follows would be read as part of them
 
 
 def symbol(name: str) -> str:
@@ -89,7 +91,9 @@ class RightSides:
             return array.name.startswith("db")
         if isinstance(statement, Elementwise) and statement.op == "-" and all(map(self._is_short, statement.operands)):
             return False  # A − Y is as good as a name for it
-        return self.uses.get(array, 0) > 1 or isinstance(statement, (Product, Scatter, Lookup, LookupScatter))
+        return self.uses.get(array, 0) > 1 or isinstance(
+            statement, (Product, Distances, DistancesGradient, Scatter, Lookup, LookupScatter)
+        )
 
     def _is_short(self, array: Array) -> bool:
         return array in self.program.arguments or is_of_layer(array.name)
@@ -119,6 +123,13 @@ class RightSides:
             if s.form == "LR":
                 return f"{left} {right}"
             return f"{_transposed(left)} {right}" if s.form == "TR" else rf"{left} {_transposed(right)}"
+        if isinstance(s, Distances):
+            left, right = self._entries(s)
+            return rf"\sum_t \left({left} - {right}\right)^2"
+        if isinstance(s, DistancesGradient):
+            left, right = self._entries(s.distances)
+            over, one, other = ("j", left, right) if s.side == "left" else ("i", right, left)
+            return rf"2 \sum_{over} {{{self.written(s.source, within=True)}}}_{{ij}} \left({one} - {other}\right)"
         if isinstance(s, Elementwise):
             return self._elementwise(s)
         if isinstance(s, Gather):
@@ -146,6 +157,10 @@ class RightSides:
         together = " + " if all(index is None for _, index in s.parts) else r",\ "
         parts = [part for part in s.parts if not getattr(self.made_by.get(part[0]), "is_of_companion", False)]
         return together.join(self._placed(part, index, s.out.rows) for part, index in parts) or "0"
+
+    def _entries(self, s: Distances) -> tuple[str, str]:
+        """An entry of the left and one of the right operand of distances."""
+        return f"{{{self.written(s.left)}}}_{{it}}", f"{{{self.written(s.right)}}}_{{tj}}"
 
     def _placed(self, part: Array, index: NDArray[np.int64] | None, rows: int) -> str:
         """A part of an array, and which of the array's rows it is added to, if not to all of them."""
