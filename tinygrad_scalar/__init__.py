@@ -15,6 +15,7 @@ Values and functions of Values
     sinh, cosh, tanh, asinh, acosh, atanh: hyperbolic functions and their inverses
     sigmoid, relu, leaky_relu, softplus: activations
     maximum, minimum, logaddexp: of two arguments
+    sum, max, min: of a list
     greater, greater_equal, less, less_equal: 1 or 0, conditions for where
     where, lookup: one of two values, one row of a list
 
@@ -90,7 +91,9 @@ from tinygrad_scalar.functions import (
     log1p as log1p,
     logaddexp as logaddexp,
     lookup as lookup,
+    max as max,
     maximum as maximum,
+    min as min,
     minimum as minimum,
     relu as relu,
     sigmoid as sigmoid,
@@ -98,6 +101,7 @@ from tinygrad_scalar.functions import (
     sinh as sinh,
     softplus as softplus,
     sqrt as sqrt,
+    sum as sum,
     tan as tan,
     tanh as tanh,
     where as where,

@@ -1,9 +1,12 @@
 """functions.py: a Value gives a Value, a number gives a float, anything else gives a TypeError."""
 
+import functools
 import math
+import operator
 
 import numpy as np
 import pytest
+from hypothesis import given, strategies as st
 from support.operands import ORDINARY
 
 import tinygrad_scalar as ts
@@ -166,3 +169,41 @@ def test_what_lookup_cannot_take_is_one_line_that_shows_it(table, i, error, word
     with pytest.raises(error, match=words) as caught:
         ts.lookup(table, i)
     assert "\n" not in str(caught.value)
+
+
+# --- of a list -------------------------------------------------------------------------------------------------------
+
+NUMBERS = st.lists(st.sampled_from([0.0, 1.0, -2.0, 3.5, math.inf]), min_size=1, max_size=6)
+OF_LISTS = {"sum": operator.add, "max": ts.maximum, "min": ts.minimum}
+
+
+@pytest.mark.parametrize("name", OF_LISTS)
+@given(numbers=NUMBERS)
+def test_a_function_of_a_list_is_the_chain_of_the_function_of_two(name, numbers):
+    function = getattr(ts, name)
+    assert function(numbers) == functools.reduce(OF_LISTS[name], numbers)
+    grads = []
+    for fold in (function, functools.partial(functools.reduce, OF_LISTS[name])):
+        values = [Value(number) for number in numbers]
+        (1.0 * fold(iter(values))).backward()
+        grads.append([value.grad for value in values])
+    assert grads[0] == grads[1]
+
+
+def test_the_functions_of_a_list_take_a_value_among_numbers_and_a_generator():
+    assert ts.sum(x for x in (1.0, Value(2.0), 3)).data == 6.0
+    assert ts.max([1.0, Value(2.0), 3]).data == 3.0
+    assert ts.sum([]) == 0.0
+
+
+@pytest.mark.parametrize("name", OF_LISTS)
+@pytest.mark.parametrize("wrong", [Value(1.0), 1.0, ["a"], [[1.0]], None], ids=repr)
+def test_a_function_of_a_list_refuses_anything_else(name, wrong):
+    with pytest.raises(TypeError, match=f"^{name} expected a list of Values or numbers, got "):
+        getattr(ts, name)(wrong)
+
+
+@pytest.mark.parametrize("name", ["max", "min"])
+def test_an_empty_list_has_no_largest(name):
+    with pytest.raises(ValueError, match=f"^{name} expected at least one Value or number, got an empty list$"):
+        getattr(ts, name)([])

@@ -6,9 +6,11 @@ import numpy as np
 import pytest
 from hypothesis import given, strategies as st
 from programs import by_every_way
+from support.array_program import assembled
 
 import tinygrad_scalar as ts
 from tinygrad_scalar import Value
+from tinygrad_scalar.vectorize.program import Fold
 
 NUMBERS = st.sampled_from([0.0, 1.0, -1.0, 2.0, 0.25, math.inf, -math.inf, math.nan])
 FOLDS = st.sampled_from([ts.maximum, ts.minimum])
@@ -63,3 +65,21 @@ def test_the_largest_of_a_logaddexp_stays_a_constant():
     run = ts.vectorize(lambda x: folded(ts.logaddexp, params[0] * x, [p * x for p in params[1:]]), params)
     _, gradient = run(np.ones(3))
     assert gradient == pytest.approx(np.exp([0.5, 0.25, -1.0]) / np.exp([0.5, 0.25, -1.0]).sum(), rel=1e-12)
+
+
+def test_functions_of_a_list_are_one_fold_each():
+    params = [Value(0.5), Value(0.25), Value(-1.0), Value(2.0)]
+
+    def log_sum_exp(x):
+        terms = [p * x for p in params]
+        largest = ts.max(terms)
+        return largest + ts.log(ts.sum(ts.exp(term - largest) for term in terms))
+
+    program = assembled(log_sum_exp, params, [np.ones(3)])
+    assert [s.op for s in program.forward if isinstance(s, Fold)] == ["maximum", "+"]
+    assert len(program.forward) == 9
+
+
+def test_the_error_for_the_builtin_max_names_the_function_of_a_list():
+    with pytest.raises(ts.TraceError, match=r"it was compared: .* from a list with ts\.max or ts\.min"):
+        ts.vectorize(lambda x: max([x, x * x]), [Value(1.0)])(np.ones(2))

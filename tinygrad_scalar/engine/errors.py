@@ -82,7 +82,8 @@ WAYS_OUT = {
     "run": "a vectorized function was run on it, by the traced function or by a signal handler: run it before or after",
     "gradient": "its gradient was asked for: vectorize computes gradients, the function only the cost",
     "text": "it was shown as text: print it outside the function, which runs once for all examples",
-    "order": "it was compared: choose with ts.where(ts.greater(x, y), a, b), ts.maximum or ts.minimum",
+    "order": "it was compared: choose with ts.where(ts.greater(x, y), a, b), ts.maximum or ts.minimum, and from "
+    "a list with ts.max or ts.min",
     "truth": "a branch was taken on it: choose with ts.where(condition, a, b)",
     "equality": "== tests identity: to compare numbers use ts.where(ts.greater_equal(x, y), a, b); to choose by an "
     "integer argument use ts.lookup(table, i)",
