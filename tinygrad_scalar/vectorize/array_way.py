@@ -5,6 +5,7 @@ from __future__ import annotations
 import linecache
 import weakref
 from collections.abc import Callable, Sequence
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,23 +21,41 @@ BUFFERS_KEPT = 4  # for as many different m, and at most twice the memory of the
 
 
 class ArrayWay:
-    """The NumPy source, with its buffers for the last few m."""
+    """The array program, and the buffers of its NumPy source for the last few m."""
+
+    _program: Program | None = None  # pickles have only the source
 
     def __init__(self, program: Program, integer: Sequence[bool]) -> None:
-        self.source = NumpySource(program, integer).text
+        self._program, self._integer = program, integer
         self._costs = [_cost_of(statement) for statement in (*program.forward, *program.backward)]
         self._build()
 
     def _build(self) -> None:
-        filename = f"<vectorized {id(self):x}>"
-        namespace: dict[str, Any] = {}
-        exec(compile(self.source, filename, "exec"), namespace)
-        linecache.cache[filename] = (len(self.source), None, self.source.splitlines(keepends=True), filename)
-        weakref.finalize(self, linecache.cache.pop, filename, None).atexit = False
-        self._prepare = namespace["prepare"]
         self._call, self._work = sum(call for call, _ in self._costs), sum(work for _, work in self._costs)
         self._ready: dict[int, tuple[Any, Any]] = {}
         self._parameters: Floats | None = None
+
+    @cached_property
+    def written(self) -> NumpySource:
+        """The NumPy source, written when it is first run or read, which also names the program's arrays."""
+        assert self._program is not None
+        return NumpySource(self._program, self._integer)
+
+    @cached_property
+    def source(self) -> str:
+        return self.written.text
+
+    @cached_property
+    def _prepare(self) -> Callable[..., Any]:
+        filename = f"<vectorized {id(self):x}>"
+        weakref.finalize(self, linecache.cache.pop, filename, None).atexit = False
+        if self._program is not None:
+            return self.written.prepare(filename)
+        names: dict[str, Any] = {}
+        exec(compile(self.source, filename, "exec"), names)
+        linecache.cache[filename] = (len(self.source), None, self.source.splitlines(keepends=True), filename)
+        prepare: Callable[..., Any] = names["prepare"]
+        return prepare
 
     def __getstate__(self) -> dict[str, Any]:
         return {"source": self.source, "_costs": self._costs}

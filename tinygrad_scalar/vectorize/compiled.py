@@ -221,7 +221,12 @@ def compiled(
         differentiate(program, wrt_inputs=wrt_inputs)
         way = ArrayWay(program, [integer for _, integer in shapes])
         n, captured = traced.nodes, traced.captured
-        return way, lambda: (explanation(n, captured, program, labels), equations(program, labels))
+
+        def texts() -> tuple[str, Equations]:
+            assert way.written  # which names the arrays
+            return explanation(n, captured, program, labels), equations(program, labels)
+
+        return way, texts
 
     guards = [(guard.refused, guard.message) for _, guard in traced.guards]
     made = Compiled(

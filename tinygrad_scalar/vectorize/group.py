@@ -157,7 +157,7 @@ class Grouping:
         self.roots = [*(i for i, _ in trace.guards), trace.cost]
         self.roots += sorted({entry for entries, _, _ in trace.lookups.values() for entry in entries})
         self.sums = _Sums(trace, self.roots)
-        self._most_colours = max(1000, trace.nodes // 4)
+        self._most_colours = max(1000, trace.nodes // 256)  # to write a statement takes as long as 100 operations
         self._paint(n_arguments, ragged, self._most_colours if if_regular else trace.nodes + n_arguments + 2)
 
     @property

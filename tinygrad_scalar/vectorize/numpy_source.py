@@ -7,8 +7,9 @@ example.
 
 from __future__ import annotations
 
+import linecache
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -38,7 +39,7 @@ from tinygrad_scalar.vectorize.program import (
     Shares,
     Statement,
 )
-from tinygrad_scalar.vectorize.variables import WIDTH, Variables
+from tinygrad_scalar.vectorize.variables import WIDTH, Variables, definition
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -48,18 +49,37 @@ HELPERS = {**OF_ELEMENTS, **OF_PRODUCTS}
 
 
 class NumpySource:
-    """The source of a program, as `text`; integer[a] says whether argument a holds integers."""
+    """The source of a program; integer[a] says whether argument a holds integers.
+
+    text     a program that a person can run, with its tables of numbers
+    """
 
     def __init__(self, program: Program, integer: Sequence[bool]) -> None:
         self.program = program
         name_arrays(program)
         self.buffers = Buffers(program, integer)
         self.variables = Variables(program, self.buffers, {*NUMPY, *HELPERS})
-        self.text = self._written()
+        self._head, self._body = self._written()
+
+    @property
+    def text(self) -> str:
+        tables = [definition(name, values) for name, values in self.variables.tables.items()]
+        return "\n\n\n".join(["\n".join([*self._head, *([""] if tables else []), *tables]), *self._body]) + "\n"
+
+    def prepare(self, filename: str) -> Callable[..., Any]:
+        """The function `prepare` of the source, made without printing the tables."""
+        text = "\n\n\n".join(["\n".join(self._head), *self._body]) + "\n"
+        names: dict[str, Any] = {}
+        exec(compile(text, filename, "exec"), names)
+        names.update(self.variables.tables)
+        linecache.cache[filename] = (len(text), None, text.splitlines(keepends=True), filename)
+        prepare: Callable[..., Any] = names["prepare"]
+        return prepare
 
     # --- writing -----------------------------------------------------------------------------------------------------
 
-    def _written(self) -> str:
+    def _written(self) -> tuple[list[str], list[str]]:
+        """The imports, and the functions that follow the tables of numbers."""
         program, buffers = self.program, self.buffers
         arguments = [argument_name(a) for a in range(len(program.arguments))]
         forward, backward = self._lines(program.forward), self._lines(program.backward)
@@ -98,8 +118,7 @@ class NumpySource:
         head = [*(["import math\n"] if "math" in used else []), "import numpy as np"]
         head += _wrapped("from numpy import ", [name for name in NUMPY if name in used])
         head += ["from tinygrad_scalar.engine.ops import operation"] if "operation" in used else []
-        tables = ["", *self.variables.tables] if self.variables.tables else []
-        return "\n\n\n".join(["\n".join([*head, *tables]), *helpers, "\n".join(body)]) + "\n"
+        return head, [*helpers, "\n".join(body)]
 
     def _buffers(self, passes: str) -> list[str]:
         """The lines that make the buffers, those of one shape together."""

@@ -23,7 +23,7 @@ class Variables:
 
     names   the variable of each array that has a buffer
     views   the variables that hold views, and their expressions, one for each that was asked for
-    tables  the lines that define tables of numbers
+    tables  the tables of numbers by their names
     """
 
     def __init__(self, program: Program, buffers: Buffers, taken: Iterable[str]) -> None:
@@ -31,7 +31,8 @@ class Variables:
         self._variables: dict[str, str] = {}  # by the expression that each holds
         self._taken = {argument.name for argument in program.arguments} | set(taken)
         self.views: list[tuple[str, str]] = []
-        self.tables: list[str] = []
+        self.tables: dict[str, NDArray[Any]] = {}
+        self._table_names: dict[tuple[Any, ...], str] = {}  # by their numbers
         self.names = self._name_buffers()
 
     def _name_buffers(self) -> dict[Array, str]:
@@ -62,17 +63,11 @@ class Variables:
 
     def table(self, values: NDArray[Any], wanted: str = "index") -> str:
         """A variable of the source that holds numbers."""
-        text = repr(values.tolist())
-        if text not in self._variables:
-            self._variables[text] = self._free_name(wanted)
-            line = f"{self._variables[text]} = np.array({text})"
-            if len(line) > WIDTH:
-                lines = np.array2string(
-                    values, separator=", ", threshold=values.size + 1, max_line_width=WIDTH - 10, floatmode="unique"
-                ).replace("\n", "\n    ")
-                line = f"{self._variables[text]} = np.array(\n    {lines}\n)  # fmt: skip"
-            self.tables.append(re.sub(r"\b(inf|nan)\b", r"np.\1", line))
-        return self._variables[text]
+        key = (values.dtype.kind, values.shape, values.tobytes())
+        if key not in self._table_names:
+            self._table_names[key] = self._free_name(wanted)
+            self.tables[self._table_names[key]] = values
+        return self._table_names[key]
 
     def _constant(self, array: Array) -> str:
         values = array.values
@@ -148,3 +143,24 @@ class Variables:
                 return flat
             return self.variable(f"{array.name}_m", f"{flat}.reshape({', '.join(map(str, shape[:-1]))}, -1)")
         return self.variable(f"{array.name}_m", f"{flat}.reshape{shape}")
+
+
+def definition(name: str, values: NDArray[Any]) -> str:
+    """The lines that define a table of numbers.
+
+    >>> definition("index", np.array([2, 0]))
+    'index = np.array([2, 0])'
+    """
+    text = repr(values.tolist())
+    line = f"{name} = np.array({text})"
+    if len(line) > WIDTH:
+        lines, room = list[list[str]](), 0
+        for number in text.split(" "):
+            if len(number) > room:
+                lines.append([])
+                room = WIDTH - 10
+            lines[-1].append(number)
+            room -= len(number) + 1
+        numbers = "\n    ".join(map(" ".join, lines))
+        line = f"{name} = np.array(\n    {numbers}\n)  # fmt: skip"
+    return re.sub(r"\b(inf|nan)\b", r"np.\1", line)

@@ -1,0 +1,149 @@
+"""What a first call does: no more than is asked for, and work in proportion to the operations, for every shape."""
+
+import functools
+import random
+import sys
+
+import numpy as np
+import pytest
+
+import tinygrad_scalar as ts
+from tinygrad_scalar import Value
+from tinygrad_scalar.vectorize import compiled
+from tinygrad_scalar.vectorize.numpy_source import NumpySource
+from tinygrad_scalar.vectorize.scalar_program import executor
+
+needs_the_executor = pytest.mark.skipif(executor() is None, reason="the native executor belongs to the compiled Value")
+
+
+def chain(n):
+    w = Value(0.5)
+    return lambda x: functools.reduce(lambda z, _: z * w + x, range(n // 2), x), [w]
+
+
+def fold(n):
+    w = [Value(float(k * 37 % 101)) for k in range(n // 2)]
+    return lambda x: functools.reduce(ts.maximum, [p * x for p in w]), w
+
+
+def tree(n):
+    w = [Value(0.1 * k) for k in range(n // 3)]
+
+    def cost(x):
+        nodes = [p * x for p in w]
+        while len(nodes) > 1:
+            nodes = [ts.tanh(a * b) for a, b in zip(nodes[::2], nodes[1::2])]
+        return nodes[0]
+
+    return cost, w
+
+
+def grid(n):
+    w, v = Value(0.3), Value(0.4)
+    side = int((n / 3) ** 0.5)
+
+    def cost(x):
+        row = [x] * side
+        for _ in range(side):
+            left = x
+            for j in range(side):
+                left = row[j] = w * left + v * row[j]
+        return row[-1]
+
+    return cost, [w, v]
+
+
+def irregular(n):
+    w = [Value(0.1 * k) for k in range(10)]
+    numbers = random.Random(0)
+    plan = [(numbers.randrange(3), numbers.random()) for _ in range(n)]
+
+    def cost(x):
+        nodes = [*w, x]
+        for kind, place in plan:
+            a, b = nodes[-1], nodes[int(place * len(nodes))]
+            nodes.append(a + b if kind == 0 else a * b if kind == 1 else ts.tanh(a))
+        return nodes[-1]
+
+    return cost, w
+
+
+def recurrent(n):
+    w, u = Value(0.5, "w"), Value(0.3, "u")
+    return lambda x: functools.reduce(lambda h, _: ts.tanh(w * h + u * x), range(n // 4), x), [w, u]
+
+
+def log_sum_exp(n):
+    w = [Value(0.01 * k) for k in range(n // 3)]
+    return lambda x: ts.log(sum(ts.exp(p * x) for p in w)), w
+
+
+SHAPES = [chain, fold, tree, grid, irregular, recurrent, log_sum_exp]
+
+
+@pytest.mark.parametrize("make", SHAPES)
+def test_reading_nothing_writes_nothing(make, monkeypatch):
+    def read(*arguments):
+        raise AssertionError("a text was written in the first call")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(NumpySource, "text", property(read))
+        patch.setattr(compiled, "equations", read)
+        patch.setattr(compiled, "explanation", read)
+        run = ts.vectorize(*make(300))
+        run(np.array([0.5, 1.5]))
+    assert "def prepare(" in run.source
+    assert "scalars of one example become" in run.explain()
+    assert run.equations.each
+
+
+@needs_the_executor
+@pytest.mark.parametrize("make", [chain, grid, irregular, recurrent])
+def test_where_little_repeats_no_array_program_is_written(make):
+    run = ts.vectorize(*make(2400 if make is not grid else 4000))
+    value, gradient = run(np.array([0.5]))
+    assert run._last.arrays is None
+    assert "def prepare(" in run.source
+    for ours, theirs in zip(run._last.arrays.run(run.parameters, [np.array([[0.5]])], True, []), (value, gradient)):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-9)
+
+
+def calls_within(action):
+    """How often Python calls anything while an action runs: a measure of its time that repeats."""
+    count = 0
+
+    def note(frame, event, argument):
+        nonlocal count
+        count += event in ("call", "c_call")
+
+    sys.setprofile(note)
+    try:
+        action()
+    finally:
+        sys.setprofile(None)
+    return count
+
+
+@needs_the_executor
+@pytest.mark.parametrize("make", SHAPES)
+def test_the_work_of_a_first_call_is_linear_and_small_beside_the_function(make):
+    work = []
+    for n in (8_000, 32_000):
+        cost, w = make(n)
+        run = ts.vectorize(cost, w)
+        x = Value(0.5)
+        of_function = calls_within(lambda cost=cost, x=x: cost(x))
+        work.append(calls_within(lambda run=run: run(np.array([0.5]))) - 2 * of_function)
+    assert work[1] < 5 * work[0]
+    assert work[1] < 32_000
+
+
+@needs_the_executor
+def test_a_loop_of_a_hundred_thousand_steps_compiles():
+    cost, w = recurrent(400_000)
+    run = ts.vectorize(cost, w)
+    value, gradient = run(np.array([0.7]))
+    C = cost(Value(0.7))
+    C.backward()
+    assert value == pytest.approx(C.data, rel=1e-12)
+    assert gradient == pytest.approx([p.grad for p in w], rel=1e-12)
