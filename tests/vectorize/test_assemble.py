@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from programs import Draw
 from support.array_program import assembled, run
+from support.structures import STRUCTURES
 from support.vectorize_cases import CASES, dot, flat
 
 import tinygrad_scalar as ts
@@ -139,3 +140,35 @@ def test_a_grid_has_every_pair_of_rows_once(left, right, grid):
     else:
         p, q, places = grid
         assert (found.left.shape[1], found.right.shape[2], found.places.tolist()) == (p, q, places or [*range(p * q)])
+
+
+def gathers_of_examples(program):
+    """The gathers of rows that differ between examples and are not just consecutive rows of another array."""
+    gathers = [s for s in statements(program, Gather) if s.out.batched]
+    return [s for s in gathers if (s.index.ravel() != s.index.ravel()[0] + np.arange(s.index.size)).any()]
+
+
+def test_sums_of_many_lengths_are_one_scatter():
+    w = values(12)
+    neighbours = [range(i % 5 + 1) for i in range(12)]
+    cost = lambda x: sum((x[i] * sum(w[i] * x[j] ** 3 for j in those)).tanh() for i, those in enumerate(neighbours))  # noqa: E731
+    program = assembled(cost, w, [np.ones((2, 12))])
+    (scatter,) = statements(program, Scatter)
+    ((_, owners),) = scatter.parts
+    assert sorted(np.bincount(owners)) == sorted(map(len, neighbours))
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        (
+            "attention_with_two_heads",
+            6,
+        ),  # X, the queries, keys and contents, the largest and sums of a row, the shares, …
+        ("convolution", 1),  # the windows
+        ("grouped_convolution", 1),
+        ("mixture_of_gaussians", 2),  # X for each component, and its differences
+    ],
+)
+def test_rows_are_stored_in_the_order_of_what_they_are_computed_from(name, expected):
+    assert len(gathers_of_examples(assembled(*STRUCTURES[name](Draw())))) == expected

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tinygrad_scalar.vectorize.group import CONSTANT, FOLDED, Grouping
-from tinygrad_scalar.vectorize.products import NOWHERE, Blocks, distances, matrix_products, square_of
+from tinygrad_scalar.vectorize.products import NOWHERE
 from tinygrad_scalar.vectorize.program import (
     Array,
     Distances,
@@ -25,6 +25,7 @@ from tinygrad_scalar.vectorize.program import (
     Scatter,
     Statement,
 )
+from tinygrad_scalar.vectorize.sums import MatrixPart, Part, TermsPart, better_order, parts_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -40,8 +41,9 @@ class _Writer:
         self.statements: list[Statement] = []
         self.parameters = Array((n_parameters,), False, "parameters")
         self.arguments = [Array((size,), True, f"argument {a}") for a, size in enumerate(sizes)]
-        self._plans: dict[int, list[_Part | _MatrixPart]] = {}
+        self._parts: dict[int, list[Part]] = {}  # of the sums of each colour
         grouping.order(self.plan)
+        self._fixed = self._read_in_order()
         self.constants = Array((len(grouping.constants),), False, "constants", grouping.constants)
         self.arrays: list[Array | None] = [self.constants, self.parameters, *self.arguments]
         self._gathers: dict[tuple[int, bytes, tuple[int, ...]], Array] = {}
@@ -91,14 +93,67 @@ class _Writer:
                 self.arrays.append(None)
                 continue
             kind = g.keys[colour][0]
+            nodes = self._rearranged(colour, nodes)
             if kind == "lookup":
                 array = self._lookup(nodes)
             elif kind in FOLDED and g.sums.fold[nodes[0]] >= 0:
-                array = self._sum(nodes) if kind == "+" else self._fold(kind, nodes)
+                array = self._sum(nodes, self._parts[colour]) if kind == "+" else self._fold(kind, nodes)
             else:
                 slots = [self.operand(g.operands_of(nodes, slot)) for slot in range(len(g.keys[colour]) - 1)]
                 array = self._full(self.elementwise(kind, *slots), nodes.size)
             self.arrays.append(array)
+
+    # --- the order of the rows ---------------------------------------------------------------------------------------
+
+    def _read_in_order(self) -> set[int]:
+        """The colours that a matrix product or a lookup reads, whose nodes are in the order that suits it."""
+        g = self.g
+        found: set[int] = set()
+        for parts in self._parts.values():
+            for part in parts:
+                if isinstance(part, MatrixPart):
+                    found.update(np.unique(g.colour[np.concatenate([read.ravel() for read in part.reads()])]).tolist())
+        for entries, _, _ in g.trace.lookups.values():
+            found.update(g.colour[entries].tolist())
+        return found
+
+    def _rearranged(self, colour: int, nodes: Indices) -> Indices:
+        """The nodes of a colour in the order in which fewest of their operands must be gathered."""
+        g = self.g
+        order = better_order(self._places_read(colour, nodes), colour in self._fixed) if nodes.size > 1 else None
+        if order is None:
+            return nodes
+        number = np.empty_like(order)
+        number[order] = np.arange(order.size)
+        for part in self._parts.get(colour, ()):
+            part.rearrange(number)
+        g.place[nodes] = number
+        g.nodes[colour] = nodes[order]
+        return nodes[order]
+
+    def _places_read(self, colour: int, nodes: Indices) -> list[Indices]:
+        """Where the operands of the nodes of one colour stand, for each operand that differs between the examples."""
+        g = self.g
+        kind, *below = g.keys[colour]
+        if kind == "lookup":
+            return []
+        if kind not in FOLDED or g.sums.fold[nodes[0]] < 0:
+            slots = [slot for slot, of in enumerate(below) if g.batched[of]]
+            places = [g.place[g.operands_of(nodes, slot)] for slot in slots]
+        elif kind == "+":
+            places = [self._places_of(part) for part in self._parts[colour] if part.sums.size == nodes.size]
+        else:
+            owner, terms, _ = g.terms_of(nodes)
+            one_colour = (g.colour[terms] == g.colour[terms[0]]).all() and terms.size % nodes.size == 0
+            equal = one_colour and (owner == np.repeat(np.arange(nodes.size), terms.size // nodes.size)).all()
+            places = [g.place[terms].reshape(nodes.size, -1)] if equal else []
+        return [of for of in places if of.size and np.unique(of).size == of.size]
+
+    def _places_of(self, part: Part) -> Indices:
+        if isinstance(part, MatrixPart):
+            return part.blocks.places
+        assert isinstance(part, TermsPart)
+        return self.g.place[part.terms] if self.g.batched[part.colour] else np.empty(0, np.int64)
 
     def _full(self, array: Array, rows: int) -> Array:
         """The array with that many rows, its one row repeated if need be."""
@@ -108,63 +163,55 @@ class _Writer:
 
     def plan(self, nodes: Indices) -> Iterator[Indices]:
         """Decide how sums of one colour are computed; the nodes that this reads."""
-        parts = self._plans[int(self.g.colour[nodes[0]])] = self._parts(nodes)
+        parts = self._parts[int(self.g.colour[nodes[0]])] = parts_of(self.g, nodes)
         for part in parts:
-            yield from part.reads
+            yield from part.reads()
 
-    def _parts(self, nodes: Indices) -> list[_Part | _MatrixPart]:
-        """How sums are computed: matrix products first, then the terms by colour, sign and number in a sum."""
-        g = self.g
-        owner, terms, signs = g.terms_of(nodes)
-        colours = g.colour[terms]
-        parts: list[_Part | _MatrixPart] = []
-        alone = np.ones(len(terms), bool)
-        distinct = np.unique(colours).tolist()
-        squares = [c for c in distinct if square_of(g, c) != NOWHERE]
-        products = [c for c in distinct if g.keys[c][0] == "*" and c not in squares]
-        for kind, some, find in ((Distances, squares, distances), (Product, products, matrix_products)):
-            for sign in (1.0, -1.0) if some else ():
-                chosen = np.flatnonzero(np.isin(colours, some) & (signs == sign))
-                for which, blocks in find(g, owner[chosen], terms[chosen]) if chosen.size else ():
-                    parts.append(_MatrixPart(g, kind, sign, blocks))
-                    alone[chosen[which]] = False
-        owner, terms = owner[alone], terms[alone]
-        classes = (colours * 2 + (signs < 0))[alone]
-        for kind in dict.fromkeys(classes.tolist()):
-            mine = classes == kind
-            of_sum, its = owner[mine], terms[mine]
-            counts = np.bincount(of_sum, minlength=nodes.size)
-            for count in np.unique(counts[counts > 0]).tolist():
-                sums = np.flatnonzero(counts == count)
-                equal = its[counts[of_sum] == count].reshape(-1, count)
-                parts.append(_Part(g, kind // 2, -1.0 if kind % 2 else 1.0, sums, equal))
-        return parts
-
-    def _sum(self, nodes: Indices) -> Array:
+    def _sum(self, nodes: Indices, parts: Sequence[Part]) -> Array:
         total: Array | None = None
-        ragged: list[tuple[Array, Indices]] = []
+        pieces: list[tuple[Array, Indices]] = []
         constant = np.zeros(nodes.size)
-        # a matrix product first, so that the rest is added to it in place
-        for part in self._plans[int(self.g.colour[nodes[0]])]:
-            if isinstance(part, _Part) and part.colour == CONSTANT:
-                constant[part.sums] += part.sign * self.g.trace.data[part.terms].sum(axis=1)
+        for part in parts:
+            if isinstance(part, TermsPart) and part.colour == CONSTANT:
+                np.add.at(constant, part.sums, part.sign * self.g.trace.data[part.terms].sum(axis=1))
                 continue
-            array = part.write(self)
-            if len(part.sums) < nodes.size:
+            array = self._part(part)
+            if part.sums.size != nodes.size or (part.sums != np.arange(nodes.size)).any():
                 signed = array if part.sign > 0 else self.elementwise("neg", array)
-                ragged.append((self._full(signed, len(part.sums)), part.sums))
+                pieces.append((self._full(signed, len(part.sums)), part.sums))
             elif total is None:
                 total = array if part.sign > 0 else self.elementwise("neg", array)
             else:
                 total = self.elementwise("+" if part.sign > 0 else "-", total, array)
-        if ragged:
-            joined = self._joined(ragged, nodes.size)
+        if pieces:
+            joined = self._joined(pieces, nodes.size)
             total = joined if total is None else self.elementwise("+", total, joined)
         assert total is not None
         if constant.any():
             values = constant[:1] if (constant == constant[0]).all() else constant
             total = self.elementwise("+", total, Array(values.shape, False, values=values))
         return self._full(total, nodes.size)
+
+    def _part(self, part: Part) -> Array:
+        g = self.g
+        if isinstance(part, TermsPart):
+            if part.terms.shape[1] == 1:
+                return self.operand(part.terms[:, 0])
+            gathered = self.gathered(self.array_of(part.colour), g.place[part.terms])
+            return self.add(Fold(Array((len(part.terms),), gathered.batched), "+", gathered))
+        assert isinstance(part, MatrixPart)
+        left, right, _, places = part.blocks
+        (b, p, k), q = left.shape, right.shape[2]
+        several = (b,) if b > 1 else ()
+        matrix = self.matrix_of(left.reshape(*several, p, k))
+        operand = self.matrix_of(right.reshape(*several, k, q) if b > 1 or q > 1 else right.ravel())
+        out = Array((*several, p, q) if b > 1 or q > 1 else (p,), operand.batched)
+        if part.kind is Distances:
+            product = self.add(Distances(out, matrix, operand))
+        else:
+            there = None if (left != NOWHERE).all() else (left != NOWHERE).reshape(matrix.shape)
+            product = self.add(Product(out, "LR", matrix, operand, b, there))
+        return product if _is_in_order(places, product.rows) else self.gathered(product, places)
 
     def _joined(self, pieces: Sequence[tuple[Array, Indices]], *shape: int) -> Array:
         """An array put together from pieces; row i of a piece is added to row index[i]."""
@@ -249,46 +296,8 @@ class _Writer:
         return self.add(Lookup(Array((nodes.size,), True), source, table, self.arguments[argument], places))
 
 
-class _Part:
-    """Terms of one colour and sign, equally many in each of several sums."""
-
-    def __init__(self, g: Grouping, colour: int, sign: float, sums: Indices, terms: Indices) -> None:
-        self.g, self.sign, self.sums, self.terms = g, sign, sums, terms
-        self.colour = colour
-        self.reads = (terms,)
-
-    def write(self, writer: _Writer) -> Array:
-        g, terms = self.g, self.terms
-        if terms.shape[1] == 1:
-            return writer.operand(terms[:, 0])
-        source = writer.array_of(self.colour)
-        gathered = writer.gathered(source, g.place[terms])
-        return writer.add(Fold(Array((len(terms),), gathered.batched), "+", gathered))
-
-
-class _MatrixPart:
-    """Products of several sums, all of one sign, as one matrix product, or squared differences as distances."""
-
-    def __init__(self, g: Grouping, kind: type[Product | Distances], sign: float, blocks: Blocks) -> None:
-        self.g, self.kind, self.sign, self.blocks = g, kind, sign, blocks
-        self.sums = blocks.sums
-        self.reads = blocks.left[blocks.left != NOWHERE], blocks.right
-
-    def write(self, writer: _Writer) -> Array:
-        left, right, _, places = self.blocks
-        (b, p, k), q = left.shape, right.shape[2]
-        several = (b,) if b > 1 else ()
-        matrix = writer.matrix_of(left.reshape(*several, p, k))
-        operand = writer.matrix_of(right.reshape(*several, k, q) if b > 1 or q > 1 else right.ravel())
-        shape = (*several, p, q) if b > 1 or q > 1 else (p,)
-        there = None if (left != NOWHERE).all() else (left != NOWHERE).reshape(matrix.shape)
-        out = Array(shape, operand.batched)
-        if self.kind is Distances:
-            product = writer.add(Distances(out, matrix, operand))
-        else:
-            product = writer.add(Product(out, "LR", matrix, operand, b, there))
-        in_order = len(places) == product.rows and (places == np.arange(product.rows)).all()
-        return product if in_order else writer.gathered(product, places)
+def _is_in_order(places: Indices, rows: int) -> bool:
+    return len(places) == rows and bool((places == np.arange(rows)).all())
 
 
 def assemble(grouping: Grouping, n_parameters: int, sizes: Sequence[int]) -> Program:

@@ -1,0 +1,125 @@
+"""How sums are computed, and in which order rows are stored: part of step 4 of how vectorize finds the matrices.
+
+A sum's products that are part of a matrix product come first. The other terms of one colour and sign are gathered: as
+(sums, terms) where each sum has as many of them, else each with the number of its sum.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from tinygrad_scalar.vectorize.products import NOWHERE, Blocks, distances, matrix_products, square_of
+from tinygrad_scalar.vectorize.program import Distances, Product
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from tinygrad_scalar.vectorize.group import Grouping
+
+    Indices = NDArray[np.int64]
+
+MOST_LENGTHS = 2  # of sums that are gathered by their length
+
+
+class Part:
+    """Terms of one sign in some sums, whose numbers, `sums`, ascend; `colours` are those of the nodes that it reads."""
+
+    sign: float
+    sums: Indices
+
+    def reads(self) -> Iterator[Indices]:
+        """The nodes that it reads, in the order in which they are best stored."""
+        raise NotImplementedError
+
+    def rearrange(self, number: Indices) -> None:
+        """Let sum i have the number number[i] instead."""
+        sums = number[self.sums]
+        order = np.argsort(sums, kind="stable")
+        self.sums = sums[order]
+        self._reorder(order)
+
+    def _reorder(self, order: Indices) -> None:
+        raise NotImplementedError
+
+
+class TermsPart(Part):
+    """Terms of one colour: the row i of `terms` is part of the sum sums[i]."""
+
+    def __init__(self, colour: int, sign: float, sums: Indices, terms: Indices) -> None:
+        self.colour, self.sign, self.sums, self.terms = colour, sign, sums, terms
+
+    def reads(self) -> Iterator[Indices]:
+        yield self.terms
+
+    def _reorder(self, order: Indices) -> None:
+        self.terms = self.terms[order]
+
+
+class MatrixPart(Part):
+    """Products that are one matrix product, or squared differences as distances."""
+
+    def __init__(self, kind: type[Product | Distances], sign: float, blocks: Blocks) -> None:
+        self.kind, self.sign, self.blocks, self.sums = kind, sign, blocks, blocks.sums
+
+    def reads(self) -> Iterator[Indices]:
+        yield self.blocks.left[self.blocks.left != NOWHERE]
+        yield self.blocks.right
+
+    def _reorder(self, order: Indices) -> None:
+        self.blocks = self.blocks._replace(sums=self.sums, places=self.blocks.places[order])
+
+
+def parts_of(g: Grouping, nodes: Indices) -> list[Part]:
+    """The parts of sums of one colour: matrix products first, so that the rest is added to them in place."""
+    owner, terms, signs = g.terms_of(nodes)
+    colours = g.colour[terms]
+    parts: list[Part] = []
+    alone = np.ones(len(terms), bool)
+    distinct = np.unique(colours).tolist()
+    squares = [c for c in distinct if square_of(g, c) != NOWHERE]
+    products = [c for c in distinct if g.keys[c][0] == "*" and c not in squares]
+    for kind, some, find in ((Distances, squares, distances), (Product, products, matrix_products)):
+        for sign in (1.0, -1.0) if some else ():
+            chosen = np.flatnonzero(np.isin(colours, some) & (signs == sign))
+            for which, blocks in find(g, owner[chosen], terms[chosen]) if chosen.size else ():
+                parts.append(MatrixPart(kind, sign, blocks))
+                alone[chosen[which]] = False
+    owner, terms = owner[alone], terms[alone]
+    classes = (colours * 2 + (signs < 0))[alone]
+    for kind_of_term in dict.fromkeys(classes.tolist()):
+        mine = classes == kind_of_term
+        of_sum, its = owner[mine], terms[mine]
+        colour, sign = kind_of_term // 2, -1.0 if kind_of_term % 2 else 1.0
+        counts = np.bincount(of_sum, minlength=nodes.size)
+        lengths = np.unique(counts[counts > 0]).tolist()
+        if len(lengths) > MOST_LENGTHS:
+            parts.append(TermsPart(colour, sign, of_sum, its[:, None]))
+            continue
+        for length in lengths:
+            equal = its[counts[of_sum] == length].reshape(-1, length)
+            parts.append(TermsPart(colour, sign, np.flatnonzero(counts == length), equal))
+    return parts
+
+
+def better_order(rows: Sequence[Indices], fixed: bool) -> Indices | None:
+    """An order of nodes in which fewer operands must be gathered than as they are, or None.
+
+    rows   for each operand the places of its rows: rows[i] are read by node i
+    fixed  whether something reads the nodes as they are, and would have to gather them
+    """
+    best, least = None, sum(not _is_run(places) for places in rows)
+    for places in rows:
+        order = np.argsort(places.reshape(len(places), -1)[:, 0], kind="stable")
+        gathers = fixed + sum(not _is_run(places[order]) for places in rows)
+        if gathers < least:
+            best, least = order, gathers
+    return best
+
+
+def _is_run(places: Indices) -> bool:
+    """Whether these are consecutive rows in order: a view of them is enough."""
+    flat = places.ravel()
+    return bool((flat == np.arange(flat[0], flat[0] + flat.size)).all())
