@@ -1,8 +1,8 @@
 """`python -m pytest` tests the Value that was built, `python -m pytest --plain` the one in plain Python.
 
 A process has one implementation of Value, chosen by TINYGRAD_SCALAR_PURE before the package is first imported, and so
-have the processes that tests start. `--thorough` adds the tests marked `thorough` or `peers`, larger graphs, ten times
-as many random examples and, to `--plain`, the rooms other than PLAIN_ROOMS.
+have the processes that tests start. `--plain` is of the rooms that depend on which of the two it is, unless it is told
+of others. `--thorough` adds the tests marked `thorough` or `peers`, larger graphs and ten times as many random examples.
 """
 
 import gc
@@ -35,7 +35,7 @@ def pytest_addoption(parser):
 def pytest_configure(config):
     plain, thorough = config.getoption("plain"), config.getoption("thorough")
     settings.load_profile("thorough" if thorough else "quick")
-    if plain and not thorough and config.args_source is config.ArgsSource.TESTPATHS:
+    if plain and config.args_source is config.ArgsSource.TESTPATHS:
         config.args = [str(HERE / room) for room in PLAIN_ROOMS]
 
 
