@@ -1,8 +1,8 @@
 """`python -m pytest` tests the Value that was built, `python -m pytest --plain` the one in plain Python.
 
 A process has one implementation of Value, chosen by TINYGRAD_SCALAR_PURE before the package is first imported, and so
-have the processes that tests start. `--plain` is of the rooms that depend on which of the two it is, unless it is told
-of others. `--thorough` adds the tests marked `thorough` or `peers`, larger graphs and ten times as many random examples.
+have the processes that tests start. `--plain` tests the rooms that depend on which of the two it is, unless others are
+given. `--thorough` adds the tests marked `thorough` or `peers`, larger graphs and ten times as many random examples.
 """
 
 import gc

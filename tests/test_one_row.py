@@ -119,12 +119,12 @@ def test_one_line_makes_a_function_of_values_and_numbers(row, leaves):
     assert row.expression in function.__doc__
 
 
-def test_both_implementations_pass():
+def test_both_implementations_pass(thorough):
     """The tests above and below, with the other Value."""
     if not ts.accelerated:
         pytest.skip("this is the plain one")
-    command = [sys.executable, "-m", "pytest", "-q", "--plain", "--thorough", "-p", "no:cacheprovider", __file__]
-    run = subprocess.run([*command, "-k", "not both"], capture_output=True, text=True)
+    command = [sys.executable, "-m", "pytest", "-q", "--plain", "-p", "no:cacheprovider", __file__, "-k", "not both"]
+    run = subprocess.run([*command, *["--thorough"] * thorough], capture_output=True, text=True)
     assert run.returncode == 0, run.stdout
 
 

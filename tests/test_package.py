@@ -2,6 +2,7 @@
 
 import ast
 import configparser
+import functools
 import inspect
 import json
 import os
@@ -47,6 +48,7 @@ SOURCES = sources()
 IMPORTABLE = [name for name in SOURCES if name not in (COMPILED, "vectorize._group", "vectorize._tape", "__main__")]
 
 
+@functools.cache
 def parsed(path):
     """The syntax tree of a file; of one in Cython, that of its docstring and of its imports from the package."""
     text = path.read_text("utf-8")
@@ -179,9 +181,8 @@ CONTRACT = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("name", CONTRACT)
-def test_the_names_of_the_contract_are_public(name):
-    assert name in ts.__all__
+def test_the_names_of_the_contract_are_public():
+    assert set(CONTRACT) <= set(ts.__all__)
 
 
 # --- the metadata ----------------------------------------------------------------------------------------------------
@@ -224,10 +225,12 @@ def test_every_module_is_in_a_room():
     assert {room(module) for module in SOURCES} == set(ROOMS)
 
 
-@pytest.mark.parametrize("module", SOURCES)
-def test_a_module_imports_only_from_its_own_room_and_lower_ones(module):
-    allowed = ROOMS[: ROOMS.index(room(module)) + 1]
-    assert {room(name) for name in imports(SOURCES[module])} <= set(allowed)
+def test_a_module_imports_only_from_its_own_room_and_lower_ones():
+    upward = {}
+    for module, path in SOURCES.items():
+        allowed = ROOMS[: ROOMS.index(room(module)) + 1]
+        upward[module] = {name for name in imports(path) if room(name) not in allowed}
+    assert {module: names for module, names in upward.items() if names} == {}
 
 
 def test_there_is_no_circle_of_imports():
@@ -235,14 +238,12 @@ def test_there_is_no_circle_of_imports():
     assert set(modules.static_order()) >= set(SOURCES)  # a CycleError names the circle
 
 
-@pytest.mark.parametrize("module", SOURCES)
-def test_every_module_says_what_it_is_for(module):
-    assert ast.get_docstring(parsed(SOURCES[module]))
+def test_every_module_says_what_it_is_for():
+    assert [module for module, path in SOURCES.items() if not ast.get_docstring(parsed(path))] == []
 
 
-@pytest.fixture(scope="module")
-def failures_to_import():
-    """The modules that cannot be imported first after the package itself, and why.
+def test_each_module_can_be_imported_first():
+    """After the package itself.
 
     In one process, because one for each takes long; with the plain Value, because a process can import an extension
     module only once.
@@ -262,16 +263,11 @@ print(json.dumps(failures))
 """
     environment = {**os.environ, "TINYGRAD_SCALAR_PURE": "1"}
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment)
-    return json.loads(run.stdout)
+    assert json.loads(run.stdout) == {}
 
 
-@pytest.mark.parametrize("module", IMPORTABLE)
-def test_each_module_can_be_imported_first(failures_to_import, module):
-    assert failures_to_import.get(module) is None
-
-
-@pytest.mark.parametrize("path", [*(TOP / "tests").rglob("*.py")], ids=lambda path: path.name)
-def test_no_file_of_tests_imports_from_another_file_of_tests(path):
+def test_no_file_of_tests_imports_from_another_file_of_tests():
     """Whatever several of them need is in programs.py, support/ or a conftest.py."""
-    imported = re.findall(r"^\s*(?:from|import) ([.\w]+)", path.read_text("utf-8"), re.MULTILINE)
-    assert not [name for name in imported if name.rpartition(".")[2].startswith("test_")]
+    for path in (TOP / "tests").rglob("*.py"):
+        imported = re.findall(r"^\s*(?:from|import) ([.\w]+)", path.read_text("utf-8"), re.MULTILINE)
+        assert not [name for name in imported if name.rpartition(".")[2].startswith("test_")], path

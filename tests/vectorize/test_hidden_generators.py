@@ -103,11 +103,11 @@ WAYS = {
 # to go through all the others there.
 
 
-def _refusals():
+def _refusals(times):
     """What vectorize says of a function that draws, several times for each of the ways."""
     refusals = {}
     for way, draw in WAYS.items():
-        for _ in range(5):
+        for _ in range(times):
             try:
                 ts.vectorize(lambda x, draw=draw: w * x * (0.0 if draw() < 1e-3 else 1.0), [w])(X)
             except TraceError as error:
@@ -116,13 +116,18 @@ def _refusals():
 
 
 @pytest.fixture(scope="module")
-def refusals():
-    return alone(_refusals)
+def times(thorough):
+    return 5 if thorough else 2
+
+
+@pytest.fixture(scope="module")
+def refusals(times):
+    return alone(_refusals, times)
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_a_draw_is_seen_however_the_generator_is_found(refusals, way):
-    assert len(refusals[way]) == 5
+def test_a_draw_is_seen_however_the_generator_is_found(refusals, way, times):
+    assert len(refusals[way]) == times
     for words in refusals[way]:
         assert "the function drew from a numpy.random." in words
 
