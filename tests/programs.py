@@ -142,12 +142,12 @@ class Draw:
 
 
 def by_every_way(run, arrays):
-    """The results of the array program and of the scalar program, whichever the call would choose."""
+    """The results of the array program, the scalar program and the NumPy source, whichever the call would choose."""
     program, rows = run._prepared(arrays)
-    program.write_arrays()
+    source = program.write_arrays().run_source(run.parameters, rows, True, program.guards)
     ways = list(program.by_every_way(run.parameters, rows))
     assert len(ways) == (2 if ts.accelerated else 1)
-    return ways
+    return [*ways, source[:2]]
 
 
 def assert_equal_to_the_engine(cost, params, arrays, **options):

@@ -68,12 +68,12 @@ def assert_same(numbers, expected, what, lost=1e-320):
 
 
 def ways(cost, n):
-    """The array program and the scalar program, if there is one, of a cost of n arguments of one number each."""
+    """How each way runs a cost of n arguments of one number: array program, NumPy source, scalar program."""
     w = Value(1.0)
     made = compiled(lambda *x: cost(*(a[0] for a in x)), [w], [np.ones((1, 1))] * n, (((1,), False),) * n, True)
-    made.write_arrays()
-    both = {"array program": made.arrays, "scalar program": made.scalars}
-    return {name: way for name, way in both.items() if way is not None}
+    arrays = made.write_arrays()
+    runs = {"array program": arrays.run, "NumPy source": arrays.run_source}
+    return runs if made.scalars is None else {**runs, "scalar program": made.scalars.run}
 
 
 def assert_same_size(numbers, expected, what, lost=1e-320):
@@ -86,12 +86,12 @@ def assert_every_way_is_the_engines(cost, given, assert_same=assert_same):
     """For arguments of one number each: values and gradients of all points at once, and of some alone."""
     theta, columns = np.ones(1), [np.array(column)[:, None] for column in zip(*given)]
     expected = [by_the_engine(cost, point) for point in given]
-    for name, way in ways(cost, len(given[0])).items():
-        _, _, gradients = way.run(theta, columns, True, [])
+    for name, run in ways(cost, len(given[0])).items():
+        _, _, gradients = run(theta, columns, True, [])
         engines = np.array([gradient for _, gradient in expected]) / len(given)  # of the mean
         assert_same(np.hstack(gradients), engines, f"{name}, all at once")
         for i in range(0, len(given), max(1, len(given) // 30)):
-            value, _, gradients = way.run(theta, [column[i : i + 1] for column in columns], True, [])
+            value, _, gradients = run(theta, [column[i : i + 1] for column in columns], True, [])
             assert_same([value, *np.ravel(gradients)], [expected[i][0], *expected[i][1]], f"{name} at {given[i]}")
 
 
@@ -114,10 +114,10 @@ def test_every_row_agrees_where_its_parts_overflow_or_underflow(name, thorough):
         return record(name, *x)
 
     given = points(arity, 400 if thorough else 80, EDGES)
-    for kind, way in ways(cost, arity).items():
+    for kind, run in ways(cost, arity).items():
         for point in given:
             value, gradient = by_the_engine(cost, point)
-            found, _, gradients = way.run(np.ones(1), [np.array([[number]]) for number in point], True, [])
+            found, _, gradients = run(np.ones(1), [np.array([[number]]) for number in point], True, [])
             assert_same([found, *np.ravel(gradients)], [value, *gradient], f"{kind} at {point}", lost=0.0)
 
 

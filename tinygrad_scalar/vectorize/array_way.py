@@ -1,4 +1,4 @@
-"""The array program as NumPy source, ready to run."""
+"""The array program, ready to run: in the native executor where it can (block_program.py), else as NumPy source."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tinygrad_scalar.vectorize.block_program import block_program, native_blocks
 from tinygrad_scalar.vectorize.numpy_source import NumpySource
 from tinygrad_scalar.vectorize.program import Distances, DistancesGradient, Elementwise, Product, Program, Statement
 from tinygrad_scalar.vectorize.ways import require
@@ -21,12 +22,17 @@ BUFFERS_KEPT = 4  # for as many different m, and at most twice the memory of the
 
 
 class ArrayWay:
-    """The array program, and the buffers of its NumPy source for the last few m."""
+    """The array program for the native executor, and as NumPy source, with its buffers for the last few m.
+
+    The executor runs float64; float32, and numbers that are watched (`alarms`), are left to NumPy.
+    """
 
     _program: Program | None = None  # pickles have only the source
+    blocks: Any = None  # pickles written before have none
 
     def __init__(self, program: Program, integer: Sequence[bool]) -> None:
         self._program, self._integer = program, integer
+        self.blocks = block_program(program)
         self._costs = [_cost_of(statement) for statement in (*program.forward, *program.backward)]
         self._build()
 
@@ -34,6 +40,8 @@ class ArrayWay:
         self._call, self._work = sum(call for call, _ in self._costs), sum(work for _, work in self._costs)
         self._ready: dict[int, tuple[Any, Any]] = {}
         self._parameters: Floats | None = None
+        native = native_blocks()
+        self._native = None if native is None or self.blocks is None else native.Executor(*self.blocks)
 
     @cached_property
     def written(self) -> NumpySource:
@@ -58,7 +66,7 @@ class ArrayWay:
         return prepare
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"source": self.source, "_costs": self._costs}
+        return {"source": self.source, "_costs": self._costs, "blocks": self.blocks}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
@@ -99,6 +107,18 @@ class ArrayWay:
         guards: Guards,
         alarms: list[bool] | None = None,
     ) -> Result:
+        if self._native is not None and parameters.dtype == np.float64 and alarms is None:
+            return self._run_native(parameters, rows, backwards, guards)
+        return self.run_source(parameters, rows, backwards, guards, alarms)
+
+    def run_source(
+        self,
+        parameters: Floats,
+        rows: Sequence[Floats],
+        backwards: bool,
+        guards: Guards,
+        alarms: list[bool] | None = None,
+    ) -> Result:
         m = len(rows[0])
         forward, backward = passes = self._taken(m, parameters)
         states: dict[str, Any] = {"all": "ignore"}  # IEEE 754, as in the arithmetic of Values
@@ -117,6 +137,22 @@ class ArrayWay:
         if type(results) is tuple:
             return value, results[0], results[1:]
         return value, results, ()
+
+    def _run_native(self, parameters: Floats, rows: Sequence[Floats], backwards: bool, guards: Guards) -> Result:
+        assert self._native is not None
+        m = len(rows[0])
+        arrays = tuple(np.require(array, np.float64, ["C", "A"]) for array in rows)
+        gradient = np.empty(parameters.size) if backwards else None
+        widths = [rows for _, _, rows, _ in self.blocks.input_gradients] if backwards else []
+        inputs = tuple(np.empty((m, width)) for width in widths)
+        watched = tuple(np.empty(m) for _ in guards)
+        costs = np.empty(m) if self.blocks.reduce == "each" else None
+        theta = np.ascontiguousarray(parameters)
+        value = self._native.run(theta, arrays, gradient, inputs or None, watched, costs)
+        value = value if costs is None else costs
+        for array, guard in zip(watched, guards):
+            require(array, *guard)
+        return value, parameters if gradient is None else gradient, inputs
 
 
 def _with_alarm(function: Callable[..., Floats]) -> Callable[..., Floats]:

@@ -1,0 +1,201 @@
+"""The native executor of array programs equals the NumPy source for every number of examples."""
+
+import itertools
+import pickle
+import signal
+import threading
+
+import numpy as np
+import pytest
+from hypothesis import given, settings, strategies as st
+from programs import LEAVES, NUMBER, PROGRAM, Draw, numbers_of
+from support.vectorize_cases import CASES
+
+import tinygrad_scalar as ts
+from tinygrad_scalar import Value
+from tinygrad_scalar.vectorize.array_way import ArrayWay
+from tinygrad_scalar.vectorize.block_program import BlockProgram, native_blocks
+
+pytestmark = pytest.mark.skipif(native_blocks() is None, reason="the executor is not built")
+
+SIZES = [1, 2, 3, 7, 8, 25, 100, 263, 265, 700]
+
+
+def array_way(cost, params, arrays, **options):
+    run = ts.vectorize(cost, params, check=False, **options)
+    run(*arrays)
+    program, rows = run._prepared(arrays)
+    return program.write_arrays(), run.parameters, rows, program.guards
+
+
+def assert_same(ours, theirs, scale=0.0):
+    value, gradient, inputs = ours
+    expected, expected_gradient, expected_inputs = theirs
+    assert value == pytest.approx(expected, rel=1e-12, abs=1e-12, nan_ok=True)
+    assert len(inputs) == len(expected_inputs)
+    for array, same in zip([gradient, *inputs], [expected_gradient, *expected_inputs]):
+        size = max(scale, float(np.abs(same).max(initial=0.0)))
+        np.testing.assert_allclose(array, same, rtol=1e-11, atol=1e-12 * size)
+
+
+def resized(arrays, m):
+    return [np.resize(array, (m, *array.shape[1:])) for array in arrays]
+
+
+@pytest.mark.parametrize("inputs", [False, True])
+@pytest.mark.parametrize("name", CASES)
+def test_blocks_equal_the_numpy_source_for_every_number_of_examples(name, inputs):
+    cost, params, arrays = CASES[name](Draw())
+    for m in SIZES:
+        given_rows = resized(arrays, m)
+        try:
+            way, theta, rows, guards = array_way(cost, params, given_rows, wrt_inputs=inputs)
+        except ts.TraceError:
+            pytest.skip("not differentiable with respect to inputs")
+        assert way.blocks is not None
+        assert_same(way.run(theta, rows, True, guards), way.run_source(theta, rows, True, guards))
+        assert way.run(theta, rows, False, guards)[0] == way.run(theta, rows, True, guards)[0]
+
+
+NETWORK = st.tuples(
+    st.lists(st.integers(1, 12), min_size=2, max_size=5),
+    st.sampled_from(["tanh", "sigmoid", "relu", "softplus", "leaky_relu"]),
+    st.sampled_from([1, 2, 5, 9, 300, 530]),
+    st.integers(0, 99),
+)
+
+
+@settings(deadline=None)
+@given(NETWORK)
+def test_blocks_equal_the_numpy_source_for_networks_of_every_shape(drawn):
+    sizes, activation, m, seed = drawn
+    net, d = ts.MLP(sizes[0], sizes[1:], activation, seed=seed), Draw(seed)
+    arrays = [d.normal(m, sizes[0]), d.normal(m, sizes[-1])]
+    way, theta, rows, guards = array_way(lambda x, y: ts.squared_error(net(x), y), net.parameters(), arrays)
+    assert way.blocks is not None
+    assert_same(way.run(theta, rows, True, guards), way.run_source(theta, rows, True, guards))
+
+
+@settings(deadline=None)
+@given(PROGRAM, LEAVES, st.lists(NUMBER, min_size=4, max_size=4), st.sampled_from([1, 2, 9, 300]))
+def test_blocks_equal_the_numpy_source_for_random_programs_on_many_rows(program, leaves, numbers, m):
+    params = [Value(number) for number in leaves]
+    X = np.resize(np.array(numbers), (m, 4)) + 1e-3 * np.arange(m)[:, None] / m
+
+    def cost(x):  # the same program on each pair of numbers, so that arrays have several rows
+        return sum(sum(numbers_of(program, ts, [*params, u, v])[-3:]) for u, v in itertools.pairwise(x))
+
+    way, theta, rows, guards = array_way(cost, params, [X])
+    assert way.blocks is not None
+    ours, theirs = way.run(theta, rows, True, guards), way.run_source(theta, rows, True, guards)
+    assert_same(ours, theirs, scale=max(1.0, abs(theirs[0])))
+
+
+def network(m=700, sizes=(3, 20, 20, 1)):
+    net, d = ts.MLP(sizes[0], list(sizes[1:]), "tanh", seed=0), Draw()
+    arrays = [d.normal(m, sizes[0]), d.normal(m, sizes[-1])]
+    return array_way(lambda x, y: ts.squared_error(net(x), y), net.parameters(), arrays)
+
+
+def test_results_repeat_to_the_bit():
+    way, theta, rows, guards = network()
+    value, gradient, _ = way.run(theta, rows, True, guards)
+    for _ in range(5):
+        again, same, _ = way.run(theta, rows, True, guards)
+        assert again == value
+        assert same.tobytes() == gradient.tobytes()
+
+
+def test_threads_run_one_program_side_by_side():
+    way, theta, rows, guards = network()
+    halves = [[array[:n] for array in rows] for n in (1, 300, 700)]
+    expected = [way.run(theta, half, True, guards) for half in halves]
+    wrong = []
+
+    def work(k):
+        for _ in range(50):
+            value, gradient, _ = way.run(theta, halves[k], True, guards)
+            if value != expected[k][0] or (gradient != expected[k][1]).any():
+                wrong.append(k)
+
+    threads = [threading.Thread(target=work, args=(k % 3,)) for k in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not wrong
+
+
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="needs timers")
+def test_a_signal_handler_may_run_the_program_that_it_interrupts():
+    way, theta, rows, guards = network(m=20_000)
+    few = [array[:5] for array in rows]
+    expected, inside = way.run(theta, rows, True, guards), way.run(theta, few, True, guards)
+    seen = []
+    before = signal.signal(signal.SIGALRM, lambda *_: seen.append(way.run(theta, few, True, guards)))
+    try:
+        for _ in range(20):
+            signal.setitimer(signal.ITIMER_REAL, 0.0005)
+            value, gradient, _ = way.run(theta, rows, True, guards)
+            assert value == expected[0]
+            assert gradient.tobytes() == expected[1].tobytes()
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0.0)
+        signal.signal(signal.SIGALRM, before)
+    assert all(value == inside[0] and (gradient == inside[1]).all() for value, gradient, _ in seen)
+
+
+def test_a_pickle_keeps_the_native_program_and_one_written_before_runs_its_source():
+    way, theta, rows, guards = network(m=40)
+    copy = pickle.loads(pickle.dumps(way))
+    assert isinstance(copy.blocks, BlockProgram)
+    value, gradient, _ = way.run(theta, rows, True, guards)
+    again, same, _ = copy.run(theta, rows, True, guards)
+    assert again == value
+    assert same.tobytes() == gradient.tobytes()
+    former = ArrayWay.__new__(ArrayWay)
+    former.__setstate__({name: way.__getstate__()[name] for name in ("source", "_costs")})
+    assert_same(former.run(theta, rows, True, guards), (value, gradient, ()))
+
+
+def test_a_missing_row_of_a_lookup_is_an_error_in_every_block():
+    table = [Value(float(k)) for k in range(3)]
+    run = ts.vectorize(lambda i: ts.lookup(table, i), table, check=False)
+    rows = np.arange(900) % 3
+    run(rows)
+    for bad in (3, -1):
+        for place in (0, 500, 899):
+            wrong = rows.copy()
+            wrong[place] = bad
+            with pytest.raises(ValueError, match=f"expected.* row.* from 0 to 2, got.*{bad}"):
+                run(wrong)
+    assert run(rows)[0] == pytest.approx(1.0)
+
+
+def test_an_operation_without_a_native_form_is_left_to_the_numpy_source(monkeypatch):
+    without = {name: number for name, number in native_blocks().OPERATIONS.items() if name != "tanh"}
+    monkeypatch.setattr(native_blocks(), "OPERATIONS", without)
+    way, theta, rows, guards = network(m=10)
+    assert way.blocks is None
+    assert_same(way.run(theta, rows, True, guards), way.run_source(theta, rows, True, guards))
+
+
+@pytest.mark.parametrize("m", [1, 2, 5, 64])
+@pytest.mark.parametrize("sizes", [(1, 200, 1), (30, 20, 10), (70, 65, 3), (3, 1, 3), (5, 5, 5)])
+def test_products_of_every_form_are_the_engines(sizes, m):
+    net, d = ts.MLP(sizes[0], list(sizes[1:]), "tanh", seed=0), Draw()
+    arrays = [d.normal(m, sizes[0]), d.normal(m, sizes[-1])]
+    run = ts.vectorize(lambda x, y: ts.squared_error(net(x), y), net.parameters(), check=False)
+    run(*arrays)
+    program, rows = run._prepared(arrays)
+    value, gradient, _ = program.write_arrays().run(run.parameters, rows, True, [])
+    A = arrays[0].T
+    layers = [
+        (np.array([[w.data for w in n.w] for n in layer.neurons]), np.array([[n.b.data] for n in layer.neurons]))
+        for layer in net.layers
+    ]
+    for W, b in layers:
+        A = np.tanh(W @ A + b)
+    assert value == pytest.approx(((A - arrays[1].T) ** 2).sum() / m, rel=1e-12)
+    source = program.arrays.run_source(run.parameters, rows, True, [])
+    assert_same((value, gradient, ()), source)

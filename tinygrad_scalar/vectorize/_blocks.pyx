@@ -1,0 +1,1319 @@
+# cython: language_level=3, binding=False, cdivision=True, boundscheck=False, wraparound=False, initializedcheck=False
+"""Run an array program over blocks of examples that stay in cache; no Python for each statement.
+
+block_program.py makes the instructions. What is the same in every example is computed once, before the first block or
+after the last; a block runs all the others forwards and backwards, and adds to the sums over the examples. Consecutive
+instructions that go row by row form a group, which runs over a few rows at a time.
+
+Matrix products call the BLAS that NumPy has loaded, small ones the loops of _blocks.h.
+"""
+
+cimport cython
+from cpython.buffer cimport PyBUF_C_CONTIGUOUS, PyBUF_FORMAT, PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer
+from cpython.exc cimport PyErr_CheckSignals
+from cpython.mem cimport PyMem_Free, PyMem_Malloc, PyMem_RawFree, PyMem_RawMalloc
+from cpython.object cimport PyObject
+from libc.math cimport fabs, isfinite
+from libc.stdint cimport int64_t
+from libc.string cimport memcpy, memset
+from tinygrad_scalar.engine cimport _ops
+from tinygrad_scalar.engine._ops cimport Code
+
+import ctypes
+import importlib
+
+import numpy as np
+
+cdef extern from "_blocks.h":
+    ctypedef void (*Loop1)(Py_ssize_t, double*, const double*) noexcept nogil
+    ctypedef void (*Loop2)(Py_ssize_t, double*, const double*, Py_ssize_t, const double*, Py_ssize_t) noexcept nogil
+    ctypedef void (*VectorFunction)(Py_ssize_t, const double*, double*, double*) noexcept nogil
+    void loop_negate(Py_ssize_t, double*, const double*) noexcept nogil
+    void loop_absolute(Py_ssize_t, double*, const double*) noexcept nogil
+    void loop_square(Py_ssize_t, double*, const double*) noexcept nogil
+    void loop_cube(Py_ssize_t, double*, const double*) noexcept nogil
+    void loop_reciprocal(Py_ssize_t, double*, const double*) noexcept nogil
+    void loop_sqrt(Py_ssize_t, double*, const double*) noexcept nogil
+    void loop_half_power(Py_ssize_t, double*, const double*) noexcept nogil
+    void loop_relu(Py_ssize_t, double*, const double*) noexcept nogil
+    void loop_positive(Py_ssize_t, double*, const double*) noexcept nogil
+    void loop_sign(Py_ssize_t, double*, const double*) noexcept nogil
+    void loop_slope_of_asin(Py_ssize_t, double*, const double*) noexcept nogil
+    void loop_slope_of_acos(Py_ssize_t, double*, const double*) noexcept nogil
+    void loop_slope_of_atan(Py_ssize_t, double*, const double*) noexcept nogil
+    void loop_slope_of_asinh(Py_ssize_t, double*, const double*) noexcept nogil
+    void loop_slope_of_acosh(Py_ssize_t, double*, const double*) noexcept nogil
+    void loop_slope_of_atanh(Py_ssize_t, double*, const double*) noexcept nogil
+    void loop_minus_absolute(Py_ssize_t, double*, const double*) noexcept nogil
+    void loop_add(Py_ssize_t, double*, const double*, Py_ssize_t, const double*, Py_ssize_t) noexcept nogil
+    void loop_subtract(Py_ssize_t, double*, const double*, Py_ssize_t, const double*, Py_ssize_t) noexcept nogil
+    void loop_multiply(Py_ssize_t, double*, const double*, Py_ssize_t, const double*, Py_ssize_t) noexcept nogil
+    void loop_divide(Py_ssize_t, double*, const double*, Py_ssize_t, const double*, Py_ssize_t) noexcept nogil
+    void loop_maximum(Py_ssize_t, double*, const double*, Py_ssize_t, const double*, Py_ssize_t) noexcept nogil
+    void loop_minimum(Py_ssize_t, double*, const double*, Py_ssize_t, const double*, Py_ssize_t) noexcept nogil
+    void loop_greater(Py_ssize_t, double*, const double*, Py_ssize_t, const double*, Py_ssize_t) noexcept nogil
+    void loop_greater_equal(Py_ssize_t, double*, const double*, Py_ssize_t, const double*, Py_ssize_t) noexcept nogil
+    void loop_share(Py_ssize_t, double*, const double*, Py_ssize_t, const double*, Py_ssize_t) noexcept nogil
+    void loop_other_share(Py_ssize_t, double*, const double*, Py_ssize_t, const double*, Py_ssize_t) noexcept nogil
+    void loop_on_path(Py_ssize_t, double*, const double*, Py_ssize_t, const double*, Py_ssize_t) noexcept nogil
+    void loop_minus_fixed(Py_ssize_t, double*, const double*, Py_ssize_t, const double*, Py_ssize_t) noexcept nogil
+    void loop_one_at_infinity(Py_ssize_t, double*, const double*, Py_ssize_t, const double*, Py_ssize_t) noexcept nogil
+    void loop_leaky_relu(Py_ssize_t, double*, const double*, Py_ssize_t, const double*, Py_ssize_t) noexcept nogil
+    void loop_slope_of_leaky_relu(
+        Py_ssize_t, double*, const double*, Py_ssize_t, const double*, Py_ssize_t) noexcept nogil
+    void loop_difference_to_fold(
+        Py_ssize_t, double*, const double*, Py_ssize_t, const double*, Py_ssize_t) noexcept nogil
+    void loop_finish_logaddexp(
+        Py_ssize_t, double*, const double*, Py_ssize_t, const double*, Py_ssize_t) noexcept nogil
+    void loop_finish_share_of_logaddexp(
+        Py_ssize_t, double*, const double*, Py_ssize_t, const double*, Py_ssize_t) noexcept nogil
+    Py_ssize_t loop_count_others(
+        Py_ssize_t, const double*, const double*, Py_ssize_t, const double*, Py_ssize_t) noexcept nogil
+    void loop_entropy(
+        Py_ssize_t, double*, const double*, const double*, Py_ssize_t, const double*, Py_ssize_t) noexcept nogil
+    void loop_slope_of_entropy(
+        Py_ssize_t, double*, const double*, const double*, Py_ssize_t, const double*, Py_ssize_t) noexcept nogil
+    void loop_far_slope_of_entropy(
+        Py_ssize_t, double*, const double*, const double*, Py_ssize_t, const double*, Py_ssize_t) noexcept nogil
+    void loop_where(
+        Py_ssize_t, double*, const double*, Py_ssize_t, const double*, Py_ssize_t, const double*, Py_ssize_t
+    ) noexcept nogil
+    void loop_fill(Py_ssize_t, double*, double) noexcept nogil
+    void loop_add_to(Py_ssize_t, double*, const double*) noexcept nogil
+    void loop_add_product(Py_ssize_t, double*, const double*, const double*, int) noexcept nogil
+    void loop_add_number_to(Py_ssize_t, double*, double) noexcept nogil
+    void loop_combine(
+        Py_ssize_t, double*, Py_ssize_t, const double*, Py_ssize_t, const double*, Py_ssize_t, int) noexcept nogil
+    double loop_dot(Py_ssize_t, const double*, const double*) noexcept nogil
+    double loop_sum(Py_ssize_t, const double*) noexcept nogil
+    void loop_transpose(Py_ssize_t, Py_ssize_t, double*, const double*) noexcept nogil
+    void vector_exp(Py_ssize_t, const double*, double*, double*) noexcept nogil
+    void vector_expm1(Py_ssize_t, const double*, double*, double*) noexcept nogil
+    void vector_log(Py_ssize_t, const double*, double*, double*) noexcept nogil
+    void vector_log1p(Py_ssize_t, const double*, double*, double*) noexcept nogil
+    void vector_sigmoid(Py_ssize_t, const double*, double*, double*) noexcept nogil
+    void vector_tanh(Py_ssize_t, const double*, double*, double*) noexcept nogil
+    void vector_softplus(Py_ssize_t, const double*, double*, double*) noexcept nogil
+
+
+# --- what an instruction can be ---------------------------------------------------------------------------------------
+
+cdef enum Kind:
+    UNARY  # by a loop
+    BINARY
+    FUNCTION  # an elementary function, with its slope if that is wanted
+    SLOPE  # the slope alone
+    NUMPY  # NumPy's loop for a function, or the engine's
+    NUMPY_POWER  # x to a constant power
+    POWER_SLOPE
+    ENGINE  # the engine's function of one or two operands, number by number; `part` 0 is the value, 1 and 2 the slopes
+    WHERE
+    WITH_NUMBER  # a loop of two operands, the second being the constant
+    LOGADDEXP
+    LOGADDEXP_SHARE
+    ENTROPY  # `part` 0 is the value, 1 to 3 the slopes
+    LAST_ELEMENTWISE
+    GATHER
+    PUT  # rows of a scatter that nothing else was added to
+    ADD
+    ZERO
+    FOLD_SUM
+    FOLD_MAXIMUM
+    FOLD_MINIMUM
+    SHARES
+    OVER_EXAMPLES
+    TIMES_EXAMPLES
+    LOOKUP
+    LOOKUP_SCATTER
+    LR
+    TR
+    RT
+    LR_BY_ROWS  # out row by row, of few rows of the right operand
+    LR_TO_FEW  # few rows of out, to which each row of the right operand adds
+    TR_BY_ROWS
+    TR_TO_FEW
+    RT_BY_LEFT  # out row by row of the left operand
+    RT_BY_RIGHT
+
+cdef struct Operation:
+    Kind kind
+    int code
+    int part
+    Loop1 loop1
+    Loop2 loop2
+    VectorFunction function
+
+cdef enum:
+    MOST_OPERATIONS = 128
+
+cdef Operation operations[MOST_OPERATIONS]
+OPERATIONS = {}  # the number of each operation that block_program.py can name
+
+
+cdef Operation* named(name, Kind kind):
+    number = len(OPERATIONS)
+    assert number < MOST_OPERATIONS
+    OPERATIONS[name] = number
+    cdef Operation* operation = &operations[<int>number]
+    operation.kind = kind
+    return operation
+
+
+cdef void unary(name, Loop1 loop):
+    named(name, UNARY).loop1 = loop
+
+
+cdef void binary(name, Loop2 loop, Kind kind=BINARY):
+    named(name, kind).loop2 = loop
+
+
+cdef void function(name, VectorFunction function):
+    named(name, FUNCTION).function = function
+    named((name, 0), SLOPE).function = function
+
+
+cdef void by_engine(name, int code, int part):
+    cdef Operation* operation = named(name, ENGINE)
+    operation.code, operation.part = code, part
+
+
+unary("neg", loop_negate)
+unary("abs", loop_absolute)
+unary("**2", loop_square)
+unary("**3", loop_cube)
+unary("**-1", loop_reciprocal)
+unary("**0.5", loop_half_power)
+unary("sqrt", loop_sqrt)
+unary("relu", loop_relu)
+unary(("relu", 0), loop_positive)
+unary(("abs", 0), loop_sign)
+unary(("asin", 0), loop_slope_of_asin)
+unary(("acos", 0), loop_slope_of_acos)
+unary(("atan", 0), loop_slope_of_atan)
+unary(("asinh", 0), loop_slope_of_asinh)
+unary(("acosh", 0), loop_slope_of_acosh)
+unary(("atanh", 0), loop_slope_of_atanh)
+binary("+", loop_add)
+binary("-", loop_subtract)
+binary("*", loop_multiply)
+binary("/", loop_divide)
+binary("maximum", loop_maximum)
+binary("minimum", loop_minimum)
+binary("greater", loop_greater)
+binary("greater_equal", loop_greater_equal)
+binary(("maximum", 0), loop_share)
+binary(("maximum", 1), loop_other_share)
+binary(("minimum", 0), loop_other_share)
+binary(("minimum", 1), loop_share)
+binary("* on path", loop_on_path)
+binary("minus fixed", loop_minus_fixed)
+binary("1 at infinity", loop_one_at_infinity)
+binary("leaky_relu", loop_leaky_relu, WITH_NUMBER)
+binary(("leaky_relu", 0), loop_slope_of_leaky_relu, WITH_NUMBER)
+function("exp", vector_exp)
+function("expm1", vector_expm1)
+function("log", vector_log)
+function("log1p", vector_log1p)
+function("sigmoid", vector_sigmoid)
+function("tanh", vector_tanh)
+function("softplus", vector_softplus)
+named("where", WHERE)
+named("logaddexp", LOGADDEXP)
+named(("logaddexp", 0), LOGADDEXP_SHARE).part = 0
+named(("logaddexp", 1), LOGADDEXP_SHARE).part = 1
+named("binary cross-entropy", ENTROPY).part = 0
+for _part in (1, 2, 3):
+    named(("binary cross-entropy", _part - 1), ENTROPY).part = _part
+by_engine("erf", _ops.ERF, 0)
+by_engine(("erf", 0), _ops.ERF, 1)
+by_engine("**", _ops.POWER, 0)
+by_engine(("**", 0), _ops.POWER, 1)
+by_engine(("**", 1), _ops.POWER, 2)
+named("**n", NUMPY_POWER)
+named(("**n", 0), POWER_SLOPE)
+for _name, _kind in {
+    "gather": GATHER, "put": PUT, "add": ADD, "zero": ZERO, "fold +": FOLD_SUM, "fold maximum": FOLD_MAXIMUM,
+    "fold minimum": FOLD_MINIMUM, "shares": SHARES, "over examples": OVER_EXAMPLES, "times examples": TIMES_EXAMPLES,
+    "lookup": LOOKUP, "lookup scatter": LOOKUP_SCATTER, "LR": LR, "TR": TR, "RT": RT, "LR by rows": LR_BY_ROWS,
+    "LR to few": LR_TO_FEW, "TR by rows": TR_BY_ROWS, "TR to few": TR_TO_FEW, "RT by left": RT_BY_LEFT,
+    "RT by right": RT_BY_RIGHT,
+}.items():
+    named(_name, _kind)
+
+
+# --- NumPy's loops, for functions that _vector.h lacks ----------------------------------------------------------------
+
+ctypedef void (*UfuncLoop)(char** arguments, const Py_ssize_t* n, const Py_ssize_t* strides, void* data) noexcept nogil
+
+cdef struct Ufunc:  # the front of NumPy's PyUFuncObject, part of its ABI
+    Py_ssize_t references
+    void* type
+    int n_inputs
+    int n_outputs
+    int n_arguments
+    int identity
+    UfuncLoop* loops
+    void** data
+    int n_types
+    int reserved
+    const char* name
+    const char* types
+
+cdef struct Function:
+    UfuncLoop loop
+    void* data
+
+cdef enum:
+    N_CODES = 64
+    DOUBLE = 12  # NumPy's number for float64
+
+cdef Function functions[N_CODES]
+
+
+cdef void find_loop(int code, str name, int n_inputs) noexcept:
+    """Find NumPy's loop for a function of float64; none unless it is exactly as expected."""
+    functions[code].loop = NULL
+    ufunc = getattr(np, name)
+    cdef Ufunc* layout = <Ufunc*><PyObject*>ufunc
+    cdef int i, k
+    cdef bint fits
+    if type(ufunc) is not np.ufunc or (layout.n_inputs, layout.n_outputs, layout.n_types) != (n_inputs, 1, ufunc.ntypes):
+        return
+    for i in range(layout.n_types):
+        fits = True
+        for k in range(n_inputs + 1):
+            fits = fits and layout.types[(n_inputs + 1) * i + k] == DOUBLE
+        if fits:
+            functions[code].loop = layout.loops[i]
+            functions[code].data = layout.data[i]
+            break
+
+
+for _code, _name, _key in (
+    (_ops.SIN, "sin", "sin"), (_ops.COS, "cos", "cos"), (_ops.TAN, "tan", "tan"), (_ops.ASIN, "arcsin", "asin"),
+    (_ops.ACOS, "arccos", "acos"), (_ops.ATAN, "arctan", "atan"), (_ops.SINH, "sinh", "sinh"),
+    (_ops.COSH, "cosh", "cosh"), (_ops.ASINH, "arcsinh", "asinh"), (_ops.ACOSH, "arccosh", "acosh"),
+    (_ops.ATANH, "arctanh", "atanh"),
+):
+    find_loop(_code, _name, 1)
+    named(_key, NUMPY).code = _code
+find_loop(_ops.CONSTANT_POWER, "power", 2)
+
+
+cdef inline void numpy_function(int code, Py_ssize_t n, double* out, double* x) noexcept nogil:
+    cdef char* arguments[2]
+    cdef Py_ssize_t strides[2]
+    cdef Py_ssize_t i
+    cdef double slope
+    if functions[code].loop is not NULL:
+        arguments[0] = <char*>x
+        arguments[1] = <char*>out
+        strides[0] = strides[1] = sizeof(double)
+        functions[code].loop(arguments, &n, strides, functions[code].data)
+        return
+    for i in range(n):
+        _ops.unary(<Code>code, 0.0, x[i], out + i, &slope)
+
+
+cdef inline void numpy_power(Py_ssize_t n, double* out, double* x, double exponent) noexcept nogil:
+    """As pow in C."""
+    cdef char* arguments[3]
+    cdef Py_ssize_t strides[3]
+    cdef Py_ssize_t i
+    cdef double slope
+    if exponent == 1.0:
+        if out != x:
+            memcpy(out, x, n * sizeof(double))
+    elif exponent == 2.0:
+        loop_multiply(n, out, x, 1, x, 1)
+    elif exponent == 0.5:
+        loop_half_power(n, out, x)
+    elif functions[<int>_ops.CONSTANT_POWER].loop is not NULL:
+        arguments[0] = <char*>x
+        arguments[1] = <char*>&exponent
+        arguments[2] = <char*>out
+        strides[0] = strides[2] = sizeof(double)
+        strides[1] = 0
+        functions[<int>_ops.CONSTANT_POWER].loop(arguments, &n, strides, functions[<int>_ops.CONSTANT_POWER].data)
+    else:
+        for i in range(n):
+            _ops.unary(_ops.CONSTANT_POWER, exponent, x[i], out + i, &slope)
+
+
+# --- BLAS -------------------------------------------------------------------------------------------------------------
+
+ctypedef void (*Gemm64)(
+    int, int, int, int64_t, int64_t, int64_t, double, const double*, int64_t, const double*, int64_t, double, double*,
+    int64_t,
+) noexcept nogil
+ctypedef void (*Gemm32)(
+    int, int, int, int, int, int, double, const double*, int, const double*, int, double, double*, int) noexcept nogil
+
+cdef Gemm64 gemm64 = NULL
+cdef Gemm32 gemm32 = NULL
+cdef enum:
+    ROW_MAJOR = 101
+    AS_IT_IS = 111
+    TRANSPOSED = 112
+
+
+def find_blas():
+    """Find the dgemm of the BLAS that NumPy has loaded; whether there is one that works."""
+    global gemm64, gemm32
+    gemm64, gemm32 = NULL, NULL
+    cdef size_t address
+    for module in ("numpy._core._multiarray_umath", "numpy.core._multiarray_umath"):
+        try:
+            library = ctypes.CDLL(importlib.import_module(module).__file__)  # with the libraries that it needs
+        except (ImportError, OSError, AttributeError):
+            continue
+        for name in ("scipy_cblas_dgemm64_", "cblas_dgemm64_", "cblas_dgemm$NEWLAPACK$ILP64"):
+            if hasattr(library, name):
+                address = <size_t>ctypes.cast(getattr(library, name), ctypes.c_void_p).value
+                gemm64 = <Gemm64>address
+                return blas_works()
+        for name in ("scipy_cblas_dgemm", "cblas_dgemm", "cblas_dgemm$NEWLAPACK"):
+            if hasattr(library, name):
+                address = <size_t>ctypes.cast(getattr(library, name), ctypes.c_void_p).value
+                gemm32 = <Gemm32>address
+                return blas_works()
+        break
+    return False
+
+
+cdef bint blas_works():
+    """Whether it multiplies two small matrices."""
+    global gemm64, gemm32
+    cdef double left[6]
+    cdef double right[6]
+    cdef double out[4]
+    cdef int i
+    for i in range(6):
+        left[i], right[i] = i + 1.0, 6.0 - i
+    out[0] = out[1] = out[2] = out[3] = 1.0
+    gemm(AS_IT_IS, TRANSPOSED, 2, 2, 3, left, 3, right, 3, 1.0, out, 2)
+    if (out[0], out[1], out[2], out[3]) == (29.0, 11.0, 74.0, 29.0):
+        return True
+    gemm64, gemm32 = NULL, NULL
+    return False
+
+
+cdef inline void gemm(
+    int left_is, int right_is, Py_ssize_t p, Py_ssize_t q, Py_ssize_t k, double* left, Py_ssize_t left_step,
+    double* right, Py_ssize_t right_step, double kept, double* out, Py_ssize_t out_step,
+) noexcept nogil:
+    """out (p, q) = left (p, k) @ right (k, q) + kept·out; the steps are from row to row in memory."""
+    if gemm64 is not NULL:
+        gemm64(ROW_MAJOR, left_is, right_is, p, q, k, 1.0, left, left_step, right, right_step, kept, out, out_step)
+    else:
+        gemm32(ROW_MAJOR, left_is, right_is, <int>p, <int>q, <int>k, 1.0, left, <int>left_step, right,
+               <int>right_step, kept, out, <int>out_step)
+
+
+HAS_BLAS = find_blas()
+cdef bint HAS_GEMM = HAS_BLAS
+
+
+# --- the program ------------------------------------------------------------------------------------------------------
+
+cdef enum:
+    # the memory that an operand is in
+    PARAMETERS
+    FIXED  # constants and what is the same in every example
+    GRADIENT
+    BLOCK  # rows of as many numbers as the block has examples
+    TILE  # as many rows of these as a group runs over at a time
+    ARGUMENT  # as it is given, a row for each example; the offset is the argument's number
+    N_BASES
+
+BASES = {
+    "parameters": PARAMETERS, "fixed": FIXED, "gradient": GRADIENT, "block": BLOCK, "tile": TILE, "argument": ARGUMENT,
+}
+
+cdef enum:
+    MOST_ARGUMENTS = 64
+    TILE_NUMBERS = 1024  # in each array of a group's tile
+    SCRATCH = 1024
+
+cdef struct Operand:
+    int base
+    Py_ssize_t offset  # in rows
+    Py_ssize_t rows
+    Py_ssize_t step  # of a matrix, from row to row
+
+cdef struct Instruction:
+    Operation* operation
+    Kind kind
+    int n_operands
+    Operand out
+    Operand operands[3]
+    Operand slope  # rows are 0 if it is not wanted
+    Py_ssize_t rows
+    Py_ssize_t p, k, q, blocks
+    int64_t* table
+    double number
+
+cdef struct Group:
+    Py_ssize_t first, last  # its instructions
+    Py_ssize_t rows
+    bint tiled
+
+cdef struct Argument:
+    Py_ssize_t width
+    Py_ssize_t place  # of its copy in the block; -1 if there is none
+
+cdef struct Call:
+    # the arrays of a call, held until it returns
+    Py_buffer views[3 * MOST_ARGUMENTS + 4]
+    int n_views
+    double* theta
+    double* gradient
+    double* costs  # of each example, if they are wanted
+    Py_ssize_t m
+    double* rows[MOST_ARGUMENTS]
+    double* d_rows[MOST_ARGUMENTS]
+    double* watched[MOST_ARGUMENTS]
+    bint backwards
+
+cdef struct Run:
+    # where a part of the program is
+    double* base[N_BASES]
+    double* scratch
+    Call* call
+    Py_ssize_t start  # the first example of the block
+    Py_ssize_t n  # numbers in a row: the examples of the block, 1 outside of blocks
+    Py_ssize_t tile_rows
+    bint first  # whether the sums over examples begin anew
+    double missing_row  # a lookup's row that its table lacks, if any, and the table's rows
+    Py_ssize_t choices
+
+
+cdef inline bint is_batched(Operand* operand) noexcept nogil:
+    return operand.base == BLOCK or operand.base == TILE
+
+
+cdef inline double* at(Run* run, Operand* operand, Py_ssize_t row) noexcept nogil:
+    """Where a row of an operand is; in the tile, rows are counted from the tile's first."""
+    if operand.base == BLOCK:
+        return run.base[BLOCK] + (operand.offset + (row if operand.rows > 1 else 0)) * run.n
+    if operand.base == TILE:
+        return run.base[TILE] + operand.offset * run.tile_rows * run.n
+    if operand.base == ARGUMENT:
+        return run.call.rows[operand.offset] + run.start * operand.step
+    return run.base[operand.base] + operand.offset + (row if operand.rows > 1 else 0)
+
+
+cdef void* memory_of(Py_ssize_t size) except NULL:
+    cdef void* memory = PyMem_Malloc(max(size, 1))
+    if memory is NULL:
+        raise MemoryError
+    return memory
+
+
+cdef double* doubles(Call* call, array, Py_ssize_t size, bint writable) except NULL:
+    cdef Py_buffer* view = &call.views[call.n_views]
+    PyObject_GetBuffer(array, view, PyBUF_FORMAT | PyBUF_C_CONTIGUOUS | (PyBUF_WRITABLE if writable else 0))
+    call.n_views += 1
+    if view.format[0] != b"d" or view.format[1] != 0 or view.len != size * <Py_ssize_t>sizeof(double):
+        raise ValueError(f"expected an array of {size} float64, got {view.len} bytes of {view.format.decode()!r}")
+    return <double*>view.buf
+
+
+# --- element by element -----------------------------------------------------------------------------------------------
+
+cdef inline void element_loop(
+    Instruction* step, Run* run, Py_ssize_t n, double* out, double* x, Py_ssize_t sx, double* y, Py_ssize_t sy,
+    double* z, Py_ssize_t sz, double* slope,
+) noexcept nogil:
+    """n numbers of an element-wise instruction; an operand with a step of 0 is one number."""
+    cdef Operation* operation = step.operation
+    cdef Py_ssize_t start, some
+    if step.kind == BINARY:
+        operation.loop2(n, out, x, sx, y, sy)
+        return
+    if step.kind == WHERE:
+        loop_where(n, out, x, sx, y, sy, z, sz)
+        return
+    if sx == 0 and step.n_operands == 1 and n > 1:  # the same everywhere
+        element_loop(step, run, 1, out, x, 1, y, sy, z, sz, slope)
+        loop_fill(n - 1, out + 1, out[0])
+        if slope is not NULL:
+            loop_fill(n - 1, slope + 1, slope[0])
+        return
+    if step.kind == UNARY:
+        operation.loop1(n, out, x)
+    elif step.kind == FUNCTION:
+        operation.function(n, x, out, slope)
+    elif step.kind == WITH_NUMBER:
+        operation.loop2(n, out, x, sx, &step.number, 0)
+    elif step.kind == NUMPY:
+        numpy_function(operation.code, n, out, x)
+    elif step.kind == NUMPY_POWER:
+        numpy_power(n, out, x, step.number)
+    else:
+        start = 0
+        while start < n:
+            some = min(SCRATCH, n - start)
+            part_of_loop(
+                step, run, some, out + start, x + sx * start, sx, y + sy * start, sy, z + sz * start, sz)
+            start += some
+
+
+cdef inline void part_of_loop(
+    Instruction* step, Run* run, Py_ssize_t n, double* out, double* x, Py_ssize_t sx, double* y, Py_ssize_t sy,
+    double* z, Py_ssize_t sz,
+) noexcept nogil:
+    """The same for at most SCRATCH numbers."""
+    cdef Operation* operation = step.operation
+    cdef Py_ssize_t i
+    cdef double v
+    cdef double d[3]
+    cdef double* e = run.scratch
+    cdef double* l = run.scratch + SCRATCH
+    if step.kind == SLOPE:
+        operation.function(n, x, e, l)
+        memcpy(out, l, n * sizeof(double))
+    elif step.kind == POWER_SLOPE:
+        v = step.number
+        if v - 1.0 + 1.0 == v:
+            numpy_power(n, e, x, v - 1.0)
+            loop_multiply(n, out, e, 1, &v, 0)
+        else:
+            for i in range(n):
+                _ops.unary(_ops.CONSTANT_POWER, v, x[i], e, out + i)
+    elif step.kind == LOGADDEXP:
+        loop_difference_to_fold(n, e, x, sx, y, sy)
+        vector_exp(n, e, e, NULL)
+        vector_log1p(n, e, e, NULL)
+        loop_finish_logaddexp(n, e, x, sx, y, sy)
+        memcpy(out, e, n * sizeof(double))
+    elif step.kind == LOGADDEXP_SHARE:
+        loop_difference_to_fold(n, e, x, sx, y, sy)
+        vector_exp(n, e, e, NULL)
+        if operation.part == 0:
+            loop_finish_share_of_logaddexp(n, e, x, sx, y, sy)
+        else:
+            loop_finish_share_of_logaddexp(n, e, y, sy, x, sx)
+        memcpy(out, e, n * sizeof(double))
+    elif step.kind == ENTROPY:
+        if sy:
+            loop_minus_absolute(n, e, y)
+        else:
+            loop_fill(n, e, -fabs(y[0]))
+        vector_exp(n, e, e, NULL)
+        if loop_count_others(n, e, x, sx, y, sy):
+            for i in range(n):
+                _ops.binary_entropy(x[sx * i], y[sy * i], z[sz * i] if z is not NULL else 0.0, &v, d)
+                out[i] = v if operation.part == 0 else d[operation.part - 1]
+        elif operation.part == 0:
+            vector_log1p(n, e, e, NULL)
+            loop_entropy(n, out, e, y, sy, z, sz)
+        elif operation.part == 1:
+            loop_slope_of_entropy(n, out, e, y, sy, z, sz)
+        elif operation.part == 2:
+            loop_far_slope_of_entropy(n, out, e, y, sy, z, sz)
+        elif sy:
+            loop_negate(n, out, y)
+        else:
+            loop_fill(n, out, -y[0])
+    elif step.n_operands == 1:
+        for i in range(n):
+            _ops.unary(<Code>operation.code, step.number, x[i], &v, d)
+            out[i] = v if operation.part == 0 else d[0]
+    else:
+        for i in range(n):
+            _ops.binary(<Code>operation.code, x[sx * i], y[sy * i], &v, d, d + 1)
+            out[i] = v if operation.part == 0 else d[operation.part - 1]
+
+
+cdef void elementwise(Instruction* step, Run* run, Py_ssize_t start, Py_ssize_t stop) noexcept nogil:
+    cdef Py_ssize_t n = run.n, rows = stop - start, r, k
+    cdef double* out = at(run, &step.out, start)
+    cdef double* slope = NULL
+    cdef double* x[3]
+    cdef Py_ssize_t by_row[3]
+    cdef Py_ssize_t by_column[3]
+    cdef bint flat = True
+    cdef Operand* operand
+    if step.slope.rows and run.call.backwards:
+        slope = at(run, &step.slope, start)
+    x[1] = x[2] = NULL
+    by_row[1] = by_row[2] = by_column[1] = by_column[2] = 0
+    for k in range(step.n_operands):
+        operand = &step.operands[k]
+        x[k] = at(run, operand, start)
+        by_column[k] = is_batched(operand)
+        by_row[k] = 0 if operand.rows == 1 else n if by_column[k] else 1
+        flat = flat and by_row[k] == by_column[k] * n
+    if n == 1:
+        element_loop(step, run, rows, out, x[0], by_row[0], x[1], by_row[1], x[2], by_row[2], slope)
+    elif flat or rows == 1:
+        element_loop(
+            step, run, rows * n, out, x[0], by_column[0], x[1], by_column[1], x[2], by_column[2], slope)
+    else:
+        for r in range(rows):
+            element_loop(step, run, n, out, x[0], by_column[0], x[1], by_column[1], x[2], by_column[2], slope)
+            out += n
+            x[0] += by_row[0]
+            x[1] += by_row[1]
+            x[2] += by_row[2]
+            if slope is not NULL:
+                slope += n
+
+
+# --- rows -------------------------------------------------------------------------------------------------------------
+
+cdef void gather(Instruction* step, Run* run) noexcept nogil:
+    cdef Py_ssize_t i, n = run.n, width
+    cdef double* out = at(run, &step.out, 0)
+    cdef double* source = at(run, &step.operands[0], 0)
+    cdef bint one = step.operands[0].rows == 1
+    if not is_batched(&step.out):
+        n = 1
+    if is_batched(&step.out) and not is_batched(&step.operands[0]):
+        for i in range(step.rows):
+            loop_fill(n, out + i * n, source[0 if one else step.table[i]])
+    elif n == 1:
+        for i in range(step.rows):
+            out[i] = source[0 if one else step.table[i]]
+    else:
+        for i in range(step.rows):
+            memcpy(out + i * n, source + (0 if one else step.table[i]) * n, n * sizeof(double))
+
+
+cdef void scatter(Instruction* step, Run* run) noexcept nogil:
+    """Put or add rows of a part at their places in out, rows[i] or i."""
+    cdef Py_ssize_t i, row, n = run.n
+    cdef double* out = at(run, &step.out, 0)
+    cdef double* part = NULL
+    cdef bint batched = is_batched(&step.out), add = step.kind == ADD, wide = False
+    cdef Py_ssize_t by_row = 0
+    if not batched:
+        n = 1
+    if step.n_operands:
+        part = at(run, &step.operands[0], 0)
+        wide = is_batched(&step.operands[0])
+        by_row = 0 if step.operands[0].rows == 1 else n if wide else 1
+    if n > 1 and step.table is NULL and (step.kind == ZERO or (wide and by_row)):
+        if step.kind == ZERO:
+            memset(out, 0, step.rows * n * sizeof(double))
+        elif add:
+            loop_add_to(step.rows * n, out, part)
+        else:
+            memcpy(out, part, step.rows * n * sizeof(double))
+        return
+    for i in range(step.rows):
+        row = i if step.table is NULL else step.table[i]
+        if step.kind == ZERO:
+            memset(out + row * n, 0, n * sizeof(double))
+        elif n == 1:
+            out[row] = out[row] + part[i * by_row] if add else part[i * by_row]
+        elif wide:
+            if add:
+                loop_add_to(n, out + row * n, part + i * by_row)
+            else:
+                memcpy(out + row * n, part + i * by_row, n * sizeof(double))
+        elif add:
+            loop_add_number_to(n, out + row * n, part[i * by_row])
+        else:
+            loop_fill(n, out + row * n, part[i * by_row])
+
+
+cdef inline double folded_number(Kind kind, Py_ssize_t n, double* x) noexcept nogil:
+    cdef double total
+    cdef Py_ssize_t i
+    if kind == FOLD_SUM:
+        return loop_sum(n, x)
+    total = x[0]
+    for i in range(1, n):
+        total = _ops.maximum(total, x[i]) if kind == FOLD_MAXIMUM else _ops.minimum(total, x[i])
+    return total
+
+
+cdef void fold(Instruction* step, Run* run, Py_ssize_t start, Py_ssize_t stop) noexcept nogil:
+    """p folds of k rows each; of one fold, the rows from start to stop, which join those before."""
+    cdef Py_ssize_t i, j, n = run.n, k = step.k, first = 1
+    cdef double* out = at(run, &step.out, 0)
+    cdef double* x = at(run, &step.operands[0], start)
+    cdef double total
+    if step.p == 1:
+        k = stop - start
+        first = 1 if start == 0 else 0
+    for i in range(step.p):
+        if n == 1:
+            total = folded_number(step.kind, k, x)
+            if first:
+                out[0] = total
+            elif step.kind == FOLD_SUM:
+                out[0] += total
+            elif step.kind == FOLD_MAXIMUM:
+                out[0] = _ops.maximum(out[0], total)
+            else:
+                out[0] = _ops.minimum(out[0], total)
+        else:
+            if first:
+                memcpy(out, x, n * sizeof(double))
+            for j in range(first, k):
+                if step.kind == FOLD_SUM:
+                    loop_add_to(n, out, x + j * n)
+                elif step.kind == FOLD_MAXIMUM:
+                    loop_maximum(n, out, out, 1, x + j * n, 1)
+                else:
+                    loop_minimum(n, out, out, 1, x + j * n, 1)
+        x += k * n
+        out += n
+
+
+cdef void shares(Instruction* step, Run* run) noexcept nogil:
+    """The share of each term: of ties the last has a half, the one before half of what is left, and so on."""
+    cdef Py_ssize_t i, j, c, n = run.n, k = step.k, ties
+    cdef double* x = at(run, &step.operands[0], 0)
+    cdef double* folded = at(run, &step.operands[1], 0)
+    cdef double* out = at(run, &step.out, 0)
+    cdef double left, share
+    for i in range(step.p):
+        for c in range(n):
+            ties = 0
+            for j in range(k):
+                ties += x[j * n + c] == folded[c]
+            left = 1.0
+            for j in range(k - 1, -1, -1):
+                if x[j * n + c] != folded[c]:
+                    out[j * n + c] = 0.0
+                elif ties == 1:
+                    out[j * n + c] = left
+                else:
+                    ties -= 1
+                    left *= 0.5
+                    out[j * n + c] = left
+        x += k * n
+        out += k * n
+        folded += n
+
+
+cdef void over_examples(Instruction* step, Run* run, Py_ssize_t start, Py_ssize_t stop) noexcept nogil:
+    cdef Py_ssize_t r
+    cdef double* out = at(run, &step.out, start)
+    cdef double* x = at(run, &step.operands[0], start)
+    cdef double total
+    for r in range(stop - start):
+        total = loop_sum(run.n, x + r * run.n) if run.n > 1 else x[r]
+        out[r] = total if run.first else out[r] + total
+
+
+cdef inline Py_ssize_t chosen(Instruction* step, Run* run, Py_ssize_t i, Py_ssize_t c) noexcept nogil:
+    """The row that a lookup chooses for its row i in example c; for a missing one the first, and the error follows."""
+    cdef Operand* argument = &step.operands[1]
+    cdef double j = run.call.rows[argument.offset][(run.start + c) * argument.step + step.table[i]]
+    if not 0.0 <= j < step.k:
+        run.missing_row, run.choices = j, step.k
+        j = 0.0
+    return step.table[step.p + i * step.k + <Py_ssize_t>j]
+
+
+cdef void lookup(Instruction* step, Run* run) noexcept nogil:
+    cdef Py_ssize_t i, c, n = run.n
+    cdef double* out = at(run, &step.out, 0)
+    cdef double* source = at(run, &step.operands[0], 0)
+    cdef bint wide = is_batched(&step.operands[0])
+    for c in range(n):
+        for i in range(step.p):
+            out[i * n + c] = source[chosen(step, run, i, c) * (n if wide else 1) + (c if wide else 0)]
+
+
+cdef void lookup_scatter(Instruction* step, Run* run) noexcept nogil:
+    cdef Py_ssize_t i, c, n = run.n, by_row, by_column
+    cdef double* out = at(run, &step.out, 0)
+    cdef double* part = at(run, &step.operands[0], 0)
+    cdef bint wide = is_batched(&step.out)
+    by_column = is_batched(&step.operands[0])
+    by_row = 0 if step.operands[0].rows == 1 else n if by_column else 1
+    if wide or run.first:
+        memset(out, 0, step.rows * (n if wide else 1) * sizeof(double))
+    for c in range(n):
+        for i in range(step.p):
+            out[chosen(step, run, i, c) * (n if wide else 1) + (c if wide else 0)] += part[i * by_row + c * by_column]
+
+
+# --- products ---------------------------------------------------------------------------------------------------------
+
+cdef enum:
+    FEW_FLOPS = 3000  # below it a call of BLAS takes longer than the loops
+
+
+cdef void product(Instruction* step, Run* run) noexcept nogil:
+    """LR: out (p, q) = left (p, k) @ right (k, q); TR and RT as in program.py. A row of a block has n numbers."""
+    cdef Py_ssize_t p = step.p, k = step.k, q = step.q * run.n, b, i
+    cdef Operand* left_operand = &step.operands[0]
+    cdef Operand* right_operand = &step.operands[1]
+    cdef double* left = at(run, left_operand, 0)
+    cdef double* right = at(run, right_operand, 0)
+    cdef double* out = at(run, &step.out, 0)
+    cdef Py_ssize_t s = left_operand.step, out_step = step.out.step
+    cdef bint bare = right_operand.base == ARGUMENT and run.n > 1  # a row for each example
+    cdef bint of_each = is_batched(&step.out if step.kind == RT else left_operand)
+    cdef bint add = step.kind == RT and not of_each and not run.first
+    cdef bint small = not bare and p * k * q <= FEW_FLOPS or (q == 1 and p * k <= 100000) or not HAS_GEMM
+    for b in range(step.blocks):
+        if of_each and run.n > 1:
+            product_of_each(step.kind, run.n, p, k, step.q, left, right, out)
+            left += (p * q if step.kind == RT else p * k * run.n)
+            right += (p * q if step.kind == TR else k * q)
+            out += (p * q if step.kind == LR else k * q if step.kind == TR else p * k * run.n)
+            continue
+        if small:
+            small_product(step.kind, add, p, k, q, left, s, right, out, out_step)
+        elif step.kind == LR:
+            gemm(AS_IT_IS, TRANSPOSED if bare else AS_IT_IS, p, q, k, left, s, right,
+                 right_operand.step if bare else q, 0.0, out, q)
+        elif step.kind == TR:
+            gemm(TRANSPOSED, AS_IT_IS, k, q, p, left, s, right, q, 0.0, out, q)
+        else:
+            gemm(AS_IT_IS, AS_IT_IS if bare else TRANSPOSED, p, k, q, left, q, right,
+                 right_operand.step if bare else q, 1.0 if add else 0.0, out, out_step)
+        if step.table is not NULL:
+            leave_out_what_is_not_there(step, q, left, right, out, step.table + b * p * k)
+        left += (p * q if step.kind == RT else p * s)
+        right += (p * q if step.kind == TR else k * q)
+        out += (p * q if step.kind == LR else k * q if step.kind == TR else p * out_step)
+
+
+cdef void leave_out_what_is_not_there(
+    Instruction* step, Py_ssize_t q, double* left, double* right, double* out, int64_t* there
+) noexcept nogil:
+    """Compute the nan of a product again from the entries of left that exist."""
+    cdef Py_ssize_t rows = step.p if step.kind == LR else step.k
+    cdef Py_ssize_t terms = step.k if step.kind == LR else step.p
+    cdef Py_ssize_t i, j, c, s = step.operands[0].step, entry, place
+    cdef double total = loop_sum(rows * q, out)
+    if total == total:
+        return
+    for i in range(rows):
+        for c in range(q):
+            if out[i * q + c] == out[i * q + c]:
+                continue
+            total = 0.0
+            for j in range(terms):
+                entry = i * step.k + j if step.kind == LR else j * step.k + i
+                place = i * s + j if step.kind == LR else j * s + i
+                if there[entry]:
+                    total += left[place] * right[j * q + c]
+            out[i * q + c] = total
+
+
+cdef void product_of_each(
+    Kind kind, Py_ssize_t n, Py_ssize_t p, Py_ssize_t k, Py_ssize_t q, double* left, double* right, double* out
+) noexcept nogil:
+    """A product of the examples' own matrices, whose entries are rows of n numbers."""
+    cdef Py_ssize_t i, j, t
+    for i in range(p):
+        for j in range(k):
+            for t in range(q):
+                if kind == LR:
+                    loop_add_product(n, out + (i * q + t) * n, left + (i * k + j) * n, right + (j * q + t) * n, j == 0)
+                elif kind == TR:
+                    loop_add_product(n, out + (j * q + t) * n, left + (i * k + j) * n, right + (i * q + t) * n, i == 0)
+                else:
+                    loop_add_product(n, out + (i * k + j) * n, left + (i * q + t) * n, right + (j * q + t) * n, t == 0)
+
+
+cdef void small_product(
+    Kind kind, bint add, Py_ssize_t p, Py_ssize_t k, Py_ssize_t q, double* left, Py_ssize_t s, double* right,
+    double* out, Py_ssize_t out_step,
+) noexcept nogil:
+    cdef Py_ssize_t i, j
+    cdef double amount
+    if kind == LR:
+        for i in range(p):
+            if q == 1:
+                out[i] = loop_dot(k, left + i * s, right)
+            else:
+                loop_combine(q, out + i * q, k, left + i * s, 1, right, q, False)
+    elif kind == TR:
+        if q == 1:
+            loop_combine(k, out, p, right, 1, left, s, False)
+        else:
+            for i in range(k):
+                loop_combine(q, out + i * q, p, left + i, s, right, q, False)
+    elif q <= 4:  # rows of out are long beside those of the operands
+        for i in range(p):
+            if q == 1:
+                loop_combine(k, out + i * out_step, 1, left + i, 1, right, 0, add)
+            else:
+                for j in range(k):
+                    amount = left[i * q] * right[j * q] + left[i * q + 1] * right[j * q + 1]
+                    if q > 2:
+                        amount += left[i * q + 2] * right[j * q + 2]
+                    if q > 3:
+                        amount += left[i * q + 3] * right[j * q + 3]
+                    out[i * out_step + j] = out[i * out_step + j] + amount if add else amount
+    else:
+        for i in range(p):
+            for j in range(k):
+                amount = loop_dot(q, left + i * q, right + j * q)
+                out[i * out_step + j] = out[i * out_step + j] + amount if add else amount
+
+
+cdef void product_by_rows(Instruction* step, Run* run, Py_ssize_t start, Py_ssize_t stop) noexcept nogil:
+    """The products that go row by row, with one operand of few rows; q is 1."""
+    cdef Py_ssize_t n = run.n, i, r, rows = stop - start
+    cdef Operand* left_operand = &step.operands[0]
+    cdef double* left = at(run, left_operand, 0)
+    cdef double* right = at(run, &step.operands[1], 0)
+    cdef double* out = at(run, &step.out, 0)
+    cdef Py_ssize_t s = left_operand.step, out_step = step.out.step
+    cdef double amount
+    if step.kind == LR_BY_ROWS:
+        out = at(run, &step.out, start)
+        left += start * s
+        if n == 1:
+            for r in range(rows):
+                amount = 0.0
+                for i in range(step.k):
+                    amount += left[r * s + i] * right[i]
+                out[r] = amount
+        else:
+            for r in range(rows):
+                loop_combine(n, out + r * n, step.k, left + r * s, 1, right, n, False)
+    elif step.kind == LR_TO_FEW:
+        right = at(run, &step.operands[1], start)
+        for i in range(step.p):
+            if n == 1:
+                amount = loop_dot(rows, left + i * s + start, right)
+                out[i] = amount if start == 0 else out[i] + amount
+            else:
+                loop_combine(n, out + i * n, rows, left + i * s + start, 1, right, n, start != 0)
+    elif step.kind == TR_BY_ROWS:
+        out = at(run, &step.out, start)
+        if n == 1:
+            loop_combine(rows, out, step.p, right, 1, left + start, s, False)
+        else:
+            for r in range(rows):
+                loop_combine(n, out + r * n, step.p, left + start + r, s, right, n, False)
+    elif step.kind == TR_TO_FEW:
+        right = at(run, &step.operands[1], start)
+        for i in range(step.k):
+            loop_combine(n, out + i * n, rows, left + start * s + i, s, right, n, start != 0)
+    elif step.kind == RT_BY_LEFT:
+        left = at(run, left_operand, start)
+        out += start * out_step
+        for r in range(rows):
+            for i in range(step.k):
+                amount = loop_dot(n, left + r * n, right + i * n) if n > 1 else left[r] * right[i]
+                out[r * out_step + i] = amount if run.first else out[r * out_step + i] + amount
+    else:
+        right = at(run, &step.operands[1], start)
+        out += start
+        for i in range(step.p):
+            if n == 1:
+                loop_combine(rows, out + i * out_step, 1, left + i, 1, right, 0, not run.first)
+            else:
+                for r in range(rows):
+                    amount = loop_dot(n, left + i * n, right + r * n)
+                    out[i * out_step + r] = amount if run.first else out[i * out_step + r] + amount
+
+
+# --- running ----------------------------------------------------------------------------------------------------------
+
+cdef inline void run_instruction(Instruction* step, Run* run, Py_ssize_t start, Py_ssize_t stop) noexcept nogil:
+    if step.kind < LAST_ELEMENTWISE:
+        elementwise(step, run, start, stop)
+    elif step.kind >= LR_BY_ROWS:
+        product_by_rows(step, run, start, stop)
+    elif step.kind >= LR:
+        product(step, run)
+    elif step.kind == OVER_EXAMPLES:
+        over_examples(step, run, start, stop)
+    elif step.kind == GATHER:
+        gather(step, run)
+    elif step.kind == PUT or step.kind == ADD or step.kind == ZERO:
+        scatter(step, run)
+    elif step.kind == FOLD_SUM or step.kind == FOLD_MAXIMUM or step.kind == FOLD_MINIMUM:
+        fold(step, run, start, stop)
+    elif step.kind == SHARES:
+        shares(step, run)
+    elif step.kind == LOOKUP:
+        lookup(step, run)
+    elif step.kind == LOOKUP_SCATTER:
+        lookup_scatter(step, run)
+    elif step.kind == TIMES_EXAMPLES:
+        times_examples(step, run)
+
+
+cdef void times_examples(Instruction* step, Run* run) noexcept nogil:
+    cdef double* out = at(run, &step.out, 0)
+    cdef double* x = at(run, &step.operands[0], 0)
+    cdef Py_ssize_t r
+    for r in range(step.rows):
+        out[r] = x[r if step.operands[0].rows > 1 else 0] * <double>run.call.m
+
+
+cdef enum:
+    # the parts of a program, in this order
+    BEFORE_FORWARD
+    BEFORE_BACKWARD
+    FORWARD
+    BACKWARD
+    AFTER
+    N_PARTS
+
+
+cdef class Executor:
+    """An array program, ready to run; block_program.py says what its parts are."""
+
+    cdef Py_ssize_t n_instructions, n_groups, n_parameters, n_fixed, block_rows, tile_slots, n_arguments, n_watched
+    cdef Instruction* instructions
+    cdef Group* groups
+    cdef Py_ssize_t parts[N_PARTS + 1]  # the first group of each part
+    cdef Argument arguments[MOST_ARGUMENTS]
+    cdef Operand cost
+    cdef Operand watched[MOST_ARGUMENTS]
+    cdef Operand input_gradients[MOST_ARGUMENTS]
+    cdef Py_ssize_t n_input_gradients
+    cdef bint sums, each  # instead of the mean
+    cdef int64_t* tables
+    cdef double* constants
+    cdef double* memory  # kept for the next call; whoever runs has taken it
+    cdef Py_ssize_t size  # of that memory
+    cdef Py_ssize_t per_block  # the most examples of a block
+
+    def __cinit__(
+        self, instructions, numbers, tables, groups, parts, constants, arguments, cost, watched, input_gradients,
+        str reduce, Py_ssize_t n_parameters, Py_ssize_t block_rows, Py_ssize_t tile_slots,
+    ):
+        cdef Py_ssize_t i, k, n = len(instructions)
+        cdef int64_t[:, ::1] fields = np.ascontiguousarray(instructions, np.int64).reshape(n, FIELDS)
+        cdef double[::1] their_numbers = np.ascontiguousarray(numbers, np.float64)
+        cdef int64_t[::1] their_tables = np.ascontiguousarray(tables, np.int64)
+        cdef double[::1] their_constants = np.ascontiguousarray(constants, np.float64)
+        cdef Instruction* step
+        self.n_instructions, self.n_groups = n, len(groups)
+        self.n_parameters, self.n_fixed = n_parameters, len(constants)
+        self.block_rows, self.tile_slots = block_rows, tile_slots
+        self.n_arguments, self.n_watched = len(arguments), len(watched)
+        if max(self.n_arguments, self.n_watched) > MOST_ARGUMENTS:
+            raise ValueError(f"an executor takes at most {MOST_ARGUMENTS} arguments, got {self.n_arguments}")
+        self.instructions = <Instruction*>memory_of(n * sizeof(Instruction))
+        self.groups = <Group*>memory_of(self.n_groups * sizeof(Group))
+        self.tables = <int64_t*>memory_of(len(tables) * sizeof(int64_t))
+        self.constants = <double*>memory_of(self.n_fixed * sizeof(double))
+        if len(tables):
+            memcpy(self.tables, &their_tables[0], len(tables) * sizeof(int64_t))
+        if self.n_fixed:
+            memcpy(self.constants, &their_constants[0], self.n_fixed * sizeof(double))
+        for i in range(n):
+            step = self.instructions + i
+            step.operation = &operations[<int>fields[i, 0]]
+            step.kind = step.operation.kind
+            step.n_operands = <int>fields[i, 1]
+            step.rows, step.p, step.k, step.q = fields[i, 2], fields[i, 3], fields[i, 4], fields[i, 5]
+            step.table = self.tables + fields[i, 6] if fields[i, 6] >= 0 else NULL
+            step.number = their_numbers[i]
+            step.blocks = fields[i, 7]
+            set_operand(&step.out, &fields[i, 8])
+            set_operand(&step.slope, &fields[i, 12])
+            for k in range(3):
+                set_operand(&step.operands[k], &fields[i, 16 + 4 * k])
+        for i in range(self.n_groups):
+            self.groups[i].first, self.groups[i].last, self.groups[i].rows, self.groups[i].tiled = groups[i]
+        for i in range(N_PARTS + 1):
+            self.parts[i] = parts[i]
+        for i in range(self.n_arguments):
+            self.arguments[i].width, self.arguments[i].place = arguments[i]
+        operand_of(&self.cost, cost)
+        for i in range(self.n_watched):
+            operand_of(&self.watched[i], watched[i])
+        self.sums, self.each = reduce == "sum", reduce == "each"
+        self.n_input_gradients = len(input_gradients)
+        for i in range(self.n_input_gradients):
+            operand_of(&self.input_gradients[i], input_gradients[i])
+        self.memory, self.size = NULL, 0
+        self.per_block = max(24, min(264, BLOCK_NUMBERS // max(block_rows, 1)))
+
+    def __dealloc__(self):
+        PyMem_Free(self.instructions)
+        PyMem_Free(self.groups)
+        PyMem_Free(self.tables)
+        PyMem_Free(self.constants)
+        PyMem_RawFree(self.memory)
+
+    def run(self, parameters, tuple arrays, gradient=None, tuple input_gradients=None, tuple watched=(), costs=None):
+        """The mean cost of m examples, or the sum. All arrays are C-contiguous float64.
+
+        `arrays` are the arguments, with a row for each example. `gradient` receives the gradient of the result,
+        `input_gradients`, arrays like the arguments, those with respect to them, `watched` m numbers for each watched
+        array, and `costs` the cost of each example. Pass None for any that is not wanted.
+        """
+        cdef Call call
+        cdef Py_ssize_t a, m = len(arrays[0])
+        call.n_views = 0
+        call.m = m
+        call.backwards = gradient is not None
+        call.gradient = call.costs = NULL
+        if len(arrays) != self.n_arguments:
+            raise ValueError(f"expected {self.n_arguments} arrays, got {len(arrays)}")
+        try:
+            call.theta = doubles(&call, parameters, self.n_parameters, False)
+            for a in range(self.n_arguments):
+                call.rows[a] = doubles(&call, arrays[a], m * self.arguments[a].width, False)
+            for a in range(self.n_input_gradients):
+                call.d_rows[a] = NULL
+                if input_gradients is not None:
+                    call.d_rows[a] = doubles(&call, input_gradients[a], m * self.input_gradients[a].rows, True)
+            if costs is not None:
+                call.costs = doubles(&call, costs, m, True)
+            if gradient is not None:
+                call.gradient = doubles(&call, gradient, self.n_parameters, True)
+            for a in range(self.n_watched):
+                call.watched[a] = doubles(&call, watched[a], m, True)
+            return self.run_call(&call)
+        finally:
+            for a in range(call.n_views):
+                PyBuffer_Release(&call.views[a])
+
+    cdef double run_call(self, Call* call) except? -1.0:
+        cdef Py_ssize_t m = call.m, n, size, blocks, fixed
+        cdef double* memory
+        cdef double mean
+        cdef Run run
+        # blocks of nearly equal size, whose rows are an odd number of cache lines apart
+        n = m
+        if m > self.per_block:
+            blocks = (m + self.per_block - 1) // self.per_block
+            n = (m + blocks - 1) // blocks
+            n = (n + 7) // 8 * 8
+            if n % 16 == 0:
+                n += 8
+        fixed = (self.n_fixed + 7) // 8 * 8
+        size = fixed + self.block_rows * n + self.tile_slots * max(TILE_NUMBERS + n, n) + 2 * SCRATCH + 16
+        memory, self.memory = self.memory, NULL
+        if memory is NULL or self.size < size:
+            PyMem_RawFree(memory)
+            memory = <double*>PyMem_RawMalloc(size * sizeof(double))
+            if memory is NULL:
+                raise MemoryError
+            self.size = size
+            memset(memory, 0, size * sizeof(double))
+        else:
+            size = self.size
+        try:
+            run.call = call
+            run.base[PARAMETERS] = call.theta
+            run.base[GRADIENT] = call.gradient
+            run.base[FIXED] = <double*>((<size_t>memory + 63) & ~<size_t>63)
+            run.scratch = run.base[FIXED] + fixed
+            run.base[TILE] = run.scratch + 2 * SCRATCH
+            run.base[BLOCK] = run.base[TILE] + self.tile_slots * (TILE_NUMBERS + n)
+            run.missing_row, run.choices = 0.0, 0
+            memcpy(run.base[FIXED], self.constants, self.n_fixed * sizeof(double))
+            mean = self.run_blocks(&run, n)
+        finally:
+            if self.memory is NULL:
+                self.memory, self.size = memory, size
+            else:
+                PyMem_RawFree(memory)
+        if run.choices:
+            raise ValueError(f"lookup expected rows from 0 to {run.choices - 1}, got {run.missing_row:.0f}")
+        return mean
+
+    cdef double run_blocks(self, Run* run, Py_ssize_t most) except? -1.0:
+        cdef Py_ssize_t m = run.call.m, k, a
+        cdef Call* call = run.call
+        cdef double total = 0.0, scale
+        run.start, run.n, run.first = 0, 1, True
+        self.run_part(run, BEFORE_FORWARD)
+        if call.backwards:
+            self.run_part(run, BEFORE_BACKWARD)
+        while run.start < m:
+            run.n = min(most, m - run.start)
+            total += self.run_block(run)
+            run.start += run.n
+            run.first = False
+            if run.start < m:
+                PyErr_CheckSignals()
+        for a in range(self.n_watched):
+            if not is_batched(&self.watched[a]):
+                loop_fill(m, call.watched[a], at(run, &self.watched[a], 0)[0])
+        if not is_batched(&self.cost):
+            total = at(run, &self.cost, 0)[0]
+            if call.costs is not NULL:
+                loop_fill(m, call.costs, total)
+        if call.backwards:
+            run.n = 1
+            run.first = True
+            self.run_part(run, AFTER)
+            scale = self.scale(m)
+            for k in range(self.n_parameters if scale != 1.0 else 0):
+                call.gradient[k] /= scale
+        return total / self.scale(m)
+
+    cdef inline double scale(self, Py_ssize_t m) noexcept nogil:
+        """What sums over the examples are divided by; what is the same in every example counts m times in a sum."""
+        if is_batched(&self.cost):
+            return 1.0 if self.sums or self.each else <double>m
+        return 1.0 / m if self.sums else 1.0
+
+    cdef double run_block(self, Run* run) noexcept nogil:
+        """The sum of the costs of one block."""
+        cdef Py_ssize_t a, i, k, n = run.n, width
+        cdef Call* call = run.call
+        cdef double* numbers
+        cdef double* rows
+        cdef double scale = self.scale(call.m)
+        cdef double total
+        for a in range(self.n_arguments):
+            if self.arguments[a].place >= 0:
+                width = self.arguments[a].width
+                loop_transpose(n, width, run.base[BLOCK] + self.arguments[a].place * n, call.rows[a] + run.start * width)
+        self.run_part(run, FORWARD)
+        for a in range(self.n_watched):
+            if is_batched(&self.watched[a]):
+                memcpy(call.watched[a] + run.start, at(run, &self.watched[a], 0), n * sizeof(double))
+        total = loop_sum(n, at(run, &self.cost, 0)) if is_batched(&self.cost) else 0.0
+        if call.costs is not NULL and is_batched(&self.cost):
+            memcpy(call.costs + run.start, at(run, &self.cost, 0), n * sizeof(double))
+        if call.backwards:
+            self.run_part(run, BACKWARD)
+            for a in range(self.n_input_gradients):
+                if call.d_rows[a] is not NULL:
+                    width = self.input_gradients[a].rows
+                    numbers = at(run, &self.input_gradients[a], 0)
+                    rows = call.d_rows[a] + run.start * width
+                    for k in range(width):
+                        for i in range(n):
+                            rows[i * width + k] = numbers[k * n + i] / scale
+        return total
+
+    cdef void run_part(self, Run* run, int part) noexcept nogil:
+        cdef Py_ssize_t g, i, start, stop
+        cdef Group* group
+        cdef Instruction* instructions = self.instructions
+        run.tile_rows = max(1, TILE_NUMBERS // run.n)
+        for g in range(self.parts[part], self.parts[part + 1]):
+            group = self.groups + g
+            if not group.tiled:
+                for i in range(group.first, group.last):
+                    run_instruction(instructions + i, run, 0, group.rows)
+                continue
+            start = 0
+            while start < group.rows:
+                stop = min(start + run.tile_rows, group.rows)
+                for i in range(group.first, group.last):
+                    run_instruction(instructions + i, run, start, stop)
+                start = stop
+
+
+cdef enum:
+    FIELDS = 28
+
+BLOCK_NUMBERS = 1 << 16  # of all rows of a block: half a megabyte
+
+
+cdef void set_operand(Operand* operand, int64_t* fields) noexcept:
+    operand.base, operand.offset = <int>fields[0], fields[1]
+    operand.rows, operand.step = fields[2], fields[3]
+
+
+cdef int operand_of(Operand* operand, fields) except -1:
+    operand.base, operand.offset, operand.rows, operand.step = fields
+    return 0
