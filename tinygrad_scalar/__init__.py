@@ -16,8 +16,8 @@ Values and functions of Values
     sigmoid, relu, leaky_relu, softplus: activations
     maximum, minimum, logaddexp: of two arguments
     sum, max, min: of a list
-    greater, greater_equal, less, less_equal: 1 or 0, conditions for where
-    where, lookup: one of two values, one row of a list
+    greater, greater_equal, less, less_equal: 1 or 0, conditions for where and cond
+    where, cond, lookup: one of two values, one of two branches, one row of a list
 
 Seeing gradients
     draw, Drawing: the graph as a picture
@@ -77,6 +77,7 @@ from tinygrad_scalar.functions import (
     asinh as asinh,
     atan as atan,
     atanh as atanh,
+    cond as cond,
     cos as cos,
     cosh as cosh,
     erf as erf,

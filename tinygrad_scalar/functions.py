@@ -143,6 +143,37 @@ def where(condition: Scalar, x: Scalar, y: Scalar) -> Any:
     return _apply("where", condition, x, y)
 
 
+def cond(condition: Scalar, then: Any, otherwise: Any) -> Any:
+    """What `then` gives where the condition holds (is not 0), else what `otherwise` gives; the other is not run.
+
+    `then` and `otherwise` are functions without arguments, or values. Both must give the same: a Value, or lists of
+    equally many Values. Like Python's `if`, it is decided once and only the side taken is recorded; but in a function
+    that `vectorize` traces each example takes its own side. Unlike `where`, no nan and no error comes from the other
+    side: not from log(x) of a negative x, nor from its infinite slope at 0.
+
+    >>> x = Value(0.0)
+    >>> y = cond(greater(x, 0), lambda: log(x), lambda: 2 * x)
+    >>> y.backward()
+    >>> y.data, x.grad
+    (0.0, 2.0)
+    """
+    if isinstance(condition, Value) and tracing.active and (tracer := tracing.tracer_of(condition)):
+        return tracer.cond(condition, then, otherwise)
+    number = condition.data if isinstance(condition, Value) else as_float(condition)
+    if number is None:
+        raise TypeError(f"cond expected a Value or a number as the condition, got {shown(condition)}")
+    side = then if number != 0.0 else otherwise
+    taken = side() if callable(side) else side
+    return _as_values(taken) if isinstance(condition, Value) else taken
+
+
+def _as_values(taken: Any) -> Any:
+    """The same with Values for numbers, also in lists."""
+    if type(taken) in (list, tuple):
+        return type(taken)(map(_as_values, taken))
+    return Value(taken) if isinstance(taken, (int, float)) else taken
+
+
 def lookup(table: Sequence[Row], i: Scalar) -> Row:
     """Row `i` of `table`, a list of rows (Values, numbers, or lists of them), counted from 0.
 

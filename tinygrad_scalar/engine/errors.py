@@ -83,8 +83,10 @@ WAYS_OUT = {
     "gradient": "its gradient was asked for: vectorize computes gradients, the function only the cost",
     "text": "it was shown as text: print it outside the function, which runs once for all examples",
     "order": "it was compared: choose with ts.where(ts.greater(x, y), a, b), ts.maximum or ts.minimum, and from "
-    "a list with ts.max or ts.min",
-    "truth": "a branch was taken on it: choose with ts.where(condition, a, b)",
+    "a list with ts.max or ts.min; or let each example take its own branch with ts.cond(ts.greater(x, y), then, "
+    "otherwise)",
+    "truth": "a branch was taken on it: choose with ts.where(condition, a, b), or let each example take its own branch "
+    "with ts.cond(condition, then, otherwise)",
     "equality": "== tests identity: to compare numbers use ts.where(ts.greater_equal(x, y), a, b); to choose by an "
     "integer argument use ts.lookup(table, i)",
     "float": "it was made a float: use the methods of Value, such as v.exp() for math.exp(v)",

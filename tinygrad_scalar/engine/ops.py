@@ -216,6 +216,8 @@ _ROWS = (
     ),
 )  # fmt: skip
 OPERATIONS = {row.name: row for row in _ROWS}
+# Where `vectorize` traces both sides of ts.cond they meet in this one; the engine records only the side that is taken.
+COND = OPERATIONS["where"]._replace(name="cond", symbol="cond", text="cond({0}, {1}, {2})")
 
 # --- operations with a constant, which is part of the name, as in micrograd's "**2" -----------------------------------
 
@@ -274,6 +276,8 @@ def operation(name: str) -> Operation:
     row = OPERATIONS.get(name)
     if row is not None:
         return row
+    if name == COND.name:
+        return COND
     if name.startswith("**"):
         return constant_power(float(name[2:]))
     if name.startswith("leaky_relu(") and name.endswith(")"):

@@ -29,6 +29,10 @@ class Tracer(Protocol):
         """Row `index` of `table`, where `index` is traced."""
         ...
 
+    def cond(self, condition: Any, then: Any, otherwise: Any) -> Any:
+        """What `then` or `otherwise` give, functions or values, in each example by its own condition."""
+        ...
+
     def guard(self, value: Any, refused: Callable[[Any], Any], message: Callable[[float], str]) -> None:
         """Raise a ValueError with `message` in every run in which the value of an example is `refused`."""
         ...

@@ -78,10 +78,10 @@ class _Writer:
         self.statements.append(statement)
         return statement.out
 
-    def elementwise(self, op: str, *operands: Array) -> Array:
+    def elementwise(self, op: str, *operands: Array, chooses: bool = False) -> Array:
         rows = max((operand.shape for operand in operands), key=lambda shape: int(np.prod(shape)))
         shape = (int(np.prod(rows)),)
-        return self.add(Elementwise(Array(shape, any(o.batched for o in operands)), op, operands))
+        return self.add(Elementwise(Array(shape, any(o.batched for o in operands)), op, operands, chooses))
 
     # --- the nodes of one colour -------------------------------------------------------------------------------------
 
@@ -100,7 +100,8 @@ class _Writer:
                 array = self._sum(nodes, self._parts[colour]) if kind == "+" else self._fold(kind, nodes)
             else:
                 slots = [self.operand(g.operands_of(nodes, slot)) for slot in range(len(g.keys[colour]) - 1)]
-                array = self._full(self.elementwise(kind, *slots), nodes.size)
+                op = "where" if kind == "cond" else kind
+                array = self._full(self.elementwise(op, *slots, chooses=kind == "cond"), nodes.size)
             self.arrays.append(array)
 
     # --- the order of the rows ---------------------------------------------------------------------------------------
@@ -287,13 +288,16 @@ class _Writer:
         entries = g.entries_of(nodes)
         argument = g.keys[int(g.colour[nodes[0]])][3]
         places = np.array([g.trace.lookups[i][2] for i in nodes.tolist()])
+        in_branch = np.array([k for k, i in enumerate(nodes.tolist()) if i in g.trace.reached], np.int64)
         colours = np.unique(g.colour[entries])
         if len(colours) == 1:
             source, table = self.array_of(int(colours[0])), g.place[entries]
         else:
             unique, table = np.unique(entries, return_inverse=True)
             source, table = self._mixed(unique), table.reshape(entries.shape)
-        return self.add(Lookup(Array((nodes.size,), True), source, table, self.arguments[argument], places))
+        out = Array((nodes.size,), True)
+        some = in_branch if in_branch.size else None
+        return self.add(Lookup(out, source, table, self.arguments[argument], places, some))
 
 
 def _is_in_order(places: Indices, rows: int) -> bool:

@@ -212,7 +212,8 @@ def compiled(
     native = executor()
     steps = None if native is None else scalar_program(traced, len(parameters), sizes, native.CODES)
     grouping = group(traced, len(sizes), if_regular=steps is not None)
-    on_request = steps is not None and grouping.irregular
+    # Where ts.cond chooses, the array program computes both sides, and keeps matrices apart: the scalar one is faster.
+    on_request = steps is not None and (grouping.irregular or "cond" in traced.tape.names)
 
     def write_arrays() -> tuple[ArrayWay, Callable[[], tuple[str, Equations]]]:
         finished = group(traced, len(sizes)) if on_request else grouping

@@ -61,7 +61,7 @@ def costs_of(traced: Trace, n_parameters: int, shapes: Shapes) -> Costs:
     steps = None if native is None else scalar_program(traced, n_parameters, sizes, native.CODES)
     ways: list[CostsByScalars | CostsByArrays] = [] if steps is None else [CostsByScalars(steps)]
     grouping = group(traced, len(sizes), if_regular=steps is not None)
-    if steps is None or not grouping.irregular:
+    if steps is None or not (grouping.irregular or "cond" in traced.tape.names):
         program = assemble(grouping, n_parameters, sizes)
         program.reduce = "each"
         differentiate(program, wrt_parameters=False)

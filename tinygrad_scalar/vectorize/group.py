@@ -21,6 +21,7 @@ import numpy as np
 
 from tinygrad_scalar.engine import accelerated
 from tinygrad_scalar.engine.graph_arrays import may_cut_off, passing, reached
+from tinygrad_scalar.vectorize.branches import paths_with_branches
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -210,11 +211,15 @@ class Grouping:
         """For each operation 2 if no gradient reaches it, 1 if only through lookups, 0 otherwise."""
         trace, path = self.trace, np.zeros(self.trace.nodes, np.uint8)
         choices = {i: entries for i, (entries, _, _) in trace.lookups.items()}
+        self.in_branch = np.zeros(trace.nodes, bool)
         if not choices and not may_cut_off(trace.tape):
             return path
         passes = passing(trace.tape).view(np.uint8)
         loops = native()
         find = reached if loops is None else loops.reached
+        if "cond" in trace.tape.names:
+            path, self.in_branch = paths_with_branches(trace.tape, trace.cost, passes, choices, find)
+            return path
         always = find(trace.tape.starts, trace.tape.operands, passes, trace.cost, {})
         path[~always] = 2
         if choices:

@@ -23,11 +23,15 @@ if TYPE_CHECKING:
 
 
 class Gathered(NamedTuple):
-    """A number of the added argument: the parameter table[i], where i is number `place` of argument `argument`."""
+    """A number of the added argument: the parameter table[i], where i is number `place` of argument `argument`.
+
+    `in_branch` says whether only some examples look it up; i can be anything in the others.
+    """
 
     table: Indices
     argument: int
     place: int
+    in_branch: bool = False
 
 
 class Local(NamedTuple):
@@ -40,8 +44,10 @@ class Local(NamedTuple):
     def columns(self, rows: Sequence[Floats]) -> Indices:
         """For each example the parameters that it looks up."""
         columns = np.empty((len(rows[0]), len(self.gathered)), np.int64)
-        for g, (table, argument, place) in enumerate(self.gathered):
+        for g, (table, argument, place, in_branch) in enumerate(self.gathered):
             chosen = rows[argument][:, place]
+            if in_branch:  # a guard looks after it
+                chosen = np.clip(chosen, 0, table.size - 1)
             missing = (chosen < 0) | (chosen >= table.size)
             if missing.any():
                 row = chosen[missing.argmax()]
@@ -60,7 +66,7 @@ def localized(trace: Trace, n_arguments: int) -> Local:
         table = trace.parameter[entries]
         if (table >= 0).all():
             argument[i], place[i] = n_arguments, len(gathered)
-            gathered.append(Gathered(table.astype(np.int64), index, at))
+            gathered.append(Gathered(table.astype(np.int64), index, at, i in trace.reached))
         else:
             lookups[i] = entries, index, at
     read = np.zeros(len(tape.codes), bool)

@@ -331,14 +331,18 @@ class NumpySource:
         rows_of = f"{start}:{start + s.places.size}" if start is not None else self.variables.table(s.places)
         chosen = f"{name}.T" if whole else f"{name}.T[{rows_of}]"
         n, choices = s.table.shape
-        check = f"require_rows({chosen}, {choices})"
+        checks = [f"require_rows({chosen}, {choices})"]
+        if s.in_branch is not None:  # a guard looks after them
+            always = np.delete(s.places, s.in_branch)
+            checks = [f"require_rows({name}.T[{self.variables.table(always)}], {choices})"] if always.size else []
+            chosen = f"np.clip({chosen}, 0, {choices - 1})"
         first = s.table[:, :1]
         if choices > 1:
             step = s.table[:, 1:2] - first
             if (s.table == first + step * np.arange(choices)).all() and (step == step[0]).all():
                 base = repr(int(first[0, 0])) if (first == first[0]).all() else f"{self.variables.table(first)}"
-                return rows, [check, f"add({chosen} * {int(step[0, 0])}, {base}, out={rows})"]
-        return rows, [check, f"{rows}[...] = {self.variables.table(s.table)}[np.arange({n})[:, None], {chosen}]"]
+                return rows, [*checks, f"add({chosen} * {int(step[0, 0])}, {base}, out={rows})"]
+        return rows, [*checks, f"{rows}[...] = {self.variables.table(s.table)}[np.arange({n})[:, None], {chosen}]"]
 
     def _lookup(self, s: Lookup) -> list[str]:
         rows, lines = self._chosen(s)

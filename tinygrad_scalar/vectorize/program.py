@@ -77,6 +77,7 @@ class Elementwise(Statement):
 
     op: str | Slope
     sources: tuple[Array, ...]
+    chooses: bool = False  # a "where" from which a gradient only goes to the operand that an example takes
 
     @property
     def operands(self) -> tuple[Array, ...]:
@@ -229,6 +230,7 @@ class Lookup(Statement):
     table: Indices
     argument: Array
     places: Indices
+    in_branch: Indices | None = None  # rows that ts.cond looks up in some examples; in others j can be any number
 
     @property
     def operands(self) -> tuple[Array, ...]:

@@ -219,7 +219,8 @@ def repeated_trace(cost: Callable[..., Any], parameters: Sequence[Value], exampl
     if not changing:
         witnesses[j] = _witness(traced, j, parameters)
     traced.roots.clear()
-    can_witness = traced.shape is None and not traced.lookups  # what was looked up has no number in a trace
+    # What was looked up has no number in a trace, and the engine records only one side of a condition.
+    can_witness = traced.shape is None and not traced.lookups and "cond" not in traced.tape.names
     return Repeated(traced, Readings(reach.places, reach.inside), [*witnesses.values()] if can_witness else [])
 
 

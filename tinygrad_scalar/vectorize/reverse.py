@@ -223,7 +223,9 @@ class _Backward:
     def reverse(self, statement: Statement, d: Array) -> None:
         """Add a statement's contributions to its operands' gradients."""
         chosen = None if statement.out in self.always_reached else self._sum_of(self.chosen, statement.out)
-        if isinstance(statement, Elementwise):
+        if isinstance(statement, Elementwise) and statement.chooses:
+            self._reverse_choice(statement, d, chosen)
+        elif isinstance(statement, Elementwise):
             self._reverse_elementwise(statement, d, chosen)
         elif isinstance(statement, Product):
             self._reverse_product(statement, self._full(d, statement.out))
@@ -262,6 +264,20 @@ class _Backward:
             if amount is not None and statement.out.batched and not (operand.batched or amount.batched):
                 amount = self.add(OverExamples(Array(amount.shape, False), amount))  # and in every example
             self.contribute(operand, amount, chosen=chosen)
+
+    def _reverse_choice(self, statement: Elementwise, d: Array, chosen: Array | None) -> None:
+        condition, *sides = statement.operands
+        nothing, taken = _constant(0.0), chosen or _constant(1.0)
+        for operand, place in zip(sides, (1, 2)):
+            amount, which = (
+                self.write("where", condition, *((number, nothing) if place == 1 else (nothing, number)))
+                for number in (d, taken)
+            )
+            if operand.rows == amount.rows == 1 < statement.out.rows:
+                amount = self.write("*", _constant(statement.out.rows), amount)
+            if statement.out.batched and not (operand.batched or amount.batched):
+                amount = self.add(OverExamples(Array(amount.shape, False), amount))
+            self.contribute(operand, amount, chosen=which)
 
     def _reverse_fold(self, statement: Fold, d: Array, chosen: Array | None) -> None:
         source = statement.source

@@ -50,7 +50,7 @@ def scalar_program(
     """The steps of a trace; None if the executor has no code for one of its operations."""
     tape = trace.tape
     rows = [operation(name) for name in tape.names]
-    code_of = [codes.get(row.family or row.name, -1) for row in rows]
+    code_of = [codes.get("lookup" if row.name == "cond" else row.family or row.name, -1) for row in rows]
     number_of = [row.constant or 0.0 for row in rows]
     if -1 in code_of or len(sizes) > MOST_ARGUMENTS:
         return None
@@ -71,8 +71,14 @@ def scalar_program(
     numbers[~leaf] = np.array(number_of)[tape.codes[~leaf]] if code_of else 0.0
     tables: list[int] = []
     for i, (entries, argument, place) in trace.lookups.items():
-        table[i] = codes["lookup"], slot[i], offsets[argument] + place, len(tables), len(entries)
+        index = slot[trace.reached[i]] if i in trace.reached else offsets[argument] + place
+        table[i] = codes["lookup"], slot[i], index, len(tables), len(entries)
         tables += slot[entries].tolist()
+    if "cond" in tape.names:  # its condition, 1 or 0, looks up a side
+        for i in np.flatnonzero(tape.codes == tape.names.index("cond")).tolist():
+            _, then, otherwise = table[i, 2:].tolist()
+            table[i, 3:] = len(tables), 2
+            tables += [otherwise, then]
     steps = np.flatnonzero(~leaf | looked_up)
     return ScalarProgram(
         table[steps],

@@ -78,7 +78,8 @@ def parts_of(g: Grouping, nodes: Indices) -> list[Part]:
     colours = g.colour[terms]
     parts: list[Part] = []
     alone = np.ones(len(terms), bool)
-    distinct = np.unique(colours).tolist()
+    # In a branch of ts.cond each term is kept apart: those of examples that do not get there can be nan.
+    distinct = [] if g.in_branch[nodes].any() else np.unique(colours).tolist()
     squares = [c for c in distinct if square_of(g, c) != NOWHERE]
     products = [c for c in distinct if g.keys[c][0] == "*" and c not in squares]
     for kind, some, find in ((Distances, squares, distances), (Product, products, matrix_products)):

@@ -20,6 +20,7 @@ import numpy as np
 from tinygrad_scalar.engine import Tape, Value, acyclic, anomaly, errors, read_graph, tick, tracing
 from tinygrad_scalar.engine.errors import label_of
 from tinygrad_scalar.engine.graph import leaves, topological_order
+from tinygrad_scalar.vectorize.branches import Branches, accepted_by, row_guard
 from tinygrad_scalar.vectorize.outputs import Outputs, outputs_of
 from tinygrad_scalar.vectorize.reach import Reach
 
@@ -54,11 +55,15 @@ class Argument(Value):
 
 
 class Choice(NamedTuple):
-    """A Value chosen from `entries` by an integer argument: number `place` of argument `argument`, counted in order."""
+    """A Value chosen from `entries` by an integer argument: number `place` of argument `argument`, counted in order.
+
+    In a branch of `ts.cond`, `reached` is that integer in the examples that get there, and 0 in the others.
+    """
 
     entries: tuple[Value, ...]
     argument: int
     place: int
+    reached: Value | None = None
 
 
 class Guard(NamedTuple):
@@ -90,6 +95,7 @@ class Recorder:
         self.guards: list[tuple[Value, Guard]] = []
         self.read: dict[Value, None] = {}
         self._cost, self._examples = cost, examples
+        self._branches = Branches()
         self._thread = threading.get_ident()
 
     @cached_property
@@ -141,7 +147,12 @@ class Recorder:
         return [value for value in decisive if 0 <= value._time < self.start]
 
     def guard(self, value: Value, refused: Callable[[Any], Any], message: Callable[[float], str]) -> None:
+        if self._branches.when is not None:
+            value = self._branches.where_reached(value, accepted_by(refused))
         self.guards.append((value, Guard(refused, message)))
+
+    def cond(self, condition: Value, then: Any, otherwise: Any) -> Any:
+        return self._branches.joined(condition, then, otherwise)
 
     def lookup(self, table: Any, index: Value) -> Any:
         argument, place = self._place_of.get(index, (-1, -1))
@@ -151,23 +162,26 @@ class Recorder:
                 f"{errors.user_line()}: the index of a lookup must be an argument passed as an array of integers, "
                 f"got {label_of(index, 'a computed value')}"
             )
-        return self._chosen(list(table), argument, place)
+        if self._branches.when is None:
+            return self._chosen(list(table), argument, place)
+        self.guard(index, *row_guard(len(table)))
+        return self._chosen(list(table), argument, place, self._branches.where_reached(index, 0.0))
 
-    def _chosen(self, rows: list[Any], argument: int, place: int) -> Any:
+    def _chosen(self, rows: list[Any], argument: int, place: int, reached: Value | None = None) -> Any:
         """A placeholder for one of the rows: a Value, or Values in a container like theirs."""
         first = rows[0]
         if isinstance(first, dict):
             if any(not isinstance(row, dict) or row.keys() != first.keys() for row in rows):
                 raise self._unlike("must have the same keys")
-            return {key: self._chosen([row[key] for row in rows], argument, place) for key in first}
+            return {key: self._chosen([row[key] for row in rows], argument, place, reached) for key in first}
         if isinstance(first, (list, tuple, np.ndarray)):
             if any(not hasattr(row, "__len__") or len(row) != len(first) for row in rows):
                 raise self._unlike("must have the same length")
-            chosen = [self._chosen([row[k] for row in rows], argument, place) for k in range(len(first))]
+            chosen = [self._chosen([row[k] for row in rows], argument, place, reached) for k in range(len(first))]
             return np.array(chosen, object) if isinstance(first, np.ndarray) else type(first)(chosen)
         entries = tuple(entry if isinstance(entry, Value) else Value(entry) for entry in rows)
         looked_up = Value(1.0)  # any number will do
-        self.lookups[looked_up] = Choice(entries, argument, place)
+        self.lookups[looked_up] = Choice(entries, argument, place, reached)
         self.placeholders.add(looked_up)
         return looked_up
 
@@ -187,6 +201,7 @@ class Trace:
     lookups     for each looked-up Value's node the entries' nodes, and the argument and place of the index
     captured    Values from before the call that it computed with, or read: they count as constants until they are set
     roots       the Values whose graphs are in the tape: while they are here, no other Value gets a node's address
+    reached     for lookups in branches of `ts.cond` the node of the index where they are reached, and 0 elsewhere
     outputs     the indices of what the function returned, in order; `shape` is how it was nested, None for one Value
     """
 
@@ -199,6 +214,7 @@ class Trace:
     guards: list[tuple[int, Guard]]
     captured: list[Value]
     roots: list[Value]
+    reached: dict[int, int] = field(default_factory=dict)
     outputs: list[int] = field(default_factory=list)
     shape: tuple[int, ...] | None = None
 
@@ -312,7 +328,8 @@ def trace(cost: Callable[..., Any], parameters: Sequence[Value], examples: Seque
     recorder = Recorder(cost, numbers, examples, parameters)
     with tracing.followed_by(recorder), anomaly.not_watched():
         outputs, shape = called(cost, arguments)
-    tables = [entry for lookup in recorder.lookups.values() for entry in lookup.entries]
+    in_order = recorder.lookups.values()
+    tables = [value for lookup in in_order for value in (*lookup.entries, lookup.reached) if value is not None]
     roots = [*tables, *(value for value, _ in recorder.guards), *outputs]
     tape = read_graph(roots, [*roots, *parameters, *chain(*numbers), *recorder.lookups], recorder.start)
     if tracing.active:  # by a function that vectorizes this one
@@ -328,16 +345,19 @@ def trace(cost: Callable[..., Any], parameters: Sequence[Value], examples: Seque
     for a, found in enumerate(of_arguments):
         known = np.flatnonzero(found >= 0)
         argument[found[known]], place[found[known]] = a, known
-    lookups = {}
+    lookups, reached = {}, dict[int, int]()
     first = 0
     for lookup, node in zip(recorder.lookups.values(), of_lookups.tolist()):
         entries = of_tables[first : first + len(lookup.entries)].tolist()
         first += len(entries)
+        if lookup.reached is not None:
+            reached[node] = int(of_tables[first])
+            first += 1
         if node >= 0:
             lookups[node] = (entries, lookup.argument, lookup.place)
     guards = [(node, guard) for node, (_, guard) in zip(of_guards.tolist(), recorder.guards)]
     captured = dict.fromkeys([*recorder.captured(), *tape.older])
     places = of_outputs.tolist()
     return Trace(
-        tape, places[0], parameter, argument, place, lookups, guards, list(captured), roots, places, shape
+        tape, places[0], parameter, argument, place, lookups, guards, list(captured), roots, reached, places, shape
     )  # fmt: skip

@@ -1,0 +1,118 @@
+"""`ts.cond` in a traced function: both sides are recorded, and each example takes its own.
+
+The results of the two sides meet in operations "cond", which choose as "where" does; but a gradient goes only through
+the side that an example takes, so that nothing leaks from the other one, however steep it is there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tinygrad_scalar.engine import Value, errors, record
+from tinygrad_scalar.engine.errors import shown
+from tinygrad_scalar.engine.number import as_float
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from tinygrad_scalar.engine import Tape
+
+ACCEPTED = (0.0, 1.0, 0.5, -1.0)  # numbers of which each guard accepts one: it stands in where a guard is not reached
+
+
+class Branches:
+    """The conditions under which the code that is being traced runs.
+
+    when   1 in the examples that get there, 0 in the others; None outside of all branches
+    """
+
+    def __init__(self) -> None:
+        self.when: Value | None = None
+
+    def joined(self, condition: Value, then: Any, otherwise: Any) -> Any:
+        """What `cond` returns: both sides, joined by operations that choose."""
+        holds, fails = record("where", condition, 1.0, 0.0), record("where", condition, 0.0, 1.0)
+        with self._within(holds):
+            first = then() if callable(then) else then
+        with self._within(fails):
+            second = otherwise() if callable(otherwise) else otherwise
+        return _joined(holds, first, second)
+
+    @contextmanager
+    def _within(self, when: Value) -> Iterator[None]:
+        outer = self.when
+        self.when = when if outer is None else record("where", outer, when, 0.0)
+        try:
+            yield
+        finally:
+            self.when = outer
+
+    def where_reached(self, value: Value, stand_in: float) -> Value:
+        """The value, or another number in examples that do not get here."""
+        return value if self.when is None else record("where", self.when, value, stand_in)
+
+
+def accepted_by(refused: Callable[[Any], Any]) -> float:
+    """A number that a guard accepts."""
+    return next(number for number in ACCEPTED if not refused(number))
+
+
+def row_guard(rows: int) -> tuple[Callable[[Any], Any], Callable[[float], str]]:
+    """The guard of an index into a table of that many rows."""
+    return partial(_is_no_row, rows), partial(_no_row, rows)
+
+
+def _is_no_row(rows: int, index: Any) -> Any:
+    return (index < 0) | (index >= rows)
+
+
+def _no_row(rows: int, index: float) -> str:
+    return f"lookup expected a row from 0 to {rows - 1}, got {index:.0f}"
+
+
+def _joined(holds: Value, first: Any, second: Any) -> Any:
+    if isinstance(first, dict) and isinstance(second, dict) and first.keys() == second.keys():
+        return {key: _joined(holds, first[key], second[key]) for key in first}
+    nested = [
+        isinstance(side, (list, tuple, np.ndarray)) and getattr(side, "shape", None) != () for side in (first, second)
+    ]
+    if all(nested) and len(first) == len(second):
+        both = [_joined(holds, x, y) for x, y in zip(first, second)]
+        if isinstance(first, np.ndarray):
+            return np.array(both, object)
+        return type(first)(*both) if hasattr(first, "_fields") else type(first)(both)
+    x, y = _value(first), _value(second)
+    if x is None or y is None:
+        raise errors.TraceError(
+            f"{errors.user_line()}: both sides of ts.cond must return the same: a Value, or lists of equally many "
+            f"Values; got {shown(first)} and {shown(second)}"
+        )
+    return x if x is y else record("cond", holds, x, y)
+
+
+def _value(side: Any) -> Value | None:
+    if isinstance(side, Value):
+        return side
+    number = None if isinstance(side, (list, tuple, dict, np.ndarray)) else as_float(side)
+    return None if number is None else Value(number)
+
+
+def paths_with_branches(
+    tape: Tape, cost: int, passes: Any, choices: Any, find: Callable[..., Any]
+) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
+    """How a gradient reaches each operation: 0 in every example, 1 by choice, 2 not; and which only through "cond"."""
+    outside = passes.copy()
+    conditions = tape.starts[:-1][tape.codes == tape.names.index("cond")]
+    outside[conditions + 1] = outside[conditions + 2] = 0
+    every, unbranched, always = (
+        np.asarray(find(tape.starts, tape.operands, edges, cost, some)).astype(bool)
+        for edges, some in ((passes, choices), (outside, choices), (outside, {}))
+    )
+    path = np.where(always, 0, np.where(every, 1, 2)).astype(np.uint8)
+    path[tape.codes < 0] = 0
+    return path, every & ~unbranched
