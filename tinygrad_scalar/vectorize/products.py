@@ -47,6 +47,8 @@ def matrix_products(g: Grouping, owner: Indices, terms: Indices) -> list[tuple[I
         by_factors.setdefault(tuple(g.batched[factor] for factor in g.keys[colour][1:]), []).append(colour)
     for (of_each_example, _), alike in by_factors.items():
         some = np.flatnonzero(np.isin(colours, alike))
+        if np.bincount(owner[some]).max() == 1:
+            continue  # a lone product is element-wise
         ways = [_grids, _blocks]
         lengths = [np.bincount(owner[colours == colour]) for colour in alike]
         if any(np.unique(length[length > 0]).size > 1 for length in lengths):
