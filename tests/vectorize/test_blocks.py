@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings, strategies as st
 from programs import LEAVES, NUMBER, PROGRAM, Draw, numbers_of
+from support.structures import STRUCTURES
 from support.vectorize_cases import CASES
 
 import tinygrad_scalar as ts
@@ -43,9 +44,9 @@ def resized(arrays, m):
 
 
 @pytest.mark.parametrize("inputs", [False, True])
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("name", [*CASES, *STRUCTURES])
 def test_blocks_equal_the_numpy_source_for_every_number_of_examples(name, inputs):
-    cost, params, arrays = CASES[name](Draw())
+    cost, params, arrays = {**CASES, **STRUCTURES}[name](Draw())
     for m in SIZES:
         given_rows = resized(arrays, m)
         try:

@@ -95,6 +95,16 @@ cdef extern from "_blocks.h":
     void vector_tanh(Py_ssize_t, const double*, double*, double*) noexcept nogil
     void vector_softplus(Py_ssize_t, const double*, double*, double*) noexcept nogil
 
+cdef extern from "_distances.h":
+    void squared_distances(
+        Py_ssize_t, Py_ssize_t, Py_ssize_t, const double*, Py_ssize_t, const double*, double*) noexcept nogil
+    void pull_of_left(
+        Py_ssize_t, Py_ssize_t, Py_ssize_t, const double*, const double*, Py_ssize_t, const double*, int, int, double*,
+        Py_ssize_t) noexcept nogil
+    void pull_of_right(
+        Py_ssize_t, Py_ssize_t, Py_ssize_t, const double*, const double*, Py_ssize_t, const double*, int, double*
+    ) noexcept nogil
+
 
 # --- what an instruction can be ---------------------------------------------------------------------------------------
 
@@ -125,6 +135,9 @@ cdef enum Kind:
     TIMES_EXAMPLES
     LOOKUP
     LOOKUP_SCATTER
+    DISTANCES
+    PULL_LEFT  # the gradient of distances with respect to their left operand
+    PULL_RIGHT
     LR
     TR
     RT
@@ -234,7 +247,8 @@ named(("**n", 0), POWER_SLOPE)
 for _name, _kind in {
     "gather": GATHER, "put": PUT, "add": ADD, "zero": ZERO, "fold +": FOLD_SUM, "fold maximum": FOLD_MAXIMUM,
     "fold minimum": FOLD_MINIMUM, "shares": SHARES, "over examples": OVER_EXAMPLES, "times examples": TIMES_EXAMPLES,
-    "lookup": LOOKUP, "lookup scatter": LOOKUP_SCATTER, "LR": LR, "TR": TR, "RT": RT, "LR by rows": LR_BY_ROWS,
+    "lookup": LOOKUP, "lookup scatter": LOOKUP_SCATTER, "distances": DISTANCES, "pull left": PULL_LEFT,
+    "pull right": PULL_RIGHT, "LR": LR, "TR": TR, "RT": RT, "LR by rows": LR_BY_ROWS,
     "LR to few": LR_TO_FEW, "TR by rows": TR_BY_ROWS, "TR to few": TR_TO_FEW, "RT by left": RT_BY_LEFT,
     "RT by right": RT_BY_RIGHT,
 }.items():
@@ -835,6 +849,26 @@ cdef void lookup_scatter(Instruction* step, Run* run) noexcept nogil:
             out[chosen(step, run, i, c) * (n if wide else 1) + (c if wide else 0)] += part[i * by_row + c * by_column]
 
 
+cdef void distances(Instruction* step, Run* run) noexcept nogil:
+    """Distances of left (p, k) and right (k, q), whose columns are those of all examples side by side; or a gradient."""
+    cdef Py_ssize_t p = step.p, k = step.k, w = step.q * run.n
+    cdef Py_ssize_t first = 0 if step.kind == DISTANCES else 1  # before it stands the gradient of the distances
+    cdef Operand* left_operand = &step.operands[first]
+    cdef double* left = at(run, left_operand, 0)
+    cdef double* right = at(run, &step.operands[first + 1], 0)
+    cdef double* out = at(run, &step.out, 0)
+    cdef bint finite
+    if step.kind == DISTANCES:
+        squared_distances(p, k, w, left, left_operand.step, right, out)
+        return
+    finite = isfinite(loop_sum(p * k, left)) and isfinite(loop_sum(k * w, right))
+    if step.kind == PULL_LEFT:
+        pull_of_left(p, k, w, at(run, &step.operands[0], 0), left, left_operand.step, right, finite, not run.first,
+                     out, step.out.step)
+    else:
+        pull_of_right(p, k, w, at(run, &step.operands[0], 0), left, left_operand.step, right, finite, out)
+
+
 # --- products ---------------------------------------------------------------------------------------------------------
 
 cdef enum:
@@ -1022,6 +1056,8 @@ cdef inline void run_instruction(Instruction* step, Run* run, Py_ssize_t start, 
         product_by_rows(step, run, start, stop)
     elif step.kind >= LR:
         product(step, run)
+    elif step.kind >= DISTANCES:
+        distances(step, run)
     elif step.kind == OVER_EXAMPLES:
         over_examples(step, run, start, stop)
     elif step.kind == GATHER:

@@ -11,6 +11,7 @@ from tinygrad_scalar.vectorize.block_memory import Memory
 from tinygrad_scalar.vectorize.buffers import affine, contiguous
 from tinygrad_scalar.vectorize.program import (
     Array,
+    DistancesGradient,
     Elementwise,
     Gather,
     Lookup,
@@ -80,6 +81,7 @@ class Analysis:
             summing = isinstance(statement, (OverExamples, LookupScatter)) or (
                 isinstance(statement, Product) and statement.form == "RT" and not statement.out.batched
             )
+            summing = summing or (isinstance(statement, DistancesGradient) and statement.side == "left")
             out = statement.out
             if out.batched and SUMMED in operands:
                 raise NotNativeError

@@ -22,6 +22,8 @@ from tinygrad_scalar.vectorize.block_memory import Groups, Instruction
 from tinygrad_scalar.vectorize.program import (
     ONLY_OF_ARRAYS,
     Array,
+    Distances,
+    DistancesGradient,
     Elementwise,
     Fold,
     Gather,
@@ -276,6 +278,17 @@ class _Writer:
             makes_rows=form in ("LR by rows", "TR by rows"),
         )
 
+    def _distances(self, s: Distances) -> None:
+        self._require_like(s.right, s.out)
+        p, k, q = s.sizes
+        self._add(s, "distances", s.out, s.operands, p=p, k=k, q=q)
+
+    def _distances_gradient(self, s: DistancesGradient) -> None:
+        p, k, q = s.distances.sizes
+        if not all(array.batched and array.values is None for array in (s.source, s.distances.right)):
+            raise NotNativeError
+        self._add(s, f"pull {s.side}", s.out, s.operands, p=p, k=k, q=q)
+
     def _require_like(self, operand: Array, out: Array) -> None:
         if (self.analysis.dependence(operand) == EACH) != out.batched or operand.values is not None:
             raise NotNativeError
@@ -337,6 +350,8 @@ _WRITERS: dict[type, Callable[[_Writer, Any], None]] = {
     Lookup: _Writer._lookup,
     LookupScatter: _Writer._lookup_scatter,
     Product: _Writer._product,
+    Distances: _Writer._distances,
+    DistancesGradient: _Writer._distances_gradient,
 }
 
 

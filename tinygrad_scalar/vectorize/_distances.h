@@ -1,0 +1,114 @@
+/* Squared distances between p rows of left and w columns of right, and their gradients, for _blocks.pyx.
+   The sum over the k coordinates goes from the first to the last, each step rounded by itself, as in the engine: so ties
+   are the engine's. In a gradient most of d is often 0, after a minimum: where `finite`, that is skipped. */
+
+#ifndef TINYGRAD_SCALAR_DISTANCES_H
+#define TINYGRAD_SCALAR_DISTANCES_H
+
+#include <stddef.h>
+#include "_blocks.h"
+
+#define CHUNK 64 /* columns, whose sums stay in registers or at least in the first cache */
+
+/* out (p, w): out[i][j] = Σ over t of (left[i][t] − right[t][j])² */
+static BEST void squared_distances(
+    ptrdiff_t p, ptrdiff_t k, ptrdiff_t w, const double *left, ptrdiff_t step, const double *right, double *out)
+{
+    ptrdiff_t i, j, t, start;
+    for (start = 0; start < w; start += CHUNK) {
+        ptrdiff_t width = w - start < CHUNK ? w - start : CHUNK;
+        for (i = 0; i < p; i++) {
+            double sum[CHUNK] = {0.0};
+            for (t = 0; t < k; t++) {
+                const double l = left[i * step + t], *r = right + t * w + start;
+                if (width == CHUNK) {
+                    VECTOR_EACH for (j = 0; j < CHUNK; j++) { double apart = l - r[j]; sum[j] += apart * apart; }
+                } else
+                    for (j = 0; j < width; j++) { double apart = l - r[j]; sum[j] += apart * apart; }
+            }
+            for (j = 0; j < width; j++)
+                out[i * w + start + j] = sum[j];
+        }
+    }
+}
+
+/* which of n numbers are not 0: their places */
+static ptrdiff_t places_of_others(ptrdiff_t n, const double *d, ptrdiff_t *places)
+{
+    ptrdiff_t j, found = 0;
+    for (j = 0; j < n; j++) {
+        places[found] = j;
+        found += d[j] != 0.0;
+    }
+    return found;
+}
+
+/* out (p, k): out[i][t] = Σ over j of 2·d[i][j]·(left[i][t] − right[t][j]), or += that */
+static BEST void pull_of_left(
+    ptrdiff_t p, ptrdiff_t k, ptrdiff_t w, const double *d, const double *left, ptrdiff_t step, const double *right,
+    int finite, int add, double *out, ptrdiff_t out_step)
+{
+    ptrdiff_t i, j, t, start, places[CHUNK];
+    for (i = 0; i < p && !add; i++)
+        for (t = 0; t < k; t++)
+            out[i * out_step + t] = 0.0;
+    for (start = 0; start < w; start += CHUNK) {
+        ptrdiff_t width = w - start < CHUNK ? w - start : CHUNK;
+        for (i = 0; i < p; i++) {
+            const double *di = d + i * w + start;
+            ptrdiff_t found = finite ? places_of_others(width, di, places) : width;
+            if (found == 0)
+                continue;
+            for (t = 0; t < k; t++) {
+                const double l = left[i * step + t], *r = right + t * w + start;
+                double total = 0.0;
+                if (finite && found <= CHUNK / 8)
+                    for (j = 0; j < found; j++)
+                        total += di[places[j]] * (l - r[places[j]]);
+                else if (width == CHUNK) {
+                    double sum[8] = {0.0};
+                    for (j = 0; j < CHUNK; j += 8) {
+                        ptrdiff_t c;
+                        VECTOR_EACH for (c = 0; c < 8; c++)
+                            sum[c] += di[j + c] * (l - r[j + c]);
+                    }
+                    total = ((sum[0] + sum[1]) + (sum[2] + sum[3])) + ((sum[4] + sum[5]) + (sum[6] + sum[7]));
+                } else
+                    for (j = 0; j < width; j++)
+                        total += di[j] * (l - r[j]);
+                out[i * out_step + t] += 2.0 * total;
+            }
+        }
+    }
+}
+
+/* out (k, w): out[t][j] = Σ over i of 2·d[i][j]·(right[t][j] − left[i][t]) */
+static BEST void pull_of_right(
+    ptrdiff_t p, ptrdiff_t k, ptrdiff_t w, const double *d, const double *left, ptrdiff_t step, const double *right,
+    int finite, double *out)
+{
+    ptrdiff_t i, j, t, start, places[CHUNK];
+    for (j = 0; j < k * w; j++)
+        out[j] = 0.0;
+    for (start = 0; start < w; start += CHUNK) {
+        ptrdiff_t width = w - start < CHUNK ? w - start : CHUNK;
+        for (i = 0; i < p; i++) {
+            const double *di = d + i * w + start;
+            ptrdiff_t found = finite ? places_of_others(width, di, places) : width;
+            if (found == 0)
+                continue;
+            for (t = 0; t < k; t++) {
+                const double l = left[i * step + t], *r = right + t * w + start;
+                double *o = out + t * w + start;
+                if (finite && found <= CHUNK / 8)
+                    for (j = 0; j < found; j++)
+                        o[places[j]] += 2.0 * di[places[j]] * (r[places[j]] - l);
+                else
+                    VECTOR_EACH for (j = 0; j < width; j++)
+                        o[j] += 2.0 * di[j] * (r[j] - l);
+            }
+        }
+    }
+}
+
+#endif
