@@ -5,8 +5,10 @@ An array of n rows is stored as (n, m), one that is the same for all examples as
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from heapq import heappop, heappush
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -154,8 +156,9 @@ class Buffers:
             if not isinstance(scatter, Scatter):
                 continue
             free = np.ones(scatter.out.rows, bool)
+            occurs = Counter(part for part, _ in scatter.parts)
             for part, index in scatter.parts:
-                if not self._is_written_for(part, scatter):
+                if occurs[part] > 1 or not self._is_written_for(part, scatter):
                     continue
                 made_by = self.made_by[part]
                 if index is None:
@@ -189,7 +192,6 @@ class Buffers:
             and part.batched == scatter.out.batched
             and self.readers[part] == [scatter]
             and part not in (self.summed, *self.program.guarded)
-            and [other for other, _ in scatter.parts].count(part) == 1
         )
 
     def _owner(self, array: Array) -> Array:
@@ -252,18 +254,23 @@ class Buffers:
     def _share(self) -> None:
         """Merge buffers of one size that are in use at different times."""
         gradient = None if self.program.gradient is None else self.buffer_of.get(self._owner(self.program.gradient))
-        free: dict[tuple[int, bool], list[Buffer]] = {}
+        # by size: the buffers in use, by when they will be free, and those that are free; the oldest is taken first
+        waiting: dict[tuple[int, bool], tuple[list[Any], list[Any]]] = {}
         self.all: list[Buffer] = []
         for buffer in sorted(dict.fromkeys(self.buffer_of.values()), key=lambda buffer: buffer.first):
             if buffer is gradient:
                 continue
-            waiting = free.setdefault((buffer.rows, buffer.batched), [])
-            over = next((other for other in waiting if other.last < buffer.first), None)
-            if over is None:
-                waiting.append(buffer)
+            used, free = waiting.setdefault((buffer.rows, buffer.batched), ([], []))
+            while used and used[0][0] < buffer.first:
+                _, age, other = heappop(used)
+                heappush(free, (age, other))
+            if not free:
+                heappush(used, (buffer.last, len(self.all), buffer))
                 self.all.append(buffer)
                 continue
+            age, over = heappop(free)
             over.arrays += buffer.arrays
             over.used(buffer.last)
             for array in buffer.arrays:
                 self.buffer_of[array] = over
+            heappush(used, (over.last, age, over))

@@ -77,10 +77,11 @@ class _Texts:
         array = self._one(array)
         if array.values is None:
             return array.name
-        numbers = [written(number) for number in array.values.ravel().tolist()]
-        if len(set(numbers)) == 1:
-            return numbers[0]
-        return f"[{', '.join(numbers)}]" if len(numbers) <= 4 else f"{len(numbers)} constants"
+        numbers = array.values.ravel()
+        if numbers.size > 4 and (numbers != numbers[0]).any():
+            return f"{numbers.size} constants"
+        texts = [written(number) for number in numbers[:4].tolist()]
+        return texts[0] if len(set(texts)) == 1 else f"[{', '.join(texts)}]"
 
     def shaped(self, array: Array, shape: str = "") -> str:
         """The name of an array with its shape (examples are columns); a constant's number."""

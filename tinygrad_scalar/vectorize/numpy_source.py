@@ -193,8 +193,7 @@ class NumpySource:
                 call, its_equation = lines[-1]
                 if statement.op == "* on path" and call.startswith("greater("):
                     call = f"{call.rpartition(', out=')[0]})"  # of booleans: to convert them to floats takes longer
-                operand = rf"(?<![\w.]){re.escape(self.variables.flat(before.out))}(?=[,)])"
-                nested = re.sub(operand, lambda _, call=call: call, its_lines[0], count=1)  # type: ignore[misc]
+                nested = _with_operand(its_lines[0], self.variables.flat(before.out), call)
                 if len(nested) + len(equation or its_equation) <= WIDTH - 8:
                     lines.pop()
                     its_lines, equation = [nested], equation or its_equation
@@ -359,6 +358,17 @@ class NumpySource:
         if s.out.batched:
             return [f"{out}.fill(0.0)", f"np.add.at({out}, ({rows}, np.arange(m)), {value})"]
         return [f"{out}[:, 0] = np.bincount({rows}.ravel(), {value}.ravel(), {s.out.rows})"]
+
+
+def _with_operand(call: str, operand: str, replacement: str) -> str:
+    """A call with another expression for one of its operands, where that stands first."""
+    start = call.find(operand)
+    while start >= 0:
+        end = start + len(operand)
+        if call[end : end + 1] in (",", ")") and not re.match(r"[\w.]", call[start - 1 : start]):
+            return call[:start] + replacement + call[end:]
+        start = call.find(operand, start + 1)
+    return call
 
 
 def _in_lines(things: Iterable[Any], width: int) -> list[list[Any]]:

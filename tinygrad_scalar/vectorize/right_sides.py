@@ -62,6 +62,9 @@ def symbol(name: str) -> str:
     return d + plain + (f"_{{{number}}}" if number else "")
 
 
+LONGEST = 60  # names in a right side
+
+
 class RightSides:
     """The right sides of a program's statements; `labels` are the parameters'."""
 
@@ -77,10 +80,23 @@ class RightSides:
         for statement in self.made_by.values():
             for operand in statement.operands:
                 self.uses[operand] = self.uses.get(operand, 0) + 1
+        self._long = self._find_long()
+
+    def _find_long(self) -> set[Array]:
+        """The arrays that get an equation only because what they are in would be too long otherwise."""
+        self._long = set[Array]()
+        length: dict[Array, int] = {}  # of each right side, in names
+        for out, statement in self.made_by.items():
+            length[out] = sum(1 if self.named(x) else length.get(x, 1) for x in statement.operands)
+            if length[out] > LONGEST and not isinstance(statement, Gather) and out not in self.absorbed:
+                self._long.add(out)
+        return self._long
 
     def named(self, array: Array) -> bool:
         """Whether an array has its own equation; else it is written out where it is used."""
         statement = self.made_by.get(array)
+        if array in self._long:
+            return True
         if array in self.absorbed:
             return False
         if array.values is not None or statement is None or is_of_layer(array.name.removeprefix("d")):

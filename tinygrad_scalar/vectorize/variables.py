@@ -30,6 +30,7 @@ class Variables:
         self.program, self.buffers = program, buffers
         self._variables: dict[str, str] = {}  # by the expression that each holds
         self._taken = {argument.name for argument in program.arguments} | set(taken)
+        self._numbered: dict[str, int] = {}
         self.views: list[tuple[str, str]] = []
         self.tables: dict[str, NDArray[Any]] = {}
         self._table_names: dict[tuple[Any, ...], str] = {}  # by their numbers
@@ -47,11 +48,12 @@ class Variables:
         return names
 
     def _free_name(self, wanted: str) -> str:
-        name, i = wanted, 1
+        name, i = wanted, self._numbered.get(wanted, 1)
         while name in self._taken:
             i += 1
             name = f"{wanted}_{i}"
         self._taken.add(name)
+        self._numbered[wanted] = i  # all names with smaller numbers are taken
         return name
 
     def variable(self, wanted: str, expression: str) -> str:
