@@ -1,6 +1,7 @@
 """What a first call does: no more than is asked for, and work in proportion to the operations, for every shape."""
 
 import functools
+import inspect
 import random
 import sys
 
@@ -12,6 +13,7 @@ from tinygrad_scalar import Value
 from tinygrad_scalar.vectorize import compiled
 from tinygrad_scalar.vectorize.numpy_source import NumpySource
 from tinygrad_scalar.vectorize.scalar_program import executor
+from tinygrad_scalar.vectorize.scalar_way import ScalarWay
 
 needs_the_executor = pytest.mark.skipif(executor() is None, reason="the native executor belongs to the compiled Value")
 
@@ -147,3 +149,29 @@ def test_a_loop_of_a_hundred_thousand_steps_compiles():
     C.backward()
     assert value == pytest.approx(C.data, rel=1e-12)
     assert gradient == pytest.approx([p.grad for p in w], rel=1e-12)
+    assert "300,003 arrays, too many to list" in run.explain()
+    assert "300,003 arrays, too many to list" in run.equations
+
+
+@pytest.mark.parametrize("make", [chain, fold, tree, recurrent])
+def test_texts_of_deep_programs_need_no_deep_stack(make):
+    run = ts.vectorize(*make(1200))
+    run(np.array([0.5]))
+    depth = len(inspect.stack())
+    limit = sys.getrecursionlimit()
+    sys.setrecursionlimit(depth + 300)
+    try:
+        assert run.source and run.explain() and run.equations.each
+    finally:
+        sys.setrecursionlimit(limit)
+
+
+@needs_the_executor
+def test_what_was_read_does_not_change_what_runs():
+    cost, w = recurrent(6000)
+    unread, read = ts.vectorize(cost, w), ts.vectorize(cost, w)
+    X = np.linspace(-1.0, 1.0, 40)
+    unread(X[:1]), read(X[:1])
+    assert read.source
+    assert unread(X)[0] == read(X)[0]
+    assert type(read._last._way(40)) is type(unread._last._way(40)) is ScalarWay

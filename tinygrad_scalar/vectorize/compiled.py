@@ -7,6 +7,7 @@ for each operation. For each m, the one expected to be faster runs.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,22 +16,77 @@ from tinygrad_scalar.vectorize.array_way import ArrayWay
 from tinygrad_scalar.vectorize.assemble import assemble
 from tinygrad_scalar.vectorize.costs import Costs, CostsByScalars, costs_of
 from tinygrad_scalar.vectorize.each_example import EachExample
-from tinygrad_scalar.vectorize.equations import Equations, equations
+from tinygrad_scalar.vectorize.equations import Equation, Equations, equations
 from tinygrad_scalar.vectorize.explanation import explanation
-from tinygrad_scalar.vectorize.group import group
+from tinygrad_scalar.vectorize.group import Grouping, group
+from tinygrad_scalar.vectorize.program import Program
 from tinygrad_scalar.vectorize.readings import NOTHING, Readings
 from tinygrad_scalar.vectorize.repeat import Witness, repeated_trace
 from tinygrad_scalar.vectorize.reverse import differentiate
 from tinygrad_scalar.vectorize.scalar_program import executor, scalar_program
 from tinygrad_scalar.vectorize.scalar_way import ScalarWay
-from tinygrad_scalar.vectorize.trace import trace
+from tinygrad_scalar.vectorize.trace import Trace, trace
 from tinygrad_scalar.vectorize.ways import data_of, same
 
 if TYPE_CHECKING:
     from tinygrad_scalar.engine import Value
     from tinygrad_scalar.vectorize.ways import Floats, Guards, Result, Shapes
 
+MOST_LISTED = 10_000  # arrays in equations and explain()
 MOST_CHOICES = 256  # numbers of examples for which the faster way is remembered
+
+
+class Unwritten:
+    """A trace, and the array program and its texts, which are written when they are first needed."""
+
+    def __init__(
+        self,
+        traced: Trace,
+        grouping: Grouping | None,
+        labels: list[str],
+        shapes: Shapes,
+        wrt_inputs: bool,
+        reduce: str,
+    ) -> None:
+        self._traced, self._labels, self._shapes = traced, labels, shapes
+        self._wrt_inputs, self._reduce = wrt_inputs, reduce
+        if grouping is not None:
+            self.grouping = grouping
+
+    @cached_property
+    def grouping(self) -> Grouping:
+        return group(self._traced, len(self._shapes))
+
+    @cached_property
+    def arrays(self) -> ArrayWay:
+        return ArrayWay(self._program, [integer for _, integer in self._shapes])
+
+    @cached_property
+    def _program(self) -> Program:
+        sizes = [int(np.prod(shape)) for shape, _ in self._shapes]
+        program = assemble(self.grouping, len(self._labels), sizes)
+        program.reduce = self._reduce
+        differentiate(program, wrt_inputs=self._wrt_inputs)
+        return program
+
+    @property
+    def _left_out(self) -> str:
+        """Why there are no texts of a program with more arrays than anybody reads, or ""."""
+        n = self.grouping.n_colours
+        if n <= MOST_LISTED:
+            return ""
+        return f"{self._traced.nodes:,} scalars of one example become {n:,} arrays, too many to list"
+
+    def explanation(self) -> str:
+        if self._left_out:
+            return f"{self._left_out}; run.source is the whole program"
+        named = self.arrays.written.program
+        return explanation(self._traced.nodes, self._traced.captured, named, self._labels)
+
+    def equations(self) -> Equations:
+        if self._left_out:
+            return Equations([Equation(rf"C = \text{{{self._left_out}}}", r"1 \times 1", "")])
+        return equations(self.arrays.written.program, self._labels)
 
 
 class Compiled:
@@ -38,12 +94,13 @@ class Compiled:
 
     suspicious  whether a number of the example that was traced is not finite
     witnesses   what the engine gave for some examples, until the program has been compared with it
+    irregular   whether so little repeats that the array program is only written to be read
     """
 
-    suspicious = False
+    suspicious = irregular = False
     witnesses: Sequence[Witness] = ()
     reduce = "mean"
-    _write_texts: Callable[[], tuple[str, Equations]] | None = None
+    _unwritten: Unwritten | None = None
     read = NOTHING  # pickles written before have none of these
     _costs: Costs | None = None
     _write_costs: Callable[[], Costs] | None = None
@@ -55,7 +112,7 @@ class Compiled:
         guards: Guards,
         captured: list[Value],
         read: Readings,
-        write_arrays: Callable[[], tuple[ArrayWay, Callable[[], tuple[str, Equations]]]],
+        unwritten: Unwritten,
     ) -> None:
         self.shapes, self.scalars, self.guards = shapes, scalars, guards
         self._captured, self._constants, self.read = captured, data_of(captured), read
@@ -64,13 +121,12 @@ class Compiled:
         self._chosen: dict[int, ArrayWay | ScalarWay] = {}
         self._costs: Costs | None = None
         self._write_costs: Callable[[], Costs] | None = None
-        self._write_arrays: Callable[[], tuple[ArrayWay, Callable[[], tuple[str, Equations]]]] | None = write_arrays
+        self._unwritten = unwritten
 
     def __getstate__(self) -> dict[str, Any]:
+        state = {**self.__dict__, "_chosen": {}, "_captured": [], "_unwritten": None, "_write_costs": None}
         if self.arrays is not None:
-            self._write_for_people()
-        state = {**self.__dict__, "_chosen": {}, "_captured": []}
-        state |= {"_write_arrays": None, "_write_texts": None, "_write_costs": None}
+            state |= {"_explanation": self.explanation, "_equations": self.equations}
         state.pop("read", None)
         return state
 
@@ -81,22 +137,15 @@ class Compiled:
     def write_arrays(self) -> ArrayWay:
         """The array program, written when first needed."""
         if self.arrays is None:
-            if self._write_arrays is None:
-                raise ValueError(
-                    "source, equations and explain() are not in this pickle: it holds the scalar program that ran"
-                )
-            arrays, self._write_texts = self._write_arrays()
-            self.arrays = arrays
-            self._write_arrays = None
+            self.arrays = self._to_write().arrays
         return self.arrays
 
-    def _write_for_people(self) -> None:
-        """Write explanation and equations, when first needed."""
-        self.write_arrays()
-        write = self._write_texts
-        if write is not None:
-            self._explanation, self._equations = write()
-            self._write_texts = None
+    def _to_write(self) -> Unwritten:
+        if self._unwritten is None:
+            raise ValueError(
+                "source, equations and explain() are not in this pickle: it holds the scalar program that ran"
+            )
+        return self._unwritten
 
     @property
     def source(self) -> str:
@@ -104,19 +153,22 @@ class Compiled:
 
     @property
     def explanation(self) -> str:
-        self._write_for_people()
+        if not self._explanation:
+            self._explanation = self._to_write().explanation()
         return self._explanation
 
     @property
     def equations(self) -> Equations:
-        self._write_for_people()
+        if not self._equations.each:
+            self._equations = self._to_write().equations()
         return self._equations
 
     def _way(self, m: int) -> ArrayWay | ScalarWay:
         """The way expected to be faster for m examples."""
         way = self._chosen.get(m)
         if way is None:
-            ways = [way for way in (self.arrays, self.scalars) if way is not None]
+            arrays = None if self.irregular else self.arrays  # that it has been read does not count
+            ways = [way for way in (arrays, self.scalars) if way is not None]
             way = min(ways, key=lambda way: way.expected(m))
             if len(self._chosen) == MOST_CHOICES:  # the oldest goes: batches may be of ever new sizes
                 self._chosen.pop(next(iter(self._chosen)), None)
@@ -213,22 +265,8 @@ def compiled(
     steps = None if native is None else scalar_program(traced, len(parameters), sizes, native.CODES)
     grouping = group(traced, len(sizes), if_regular=steps is not None)
     # Where ts.cond chooses, the array program computes both sides, and keeps matrices apart: the scalar one is faster.
-    on_request = steps is not None and (grouping.irregular or "cond" in traced.tape.names)
-
-    def write_arrays() -> tuple[ArrayWay, Callable[[], tuple[str, Equations]]]:
-        finished = group(traced, len(sizes)) if on_request else grouping
-        program = assemble(finished, len(parameters), sizes)
-        program.reduce = reduce
-        differentiate(program, wrt_inputs=wrt_inputs)
-        way = ArrayWay(program, [integer for _, integer in shapes])
-        n, captured = traced.nodes, traced.captured
-
-        def texts() -> tuple[str, Equations]:
-            assert way.written  # which names the arrays
-            return explanation(n, captured, program, labels), equations(program, labels)
-
-        return way, texts
-
+    irregular = steps is not None and (grouping.irregular or "cond" in traced.tape.names)
+    unwritten = Unwritten(traced, None if irregular else grouping, labels, shapes, wrt_inputs, reduce)
     guards = [(guard.refused, guard.message) for _, guard in traced.guards]
     made = Compiled(
         shapes,
@@ -236,13 +274,14 @@ def compiled(
         guards,
         traced.captured,
         read,
-        write_arrays,
+        unwritten,
     )
+    made.irregular = irregular
     made.reduce = reduce
     made.witnesses = witnesses
     made._write_costs = lambda: costs_of(traced, len(parameters), shapes)
     made.suspicious = not bool(np.isfinite(traced.data).all())
-    if not on_request:
+    if not irregular:
         made.write_arrays()
     return made
 

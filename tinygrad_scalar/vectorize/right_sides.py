@@ -287,7 +287,7 @@ def _listed(rows: NDArray[np.int64]) -> str:
     start = contiguous(rows)
     if start is not None and rows.size > 1:
         return f"{start}:{start + rows.size}"
-    which = [str(row) for row in rows.tolist()]
+    which = [str(row) for row in rows[:6].tolist()]
     return ", ".join(which if rows.size <= 6 else [*which[:5], r"\ldots"])
 
 
