@@ -100,7 +100,9 @@ def test_reading_nothing_writes_nothing(make, monkeypatch):
 
 
 @needs_the_executor
-@pytest.mark.parametrize("make", [chain, grid, irregular, recurrent])
+@pytest.mark.parametrize(
+    "make", [chain, *(pytest.param(make, marks=pytest.mark.thorough) for make in (grid, irregular)), recurrent]
+)
 def test_where_little_repeats_no_array_program_is_written(make):
     run = ts.vectorize(*make(2400 if make is not grid else 4000))
     value, gradient = run(np.array([0.5]))
