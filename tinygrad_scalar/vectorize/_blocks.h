@@ -133,11 +133,6 @@ static BEST void loop_far_slope_of_entropy(
 static BEST void loop_fill(ptrdiff_t n, double *out, double x) EACH(out[i] = x)
 static BEST void loop_add_to(ptrdiff_t n, double *out, const double *x) EACH(out[i] += x[i])
 static BEST void loop_add_number_to(ptrdiff_t n, double *out, double x) EACH(out[i] += x)
-static BEST void loop_add_product(ptrdiff_t n, double *out, const double *x, const double *y, int first)
-{
-    if (first) EACH(out[i] = x[i] * y[i])
-    else EACH(out[i] = out[i] + x[i] * y[i])
-}
 
 /* rows of x, `step` apart, each times its number in w, whose numbers are `sw` apart: out = their sum, or += if `add` */
 static BEST void loop_combine(

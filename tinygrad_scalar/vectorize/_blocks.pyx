@@ -80,7 +80,6 @@ cdef extern from "_blocks.h":
     ) noexcept nogil
     void loop_fill(Py_ssize_t, double*, double) noexcept nogil
     void loop_add_to(Py_ssize_t, double*, const double*) noexcept nogil
-    void loop_add_product(Py_ssize_t, double*, const double*, const double*, int) noexcept nogil
     void loop_add_number_to(Py_ssize_t, double*, double) noexcept nogil
     void loop_combine(
         Py_ssize_t, double*, Py_ssize_t, const double*, Py_ssize_t, const double*, Py_ssize_t, int) noexcept nogil
@@ -94,6 +93,11 @@ cdef extern from "_blocks.h":
     void vector_sigmoid(Py_ssize_t, const double*, double*, double*) noexcept nogil
     void vector_tanh(Py_ssize_t, const double*, double*, double*) noexcept nogil
     void vector_softplus(Py_ssize_t, const double*, double*, double*) noexcept nogil
+
+cdef extern from "_per_example.h":
+    void loop_sum_of_products(
+        Py_ssize_t, Py_ssize_t, double*, const double*, Py_ssize_t, const double*, Py_ssize_t) noexcept nogil
+    void loop_shares(Py_ssize_t, Py_ssize_t, double*, const double*, const double*) noexcept nogil
 
 cdef extern from "_distances.h":
     void squared_distances(
@@ -779,30 +783,12 @@ cdef void fold(Instruction* step, Run* run, Py_ssize_t start, Py_ssize_t stop) n
 
 
 cdef void shares(Instruction* step, Run* run) noexcept nogil:
-    """The share of each term: of ties the last has a half, the one before half of what is left, and so on."""
-    cdef Py_ssize_t i, j, c, n = run.n, k = step.k, ties
+    cdef Py_ssize_t i, n = run.n, k = step.k
     cdef double* x = at(run, &step.operands[0], 0)
     cdef double* folded = at(run, &step.operands[1], 0)
     cdef double* out = at(run, &step.out, 0)
-    cdef double left, share
     for i in range(step.p):
-        for c in range(n):
-            ties = 0
-            for j in range(k):
-                ties += x[j * n + c] == folded[c]
-            left = 1.0
-            for j in range(k - 1, -1, -1):
-                if x[j * n + c] != folded[c]:
-                    out[j * n + c] = 0.0
-                elif ties == 1:
-                    out[j * n + c] = left
-                else:
-                    ties -= 1
-                    left *= 0.5
-                    out[j * n + c] = left
-        x += k * n
-        out += k * n
-        folded += n
+        loop_shares(n, k, out + i * k * n, x + i * k * n, folded + i * n)
 
 
 cdef void over_examples(Instruction* step, Run* run, Py_ssize_t start, Py_ssize_t stop) noexcept nogil:
@@ -940,15 +926,18 @@ cdef void product_of_each(
 ) noexcept nogil:
     """A product of the examples' own matrices, whose entries are rows of n numbers."""
     cdef Py_ssize_t i, j, t
-    for i in range(p):
+    if kind == LR:
+        for i in range(p):
+            for t in range(q):
+                loop_sum_of_products(n, k, out + (i * q + t) * n, left + i * k * n, n, right + t * n, q * n)
+    elif kind == TR:
         for j in range(k):
             for t in range(q):
-                if kind == LR:
-                    loop_add_product(n, out + (i * q + t) * n, left + (i * k + j) * n, right + (j * q + t) * n, j == 0)
-                elif kind == TR:
-                    loop_add_product(n, out + (j * q + t) * n, left + (i * k + j) * n, right + (i * q + t) * n, i == 0)
-                else:
-                    loop_add_product(n, out + (i * k + j) * n, left + (i * q + t) * n, right + (j * q + t) * n, t == 0)
+                loop_sum_of_products(n, p, out + (j * q + t) * n, left + j * n, k * n, right + t * n, q * n)
+    else:
+        for i in range(p):
+            for j in range(k):
+                loop_sum_of_products(n, q, out + (i * k + j) * n, left + i * q * n, n, right + j * q * n, n)
 
 
 cdef void small_product(

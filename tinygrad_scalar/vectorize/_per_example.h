@@ -1,0 +1,74 @@
+/* Loops over the rows of a block where each example has factors or ties of its own, for _blocks.pyx. The sums of a few
+   columns stay in registers, or at least in the first cache, while the loop goes over the terms. */
+
+#ifndef TINYGRAD_SCALAR_PER_EXAMPLE_H
+#define TINYGRAD_SCALAR_PER_EXAMPLE_H
+
+#include <stddef.h>
+#include "_blocks.h"
+
+#define COLUMNS 32
+
+/* out[c] = Σ over t < k of x[t·x_step + c]·y[t·y_step + c], for n columns c */
+static BEST void loop_sum_of_products(
+    ptrdiff_t n, ptrdiff_t k, double *out, const double *x, ptrdiff_t x_step, const double *y, ptrdiff_t y_step)
+{
+    ptrdiff_t start = 0, t, c;
+    for (; start + COLUMNS <= n; start += COLUMNS) {
+        double sum[COLUMNS] = {0.0};
+        for (t = 0; t < k; t++) {
+            const double *p = x + t * x_step + start, *q = y + t * y_step + start;
+            VECTOR_EACH for (c = 0; c < COLUMNS; c++)
+                sum[c] += p[c] * q[c];
+        }
+        for (c = 0; c < COLUMNS; c++)
+            out[start + c] = sum[c];
+    }
+    for (; start + 8 <= n; start += 8) {
+        double sum[8] = {0.0};
+        for (t = 0; t < k; t++) {
+            const double *p = x + t * x_step + start, *q = y + t * y_step + start;
+            VECTOR_EACH for (c = 0; c < 8; c++)
+                sum[c] += p[c] * q[c];
+        }
+        for (c = 0; c < 8; c++)
+            out[start + c] = sum[c];
+    }
+    for (; start < n; start++) {
+        double sum = 0.0;
+        for (t = 0; t < k; t++)
+            sum += x[t * x_step + start] * y[t * y_step + start];
+        out[start] = sum;
+    }
+}
+
+/* The shares of k rows x of n columns in their fold by maximum or minimum: of ties, the last takes half, and so on. */
+static BEST void loop_shares(ptrdiff_t n, ptrdiff_t k, double *out, const double *x, const double *folded)
+{
+    ptrdiff_t start, width, j, c;
+    for (start = 0; start < n; start += width) {
+        double ties[COLUMNS] = {0.0}, most = 0.0;
+        width = n - start < COLUMNS ? n - start : COLUMNS;
+        for (j = 0; j < k; j++) {
+            const double *p = x + j * n + start, *q = folded + start;
+            double *o = out + j * n + start;
+            VECTOR_EACH for (c = 0; c < width; c++) {
+                o[c] = p[c] == q[c] ? 1.0 : 0.0;
+                ties[c] += o[c];
+            }
+        }
+        for (c = 0; c < width; c++)
+            most = ties[c] > most ? ties[c] : most;
+        for (c = 0; c < width && most > 1.0; c++) {
+            double left = 1.0;
+            for (j = k - 1; j >= 0; j--)
+                if (out[j * n + start + c] != 0.0) {
+                    left = ties[c] > 1.0 ? 0.5 * left : left;
+                    ties[c] -= 1.0;
+                    out[j * n + start + c] = left;
+                }
+        }
+    }
+}
+
+#endif
