@@ -51,23 +51,17 @@ def errors(library, row, picture):
 
 
 def vectorized(rows, pictures):
-    unused, p = ts.Value(0.0), len(rows)
+    def cost(row, picture):
+        return list(errors(ts, row, picture))
 
-    def cost(row, picture, weights):
-        return sum(weight * e for weight, e in zip(weights, errors(ts, row, picture)))
-
-    run = ts.vectorize(cost, [unused], wrt_inputs=True)  # one error at a time: a program has one result
-    chosen = [np.tile(row, (p, 1)) for row in np.eye(3)]
+    run = ts.vectorize(cost, [], reduce=None, wrt_inputs=True)
 
     def step():
-        jacobian = np.empty((p, 3, 15))
-        for i in range(3):
-            _, _, (d_row, _, values) = run(rows, pictures, chosen[i])
-            np.multiply(d_row, p, out=jacobian[:, i])
-        return values * p, jacobian
+        values, _, (jacobian, _) = run(rows, pictures)
+        return values, jacobian
 
-    example = [[ts.Value(number) for number in a[0].tolist()] for a in (rows, pictures, chosen[0])]
-    return step, lambda: cost(*example)
+    example = [[ts.Value(number) for number in array[0].tolist()] for array in (rows, pictures)]
+    return step, lambda: sum(cost(*example))
 
 
 def torch(rows, pictures):

@@ -58,12 +58,13 @@ def vectorized(x, *arrays):
         terms = [component(x, *parameters) for parameters in zip(alpha, mu, q, below)]
         return logsumexp(terms) - logsumexp(alpha) - prior() / n
 
-    run = ts.vectorize(cost, [*alpha, *(value for matrix in (mu, q, below) for row in matrix for value in row)])
+    parameters = [*alpha, *(value for matrix in (mu, q, below) for row in matrix for value in row)]
+    run = ts.vectorize(cost, parameters, reduce="sum")
     parts = np.cumsum([k, k * d, k * d])
 
     def step():
-        mean, gradient = run(x)
-        return mean * n + constant(d, k, n), *np.split(gradient * n, parts)
+        value, gradient = run(x)
+        return value + constant(d, k, n), *np.split(gradient, parts)
 
     return step, lambda: cost([ts.Value(number) for number in x[0].tolist()])
 

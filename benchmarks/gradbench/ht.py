@@ -87,7 +87,7 @@ def vectorized(pose, rest, inverse, places, weights, measured):
     theta = [ts.Value(number) for number in pose.tolist()]
     rest, inverse = rest.tolist(), inverse.tolist()
 
-    def cost(place, weights, measured, chosen):
+    def cost(place, weights, measured):
         bones, rotation = posed(theta, rest, inverse)
         homogeneous = [*place, 1.0]
         skin = [
@@ -95,21 +95,11 @@ def vectorized(pose, rest, inverse, places, weights, measured):
             for i in range(3)
         ]
         moved = [sum(a * b for a, b in zip(row, skin)) + t for row, t in zip(rotation, theta[3:6])]
-        return sum(which * (a - b) for which, a, b in zip(chosen, measured, moved))
+        return [a - b for a, b in zip(measured, moved)]
 
-    run = ts.vectorize(cost, theta, wrt_inputs=True)  # one error at a time: a program has one result
-    chosen = np.eye(3)[:, None]
-
-    def step():
-        errors, jacobian = np.empty((len(places), 3)), np.empty((len(places), 3, POSE))
-        for i in range(len(places)):
-            one = slice(i, i + 1)
-            for j in range(3):
-                errors[i, j], jacobian[i, j], _ = run(places[one], weights[one], measured[one], chosen[j])
-        return errors, jacobian
-
-    example = [[ts.Value(a) for a in array[0].tolist()] for array in (places, weights, measured, chosen[0])]
-    return step, lambda: cost(*example)
+    run = ts.vectorize(cost, theta, reduce=None)
+    example = [[ts.Value(a) for a in array[0].tolist()] for array in (places, weights, measured)]
+    return lambda: run(places, weights, measured), lambda: sum(cost(*example))
 
 
 # --- over arrays -----------------------------------------------------------------------------------------------------

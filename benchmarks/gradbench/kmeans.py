@@ -29,12 +29,12 @@ def vectorized(points, centroids):
         distances = [sum((c_i - x_i) ** 2 for c_i, x_i in zip(c_j, x)) + b_j for c_j, b_j in zip(c, b)]
         return reduce(ts.minimum, distances)
 
-    run = ts.vectorize(cost, [value for row in c for value in row] + b)
+    run = ts.vectorize(cost, [value for row in c for value in row] + b, reduce="sum")
 
     def step():
-        mean, gradient = run(points)
-        counts = gradient[k * d :] * len(points)
-        return mean * len(points), gradient[: k * d].reshape(k, d) * len(points), np.repeat(2 * counts[:, None], d, 1)
+        value, gradient = run(points)
+        diagonal = np.repeat(2 * gradient[k * d :, None], d, 1)
+        return value, gradient[: k * d].reshape(k, d), diagonal
 
     return step, lambda: cost([ts.Value(number) for number in points[0].tolist()])
 

@@ -33,8 +33,8 @@ def solved(x, s):
 
 def vectorized(numbers, s):
     x = [ts.Value(number) for number in numbers.tolist()]
-    run = ts.vectorize(lambda _: solved(x, s)[-1], x)
-    return lambda: run([0.0]), lambda: solved(x, s)[-1]
+    run = ts.vectorize(lambda: solved(x, s)[-1], x)
+    return run, lambda: solved(x, s)[-1]
 
 
 def torch(numbers, s):

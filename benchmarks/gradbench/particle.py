@@ -55,7 +55,7 @@ def steps_above(w):
 
 
 def vectorized(start):
-    w, programs, one = ts.Value(start), {}, np.zeros(1)
+    w, programs = ts.Value(start), {}
 
     def cost(n):
         state = START
@@ -66,9 +66,9 @@ def vectorized(start):
     def both(point):
         n = steps_above(point[0])
         if n not in programs:
-            programs[n] = ts.vectorize(lambda _: cost(n), [w])
+            programs[n] = ts.vectorize(lambda: cost(n), [w])
         programs[n].parameters[0] = point[0]
-        return programs[n](one)
+        return programs[n]()
 
     return lambda: [minimum(both, np.array([start]))[0]], lambda: cost(steps_above(start))
 

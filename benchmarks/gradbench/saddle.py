@@ -25,12 +25,11 @@ def f(x, y):
 
 def vectorized(start):
     values = [ts.Value(number) for number in (*start, *start)]
-    run = ts.vectorize(lambda _: f(values[:2], values[2:]), values)
-    one = np.zeros(1)
+    run = ts.vectorize(lambda: f(values[:2], values[2:]), values)
 
     def at(x, y):
         run.parameters[:2], run.parameters[2:] = x, y
-        return run(one)
+        return run()
 
     def farthest(x):
         def downhill(y):

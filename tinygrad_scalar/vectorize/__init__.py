@@ -39,6 +39,7 @@ def vectorize(
     dtype: str = "float64",
     wrt_inputs: bool = False,
     jacobian: str = "dense",
+    way: str = "auto",
     check: bool = True,
 ) -> Vectorized:
     """Derive the array program of `cost`, a function of one example that returns one Value, to run over many.
@@ -48,6 +49,8 @@ def vectorize(
     dtype       "float64" or "float32"
     wrt_inputs  whether to give the gradient with respect to each argument too (dA⁽⁰⁾)
     jacobian    "dense" arrays or "sparse" matrices, which need SciPy, for a function of several outputs
+    way         "arrays" or "scalar" to run always that program; "auto" runs the one that takes less time, as estimated
+                from what each does, so that the same shapes and number of examples choose alike in every run
     check       whether to run `cost` again at the first call of each shape: it must do the same each time, and agree
                 with the engine on two examples. Without it, Values that `cost` makes in its first call are constants
 
@@ -109,4 +112,4 @@ def vectorize(
     """
     from tinygrad_scalar.vectorize.vectorized import Vectorized
 
-    return Vectorized(cost, params, dtype, wrt_inputs, check, reduce, jacobian)
+    return Vectorized(cost, params, dtype, wrt_inputs, check, reduce, jacobian, way)

@@ -1100,7 +1100,7 @@ cdef class Executor:
     cdef double* constants
     cdef double* memory  # kept for the next call; whoever runs has taken it
     cdef Py_ssize_t size  # of that memory
-    cdef Py_ssize_t per_block  # the most examples of a block
+    cdef readonly Py_ssize_t per_block  # the most examples of a block
 
     def __cinit__(
         self, instructions, numbers, tables, groups, parts, constants, arguments, cost, watched, input_gradients,

@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tinygrad_scalar.vectorize.block_program import block_program, native_blocks
+from tinygrad_scalar.vectorize.cost_model import Counts, Estimate, array_counts
 from tinygrad_scalar.vectorize.numpy_source import NumpySource
-from tinygrad_scalar.vectorize.program import Distances, DistancesGradient, Elementwise, Product, Program, Statement
 from tinygrad_scalar.vectorize.ways import require
 
 if TYPE_CHECKING:
+    from tinygrad_scalar.vectorize.program import Program
     from tinygrad_scalar.vectorize.ways import Floats, Guards, Result
 
 BUFFERS_KEPT = 4  # for as many different m, and at most twice the memory of the largest
@@ -30,18 +31,23 @@ class ArrayWay:
     _program: Program | None = None  # pickles have only the source
     blocks: Any = None  # pickles written before have none
 
+    name = "array program"
+    kind: str  # as in times.py
+
     def __init__(self, program: Program, integer: Sequence[bool]) -> None:
         self._program, self._integer = program, integer
         self.blocks = block_program(program)
-        self._costs = [_cost_of(statement) for statement in (*program.forward, *program.backward)]
+        self.counts = array_counts(program)
         self._build()
 
     def _build(self) -> None:
-        self._call, self._work = sum(call for call, _ in self._costs), sum(work for _, work in self._costs)
         self._ready: dict[int, tuple[Any, Any]] = {}
         self._parameters: Floats | None = None
         native = native_blocks()
         self._native = None if native is None or self.blocks is None else native.Executor(*self.blocks)
+        self.kind = "NumPy" if self._native is None else "blocks"
+        block = 0 if self._native is None else self._native.per_block
+        self.expected = Estimate(self.kind, self.counts._replace(block=block))
 
     @cached_property
     def written(self) -> NumpySource:
@@ -66,15 +72,14 @@ class ArrayWay:
         return prepare
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"source": self.source, "_costs": self._costs, "blocks": self.blocks}
+        return {"source": self.source, "counts": self.counts, "blocks": self.blocks}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
+        costs = state.pop("_costs", None)  # as in pickles written before: ns in a call and for each example
+        if costs is not None:
+            state["counts"] = Counts({"statement": len(costs)}, {"quick": sum(each for _, each in costs)})
         self.__dict__.update(state)
         self._build()
-
-    def expected(self, m: int) -> float:
-        """A rough estimate of the time in ns for m examples."""
-        return self._call + self._work * m
 
     def _taken(self, m: int, parameters: Floats) -> tuple[Any, Any]:
         """The forward and the backward pass for m examples; nobody else has their buffers before they are kept again.
@@ -165,26 +170,3 @@ def _with_alarm(function: Callable[..., Floats]) -> Callable[..., Floats]:
         return result
 
     return alarming
-
-
-def _cost_of(statement: Statement) -> tuple[float, float]:
-    """A rough estimate of a statement's time in ns, for the call and for each example, as measured on one machine."""
-    if isinstance(statement, Product):
-        p, k, q = statement.sizes
-        call, work = 800.0, 0.1 * statement.blocks * p * k * q
-    elif isinstance(statement, (Distances, DistancesGradient)):
-        p, k, q = (statement if isinstance(statement, Distances) else statement.distances).sizes
-        call, work = 2000.0, 0.5 * p * k * q
-    else:
-        slow = isinstance(statement, Elementwise) and statement.op not in (
-            "+",
-            "-",
-            "*",
-            "* on path",
-            "neg",
-            "minus fixed",
-        )
-        call, work = 600.0, (1.5 if slow else 0.4) * statement.out.rows
-    if statement.out.batched or any(operand.batched for operand in statement.operands):
-        return call, work
-    return call + work, 0.0

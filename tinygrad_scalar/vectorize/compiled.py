@@ -23,7 +23,7 @@ from tinygrad_scalar.vectorize.program import Program
 from tinygrad_scalar.vectorize.readings import NOTHING, Readings
 from tinygrad_scalar.vectorize.repeat import Witness, repeated_trace
 from tinygrad_scalar.vectorize.reverse import differentiate
-from tinygrad_scalar.vectorize.scalar_program import executor, scalar_program
+from tinygrad_scalar.vectorize.scalar_program import executor, no_scalar_program, scalar_program
 from tinygrad_scalar.vectorize.scalar_way import ScalarWay
 from tinygrad_scalar.vectorize.trace import Trace, trace
 from tinygrad_scalar.vectorize.ways import data_of, same
@@ -94,7 +94,7 @@ class Compiled:
 
     suspicious  whether a number of the example that was traced is not finite
     witnesses   what the engine gave for some examples, until the program has been compared with it
-    irregular   whether so little repeats that the array program is only written to be read
+    irregular   whether the array program is only written to be read: little repeats, or way="scalar" was asked for
     """
 
     suspicious = irregular = False
@@ -163,13 +163,24 @@ class Compiled:
             self._equations = self._to_write().equations()
         return self._equations
 
+    def _candidates(self) -> list[ArrayWay | ScalarWay]:
+        """The ways to choose from. That an array program was written to be read does not count."""
+        arrays = None if self.irregular else self.arrays
+        return [way for way in (arrays, self.scalars) if way is not None]
+
+    def chosen(self, m: int) -> str:
+        """Which way runs m examples, and why, as text."""
+        way, ways = self._way(m), self._candidates()
+        times = {way.name: f"{1e-6 * way.expected(m):.3g} ms ({way.expected.reasons(m)})" for way in ways}
+        examples = "1 example" if m == 1 else f"{m:,} examples"
+        text = f"{examples}: the {way.name} runs, and should take about {times[way.name]}"
+        return text + "".join(f"; the {other.name} {times[other.name]}" for other in ways if other is not way)
+
     def _way(self, m: int) -> ArrayWay | ScalarWay:
         """The way expected to be faster for m examples."""
         way = self._chosen.get(m)
         if way is None:
-            arrays = None if self.irregular else self.arrays  # that it has been read does not count
-            ways = [way for way in (arrays, self.scalars) if way is not None]
-            way = min(ways, key=lambda way: way.expected(m))
+            way = min(self._candidates(), key=lambda way: way.expected(m))
             if len(self._chosen) == MOST_CHOICES:  # the oldest goes: batches may be of ever new sizes
                 self._chosen.pop(next(iter(self._chosen)), None)
             self._chosen[m] = way
@@ -244,6 +255,7 @@ def compiled(
     check: bool = False,
     reduce: str = "mean",
     sparse: bool = False,
+    way: str = "auto",
 ) -> Compiled | EachExample:
     """Trace a function and make its programs; if hardly anything repeats, the array program is made on request."""
     if check:
@@ -253,7 +265,7 @@ def compiled(
         traced.roots.clear()
     labels = [value.label for value in parameters]
     if traced.shape is not None or reduce == "each":
-        options = {"reduce": reduce, "sparse": sparse, "wrt_inputs": wrt_inputs, "read": read}
+        options = {"reduce": reduce, "sparse": sparse, "wrt_inputs": wrt_inputs, "read": read, "way": way}
         return EachExample(traced, len(parameters), shapes, labels, **options)  # type: ignore[arg-type]
     if sparse:
         raise TypeError(
@@ -261,11 +273,13 @@ def compiled(
             f"Value, and the gradient of the {reduce} is a vector"
         )
     sizes = [int(np.prod(shape)) for shape, _ in shapes]
-    native = executor()
+    native = executor() if way != "arrays" else None
     steps = None if native is None else scalar_program(traced, len(parameters), sizes, native.CODES)
-    grouping = group(traced, len(sizes), if_regular=steps is not None)
+    if steps is None and way == "scalar":
+        raise no_scalar_program(traced)
+    grouping = None if way == "scalar" else group(traced, len(sizes), if_regular=steps is not None)
     # Where ts.cond chooses, the array program computes both sides, and keeps matrices apart: the scalar one is faster.
-    irregular = steps is not None and (grouping.irregular or "cond" in traced.tape.names)
+    irregular = grouping is None or (steps is not None and (grouping.irregular or "cond" in traced.tape.names))
     unwritten = Unwritten(traced, None if irregular else grouping, labels, shapes, wrt_inputs, reduce)
     guards = [(guard.refused, guard.message) for _, guard in traced.guards]
     made = Compiled(
@@ -294,9 +308,10 @@ def watched(
     wrt_inputs: bool,
     reduce: str = "mean",
     sparse: bool = False,
+    way: str = "auto",
 ) -> Compiled | EachExample:
     """The same for `Compiled.alarmed`."""
-    made = compiled(cost, parameters, examples, shapes, wrt_inputs, reduce=reduce, sparse=sparse)
+    made = compiled(cost, parameters, examples, shapes, wrt_inputs, reduce=reduce, sparse=sparse, way=way)
     if made.arrays is not None:
         made.arrays.sound_alarms()
     return made

@@ -29,7 +29,13 @@ from tinygrad_scalar.vectorize.localize import (
 from tinygrad_scalar.vectorize.naming import argument_name
 from tinygrad_scalar.vectorize.readings import NOTHING, Readings
 from tinygrad_scalar.vectorize.reverse import differentiate
-from tinygrad_scalar.vectorize.scalar_program import ScalarProgram, executor, scalar_program, slots_of_outputs
+from tinygrad_scalar.vectorize.scalar_program import (
+    ScalarProgram,
+    executor,
+    no_scalar_program,
+    scalar_program,
+    slots_of_outputs,
+)
 from tinygrad_scalar.vectorize.ways import data_of, require, same
 
 if TYPE_CHECKING:
@@ -226,6 +232,7 @@ class EachExample:
         sparse: bool,
         wrt_inputs: bool,
         read: Readings,
+        way: str = "auto",
     ) -> None:
         self.shapes, self.reduce, self.wrt_inputs, self.read = shapes, reduce, wrt_inputs, read
         self.captured, self._constants = traced.captured, data_of(traced.captured)
@@ -233,7 +240,9 @@ class EachExample:
         self.local = localized(traced, len(sizes))
         self.guards: Guards = [(guard.refused, guard.message) for _, guard in traced.guards]
         self.suspicious = not bool(np.isfinite(traced.data).all())
-        self.scalars = self._by_scalars(sizes)
+        self.scalars = self._by_scalars(sizes) if way != "arrays" else None
+        if self.scalars is None and way == "scalar":
+            raise no_scalar_program(traced)
         integer = [is_integer for _, is_integer in shapes]
         n, captured, local = traced.nodes, traced.captured, self.local
         self._make_arrays: Callable[[], EachByArrays] | None = lambda: EachByArrays(
@@ -351,6 +360,10 @@ class EachExample:
         return inputs
 
     # --- for people --------------------------------------------------------------------------------------------------
+
+    def chosen(self, m: int) -> str:
+        """As `Compiled.chosen`: the scalar program runs if there is one."""
+        return f"{m:,} example{'s'[: m != 1]}: the {'array' if self.scalars is None else 'scalar'} program runs"
 
     def write_arrays(self) -> EachByArrays:
         """The array program, written when first needed."""

@@ -101,6 +101,16 @@ def slots_of_outputs(trace: Trace, n_parameters: int, sizes: Sequence[int]) -> l
     return slots
 
 
+def no_scalar_program(trace: Trace) -> ValueError:
+    """The error where a scalar program is wanted and there is none."""
+    native = executor()
+    without = [name for name in trace.tape.names if ((row := operation(name)).family or row.name) not in native.CODES]
+    return ValueError(
+        f'way="scalar" needs every operation in the compiled executor, which lacks {", ".join(without)}: use "auto" or '
+        '"arrays"'
+    )
+
+
 def _slots(trace: Trace, offsets: NDArray[np.int64]) -> NDArray[np.int64]:
     """The slot of each node: the parameters first, the arguments from `offsets` on, then all others."""
     of_argument = trace.argument >= 0

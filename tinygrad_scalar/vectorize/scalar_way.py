@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tinygrad_scalar.vectorize.cost_model import Estimate, scalar_counts
 from tinygrad_scalar.vectorize.scalar_program import ScalarProgram, executor
 from tinygrad_scalar.vectorize.ways import require
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 class ScalarWay:
     """The scalar program in the native executor."""
 
+    name, kind = "scalar program", "scalar"  # for people; as in times.py
     sums = False  # whether it gives the sum of the costs and its gradient instead of the mean's
 
     def __init__(self, program: ScalarProgram, *, sums: bool = False) -> None:
@@ -32,6 +34,8 @@ class ScalarWay:
             )
         self.executor = native.Executor(*self.program)
         self.executor.sums = self.sums
+        self.counts = scalar_counts(self.program, native.CODES)
+        self.expected = Estimate(self.kind, self.counts)
 
     def __getstate__(self) -> dict[str, Any]:
         return {"program": self.program, "sums": self.sums}
@@ -39,13 +43,6 @@ class ScalarWay:
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
         self._build()
-
-    def expected(self, m: int) -> float:
-        """A rough estimate of the time in ns for m examples."""
-        n = len(self.program.steps)
-        if m < 4:
-            return 1500.0 + 7.0 * n * m
-        return 1500.0 + (1.2 if n < 2000 else 3.5) * n * 16 * -(-m // 16)
 
     def run(
         self,

@@ -20,6 +20,7 @@ from tinygrad_scalar.vectorize.each_example import EachExample
 from tinygrad_scalar.vectorize.first_call import require_agreement
 from tinygrad_scalar.vectorize.layout import require_scipy
 from tinygrad_scalar.vectorize.real_array import examples_of, real_array
+from tinygrad_scalar.vectorize.scalar_program import executor
 from tinygrad_scalar.vectorize.ways import data_of, same
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 
 DTYPES = ("float64", "float32")
 PROGRAMS_KEPT = 16  # for as many shapes of examples
+WAYS = ("auto", "arrays", "scalar")
 REDUCTIONS = {"mean": "mean", "sum": "sum", None: "each"}
 JACOBIANS = ("dense", "sparse")
 NO_ARGUMENTS = np.empty((1, 0))  # one example of a function without arguments
@@ -50,7 +52,7 @@ class Vectorized:
     _known: tuple[tuple[Any, ...], Compiled | EachExample | None, list[Any] | None]
     _quick: Callable[[tuple[Any, ...]], tuple[float, Floats] | None] | None
 
-    _reduce, _sparse = "mean", False  # as in pickles written before there was a choice
+    _reduce, _sparse, _way = "mean", False, "auto"  # as in pickles written before there was a choice
 
     def __init__(
         self,
@@ -61,6 +63,7 @@ class Vectorized:
         check: bool,
         reduce: str | None = "mean",
         jacobian: str = "dense",
+        way: str = "auto",
     ) -> None:
         if not callable(cost):
             raise TypeError(f"vectorize expects a function of one example, got {shown(cost)}")
@@ -82,6 +85,14 @@ class Vectorized:
             raise ValueError(f'jacobian must be "dense" or "sparse", got {shown(jacobian)}')
         if jacobian == "sparse":
             require_scipy()
+        if not isinstance(way, str) or way not in WAYS:
+            raise ValueError(f'way must be "auto", "arrays" or "scalar", got {shown(way)}')
+        if way == "scalar" and executor() is None:
+            raise ValueError(
+                'way="scalar" needs the compiled executor, which is not there: reinstall tinygrad_scalar with a C '
+                'compiler, or unset TINYGRAD_SCALAR_PURE; "auto" and "arrays" work without it'
+            )
+        self._way = way
         self._reduce, self._sparse = REDUCTIONS[reduce], jacobian == "sparse"
         self._cost: Callable[..., Any] | None = cost
         self._values = values
@@ -91,6 +102,7 @@ class Vectorized:
         self._programs: dict[Shapes, Compiled | EachExample] = {}
         self._watched: dict[Shapes, Compiled | EachExample] = {}  # those for detect_anomaly()
         self._last: Compiled | EachExample | None = None
+        self._examples = 1  # of the last call
         self._forget()
         self._share()
 
@@ -243,6 +255,7 @@ class Vectorized:
                 )
             elif not each:
                 result = program.run(self._parameters, rows, backwards)
+            self._examples = len(rows[0])
             if each:
                 result = program.each(self._parameters, rows)
             if self._version is version:
@@ -297,7 +310,7 @@ class Vectorized:
                 "this was unpickled without the function, so it cannot trace examples of new shapes: "
                 f"expected {known}; got {_kinds(shapes)}"
             )
-        options = self._wrt_inputs, self._check, self._reduce, self._sparse
+        options = self._wrt_inputs, self._check, self._reduce, self._sparse, self._way
         program = compiled(self._cost, self._values, examples, shapes, *options)
         if self._check:
             require_agreement(program, self._cost, self._values, examples)
@@ -309,7 +322,7 @@ class Vectorized:
             return program
         if program.shapes not in self._watched:
             examples = [array.reshape(len(array), *shape) for array, (shape, _) in zip(rows, program.shapes)]
-            options = self._wrt_inputs, self._reduce, self._sparse
+            options = self._wrt_inputs, self._reduce, self._sparse, self._way
             self._watched[program.shapes] = watched(self._cost, self._values, examples, program.shapes, *options)
         return self._watched[program.shapes]
 
@@ -331,8 +344,9 @@ class Vectorized:
         return self._current().equations
 
     def explain(self) -> str:
-        """Which scalars became which array, a line for each, as text."""
-        return self._current().explanation
+        """Which scalars became which array, a line for each, and which way ran the last call and why, as text."""
+        program = self._current()
+        return f"{program.explanation}\n{program.chosen(self._examples)}"
 
     def __repr__(self) -> str:
         return f"Vectorized({self._parameters.size} parameters, {self._parameters.dtype})"
@@ -346,7 +360,7 @@ class Vectorized:
         return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update({"_watched": {}, **state})  # pickles from before lack it
+        self.__dict__.update({"_watched": {}, "_examples": 1, **state})  # pickles from before lack it
         self._forget()
         self._share()
 
