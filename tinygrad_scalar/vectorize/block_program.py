@@ -244,6 +244,8 @@ class _Writer:
         self._add(s, "lookup scatter", s.out, (s.source, s.lookup.argument), **{**fields, "rows": s.out.rows})
 
     def _choices(self, s: Lookup) -> dict[str, Any]:
+        if s.in_branch is not None:  # an index can be beyond the table
+            raise NotNativeError
         n, k = s.table.shape
         table = self._table(np.concatenate([s.places.ravel(), s.table.ravel()]))
         return {"rows": n, "p": n, "k": k, "table": table, "reads_argument": True}

@@ -347,13 +347,13 @@ class EachExample:
         result = value, jacobian, inputs = self.run(parameters, rows, backwards, alarms)
         return result, self.suspicious or bool(alarms) or not all(map(all_finite, [value, *rows, jacobian, *inputs]))
 
-    def by_every_way(self, parameters: Floats, rows: Sequence[Floats]) -> Iterator[tuple[Floats, Floats]]:
-        """For one example the outputs and a row of derivatives for each, also those of the arguments."""
+    def by_every_way(self, parameters: Floats, rows: Sequence[Floats]) -> Iterator[tuple[Floats, list[Any]]]:
+        """For one example the outputs, and matrices of their derivatives, those of the arguments too, by each way."""
         for way in (way for way in (self.arrays, self.scalars) if way is not None):
             values, jacobian, inputs = self._finished(parameters, *self._run(way, parameters, rows, True, None))
             parts = [part for part in (jacobian, *inputs) if part is not None]
-            dense = [part.toarray() if self.layout.sparse else part for part in parts]
-            yield values.ravel(), np.concatenate([part.reshape(self.layout.k, -1) for part in dense], axis=1)
+            k = self.layout.k
+            yield values.ravel(), [part if self.layout.sparse else part.reshape(k, part.size // k) for part in parts]
 
     def shaped(self, inputs: list[Any]) -> list[Any]:
         """They have their shape already."""

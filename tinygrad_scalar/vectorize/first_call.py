@@ -9,12 +9,13 @@ even for a moment.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from tinygrad_scalar.engine import Value, compute_gradients, read_graph
 from tinygrad_scalar.engine.errors import TraceError, label_of
+from tinygrad_scalar.engine.graph import leaves as leaves_of
 from tinygrad_scalar.vectorize.compiled import Compiled
 from tinygrad_scalar.vectorize.each_example import EachExample
 from tinygrad_scalar.vectorize.repeat import Witness
@@ -83,14 +84,64 @@ def _compare_outputs(
     if program.wrt_inputs:
         floats = [array.dtype.kind == "f" for array in examples if array.size]
         leaves = [*values, *(value for nested, wanted in zip(arguments, floats) if wanted for value in flat(nested))]
-    theirs = np.array([_results(C, leaves) for C in outputs])
-    for value, gradients in program.by_every_way(data_of(values), _rows_of(examples, i)):
-        ours = np.column_stack([value, gradients])
-        wrong = ~_agree(ours, theirs)
-        for j in np.flatnonzero(wrong.any(axis=1)).tolist():
-            wrong[j] = _more_than_rounding(ours[j], wrong[j], _rounded(outputs[j], leaves), Range(theirs[j]))
-            if wrong[j].any():
-                raise _mismatch(ours[j], theirs[j], int(wrong[j].argmax()), leaves, i)
+    theirs = _of_the_engine(outputs, leaves)
+    for numbers, parts in program.by_every_way(data_of(values), _rows_of(examples, i)):
+        ours = _Entries.of(numbers, parts)
+        for j in _differing_rows(ours, theirs):
+            mine, right = ours.row(j, 1 + len(leaves)), theirs.row(j, 1 + len(leaves))
+            wrong = _more_than_rounding(mine, ~_agree(mine, right), _rounded(outputs[j], leaves), Range(right))
+            if wrong.any():
+                raise _mismatch(mine, right, int(wrong.argmax()), leaves, i)
+
+
+class _Entries(NamedTuple):
+    """A matrix with a row for each output, its value first, by the entries that can differ from 0."""
+
+    rows: Floats
+    columns: Floats
+    numbers: Floats
+
+    @staticmethod
+    def of(values: Floats, parts: Sequence[Any]) -> _Entries:
+        """The outputs' values and their derivatives, in matrices (k, …) side by side: arrays or SciPy's."""
+        found = [(np.arange(len(values)), np.zeros(len(values), np.int64), values)]
+        start = 1
+        for part in parts:
+            if isinstance(part, np.ndarray):
+                rows, columns = np.nonzero(part)
+                found.append((rows, columns + start, part[rows, columns]))
+            else:
+                entries = part.tocoo()
+                found.append((entries.row.astype(np.int64), entries.col.astype(np.int64) + start, entries.data))
+            start += part.shape[1]
+        return _Entries(*map(np.concatenate, zip(*found)))
+
+    def row(self, j: int, width: int) -> Floats:
+        row = np.zeros(width)
+        row[self.columns[self.rows == j]] = self.numbers[self.rows == j]
+        return row
+
+
+def _of_the_engine(outputs: Sequence[Value], wanted: Sequence[Value]) -> _Entries:
+    column = {leaf: 1 + k for k, leaf in enumerate(wanted)}
+    rows, columns, numbers = [], list[int](), []
+    for j, C in enumerate(outputs):
+        its = [leaf for leaf in leaves_of(C) if leaf in column]
+        rows.append(np.full(1 + len(its), j))
+        columns += [0, *map(column.__getitem__, its)]
+        numbers.append(_results(C, its))
+    return _Entries(np.concatenate(rows), np.array(columns), np.concatenate(numbers))
+
+
+def _differing_rows(ours: _Entries, theirs: _Entries) -> list[int]:
+    width = 1 + max(int(ours.columns.max()), int(theirs.columns.max()))
+    places = [entries.rows * width + entries.columns for entries in (ours, theirs)]
+    every = np.unique(np.concatenate(places))
+    numbers = np.zeros((2, every.size))
+    for row, place, entries in zip(numbers, places, (ours, theirs)):
+        row[np.searchsorted(every, place)] = entries.numbers
+    found: list[int] = np.unique(every[~_agree(*numbers)] // width).tolist()
+    return found
 
 
 def _rows_of(examples: Sequence[Floats], i: int) -> list[Floats]:

@@ -1,0 +1,41 @@
+"""What a function to vectorize can return, and the options that do not exist."""
+
+import pytest
+
+import tinygrad_scalar as ts
+from tinygrad_scalar import Value
+
+w = Value(0.5, "w")
+
+
+@pytest.mark.parametrize(
+    ("returned", "error", "words"),
+    [
+        (3.0, TypeError, "must return one Value, the cost of an example, or a list of Values, got 3.0"),
+        ({"a": w}, TypeError, "or a list of Values, got {'a'"),
+        (None, TypeError, "got None"),
+        ([], ValueError, r"got an empty one, \[\]"),
+        ([[w], []], ValueError, r"expected a list of 1 at \[1\], got a list of 0"),
+        ([[w, w], w], ValueError, r"expected a list of 2 at \[1\]"),
+        ([w, [w]], TypeError, r"expected one Value at \[1\]"),
+        ([w, "x"], TypeError, r"expected a Value or a number at \[1\], got 'x'"),
+    ],
+)
+def test_what_a_function_cannot_return(returned, error, words):
+    with pytest.raises(error, match=words):
+        ts.vectorize(lambda x: returned, [w])([1.0])
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"reduce": "max"}, 'reduce must be "mean", "sum" or None, .* got \'max\''),
+        ({"reduce": 3}, "reduce must be .* got 3"),
+        ({"reduce": []}, "reduce must be"),
+        ({"jacobian": "csr"}, 'jacobian must be "dense" or "sparse", got \'csr\''),
+        ({"jacobian": None}, "jacobian must be"),
+    ],
+)
+def test_options_that_do_not_exist_are_errors(options, words):
+    with pytest.raises(ValueError, match=words):
+        ts.vectorize(lambda x: w * x, [w], **options)
