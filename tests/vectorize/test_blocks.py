@@ -181,9 +181,17 @@ def test_an_operation_without_a_native_form_is_left_to_the_numpy_source(monkeypa
     assert_same(way.run(theta, rows, True, guards), way.run_source(theta, rows, True, guards))
 
 
-@pytest.mark.parametrize("m", [1, 2, 5, 64])
-@pytest.mark.parametrize("sizes", [(1, 200, 1), (30, 20, 10), (70, 65, 3), (3, 1, 3), (5, 5, 5)])
-def test_products_of_every_form_are_the_engines(sizes, m):
+@pytest.fixture(params=[(True, True), (False, True), (False, False)], ids=["tiles", "BLAS", "loops"])
+def products(request):
+    native_blocks().use_for_products(*request.param)
+    yield
+    native_blocks().use_for_products(True, True)
+
+
+@pytest.mark.parametrize("m", [1, 2, 5, 64, 300])
+@pytest.mark.parametrize("sizes", [(1, 200, 1), (30, 20, 10), (70, 65, 3), (3, 1, 3), (5, 5, 5), (90, 7, 6, 9)])
+@pytest.mark.usefixtures("products")
+def test_products_of_every_form_are_right(sizes, m):
     net, d = ts.MLP(sizes[0], list(sizes[1:]), "tanh", seed=0), Draw()
     arrays = [d.normal(m, sizes[0]), d.normal(m, sizes[-1])]
     run = ts.vectorize(lambda x, y: ts.squared_error(net(x), y), net.parameters(), check=False)

@@ -225,6 +225,224 @@ static double loop_sum(ptrdiff_t n, const double *x)
 }
 #endif
 
+/* the largest of n >= 8 numbers, nan if there is one; of 0 and -0, either */
+#define LANE_BY_LANE(name, better) \
+    static BEST double name(ptrdiff_t n, const double *x) \
+    { \
+        double lane[32], total; \
+        ptrdiff_t i, j, lanes = n < 32 ? 8 : 32; \
+        for (j = 0; j < lanes; j++) \
+            lane[j] = x[j]; \
+        if (lanes == 32) { \
+            for (i = 32; i + 32 <= n; i += 32) \
+                for (j = 0; j < 32; j++) { \
+                    double p = lane[j], q = x[i + j]; \
+                    lane[j] = p better q || p != p ? p : q; \
+                } \
+        } else \
+            i = 8; \
+        for (; i < n; i++) { \
+            double p = lane[0], q = x[i]; \
+            lane[0] = p better q || p != p ? p : q; \
+        } \
+        total = lane[0]; \
+        for (j = 1; j < lanes; j++) \
+            total = total better lane[j] || total != total ? total : lane[j]; \
+        return total; \
+    }
+LANE_BY_LANE(loop_largest, >=)
+LANE_BY_LANE(loop_smallest, <=)
+
+/* Matrix products of moderate size, for which BLAS loses much time outside of its innermost loop. Only for machines with
+   AVX-512, which has enough registers for a tile of the result and masks for the numbers at the edges. */
+#ifdef VECTOR_HAS_AVX512
+#include <immintrin.h>
+#define WIDE __attribute__((target("avx512f,fma")))
+#define WIDE_INLINE static inline __attribute__((always_inline, target("avx512f,fma")))
+
+WIDE_INLINE __m512d tile_load(const double *x, __mmask8 mask) { return _mm512_maskz_loadu_pd(mask, x); }
+
+WIDE_INLINE void rows_tile(
+    const int rows, const int vectors, ptrdiff_t k, const double *left, ptrdiff_t by_row, ptrdiff_t by_term,
+    const double *right, ptrdiff_t right_step, double *out, ptrdiff_t out_step, __mmask8 last)
+{
+    __m512d sum[4][3], x[3];
+    ptrdiff_t t;
+    int r, v;
+    for (r = 0; r < rows; r++)
+        for (v = 0; v < vectors; v++)
+            sum[r][v] = _mm512_setzero_pd();
+    for (t = 0; t < k; t++, left += by_term, right += right_step) {
+        for (v = 0; v < vectors; v++)
+            x[v] = v + 1 < vectors ? _mm512_loadu_pd(right + 8 * v) : tile_load(right + 8 * v, last);
+        for (r = 0; r < rows; r++) {
+            __m512d w = _mm512_set1_pd(left[r * by_row]);
+            for (v = 0; v < vectors; v++)
+                sum[r][v] = _mm512_fmadd_pd(w, x[v], sum[r][v]);
+        }
+    }
+    for (r = 0; r < rows; r++)
+        for (v = 0; v < vectors; v++)
+            _mm512_mask_storeu_pd(out + r * out_step + 8 * v, v + 1 < vectors ? 0xff : last, sum[r][v]);
+}
+
+WIDE_INLINE void rows_of_tiles(
+    const int vectors, ptrdiff_t p, ptrdiff_t k, const double *left, ptrdiff_t by_row, ptrdiff_t by_term,
+    const double *right, ptrdiff_t right_step, double *out, ptrdiff_t out_step, __mmask8 last)
+{
+    ptrdiff_t i = 0;
+    for (; i + 4 <= p; i += 4)
+        rows_tile(4, vectors, k, left + i * by_row, by_row, by_term, right, right_step, out + i * out_step, out_step, last);
+    if (p - i == 3)
+        rows_tile(3, vectors, k, left + i * by_row, by_row, by_term, right, right_step, out + i * out_step, out_step, last);
+    else if (p - i == 2)
+        rows_tile(2, vectors, k, left + i * by_row, by_row, by_term, right, right_step, out + i * out_step, out_step, last);
+    else if (p - i == 1)
+        rows_tile(1, vectors, k, left + i * by_row, by_row, by_term, right, right_step, out + i * out_step, out_step, last);
+}
+
+/* out (p, n) = left (p, k) @ right (k, n); entry (i, t) of left is at i by_row + t by_term */
+static WIDE void loop_tiles(
+    ptrdiff_t p, ptrdiff_t n, ptrdiff_t k, const double *left, ptrdiff_t by_row, ptrdiff_t by_term, const double *right,
+    double *out)
+{
+    ptrdiff_t c = 0, rest;
+    for (; c + 24 <= n; c += 24)
+        rows_of_tiles(3, p, k, left, by_row, by_term, right + c, n, out + c, n, 0xff);
+    rest = n - c;
+    if (rest > 16)
+        rows_of_tiles(3, p, k, left, by_row, by_term, right + c, n, out + c, n, (__mmask8)(0xff >> (24 - rest)));
+    else if (rest > 8)
+        rows_of_tiles(2, p, k, left, by_row, by_term, right + c, n, out + c, n, (__mmask8)(0xff >> (16 - rest)));
+    else if (rest > 0)
+        rows_of_tiles(1, p, k, left, by_row, by_term, right + c, n, out + c, n, (__mmask8)(0xff >> (8 - rest)));
+}
+
+WIDE_INLINE void dots_tile(
+    const int rows, const int columns, ptrdiff_t n, const double *left, const double *right, double *out,
+    ptrdiff_t out_step, int add)
+{
+    __m512d sum[4][4], x[4];
+    ptrdiff_t t;
+    int r, c;
+    for (r = 0; r < rows; r++)
+        for (c = 0; c < columns; c++)
+            sum[r][c] = _mm512_setzero_pd();
+    for (t = 0; t < n; t += 8) {
+        __mmask8 mask = n - t >= 8 ? 0xff : (__mmask8)(0xff >> (8 - (n - t)));
+        for (c = 0; c < columns; c++)
+            x[c] = tile_load(right + c * n + t, mask);
+        for (r = 0; r < rows; r++) {
+            __m512d w = tile_load(left + r * n + t, mask);
+            for (c = 0; c < columns; c++)
+                sum[r][c] = _mm512_fmadd_pd(w, x[c], sum[r][c]);
+        }
+    }
+    for (r = 0; r < rows; r++)
+        for (c = 0; c < columns; c++) {
+            double total = _mm512_reduce_add_pd(sum[r][c]);
+            out[r * out_step + c] = add ? out[r * out_step + c] + total : total;
+        }
+}
+
+#define FOUR(r, w) \
+    s##r##0 = _mm512_fmadd_pd(w, x0, s##r##0); \
+    s##r##1 = _mm512_fmadd_pd(w, x1, s##r##1); \
+    s##r##2 = _mm512_fmadd_pd(w, x2, s##r##2); \
+    s##r##3 = _mm512_fmadd_pd(w, x3, s##r##3);
+#define SIXTEEN(load) \
+    { \
+        __m512d x0 = load(right + t), x1 = load(right + n + t), x2 = load(right + 2 * n + t), x3 = load(right + 3 * n + t); \
+        __m512d w0 = load(left + t), w1 = load(left + n + t), w2 = load(left + 2 * n + t), w3 = load(left + 3 * n + t); \
+        FOUR(0, w0) FOUR(1, w1) FOUR(2, w2) FOUR(3, w3) \
+    }
+#define LOAD_SOME(x) tile_load(x, mask)
+#define SUMS(r) \
+    { \
+        double *o = out + r * out_step; \
+        __m256d total = four_sums(s##r##0, s##r##1, s##r##2, s##r##3); \
+        _mm256_storeu_pd(o, add ? _mm256_add_pd(_mm256_loadu_pd(o), total) : total); \
+    }
+
+/* the sum of each */
+WIDE_INLINE __m256d four_sums(__m512d a, __m512d b, __m512d c, __m512d d)
+{
+    __m512d ab = _mm512_add_pd(_mm512_unpacklo_pd(a, b), _mm512_unpackhi_pd(a, b));
+    __m512d cd = _mm512_add_pd(_mm512_unpacklo_pd(c, d), _mm512_unpackhi_pd(c, d));
+    __m256d ab2 = _mm256_add_pd(_mm512_castpd512_pd256(ab), _mm512_extractf64x4_pd(ab, 1));
+    __m256d cd2 = _mm256_add_pd(_mm512_castpd512_pd256(cd), _mm512_extractf64x4_pd(cd, 1));
+    return _mm256_add_pd(_mm256_permute2f128_pd(ab2, cd2, 0x20), _mm256_permute2f128_pd(ab2, cd2, 0x31));
+}
+
+static WIDE void sixteen_dots(
+    ptrdiff_t n, const double *left, const double *right, double *out, ptrdiff_t out_step, int add)
+{
+    __m512d s00, s01, s02, s03, s10, s11, s12, s13, s20, s21, s22, s23, s30, s31, s32, s33;
+    ptrdiff_t t;
+    s00 = s01 = s02 = s03 = s10 = s11 = s12 = s13 = _mm512_setzero_pd();
+    s20 = s21 = s22 = s23 = s30 = s31 = s32 = s33 = _mm512_setzero_pd();
+    for (t = 0; t + 8 <= n; t += 8)
+        SIXTEEN(_mm512_loadu_pd)
+    if (t < n) {
+        __mmask8 mask = (__mmask8)(0xff >> (8 - (n - t)));
+        SIXTEEN(LOAD_SOME)
+    }
+    SUMS(0) SUMS(1) SUMS(2) SUMS(3)
+}
+
+WIDE_INLINE void rows_of_dots(
+    const int rows, ptrdiff_t k, ptrdiff_t n, const double *left, const double *right, double *out, ptrdiff_t out_step,
+    int add)
+{
+    ptrdiff_t j = 0;
+    for (; j + 4 <= k; j += 4)
+        if (rows == 4)
+            sixteen_dots(n, left, right + j * n, out + j, out_step, add);
+        else
+            dots_tile(rows, 4, n, left, right + j * n, out + j, out_step, add);
+    if (k - j == 3)
+        dots_tile(rows, 3, n, left, right + j * n, out + j, out_step, add);
+    else if (k - j == 2)
+        dots_tile(rows, 2, n, left, right + j * n, out + j, out_step, add);
+    else if (k - j == 1)
+        dots_tile(rows, 1, n, left, right + j * n, out + j, out_step, add);
+}
+
+/* out (p, k) = left (p, n) @ right (k, n).T, or += */
+static WIDE void loop_dots(
+    ptrdiff_t p, ptrdiff_t k, ptrdiff_t n, const double *left, const double *right, double *out, ptrdiff_t out_step,
+    int add)
+{
+    ptrdiff_t i = 0;
+    for (; i + 4 <= p; i += 4)
+        rows_of_dots(4, k, n, left + i * n, right, out + i * out_step, out_step, add);
+    if (p - i == 3)
+        rows_of_dots(3, k, n, left + i * n, right, out + i * out_step, out_step, add);
+    else if (p - i == 2)
+        rows_of_dots(2, k, n, left + i * n, right, out + i * out_step, out_step, add);
+    else if (p - i == 1)
+        rows_of_dots(1, k, n, left + i * n, right, out + i * out_step, out_step, add);
+}
+
+static int has_tiles(void)
+{
+    __builtin_cpu_init();
+    return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("fma");
+}
+#else
+static int has_tiles(void) { return 0; }
+static void loop_tiles(
+    ptrdiff_t p, ptrdiff_t n, ptrdiff_t k, const double *left, ptrdiff_t by_row, ptrdiff_t by_term, const double *right,
+    double *out)
+{
+}
+static void loop_dots(
+    ptrdiff_t p, ptrdiff_t k, ptrdiff_t n, const double *left, const double *right, double *out, ptrdiff_t out_step,
+    int add)
+{
+}
+#endif
+
 /* out (k, n) = the columns of rows (n, width), from the first on */
 static void loop_transpose(ptrdiff_t n, ptrdiff_t width, double *out, const double *rows)
 {

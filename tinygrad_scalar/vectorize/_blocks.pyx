@@ -84,7 +84,15 @@ cdef extern from "_blocks.h":
     void loop_combine(
         Py_ssize_t, double*, Py_ssize_t, const double*, Py_ssize_t, const double*, Py_ssize_t, int) noexcept nogil
     double loop_dot(Py_ssize_t, const double*, const double*) noexcept nogil
+    double loop_largest(Py_ssize_t, const double*) noexcept nogil
+    double loop_smallest(Py_ssize_t, const double*) noexcept nogil
     double loop_sum(Py_ssize_t, const double*) noexcept nogil
+    int has_tiles() noexcept nogil
+    void loop_tiles(
+        Py_ssize_t, Py_ssize_t, Py_ssize_t, const double*, Py_ssize_t, Py_ssize_t, const double*, double*
+    ) noexcept nogil
+    void loop_dots(
+        Py_ssize_t, Py_ssize_t, Py_ssize_t, const double*, const double*, double*, Py_ssize_t, int) noexcept nogil
     void loop_transpose(Py_ssize_t, Py_ssize_t, double*, const double*) noexcept nogil
     void vector_exp(Py_ssize_t, const double*, double*, double*) noexcept nogil
     void vector_expm1(Py_ssize_t, const double*, double*, double*) noexcept nogil
@@ -437,7 +445,8 @@ cdef bint HAS_GEMM = HAS_BLAS
 cdef enum:
     # the memory that an operand is in
     PARAMETERS
-    FIXED  # constants and what is the same in every example
+    CONSTANT
+    FIXED  # what is the same in every example
     GRADIENT
     BLOCK  # rows of as many numbers as the block has examples
     TILE  # as many rows of these as a group runs over at a time
@@ -445,7 +454,7 @@ cdef enum:
     N_BASES
 
 BASES = {
-    "parameters": PARAMETERS, "fixed": FIXED, "gradient": GRADIENT, "block": BLOCK, "tile": TILE, "argument": ARGUMENT,
+    "parameters": PARAMETERS, "constant": CONSTANT, "fixed": FIXED, "gradient": GRADIENT, "block": BLOCK, "tile": TILE, "argument": ARGUMENT,
 }
 
 cdef enum:
@@ -742,7 +751,11 @@ cdef inline double folded_number(Kind kind, Py_ssize_t n, double* x) noexcept no
     cdef Py_ssize_t i
     if kind == FOLD_SUM:
         return loop_sum(n, x)
-    total = x[0]
+    if n >= 64:
+        total = loop_largest(n, x) if kind == FOLD_MAXIMUM else loop_smallest(n, x)
+        if total != 0.0:
+            return total
+    total = x[0]  # of 0 and -0, the first
     for i in range(1, n):
         total = _ops.maximum(total, x[i]) if kind == FOLD_MAXIMUM else _ops.minimum(total, x[i])
     return total
@@ -859,6 +872,15 @@ cdef void distances(Instruction* step, Run* run) noexcept nogil:
 
 cdef enum:
     FEW_FLOPS = 3000  # below it a call of BLAS takes longer than the loops
+    MODERATE = 4000000  # multiplications up to which tiles are faster than BLAS
+
+cdef bint HAS_TILES = has_tiles()
+
+
+def use_for_products(bint tiles, bint blas):
+    """Choose what computes products, of what there is; the loops of _blocks.h can always. For the tests."""
+    global HAS_TILES, HAS_GEMM
+    HAS_TILES, HAS_GEMM = tiles and has_tiles(), blas and HAS_BLAS
 
 
 cdef void product(Instruction* step, Run* run) noexcept nogil:
@@ -881,7 +903,14 @@ cdef void product(Instruction* step, Run* run) noexcept nogil:
             right += (p * q if step.kind == TR else k * q)
             out += (p * q if step.kind == LR else k * q if step.kind == TR else p * k * run.n)
             continue
-        if small:
+        if HAS_TILES and not bare and q >= 8 and p * k * q <= MODERATE:
+            if step.kind == LR:
+                loop_tiles(p, q, k, left, s, 1, right, out)
+            elif step.kind == TR:
+                loop_tiles(k, q, p, left, 1, s, right, out)
+            else:
+                loop_dots(p, k, q, left, right, out, out_step, add)
+        elif small:
             small_product(step.kind, add, p, k, q, left, s, right, out, out_step)
         elif step.kind == LR:
             gemm(AS_IT_IS, TRANSPOSED if bare else AS_IT_IS, p, q, k, left, s, right,
@@ -1104,7 +1133,7 @@ cdef class Executor:
 
     def __cinit__(
         self, instructions, numbers, tables, groups, parts, constants, arguments, cost, watched, input_gradients,
-        str reduce, Py_ssize_t n_parameters, Py_ssize_t block_rows, Py_ssize_t tile_slots,
+        str reduce, Py_ssize_t n_parameters, Py_ssize_t block_rows, Py_ssize_t fixed_rows, Py_ssize_t tile_slots,
     ):
         cdef Py_ssize_t i, k, n = len(instructions)
         cdef int64_t[:, ::1] fields = np.ascontiguousarray(instructions, np.int64).reshape(n, FIELDS)
@@ -1113,7 +1142,7 @@ cdef class Executor:
         cdef double[::1] their_constants = np.ascontiguousarray(constants, np.float64)
         cdef Instruction* step
         self.n_instructions, self.n_groups = n, len(groups)
-        self.n_parameters, self.n_fixed = n_parameters, len(constants)
+        self.n_parameters, self.n_fixed = n_parameters, fixed_rows
         self.block_rows, self.tile_slots = block_rows, tile_slots
         self.n_arguments, self.n_watched = len(arguments), len(watched)
         if max(self.n_arguments, self.n_watched) > MOST_ARGUMENTS:
@@ -1121,11 +1150,11 @@ cdef class Executor:
         self.instructions = <Instruction*>memory_of(n * sizeof(Instruction))
         self.groups = <Group*>memory_of(self.n_groups * sizeof(Group))
         self.tables = <int64_t*>memory_of(len(tables) * sizeof(int64_t))
-        self.constants = <double*>memory_of(self.n_fixed * sizeof(double))
+        self.constants = <double*>memory_of(len(constants) * sizeof(double))
         if len(tables):
             memcpy(self.tables, &their_tables[0], len(tables) * sizeof(int64_t))
-        if self.n_fixed:
-            memcpy(self.constants, &their_constants[0], self.n_fixed * sizeof(double))
+        if len(constants):
+            memcpy(self.constants, &their_constants[0], len(constants) * sizeof(double))
         for i in range(n):
             step = self.instructions + i
             step.operation = &operations[<int>fields[i, 0]]
@@ -1153,7 +1182,7 @@ cdef class Executor:
         for i in range(self.n_input_gradients):
             operand_of(&self.input_gradients[i], input_gradients[i])
         self.memory, self.size = NULL, 0
-        self.per_block = max(24, min(264, BLOCK_NUMBERS // max(block_rows, 1)))
+        self.per_block = max(FEWEST_EXAMPLES, min(MOST_EXAMPLES, BLOCK_NUMBERS // max(block_rows, 1)))
 
     def __dealloc__(self):
         PyMem_Free(self.instructions)
@@ -1230,7 +1259,7 @@ cdef class Executor:
             run.base[TILE] = run.scratch + 2 * SCRATCH
             run.base[BLOCK] = run.base[TILE] + self.tile_slots * (TILE_NUMBERS + n)
             run.missing_row, run.choices = 0.0, 0
-            memcpy(run.base[FIXED], self.constants, self.n_fixed * sizeof(double))
+            run.base[CONSTANT] = self.constants
             mean = self.run_blocks(&run, n)
         finally:
             if self.memory is NULL:
@@ -1332,6 +1361,7 @@ cdef enum:
     FIELDS = 28
 
 BLOCK_NUMBERS = 1 << 16  # of all rows of a block: half a megabyte
+FEWEST_EXAMPLES, MOST_EXAMPLES = 24, 264
 
 
 cdef void set_operand(Operand* operand, int64_t* fields) noexcept:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tinygrad_scalar.vectorize.block_memory import Memory
+from tinygrad_scalar.vectorize.block_memory import AFTER, BACKWARD, BEFORE_BACKWARD, BEFORE_FORWARD, FORWARD, Memory
 from tinygrad_scalar.vectorize.buffers import affine, contiguous
 from tinygrad_scalar.vectorize.program import (
     Array,
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 
     Indices = NDArray[np.int64]
 
-PARTS = BEFORE_FORWARD, BEFORE_BACKWARD, FORWARD, BACKWARD, AFTER = range(5)
 SAME, EACH, SUMMED = range(3)  # what a number depends on: no example, its example, all examples
 
 FEW = 4  # rows of an operand that a product's loop reads at once

@@ -17,6 +17,8 @@ from tinygrad_scalar.vectorize.program import Array, Program
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+PARTS = BEFORE_FORWARD, BEFORE_BACKWARD, FORWARD, BACKWARD, AFTER = range(5)
+
 
 @dataclass(eq=False)
 class Instruction:
@@ -103,9 +105,10 @@ class Groups:
 
 @dataclass(eq=False)
 class _Room:
-    """Rows of a block, in use from the group `first` to the group `last`."""
+    """Rows of a block, or of what is the same in all examples, in use from the group `first` to the group `last`."""
 
     rows: int
+    batched: bool
     first: int
     last: int
     offset: int = 0
@@ -127,15 +130,20 @@ class Memory:
         self.steps: dict[Array, int] = {}
         self.copied: list[Array] = []
         self.bare: dict[Array, int] = {}
-        self.block_rows = self.tile_slots = 0
+        self.block_rows = self.fixed_rows = self.tile_slots = 0
         self._offsets: dict[Array, tuple[str, int]] = {}
-        self._fixed = 0
-        self._constants: list[tuple[int, NDArray[np.float64]]] = []
+        self._constants: list[NDArray[np.float64]] = []
 
     def owner(self, array: Array) -> Array:
         """The array in whose memory this one is."""
         while array in self.views or array in self.inside:
             array = (self.views.get(array) or self.inside[array])[0]
+        return array
+
+    def whole(self, array: Array) -> Array:
+        """The array that this one is another name of, with all its rows in order; else the array itself."""
+        while array in self.views and self.views[array][1] == 0 and self.views[array][0].rows == array.rows:
+            array = self.views[array][0]
         return array
 
     def place(self, array: Array) -> tuple[str, int]:
@@ -145,28 +153,20 @@ class Memory:
             array, start = self.views.get(array) or self.inside[array]
             offset += start
         if array not in self._offsets:
-            if array is self.program.parameters:
-                self._offsets[array] = ("parameters", 0)
-            elif array is self.program.gradient:
-                self._offsets[array] = ("gradient", 0)
-            else:
-                self._offsets[array] = ("fixed", self._fixed)
-                if array.values is not None:
-                    self._constants.append((self._fixed, np.asarray(array.values, np.float64).ravel()))
-                self._fixed += array.rows
+            assert array.values is not None, "every array that is computed has a place"
+            size = sum(values.size for values in self._constants)
+            self._offsets[array] = ("constant", size)
+            self._constants.append(np.asarray(array.values, np.float64).ravel())
         base, start = self._offsets[array]
         return base, start + offset
 
     def constants(self) -> NDArray[np.float64]:
-        """What the fixed memory holds at first."""
-        fixed = np.zeros(self._fixed)
-        for start, values in self._constants:
-            fixed[start : start + values.size] = values
-        return fixed
+        return np.concatenate(self._constants) if self._constants else np.empty(0)
 
     def give(self, groups: Groups, kept: set[Any]) -> None:
-        """Give a place to every batched array."""
+        """Give a place to every array that is computed."""
         end = len(groups.all)
+        blocks = range(groups.first_of_part[FORWARD], groups.first_of_part[AFTER])
         last: dict[Array, int] = dict.fromkeys((self.owner(array) for array in kept if array is not None), end)
         reads: dict[Array, list[tuple[int, bool]]] = {}  # of each owner: the group, and whether row by row
         last_instruction: dict[Array, Instruction] = {}
@@ -176,24 +176,29 @@ class Memory:
                 for position, operand in enumerate(instruction.reads):
                     owner = self.owner(operand)
                     reads.setdefault(owner, []).append((g, instruction.is_aligned(position) and owner is operand))
-                    last[owner] = max(last.get(owner, g), g)
+                    # what is the same in all examples is read in every block
+                    time = blocks.stop if g in blocks and not owner.batched else g
+                    last[owner] = max(last.get(owner, time), time)
                     last_instruction[owner] = instruction
                 for array in instruction.makes:
                     owner = self.owner(array)
                     last[owner] = max(last.get(owner, g), g)
                     makers[owner] = makers.get(owner, 0) + 1
 
+        self._offsets[self.program.parameters] = ("parameters", 0)
+        assert self.program.gradient is not None
+        self._offsets[self.program.gradient] = ("gradient", 0)
         rooms: dict[Array, _Room] = {}
         all_rooms: list[_Room] = []
         for argument in self.copied:
-            rooms[argument] = _Room(argument.rows, -1, last.get(argument, -1))
+            rooms[argument] = _Room(argument.rows, True, -1, last.get(argument, -1))
             all_rooms.append(rooms[argument])
         for g, group in enumerate(groups.all):
             slots: list[Array | None] = []
             for instruction in group.instructions:
                 for array in instruction.makes:
                     owner = self.owner(array)
-                    if not owner.batched or owner in rooms or owner in self._offsets:
+                    if owner in rooms or owner in self._offsets:
                         continue
                     within = all(at == g and by_row for at, by_row in reads.get(owner, []))
                     by_rows = owner is array and instruction.is_made_by_rows() and makers[owner] == 1
@@ -204,7 +209,9 @@ class Memory:
                     if owner is array:
                         over = self._taken_over(instruction, array, g, rooms, last, reads, last_instruction)
                     if over is None:
-                        over = _Room(owner.rows, g, last[owner])
+                        # sums over the examples grow in every block
+                        first = blocks.start if g in blocks and not owner.batched else g
+                        over = _Room(owner.rows, owner.batched, first, last[owner])
                         all_rooms.append(over)
                     over.last = max(over.last, last[owner])
                     rooms[owner] = over
@@ -212,9 +219,10 @@ class Memory:
                     if held is not None and last_instruction.get(held, instruction) is instruction:
                         slots[k] = None
             self.tile_slots = max(self.tile_slots, len(slots))
-        self._share(all_rooms, end)
+        self.block_rows = _share([room for room in all_rooms if room.batched])
+        self.fixed_rows = _share([room for room in all_rooms if not room.batched])
         for array, room in rooms.items():
-            self._offsets[array] = ("block", room.offset)
+            self._offsets[array] = ("block" if room.batched else "fixed", room.offset)
 
     @staticmethod
     def _slot(
@@ -252,6 +260,7 @@ class Memory:
                 room is not None
                 and instruction.is_aligned(position)
                 and operand.rows == room.rows == array.rows
+                and operand.batched == array.batched
                 and last[operand] == room.last == g
                 and last_instruction[operand] is instruction
                 and all(by_row for at, by_row in reads[operand] if at == g)
@@ -259,20 +268,23 @@ class Memory:
                 return room
         return None
 
-    def _share(self, rooms: list[_Room], end: int) -> None:
-        """Give rooms that are in use at different times the same rows: each goes to the first gap that it fits in."""
-        starting: dict[int, list[_Room]] = {}
-        for room in rooms:
-            starting.setdefault(room.first, []).append(room)
-        in_use: list[_Room] = []
-        for time in sorted(starting):
-            in_use = [room for room in in_use if room.last >= time]
-            for room in sorted(starting[time], key=lambda room: -room.rows):
-                in_use.sort(key=lambda other: other.offset)
-                room.offset = 0
-                for other in in_use:
-                    if other.offset - room.offset >= room.rows:
-                        break
-                    room.offset = max(room.offset, other.offset + other.rows)
-                in_use.append(room)
-                self.block_rows = max(self.block_rows, room.offset + room.rows)
+
+def _share(rooms: list[_Room]) -> int:
+    """Give rooms that are in use at different times the same rows: each goes to the first gap that it fits in."""
+    starting: dict[int, list[_Room]] = {}
+    for room in rooms:
+        starting.setdefault(room.first, []).append(room)
+    in_use: list[_Room] = []
+    rows = 0
+    for time in sorted(starting):
+        in_use = [room for room in in_use if room.last >= time]
+        for room in sorted(starting[time], key=lambda room: -room.rows):
+            in_use.sort(key=lambda other: other.offset)
+            room.offset = 0
+            for other in in_use:
+                if other.offset - room.offset >= room.rows:
+                    break
+                room.offset = max(room.offset, other.offset + other.rows)
+            in_use.append(room)
+            rows = max(rows, room.offset + room.rows)
+    return rows

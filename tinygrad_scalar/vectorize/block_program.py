@@ -17,8 +17,8 @@ import numpy as np
 
 from tinygrad_scalar.engine import accelerated
 from tinygrad_scalar.engine.ops import operation
-from tinygrad_scalar.vectorize.block_analysis import EACH, PARTS, Analysis, NotNativeError, form_of
-from tinygrad_scalar.vectorize.block_memory import Groups, Instruction
+from tinygrad_scalar.vectorize.block_analysis import EACH, Analysis, NotNativeError, form_of
+from tinygrad_scalar.vectorize.block_memory import PARTS, Groups, Instruction
 from tinygrad_scalar.vectorize.program import (
     ONLY_OF_ARRAYS,
     Array,
@@ -63,6 +63,7 @@ class BlockProgram(NamedTuple):
     reduce: str
     n_parameters: int
     block_rows: int
+    fixed_rows: int
     tile_slots: int
 
 
@@ -126,6 +127,8 @@ class _Writer:
         number = self.native.OPERATIONS.get(name)
         if number is None:
             raise NotNativeError
+        if not isinstance(statement, (Product, Distances, DistancesGradient)):  # whose operands have a shape
+            operands = [self.memory.whole(operand) for operand in operands]
         self.parts[self.analysis.part(statement)].append(Instruction(number, out, tuple(operands), **fields))
 
     def _write(self, statement: Statement) -> None:
@@ -338,6 +341,7 @@ class _Writer:
             program.reduce,
             program.parameters.rows,
             memory.block_rows,
+            memory.fixed_rows,
             memory.tile_slots,
         )
 
