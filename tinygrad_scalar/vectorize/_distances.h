@@ -33,10 +33,12 @@ static BEST void squared_distances(
 }
 
 /* which of n numbers are not 0: their places */
-static ptrdiff_t places_of_others(ptrdiff_t n, const double *d, ptrdiff_t *places)
+static BEST ptrdiff_t places_of_others(ptrdiff_t n, const double *d, ptrdiff_t *places)
 {
-    ptrdiff_t j, found = 0;
-    for (j = 0; j < n; j++) {
+    ptrdiff_t j, found = 0, others = 0;
+    for (j = 0; j < n; j++)
+        others += d[j] != 0.0;
+    for (j = 0; j < n && found < others; j++) {
         places[found] = j;
         found += d[j] != 0.0;
     }
