@@ -103,6 +103,20 @@ def test_distances_of_more_than_fits_into_the_cache_are_the_engines(thorough):
     assert_equal_to_the_engine(cost, flat(params), [d.normal(m, columns)], check=False)
 
 
+def test_a_distance_that_a_lookup_did_not_choose_has_no_part_though_it_is_infinite():
+    params = [Value(0.5 * k) for k in range(6)]
+
+    def cost(x, i):
+        return ts.lookup([sum((c - x_j) ** 2 for c, x_j in zip(params[k : k + 2], x)) for k in (0, 2, 4)], i)
+
+    X, rows = np.array([[1.0, 2.0], [3.0, math.inf]]), np.array([0, 1])
+    run = ts.vectorize(cost, params, check=False)
+    for x, row in zip(X, rows.tolist()):
+        cost([Value(number) for number in x], row).backward(0.5)
+    for _, gradient in by_every_way(run, [X, rows]):
+        np.testing.assert_allclose(gradient, [p.grad for p in params], rtol=1e-12)
+
+
 def test_a_difference_that_is_computed_twice_is_one_row():
     params = [Value(1.0), Value(2.0)]
     program = assembled(lambda x: sum(ts.exp(p - x) * ts.cos(p - x) for p in params), params, [np.ones(2)])

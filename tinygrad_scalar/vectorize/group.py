@@ -211,7 +211,7 @@ class Grouping:
         """For each operation 2 if no gradient reaches it, 1 if only through lookups, 0 otherwise."""
         trace, path = self.trace, np.zeros(self.trace.nodes, np.uint8)
         choices = {i: entries for i, (entries, _, _) in trace.lookups.items()}
-        self.in_branch = np.zeros(trace.nodes, bool)
+        self.in_branch = self.by_choice = np.zeros(trace.nodes, bool)
         if not choices and not may_cut_off(trace.tape):
             return path
         passes = passing(trace.tape).view(np.uint8)
@@ -225,6 +225,7 @@ class Grouping:
         if choices:
             by_choice = find(trace.tape.starts, trace.tape.operands, passes, trace.cost, choices)
             path[by_choice & ~always] = 1
+            self.by_choice = path == 1
         path[trace.tape.codes < 0] = 0
         return path
 

@@ -38,8 +38,11 @@ class Blocks(NamedTuple):
     places: Indices
 
 
-def matrix_products(g: Grouping, owner: Indices, terms: Indices) -> list[tuple[Indices, Blocks]]:
-    """Matrix products among products of one sign, each with which of the terms it has; term t is of sum owner[t]."""
+def matrix_products(g: Grouping, owner: Indices, terms: Indices, *, plain: bool) -> list[tuple[Indices, Blocks]]:
+    """Matrix products among products of one sign, each with which of the terms it has; term t is of sum owner[t].
+
+    `plain` is for one matrix each, the same for all examples.
+    """
     found: list[tuple[Indices, Blocks]] = []
     colours = g.colour[terms]
     by_factors: dict[tuple[bool, ...], list[int]] = {}  # colours, by whether their factors differ between examples
@@ -49,7 +52,9 @@ def matrix_products(g: Grouping, owner: Indices, terms: Indices) -> list[tuple[I
         some = np.flatnonzero(np.isin(colours, alike))
         if np.bincount(owner[some]).max() == 1:
             continue  # a lone product is element-wise
-        ways = [_grids, _blocks]
+        if plain and of_each_example:
+            continue
+        ways = [_grids] if plain else [_grids, _blocks]
         lengths = [np.bincount(owner[colours == colour]) for colour in alike]
         if any(np.unique(length[length > 0]).size > 1 for length in lengths):
             ways.reverse()

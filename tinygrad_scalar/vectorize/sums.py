@@ -7,6 +7,7 @@ A sum's products that are part of a matrix product come first. The other terms o
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -82,7 +83,10 @@ def parts_of(g: Grouping, nodes: Indices) -> list[Part]:
     distinct = [] if g.in_branch[nodes].any() else np.unique(colours).tolist()
     squares = [c for c in distinct if square_of(g, c) != NOWHERE]
     products = [c for c in distinct if g.keys[c][0] == "*" and c not in squares]
-    for kind, some, find in ((Distances, squares, distances), (Product, products, matrix_products)):
+    # What a lookup did not choose has no part in the gradient, not even where 0 times inf would be nan.
+    by_choice = bool(g.by_choice[nodes].any())
+    find_products = partial(matrix_products, plain=by_choice)
+    for kind, some, find in ((Distances, [] if by_choice else squares, distances), (Product, products, find_products)):
         for sign in (1.0, -1.0) if some else ():
             chosen = np.flatnonzero(np.isin(colours, some) & (signs == sign))
             for which, blocks in find(g, owner[chosen], terms[chosen]) if chosen.size else ():
