@@ -208,3 +208,35 @@ def test_products_of_every_form_are_right(sizes, m):
     assert value == pytest.approx(((A - arrays[1].T) ** 2).sum() / m, rel=1e-12)
     source = program.arrays.run_source(run.parameters, rows, True, [])
     assert_same((value, gradient, ()), source)
+
+
+@pytest.mark.parametrize("m", [40, 700])
+@pytest.mark.usefixtures("products")
+def test_tiny_gradients_are_multiplied_as_exactly_as_others(m):
+    net, d = ts.MLP(20, [30, 20, 3], "tanh", seed=0), Draw()
+    sizes = 10.0 ** np.resize([0.0, -160.0, -290.0, -308.0, -315.0, -400.0], m)  # of which the last is 0
+    arrays = [d.normal(m, 20), d.normal(m, 3), sizes]
+
+    def cost(x, y, size):
+        return size * ts.squared_error(net(x), y)
+
+    for examples in (range(m), range(1, m, 6), range(2, m, 6), range(3, m, 6)):
+        some = [array[list(examples)] for array in arrays]
+        way, theta, rows, guards = array_way(cost, net.parameters(), some, wrt_inputs=True)
+        _, gradient, (by_x, *_) = way.run(theta, rows, True, guards)
+        _, expected, (expected_by_x, *_) = way.run_source(theta, rows, True, guards)
+        largest = np.abs(expected_by_x).max(axis=1, keepdims=True)  # sums that cancel have fewer digits
+        assert (np.abs(by_x - expected_by_x) <= 1e-12 * largest + 1e-321).all()
+        assert (np.abs(gradient - expected) <= 1e-12 * np.abs(expected).max() + 1e-321).all()
+
+
+def test_a_tiny_gradient_beside_an_infinite_number_is_still_nan():
+    net, d = ts.MLP(20, [30, 20, 3], "relu", seed=0), Draw()
+    arrays = [d.normal(60, 20), d.normal(60, 3), np.full(60, 1e-310)]
+    arrays[0][7, 3] = np.inf
+    way, theta, rows, guards = array_way(
+        lambda x, y, size: size * ts.squared_error(net(x), y), net.parameters(), arrays, wrt_inputs=True
+    )
+    ours, theirs = way.run(theta, rows, True, guards), way.run_source(theta, rows, True, guards)
+    for array, same in zip([ours[1], *ours[2]], [theirs[1], *theirs[2]]):
+        assert (np.isnan(array) == np.isnan(same)).all()

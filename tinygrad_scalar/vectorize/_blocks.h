@@ -253,6 +253,34 @@ static double loop_sum(ptrdiff_t n, const double *x)
 LANE_BY_LANE(loop_largest, >=)
 LANE_BY_LANE(loop_smallest, <=)
 
+/* --- subnormal numbers: below TINY in a product, those of one operand are multiplied by SCALE first ------------------- */
+
+#define TINY 0x1p-500
+#define SCALE 0x1p500
+
+#if defined(__SSE2__)
+#include <xmmintrin.h>
+#define OF_SUBNORMALS 0x12 /* the processor's notes of a subnormal operand and of a result too small to be normal */
+static void forget_subnormals(void) { _mm_setcsr(_mm_getcsr() & ~OF_SUBNORMALS); }
+static int met_subnormals(void) { return (_mm_getcsr() & OF_SUBNORMALS) != 0; }
+#else
+static void forget_subnormals(void) {}
+static int met_subnormals(void) { return 0; }
+#endif
+
+/* whether all numbers are finite, and 0 or of ordinary size */
+static BEST int has_no_tiny(ptrdiff_t n, const double *x)
+{
+    ptrdiff_t others = 0, i;
+    for (i = 0; i < n; i++)
+        others += (!(fabs(x[i]) < INFINITY)) | ((fabs(x[i]) < TINY) & (x[i] != 0.0));
+    return others == 0;
+}
+static BEST void split_tiny(ptrdiff_t n, const double *x, double *large, double *scaled)
+    EACH(int tiny = fabs(x[i]) < TINY; double p = x[i]; large[i] = tiny ? 0.0 : p; scaled[i] = tiny ? p * SCALE : 0.0)
+static BEST void add_scaled_down(ptrdiff_t n, double *out, const double *scaled)
+    EACH(out[i] = out[i] + scaled[i] * (1.0 / SCALE))
+
 /* Matrix products of moderate size, for which BLAS loses much time outside of its innermost loop. Only for machines with
    AVX-512, which has enough registers for a tile of the result and masks for the numbers at the edges. */
 #ifdef VECTOR_HAS_AVX512

@@ -87,6 +87,11 @@ cdef extern from "_blocks.h":
     double loop_largest(Py_ssize_t, const double*) noexcept nogil
     double loop_smallest(Py_ssize_t, const double*) noexcept nogil
     double loop_sum(Py_ssize_t, const double*) noexcept nogil
+    void forget_subnormals() noexcept nogil
+    int met_subnormals() noexcept nogil
+    int has_no_tiny(Py_ssize_t, const double*) noexcept nogil
+    void split_tiny(Py_ssize_t, const double*, double*, double*) noexcept nogil
+    void add_scaled_down(Py_ssize_t, double*, const double*) noexcept nogil
     int has_tiles() noexcept nogil
     void loop_tiles(
         Py_ssize_t, Py_ssize_t, Py_ssize_t, const double*, Py_ssize_t, Py_ssize_t, const double*, double*
@@ -507,6 +512,8 @@ cdef struct Run:
     double* base[N_BASES]
     double* scratch
     Call* call
+    Instruction* instructions
+    char* met_tiny  # of each instruction, whether it has met subnormal numbers
     Py_ssize_t start  # the first example of the block
     Py_ssize_t n  # numbers in a row: the examples of the block, 1 outside of blocks
     Py_ssize_t tile_rows
@@ -872,6 +879,7 @@ cdef void distances(Instruction* step, Run* run) noexcept nogil:
 
 cdef enum:
     FEW_FLOPS = 3000  # below it a call of BLAS takes longer than the loops
+    MANY_FLOPS = 10000
     MODERATE = 4000000  # multiplications up to which tiles are faster than BLAS
 
 cdef bint HAS_TILES = has_tiles()
@@ -884,17 +892,75 @@ def use_for_products(bint tiles, bint blas):
 
 
 cdef void product(Instruction* step, Run* run) noexcept nogil:
-    """LR: out (p, q) = left (p, k) @ right (k, q); TR and RT as in program.py. A row of a block has n numbers."""
-    cdef Py_ssize_t p = step.p, k = step.k, q = step.q * run.n, b, i
-    cdef Operand* left_operand = &step.operands[0]
+    """LR: out (p, q) = left (p, k) @ right (k, q); TR and RT as in program.py. A row of a block has n numbers.
+
+    Subnormal numbers slow multiplications down a hundred times. If the gradient has tiny numbers in the first block, or
+    the product has met subnormal ones, then from there on the tiny ones are multiplied by themselves, scaled.
+    """
+    cdef Py_ssize_t index = step - run.instructions
     cdef Operand* right_operand = &step.operands[1]
-    cdef double* left = at(run, left_operand, 0)
+    cdef bint of_each = is_batched(&step.out if step.kind == RT else &step.operands[0])
+    cdef bint add = step.kind == RT and not of_each and not run.first
+    cdef double* left = at(run, &step.operands[0], 0)
     cdef double* right = at(run, right_operand, 0)
     cdef double* out = at(run, &step.out, 0)
-    cdef Py_ssize_t s = left_operand.step, out_step = step.out.step
     cdef bint bare = right_operand.base == ARGUMENT and run.n > 1  # a row for each example
+    if bare or of_each or step.kind == LR or step.q * run.n * step.p * step.k < MANY_FLOPS:
+        multiply(step, run, add, left, right, out, step.out.step)
+        return
+    if run.first:
+        run.met_tiny[index] = not has_no_tiny(
+            step.blocks * step.p * step.q * run.n, left if step.kind == RT else right)
+    if not run.met_tiny[index]:
+        forget_subnormals()
+        multiply(step, run, add, left, right, out, step.out.step)
+        run.met_tiny[index] = met_subnormals()
+    elif not multiplied_in_parts(step, run, add, left, right, out):
+        multiply(step, run, add, left, right, out, step.out.step)
+
+
+cdef bint multiplied_in_parts(
+    Instruction* step, Run* run, bint add, double* left, double* right, double* out
+) noexcept nogil:
+    """A product whose gradient operand has tiny numbers: of all others, and of these times a power of 2."""
+    cdef Py_ssize_t q = step.q * run.n, i
+    cdef Py_ssize_t size = step.blocks * step.p * q, other_size = step.blocks * step.k * q
+    cdef Py_ssize_t out_size = step.blocks * step.p * step.k, row, column
+    cdef double* d = left if step.kind == RT else right  # (p, q) in both
+    cdef double* other = right
+    cdef double* parts
+    cdef double* target
+    if step.kind == TR:
+        other, other_size, out_size = left, (step.blocks * step.p - 1) * step.operands[0].step + step.k, other_size
+    if not has_no_tiny(other_size, other):
+        return False
+    parts = <double*>PyMem_RawMalloc((2 * size + out_size) * sizeof(double))
+    if parts is NULL:
+        return False
+    split_tiny(size, d, parts, parts + size)
+    target = parts + 2 * size
+    if step.kind == RT:
+        multiply(step, run, add, parts, right, out, step.out.step)
+        multiply(step, run, False, parts + size, right, target, step.k)
+        for row in range(step.blocks * step.p):
+            add_scaled_down(step.k, out + row * step.out.step, target + row * step.k)
+    else:
+        multiply(step, run, False, left, parts, out, step.out.step)
+        multiply(step, run, False, left, parts + size, target, step.out.step)
+        add_scaled_down(out_size, out, target)
+    PyMem_RawFree(parts)
+    return True
+
+
+cdef void multiply(
+    Instruction* step, Run* run, bint add, double* left, double* right, double* out, Py_ssize_t out_step
+) noexcept nogil:
+    cdef Py_ssize_t p = step.p, k = step.k, q = step.q * run.n, b
+    cdef Operand* left_operand = &step.operands[0]
+    cdef Operand* right_operand = &step.operands[1]
+    cdef Py_ssize_t s = left_operand.step
+    cdef bint bare = right_operand.base == ARGUMENT and run.n > 1
     cdef bint of_each = is_batched(&step.out if step.kind == RT else left_operand)
-    cdef bint add = step.kind == RT and not of_each and not run.first
     cdef bint small = not bare and p * k * q <= FEW_FLOPS or (q == 1 and p * k <= 100000) or not HAS_GEMM
     for b in range(step.blocks):
         if of_each and run.n > 1:
@@ -910,6 +976,8 @@ cdef void product(Instruction* step, Run* run) noexcept nogil:
                 loop_tiles(k, q, p, left, 1, s, right, out)
             else:
                 loop_dots(p, k, q, left, right, out, out_step, add)
+        elif bare and not HAS_GEMM:
+            product_of_argument(step.kind, add, p, k, q, left, s, right, right_operand.step, out, out_step)
         elif small:
             small_product(step.kind, add, p, k, q, left, s, right, out, out_step)
         elif step.kind == LR:
@@ -925,6 +993,20 @@ cdef void product(Instruction* step, Run* run) noexcept nogil:
         left += (p * q if step.kind == RT else p * s)
         right += (p * q if step.kind == TR else k * q)
         out += (p * q if step.kind == LR else k * q if step.kind == TR else p * out_step)
+
+
+cdef void product_of_argument(
+    Kind kind, bint add, Py_ssize_t p, Py_ssize_t k, Py_ssize_t n, double* left, Py_ssize_t s, double* right,
+    Py_ssize_t right_step, double* out, Py_ssize_t out_step,
+) noexcept nogil:
+    """LR and RT without BLAS where right is an argument as it is given, with a row for each example."""
+    cdef Py_ssize_t i, c
+    for i in range(p):
+        if kind == RT:
+            loop_combine(k, out + i * out_step, n, left + i * n, 1, right, right_step, add)
+            continue
+        for c in range(n):
+            out[i * n + c] = loop_dot(k, left + i * s, right + c * right_step)
 
 
 cdef void leave_out_what_is_not_there(
@@ -1239,7 +1321,7 @@ cdef class Executor:
             if n % 16 == 0:
                 n += 8
         fixed = (self.n_fixed + 7) // 8 * 8
-        size = fixed + self.block_rows * n + self.tile_slots * max(TILE_NUMBERS + n, n) + 2 * SCRATCH + 16
+        size = fixed + self.block_rows * n + self.tile_slots * (TILE_NUMBERS + n) + 2 * SCRATCH + 16 + self.n_instructions // 8 + 1
         memory, self.memory = self.memory, NULL
         if memory is NULL or self.size < size:
             PyMem_RawFree(memory)
@@ -1258,6 +1340,8 @@ cdef class Executor:
             run.scratch = run.base[FIXED] + fixed
             run.base[TILE] = run.scratch + 2 * SCRATCH
             run.base[BLOCK] = run.base[TILE] + self.tile_slots * (TILE_NUMBERS + n)
+            run.instructions, run.met_tiny = self.instructions, <char*>(run.base[BLOCK] + self.block_rows * n)
+            memset(run.met_tiny, 0, self.n_instructions)
             run.missing_row, run.choices = 0.0, 0
             run.base[CONSTANT] = self.constants
             mean = self.run_blocks(&run, n)
@@ -1280,11 +1364,14 @@ cdef class Executor:
             self.run_part(run, BEFORE_BACKWARD)
         while run.start < m:
             run.n = min(most, m - run.start)
-            total += self.run_block(run)
+            if run.n == m:
+                total = self.run_block(run)
+            else:
+                PyErr_CheckSignals()
+                with nogil:
+                    total += self.run_block(run)
             run.start += run.n
             run.first = False
-            if run.start < m:
-                PyErr_CheckSignals()
         for a in range(self.n_watched):
             if not is_batched(&self.watched[a]):
                 loop_fill(m, call.watched[a], at(run, &self.watched[a], 0)[0])
