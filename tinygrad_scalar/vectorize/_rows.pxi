@@ -1,5 +1,7 @@
 # A scalar program of several outputs: the values of each example and the rows of its Jacobian. A block of examples runs
-# forwards once, then backwards once for each output, through the steps that this output is computed from.
+# forwards once, then backwards once for each output, through the steps that this output is computed from. Where fewer
+# leaves than outputs have derivatives, forwards once for each leaf can be less work: tangents are carried along the
+# edges that depend on the leaf, each with its partial derivative.
 
 cdef struct Sweep:
     # the way back from one output
@@ -15,6 +17,25 @@ cdef struct Sweep:
     Py_ssize_t n_wanted
 
 
+cdef struct Edge:
+    int out
+    int x  # the operand's slot; of a lookup the step's number
+    Py_ssize_t partial  # its place among the partial derivatives; -1 for a lookup
+    bint first  # whether no edge into `out` came before
+    bint careful  # whether a partial derivative of 0 lets nothing through, not even infinities
+
+
+cdef struct Tangent:
+    # the way forwards from one leaf, and the derivatives that are wanted of outputs
+    int slot
+    Edge* edges
+    Py_ssize_t n_edges
+    int* outputs
+    int* where
+    Py_ssize_t* at
+    Py_ssize_t n_wanted
+
+
 cdef enum:
     EACH, TOTAL, INPUTS
 
@@ -25,6 +46,11 @@ cdef class Rows(Executor):
     cdef Py_ssize_t n_outputs
     cdef int* outputs
     cdef Sweep* sweeps
+    cdef Tangent* tangents  # none if the sweeps go backwards
+    cdef Py_ssize_t n_tangents, n_partials, n_found
+    cdef int* all_back  # the steps that any sweep goes through, in order
+    cdef Py_ssize_t n_all_back
+    cdef bint looks_up
 
     def set_outputs(self, outputs):
         """Find the way back from each output; returns for each what it reads: parameters and inputs, in order."""
@@ -98,6 +124,89 @@ cdef class Rows(Executor):
         for k in range(sweep.n_wanted):
             sweep.slots[k], sweep.where[k], sweep.at[k] = slots[k], where[k], at[k]
 
+    def choose_direction(self):
+        """Whether the sweeps go forwards, after all calls of `want`: they do if that takes fewer steps in all."""
+        cdef Py_ssize_t j, k, s, backwards = 0, edges = 0
+        cdef int slot, code
+        cdef Instruction* step
+        cdef Tangent* tangent
+        cdef char[::1] passed = np.zeros(self.n_steps, np.int8)
+        cdef char[::1] depends
+        cdef dict leaves = {}
+        cdef list every, found
+        for j in range(self.n_outputs):
+            backwards += self.sweeps[j].n_back if self.sweeps[j].n_wanted else 0
+            for k in range(self.sweeps[j].n_wanted):
+                leaves.setdefault(self.sweeps[j].slots[k], []).append((j, self.sweeps[j].where[k], self.sweeps[j].at[k]))
+            for k in range(self.sweeps[j].n_back):
+                passed[self.sweeps[j].back[k]] = 1
+        order = np.flatnonzero(passed).astype(np.int32)
+        if len(leaves) >= self.n_outputs or len(leaves) == 0:
+            return False
+        cdef int[::1] steps = order
+        cdef Py_ssize_t[::1] first = np.zeros(self.n_steps, np.intp)
+        cdef Py_ssize_t n_partials = 0
+        for s in range(steps.shape[0]):
+            first[steps[s]] = n_partials
+            n_partials += 3
+        every = []
+        for leaf in leaves:
+            depends = np.zeros(self.n_slots, np.int8)
+            depends[<int>leaf] = 1
+            found = []
+            for s in range(steps.shape[0]):
+                step = self.steps + steps[s]
+                if step.code == LOOKUP:
+                    for k in range(step.z):
+                        if depends[self.tables[step.y + k]]:
+                            depends[step.out] = 1
+                            found.append((step.out, steps[s], -1, True, False))
+                            break
+                    continue
+                for k in range(3):
+                    slot = operand(step, k)
+                    if not has_gradient(step, k) or not depends[slot] or self.is_repeated(step, k):
+                        continue
+                    careful = step.code == _ops.WHERE or _ops.piecewise(<Code>step.code, step.number)
+                    found.append((step.out, slot, first[steps[s]] + k, not depends[step.out], careful))
+                    depends[step.out] = 1
+            every.append(found)
+            edges += len(found)
+            if edges + steps.shape[0] >= backwards:
+                return False
+        self.n_partials = n_partials
+        self.n_all_back = steps.shape[0]
+        self.all_back = <int*>block(self.n_all_back * sizeof(int))
+        for s in range(self.n_all_back):
+            self.all_back[s] = steps[s]
+            self.looks_up |= self.steps[steps[s]].code == LOOKUP
+        self.tangents = <Tangent*>block(len(leaves) * sizeof(Tangent))
+        memset(self.tangents, 0, len(leaves) * sizeof(Tangent))
+        for leaf, found in zip(leaves, every):
+            tangent = self.tangents + self.n_tangents
+            self.n_tangents += 1
+            tangent.slot = leaf
+            tangent.n_edges, tangent.n_wanted = len(found), len(leaves[leaf])
+            tangent.edges = <Edge*>block(tangent.n_edges * sizeof(Edge))
+            for k, (out, x, partial, is_first, careful) in enumerate(found):
+                tangent.edges[k].out, tangent.edges[k].x, tangent.edges[k].partial = out, x, partial
+                tangent.edges[k].first, tangent.edges[k].careful = is_first, careful
+            tangent.outputs = <int*>block(tangent.n_wanted * sizeof(int))
+            tangent.where = <int*>block(tangent.n_wanted * sizeof(int))
+            tangent.at = <Py_ssize_t*>block(tangent.n_wanted * sizeof(Py_ssize_t))
+            for k, (output, where, at) in enumerate(leaves[leaf]):
+                tangent.outputs[k], tangent.where[k], tangent.at[k] = output, where, at
+            self.n_found += tangent.n_wanted
+        return True
+
+    cdef bint is_repeated(self, Instruction* step, Py_ssize_t k) noexcept nogil:
+        """Whether an operand before operand k is the same, whose partial derivative then counts for both."""
+        cdef Py_ssize_t i
+        for i in range(k):
+            if has_gradient(step, i) and operand(step, i) == operand(step, k):
+                return True
+        return False
+
     def __dealloc__(self):
         cdef Py_ssize_t j
         for j in range(self.n_outputs):
@@ -107,6 +216,13 @@ cdef class Rows(Executor):
             PyMem_Free(self.sweeps[j].slots)
             PyMem_Free(self.sweeps[j].where)
             PyMem_Free(self.sweeps[j].at)
+        for j in range(self.n_tangents):
+            PyMem_Free(self.tangents[j].edges)
+            PyMem_Free(self.tangents[j].outputs)
+            PyMem_Free(self.tangents[j].where)
+            PyMem_Free(self.tangents[j].at)
+        PyMem_Free(self.tangents)
+        PyMem_Free(self.all_back)
         PyMem_Free(self.sweeps)
         PyMem_Free(self.outputs)
 
@@ -129,19 +245,23 @@ cdef class Rows(Executor):
         cdef char* by_choice = self.by_choice
         cdef Py_ssize_t n_back = self.n_back
         cdef bint has_choices = self.has_choices, alarmed
+        cdef double* memory = NULL
         if theta.shape[0] != self.n_parameters or rows.shape[1] != self.n_inputs:
             raise ValueError(f"expected {self.n_parameters} parameters and rows of {self.n_inputs}")
         self.make_memory(LANES if rows.shape[0] >= FEW else 1)
+        if self.n_tangents:
+            memory = <double*>block((self.n_slots + self.n_partials + self.n_found) * self.lanes * sizeof(double))
         self.busy = True
         self.missing_row = NULL
         try:
-            alarmed = self.run_row_blocks(theta, rows, values, each, total, inputs, watched, alarms is not None)
+            alarmed = self.run_row_blocks(theta, rows, values, each, total, inputs, watched, alarms is not None, memory)
         except:
             self.lanes = 0  # gradients can be left over in the memory, so it is allocated again
             raise
         finally:
             self.back, self.by_choice, self.n_back, self.has_choices = back, by_choice, n_back, has_choices
             self.busy = False
+            PyMem_Free(memory)
         if self.missing_row is not NULL:
             raise ValueError(f"lookup expected a row from 0 to {self.missing_row.z - 1}, got {self.wanted_row:.0f}")
         if alarmed:
@@ -149,17 +269,12 @@ cdef class Rows(Executor):
 
     cdef int run_row_blocks(
         self, const double[::1] theta, const double[:, ::1] rows, double[:, ::1] values, double[:, ::1] each,
-        double[::1] total, double[:, ::1] inputs, double[:, ::1] watched, bint alarming,
+        double[::1] total, double[:, ::1] inputs, double[:, ::1] watched, bint alarming, double* memory,
     ) except -1:
-        cdef Py_ssize_t lanes = self.lanes, m = rows.shape[0], start = 0, n, i, j, k, at, slot
+        cdef Py_ssize_t lanes = self.lanes, m = rows.shape[0], start = 0, n, i, j, k, slot
         cdef double* v = self.v
-        cdef double* d = self.d
-        cdef double* its
-        cdef double* out
         cdef double* columns[3]
         cdef Py_ssize_t widths[3]
-        cdef double sum_of_lanes
-        cdef Sweep* sweep
         cdef bint alarmed = False
         cdef bint backwards = each is not None or total is not None or inputs is not None
         columns[EACH] = &each[0, 0] if each is not None and each.size else NULL
@@ -188,38 +303,138 @@ cdef class Rows(Executor):
                     values[start + i, j] = v[self.outputs[j] * lanes + i]
                 for k in range(self.n_watched):
                     watched[start + i, k] = v[self.watched[k] * lanes + i]
-            for j in range(self.n_outputs if backwards else 0):
-                sweep = self.sweeps + j
-                if sweep.n_wanted == 0:
-                    continue
-                self.back, self.n_back = sweep.back, sweep.n_back
-                self.by_choice, self.has_choices = sweep.by_choice, sweep.has_choices
-                if sweep.has_choices:
-                    memset(self.chosen, 0, self.n_slots * lanes)
-                for i in range(n):
-                    d[self.outputs[j] * lanes + i] = 1.0
-                if lanes == 1:
-                    self.backward_one()
-                else:
-                    self.backward_lanes()
-                for k in range(sweep.n_wanted):
-                    its = d + sweep.slots[k] * lanes
-                    out = columns[sweep.where[k]]
-                    if out is NULL:
-                        continue
-                    if sweep.where[k] == TOTAL:
-                        sum_of_lanes = 0.0
-                        for i in range(n):
-                            sum_of_lanes += its[i]
-                        out[sweep.at[k]] += sum_of_lanes
-                        continue
-                    at = start * widths[sweep.where[k]] + sweep.at[k]
-                    for i in range(n):
-                        out[at + i * widths[sweep.where[k]]] = its[i]
-                for k in range(sweep.n_leaves):
-                    its = d + sweep.leaves[k] * lanes
-                    if alarming and not all_finite(its, lanes):
-                        alarmed = True
-                    memset(its, 0, lanes * sizeof(double))
+            if backwards and not (self.n_tangents and self.sweep_forwards(n, start, columns, widths, memory)):
+                alarmed |= self.sweep_backwards(n, start, columns, widths, alarming)
             start += n
         return alarmed
+
+    cdef bint sweep_backwards(
+        self, Py_ssize_t n, Py_ssize_t start, double** columns, Py_ssize_t* widths, bint alarming
+    ) noexcept:
+        """Put the derivatives of the n examples in the memory where they belong; whether one may not be finite."""
+        cdef Py_ssize_t i, j, k, at, lanes = self.lanes
+        cdef double* d = self.d
+        cdef double* its
+        cdef double* out
+        cdef double sum_of_lanes
+        cdef Sweep* sweep
+        cdef bint alarmed = False
+        for j in range(self.n_outputs):
+            sweep = self.sweeps + j
+            if sweep.n_wanted == 0:
+                continue
+            self.back, self.n_back = sweep.back, sweep.n_back
+            self.by_choice, self.has_choices = sweep.by_choice, sweep.has_choices
+            if sweep.has_choices:
+                memset(self.chosen, 0, self.n_slots * lanes)
+            for i in range(n):
+                d[self.outputs[j] * lanes + i] = 1.0
+            if lanes == 1:
+                self.backward_one()
+            else:
+                self.backward_lanes()
+            for k in range(sweep.n_wanted):
+                its = d + sweep.slots[k] * lanes
+                out = columns[sweep.where[k]]
+                if out is NULL:
+                    continue
+                if sweep.where[k] == TOTAL:
+                    sum_of_lanes = 0.0
+                    for i in range(n):
+                        sum_of_lanes += its[i]
+                    out[sweep.at[k]] += sum_of_lanes
+                    continue
+                at = start * widths[sweep.where[k]] + sweep.at[k]
+                for i in range(n):
+                    out[at + i * widths[sweep.where[k]]] = its[i]
+            for k in range(sweep.n_leaves):
+                its = d + sweep.leaves[k] * lanes
+                if alarming and not all_finite(its, lanes):
+                    alarmed = True
+                memset(its, 0, lanes * sizeof(double))
+        return alarmed
+
+    cdef bint sweep_forwards(
+        self, Py_ssize_t n, Py_ssize_t start, double** columns, Py_ssize_t* widths, double* memory
+    ) noexcept nogil:
+        """The same forwards; False, with nothing done, if a derivative is not finite: the way back is the engine's."""
+        cdef Py_ssize_t i, j, k, s, e, lanes = self.lanes, found = 0
+        cdef double* t = memory
+        cdef double* partials = t + self.n_slots * lanes
+        cdef double* derivatives = partials + self.n_partials * lanes
+        cdef double* d = self.d
+        cdef double* p
+        cdef double* x
+        cdef double* out
+        cdef double total
+        cdef Instruction* step
+        cdef Tangent* tangent
+        cdef Edge* edge
+        self.n_back, self.has_choices = 1, False
+        for s in range(self.n_all_back):
+            step = self.steps + self.all_back[s]
+            if step.code == LOOKUP:
+                continue
+            for i in range(lanes):
+                d[step.out * lanes + i] = 1.0
+            self.back = self.all_back + s
+            if lanes == 1:
+                self.backward_one()
+            else:
+                self.backward_lanes()
+            for k in range(3):
+                if has_gradient(step, k) and not self.is_repeated(step, k):
+                    x = d + operand(step, k) * lanes
+                    memcpy(partials + (3 * s + k) * lanes, x, lanes * sizeof(double))
+                    memset(x, 0, lanes * sizeof(double))
+        for j in range(self.n_tangents):
+            tangent = self.tangents + j
+            if self.looks_up:
+                memset(t, 0, self.n_slots * lanes * sizeof(double))  # of rows that do not depend on the leaf
+            for i in range(lanes):
+                t[tangent.slot * lanes + i] = 1.0
+            for e in range(tangent.n_edges):
+                edge = tangent.edges + e
+                out = t + edge.out * lanes
+                if edge.partial < 0:
+                    step = self.steps + edge.x
+                    for i in range(lanes):
+                        out[i] = t[self.row(step, self.v[step.x * lanes + i]) * lanes + i]
+                    continue
+                x = t + edge.x * lanes
+                p = partials + edge.partial * lanes
+                if edge.careful:
+                    for i in range(lanes):
+                        total = p[i] * x[i] if p[i] != 0.0 else 0.0
+                        out[i] = total if edge.first else out[i] + total
+                elif edge.first:
+                    for i in range(lanes):
+                        out[i] = p[i] * x[i]
+                else:
+                    for i in range(lanes):
+                        out[i] += p[i] * x[i]
+            for k in range(tangent.n_wanted):
+                out = t + self.outputs[tangent.outputs[k]] * lanes
+                memcpy(derivatives + found * lanes, out, lanes * sizeof(double))
+                found += 1
+                for i in range(n):
+                    if not isfinite(out[i]):
+                        return False
+        found = 0
+        for j in range(self.n_tangents):
+            tangent = self.tangents + j
+            for k in range(tangent.n_wanted):
+                x = derivatives + found * lanes
+                found += 1
+                out = columns[tangent.where[k]]
+                if out is NULL:
+                    continue
+                if tangent.where[k] == TOTAL:
+                    total = 0.0
+                    for i in range(n):
+                        total += x[i]
+                    out[tangent.at[k]] += total
+                    continue
+                for i in range(n):
+                    out[(start + i) * widths[tangent.where[k]] + tangent.at[k]] = x[i]
+        return True

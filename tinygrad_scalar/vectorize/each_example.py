@@ -1,8 +1,8 @@
 """A traced function that gives more than the mean of one number: something for each example, or several outputs.
 
-The scalar program runs each example forwards once and backwards once for each output. Where there is no compiler an
-array program does: every example stands there once for each output, as if the parameters and the number of the output
-were arguments, so that its derivatives are its own.
+The scalar program runs each example forwards once and backwards once for each output, or a tangent forwards for each
+leaf where these are fewer. Where there is no compiler an array program does: every example stands there once for each
+output, as if the parameters and the number of the output were arguments, so that its derivatives are its own.
 """
 
 from __future__ import annotations
@@ -77,6 +77,7 @@ class EachByScalars:
         self.wanted = wanted
         for j, places in enumerate(wanted):
             self.executor.want(j, *places)
+        self.forwards = self.executor.choose_direction()
 
     def run(
         self,

@@ -1,0 +1,123 @@
+"""Few leaves and many outputs: the scalar program sweeps forwards, with the derivatives of the sweep backwards."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings, strategies as st
+
+import tinygrad_scalar as ts
+from tinygrad_scalar import Value
+from tinygrad_scalar.engine import compute_gradients, ops, record
+from tinygrad_scalar.vectorize.each_example import EachByScalars
+from tinygrad_scalar.vectorize.scalar_program import executor
+from tinygrad_scalar.vectorize.trace import example_arguments
+
+pytestmark = pytest.mark.skipif(executor() is None, reason="the native executor belongs to the compiled Value")
+
+NAMES = [*ops.OPERATIONS, "**3", "**2", "**-1", "**0.5", "**0", "leaky_relu(0.1)"]
+POINTS = np.array([-2.5, 0.0, 0.3, 1.0])
+
+
+def engine(function, params, arrays):
+    rows = []
+    for i in range(len(arrays[0])):
+        outputs = function(*example_arguments(arrays, i))
+        rows.append([np.empty(len(params)) for _ in outputs])
+        for C, row in zip(outputs, rows[-1]):
+            compute_gradients(C, params, row)
+    return np.array(rows)
+
+
+def sweeps_forwards(run):
+    return isinstance(run._last.way, EachByScalars) and run._last.way.forwards
+
+
+def many(u):
+    """Outputs that share what is below u."""
+    for _ in range(8):
+        u = u + u * 0.01
+    return [u * 1.0, *(u + u * k for k in range(30))]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_operation_has_the_engines_derivatives(name):
+    n = ops.operation(name).arity
+    for x in [[x, y, 0.5 * y][:n] for x in POINTS for y in (POINTS[1::2] if n > 1 else [0.0])]:
+        params = [Value(float(number)) for number in x]
+
+        def function(scale, params=params):
+            u = record(name, *[p * scale for p in params])
+            return many(ts.tanh(u + u * 0.5) + u)
+
+        arrays = [np.linspace(0.5, 1.5, 5)]
+        with np.errstate(all="ignore"):
+            run = ts.vectorize(function, params, reduce=None)
+            _, jacobian = run(*arrays)
+            assert sweeps_forwards(run) or (jacobian == 0).all()
+            np.testing.assert_allclose(jacobian, engine(function, params, arrays), rtol=1e-11, atol=1e-300)
+
+
+@pytest.mark.parametrize("m", [1, 3, 4, 16, 17, 40])
+@pytest.mark.parametrize("reduce", [None, "mean", "sum"])
+def test_any_number_of_examples_and_any_reduction(m, reduce):
+    w = [Value(0.5), Value(-1.5)]
+
+    def function(x, i):
+        u = ts.sin(w[0] * x) * ts.maximum(w[1], x) + ts.lookup([w[0], x * w[1], ts.exp(x)], i)
+        for _ in range(6):
+            u = ts.cond(ts.greater(u, 0), lambda u=u: ts.log(u) * w[0], lambda u=u: u * u)
+        return many(u)
+
+    arrays = [np.random.default_rng(m).normal(size=m), np.arange(m) % 3]
+    run = ts.vectorize(function, w, reduce=reduce, wrt_inputs=True)
+    _, jacobian, [dX, di] = run(*arrays)
+    assert sweeps_forwards(run) and di is None
+    expected = engine(function, w, arrays)
+    over = {"mean": m, "sum": 1, None: 1}[reduce]
+    np.testing.assert_allclose(jacobian, expected.sum(axis=0) / over if reduce else expected, rtol=1e-11, atol=1e-13)
+    by_x = ts.vectorize(lambda x, i: function(x, i)[3], [], reduce=None, wrt_inputs=True)(*arrays)[2][0]
+    np.testing.assert_allclose(dX[:, 3], by_x / over, rtol=1e-11, atol=1e-13)
+
+
+def test_what_is_not_finite_is_that_of_the_way_back():
+    w = [Value(0.0), Value(2.0)]
+    function = lambda x: many(ts.sqrt(w[0] * x) * w[1] + ts.log(w[0]) * 0.0)  # noqa: E731
+    arrays = [np.array([0.0, 1.0, 2.0, -1.0, 5.0])]
+    with np.errstate(all="ignore"):
+        run = ts.vectorize(function, w, reduce=None)
+        _, jacobian = run(*arrays)
+        assert sweeps_forwards(run)
+        np.testing.assert_array_equal(jacobian, engine(function, w, arrays))
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(0, 10**6))
+def test_random_graphs(seed):
+    draw = np.random.default_rng(seed)
+    w = [Value(float(number)) for number in draw.normal(size=2)]
+    plan = draw.integers(0, 100, size=(30, 3)).tolist()
+
+    def function(x):
+        nodes = [*w, x]
+        for kind, a, b in plan:
+            u, v = nodes[a % len(nodes)], nodes[b % len(nodes)]
+            makers = (
+                lambda u, v: u * v,
+                lambda u, v: u - v,
+                lambda u, v: ts.sin(u) + v,
+                ts.minimum,
+                lambda u, v: ts.tanh(u),
+            )
+            nodes.append(ts.tanh(makers[kind % 5](u, v)))
+        return nodes[3:]
+
+    arrays = [draw.normal(size=6)]
+    _, jacobian = ts.vectorize(function, w, reduce=None)(*arrays)
+    expected = engine(function, w, arrays)
+    np.testing.assert_allclose(jacobian, expected, rtol=1e-9, atol=1e-12)
+
+
+def test_few_outputs_of_many_leaves_go_backwards():
+    w = [Value(0.1 * i) for i in range(10)]
+    run = ts.vectorize(lambda x: [sum(a * x for a in w), w[0] * w[1]], w, reduce=None)
+    run([1.0])
+    assert not sweeps_forwards(run)
