@@ -176,24 +176,32 @@ cdef inline int operand(Instruction* step, Py_ssize_t k) noexcept nogil:
     return step.x if k == 0 else step.y if k == 1 else step.z
 
 
-cdef inline bint has_gradient(Instruction* step, Py_ssize_t k) noexcept nogil:
-    """Whether it has an operand k to which a gradient goes; of a lookup this is another question."""
-    if step.code == _ops.WHERE:
+cdef inline bint has_gradient_of(int code, double number, Py_ssize_t k) noexcept nogil:
+    """Whether an operation has an operand k to which a gradient goes; of a lookup this is another question."""
+    if code == _ops.WHERE:
         return k > 0
-    if _ops.detached(<Code>step.code, step.number):
+    if _ops.detached(<Code>code, number):
         return False
-    return k == 0 or step.code == _ops.BINARY_ENTROPY or (k == 1 and is_binary(step.code))
+    return k == 0 or code == _ops.BINARY_ENTROPY or (k == 1 and is_binary(code))
+
+
+cdef inline bint has_gradient(Instruction* step, Py_ssize_t k) noexcept nogil:
+    return has_gradient_of(step.code, step.number, k)
+
+
+cdef inline double contribution_of(int code, double number, double slope, double upstream) noexcept nogil:
+    """slope × upstream, as `contribution` in ops.py."""
+    cdef double amount = slope * upstream
+    return 0.0 if amount != amount and slope == 0.0 and _ops.piecewise(<Code>code, number) else amount
 
 
 cdef inline double contribution(Instruction* step, double slope, double upstream) noexcept nogil:
-    """slope × upstream, as `contribution` in ops.py."""
-    cdef double amount = slope * upstream
-    return 0.0 if amount != amount and slope == 0.0 and _ops.piecewise(<Code>step.code, step.number) else amount
+    return contribution_of(step.code, step.number, slope, upstream)
 
 
 cdef enum:
     FEW = 4  # from this many examples on a block is faster
-    MOST_ARGUMENTS = 16
+    USUAL_ARGUMENTS = 16  # memory for more is allocated in each call
 
 
 cdef void* block(Py_ssize_t size) except NULL:
@@ -205,7 +213,7 @@ cdef void* block(Py_ssize_t size) except NULL:
 
 cdef struct Call:
     # the arrays of a call, held until it returns
-    Py_buffer views[2 * MOST_ARGUMENTS + 3]
+    Py_buffer* views
     int n_views
     double* theta
     double* d_theta
@@ -213,9 +221,28 @@ cdef struct Call:
     bint alarming  # whether to look for numbers that are not finite, and whether there was one
     bint alarmed
     Py_ssize_t n_arrays
-    double* rows[MOST_ARGUMENTS]
-    double* d_rows[MOST_ARGUMENTS]  # NULL where not wanted, as is d_theta
-    Py_ssize_t widths[MOST_ARGUMENTS]
+    double** rows
+    double** d_rows  # NULL where not wanted, as is d_theta
+    Py_ssize_t* widths
+    void* memory  # of these, if the arguments are more than usual
+    double* usual_rows[2 * USUAL_ARGUMENTS]
+    Py_ssize_t usual_widths[USUAL_ARGUMENTS]
+
+
+cdef int make_room(Call* call, Py_ssize_t n_arrays) except -1:
+    """Make a call empty, with room for its arguments."""
+    call.views, call.n_views, call.memory = NULL, 0, NULL
+    call.d_theta = call.watched = NULL
+    call.alarming = call.alarmed = False
+    call.n_arrays = n_arrays
+    if n_arrays <= USUAL_ARGUMENTS:
+        call.rows, call.widths = call.usual_rows, call.usual_widths
+    else:
+        call.memory = block(3 * n_arrays * sizeof(double))
+        call.rows, call.widths = <double**>call.memory, <Py_ssize_t*>call.memory + 2 * n_arrays
+    call.d_rows = call.rows + n_arrays
+    memset(call.d_rows, 0, n_arrays * sizeof(double*))
+    return 0
 
 
 cdef double* doubles(Call* call, array, Py_ssize_t size, bint writable) except NULL:
@@ -229,15 +256,8 @@ cdef double* doubles(Call* call, array, Py_ssize_t size, bint writable) except N
 
 
 cdef int begin(Call* call, parameters, Py_ssize_t n_parameters, Py_ssize_t n_arrays) except -1:
-    cdef Py_ssize_t a
-    call.n_views = 0
-    call.d_theta = call.watched = NULL
-    call.alarming = call.alarmed = False
-    call.n_arrays = n_arrays
-    if n_arrays > MOST_ARGUMENTS:
-        raise ValueError(f"a scalar program takes at most {MOST_ARGUMENTS} arguments, got {n_arrays}")
-    for a in range(n_arrays):
-        call.d_rows[a] = NULL
+    make_room(call, n_arrays)
+    call.views = <Py_buffer*>block((2 * n_arrays + 3) * sizeof(Py_buffer))
     call.theta = doubles(call, parameters, n_parameters, False)
     return 0
 
@@ -246,6 +266,8 @@ cdef void end(Call* call) noexcept:
     cdef int i
     for i in range(call.n_views):
         PyBuffer_Release(&call.views[i])
+    PyMem_Free(call.views)
+    PyMem_Free(call.memory)
 
 
 cdef bint all_finite(double* numbers, Py_ssize_t n) noexcept:
@@ -254,6 +276,10 @@ cdef bint all_finite(double* numbers, Py_ssize_t n) noexcept:
         if not isfinite(numbers[i]):
             return False
     return True
+
+
+include "_machine.pxi"
+include "_schedule.pxi"
 
 
 cdef class Executor:
@@ -836,9 +862,9 @@ include "_held.pxi"
 
 
 cdef class Quick:
-    """An executor bound to its parameters, for calls that take a microsecond: arrays are read where they are."""
+    """A machine bound to its parameters, for calls that take a microsecond: arrays are read where they are."""
 
-    cdef Executor executor
+    cdef Machine machine
     cdef object parameters
     cdef Py_ssize_t most
     cdef Py_ssize_t n_arrays
@@ -846,50 +872,54 @@ cdef class Quick:
     cdef tuple places
     cdef bint (*held)(tuple) except -1  # called through a pointer: inlined, it would slow down all the rest
 
-    def __init__(self, Executor executor, parameters, tuple shapes, Py_ssize_t most, tuple places=()):
+    def __init__(self, Machine machine, parameters, tuple shapes, Py_ssize_t most, tuple places=()):
         """For at most `most` examples, whose arguments have `shapes`."""
-        if len(shapes) > MOST_ARGUMENTS:
-            raise ValueError(f"a scalar program takes at most {MOST_ARGUMENTS} arguments, got {len(shapes)}")
-        self.executor, self.parameters, self.shapes, self.most = executor, parameters, shapes, most
+        self.machine, self.parameters, self.shapes, self.most = machine, parameters, shapes, most
         self.n_arrays = len(shapes)
         self.places, self.held = places or None, all_held
 
     def answer(self, tuple arrays):
         """The mean cost and its gradient; None unless the arrays are float64 of the expected shapes."""
         cdef Call call
-        cdef Py_ssize_t a, k, m = -1
+        cdef Py_ssize_t m
         cdef ArrayFields* fields = float64_array(self.parameters)
-        cdef tuple shape
         if not LAYOUT_IS_KNOWN or len(arrays) != self.n_arrays or fields is NULL:
             return None
-        if fields.ndim != 1 or fields.shape[0] != self.executor.n_parameters:
+        if fields.ndim != 1 or fields.shape[0] != self.machine.n_parameters:
             return None
-        call.n_views = 0
-        call.n_arrays = self.n_arrays
-        call.theta = <double*>fields.data
-        call.watched = NULL
-        call.alarming = call.alarmed = False
+        make_room(&call, self.n_arrays)
+        try:
+            call.theta = <double*>fields.data
+            m = self.take(&call, arrays)
+            if m < 0 or (self.places is not None and not self.held(self.places)):
+                return None
+            gradient = empty(self.machine.n_parameters)
+            call.d_theta = <double*>(<ArrayFields*><PyObject*>gradient).data
+            return self.machine.run_call(&call, m), gradient
+        finally:
+            PyMem_Free(call.memory)
+
+    cdef Py_ssize_t take(self, Call* call, tuple arrays) noexcept:
+        """The arrays' addresses and how many examples they have; −1 unless they are as expected."""
+        cdef Py_ssize_t a, k, m = -1
+        cdef ArrayFields* fields
+        cdef tuple shape
         for a in range(self.n_arrays):
             fields = float64_array(arrays[a])
             shape = <tuple>(<tuple>self.shapes)[a]
             if fields is NULL or fields.ndim != 1 + len(shape):
-                return None
+                return -1
             if m < 0:
                 m = fields.shape[0]
             if m != fields.shape[0] or not 0 < m <= self.most:
-                return None
+                return -1
             call.widths[a] = 1
             for k in range(len(shape)):
                 if fields.shape[k + 1] != <Py_ssize_t>shape[k]:
-                    return None
+                    return -1
                 call.widths[a] *= fields.shape[k + 1]
             call.rows[a] = <double*>fields.data
-            call.d_rows[a] = NULL
-        if self.places is not None and not self.held(self.places):
-            return None
-        gradient = empty(self.executor.n_parameters)
-        call.d_theta = <double*>(<ArrayFields*><PyObject*>gradient).data
-        return self.executor.run_call(&call, m), gradient
+        return m
 
 
 include "_rows.pxi"

@@ -185,8 +185,11 @@ LOCAL double VECTOR_NAME(one_softplus)(double x, double *slope)
 
 /* --- many numbers --- */
 
+/* The rest of an array is filled up to a whole AT_ONCE: one number after the other would take longer. */
+#define AT_ONCE 8
 #define VECTOR_LOOP(function) \
-    static VECTOR_TARGET void VECTOR_NAME(function)(ptrdiff_t n, const double *z, double *a, double *slope) \
+    VECTOR_TARGET VECTOR_INLINE void VECTOR_NAME(function##_whole)( \
+        ptrdiff_t n, const double *z, double *a, double *slope) \
     { \
         ptrdiff_t i; \
         if (slope == NULL) { \
@@ -197,6 +200,20 @@ LOCAL double VECTOR_NAME(one_softplus)(double x, double *slope)
                 a[i] = v; \
                 slope[i] = d; \
             } \
+        } \
+    } \
+    static VECTOR_TARGET void VECTOR_NAME(function)(ptrdiff_t n, const double *z, double *a, double *slope) \
+    { \
+        ptrdiff_t whole = n / AT_ONCE * AT_ONCE, i; \
+        double rest[AT_ONCE] = {0}, its_slope[AT_ONCE]; \
+        if (whole) \
+            VECTOR_NAME(function##_whole)(whole, z, a, slope); \
+        if (whole < n) { \
+            for (i = whole; i < n; i++) rest[i - whole] = z[i]; \
+            VECTOR_NAME(function##_whole)(AT_ONCE, rest, rest, slope ? its_slope : NULL); \
+            for (i = whole; i < n; i++) a[i] = rest[i - whole]; \
+            if (slope) \
+                for (i = whole; i < n; i++) slope[i] = its_slope[i - whole]; \
         } \
     }
 VECTOR_LOOP(exp)
@@ -213,6 +230,7 @@ static const VectorFunction VECTOR_NAME(vector_functions)[VECTOR_FUNCTIONS] = {
 };
 
 #undef VECTOR_LOOP
+#undef AT_ONCE
 #undef MULTIPLY_ADD
 #undef LOCAL
 #undef VECTOR_FUSED

@@ -16,11 +16,9 @@ if TYPE_CHECKING:
 
     from tinygrad_scalar.vectorize.trace import Trace
 
-MOST_ARGUMENTS = 16
-
 
 class ScalarProgram(NamedTuple):
-    """The arguments of `_tape.Executor`; see there."""
+    """The arguments of `_tape.Machine`; see there."""
 
     steps: NDArray[np.int32]
     numbers: NDArray[np.float64]
@@ -52,7 +50,7 @@ def scalar_program(
     rows = [operation(name) for name in tape.names]
     code_of = [codes.get("lookup" if row.name == "cond" else row.family or row.name, -1) for row in rows]
     number_of = [row.constant or 0.0 for row in rows]
-    if -1 in code_of or len(sizes) > MOST_ARGUMENTS:
+    if -1 in code_of:
         return None
     offsets = n_parameters + np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
     slot = _slots(trace, offsets)

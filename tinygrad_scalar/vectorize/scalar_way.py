@@ -32,7 +32,7 @@ class ScalarWay:
                 "this pickle needs the compiled executor: reinstall tinygrad_scalar with a C compiler, or unset "
                 "TINYGRAD_SCALAR_PURE"
             )
-        self.executor = native.Executor(*self.program)
+        self.executor = native.Machine(*self.program)
         self.executor.sums = self.sums
         self.counts = scalar_counts(self.program, native.CODES)
         self.expected = Estimate(self.kind, self.counts)

@@ -1,0 +1,235 @@
+"""The machine of scalar programs: steps that run as rows of one order compute what the engine computes one by one."""
+
+import random
+
+import numpy as np
+import pytest
+from hypothesis import given, strategies as st
+
+import tinygrad_scalar as ts
+from tinygrad_scalar import Value
+from tinygrad_scalar.engine import record
+from tinygrad_scalar.vectorize.scalar_program import executor, scalar_program
+from tinygrad_scalar.vectorize.trace import example_arguments, flat, trace
+
+native = executor()
+pytestmark = pytest.mark.skipif(native is None, reason="the native executor belongs to the compiled Value")
+
+ONE = ["exp", "log", "sqrt", "tanh", "sigmoid", "relu", "neg", "abs", "sin", "cos", "tan", "softplus", "expm1", "log1p"]
+ONE += ["sinh", "cosh", "atan", "erf", "**2", "**3", "leaky_relu(0.1)"]
+TWO = ["+", "-", "*", "/", "maximum", "minimum", "logaddexp", "**", "greater", "greater_equal"]
+SIZES = [1, 3, 4, 16, 21]  # one by one, one block, blocks of which the last is not full
+
+
+def machine_of(cost, params, arrays):
+    traced = trace(cost, params, arrays)
+    sizes = [int(np.prod(array.shape[1:])) for array in arrays]
+    return native.Machine(*scalar_program(traced, len(params), sizes, native.CODES))
+
+
+def run(machine, params, arrays, with_inputs=True):
+    rows = tuple(np.ascontiguousarray(array, float).reshape(len(array), -1) for array in arrays)
+    gradient, inputs = np.empty(len(params)), tuple(map(np.empty_like, rows))
+    value = machine.run(np.array([p.data for p in params]), rows, gradient, inputs if with_inputs else None)
+    return value, gradient, inputs
+
+
+def by_the_engine(cost, params, arrays):
+    """The mean cost, its gradient and the gradients with respect to the arguments."""
+    m = len(arrays[0])
+    total, gradient, inputs = 0.0, np.zeros(len(params)), [np.zeros((m, array[0].size)) for array in arrays]
+    for i in range(m):
+        arguments = example_arguments(arrays, i)
+        for p in params:
+            p.grad = 0.0
+        C = cost(*arguments)
+        C.backward()
+        total += C.data
+        gradient += [p.grad for p in params]
+        for its, argument in zip(inputs, arguments):
+            its[i] = [x.grad for x in flat(argument)]
+    return total / m, gradient / m, [its / m for its in inputs]
+
+
+def require_the_engines(cost, params, arrays):
+    machine = machine_of(cost, params, arrays)
+    value, gradient, inputs = run(machine, params, arrays)
+    expected, by_engine, wrt_inputs = by_the_engine(cost, params, arrays)
+    size = max(1.0, *(float(np.abs(g).max()) for g in (by_engine, *wrt_inputs)))
+    np.testing.assert_allclose(value, expected, rtol=1e-12, atol=1e-12)
+    np.testing.assert_allclose(gradient, by_engine, rtol=1e-12, atol=1e-12 * size)
+    for ours, theirs, array in zip(inputs, wrt_inputs, arrays):
+        if array.dtype.kind == "f":
+            np.testing.assert_allclose(ours, theirs, rtol=1e-12, atol=1e-12 * size)
+    alone = run(machine, params, arrays, with_inputs=False)
+    assert (alone[0], alone[1].tobytes()) == (value, gradient.tobytes())
+    return machine
+
+
+@pytest.mark.parametrize("m", SIZES)
+@pytest.mark.parametrize("name", [*ONE, *TWO, "where", "binary cross-entropy"])
+def test_rows_of_any_operation_are_the_engines(name, m):
+    """Operands are parameters, inputs and results, side by side or one for all rows."""
+    n, rng = 11, np.random.default_rng(0)
+    params = [Value(float(x)) for x in rng.uniform(0.1, 0.9, n)]
+    X = rng.uniform(0.1, 0.9, (m, n))
+
+    def cost(x):
+        middle = [w * a for w, a in zip(params, x)]
+        operands = [
+            (middle, x, params),
+            (params, middle, x),
+            (x, params[::-1], middle),
+            (middle, [params[0]] * n, [x[0]] * n),
+        ]
+        operands += [([x[1]] * n, middle, middle[::-1]), (middle, middle, middle)]
+        arity = 1 if name in ONE else 3 if name in ("where", "binary cross-entropy") else 2
+        results = [record(name, *its[:arity]) for lists in operands for its in zip(*lists)]
+        return sum(r * (k + 1) for k, r in enumerate(results)) + params[0]
+
+    machine = require_the_engines(cost, params, [X])
+    assert max(rows for _, rows, _ in machine.describe()) >= n or name == "*"
+
+
+@st.composite
+def programs(draw):
+    """Loops over lists, as people write them: element-wise, sums, products of matrices and vectors, chains, lookups."""
+    n, seed, m = draw(st.integers(1, 9)), draw(st.integers(0, 10**6)), draw(st.sampled_from(SIZES))
+    moves = draw(st.lists(st.sampled_from("ewmsrcaltdi"), min_size=1, max_size=9))
+    params = [Value(round(random.Random(seed + k).uniform(-1, 1), 3)) for k in range(n * n + 2 * n)]
+    rng = np.random.default_rng(seed)
+    arrays = [rng.uniform(-1, 1, (m, n)), rng.integers(0, n, m)]
+
+    def cost(x, i):
+        choose, h, kept = random.Random(seed), list(x), list(x)
+        for move in moves:
+            w = params[choose.randrange(n) :]
+            if move == "e":
+                h = [record(choose.choice(["tanh", "sigmoid", "sin", "relu", "exp", "abs"]), ts.tanh(a)) for a in h]
+            elif move == "w":
+                h = [a * w[k] + b for k, (a, b) in enumerate(zip(h, kept))]
+            elif move == "m":
+                h = [sum((w[j * n + k] * a for k, a in enumerate(h)), w[j]) for j in range(n)]
+            elif move == "t":
+                h = [sum(a * params[k * n + j] for k, a in enumerate(h)) for j in range(n)]
+            elif move == "s":
+                total = sum(h)
+                h = [a - total * 0.1 for a in h]
+            elif move == "r":
+                h = h[::-1]
+            elif move == "c":
+                h = [a * 0.5 + (k + 1) * 0.25 for k, a in enumerate(h)]
+            elif move == "a":
+                h = [ts.maximum(a, b) * ts.minimum(b, 0.25) for a, b in zip(h, kept)]
+            elif move == "l":
+                row = ts.lookup([params[k * n : k * n + n] for k in range(n)], i)
+                h = [a + b for a, b in zip(h, row)]
+            elif move == "i":
+                h = [a + ts.lookup(h, i) * 0.5 for a in h]
+            else:
+                h, kept = [a / (b * b + 1.0) for a, b in zip(h, kept)], h
+        return sum(a * a * (k + 1.0) for k, a in enumerate(h)) + h[0]
+
+    return cost, params, arrays
+
+
+@given(programs())
+def test_any_program_is_the_engines(program):
+    cost, params, arrays = program
+    machine = require_the_engines(cost, params, arrays)
+    value, gradient, _ = run(machine, params, arrays)
+    again = run(machine_of(cost, params, arrays), params, arrays)
+    assert again[0] == value
+    assert again[1].tobytes() == gradient.tobytes()
+    assert run(machine, params, arrays, with_inputs=False)[1].tobytes() == gradient.tobytes()
+    few = run(machine, params, [array[:1] for array in arrays])  # other memory
+    assert run(machine, params, arrays)[1].tobytes() == gradient.tobytes()
+    assert run(machine, params, [array[:1] for array in arrays])[1].tobytes() == few[1].tobytes()
+
+
+@pytest.mark.parametrize("m", [1, 5])
+@pytest.mark.parametrize("n", [16, 17, 300])
+def test_any_number_of_arguments_runs(n, m):
+    rng = np.random.default_rng(0)
+    w = [Value(float(x)) for x in rng.normal(size=n)]
+    arrays = [rng.normal(size=m) for _ in range(n)]
+
+    def cost(*xs):
+        return sum(ts.tanh(p * x) for p, x in zip(w, xs))
+
+    machine = require_the_engines(cost, w, arrays)
+    theta, rows = np.array([p.data for p in w]), tuple(arrays)
+    value, gradient = native.Quick(machine, theta, ((),) * n, m).answer(rows)
+    assert (value, gradient.tobytes()) == tuple(
+        x if isinstance(x, float) else x.tobytes() for x in run(machine, w, arrays)[:2]
+    )
+
+
+def recurrent(n, steps):
+    """A cell whose units each read their own state, and the loss of all of them."""
+    W = [Value(0.1 * (k % 7) - 0.3) for k in range(8 * n)]
+
+    def cost(x):
+        h, c, total = [Value(0.0)] * n, [Value(0.1)] * n, Value(0.0)
+        for t in range(steps):
+            gates = [[h[j] * W[g * n + j] + x[t] * W[(4 + g) * n + j] for j in range(n)] for g in range(4)]
+            for j in range(n):
+                f, i, o = (ts.sigmoid(gate[j]) for gate in gates[:3])
+                c[j] = c[j] * f + i * ts.tanh(gates[3][j])
+                h[j] = o * ts.tanh(c[j])
+            total = total + ts.log(sum(ts.exp(a) for a in h) + 1.0) - h[t % n]
+        return total / steps
+
+    return cost, W
+
+
+@pytest.mark.parametrize("m", [1, 6])
+def test_the_units_of_a_recurrent_cell_run_side_by_side(m):
+    cost, W = recurrent(14, 30)
+    arrays = [np.random.default_rng(0).normal(size=(m, 30))]
+    machine = require_the_engines(cost, W, arrays)
+    orders = machine.describe()
+    steps = sum(rows * max(terms, 1) for _, rows, terms in orders)
+    assert len(orders) < steps / 8
+
+
+def test_a_network_takes_an_order_for_each_part_of_a_layer():
+    net = ts.MLP(6, [20, 20, 1], "tanh", seed=0)
+    machine = machine_of(net, net.parameters(), [np.ones((1, 6))])
+    assert len(machine.describe()) <= 9
+
+
+def test_a_table_of_parameters_is_read_and_written_in_the_chosen_rows_alone():
+    rows, width, m = 50, 4, 40
+    rng = np.random.default_rng(0)
+    table = [[Value(float(x)) for x in row] for row in rng.normal(size=(rows, width))]
+    params = [w for row in table for w in row]
+
+    def cost(i):
+        row = ts.lookup(table, i)
+        return sum(a * b for a, b in zip(row, table[3])) ** 2  # one row is read directly too
+
+    index = rng.integers(0, 10, m)
+    machine = require_the_engines(cost, params, [index])
+    theta = np.array([p.data for p in params])
+    theta[4 * 20 :] = np.nan  # rows that nobody chooses
+    gradient = np.full(len(params), np.nan)
+    assert np.isfinite(machine.run(theta, (index[:, None].astype(float),), gradient))
+    assert (gradient[4 * 20 :] == 0).all()
+
+
+def test_a_deep_program_and_a_wide_one_compile_in_linear_time():
+    """10⁵ steps of each; as quadratic work these would take minutes."""
+    w, x = Value(0.999), np.ones(1)
+
+    def deep(a):
+        for _ in range(50_000):
+            a = ts.maximum(a * w, 0.001)
+        return a
+
+    def wide(a):
+        return sum(ts.tanh(w * (0.001 * k)) * a for k in range(30_000))
+
+    for cost in (deep, wide):
+        value, gradient, _ = run(machine_of(cost, [w], [x]), [w], [x])
+        assert np.isfinite([value, *gradient]).all()

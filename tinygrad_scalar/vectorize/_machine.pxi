@@ -1,0 +1,1260 @@
+# A scalar program made into orders that cover many steps at once, and the machine that runs them.
+#
+# Orders. Steps with one operation whose operands stand side by side are the rows of one order. A chain of additions
+# whose partial sums, and products, are used nowhere else is one order, `DOT`: z + Σₖ xₖyₖ, one term after the other as
+# the steps were. To find rows, steps are taken in windows of the program, and in each window level by level (a step's
+# level is one more than its operands'); on a level they are sorted by operation and operands, and their results stand
+# side by side in that order, so that rows above rows are rows again. All of it takes linear time, but for the sorting
+# of a window.
+#
+# Places. Parameters that a step reads and constants have one number each, the same for all examples (`uniform`); the
+# numbers of the arguments and the results have one for each lane. Gradients have places of their own: a result's is
+# free again as soon as its order has passed it on, so that they stay in the cache. A parameter that only lookups read
+# has no place at all: lookups read and add where it stands.
+
+from libc.stdlib cimport qsort
+
+cdef extern from "_side_by_side.h":
+    void rows_negate(Py_ssize_t, double*, double*) noexcept nogil
+    void rows_relu(Py_ssize_t, double*, double*) noexcept nogil
+    void rows_absolute(Py_ssize_t, double*, double*) noexcept nogil
+    void rows_sqrt(Py_ssize_t, double*, double*) noexcept nogil
+    void rows_square(Py_ssize_t, double*, double*) noexcept nogil
+    void rows_add(Py_ssize_t, double*, double*, int, double*, int) noexcept nogil
+    void rows_subtract(Py_ssize_t, double*, double*, int, double*, int) noexcept nogil
+    void rows_multiply(Py_ssize_t, double*, double*, int, double*, int) noexcept nogil
+    void rows_divide(Py_ssize_t, double*, double*, int, double*, int) noexcept nogil
+    void rows_maximum(Py_ssize_t, double*, double*, int, double*, int) noexcept nogil
+    void rows_minimum(Py_ssize_t, double*, double*, int, double*, int) noexcept nogil
+    void rows_greater(Py_ssize_t, double*, double*, int, double*, int) noexcept nogil
+    void rows_greater_equal(Py_ssize_t, double*, double*, int, double*, int) noexcept nogil
+    void rows_where(Py_ssize_t, double*, double*, int, double*, int, double*, int) noexcept nogil
+    void rows_add_products(Py_ssize_t, double*, double*, int, double*, int) noexcept nogil
+    void rows_multiply_add(Py_ssize_t, double*, double*, int, double*, int, double*, int) noexcept nogil
+    void rows_add_to(Py_ssize_t, double*, int, double*) noexcept nogil
+    void rows_subtract_from(Py_ssize_t, double*, int, double*) noexcept nogil
+    void rows_add_product(Py_ssize_t, double*, int, double*, int, double*) noexcept nogil
+    void rows_add_twice_product(Py_ssize_t, double*, int, double*, int, double*) noexcept nogil
+    void rows_add_over(Py_ssize_t, double*, int, double*, int, double*) noexcept nogil
+    void rows_add_over_twice(Py_ssize_t, double*, int, double*, int, double*) noexcept nogil
+    void rows_add_product_on_path(Py_ssize_t, double*, int, double*, int, double*) noexcept nogil
+    void rows_add_if_positive(Py_ssize_t, double*, int, double*, int, double*) noexcept nogil
+    void rows_add_signed(Py_ssize_t, double*, int, double*, int, double*) noexcept nogil
+    void rows_add_where(Py_ssize_t, double*, int, double*, int, double*) noexcept nogil
+    void rows_add_unless(Py_ssize_t, double*, int, double*, int, double*) noexcept nogil
+    void rows_add_one_plus_square(Py_ssize_t, double*, int, double*, int, double*) noexcept nogil
+    void rows_subtract_quotient_product(Py_ssize_t, double*, int, double*, int, double*, int, double*) noexcept nogil
+    void rows_add_share_of_larger(Py_ssize_t, double*, int, double*, int, double*, int, double*) noexcept nogil
+    void rows_dot(
+        Py_ssize_t, Py_ssize_t, double*, double*, Py_ssize_t, double*, Py_ssize_t, Py_ssize_t,
+        double*, Py_ssize_t, Py_ssize_t,
+    ) noexcept nogil
+    void rows_add_product_at(
+        Py_ssize_t, double*, Py_ssize_t, double*, Py_ssize_t, double*, Py_ssize_t,
+    ) noexcept nogil
+    void lanes_dot(
+        Py_ssize_t, double*, double*, int, double*, int, Py_ssize_t, double*, int, Py_ssize_t,
+    ) noexcept nogil
+    void lanes_dot_on(double*, double*, int, double*, int) noexcept nogil
+    void rows_add_to_at(Py_ssize_t, double*, Py_ssize_t, double*) noexcept nogil
+    void lanes_dot_back(
+        Py_ssize_t, double*, int, Py_ssize_t, double*, int, Py_ssize_t, double*, Py_ssize_t,
+    ) noexcept nogil
+
+cdef enum:
+    DOT = N_CODES - 2
+    WINDOW = 2048  # steps that are put in order together
+    NOWHERE = -1
+    OF_UNIFORM = 0  # the first two groups of places, which are not results
+    OF_INPUTS = 1
+
+cdef struct Order:
+    int code
+    int n  # rows
+    int out  # places: those of the first row
+    int x
+    int y
+    int z
+    int slope  # where its local gradients are kept, if they are
+    int dot
+    int K  # terms of a DOT
+    int sx  # how far an operand's place goes up from row to row
+    int sy
+    int sz
+    char how  # 0: no gradient from the cost reaches it, 1: one through lookups alone, 2: any other
+    char n_slopes
+    double number
+
+cdef struct Dot:
+    int K  # terms
+    int kx  # how far the places of x and y go up from term to term
+    int ky
+    int table  # or where the tables have for each term x, y, and how far they go up from row to row
+
+cdef struct Back:
+    # an order on the way back, and the places of its gradients; NOWHERE for an operand that has none
+    int order
+    int out
+    int x
+    int y
+    int z
+    int done  # the places of gradients that all have been passed on after it
+    int n_done
+
+cdef struct Descent:
+    bint made
+    Back* backs
+    Py_ssize_t n
+    int* tables  # the gradients' places of what is in the tables
+    Py_ssize_t size  # of the places of gradients
+    int cost  # the place of the cost's
+    bint has_choices
+
+cdef struct Key:
+    # what the steps of a level are sorted by
+    long long kind
+    long long number
+    int first
+    int second
+    int z
+    int step
+    int slots[3]
+    int x
+    int y
+    int kx
+    int ky
+
+
+cdef int by_key(const void* first, const void* second) noexcept nogil:
+    cdef const Key* a = <const Key*>first
+    cdef const Key* b = <const Key*>second
+    if a.kind != b.kind:
+        return 1 if a.kind > b.kind else -1
+    if a.number != b.number:
+        return 1 if a.number > b.number else -1
+    if a.first != b.first:
+        return 1 if a.first > b.first else -1
+    if a.second != b.second:
+        return 1 if a.second > b.second else -1
+    if a.z != b.z:
+        return 1 if a.z > b.z else -1
+    return 1 if a.step > b.step else -1
+
+
+cdef inline bint commutes(int code) noexcept nogil:
+    return code == _ops.MULTIPLY or code == _ops.ADD
+
+
+cdef inline int arity(int code) noexcept nogil:
+    return 3 if code == _ops.WHERE or code == _ops.BINARY_ENTROPY else 2 if is_binary(code) else 1
+
+
+cdef inline int slopes_kept(int code, double number) noexcept nogil:
+    """How many local gradients are kept for the way back; the others are computed from operands and result."""
+    if code in (
+        _ops.ADD, _ops.SUBTRACT, _ops.MULTIPLY, _ops.DIVIDE, _ops.MAXIMUM, _ops.MINIMUM, _ops.GREATER,
+        _ops.GREATER_EQUAL, _ops.NEGATE, _ops.ABSOLUTE, _ops.EXP, _ops.LOG, _ops.SQRT, _ops.TAN, _ops.RELU, _ops.WHERE,
+        LOOKUP, DOT,
+    ):
+        return 0
+    if code == _ops.CONSTANT_POWER and number == 2.0:
+        return 0
+    return 3 if code == _ops.BINARY_ENTROPY else 2 if is_binary(code) else 1
+
+
+cdef inline void function(int code, Py_ssize_t n, double* x, double* out) noexcept nogil:
+    """NumPy's loop, or one number after the other."""
+    cdef char* arguments[2]
+    cdef Py_ssize_t strides[2]
+    cdef Py_ssize_t i
+    cdef double slope
+    if functions[code].loop is not NULL:
+        arguments[0] = <char*>x
+        arguments[1] = <char*>out
+        strides[0] = strides[1] = sizeof(double)
+        functions[code].loop(arguments, &n, strides, functions[code].data)
+        return
+    for i in range(n):
+        _ops.unary(<Code>code, 0.0, x[i], out + i, &slope)
+
+
+cdef void unary_rows(int code, double number, Py_ssize_t n, double* x, double* out, double* slope) noexcept nogil:
+    """out = f(x) for n numbers side by side; slope may be NULL if it is not wanted."""
+    cdef Py_ssize_t i
+    cdef double unwanted
+    if code == _ops.TANH:
+        vector_functions[VECTOR_TANH](n, x, out, slope)
+    elif code == _ops.SIGMOID:
+        vector_functions[VECTOR_SIGMOID](n, x, out, slope)
+    elif code == _ops.RELU:
+        rows_relu(n, out, x)
+    elif code == _ops.EXP:
+        vector_functions[VECTOR_EXP](n, x, out, NULL)
+    elif code == _ops.LOG:
+        vector_functions[VECTOR_LOG](n, x, out, NULL)
+    elif code == _ops.NEGATE:
+        rows_negate(n, out, x)
+    elif code == _ops.ABSOLUTE:
+        rows_absolute(n, out, x)
+    elif code == _ops.SQRT:
+        rows_sqrt(n, out, x)
+    elif code == _ops.SOFTPLUS:
+        vector_functions[VECTOR_SOFTPLUS](n, x, out, slope)
+    elif code == _ops.EXPM1:
+        vector_functions[VECTOR_EXPM1](n, x, out, slope)
+    elif code == _ops.LOG1P:
+        vector_functions[VECTOR_LOG1P](n, x, out, slope)
+    elif code == _ops.CONSTANT_POWER and number == 2.0:
+        rows_square(n, out, x)
+    elif code in (_ops.SIN, _ops.COS, _ops.SINH, _ops.COSH):
+        function(code, n, x, out)
+        if slope is not NULL:
+            function(
+                _ops.COS if code == _ops.SIN else _ops.SIN if code == _ops.COS
+                else _ops.COSH if code == _ops.SINH else _ops.SINH,
+                n, x, slope,
+            )
+            if code == _ops.COS:
+                for i in range(n):
+                    slope[i] = -slope[i]
+    elif code == _ops.TAN:
+        function(code, n, x, out)
+    else:
+        for i in range(n):
+            _ops.unary(<Code>code, number, x[i], out + i, &unwanted if slope is NULL else slope + i)
+
+
+cdef inline void unary_rows_back(
+    int code, double number, Py_ssize_t n, double* d, int sd, double* x, int sx, double* out, double* slope, double* u,
+) noexcept nogil:
+    if code == _ops.EXP:
+        rows_add_product(n, d, sd, out, 1, u)
+    elif code == _ops.RELU:
+        rows_add_if_positive(n, d, sd, x, sx, u)
+    elif code == _ops.LOG:
+        rows_add_over(n, d, sd, x, sx, u)
+    elif code == _ops.NEGATE:
+        rows_subtract_from(n, d, sd, u)
+    elif code == _ops.ABSOLUTE:
+        rows_add_signed(n, d, sd, x, sx, u)
+    elif code == _ops.SQRT:
+        rows_add_over_twice(n, d, sd, out, 1, u)
+    elif code == _ops.TAN:
+        rows_add_one_plus_square(n, d, sd, out, 1, u)
+    elif code == _ops.CONSTANT_POWER and number == 2.0:
+        rows_add_twice_product(n, d, sd, x, sx, u)
+    elif _ops.piecewise(<Code>code, number):
+        rows_add_product_on_path(n, d, sd, slope, 1, u)
+    else:
+        rows_add_product(n, d, sd, slope, 1, u)
+
+
+cdef void other_rows(
+    int code, Py_ssize_t n, double* x, int sx, double* y, int sy, double* z, int sz, double* out, double* slope,
+    Py_ssize_t kept,
+) noexcept nogil:
+    """out = f(x, y) or f(x, y, z) for n rows; their slopes, unless NULL, stand `kept` apart."""
+    cdef Py_ssize_t i, k
+    cdef double slopes[3]
+    if code == _ops.MULTIPLY:
+        rows_multiply(n, out, x, sx, y, sy)
+    elif code == _ops.ADD:
+        rows_add(n, out, x, sx, y, sy)
+    elif code == _ops.SUBTRACT:
+        rows_subtract(n, out, x, sx, y, sy)
+    elif code == _ops.DIVIDE:
+        rows_divide(n, out, x, sx, y, sy)
+    elif code == _ops.MAXIMUM:
+        rows_maximum(n, out, x, sx, y, sy)
+    elif code == _ops.MINIMUM:
+        rows_minimum(n, out, x, sx, y, sy)
+    elif code == _ops.GREATER:
+        rows_greater(n, out, x, sx, y, sy)
+    elif code == _ops.GREATER_EQUAL:
+        rows_greater_equal(n, out, x, sx, y, sy)
+    elif code == _ops.WHERE:
+        rows_where(n, out, x, sx, y, sy, z, sz)
+    elif code == _ops.BINARY_ENTROPY:
+        for i in range(n):
+            _ops.binary_entropy(x[i * sx], y[i * sy], z[i * sz], out + i, slopes)
+            if slope is not NULL:
+                for k in range(3):
+                    slope[k * kept + i] = slopes[k]
+    else:
+        for i in range(n):
+            _ops.binary(<Code>code, x[i * sx], y[i * sy], out + i, slopes, slopes + 1)
+            if slope is not NULL:
+                slope[i] = slopes[0]
+                slope[kept + i] = slopes[1]
+
+
+cdef void other_rows_back(
+    int code, double number, int k, Py_ssize_t n, double* d, int sd, double* x, int sx, double* y, int sy, double* out,
+    double* slope, Py_ssize_t kept, double* u,
+) noexcept nogil:
+    """d += ∂out/∂(operand k) · u for n rows."""
+    if code == _ops.MULTIPLY:
+        if k == 0:
+            rows_add_product(n, d, sd, y, sy, u)
+        else:
+            rows_add_product(n, d, sd, x, sx, u)
+    elif code == _ops.ADD or (code == _ops.SUBTRACT and k == 0):
+        rows_add_to(n, d, sd, u)
+    elif code == _ops.SUBTRACT:
+        rows_subtract_from(n, d, sd, u)
+    elif code == _ops.DIVIDE:
+        if k == 0:
+            rows_add_over(n, d, sd, y, sy, u)
+        else:
+            rows_subtract_quotient_product(n, d, sd, out, 1, y, sy, u)
+    elif code == _ops.MAXIMUM or code == _ops.MINIMUM:
+        if (k == 0) == (code == _ops.MAXIMUM):
+            rows_add_share_of_larger(n, d, sd, x, sx, y, sy, u)
+        else:
+            rows_add_share_of_larger(n, d, sd, y, sy, x, sx, u)
+    elif code == _ops.WHERE:
+        if k == 1:
+            rows_add_where(n, d, sd, x, sx, u)
+        else:
+            rows_add_unless(n, d, sd, x, sx, u)
+    elif _ops.piecewise(<Code>code, number):
+        rows_add_product_on_path(n, d, sd, slope + k * kept, 1, u)
+    else:
+        rows_add_product(n, d, sd, slope + k * kept, 1, u)
+
+
+cdef inline double slope_of(int code, double number, int k, double x, double y, double out, double* slope, Py_ssize_t kept) noexcept nogil:
+    """∂out/∂(operand k) of one step; not for those that pass u on as it is."""
+    if code == _ops.MULTIPLY:
+        return y if k == 0 else x
+    if code == _ops.DIVIDE:
+        return 1.0 / y if k == 0 else -(out / y)
+    if code == _ops.MAXIMUM:
+        return _ops.share(x, y) if k == 0 else _ops.share(y, x)
+    if code == _ops.MINIMUM:
+        return _ops.share(y, x) if k == 0 else _ops.share(x, y)
+    if code == _ops.NEGATE:
+        return -1.0
+    if code == _ops.EXP:
+        return out
+    if code == _ops.RELU:
+        return 1.0 if x > 0.0 else 0.0
+    if code == _ops.LOG:
+        return 1.0 / x
+    if code == _ops.ABSOLUTE:
+        return 1.0 if x >= 0.0 else -1.0
+    if code == _ops.SQRT:
+        return 0.5 / out
+    if code == _ops.TAN:
+        return 1.0 + out * out
+    if code == _ops.CONSTANT_POWER and number == 2.0:
+        return 2.0 * x
+    return slope[k * kept]
+
+
+cdef class Machine:
+    """A scalar program, ready to run. `steps` has a row (code, out, x, y, z) for each step, with the codes of CODES.
+
+    Slots 0 to n_parameters − 1 are the parameters, the next n_inputs the numbers of all arguments in order; slot
+    constant_slots[k] holds constants[k]. The cost is slot `cost`; `watched` are further slots whose numbers are wanted.
+    """
+
+    cdef Py_ssize_t n_parameters, n_inputs, n_watched, n_orders, n_uniform, n_places, n_slopes, n_groups, n_read
+    cdef Py_ssize_t n_tables, n_constants, first_constant
+    cdef int cost
+    cdef Order* orders
+    cdef Dot* dots
+    cdef int* tables  # places, or −1 − k for parameter k where only lookups read it
+    cdef int* watched
+    cdef int* read  # the parameters that have places, in order
+    cdef double* constants
+    cdef int* group_of  # for each place
+    cdef int* first_of  # for each group its first place
+    cdef Descent descents[2]  # without and with the gradients of inputs and constants
+    cdef double* memory  # v, d and slopes of one example or block
+    cdef Py_ssize_t size
+    cdef double* v
+    cdef double* d
+    cdef double* slopes
+    cdef char* chosen  # for each place of each lane whether a lookup chose it, or what is computed from it
+    cdef bint has_rows  # whether lookups choose among parameters
+    cdef char* is_changed  # for each parameter whether a lookup added to its gradient, and which these are
+    cdef int* changed
+    cdef Py_ssize_t n_changed
+    cdef Py_ssize_t lanes  # how many examples the memory holds at once: 1 or LANES; 0 if there is none
+    cdef bint busy
+    cdef public bint sums  # whether to give the sum of the costs and its gradient instead of the mean's
+    cdef Order* missing_row  # a lookup of a row that its table lacks, and that row
+    cdef double wanted_row
+
+    def __cinit__(
+        self, steps, numbers, tables, Py_ssize_t n_slots, Py_ssize_t n_parameters, Py_ssize_t n_inputs,
+        constant_slots, constants, int cost, watched,
+    ):
+        self.n_parameters, self.n_inputs = n_parameters, n_inputs
+        Schedule(
+            self, np.array(steps, np.int32).reshape(len(steps), 5), np.ascontiguousarray(numbers, np.float64),
+            np.array(tables, np.int32), n_slots, constant_slots, constants, cost, watched,
+        )
+
+    def __dealloc__(self):
+        cdef int k
+        PyMem_Free(self.orders)
+        PyMem_Free(self.dots)
+        PyMem_Free(self.tables)
+        PyMem_Free(self.watched)
+        PyMem_Free(self.read)
+        PyMem_Free(self.constants)
+        PyMem_Free(self.group_of)
+        PyMem_Free(self.first_of)
+        PyMem_Free(self.memory)
+        for k in range(2):
+            PyMem_Free(self.descents[k].backs)
+            PyMem_Free(self.descents[k].tables)
+
+    def describe(self):
+        """For tests: (code, rows, terms) of each order."""
+        return [
+            (self.orders[i].code, self.orders[i].n, self.dots[self.orders[i].dot].K if self.orders[i].code == DOT else 0)
+            for i in range(self.n_orders)
+        ]
+
+    # --- the way back ------------------------------------------------------------------------------------------------
+
+    cdef int make_descent(self, Descent* descent, bint with_inputs) except -1:
+        """Find the orders on the way back from the cost to wanted gradients, and places for the gradients."""
+        cdef Py_ssize_t i, k, t, n_back = 0
+        cdef Order* order
+        cdef Dot* dot
+        cdef Back* back = NULL
+        cdef int g, former = NOWHERE
+        cdef char[::1] is_back = np.zeros(self.n_orders, np.int8)
+        cdef char[::1] wanted = np.zeros(self.n_groups, np.int8)
+        cdef int[::1] place = np.full(self.n_groups, NOWHERE, np.int32)  # of a group's gradients
+        cdef int[::1] size = np.zeros(self.n_groups, np.int32)
+        cdef int[::1] next_free = np.zeros(self.n_groups, np.int32)  # lists of the groups whose place is free, by size
+        cdef int[::1] free
+        cdef int largest = 1
+        wanted[OF_UNIFORM] = 1
+        wanted[OF_INPUTS] = with_inputs
+        for i in range(self.n_orders):
+            order = self.orders + i
+            if order.how > 0 and self.leads_to_wanted(order, wanted):
+                is_back[i] = True
+                n_back += 1
+                wanted[self.group_of[order.out]] = True
+        for g in range(2, self.n_groups):
+            size[g] = (self.first_of[g + 1] if g + 1 < self.n_groups else <int>self.n_places) - self.first_of[g]
+            largest = max(largest, size[g])
+        free = np.full(largest + 1, NOWHERE, np.int32)
+        place[OF_UNIFORM], place[OF_INPUTS] = 0, <int>self.n_uniform
+        descent.size = self.n_uniform + self.n_inputs
+        descent.n = 0
+        descent.backs = <Back*>block(n_back * sizeof(Back))
+        descent.tables = <int*>block(self.n_tables * sizeof(int))
+        for i in range(self.n_tables):
+            descent.tables[i] = NOWHERE
+        if wanted[self.group_of[self.cost]]:
+            descent.cost = self.place_for(descent, self.cost, wanted, place, size, next_free, free)
+        for i in range(self.n_orders - 1, -1, -1):
+            order = self.orders + i
+            g = self.group_of[order.out]
+            if not is_back[i] or place[g] < 0:
+                continue
+            if back is not NULL and g != former:
+                self.release(descent, former, place, size, next_free, free)
+            former = g
+            back = descent.backs + descent.n
+            descent.n += 1
+            back.order, back.out = <int>i, place[g] + order.out - self.first_of[g]
+            back.x = back.y = back.z = NOWHERE
+            back.n_done = 0
+            descent.has_choices |= order.how == 1
+            if order.code == LOOKUP:
+                for k in range(order.z):
+                    t = self.tables[order.y + k]
+                    if t >= 0:
+                        descent.tables[order.y + k] = self.place_for(
+                            descent, <int>t, wanted, place, size, next_free, free
+                        )
+            elif order.code == DOT and self.dots[order.dot].table >= 0:
+                dot = self.dots + order.dot
+                for k in range(2 * dot.K):
+                    t = dot.table + 4 * (k // 2) + k % 2
+                    descent.tables[t] = self.place_for(
+                        descent, self.tables[t], wanted, place, size, next_free, free
+                    )
+            else:
+                if self.passes_to(order, 0):
+                    back.x = self.place_for(descent, order.x, wanted, place, size, next_free, free)
+                if self.passes_to(order, 1):
+                    back.y = self.place_for(descent, order.y, wanted, place, size, next_free, free)
+            if self.passes_to(order, 2):
+                back.z = self.place_for(descent, order.z, wanted, place, size, next_free, free)
+        if back is not NULL:
+            self.release(descent, former, place, size, next_free, free)
+        descent.made = True
+        return 0
+
+    cdef inline bint passes_to(self, Order* order, int k) noexcept:
+        """Whether a gradient goes to operand k; lookups have tables instead."""
+        if order.code == DOT:
+            return k < 2 or order.z >= 0
+        return order.code != LOOKUP and has_gradient_of(order.code, order.number, k)
+
+    cdef bint leads_to_wanted(self, Order* order, char[::1] wanted) noexcept:
+        cdef Py_ssize_t k
+        cdef int t
+        if order.code == LOOKUP:
+            for k in range(order.z):
+                t = self.tables[order.y + k]
+                if t < 0 or self.is_wanted(t, wanted):
+                    return True
+            return False
+        if order.code == DOT and self.dots[order.dot].table >= 0:
+            for k in range(2 * self.dots[order.dot].K):
+                if self.is_wanted(self.tables[self.dots[order.dot].table + 4 * (k // 2) + k % 2], wanted):
+                    return True
+            return order.z >= 0 and self.is_wanted(order.z, wanted)
+        return (
+            (self.passes_to(order, 0) and self.is_wanted(order.x, wanted))
+            or (self.passes_to(order, 1) and self.is_wanted(order.y, wanted))
+            or (self.passes_to(order, 2) and self.is_wanted(order.z, wanted))
+        )
+
+    cdef inline bint is_wanted(self, int place, char[::1] wanted) noexcept:
+        """Whether the gradient of a place is; constants' are when inputs' are: for alarms."""
+        return wanted[self.group_of[place]] and (place >= self.n_uniform or place < self.n_read or wanted[OF_INPUTS])
+
+    cdef int place_for(
+        self, Descent* descent, int place, char[::1] wanted, int[::1] places, int[::1] size, int[::1] next_free,
+        int[::1] free,
+    ) noexcept:
+        """Where the gradient of what stands at `place` is; taken if it has no place yet."""
+        cdef int g = self.group_of[place]
+        if not self.is_wanted(place, wanted):
+            return NOWHERE
+        self.take_place(descent, g, wanted, places, size, next_free, free)
+        return places[g] + place - self.first_of[g]
+
+    cdef void release(
+        self, Descent* descent, int g, int[::1] places, int[::1] size, int[::1] next_free, int[::1] free,
+    ) noexcept:
+        """The last order that was written ends a group: its gradients are all passed on."""
+        cdef Back* back = descent.backs + descent.n - 1
+        back.done, back.n_done = places[g], size[g]
+        next_free[g] = free[size[g]]
+        free[size[g]] = g
+
+    cdef void take_place(
+        self, Descent* descent, int g, char[::1] wanted, int[::1] places, int[::1] size, int[::1] next_free,
+        int[::1] free,
+    ) noexcept:
+        cdef int former
+        if places[g] >= 0:
+            return
+        former = free[size[g]]
+        if former >= 0:
+            free[size[g]] = next_free[former]
+            places[g] = places[former]
+        else:
+            places[g] = <int>descent.size
+            descent.size += size[g]
+
+    # --- running -----------------------------------------------------------------------------------------------------
+
+    cdef int make_memory(self, Py_ssize_t lanes) except -1:
+        """Memory for that many examples at once, all zeros."""
+        cdef Py_ssize_t with_lanes = self.n_places - self.n_uniform
+        cdef Py_ssize_t gradients = max(self.descents[0].size, self.descents[1].size, self.n_uniform) - self.n_uniform
+        cdef Py_ssize_t apart = (self.n_uniform + 7) // 8 * 8  # what has lanes begins at a multiple of 64 bytes
+        cdef Py_ssize_t marks = 0, changes = 0
+        cdef Py_ssize_t numbers
+        cdef double* memory
+        if self.descents[0].has_choices or self.descents[1].has_choices:
+            marks = self.n_places * lanes // 8 + 1
+        if self.has_rows:
+            changes = self.n_parameters
+        numbers = 2 * apart + (with_lanes + gradients + self.n_slopes) * lanes + marks + changes + 8
+        if self.lanes == lanes and self.size >= numbers:
+            return 0
+        self.lanes = 0
+        memory = <double*>block(numbers * sizeof(double))
+        PyMem_Free(self.memory)
+        self.memory, self.size = memory, numbers
+        memset(memory, 0, numbers * sizeof(double))
+        memory = <double*>((<size_t>memory + 63) & ~<size_t>63)
+        self.v = memory + apart - self.n_uniform
+        self.d = memory + 2 * apart + with_lanes * lanes - self.n_uniform
+        self.slopes = self.d + self.n_uniform + gradients * lanes
+        self.chosen = <char*>(self.slopes + self.n_slopes * lanes)
+        self.changed = <int*>(<double*>self.chosen + marks)
+        self.is_changed = <char*>(self.changed + changes)
+        self.n_changed = 0
+        memcpy(self.v + self.n_read, self.constants, self.n_constants * sizeof(double))
+        self.lanes = lanes
+        return 0
+
+    cdef inline double* number(self, int place) noexcept nogil:
+        """Where the numbers of a place stand."""
+        return self.v + (place if place < self.n_uniform else self.n_uniform + (place - self.n_uniform) * self.lanes)
+
+    cdef inline double* gradient(self, int place) noexcept nogil:
+        """Where the gradients of a place stand; NULL for NOWHERE."""
+        if place < 0:
+            return NULL
+        return self.d + (place if place < self.n_uniform else self.n_uniform + (place - self.n_uniform) * self.lanes)
+
+    def run(self, parameters, tuple arrays, gradient=None, tuple input_gradients=None, watched=None, list alarms=None):
+        """The mean cost of m examples. All arrays are C-contiguous float64.
+
+        `arrays` are the arguments, each with a row for each example. `gradient` receives the gradient of the mean,
+        `input_gradients`, arrays like the arguments, the gradients with respect to them, and each row of `watched` one
+        example's numbers in the watched slots. Pass None for any that is not wanted. If a slot's number, or the
+        gradient with respect to a leaf, is not finite, True is added to `alarms`.
+        """
+        cdef Call call
+        cdef Py_ssize_t a, m = len(arrays[0])
+        try:
+            begin(&call, parameters, self.n_parameters, len(arrays))
+            for a in range(call.n_arrays):
+                call.rows[a] = doubles(&call, arrays[a], -1, False)
+                call.widths[a] = len(arrays[a][0])
+                if input_gradients is not None:
+                    call.d_rows[a] = doubles(&call, input_gradients[a], m * call.widths[a], True)
+            if gradient is not None:
+                call.d_theta = doubles(&call, gradient, self.n_parameters, True)
+            if self.n_watched:
+                call.watched = doubles(&call, watched, m * self.n_watched, True)
+            call.alarming = alarms is not None
+            mean = self.run_call(&call, m)
+            if call.alarmed:
+                alarms.append(True)
+            return mean
+        finally:
+            end(&call)
+
+    cdef double run_call(self, Call* call, Py_ssize_t m) except? -1.0:
+        cdef Py_ssize_t a, columns = 0
+        cdef double mean
+        cdef bint with_inputs = call.alarming
+        for a in range(call.n_arrays):
+            columns += call.widths[a]
+            with_inputs |= call.d_rows[a] is not NULL
+        if columns != self.n_inputs:
+            raise ValueError(f"an example must have {self.n_inputs} numbers, got {columns}")
+        if self.busy:
+            return self.run_within(call, m)
+        if call.d_theta is not NULL and not self.descents[with_inputs].made:
+            self.make_descent(&self.descents[with_inputs], with_inputs)
+        self.make_memory(LANES if m >= FEW else 1)
+        self.busy = True
+        self.missing_row = NULL
+        try:
+            mean = self.run_blocks(call, m, &self.descents[with_inputs])
+        except:
+            self.lanes = 0  # gradients can be left over in the memory, so it is allocated again
+            raise
+        finally:
+            self.busy = False
+        if self.missing_row is not NULL:
+            raise ValueError(f"lookup expected a row from 0 to {self.missing_row.z - 1}, got {self.wanted_row:.0f}")
+        return mean
+
+    cdef double run_within(self, Call* call, Py_ssize_t m) except? -1.0:
+        """Run while the program is running: a signal handler calls what it interrupted. It gets memory of its own."""
+        cdef double* memory = self.memory
+        cdef double* v = self.v
+        cdef double* d = self.d
+        cdef double* slopes = self.slopes
+        cdef char* chosen = self.chosen
+        cdef char* is_changed = self.is_changed
+        cdef int* changed = self.changed
+        cdef Py_ssize_t n_changed = self.n_changed
+        cdef Py_ssize_t lanes = self.lanes, size = self.size
+        cdef Order* missing_row = self.missing_row
+        cdef double wanted_row = self.wanted_row
+        self.memory, self.lanes, self.busy = NULL, 0, False
+        try:
+            return self.run_call(call, m)
+        finally:
+            PyMem_Free(self.memory)
+            self.size = size
+            self.memory, self.v, self.d, self.slopes, self.chosen = memory, v, d, slopes, chosen
+            self.is_changed, self.changed, self.n_changed = is_changed, changed, n_changed
+            self.lanes, self.missing_row, self.wanted_row, self.busy = lanes, missing_row, wanted_row, True
+
+    cdef double run_blocks(self, Call* call, Py_ssize_t m, Descent* descent) except? -1.0:
+        cdef Py_ssize_t lanes = self.lanes, start = 0, n = 0, i, k, a, width
+        cdef double total = 0.0, over = 1.0 if self.sums else m
+        cdef double* theta = call.theta
+        cdef double* d_theta = call.d_theta
+        cdef double* lane
+        cdef double* cost = self.number(self.cost)
+        cdef double* its
+        for k in range(self.n_read):
+            self.v[k] = theta[self.read[k]]
+        if d_theta is not NULL:
+            memset(d_theta, 0, self.n_parameters * sizeof(double))
+            memset(self.d, 0, self.n_uniform * sizeof(double))
+        while start < m:
+            PyErr_CheckSignals()
+            n = min(lanes, m - start)
+            lane = self.v + self.n_uniform
+            for a in range(call.n_arrays):
+                width = call.widths[a]
+                its = call.rows[a] + start * width
+                if lanes == 1:
+                    memcpy(lane, its, width * sizeof(double))
+                else:
+                    for k in range(width):
+                        for i in range(lanes):  # the last example fills the lanes beyond it
+                            lane[k * lanes + i] = its[min(i, n - 1) * width + k]
+                lane += width * lanes
+            self.forwards(theta, d_theta is not NULL)
+            if call.alarming and not self.all_numbers_finite():
+                call.alarmed = True
+            for i in range(n):
+                total += cost[i if self.cost >= self.n_uniform else 0]
+                for k in range(self.n_watched):
+                    call.watched[(start + i) * self.n_watched + k] = self.number(self.watched[k])[
+                        i if self.watched[k] >= self.n_uniform else 0
+                    ]
+            if d_theta is not NULL:
+                self.seed(descent, n)
+                self.backwards(descent, d_theta, n)
+                lane = self.d + self.n_uniform
+                if call.alarming and not all_finite(self.d, self.n_uniform + self.n_inputs * lanes):
+                    call.alarmed = True
+                for a in range(call.n_arrays if descent == &self.descents[1] else 0):
+                    width = call.widths[a]
+                    for k in range(width if call.d_rows[a] is not NULL else 0):
+                        for i in range(n):
+                            call.d_rows[a][(start + i) * width + k] = lane[k * lanes + i] / over
+                    memset(lane, 0, width * lanes * sizeof(double))
+                    lane += width * lanes
+            start += n
+        if d_theta is not NULL:
+            for k in range(self.n_changed):
+                d_theta[self.changed[k]] /= over
+                self.is_changed[self.changed[k]] = False
+            self.n_changed = 0
+            for k in range(self.n_read):
+                d_theta[self.read[k]] += self.d[k] / over
+        return total / over
+
+    cdef bint all_numbers_finite(self) noexcept:
+        return all_finite(self.v, self.n_uniform + (self.n_places - self.n_uniform) * self.lanes)
+
+    cdef void seed(self, Descent* descent, Py_ssize_t n) noexcept nogil:
+        """Set the gradient of the cost with respect to itself."""
+        cdef Py_ssize_t i
+        if self.cost < self.n_uniform:
+            self.d[self.cost] += n
+        elif self.cost < self.n_uniform + self.n_inputs:
+            for i in range(n if descent == &self.descents[1] else 0):
+                self.gradient(self.cost)[i] += 1.0
+        elif descent.n:
+            for i in range(n):
+                self.gradient(descent.cost)[i] = 1.0
+
+    cdef inline int row(self, Order* order, double index) noexcept nogil:
+        """Where in the tables the chosen row is; for a missing row the first, and the error is raised later."""
+        if 0.0 <= index < order.z:
+            return order.y + <int>index
+        self.missing_row, self.wanted_row = order, index
+        return order.y
+
+    cdef void forwards(self, double* theta, bint with_slopes) noexcept nogil:
+        cdef Py_ssize_t i
+        cdef Order* order
+        if self.lanes > 1:
+            for i in range(self.n_orders):
+                self.forward_lanes(self.orders + i, theta, with_slopes)
+            return
+        for i in range(self.n_orders):
+            order = self.orders + i
+            if order.n == 1:
+                self.forward_one(order, theta)
+            else:
+                self.forward_rows(order, with_slopes)
+
+    cdef inline void forward_one(self, Order* order, double* theta) noexcept nogil:
+        """One step for one example."""
+        cdef double* v = self.v
+        cdef double* out = v + order.out
+        cdef double x = v[order.x]
+        cdef int code = order.code
+        cdef double unwanted[3]
+        cdef double* slope = self.slopes + order.slope if order.n_slopes else unwanted
+        if code == _ops.MULTIPLY:
+            out[0] = x * v[order.y]
+        elif code == _ops.ADD:
+            out[0] = x + v[order.y]
+        elif code == DOT:
+            if order.K == 1:
+                out[0] = v[order.z] + x * v[order.y]
+            else:
+                self.dot_rows(order)
+        elif code == _ops.SUBTRACT:
+            out[0] = x - v[order.y]
+        elif code == _ops.DIVIDE:
+            out[0] = x / v[order.y]
+        elif code == _ops.MAXIMUM:
+            out[0] = _ops.maximum(x, v[order.y])
+        elif code == _ops.MINIMUM:
+            out[0] = _ops.minimum(x, v[order.y])
+        elif code == _ops.NEGATE:
+            out[0] = -x
+        elif code == _ops.RELU:
+            out[0] = 0.0 if x <= 0.0 else x
+        elif code == _ops.CONSTANT_POWER and order.number == 2.0:
+            out[0] = x * x
+        elif is_binary(code):
+            _ops.binary(<Code>code, x, v[order.y], out, slope, slope + 1)
+        elif code == _ops.WHERE:
+            out[0] = v[order.y] if x != 0.0 else v[order.z]
+        elif code == _ops.BINARY_ENTROPY:
+            _ops.binary_entropy(x, v[order.y], v[order.z], out, slope)
+        elif code == LOOKUP:
+            out[0] = self.looked_up(order, theta, 0)
+        else:
+            _ops.unary(<Code>code, order.number, x, out, slope)
+
+    cdef inline double looked_up(self, Order* order, double* theta, Py_ssize_t i) noexcept nogil:
+        """What a lookup chooses in lane i."""
+        cdef double* index = self.number(order.x)
+        cdef int place = self.tables[self.row(order, index[i if order.x >= self.n_uniform else 0])]
+        if place < 0:
+            return theta[-1 - place]
+        return self.number(place)[i if place >= self.n_uniform else 0]
+
+    cdef void forward_rows(self, Order* order, bint with_slopes) noexcept nogil:
+        """The rows of an order for one example."""
+        cdef double* v = self.v
+        cdef double* slope = self.slopes + order.slope if with_slopes and order.n_slopes else NULL
+        if order.code == DOT:
+            self.dot_rows(order)
+        elif arity(order.code) == 1:
+            unary_rows(order.code, order.number, order.n, v + order.x, v + order.out, slope)
+        else:
+            other_rows(
+                order.code, order.n, v + order.x, order.sx, v + order.y, order.sy, v + order.z, order.sz,
+                v + order.out, slope, order.n,
+            )
+
+    cdef inline void dot_rows(self, Order* order) noexcept nogil:
+        cdef Dot* dot = self.dots + order.dot
+        cdef double* v = self.v
+        cdef double* z = v + order.z if order.z >= 0 else NULL
+        cdef double total
+        cdef int* term
+        cdef Py_ssize_t k
+        if dot.table >= 0:
+            term = self.tables + dot.table
+            if order.n > 1:
+                if z is NULL:
+                    rows_multiply(order.n, v + order.out, v + term[0], term[2], v + term[1], term[3])
+                else:
+                    rows_multiply_add(
+                        order.n, v + order.out, z, order.sz, v + term[0], term[2], v + term[1], term[3]
+                    )
+                for k in range(1, dot.K):
+                    term += 4
+                    rows_add_products(order.n, v + order.out, v + term[0], term[2], v + term[1], term[3])
+                return
+            total = v[term[0]] * v[term[1]]
+            if z is not NULL:
+                total = z[0] + total
+            for k in range(1, dot.K):
+                term += 4
+                total += v[term[0]] * v[term[1]]
+            v[order.out] = total
+        elif dot.K > 1 or z is NULL:
+            rows_dot(
+                order.n, dot.K, v + order.out, z, order.sz, v + order.x, order.sx, dot.kx, v + order.y, order.sy, dot.ky
+            )
+        else:
+            rows_multiply_add(order.n, v + order.out, z, order.sz, v + order.x, order.sx, v + order.y, order.sy)
+
+    cdef void forward_lanes(self, Order* order, double* theta, bint with_slopes) noexcept nogil:
+        """The rows of an order for a block of examples."""
+        cdef Py_ssize_t lanes = self.lanes, n = order.n * lanes, rows = 1, r, i, k, t
+        cdef int code = order.code
+        cdef bint x_lanes = order.x >= self.n_uniform, y_lanes, z_lanes
+        cdef double* x = self.number(order.x)
+        cdef double* y
+        cdef double* z
+        cdef double* out = self.number(order.out)
+        cdef double* slope = self.slopes + order.slope * lanes if with_slopes and order.n_slopes else NULL
+        cdef Py_ssize_t kept = n
+        cdef Dot* dot
+        cdef int* term
+        if code == LOOKUP:
+            for i in range(lanes):
+                out[i] = self.looked_up(order, theta, i)
+            return
+        if code != DOT and arity(code) == 1:
+            if x_lanes:
+                unary_rows(code, order.number, n, x, out, slope)
+                return
+            for r in range(order.n):  # the same for all examples
+                unary_rows(code, order.number, 1, x + r, out + r * lanes, slope + r * lanes if slope is not NULL else NULL)
+                for i in range(1, lanes):
+                    out[r * lanes + i] = out[r * lanes]
+                    if slope is not NULL:
+                        slope[r * lanes + i] = slope[r * lanes]
+            return
+        y, y_lanes = self.number(order.y), order.y >= self.n_uniform
+        z, z_lanes = NULL, True
+        if order.z >= 0 and (code == DOT or arity(code) == 3):
+            z, z_lanes = self.number(order.z), order.z >= self.n_uniform
+        if code == DOT:
+            dot = self.dots + order.dot
+            if dot.table >= 0:
+                for r in range(order.n):
+                    term = self.tables + dot.table
+                    for k in range(dot.K):
+                        i, t = term[0] + r * term[2], term[1] + r * term[3]
+                        if k == 0:
+                            lanes_dot(
+                                1, out, z, z_lanes, self.number(<int>i), i >= self.n_uniform, 0,
+                                self.number(<int>t), t >= self.n_uniform, 0,
+                            )
+                        else:
+                            lanes_dot_on(
+                                out, self.number(<int>i), i >= self.n_uniform, self.number(<int>t), t >= self.n_uniform
+                            )
+                        term += 4
+                    out += lanes
+                    if z is not NULL:
+                        z += order.sz * (lanes if z_lanes else 1)
+                return
+            for r in range(order.n):
+                lanes_dot(
+                    dot.K, out + r * lanes, z, z_lanes, x, x_lanes, dot.kx * (lanes if x_lanes else 1),
+                    y, y_lanes, dot.ky * (lanes if y_lanes else 1),
+                )
+                x += order.sx * (lanes if x_lanes else 1)
+                y += order.sy * (lanes if y_lanes else 1)
+                if z is not NULL:
+                    z += order.sz * (lanes if z_lanes else 1)
+            return
+        if order.n > 1 and not (
+            x_lanes and order.sx == 1 and y_lanes and order.sy == 1 and z_lanes and (arity(code) == 2 or order.sz == 1)
+        ):
+            rows, n = order.n, lanes
+        for r in range(rows):
+            other_rows(code, n, x, x_lanes, y, y_lanes, z, z_lanes, out + r * lanes, slope, kept)
+            x += order.sx * (lanes if x_lanes else 1)
+            y += order.sy * (lanes if y_lanes else 1)
+            if z is not NULL:
+                z += order.sz * (lanes if z_lanes else 1)
+            if slope is not NULL:
+                slope += lanes
+
+    cdef void backwards(self, Descent* descent, double* d_theta, Py_ssize_t n) noexcept nogil:
+        """Pass the gradient of the cost on to all that it depends on, for n examples."""
+        cdef Py_ssize_t b, i, lanes = self.lanes
+        cdef Back* back
+        cdef Order* order
+        cdef double* u
+        for b in range(descent.n):
+            back = descent.backs + b
+            order = self.orders + back.order
+            u = self.gradient(back.out)
+            if order.code == LOOKUP:
+                self.lookup_back(descent, order, u, d_theta, n)
+            elif order.how == 1:
+                for i in range(n):
+                    if self.chosen[order.out * lanes + i]:  # where not, it can be infinitely steep
+                        self.chosen[order.out * lanes + i] = False
+                        self.mark_operands(order, back, i)
+                        self.step_back(order, back, u[i], i)
+            elif order.code == DOT and (lanes > 1 or order.n > 1 or order.K > 1):
+                self.dot_back(descent, order, back, u, n)
+            elif lanes > 1:
+                self.lanes_back(order, back, u, n)
+            elif order.n == 1:
+                self.one_back(order, back)
+            else:
+                self.rows_back(order, back, u)
+            if back.n_done == 1 and lanes == 1:
+                self.d[back.done] = 0.0
+            elif back.n_done:
+                memset(self.gradient(back.done), 0, back.n_done * lanes * sizeof(double))
+
+    cdef void lookup_back(
+        self, Descent* descent, Order* order, double* u, double* d_theta, Py_ssize_t n
+    ) noexcept nogil:
+        cdef Py_ssize_t i
+        cdef int at, place
+        cdef double* index = self.number(order.x)
+        for i in range(n):
+            if order.how == 1:
+                if not self.chosen[order.out * self.lanes + i]:
+                    continue
+                self.chosen[order.out * self.lanes + i] = False
+            at = self.row(order, index[i if order.x >= self.n_uniform else 0])
+            place = self.tables[at]
+            if place < 0:
+                d_theta[-1 - place] += u[i]
+                if not self.is_changed[-1 - place]:
+                    self.is_changed[-1 - place] = True
+                    self.changed[self.n_changed] = -1 - place
+                    self.n_changed += 1
+            elif descent.tables[at] >= 0:
+                if descent.has_choices:
+                    self.chosen[place * self.lanes + i] = True
+                self.gradient(descent.tables[at])[i if place >= self.n_uniform else 0] += u[i]
+
+    cdef inline void mark_operands(self, Order* order, Back* back, Py_ssize_t i) noexcept nogil:
+        """Note that a gradient reaches the operands of a step in lane i."""
+        if back.x >= 0:
+            self.chosen[order.x * self.lanes + i] = True
+        if back.y >= 0:
+            self.chosen[order.y * self.lanes + i] = True
+        if back.z >= 0:
+            self.chosen[order.z * self.lanes + i] = True
+
+    cdef inline void one_back(self, Order* order, Back* back) noexcept nogil:
+        """One step, where one example runs."""
+        cdef double* v = self.v
+        cdef double* d = self.d
+        cdef double u = d[back.out], x, y
+        cdef int code = order.code
+        if code == _ops.MULTIPLY:
+            if back.x >= 0:
+                d[back.x] += v[order.y] * u
+            if back.y >= 0:
+                d[back.y] += v[order.x] * u
+        elif code == _ops.ADD:
+            if back.x >= 0:
+                d[back.x] += u
+            if back.y >= 0:
+                d[back.y] += u
+        elif code == DOT:
+            if back.z >= 0:
+                d[back.z] += u
+            if back.x >= 0:
+                d[back.x] += v[order.y] * u
+            if back.y >= 0:
+                d[back.y] += v[order.x] * u
+        elif code == _ops.SUBTRACT:
+            if back.x >= 0:
+                d[back.x] += u
+            if back.y >= 0:
+                d[back.y] -= u
+        elif code == _ops.DIVIDE:
+            if back.x >= 0:
+                d[back.x] += 1.0 / v[order.y] * u
+            if back.y >= 0:
+                d[back.y] -= v[order.out] / v[order.y] * u
+        elif code == _ops.MAXIMUM or code == _ops.MINIMUM:
+            x, y = v[order.x], v[order.y]
+            if code == _ops.MINIMUM:
+                x, y = -x, -y
+            if back.x >= 0 and x >= y:
+                d[back.x] += u if x > y else 0.5 * u
+            if back.y >= 0 and y >= x:
+                d[back.y] += u if y > x else 0.5 * u
+        elif order.n_slopes == 1 and not _ops.piecewise(<Code>code, order.number):
+            d[back.x] += self.slopes[order.slope] * u
+        else:
+            self.step_back(order, back, u, 0)
+
+    cdef inline double at(self, int place, Py_ssize_t i) noexcept nogil:
+        return self.number(place)[i if place >= self.n_uniform else 0]
+
+    cdef inline void add(self, int place, Py_ssize_t i, double amount) noexcept nogil:
+        self.gradient(place)[i if place >= self.n_uniform else 0] += amount
+
+    cdef inline void step_back(self, Order* order, Back* back, double u, Py_ssize_t i) noexcept nogil:
+        """One step for the example in lane i."""
+        cdef int code = order.code
+        cdef Py_ssize_t lanes = self.lanes
+        cdef double x, y = 0.0, out
+        cdef double* slope
+        if code == _ops.ADD or code == _ops.SUBTRACT:
+            if back.x >= 0:
+                self.add(back.x, i, u)
+            if back.y >= 0:
+                self.add(back.y, i, u if code == _ops.ADD else -u)
+            return
+        x = self.at(order.x, i)
+        if code == _ops.MULTIPLY:
+            if back.x >= 0:
+                self.add(back.x, i, self.at(order.y, i) * u)
+            if back.y >= 0:
+                self.add(back.y, i, x * u)
+            return
+        if code == _ops.WHERE:
+            if x != 0.0:
+                if back.y >= 0:
+                    self.add(back.y, i, u)
+            elif back.z >= 0:
+                self.add(back.z, i, u)
+            return
+        out = self.at(order.out, i)
+        slope = self.slopes + order.slope * lanes + i
+        if is_binary(code):
+            y = self.at(order.y, i)
+        if back.x >= 0:
+            self.add(back.x, i, contribution_of(code, order.number, slope_of(code, order.number, 0, x, y, out, slope, lanes), u))
+        if back.y >= 0:
+            self.add(back.y, i, contribution_of(code, order.number, slope_of(code, order.number, 1, x, y, out, slope, lanes), u))
+        if back.z >= 0:
+            self.add(back.z, i, contribution_of(code, order.number, slope_of(code, order.number, 2, x, y, out, slope, lanes), u))
+
+    cdef void rows_back(self, Order* order, Back* back, double* u) noexcept nogil:
+        """The rows of an order for one example."""
+        cdef double* v = self.v
+        cdef double* d = self.d
+        cdef double* slope = self.slopes + order.slope
+        if arity(order.code) == 1:
+            unary_rows_back(
+                order.code, order.number, order.n, d + back.x, 1, v + order.x, 1, v + order.out, slope, u
+            )
+            return
+        if back.x >= 0:
+            other_rows_back(
+                order.code, order.number, 0, order.n, d + back.x, order.sx, v + order.x, order.sx, v + order.y, order.sy,
+                v + order.out, slope, order.n, u,
+            )
+        if back.y >= 0:
+            other_rows_back(
+                order.code, order.number, 1, order.n, d + back.y, order.sy, v + order.x, order.sx, v + order.y, order.sy,
+                v + order.out, slope, order.n, u,
+            )
+        if back.z >= 0:
+            other_rows_back(
+                order.code, order.number, 2, order.n, d + back.z, order.sz, v + order.x, order.sx, v + order.y, order.sy,
+                v + order.out, slope, order.n, u,
+            )
+
+    cdef void lanes_back(self, Order* order, Back* back, double* u, Py_ssize_t active) noexcept nogil:
+        """The rows of an order for a block of examples."""
+        cdef Py_ssize_t lanes = self.lanes, n = order.n * lanes, rows = 1, r, kept = order.n * lanes
+        cdef int code = order.code, k, place, stride
+        cdef bint x_lanes = order.x >= self.n_uniform, y_lanes = True, has_lanes
+        cdef double* first_x = self.number(order.x)
+        cdef double* first_y = NULL
+        cdef double* x
+        cdef double* y
+        cdef double* out
+        cdef double* d
+        cdef double* slope
+        cdef double* upstream
+        cdef bint side_by_side = x_lanes and (order.n == 1 or order.sx == 1)
+        if arity(code) > 1:
+            first_y, y_lanes = self.number(order.y), order.y >= self.n_uniform
+            side_by_side = side_by_side and y_lanes and (order.n == 1 or order.sy == 1)
+        if arity(code) > 2:
+            side_by_side = side_by_side and order.z >= self.n_uniform and (order.n == 1 or order.sz == 1)
+        if order.n > 1 and not side_by_side:
+            rows, n = order.n, lanes
+        for k in range(3):
+            place = back.x if k == 0 else back.y if k == 1 else back.z
+            stride = order.sx if k == 0 else order.sy if k == 1 else order.sz
+            if place < 0:
+                continue
+            has_lanes = place >= self.n_uniform
+            d, x, y, out, upstream = self.gradient(place), first_x, first_y, self.number(order.out), u
+            slope = self.slopes + order.slope * lanes
+            for r in range(rows):
+                if arity(code) == 1:
+                    unary_rows_back(
+                        code, order.number, n if has_lanes else active, d, has_lanes, x, x_lanes, out, slope, upstream
+                    )
+                else:
+                    other_rows_back(
+                        code, order.number, k, n if has_lanes else active, d, has_lanes, x, x_lanes, y, y_lanes, out,
+                        slope, kept, upstream,
+                    )
+                d += stride * (lanes if has_lanes else 1)
+                x += order.sx * (lanes if x_lanes else 1)
+                if y is not NULL:
+                    y += order.sy * (lanes if y_lanes else 1)
+                out += lanes
+                slope += lanes
+                upstream += lanes
+
+    cdef void dot_back(self, Descent* descent, Order* order, Back* back, double* u, Py_ssize_t active) noexcept nogil:
+        """The rows of a dot, or the terms of one in a table."""
+        cdef Dot* dot = self.dots + order.dot
+        cdef Py_ssize_t r, k
+        cdef int* term
+        cdef int* places
+        if back.z >= 0:
+            if self.lanes == 1:
+                rows_add_to_at(order.n, self.d + back.z, order.sz, u)
+            else:
+                for r in range(order.n):
+                    if back.z >= self.n_uniform:
+                        rows_add_to(self.lanes, self.gradient(back.z + <int>r * order.sz), 1, u + r * self.lanes)
+                    else:
+                        rows_add_to(active, self.gradient(back.z + <int>r * order.sz), 0, u + r * self.lanes)
+        if dot.table >= 0:
+            term, places = self.tables + dot.table, descent.tables + dot.table
+            for k in range(dot.K):
+                if self.lanes > 1:
+                    for r in range(order.n):
+                        if places[0] >= 0:
+                            self.factor_back(
+                                1, places[0] + <int>r * term[2], 0, term[1] + <int>r * term[3], 0, u + r * self.lanes, active
+                            )
+                        if places[1] >= 0:
+                            self.factor_back(
+                                1, places[1] + <int>r * term[3], 0, term[0] + <int>r * term[2], 0, u + r * self.lanes, active
+                            )
+                elif order.n == 1:
+                    if places[0] >= 0:
+                        self.d[places[0]] += self.v[term[1]] * u[0]
+                    if places[1] >= 0:
+                        self.d[places[1]] += self.v[term[0]] * u[0]
+                else:
+                    if places[0] >= 0:
+                        rows_add_product(order.n, self.d + places[0], term[2], self.v + term[1], term[3], u)
+                    if places[1] >= 0:
+                        rows_add_product(order.n, self.d + places[1], term[3], self.v + term[0], term[2], u)
+                term += 4
+                places += 4
+            return
+        if self.lanes == 1:
+            if back.x >= 0:
+                self.factors_back(order, dot, back.x, order.sx, dot.kx, order.y, order.sy, dot.ky, u)
+            if back.y >= 0:
+                self.factors_back(order, dot, back.y, order.sy, dot.ky, order.x, order.sx, dot.kx, u)
+            return
+        for r in range(order.n):
+            self.factor_back(
+                dot.K, back.x + <int>r * order.sx if back.x >= 0 else NOWHERE, dot.kx, order.y + <int>r * order.sy, dot.ky,
+                u + r * self.lanes, active,
+            )
+            self.factor_back(
+                dot.K, back.y + <int>r * order.sy if back.y >= 0 else NOWHERE, dot.ky, order.x + <int>r * order.sx, dot.kx,
+                u + r * self.lanes, active,
+            )
+
+    cdef inline void factor_back(
+        self, Py_ssize_t K, int place, int kd, int factor, int kf, double* u, Py_ssize_t active
+    ) noexcept nogil:
+        """Pass u on to K factors at `place` in the lanes, the others being at `factor`."""
+        cdef bint has_lanes = place >= self.n_uniform, factor_lanes = factor >= self.n_uniform
+        if place >= 0:
+            lanes_dot_back(
+                K, self.gradient(place), has_lanes, kd * (self.lanes if has_lanes else 1),
+                self.number(factor), factor_lanes, kf * (self.lanes if factor_lanes else 1), u, active,
+            )
+
+    cdef inline void factors_back(
+        self, Order* order, Dot* dot, int place, int rd, int kd, int factor, int rf, int kf, double* u
+    ) noexcept nogil:
+        """The same for the rows of one example: along the rows or along the terms, whichever are more."""
+        cdef Py_ssize_t i
+        if order.n >= dot.K:
+            for i in range(dot.K):
+                rows_add_product_at(order.n, self.d + place + i * kd, rd, self.v + factor + i * kf, rf, u, 1)
+        else:
+            for i in range(order.n):
+                rows_add_product_at(dot.K, self.d + place + i * rd, kd, self.v + factor + i * rf, kf, u + i, 0)
