@@ -154,6 +154,11 @@ def test_a_pickle_keeps_the_native_program_and_one_written_before_runs_its_sourc
     again, same, _ = copy.run(theta, rows, True, guards)
     assert again == value
     assert same.tobytes() == gradient.tobytes()
+    state = way.__getstate__()
+    other = ArrayWay.__new__(ArrayWay)  # of a version whose instructions have other numbers
+    other.__setstate__({**state, "blocks": (state["blocks"][0] + 1, state["blocks"][1])})
+    assert other.blocks is None
+    assert_same(other.run(theta, rows, True, guards), (value, gradient, ()))
     former = ArrayWay.__new__(ArrayWay)
     former.__setstate__({"source": way.__getstate__()["source"], "_costs": [(600.0, 0.4), (800.0, 20.0)]})
     assert_same(former.run(theta, rows, True, guards), (value, gradient, ()))

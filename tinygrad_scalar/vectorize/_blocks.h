@@ -92,7 +92,7 @@ LOOP2(loop_difference_to_fold, p == q ? 0.0 : -fabs(p - q))
 static BEST void loop_finish_logaddexp(
     ptrdiff_t n, double *out, const double *x, ptrdiff_t sx, const double *y, ptrdiff_t sy)
     EACH(double p = x[sx * i]; double q = y[sy * i];
-         out[i] = p == q ? p + M_LN2 : (p >= q || p != p ? p : q) + out[i])
+         out[i] = p == q ? p + 0.6931471805599453 : (p >= q || p != p ? p : q) + out[i])
 /* the share of p in logaddexp(p, q), as in ops.py; out holds e = exp(-|p - q|) */
 static BEST void loop_finish_share_of_logaddexp(
     ptrdiff_t n, double *out, const double *x, ptrdiff_t sx, const double *y, ptrdiff_t sy)

@@ -1218,7 +1218,7 @@ cdef class Executor:
         str reduce, Py_ssize_t n_parameters, Py_ssize_t block_rows, Py_ssize_t fixed_rows, Py_ssize_t tile_slots,
     ):
         cdef Py_ssize_t i, k, n = len(instructions)
-        cdef int64_t[:, ::1] fields = np.ascontiguousarray(instructions, np.int64).reshape(n, FIELDS)
+        cdef int64_t[:, ::1] fields = np.ascontiguousarray(instructions, np.int64).reshape(n, N_FIELDS)
         cdef double[::1] their_numbers = np.ascontiguousarray(numbers, np.float64)
         cdef int64_t[::1] their_tables = np.ascontiguousarray(tables, np.int64)
         cdef double[::1] their_constants = np.ascontiguousarray(constants, np.float64)
@@ -1445,7 +1445,9 @@ cdef class Executor:
 
 
 cdef enum:
-    FIELDS = 28
+    N_FIELDS = 28
+
+FIELDS = N_FIELDS  # of an instruction
 
 BLOCK_NUMBERS = 1 << 16  # of all rows of a block: half a megabyte
 FEWEST_EXAMPLES, MOST_EXAMPLES = 24, 264

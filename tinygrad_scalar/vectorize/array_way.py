@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tinygrad_scalar.vectorize.block_program import block_program, native_blocks
+from tinygrad_scalar.vectorize.block_program import BlockProgram, block_program, layout, native_blocks
 from tinygrad_scalar.vectorize.cost_model import Counts, Estimate, array_counts
 from tinygrad_scalar.vectorize.numpy_source import NumpySource
 from tinygrad_scalar.vectorize.ways import require
@@ -72,13 +72,17 @@ class ArrayWay:
         return prepare
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"source": self.source, "counts": self.counts, "blocks": self.blocks}
+        # plain, with the numbers of its instructions, which another version of the executor can read differently
+        blocks = None if self.blocks is None else (layout(), tuple(self.blocks))
+        return {"source": self.source, "counts": self.counts, "blocks": blocks}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         costs = state.pop("_costs", None)  # as in pickles written before: ns in a call and for each example
         if costs is not None:
             state["counts"] = Counts({"statement": len(costs)}, {"quick": sum(each for _, each in costs)})
+        made_for, fields = state.pop("blocks", None) or (None, ())
         self.__dict__.update(state)
+        self.blocks = BlockProgram(*fields) if made_for is not None and made_for == layout() else None
         self._build()
 
     def _taken(self, m: int, parameters: Floats) -> tuple[Any, Any]:
@@ -146,7 +150,7 @@ class ArrayWay:
     def _run_native(self, parameters: Floats, rows: Sequence[Floats], backwards: bool, guards: Guards) -> Result:
         assert self._native is not None
         m = len(rows[0])
-        arrays = tuple(np.require(array, np.float64, ["C", "A"]) for array in rows)
+        arrays = tuple(map(_as_it_runs, rows))
         gradient = np.empty(parameters.size) if backwards else None
         widths = [rows for _, _, rows, _ in self.blocks.input_gradients] if backwards else []
         inputs = tuple(np.empty((m, width)) for width in widths)
@@ -158,6 +162,14 @@ class ArrayWay:
         for array, guard in zip(watched, guards):
             require(array, *guard)
         return value, parameters if gradient is None else gradient, inputs
+
+
+def _as_it_runs(array: Floats) -> Floats:
+    """The array, or a copy, as float64 row after row."""
+    flags = array.flags
+    if array.dtype == np.float64 and flags.c_contiguous and flags.aligned:
+        return array
+    return np.require(array, np.float64, ["C", "A"])
 
 
 def _with_alarm(function: Callable[..., Floats]) -> Callable[..., Floats]:

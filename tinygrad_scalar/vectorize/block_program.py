@@ -9,6 +9,7 @@ where an operation has no native form: the NumPy source then runs.
 from __future__ import annotations
 
 import importlib
+import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -75,6 +76,14 @@ def native_blocks() -> Any:
         return importlib.import_module("tinygrad_scalar.vectorize._blocks")
     except ImportError:  # no compiler
         return None
+
+
+def layout() -> int | None:
+    """A number for what the executor makes of a `BlockProgram`, another one where that differs; None without one."""
+    native = native_blocks()
+    if native is None:
+        return None
+    return zlib.crc32(repr((native.OPERATIONS, native.BASES, native.FIELDS, BlockProgram._fields)).encode())
 
 
 def block_program(program: Program) -> BlockProgram | None:
