@@ -239,18 +239,18 @@ def min(values: Iterable[Scalar], /) -> Any:
     return _folded("min", minimum, values)
 
 
-def _folded(name: str, function: _Binary, values: Iterable[Scalar]) -> Any:
+def _folded(name: str, function: Callable[[Any, Any], Any], values: Iterable[Scalar]) -> Any:
     numbers = _listed(name, values)
     if not numbers:
         raise ValueError(f"{name} expected at least one Value or number, got an empty list")
     return reduce(function, numbers)
 
 
-def _listed(name: str, values: Iterable[Scalar]) -> list[Value | float]:
+def _listed(name: str, values: Iterable[Scalar]) -> list[Any]:
     """The Values and numbers of a list."""
     if isinstance(values, Value) or not hasattr(values, "__iter__"):
         raise TypeError(f"{name} expected a list of Values or numbers, got {shown(values)}")
-    listed: list[Value | float] = []
+    listed = []
     for value in values:
         number = value if isinstance(value, Value) else as_float(value)
         if number is None:

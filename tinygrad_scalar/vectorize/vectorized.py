@@ -253,8 +253,8 @@ class Vectorized:
                     backwards=backwards,
                     wrt_inputs=self._wrt_inputs,
                 )
-            elif not each:
-                result = program.run(self._parameters, rows, backwards)
+            else:
+                result = None if each else program.run(self._parameters, rows, backwards)
             self._examples = len(rows[0])
             if each:
                 result = program.each(self._parameters, rows)
