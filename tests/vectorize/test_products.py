@@ -142,6 +142,19 @@ def test_products_that_a_matrix_product_contains_are_not_computed_again():
     assert sum(computed) == 3 + 3 + 9 + 3  # the first z's, their squares, the other squares, -0.5·sum
 
 
+@pytest.mark.parametrize("largest", [40.0, 1e100, math.inf])
+def test_shares_too_small_for_normal_numbers_are_the_engines(largest):
+    cost, params, _ = STRUCTURES["mixture_of_gaussians"](Draw())
+    X = np.linspace(0.0, 40.0, 200)[:, None] * np.array([1.0, -0.5, 0.25, 2.0])
+    X[-1, 0] = largest
+    run = ts.vectorize(cost, params, check=False)
+    for x in X:
+        cost([Value(number) for number in x.tolist()]).backward(1.0 / len(X))
+    expected = np.array([p.grad for p in params])
+    for _, ours in by_every_way(run, [X]):
+        np.testing.assert_allclose(ours, expected, rtol=1e-11, atol=1e-320)
+
+
 def test_blocks_are_shown_with_their_number():
     cost, params, arrays = STRUCTURES["grouped_convolution"](Draw())
     run = ts.vectorize(cost, params)
