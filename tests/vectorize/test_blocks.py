@@ -164,6 +164,14 @@ def test_a_pickle_keeps_the_native_program_and_one_written_before_runs_its_sourc
     assert_same(former.run(theta, rows, True, guards), (value, gradient, ()))
 
 
+def test_a_function_without_arguments_has_a_native_program():
+    w = [Value(0.5), Value(-1.5)]
+    way, theta, rows, guards = array_way(lambda: w[0] * w[1], w, [], wrt_inputs=True)
+    assert way.blocks is not None
+    value, gradient, _ = way.run(theta, rows, True, guards)
+    assert (value, gradient.tolist()) == (-0.75, [-1.5, 0.5])
+
+
 def test_a_missing_row_of_a_lookup_is_an_error_in_every_block():
     table = [Value(float(k)) for k in range(3)]
     run = ts.vectorize(lambda i: ts.lookup(table, i), table, check=False)

@@ -153,10 +153,10 @@ class Memory:
             array, start = self.views.get(array) or self.inside[array]
             offset += start
         if array not in self._offsets:
-            assert array.values is not None, "every array that is computed has a place"
-            size = sum(values.size for values in self._constants)
-            self._offsets[array] = ("constant", size)
-            self._constants.append(np.asarray(array.values, np.float64).ravel())
+            values = array.values if array.rows else np.empty(0)  # as of an argument without numbers
+            assert values is not None, "every array that is computed has a place"
+            self._offsets[array] = ("constant", sum(constants.size for constants in self._constants))
+            self._constants.append(np.asarray(values, np.float64).ravel())
         base, start = self._offsets[array]
         return base, start + offset
 
