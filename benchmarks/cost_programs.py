@@ -84,6 +84,24 @@ SLOW = [lambda a, b: ts.sin(a * b), lambda a, b: ts.atan(a) + b, lambda a, b: ts
 ALL = ARITHMETIC + FUNCTIONS + DIVISIONS + SLOW
 
 
+OF_TWO = [
+    lambda a, b: (a + b) * a,
+    lambda a, b: ts.maximum(a, b),
+    lambda a, b: ts.where(ts.greater(a, b), a * b, b),
+    lambda a, b: a / (b**2 + 1.0),
+    lambda a, b: ts.sqrt(a**2 + b**2),
+    lambda a, b: ts.exp(a * b),
+    lambda a, b: ts.tanh(a * b),
+    lambda a, b: ts.log(a**2 + b**2),
+    lambda a, b: ts.sin(a * b),
+    lambda a, b: ts.atan(a * b),
+    lambda a, b: ts.erf(a * b),
+    lambda a, b: (a * b) ** 3,
+    lambda a, b: (a * b) ** 5,
+    lambda a, b: (a**2 + b**2) ** 1.7,
+]
+
+
 def elementwise(n, function):
     """One function of n numbers, each with a weight."""
     w = values(np.random.default_rng(n), n)
@@ -163,7 +181,7 @@ FITTED = [
     *(partial(network, sizes, "sigmoid") for sizes in ((1, 20, 1), (30, 60, 3))),
     *(partial(irregular, n, 6, kinds) for n in (30, 300, 2_000) for kinds in (ARITHMETIC, FUNCTIONS, DIVISIONS, SLOW)),
     *(partial(irregular, n, 10, ALL) for n in (100, 1_000, 5_000)),
-    *(partial(elementwise, n, f) for n in (5, 60, 800) for f in (FUNCTIONS[0], ARITHMETIC[0], SLOW[0], DIVISIONS[0])),
+    *(partial(elementwise, n, function) for n in (4, 60, 600) for function in OF_TWO),
     *(partial(largest, n) for n in (10, 300)),
     *(partial(embedding, words, n) for words, n in ((10, 4), (200, 8), (2_000, 16))),
     *(partial(many_parameters, n) for n in (20, 400, 5_000)),

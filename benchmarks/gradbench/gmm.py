@@ -7,7 +7,6 @@ The inverse covariance of a component is QᵀQ, Q being lower triangular with ex
 from __future__ import annotations
 
 import math
-from functools import reduce
 
 import numpy as np
 
@@ -31,8 +30,8 @@ def constant(d, k, n):
 
 
 def logsumexp(numbers):
-    largest = reduce(ts.maximum, numbers)
-    return largest + ts.log(sum(ts.exp(number - largest) for number in numbers))
+    largest = ts.max(numbers)
+    return largest + ts.log(ts.sum(ts.exp(number - largest) for number in numbers))
 
 
 def vectorized(x, *arrays):

@@ -6,8 +6,6 @@ it. That number is the derivative by an offset bⱼ = 0 added to the squared dis
 
 from __future__ import annotations
 
-from functools import reduce
-
 import numpy as np
 
 import tinygrad_scalar as ts
@@ -27,7 +25,7 @@ def vectorized(points, centroids):
 
     def cost(x):
         distances = [sum((c_i - x_i) ** 2 for c_i, x_i in zip(c_j, x)) + b_j for c_j, b_j in zip(c, b)]
-        return reduce(ts.minimum, distances)
+        return ts.min(distances)
 
     run = ts.vectorize(cost, [value for row in c for value in row] + b, reduce="sum")
 

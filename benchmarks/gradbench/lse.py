@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from functools import reduce
-
 import numpy as np
 
 import tinygrad_scalar as ts
@@ -16,8 +14,8 @@ def inputs(n):
 
 
 def logsumexp(x):
-    largest = reduce(ts.maximum, x)
-    return largest + ts.log(sum(ts.exp(x_i - largest) for x_i in x))
+    largest = ts.max(x)
+    return largest + ts.log(ts.sum(ts.exp(x_i - largest) for x_i in x))
 
 
 def vectorized(numbers):

@@ -359,7 +359,8 @@ cdef class Machine:
     constant_slots[k] holds constants[k]. The cost is slot `cost`; `watched` are further slots whose numbers are wanted.
     """
 
-    cdef Py_ssize_t n_parameters, n_inputs, n_watched, n_orders, n_uniform, n_places, n_slopes, n_groups, n_read
+    cdef readonly Py_ssize_t n_orders, n_read  # orders, and parameters that have places: what cost_model.py asks for
+    cdef Py_ssize_t n_parameters, n_inputs, n_watched, n_uniform, n_places, n_slopes, n_groups
     cdef Py_ssize_t n_tables, n_constants, first_constant
     cdef int cost
     cdef Order* orders

@@ -36,18 +36,25 @@ LANES = 16  # examples that the scalar program runs at once
 FEW = 4  # with fewer examples it runs one after the other
 CACHE = 1 << 20  # bytes of arrays that stay in the cache from one statement to the next
 
-# Operations by how long they take. Others are functions that are computed one number at a time.
-QUICK = {"+", "-", "*", "neg", "relu", "abs", "maximum", "minimum", "greater", "greater_equal", "where", "leaky_relu"}
-QUICK |= {"**2", *ONLY_OF_ARRAYS}
-MEDIUM = {"/", "sqrt", "**-1", "**3", "**0.5"}
-IN_LANES = {"exp", "log", "tanh", "sigmoid", "softplus", "expm1", "log1p"}
+# Operations by how long they take. Any other power is one of "powers".
+KINDS = {
+    "quick": ("+", "-", "*", "neg", "**2"),
+    "comparisons": ("maximum", "minimum", "greater", "greater_equal", "where", "relu", "leaky_relu", "abs"),
+    "quotients": ("/", "sqrt", "**0.5"),
+    "exponentials": ("exp", "expm1", "log", "log1p", "sigmoid", "tanh", "softplus", "binary cross-entropy"),
+    "arctangents": ("asin", "acos", "atan"),
+    "erf": ("erf",),
+    "small powers": ("**-1", "**3"),
+    "real powers": ("**",),
+}
+KIND = {name: kind for kind, names in KINDS.items() for name in names} | dict.fromkeys(ONLY_OF_ARRAYS, "quick")
 AGAIN = ("statement", "product")  # what is done once in a block too
 FEW_AT_ONCE, OF_A_BLOCK, BEYOND = (
     "alone ",
     " of a block",
     "beyond the cache",
 )  # kinds that depend on the number of examples
-THROUGH_MEMORY = ("quick", "medium", "function", "gathered", "scattered")
+THROUGH_MEMORY = ("quick", "comparisons", "quotients", "gathered", "scattered")
 
 
 class Counts(NamedTuple):
@@ -64,13 +71,14 @@ class Counts(NamedTuple):
 
 
 def kind_of(op: str | Slope) -> str:
-    """How long an operation takes."""
+    """How long an operation takes; the slope of an exponential takes as long as a quotient."""
     name = op.op if isinstance(op, Slope) else op
-    if name in QUICK:
-        return "quick"
-    if name in MEDIUM or (isinstance(op, Slope) and name in IN_LANES):
-        return "medium"
-    return "function" if name in IN_LANES else "slow"
+    kind = KIND.get(name)
+    if kind is None:
+        if not name.startswith("**"):
+            return "slow"
+        kind = "powers" if float(name[2:]).is_integer() else "real powers"
+    return "quotients" if kind == "exponentials" and isinstance(op, Slope) else kind
 
 
 def array_counts(program: Program) -> Counts:
@@ -107,14 +115,20 @@ def _work(s: Statement) -> dict[str, float]:
     return {"quick": float(s.operands[0].rows)}
 
 
-def scalar_counts(program: ScalarProgram, codes: dict[str, int]) -> Counts:
-    """What the scalar program does, whose operations have these codes."""
-    each = defaultdict[str, float](float)
-    names = {code: name for name, code in codes.items()}
-    for code, number in zip(*(found.tolist() for found in np.unique(program.steps[:, 0], return_counts=True))):
-        name = names[code]
-        each["looked up" if name == "lookup" else kind_of("**2" if name == "**n" else name)] += number
-    return Counts({"call": 1, "parameters": program.n_parameters, "steps": len(program.steps)}, dict(each))
+def scalar_counts(program: ScalarProgram, codes: dict[str, int], orders: int, read: int) -> Counts:
+    """What the scalar program does, whose operations have these codes, in `orders`; it reads `read` parameters."""
+    each = defaultdict[str, float](float, orders=float(orders))
+    found = np.bincount(program.steps[:, 0], minlength=1 + max(codes.values()))
+    for name, code in codes.items():
+        if not found[code]:
+            continue
+        if name == "**n":
+            exponents, numbers = np.unique(program.numbers[program.steps[:, 0] == code], return_counts=True)
+            for exponent, number in zip(exponents.tolist(), numbers.tolist()):
+                each[kind_of(f"**{exponent:g}")] += number
+        else:
+            each["looked up" if name == "lookup" else kind_of(name)] += float(found[code])
+    return Counts({"call": 1.0, "parameters": float(program.n_parameters), "parameters read": float(read)}, dict(each))
 
 
 def features(kind: str, counts: Counts, m: int) -> dict[str, float]:
