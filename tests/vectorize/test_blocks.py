@@ -172,6 +172,13 @@ def test_a_function_without_arguments_has_a_native_program():
     assert (value, gradient.tolist()) == (-0.75, [-1.5, 0.5])
 
 
+def test_each_example_looks_up_in_its_own_numbers():
+    w, m = Value(0.5), 700
+    x, i = np.arange(3.0 * m).reshape(m, 3), np.arange(m) % 3
+    values = ts.vectorize(lambda x, i: w * ts.lookup(x, i), [w], way="arrays").values(x, i)
+    assert values.tolist() == (0.5 * x[np.arange(m), i]).tolist()
+
+
 def test_a_missing_row_of_a_lookup_is_an_error_in_every_block():
     table = [Value(float(k)) for k in range(3)]
     run = ts.vectorize(lambda i: ts.lookup(table, i), table, check=False)

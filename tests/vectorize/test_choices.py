@@ -138,6 +138,15 @@ def test_what_was_read_and_run_before_changes_no_choice(monkeypatch):
     assert chosen(network, EXAMPLES, read=False) != [["scalar"]] * len(EXAMPLES)
 
 
+@pytest.mark.parametrize("sizes", [(1, 2, 1), (2, 3, 1), (3, 4, 1), (4, 6, 1), (2, 16, 16, 1)], ids=str)
+def test_the_first_call_for_m_examples_and_the_next_give_the_same_bits(sizes):
+    run = network(sizes=sizes)[0]
+    x = np.random.default_rng(0).normal(size=(300, sizes[0]))
+    for m in [*range(1, 70), 100, 257, 300]:
+        (value, gradient), (again, gradient_again) = run(x[:m]), run(x[:m])
+        assert (value, gradient.tolist()) == (again, gradient_again.tolist()), m
+
+
 def test_a_pickle_keeps_the_way():
     run = network("arrays")[0]
     X = np.full((3, 2), 0.25)

@@ -107,7 +107,7 @@ class Analysis:
     def _find_bare_arguments(self) -> None:
         """Find the arguments that only BLAS reads, which takes a row for each example as well."""
         for a, argument in enumerate(self.program.arguments):
-            readers = [s for s in self.readers.get(argument, []) if not isinstance(s, (Lookup, LookupScatter))]
+            readers = self.readers.get(argument, [])
             if all(
                 isinstance(s, Product)
                 and form_of(s) in ("LR", "RT")

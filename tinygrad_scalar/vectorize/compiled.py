@@ -14,6 +14,7 @@ import numpy as np
 
 from tinygrad_scalar.vectorize.array_way import ArrayWay
 from tinygrad_scalar.vectorize.assemble import assemble
+from tinygrad_scalar.vectorize.cost_model import FEW, LANES
 from tinygrad_scalar.vectorize.costs import Costs, CostsByScalars, costs_of
 from tinygrad_scalar.vectorize.each_example import EachExample
 from tinygrad_scalar.vectorize.equations import Equation, Equations, equations
@@ -25,6 +26,7 @@ from tinygrad_scalar.vectorize.repeat import Witness, repeated_trace
 from tinygrad_scalar.vectorize.reverse import differentiate
 from tinygrad_scalar.vectorize.scalar_program import executor, no_scalar_program, scalar_program
 from tinygrad_scalar.vectorize.scalar_way import ScalarWay
+from tinygrad_scalar.vectorize.times import NS
 from tinygrad_scalar.vectorize.trace import Trace, trace
 from tinygrad_scalar.vectorize.ways import data_of, same
 
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
     from tinygrad_scalar.vectorize.ways import Floats, Guards, Result, Shapes
 
 MOST_LISTED = 10_000  # arrays in equations and explain()
+MOST_QUICK = 1 << 20  # examples
 MOST_CHOICES = 256  # numbers of examples for which the faster way is remembered
 
 
@@ -127,7 +130,8 @@ class Compiled:
         state = {**self.__dict__, "_chosen": {}, "_captured": [], "_unwritten": None, "_write_costs": None}
         if self.arrays is not None:
             state |= {"_explanation": self.explanation, "_equations": self.equations}
-        state.pop("read", None)
+        for name in ("read", "_most_quick"):
+            state.pop(name, None)
         return state
 
     def is_current(self) -> bool:
@@ -177,7 +181,9 @@ class Compiled:
         return text + "".join(f"; the {other.name} {times[other.name]}" for other in ways if other is not way)
 
     def _way(self, m: int) -> ArrayWay | ScalarWay:
-        """The way expected to be faster for m examples."""
+        """The way that runs m examples."""
+        if self.scalars is not None and m <= self._most_quick:
+            return self.scalars
         way = self._chosen.get(m)
         if way is None:
             way = min(self._candidates(), key=lambda way: way.expected(m))
@@ -186,16 +192,32 @@ class Compiled:
             self._chosen[m] = way
         return way
 
+    @cached_property
+    def _most_quick(self) -> int:
+        """Up to how many examples the scalar program runs, and without Python around it; 0 if that cannot be."""
+        if self.scalars is None or self.guards or any(integer for _, integer in self.shapes):
+            return 0
+        python = NS[self.scalars.kind]["call"]
+        others = [way for way in self._candidates() if way is not self.scalars]
+
+        def is_faster(m: int) -> bool:
+            assert self.scalars is not None
+            return all(self.scalars.expected(m) - python <= other.expected(m) for other in others)
+
+        most, beyond = 0, MOST_QUICK
+        for m in (1, 2, 3, FEW, *range(LANES + 1, 4 * LANES + 2, LANES)):  # where a block of examples begins
+            if not is_faster(m):
+                return most
+            most = m
+        while beyond - most > 1:
+            m = min(2 * most + 1, (most + beyond) // 2)
+            most, beyond = (m, beyond) if is_faster(m) else (most, m)
+        return most
+
     def quick(self, parameters: Floats) -> Callable[[tuple[Any, ...]], tuple[float, Floats] | None] | None:
         """A function that runs few examples, or returns None if their arrays do not fit; None if there is none."""
-        native = executor()
-        if native is None or self.scalars is None or self.guards or any(integer for _, integer in self.shapes):
-            return None
-        most, beyond = 0, 1 << 20
-        while beyond - most > 1:  # the scalar program is faster for up to `most` examples
-            m = min(2 * most + 1, (most + beyond) // 2)
-            most, beyond = (m, beyond) if self._way(m) is self.scalars else (most, m)
-        if most == 0:
+        native, most = executor(), self._most_quick
+        if native is None or self.scalars is None or most == 0:
             return None
         shapes = tuple(shape for shape, _ in self.shapes)
         answer: Callable[[tuple[Any, ...]], tuple[float, Floats] | None]
