@@ -17,9 +17,9 @@ from tinygrad_scalar.engine.graph import pass_order, topological_order
 from tinygrad_scalar.engine.ops import operation
 from tinygrad_scalar.screen import counted
 from tinygrad_scalar.vectorize.compiled import Compiled
-from tinygrad_scalar.vectorize.each_example import EachExample, all_finite
+from tinygrad_scalar.vectorize.each_example import EachExample
 from tinygrad_scalar.vectorize.trace import called, example_arguments, flat
-from tinygrad_scalar.vectorize.ways import data_of, same
+from tinygrad_scalar.vectorize.ways import all_finite, data_of, same
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -36,7 +36,7 @@ from tinygrad_scalar.vectorize.scalar_program import (
     scalar_program,
     slots_of_outputs,
 )
-from tinygrad_scalar.vectorize.ways import data_of, require, same
+from tinygrad_scalar.vectorize.ways import all_finite, data_of, require, same
 
 if TYPE_CHECKING:
     from tinygrad_scalar.vectorize.localize import Indices, Local
@@ -249,7 +249,9 @@ class EachExample:
         self._make_arrays: Callable[[], EachByArrays] | None = lambda: EachByArrays(
             local, sizes, integer, wrt_inputs=wrt_inputs
         )
-        self._explain: Callable[[EachByArrays], str] = lambda way: explanation(n, captured, way.program, labels)
+        self._explain: Callable[[EachByArrays], str] = lambda way: explanation(
+            n, captured, way.way.written.program, labels
+        )
         self._write_costs = None if traced.shape else lambda: costs_of(traced, n_parameters, shapes)
         self._costs: Costs | None = None
         self._texts: tuple[str, Equations] | None = None
@@ -391,11 +393,5 @@ class EachExample:
     def _write_for_people(self) -> tuple[str, Equations]:
         if self._texts is None:
             way = self.write_arrays()
-            self._texts = self._explain(way), equations(way.program, [])
+            self._texts = self._explain(way), equations(way.way.written.program, [])
         return self._texts
-
-
-def all_finite(numbers: Any) -> bool:
-    """Whether a number, an array or a sparse matrix holds finite numbers only; None stands for no derivatives."""
-    stored = numbers.data if hasattr(numbers, "indptr") else numbers
-    return stored is None or bool(np.isfinite(stored).all())

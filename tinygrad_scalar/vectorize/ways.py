@@ -36,3 +36,9 @@ def data_of(values: list[Value]) -> Floats:
 def same(x: Floats, y: Floats) -> NDArray[np.bool_]:
     """Where two arrays are equal bit for bit."""
     return np.asarray(x.view(f"i{x.itemsize}") == y.view(f"i{y.itemsize}"))
+
+
+def all_finite(numbers: Any) -> bool:
+    """Whether a number, an array or a sparse matrix holds finite numbers only; None stands for no derivatives."""
+    stored = numbers.data if hasattr(numbers, "indptr") else numbers
+    return stored is None or bool(np.isfinite(stored).all())
