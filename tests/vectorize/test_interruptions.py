@@ -15,6 +15,7 @@ import pytest
 
 import tinygrad_scalar as ts
 from tinygrad_scalar import Value
+from tinygrad_scalar.engine import tracing
 
 NUMBERS = np.random.default_rng(0)
 
@@ -269,3 +270,35 @@ def test_a_traced_function_cannot_run_a_program_of_its_own_parameters_and_the_er
     run, parameters, X = array_step()
     with pytest.raises(ts.TraceError, match="a vectorized function was run on it"):
         ts.vectorize(lambda x: run(X)[0] * parameters[0], parameters)(X)
+
+
+def test_no_trace_outlives_an_interruption_at_any_of_its_lines():
+    code = tracing.followed_by.__wrapped__.__code__
+
+    def interrupted_at(n):
+        count = 0
+
+        def trace(frame, event, argument):
+            nonlocal count
+            if frame.f_code is not code:
+                return None
+            count += event == "line"
+            if count == n and event == "line":
+                raise KeyboardInterrupt
+            return trace
+
+        sys.settrace(trace)
+        try:
+            with tracing.followed_by(object()):
+                pass
+        except KeyboardInterrupt:
+            return True
+        finally:
+            sys.settrace(None)
+        return False
+
+    n = 1
+    while interrupted_at(n):
+        assert not tracing.active, n
+        n += 1
+    assert n > 5

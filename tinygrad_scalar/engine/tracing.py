@@ -49,14 +49,15 @@ listeners: list[Callable[[], None]] = []  # called at every change: the compiled
 def followed_by(tracer: Tracer) -> Iterator[None]:
     """Within this block `tracer` is active."""
     try:
-        active[tracer] = get_ident()
-        _call_listeners()
-        yield
-    finally:
         try:
+            active[tracer] = get_ident()
+            _call_listeners()
+            yield
+        finally:
             active.pop(tracer, None)
-        finally:  # once more, should the first attempt have been interrupted: nothing could be read any longer
-            active.pop(tracer, None)
+            _call_listeners()
+    finally:  # once more, should the first attempt have been interrupted: nothing could be read any longer
+        active.pop(tracer, None)
         _call_listeners()
 
 
