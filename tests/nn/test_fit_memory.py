@@ -25,7 +25,7 @@ def test_a_step_that_is_gone_leaves_no_source_behind():
     for _ in range(5):
         step_of(3)(np.ones((500, 3)))
     gc.collect()
-    assert sources() == before + 1
+    assert sources() <= before + 1  # no source at all where the native executor runs
 
 
 def test_fit_takes_little_memory_beside_its_examples():

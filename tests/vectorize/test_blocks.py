@@ -15,6 +15,7 @@ from support.vectorize_cases import CASES
 import tinygrad_scalar as ts
 from tinygrad_scalar import Value
 from tinygrad_scalar.vectorize.array_way import ArrayWay
+from tinygrad_scalar.vectorize.block_memory import _Room, _share
 from tinygrad_scalar.vectorize.block_program import BlockProgram, native_blocks
 
 pytestmark = pytest.mark.skipif(native_blocks() is None, reason="the executor is not built")
@@ -177,6 +178,35 @@ def test_each_example_looks_up_in_its_own_numbers():
     x, i = np.arange(3.0 * m).reshape(m, 3), np.arange(m) % 3
     values = ts.vectorize(lambda x, i: w * ts.lookup(x, i), [w], way="arrays").values(x, i)
     assert values.tolist() == (0.5 * x[np.arange(m), i]).tolist()
+
+
+@pytest.mark.parametrize("way", ["auto", "arrays"])
+@pytest.mark.parametrize("inputs", [False, True])
+def test_what_is_returned_as_it_is_given_is_each_examples(way, inputs):
+    w = [Value(1.0), Value(2.0)]
+    x, y = np.arange(10.0).reshape(5, 2), np.arange(5.0)
+    for cost, expected in [
+        (lambda x, y: y, y),
+        (lambda x, y: x[1], x[:, 1]),
+        (lambda x, y: w[1], np.full(5, 2.0)),
+        (lambda x, y: Value(3.0), np.full(5, 3.0)),
+        (lambda x, y: [y, y, x[0], w[0], 4.0], np.column_stack([y, y, x[:, 0], np.ones(5), np.full(5, 4.0)])),
+    ]:
+        for reduce in ("mean", "sum", None):
+            run = ts.vectorize(cost, w, way=way, reduce=reduce, wrt_inputs=inputs)
+            value = run(x, y)[0]
+            reduced = expected if reduce is None else expected.sum(axis=0) / (5.0 if reduce == "mean" else 1.0)
+            assert np.array_equal(value, reduced)
+            assert np.array_equal(run.values(x, y), expected)
+
+
+@given(st.lists(st.tuples(st.integers(0, 20), st.integers(0, 10), st.integers(0, 5)), max_size=30))
+def test_what_is_in_use_at_the_same_time_has_memory_of_its_own(uses):
+    rooms = [_Room(rows, True, first, first + length) for first, length, rows in uses]
+    total = _share(rooms)
+    for time in range(31):
+        rows = [row for r in rooms if r.first <= time <= r.last for row in range(r.offset, r.offset + r.rows)]
+        assert len(set(rows)) == len(rows) and max(rows, default=-1) < total
 
 
 def test_a_missing_row_of_a_lookup_is_an_error_in_every_block():

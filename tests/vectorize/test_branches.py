@@ -10,7 +10,7 @@ from hypothesis import given, settings, strategies as st
 import tinygrad_scalar as ts
 from tinygrad_scalar import TraceError, Value
 from tinygrad_scalar.engine import compute_gradients
-from tinygrad_scalar.vectorize.trace import example_arguments, flat
+from tinygrad_scalar.vectorize.trace import Recorder, example_arguments, flat
 
 rng = np.random.default_rng(0)
 X = np.array([-2.0, -1.0, -0.5, -0.0, 0.0, 0.5, 1.0, 2.0, 30.0])
@@ -348,3 +348,26 @@ def test_float32_takes_the_same_sides():
         double = ts.vectorize(function, params, reduce=None)(*arrays)
     np.testing.assert_allclose(single[0], double[0], rtol=1e-5)
     np.testing.assert_allclose(single[1], double[1], rtol=1e-5)
+
+
+def test_a_condition_is_not_searched_again_for_what_it_was_computed_from(monkeypatch):
+    w, asked = leaves(0.5, 0.25), []
+    below = Recorder._leaves_below
+
+    def function(x):
+        s = x
+        for _ in range(300):
+            s = ts.cond(ts.greater(s, 0.3), lambda s=s: s * w[0], lambda s=s: s + w[1])
+        return s
+
+    def counted(self, value):
+        before = len(self._known)
+        found = below(self, value)
+        asked.append(len(self._known) - before)
+        return found
+
+    monkeypatch.setattr(Recorder, "_leaves_below", counted)
+    run = ts.vectorize(function, w)
+    run(X)
+    assert len(asked) >= 300 and max(asked) < 20
+    np.testing.assert_allclose(run.values(X), engine(function, w, [X])[0], rtol=1e-12)

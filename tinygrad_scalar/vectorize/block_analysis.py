@@ -61,6 +61,8 @@ class Analysis:
         self.kept = {program.cost, program.gradient, *program.guarded, *program.input_gradients}
         if program.gradient is None or not program.arguments:
             raise NotNativeError
+        if program.cost not in self.made_by and program.cost not in program.arguments:  # a parameter or a constant
+            raise NotNativeError
         self.forward_ids = set(map(id, program.forward))
         self._find_dependence()
         self._find_bare_arguments()
@@ -108,7 +110,7 @@ class Analysis:
         """Find the arguments that only BLAS reads, which takes a row for each example as well."""
         for a, argument in enumerate(self.program.arguments):
             readers = self.readers.get(argument, [])
-            if all(
+            if argument not in self.kept and all(
                 isinstance(s, Product)
                 and form_of(s) in ("LR", "RT")
                 and s.right is argument is not s.left
@@ -116,7 +118,7 @@ class Analysis:
                 for s in readers
             ):
                 self.memory.bare[argument] = a
-            elif readers:
+            else:
                 self.memory.copied.append(argument)
 
     def _find_views(self) -> None:

@@ -6,8 +6,10 @@ by row, needs no more than the rows that the group runs over at a time: a slot o
 
 from __future__ import annotations
 
+from bisect import bisect
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from heapq import heappop, heappush
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -274,17 +276,29 @@ def _share(rooms: list[_Room]) -> int:
     starting: dict[int, list[_Room]] = {}
     for room in rooms:
         starting.setdefault(room.first, []).append(room)
-    in_use: list[_Room] = []
+    in_use: list[tuple[int, int, int]] = []  # (last, offset, rows), the first to go on top
+    gaps: list[tuple[int, int]] = [(0, 1 << 60)]  # (start, end), in order
     rows = 0
     for time in sorted(starting):
-        in_use = [room for room in in_use if room.last >= time]
+        while in_use and in_use[0][0] < time:
+            _, offset, size = heappop(in_use)
+            _add_gap(gaps, offset, offset + size)
         for room in sorted(starting[time], key=lambda room: -room.rows):
-            in_use.sort(key=lambda other: other.offset)
-            room.offset = 0
-            for other in in_use:
-                if other.offset - room.offset >= room.rows:
-                    break
-                room.offset = max(room.offset, other.offset + other.rows)
-            in_use.append(room)
+            k = next(k for k, (start, end) in enumerate(gaps) if end - start >= room.rows)
+            start, end = gaps[k]
+            room.offset = start
+            gaps[k : k + 1] = [(start + room.rows, end)] if start + room.rows < end else []
+            heappush(in_use, (room.last, room.offset, room.rows))
             rows = max(rows, room.offset + room.rows)
     return rows
+
+
+def _add_gap(gaps: list[tuple[int, int]], start: int, end: int) -> None:
+    """Put a gap among the others, joined with those that it touches."""
+    k = bisect(gaps, (start, end))
+    if k < len(gaps) and gaps[k][0] == end:
+        end = gaps.pop(k)[1]
+    if k > 0 and gaps[k - 1][1] == start:
+        k -= 1
+        start = gaps.pop(k)[0]
+    gaps.insert(k, (start, end))

@@ -19,7 +19,7 @@ import numpy as np
 
 from tinygrad_scalar.engine import Tape, Value, acyclic, anomaly, errors, read_graph, tick, tracing
 from tinygrad_scalar.engine.errors import label_of
-from tinygrad_scalar.engine.graph import leaves, topological_order
+from tinygrad_scalar.engine.graph import leaves
 from tinygrad_scalar.vectorize.branches import Branches, accepted_by, row_guard
 from tinygrad_scalar.vectorize.outputs import Outputs, outputs_of
 from tinygrad_scalar.vectorize.reach import Reach
@@ -31,6 +31,9 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
 
 MOST_LABELS = 1000  # numbers of an argument that get a label each
+
+
+PARAMETER, PLACEHOLDER = 1, 2  # kinds of leaves
 
 
 @acyclic
@@ -96,6 +99,7 @@ class Recorder:
         self.read: dict[Value, None] = {}
         self._cost, self._examples = cost, examples
         self._branches = Branches()
+        self._known: dict[Value, int] = {}
         self._thread = threading.get_ident()
 
     @cached_property
@@ -112,10 +116,27 @@ class Recorder:
         return frozenset(self.parameters)
 
     def traces(self, value: Value) -> bool:
-        below = topological_order(value) if value.op else (value,)
-        if not self.placeholders.isdisjoint(below):
-            return True
-        return not self._of_parameters.isdisjoint(below) and self._runs_here()
+        below = self._leaves_below(value)
+        return below >= PLACEHOLDER or (below == PARAMETER and self._runs_here())
+
+    def _leaves_below(self, value: Value) -> int:
+        """Which leaves a Value was computed from: PARAMETER, PLACEHOLDER, both or neither (0).
+
+        It is remembered for each node, as a recurrent function can ask about every step.
+        """
+        known, waiting = self._known, [value]
+        while waiting:
+            node = waiting[-1]
+            unknown = [operand for operand in node.operands if operand not in known]
+            if unknown:
+                waiting += unknown
+                continue
+            below = PLACEHOLDER if node in self.placeholders else PARAMETER if node in self._of_parameters else 0
+            for operand in node.operands:
+                below |= known[operand]
+            known[node] = below
+            waiting.pop()
+        return known[value]
 
     def _runs_here(self) -> bool:
         """Whether this thread runs the traced function: the one that traces, or a helper that runs some of its code."""
