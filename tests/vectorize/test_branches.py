@@ -371,3 +371,21 @@ def test_a_condition_is_not_searched_again_for_what_it_was_computed_from(monkeyp
     run(X)
     assert len(asked) >= 300 and max(asked) < 20
     np.testing.assert_allclose(run.values(X), engine(function, w, [X])[0], rtol=1e-12)
+
+
+def test_a_side_that_changes_what_is_outside_is_refused():
+    w, x = leaves(1.5), np.array([1.0, -2.0, 3.0, 4.0, -5.0, 6.0])  # the examples of the check take the same side
+
+    def variable(x):
+        s = w[0] * x
+
+        def then():
+            nonlocal s
+            s = s * 2
+            return s
+
+        return ts.cond(ts.greater(x, 0), then, lambda: s)
+
+    for reduce in ("mean", None):
+        with pytest.raises(TraceError, match=r"a side of ts.cond must not change"):
+            ts.vectorize(variable, w, reduce=reduce)(x)

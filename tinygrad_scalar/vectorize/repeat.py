@@ -33,6 +33,7 @@ import numpy as np
 
 from tinygrad_scalar.engine import compute_gradients, read_data
 from tinygrad_scalar.engine.errors import SourceLine, TraceError
+from tinygrad_scalar.vectorize.branches import require_independent_sides
 from tinygrad_scalar.vectorize.clocks import is_only_shown
 from tinygrad_scalar.vectorize.reach import Reach, is_of_a_library
 from tinygrad_scalar.vectorize.readings import Readings
@@ -218,6 +219,8 @@ def repeated_trace(cost: Callable[..., Any], parameters: Sequence[Value], exampl
         witnesses[i] = _witness(traces[-1], i, parameters)
     if not changing:
         witnesses[j] = _witness(traced, j, parameters)
+    if "cond" in traced.tape.names:
+        require_independent_sides(traced, trace(cost, parameters, examples, j, otherwise_first=True))
     traced.roots.clear()
     # What was looked up has no number in a trace, and the engine records only one side of a condition.
     can_witness = traced.shape is None and not traced.lookups and "cond" not in traced.tape.names

@@ -91,6 +91,7 @@ class Recorder:
         arguments: Sequence[Sequence[Value]],
         examples: Sequence[NDArray[Any]],
         parameters: Sequence[Value],
+        branches: Branches,
     ) -> None:
         self.start = tick()
         self.arguments, self.parameters = arguments, parameters
@@ -98,7 +99,7 @@ class Recorder:
         self.guards: list[tuple[Value, Guard]] = []
         self.read: dict[Value, None] = {}
         self._cost, self._examples = cost, examples
-        self._branches = Branches()
+        self._branches = branches
         self._known: dict[Value, int] = {}
         self._thread = threading.get_ident()
 
@@ -342,11 +343,18 @@ def _kind(argument: Any) -> str:
     return f"{kinds} Value{'' if kinds.endswith(' 1') else 's'}"
 
 
-def trace(cost: Callable[..., Any], parameters: Sequence[Value], examples: Sequence[NDArray[Any]], i: int = 0) -> Trace:
-    """The graph that `cost` makes of example i."""
+def trace(
+    cost: Callable[..., Any],
+    parameters: Sequence[Value],
+    examples: Sequence[NDArray[Any]],
+    i: int = 0,
+    *,
+    otherwise_first: bool = False,
+) -> Trace:
+    """The graph that `cost` makes of example i; the sides of ts.cond run in the other order with `otherwise_first`."""
     numbers = _numbers(examples, i)
     arguments = [_nested(its, array.shape[1:]) for array, its in zip(examples, numbers) if its]
-    recorder = Recorder(cost, numbers, examples, parameters)
+    recorder = Recorder(cost, numbers, examples, parameters, Branches(otherwise_first=otherwise_first))
     with tracing.followed_by(recorder), anomaly.not_watched():
         outputs, shape = called(cost, arguments)
     in_order = recorder.lookups.values()
