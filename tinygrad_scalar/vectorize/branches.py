@@ -6,7 +6,6 @@ the side that an example takes, so that nothing leaks from the other one, howeve
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -22,7 +21,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from tinygrad_scalar.engine import Tape
-    from tinygrad_scalar.vectorize.trace import Trace
 
 ACCEPTED = (0.0, 1.0, 0.5, -1.0)  # numbers of which each guard accepts one: it stands in where a guard is not reached
 
@@ -32,7 +30,10 @@ class Branches:
 
     when             1 in the examples that get there, 0 in the others; None outside of all branches
     otherwise_first  whether the sides run in the other order
+    met              whether there was a condition
     """
+
+    met = False
 
     def __init__(self, *, otherwise_first: bool = False) -> None:
         self.when: Value | None = None
@@ -41,6 +42,7 @@ class Branches:
     def joined(self, condition: Value, then: Any, otherwise: Any) -> Any:
         """What `cond` returns: both sides, joined by operations that choose."""
         holds, fails = record("where", condition, 1.0, 0.0), record("where", condition, 0.0, 1.0)
+        self.met = True
         if self.otherwise_first:
             second = self._side(fails, otherwise)
             return _joined(holds, self._side(holds, then), second)
@@ -107,36 +109,6 @@ def _value(side: Any) -> Value | None:
         return side
     number = None if isinstance(side, (list, tuple, dict, np.ndarray)) else as_float(side)
     return None if number is None else Value(number)
-
-
-def require_independent_sides(traced: Trace, in_the_other_order: Trace) -> None:
-    """TraceError unless the sides of all conditions give the same in either order of running.
-
-    The engine runs one side, and a trace both: what one changes, such as a variable outside, the other one finds.
-    """
-    ours, theirs = (_computations(trace) for trace in (traced, in_the_other_order))
-    if not np.array_equal(ours, theirs):
-        raise errors.TraceError(
-            "a side of ts.cond must not change anything outside of it, since vectorize runs both sides: here the "
-            "function computes something else when the sides run in the other order. Let each side return what it "
-            "computes, as in s = ts.cond(c, lambda: 2 * s, lambda: s)"
-        )
-
-
-def _computations(traced: Trace) -> NDArray[np.int64]:
-    """A row for each node: its operation, its number and its operands', as bits; in an order of their own."""
-    tape = traced.tape
-    data = np.where(np.isnan(traced.data), np.nan, traced.data)
-    names = np.array([zlib.crc32(name.encode()) for name in tape.names], np.int64)
-    rows = np.zeros((len(data), 5), np.int64)
-    computed = tape.codes >= 0
-    rows[computed, 0] = names[tape.codes[computed]]
-    rows[:, 1] = data.view(np.int64)
-    arity = np.diff(tape.starts)
-    for k in range(3):
-        has = np.flatnonzero(arity > k)
-        rows[has, 2 + k] = data.view(np.int64)[tape.operands[tape.starts[has] + k]]
-    return rows[np.lexsort(rows.T)]
 
 
 def paths_with_branches(

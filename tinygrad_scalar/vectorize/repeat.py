@@ -23,6 +23,7 @@ import random
 import sys
 import threading
 import time
+import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date
@@ -33,7 +34,6 @@ import numpy as np
 
 from tinygrad_scalar.engine import compute_gradients, read_data
 from tinygrad_scalar.engine.errors import SourceLine, TraceError
-from tinygrad_scalar.vectorize.branches import require_independent_sides
 from tinygrad_scalar.vectorize.clocks import is_only_shown
 from tinygrad_scalar.vectorize.reach import Reach, is_of_a_library
 from tinygrad_scalar.vectorize.readings import Readings
@@ -219,11 +219,11 @@ def repeated_trace(cost: Callable[..., Any], parameters: Sequence[Value], exampl
         witnesses[i] = _witness(traces[-1], i, parameters)
     if not changing:
         witnesses[j] = _witness(traced, j, parameters)
-    if "cond" in traced.tape.names:
-        require_independent_sides(traced, trace(cost, parameters, examples, j, otherwise_first=True))
+    if traced.has_branches:
+        _require_independent_sides(traced, trace(cost, parameters, examples, j, otherwise_first=True))
     traced.roots.clear()
     # What was looked up has no number in a trace, and the engine records only one side of a condition.
-    can_witness = traced.shape is None and not traced.lookups and "cond" not in traced.tape.names
+    can_witness = traced.shape is None and not traced.lookups and not traced.has_branches
     return Repeated(traced, Readings(reach.places, reach.inside), [*witnesses.values()] if can_witness else [])
 
 
@@ -233,6 +233,36 @@ def _witness(traced: Trace, i: int, parameters: Sequence[Value]) -> Witness:
     results[0] = traced.data[traced.cost]
     compute_gradients(traced.roots[-1], list(parameters), results[1:])
     return Witness(i, numbers, results)
+
+
+def _require_independent_sides(traced: Trace, in_the_other_order: Trace) -> None:
+    """TraceError unless the sides of all conditions give the same in either order of running.
+
+    The engine runs one side, and a trace both: what one changes, such as a variable outside, the other one finds.
+    """
+    ours, theirs = (_computations(trace) for trace in (traced, in_the_other_order))
+    if not np.array_equal(ours, theirs):
+        raise TraceError(
+            "a side of ts.cond must not change anything outside of it, since vectorize runs both sides: here the "
+            "function computes something else when the sides run in the other order. Let each side return what it "
+            "computes, as in s = ts.cond(c, lambda: 2 * s, lambda: s)"
+        )
+
+
+def _computations(traced: Trace) -> NDArray[np.int64]:
+    """A row for each node: its operation, its number and its operands', as bits; in an order of their own."""
+    tape = traced.tape
+    data = np.where(np.isnan(traced.data), np.nan, traced.data)
+    names = np.array([zlib.crc32(name.encode()) for name in tape.names], np.int64)
+    rows = np.zeros((len(data), 5), np.int64)
+    computed = tape.codes >= 0
+    rows[computed, 0] = names[tape.codes[computed]]
+    rows[:, 1] = data.view(np.int64)
+    arity = np.diff(tape.starts)
+    for k in range(3):
+        has = np.flatnonzero(arity > k)
+        rows[has, 2 + k] = data.view(np.int64)[tape.operands[tape.starts[has] + k]]
+    return rows[np.lexsort(rows.T)]
 
 
 def _require_the_same_draws(runs: Sequence[dict[Draw, list[object]]]) -> None:

@@ -99,7 +99,7 @@ class Recorder:
         self.guards: list[tuple[Value, Guard]] = []
         self.read: dict[Value, None] = {}
         self._cost, self._examples = cost, examples
-        self._branches = branches
+        self.branches = branches
         self._known: dict[Value, int] = {}
         self._thread = threading.get_ident()
 
@@ -169,12 +169,12 @@ class Recorder:
         return [value for value in decisive if 0 <= value._time < self.start]
 
     def guard(self, value: Value, refused: Callable[[Any], Any], message: Callable[[float], str]) -> None:
-        if self._branches.when is not None:
-            value = self._branches.where_reached(value, accepted_by(refused))
+        if self.branches.when is not None:
+            value = self.branches.where_reached(value, accepted_by(refused))
         self.guards.append((value, Guard(refused, message)))
 
     def cond(self, condition: Value, then: Any, otherwise: Any) -> Any:
-        return self._branches.joined(condition, then, otherwise)
+        return self.branches.joined(condition, then, otherwise)
 
     def lookup(self, table: Any, index: Value) -> Any:
         argument, place = self._place_of.get(index, (-1, -1))
@@ -184,10 +184,10 @@ class Recorder:
                 f"{errors.user_line()}: the index of a lookup must be an argument passed as an array of integers, "
                 f"got {label_of(index, 'a computed value')}"
             )
-        if self._branches.when is None:
+        if self.branches.when is None:
             return self._chosen(list(table), argument, place)
         self.guard(index, *row_guard(len(table)))
-        return self._chosen(list(table), argument, place, self._branches.where_reached(index, 0.0))
+        return self._chosen(list(table), argument, place, self.branches.where_reached(index, 0.0))
 
     def _chosen(self, rows: list[Any], argument: int, place: int, reached: Value | None = None) -> Any:
         """A placeholder for one of the rows: a Value, or Values in a container like theirs."""
@@ -225,6 +225,7 @@ class Trace:
     roots       the Values whose graphs are in the tape: while they are here, no other Value gets a node's address
     reached     for lookups in branches of `ts.cond` the node of the index where they are reached, and 0 elsewhere
     outputs     the indices of what the function returned, in order; `shape` is how it was nested, None for one Value
+    has_branches  whether it met ts.cond: both sides are here, even where their results are the same node
     """
 
     tape: Tape
@@ -239,6 +240,7 @@ class Trace:
     reached: dict[int, int] = field(default_factory=dict)
     outputs: list[int] = field(default_factory=list)
     shape: tuple[int, ...] | None = None
+    has_branches: bool = False
 
     @property
     def data(self) -> Floats:
@@ -388,5 +390,6 @@ def trace(
     captured = dict.fromkeys([*recorder.captured(), *tape.older])
     places = of_outputs.tolist()
     return Trace(
-        tape, places[0], parameter, argument, place, lookups, guards, list(captured), roots, reached, places, shape
+        tape, places[0], parameter, argument, place, lookups, guards, list(captured), roots, reached, places, shape,
+        recorder.branches.met,
     )  # fmt: skip
