@@ -169,10 +169,23 @@ def cond(condition: Scalar, then: Any, otherwise: Any) -> Any:
 
 
 def _as_values(taken: Any) -> Any:
-    """The same with Values for numbers, also in lists."""
-    if type(taken) in (list, tuple):
-        return type(taken)(map(_as_values, taken))
-    return Value(taken) if isinstance(taken, (int, float)) else taken
+    """The same with Values for numbers, also in lists, tuples, dicts and arrays."""
+    if isinstance(taken, Value):
+        return taken
+    if isinstance(taken, dict):
+        return {key: _as_values(value) for key, value in taken.items()}
+    if isinstance(taken, (list, tuple)):
+        values = list(map(_as_values, taken))
+        return type(taken)(*values) if hasattr(taken, "_fields") else type(taken)(values)
+    if getattr(taken, "shape", ()) and hasattr(taken, "flat"):  # an array
+        array = taken.astype(object)
+        for i, number in enumerate(taken.flat):
+            array.flat[i] = _as_values(number)
+        return array
+    number = as_float(taken)
+    if number is None:
+        raise TypeError(f"a side of cond must return a Value, a number, or lists of them, got {shown(taken)}")
+    return Value(number)
 
 
 def lookup(table: Sequence[Row], i: Scalar) -> Row:
@@ -249,7 +262,7 @@ def _folded(name: str, function: Callable[[Any, Any], Any], values: Iterable[Sca
 
 def _listed(name: str, values: Iterable[Scalar]) -> list[Any]:
     """The Values and numbers of a list."""
-    if isinstance(values, Value) or not hasattr(values, "__iter__"):
+    if isinstance(values, Value) or not hasattr(values, "__iter__") or getattr(values, "shape", True) == ():
         raise TypeError(f"{name} expected a list of Values or numbers, got {shown(values)}")
     listed = []
     for value in values:

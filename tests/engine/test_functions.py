@@ -197,7 +197,7 @@ def test_the_functions_of_a_list_take_a_value_among_numbers_and_a_generator():
 
 
 @pytest.mark.parametrize("name", OF_LISTS)
-@pytest.mark.parametrize("wrong", [Value(1.0), 1.0, ["a"], [[1.0]], None], ids=repr)
+@pytest.mark.parametrize("wrong", [Value(1.0), 1.0, ["a"], [[1.0]], None, np.array(1.0)], ids=repr)
 def test_a_function_of_a_list_refuses_anything_else(name, wrong):
     with pytest.raises(TypeError, match=f"^{name} expected a list of Values or numbers, got "):
         getattr(ts, name)(wrong)
@@ -207,3 +207,25 @@ def test_a_function_of_a_list_refuses_anything_else(name, wrong):
 def test_an_empty_list_has_no_largest(name):
     with pytest.raises(ValueError, match=f"^{name} expected at least one Value or number, got an empty list$"):
         getattr(ts, name)([])
+
+
+@pytest.mark.parametrize(
+    "side", [1, np.int64(1), [1.0, (2, [Value(3.0)])], {"a": 1}, np.array([[1, 2], [3, 4]])], ids=repr
+)
+def test_the_side_that_cond_takes_has_values_for_its_numbers(side):
+    def numbers(nested):
+        if isinstance(nested, (dict, list, tuple, np.ndarray)):
+            parts = nested.values() if isinstance(nested, dict) else nested
+            return [number for part in parts for number in numbers(part)]
+        return [nested]
+
+    taken = ts.cond(Value(1.0), lambda: side, 0.0)
+    assert type(taken) is (Value if isinstance(side, (int, np.integer)) else type(side))
+    assert all(isinstance(number, Value) for number in numbers(taken))
+    assert [v.data for v in numbers(taken)] == [v.data if isinstance(v, Value) else float(v) for v in numbers(side)]
+
+
+@pytest.mark.parametrize("side", [None, "s", 1j, (x for x in [1.0]), [None]], ids=lambda side: type(side).__name__)
+def test_a_side_of_cond_without_numbers_is_refused(side):
+    with pytest.raises(TypeError, match=r"a side of cond must return a Value, a number, or lists of them, got"):
+        ts.cond(Value(0.0), 1.0, lambda: side)

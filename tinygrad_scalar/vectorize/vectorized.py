@@ -96,7 +96,7 @@ class Vectorized:
         self._reduce, self._sparse = REDUCTIONS[reduce], jacobian == "sparse"
         self._cost: Callable[..., Any] | None = cost
         self._values = values
-        self._wrt_inputs, self._check = wrt_inputs, check
+        self._wrt_inputs, self._check = bool(wrt_inputs), bool(check)
         self._seen, self._data = now(), data_of(values)  # when the Values were last read, and their numbers then
         self._parameters: Floats = self._data.astype(dtype)
         self._programs: dict[Shapes, Compiled | EachExample] = {}
