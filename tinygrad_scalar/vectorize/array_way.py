@@ -5,12 +5,12 @@ from __future__ import annotations
 import linecache
 import weakref
 from collections.abc import Callable, Sequence
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from tinygrad_scalar.vectorize.block_program import BlockProgram, block_program, layout, native_blocks
+from tinygrad_scalar.vectorize.cached_property import cached_property
 from tinygrad_scalar.vectorize.cost_model import Counts, Estimate, array_counts
 from tinygrad_scalar.vectorize.numpy_source import NumpySource
 from tinygrad_scalar.vectorize.ways import require

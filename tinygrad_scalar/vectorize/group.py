@@ -14,7 +14,6 @@ import importlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,6 +21,7 @@ import numpy as np
 from tinygrad_scalar.engine import accelerated
 from tinygrad_scalar.engine.graph_arrays import may_cut_off, passing, reached
 from tinygrad_scalar.vectorize.branches import paths_with_branches
+from tinygrad_scalar.vectorize.cached_property import cached_property
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

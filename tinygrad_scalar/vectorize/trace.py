@@ -11,7 +11,6 @@ import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence, Sized
 from dataclasses import dataclass, field
-from functools import cached_property
 from itertools import chain
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -21,6 +20,7 @@ from tinygrad_scalar.engine import Tape, Value, acyclic, anomaly, errors, read_g
 from tinygrad_scalar.engine.errors import label_of
 from tinygrad_scalar.engine.graph import leaves
 from tinygrad_scalar.vectorize.branches import Branches, accepted_by, row_guard
+from tinygrad_scalar.vectorize.cached_property import cached_property
 from tinygrad_scalar.vectorize.outputs import Outputs, outputs_of
 from tinygrad_scalar.vectorize.reach import Reach
 
