@@ -48,6 +48,7 @@ def test_jax_computes_the_same(problem, name):
 
 
 @pytest.mark.peers
+@pytest.mark.filterwarnings("ignore:.*torch.jit.script:DeprecationWarning")  # PyTorch's own use of it
 @pytest.mark.parametrize("name", sorted(set(PROBLEMS) - {"particle"}))  # it takes 20 s
 def test_pytorch_computes_the_same(problem, name):
     pytest.importorskip("torch", reason="PyTorch is not installed")
