@@ -1,9 +1,9 @@
 """The times of `tinygrad_scalar/vectorize/cost_model.py`, measured here: fitted to programs, judged by others.
 
 `python benchmarks/cost_model.py` measures the programs of cost_programs.py for 1 to 10,000 examples in each way, fits
-the times (none negative, for the least relative errors) and writes them to times.py beside it. `python
-benchmarks/cost_model.py judge` measures 60 others and prints how much slower what is chosen is than the other way, and
-than the eager engine. CPU time of one thread, in turn, the least of several runs; needs SciPy. -v prints all.
+the times (none negative, for the least relative errors) and writes them to times.py beside it. With `judge` it measures
+the 60 others of judged_programs.py instead, and prints how much slower what is chosen is than the other way, and than
+the eager engine. CPU time of one thread, in turn, the least of several runs; needs SciPy. -v prints all.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from pathlib import Path
 os.environ |= dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")  # before NumPy is imported
 
 import cost_programs
+import judged_programs
 import numpy as np
 
 import tinygrad_scalar as ts
@@ -157,7 +158,7 @@ def by_call(cost, parameters, shapes):
 
 def judge(verbose):
     ratios, kinds, slower = [], set(), []
-    for name, program, m, found, of_one in samples(cost_programs.JUDGED):
+    for name, program, m, found, of_one in samples(judged_programs.JUDGED):
         found = [(kind, way, seconds) for kind, way, seconds in found if kind == way.kind]
         kinds.add(name)
         chosen = program._way(m)

@@ -1,4 +1,4 @@
-"""What `vectorize.py` times besides fully connected networks: a convolution, attention and a recurrent network.
+"""A convolution, attention and a recurrent network, which `vectorize.py` times beside the fully connected networks.
 
 Each has its parameters and examples, `example_cost`, the cost of one example in plain Values, and `cost`, the mean over
 all examples for the arrays of JAX and PyTorch, as one writes it there.

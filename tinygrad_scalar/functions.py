@@ -144,7 +144,7 @@ def where(condition: Scalar, x: Scalar, y: Scalar) -> Any:
 
 
 def cond(condition: Scalar, then: Any, otherwise: Any) -> Any:
-    """What `then` gives where the condition holds (is not 0), else what `otherwise` gives; the other is not run.
+    """The result of `then` if the condition holds (is not 0), else of `otherwise`; the other one is not run.
 
     `then` and `otherwise` are functions without arguments, or values. Both must give the same: a Value, or lists of
     equally many Values. Like Python's `if`, it is decided once and only the side taken is recorded; but in a function

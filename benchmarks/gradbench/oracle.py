@@ -1,4 +1,4 @@
-"""What the problems' oracles share."""
+"""Helpers for the oracles of several problems."""
 
 from __future__ import annotations
 

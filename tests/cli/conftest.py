@@ -12,7 +12,7 @@ from tinygrad_scalar.datasets import iris, read_csv
 
 @pytest.fixture(scope="session")
 def tidy_desk(tmp_path_factory):
-    """What `desk` is a copy of."""
+    """The folder that each `desk` is copied from."""
     folder = tmp_path_factory.mktemp("desk")
     table = iris()
     write_csv(folder / "flowers.csv", table.columns, table.rows[::5])

@@ -1,4 +1,4 @@
-"""What a first call does: no more than is asked for, and work in proportion to the operations, for every shape."""
+"""A first call does no more than it is asked for, and its work grows in proportion to the operations."""
 
 import functools
 import inspect
@@ -14,6 +14,7 @@ from tinygrad_scalar.vectorize import compiled
 from tinygrad_scalar.vectorize.numpy_source import NumpySource
 from tinygrad_scalar.vectorize.scalar_program import executor
 from tinygrad_scalar.vectorize.scalar_way import ScalarWay
+from tinygrad_scalar.vectorize.trace import Recorder
 
 needs_the_executor = pytest.mark.skipif(executor() is None, reason="the native executor belongs to the compiled Value")
 
@@ -177,3 +178,24 @@ def test_what_was_read_does_not_change_what_runs():
     assert read.source
     assert unread(X)[0] == read(X)[0]
     assert type(read._last._way(40)) is type(unread._last._way(40)) is ScalarWay
+
+
+def test_a_condition_is_not_searched_again_for_what_it_was_computed_from(monkeypatch):
+    w, asked = [Value(0.5), Value(0.25)], []
+    below = Recorder._leaves_below
+
+    def function(x):
+        s = x
+        for _ in range(300):
+            s = ts.cond(ts.greater(s, 0.3), lambda s=s: s * w[0], lambda s=s: s + w[1])
+        return s
+
+    def counted(self, value):
+        before = len(self._known)
+        found = below(self, value)
+        asked.append(len(self._known) - before)
+        return found
+
+    monkeypatch.setattr(Recorder, "_leaves_below", counted)
+    ts.vectorize(function, w)([0.5, -0.5])
+    assert len(asked) >= 300 and max(asked) < 20

@@ -104,7 +104,7 @@ WAYS = {
 
 
 def _refusals(times):
-    """What vectorize says of a function that draws, several times for each of the ways."""
+    """The message about a function that draws, several times for each way to draw."""
     refusals = {}
     for way, draw in WAYS.items():
         for _ in range(times):

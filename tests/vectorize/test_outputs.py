@@ -1,4 +1,4 @@
-"""What a function to vectorize can return, and the options that do not exist."""
+"""Every kind of result that a vectorized function may return, and the errors for options that do not exist."""
 
 import pytest
 

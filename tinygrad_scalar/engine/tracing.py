@@ -30,7 +30,7 @@ class Tracer(Protocol):
         ...
 
     def cond(self, condition: Any, then: Any, otherwise: Any) -> Any:
-        """What `then` or `otherwise` give, functions or values, in each example by its own condition."""
+        """The result of `then` or of `otherwise`, functions or values, by each example's own condition."""
         ...
 
     def guard(self, value: Any, refused: Callable[[Any], Any], message: Callable[[float], str]) -> None:

@@ -162,22 +162,6 @@ cdef inline int slopes_kept(int code, double number) noexcept nogil:
     return 3 if code == _ops.BINARY_ENTROPY else 2 if is_binary(code) else 1
 
 
-cdef inline void function(int code, Py_ssize_t n, double* x, double* out) noexcept nogil:
-    """NumPy's loop, or one number after the other."""
-    cdef char* arguments[2]
-    cdef Py_ssize_t strides[2]
-    cdef Py_ssize_t i
-    cdef double slope
-    if functions[code].loop is not NULL:
-        arguments[0] = <char*>x
-        arguments[1] = <char*>out
-        strides[0] = strides[1] = sizeof(double)
-        functions[code].loop(arguments, &n, strides, functions[code].data)
-        return
-    for i in range(n):
-        _ops.unary(<Code>code, 0.0, x[i], out + i, &slope)
-
-
 cdef void unary_rows(int code, double number, Py_ssize_t n, double* x, double* out, double* slope) noexcept nogil:
     """out = f(x) for n numbers side by side; slope may be NULL if it is not wanted."""
     cdef Py_ssize_t i
@@ -207,18 +191,18 @@ cdef void unary_rows(int code, double number, Py_ssize_t n, double* x, double* o
     elif code == _ops.CONSTANT_POWER and number == 2.0:
         rows_square(n, out, x)
     elif code in (_ops.SIN, _ops.COS, _ops.SINH, _ops.COSH):
-        function(code, n, x, out)
+        numpy_function(code, n, out, x)
         if slope is not NULL:
-            function(
+            numpy_function(
                 _ops.COS if code == _ops.SIN else _ops.SIN if code == _ops.COS
                 else _ops.COSH if code == _ops.SINH else _ops.SINH,
-                n, x, slope,
+                n, slope, x,
             )
             if code == _ops.COS:
                 for i in range(n):
                     slope[i] = -slope[i]
     elif code == _ops.TAN:
-        function(code, n, x, out)
+        numpy_function(code, n, out, x)
     else:
         for i in range(n):
             _ops.unary(<Code>code, number, x[i], out + i, &unwanted if slope is NULL else slope + i)

@@ -5,8 +5,7 @@ The program is a list of steps; each computes slot `out` from the slots x, y and
 numbers of the arguments, the constants and the steps' results. One example runs slot by slot and keeps the local
 gradients; more examples run in blocks of LANES, with LANES numbers for each slot (_lanes.h).
 
-Where many numbers go through an elementary function, NumPy's own loop for it is called: those use the machine's vector
-instructions. They are found through NumPy's ufunc objects, whose layout is part of NumPy's ABI.
+Where many numbers go through an elementary function, _vector.h or NumPy's own loop (_numpy_loops.pxi) computes it.
 """
 
 cimport cython
@@ -70,48 +69,7 @@ cdef extern from "_vector.h":
     bint vector_use(const char*) noexcept nogil
 
 
-# --- NumPy's loops ---------------------------------------------------------------------------------------------------
-
-ctypedef void (*UfuncLoop)(char** arguments, const Py_ssize_t* n, const Py_ssize_t* strides, void* data) noexcept nogil
-
-cdef struct Ufunc:  # the front of NumPy's PyUFuncObject
-    Py_ssize_t references
-    void* type
-    int n_inputs
-    int n_outputs
-    int n_arguments
-    int identity
-    UfuncLoop* loops
-    void** data
-    int n_types
-    int reserved
-    const char* name
-    const char* types
-
-cdef struct Function:
-    UfuncLoop loop
-    void* data
-
-cdef enum:
-    N_CODES = 64
-    DOUBLE = 12  # NumPy's number for float64
-
-cdef Function functions[N_CODES]
-
-
-cdef void find_loop(Code code, str name) noexcept:
-    """Find NumPy's loop for a function of one float64; none unless it is exactly as expected."""
-    functions[<int>code].loop = NULL
-    ufunc = getattr(np, name)
-    cdef Ufunc* layout = <Ufunc*><PyObject*>ufunc
-    cdef int i
-    if type(ufunc) is not np.ufunc or (layout.n_inputs, layout.n_outputs, layout.n_types) != (1, 1, ufunc.ntypes):
-        return
-    for i in range(layout.n_types):
-        if layout.types[2 * i] == DOUBLE and layout.types[2 * i + 1] == DOUBLE:
-            functions[<int>code].loop = layout.loops[i]
-            functions[<int>code].data = layout.data[i]
-            break
+include "_numpy_loops.pxi"
 
 
 cdef dict NAMES = {
@@ -120,23 +78,7 @@ cdef dict NAMES = {
     _ops.COSH: "cosh", _ops.TANH: "tanh", _ops.ASINH: "arcsinh", _ops.ACOSH: "arccosh", _ops.ATANH: "arctanh",
 }
 for _code, _name in NAMES.items():
-    find_loop(_code, _name)
-
-
-cdef inline void lanes_function(Code code, double* out, double* x) noexcept nogil:
-    cdef char* arguments[2]
-    cdef Py_ssize_t strides[2]
-    cdef Py_ssize_t n = LANES
-    cdef int i
-    cdef double slope
-    if functions[<int>code].loop is not NULL:
-        arguments[0] = <char*>x
-        arguments[1] = <char*>out
-        strides[0] = strides[1] = sizeof(double)
-        functions[<int>code].loop(arguments, &n, strides, functions[<int>code].data)
-        return
-    for i in range(LANES):
-        _ops.unary(code, 0.0, x[i], out + i, &slope)
+    find_loop(_code, _name, 1)
 
 
 def vector_function(str name, str instruction_set, double[::1] z, double[::1] a, double[::1] slope=None):
@@ -676,13 +618,13 @@ cdef class Executor:
                     for i in range(LANES):
                         _ops.binary(<Code>code, x[i], y[i], out + i, slope + i, slope + LANES + i)
             elif code == _ops.TANH:
-                lanes_function(_ops.TANH, out, x)
+                numpy_function(_ops.TANH, LANES, out, x)
                 lanes_minus_twice_absolute(e, x)
-                lanes_function(_ops.EXP, e, e)
+                numpy_function(_ops.EXP, LANES, e, e)
                 lanes_tanh_slope(slope, e)
             elif code == _ops.SIGMOID:
                 lanes_minus_absolute(e, x)
-                lanes_function(_ops.EXP, e, e)
+                numpy_function(_ops.EXP, LANES, e, e)
                 lanes_sigmoid(out, x, e)
                 lanes_sigmoid_slope(slope, e)
             elif code == _ops.RELU:
@@ -694,28 +636,28 @@ cdef class Executor:
                 lanes_absolute(out, x)
                 lanes_sign(slope, x)
             elif code == _ops.EXP:
-                lanes_function(_ops.EXP, out, x)
+                numpy_function(_ops.EXP, LANES, out, x)
             elif code == _ops.LOG:
-                lanes_function(_ops.LOG, out, x)
+                numpy_function(_ops.LOG, LANES, out, x)
                 lanes_reciprocal(slope, x)
             elif code == _ops.SQRT:
                 lanes_sqrt(out, x)
                 lanes_half_reciprocal(slope, out)
             elif code == _ops.SIN:
-                lanes_function(_ops.SIN, out, x)
-                lanes_function(_ops.COS, slope, x)
+                numpy_function(_ops.SIN, LANES, out, x)
+                numpy_function(_ops.COS, LANES, slope, x)
             elif code == _ops.COS:
-                lanes_function(_ops.COS, out, x)
-                lanes_function(_ops.SIN, slope, x)
+                numpy_function(_ops.COS, LANES, out, x)
+                numpy_function(_ops.SIN, LANES, slope, x)
             elif code == _ops.TAN:
-                lanes_function(_ops.TAN, out, x)
+                numpy_function(_ops.TAN, LANES, out, x)
                 lanes_one_plus_square(slope, out)
             elif code == _ops.SINH:
-                lanes_function(_ops.SINH, out, x)
-                lanes_function(_ops.COSH, slope, x)
+                numpy_function(_ops.SINH, LANES, out, x)
+                numpy_function(_ops.COSH, LANES, slope, x)
             elif code == _ops.COSH:
-                lanes_function(_ops.COSH, out, x)
-                lanes_function(_ops.SINH, slope, x)
+                numpy_function(_ops.COSH, LANES, out, x)
+                numpy_function(_ops.SINH, LANES, slope, x)
             elif code == _ops.CONSTANT_POWER and step.number == 2.0:
                 lanes_multiply(out, x, x)
             elif code == _ops.WHERE:

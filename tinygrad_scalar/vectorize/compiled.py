@@ -96,11 +96,12 @@ class Compiled:
     """A function compiled for arguments of given shapes.
 
     suspicious  whether a number of the example that was traced is not finite
+    has_branches  whether the function met ts.cond
     witnesses   what the engine gave for some examples, until the program has been compared with it
     irregular   whether the array program is only written to be read: little repeats, or way="scalar" was asked for
     """
 
-    suspicious = irregular = False
+    suspicious = irregular = has_branches = False
     witnesses: Sequence[Witness] = ()
     reduce = "mean"
     _unwritten: Unwritten | None = None
@@ -316,6 +317,7 @@ def compiled(
     made.reduce = reduce
     made.witnesses = witnesses
     made._write_costs = lambda: costs_of(traced, len(parameters), shapes)
+    made.has_branches = traced.has_branches
     made.suspicious = not bool(np.isfinite(traced.data).all())
     if not irregular:
         made.write_arrays()

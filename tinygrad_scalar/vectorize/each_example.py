@@ -219,7 +219,7 @@ class EachExample:
     sparse     whether Jacobians are SciPy's sparse matrices
     """
 
-    suspicious = False
+    suspicious = has_branches = False
     read = NOTHING  # in a pickle
 
     def __init__(
@@ -240,6 +240,7 @@ class EachExample:
         sizes = [int(np.prod(shape)) for shape, _ in shapes]
         self.local = localized(traced, len(sizes))
         self.guards: Guards = [(guard.refused, guard.message) for _, guard in traced.guards]
+        self.has_branches = traced.has_branches
         self.suspicious = not bool(np.isfinite(traced.data).all())
         self.scalars = self._by_scalars(sizes) if way != "arrays" else None
         if self.scalars is None and way == "scalar":

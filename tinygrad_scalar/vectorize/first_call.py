@@ -1,4 +1,4 @@
-"""The check of a shape's first call: on two of its examples, program and engine must agree.
+"""The check of a shape's first call: on two of its examples, or more if it branches, program and engine must agree.
 
 A difference is refused if it is more than rounding can explain (rounding.py). Where rounding leaves no digit of a
 result, because terms of 1e17 cancel to about 1, every number that rounding can give is accepted: the engine's is no
@@ -28,22 +28,26 @@ if TYPE_CHECKING:
 
     Floats = NDArray[Any]
 
+EXAMPLES_OF_BRANCHES = 8  # each takes one side of every condition, and what the other side does is seen by others
 TOLERANCE = 1e-9  # relative: where no terms cancel, programs differ by far less
 
 
 def require_agreement(
     program: Compiled | EachExample, cost: Callable[..., Any], values: list[Value], examples: Sequence[Floats]
 ) -> None:
-    """Raise TraceError unless `program` and the engine agree on two of the examples."""
+    """Raise TraceError unless `program` and the engine agree on two of the examples; if they branch, on more."""
     last = len(examples[0]) - 1
+    checked: tuple[int, ...] = (last, (last + 1) // 2)
+    if program.has_branches:
+        checked = tuple(k * last // (EXAMPLES_OF_BRANCHES - 1) for k in range(EXAMPLES_OF_BRANCHES))
     if isinstance(program, EachExample):
-        for i in dict.fromkeys((last, (last + 1) // 2)):
+        for i in dict.fromkeys(checked):
             _compare_outputs(program, cost, values, examples, i)
         return
     witnesses, program.witnesses = program.witnesses, ()
     for witness in witnesses:
         _compare(program, cost, values, examples, witness)
-    for i in [] if witnesses else dict.fromkeys((last, (last + 1) // 2)):
+    for i in [] if witnesses else dict.fromkeys(checked):
         [C] = called(cost, example_arguments(examples, i)).values
         _compare(program, cost, values, examples, Witness(i, data_of(values), _results(C, values)), C)
 
