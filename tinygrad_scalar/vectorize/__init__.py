@@ -42,7 +42,7 @@ def vectorize(
     way: str = "auto",
     check: bool = True,
 ) -> Vectorized:
-    """Derive the array program of `cost`, a function of one example that returns one Value, to run over many.
+    """Derive the array program of `cost`, a function of one example that returns a Value or a list, to run over many.
 
     params      the Values to differentiate with respect to, such as net.parameters(); [] if only inputs are wanted
     reduce      "mean" or "sum" of the examples, or None for each example by itself
@@ -52,7 +52,8 @@ def vectorize(
     way         "arrays" or "scalar" to run always that program; "auto" runs the one that takes less time, as estimated
                 from what each does, so that the same shapes and number of examples choose alike in every run
     check       whether to run `cost` again at the first call of each shape: it must do the same each time, and agree
-                with the engine on two examples. Without it, Values that `cost` makes in its first call are constants
+                with the engine on two examples, on up to eight where it branches (ts.cond). Without it, Values that
+                `cost` makes in its first call are constants
 
     `run = ts.vectorize(cost, params)`; then `value, gradient = run(X, Y, …)` takes arrays with the m examples on the
     first axis and returns the mean of their costs and its gradient, an array in the order of `params`. `cost(x, y, …)`

@@ -117,7 +117,7 @@ class EachByArrays:
         trace = local.trace
         for size, what in ((self.n_gathered, "the parameters that lookups choose"), (self.n_direct, "the parameters")):
             if size:
-                if size is self.n_direct and what == "the parameters":
+                if what == "the parameters":
                     trace = with_parameters_as_argument(trace, len(sizes))
                 self.notes.append(f"{argument_name(len(sizes))} holds {what}")
                 floats.append(len(sizes))
