@@ -280,6 +280,33 @@ def test_tiny_gradients_are_multiplied_as_exactly_as_others(m):
         assert (np.abs(gradient - expected) <= 1e-12 * np.abs(expected).max() + 1e-321).all()
 
 
+@given(data=st.data())
+@settings(deadline=None, max_examples=15)
+@pytest.mark.usefixtures("products")
+def test_gradients_of_every_size_side_by_side_are_multiplied_exactly(data):
+    """Each of the outputs of each example has a size of its own; some are subnormal, some change nothing."""
+    m, outputs, heads = data.draw(st.sampled_from([30, 300])), data.draw(st.sampled_from([3, 17])), 4
+    random = np.random.default_rng(data.draw(st.integers(0, 100)))
+    exponents = data.draw(st.lists(st.integers(-324, 2), min_size=1, max_size=6))
+    sizes = 10.0 ** random.choice(exponents, (m, heads * outputs)) * random.normal(size=(m, heads * outputs))
+    weights = [[[Value(w) for w in row] for row in head] for head in random.normal(size=(heads, outputs, 20)).tolist()]
+
+    def cost(x, size):
+        a = [[ts.sin(x_i + h) for x_i in x] for h in range(heads)]
+        z = [ts.sum(w * a_i for w, a_i in zip(row, a[h])) for h, head in enumerate(weights) for row in head]
+        return ts.sum(z_i * size_i for z_i, size_i in zip(z, size))
+
+    params = [w for head in weights for row in head for w in row]
+    way, theta, rows, guards = array_way(cost, params, [random.normal(size=(m, 20)), sizes], wrt_inputs=True)
+    assert way.blocks is not None
+    _, gradient, (by_x, by_size) = way.run(theta, rows, True, guards)
+    _, expected, (expected_by_x, expected_by_size) = way.run_source(theta, rows, True, guards)
+    for numbers, same in [(gradient.reshape(-1, 20), expected.reshape(-1, 20)), (by_x, expected_by_x)]:
+        largest = np.abs(same).max(axis=1, keepdims=True)
+        assert (np.abs(numbers - same) <= 1e-12 * largest + 1e-321).all()
+    np.testing.assert_allclose(by_size, expected_by_size, rtol=1e-11)
+
+
 def test_a_tiny_gradient_beside_an_infinite_number_is_still_nan():
     net, d = ts.MLP(20, [30, 20, 3], "relu", seed=0), Draw()
     arrays = [d.normal(60, 20), d.normal(60, 3), np.full(60, 1e-310)]

@@ -253,33 +253,79 @@ static double loop_sum(ptrdiff_t n, const double *x)
 LANE_BY_LANE(loop_largest, >=)
 LANE_BY_LANE(loop_smallest, <=)
 
-/* --- subnormal numbers: below TINY in a product, those of one operand are multiplied by SCALE first ------------------- */
+/* --- subnormal numbers: a product sets those below TINY aside, and multiplies them scaled ----------------------------- */
 
-#define TINY 0x1p-500
-#define SCALE 0x1p500
+#define TINY 0x1p-960
+#define MODEST 0x1p100 /* what the other operand may have at most */
+#define SCALE_UP 0x1p900
+#define SUBNORMAL_UNIT 0x1p-174 /* of a subnormal number, scaled */
 
 #if defined(__SSE2__)
 #include <xmmintrin.h>
 #define OF_SUBNORMALS 0x12 /* the processor's notes of a subnormal operand and of a result too small to be normal */
-static void forget_subnormals(void) { _mm_setcsr(_mm_getcsr() & ~OF_SUBNORMALS); }
+static void forget_subnormals(void)
+{
+    if (_mm_getcsr() & OF_SUBNORMALS) /* to set it takes longer */
+        _mm_setcsr(_mm_getcsr() & ~OF_SUBNORMALS);
+}
 static int met_subnormals(void) { return (_mm_getcsr() & OF_SUBNORMALS) != 0; }
 #else
 static void forget_subnormals(void) {}
 static int met_subnormals(void) { return 0; }
 #endif
 
-/* whether all numbers are finite, and 0 or of ordinary size */
-static BEST int has_no_tiny(ptrdiff_t n, const double *x)
+/* whether a number is not 0 but below TINY, by its bits: arithmetic would take long */
+#define MAGNITUDE(x) (vector_bits(x) & ~SIGN_BIT)
+#define SIGN_BIT UINT64_C(0x8000000000000000)
+#define TINY_BITS UINT64_C(0x03f0000000000000)
+#define IS_TINY(x) (MAGNITUDE(x) - 1 < TINY_BITS - 1)
+
+static BEST int has_tiny(ptrdiff_t n, const double *x)
+{
+    ptrdiff_t tiny = 0, i;
+    for (i = 0; i < n; i++)
+        tiny += IS_TINY(x[i]);
+    return tiny != 0;
+}
+/* whether no number is nan or beyond MODEST */
+static BEST int is_modest(ptrdiff_t n, const double *x)
 {
     ptrdiff_t others = 0, i;
     for (i = 0; i < n; i++)
-        others += (!(fabs(x[i]) < INFINITY)) | ((fabs(x[i]) < TINY) & (x[i] != 0.0));
+        others += !(fabs(x[i]) <= MODEST);
     return others == 0;
 }
-static BEST void split_tiny(ptrdiff_t n, const double *x, double *large, double *scaled)
-    EACH(int tiny = fabs(x[i]) < TINY; double p = x[i]; large[i] = tiny ? 0.0 : p; scaled[i] = tiny ? p * SCALE : 0.0)
-static BEST void add_scaled_down(ptrdiff_t n, double *out, const double *scaled)
-    EACH(out[i] = out[i] + scaled[i] * (1.0 / SCALE))
+/* Set the tiny numbers of x to 0; where they were, and what: as many as returned (there is room for n + 8). */
+static ptrdiff_t take_tiny_one_by_one(ptrdiff_t n, double *x, ptrdiff_t *places, double *numbers)
+{
+    ptrdiff_t i, found = 0;
+    for (i = 0; i < n; i++)
+        if (IS_TINY(x[i])) {
+            places[found] = i;
+            numbers[found++] = x[i];
+            x[i] = 0.0;
+        }
+    return found;
+}
+/* x SCALE_UP and x / SCALE_UP, rounded once, without arithmetic on a subnormal number */
+static double scaled_up(double x)
+{
+    uint64_t size = MAGNITUDE(x);
+    return size < vector_bits(SMALLEST_NORMAL) ? copysign((double)(int64_t)size * SUBNORMAL_UNIT, x) : x * SCALE_UP;
+}
+static double scaled_down(double x)
+{
+    double units = fabs(x) * (1.0 / SUBNORMAL_UNIT);
+    return units < 0x1p52 ? copysign(vector_double(vector_bits(units + 0x1p52) - TWO_52_BITS), x) : x * (1.0 / SCALE_UP);
+}
+/* whether some number is so small that tiny ones, in a sum of less than 2^53 products with modest ones, change it */
+static BEST int tiny_would_tell(ptrdiff_t n, const double *x)
+{
+    ptrdiff_t small = 0, i;
+    for (i = 0; i < n; i++)
+        small += !(fabs(x[i]) >= 0x1p-740);
+    return small != 0;
+}
 
 /* Matrix products of moderate size, for which BLAS loses much time outside of its innermost loop. Only for machines with
    AVX-512, which has enough registers for a tile of the result and masks for the numbers at the edges. */
@@ -452,6 +498,27 @@ static WIDE void loop_dots(
         rows_of_dots(1, k, n, left + i * n, right, out + i * out_step, out_step, add);
 }
 
+/* as take_tiny_one_by_one */
+static WIDE ptrdiff_t take_tiny_by_eights(ptrdiff_t n, double *x, ptrdiff_t *places, double *numbers)
+{
+    const __m512i all_but_sign = _mm512_set1_epi64((long long)~SIGN_BIT), one = _mm512_set1_epi64(1);
+    const __m512i limit = _mm512_set1_epi64((long long)(TINY_BITS - 1));
+    __m512i place = _mm512_setr_epi64(0, 1, 2, 3, 4, 5, 6, 7);
+    ptrdiff_t i, found = 0;
+    for (i = 0; i < n; i += 8, place = _mm512_add_epi64(place, _mm512_set1_epi64(8))) {
+        __m512d p = tile_load(x + i, n - i >= 8 ? 0xff : (__mmask8)(0xff >> (8 - (n - i))));
+        __m512i less_one = _mm512_sub_epi64(_mm512_and_si512(_mm512_castpd_si512(p), all_but_sign), one);
+        __mmask8 tiny = _mm512_cmplt_epu64_mask(less_one, limit);
+        if (tiny) {
+            _mm512_storeu_si512(places + found, _mm512_maskz_compress_epi64(tiny, place));
+            _mm512_storeu_pd(numbers + found, _mm512_maskz_compress_pd(tiny, p));
+            _mm512_mask_storeu_pd(x + i, tiny, _mm512_setzero_pd());
+            found += __builtin_popcount(tiny);
+        }
+    }
+    return found;
+}
+
 static int has_tiles(void)
 {
     __builtin_cpu_init();
@@ -464,6 +531,7 @@ static void loop_tiles(
     double *out)
 {
 }
+static ptrdiff_t take_tiny_by_eights(ptrdiff_t n, double *x, ptrdiff_t *places, double *numbers) { return 0; }
 static void loop_dots(
     ptrdiff_t p, ptrdiff_t k, ptrdiff_t n, const double *left, const double *right, double *out, ptrdiff_t out_step,
     int add)

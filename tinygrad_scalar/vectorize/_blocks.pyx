@@ -89,9 +89,13 @@ cdef extern from "_blocks.h":
     double loop_sum(Py_ssize_t, const double*) noexcept nogil
     void forget_subnormals() noexcept nogil
     int met_subnormals() noexcept nogil
-    int has_no_tiny(Py_ssize_t, const double*) noexcept nogil
-    void split_tiny(Py_ssize_t, const double*, double*, double*) noexcept nogil
-    void add_scaled_down(Py_ssize_t, double*, const double*) noexcept nogil
+    int has_tiny(Py_ssize_t, const double*) noexcept nogil
+    int is_modest(Py_ssize_t, const double*) noexcept nogil
+    int tiny_would_tell(Py_ssize_t, const double*) noexcept nogil
+    Py_ssize_t take_tiny_one_by_one(Py_ssize_t, double*, Py_ssize_t*, double*) noexcept nogil
+    Py_ssize_t take_tiny_by_eights(Py_ssize_t, double*, Py_ssize_t*, double*) noexcept nogil
+    double scaled_up(double) noexcept nogil
+    double scaled_down(double) noexcept nogil
     int has_tiles() noexcept nogil
     void loop_tiles(
         Py_ssize_t, Py_ssize_t, Py_ssize_t, const double*, Py_ssize_t, Py_ssize_t, const double*, double*
@@ -847,51 +851,126 @@ cdef void product(Instruction* step, Run* run) noexcept nogil:
     cdef double* right = at(run, right_operand, 0)
     cdef double* out = at(run, &step.out, 0)
     cdef bint bare = right_operand.base == ARGUMENT and run.n > 1  # a row for each example
-    if bare or of_each or step.kind == LR or step.q * run.n * step.p * step.k < MANY_FLOPS:
+    cdef Operand* gradient = &step.operands[0 if step.kind == RT else 1]
+    if (bare or of_each or step.kind == LR or not is_batched(gradient)
+            or step.q * run.n * step.p * step.k < MANY_FLOPS):
         multiply(step, run, add, left, right, out, step.out.step)
         return
     if run.first:
-        run.met_tiny[index] = not has_no_tiny(
-            step.blocks * step.p * step.q * run.n, left if step.kind == RT else right)
+        run.met_tiny[index] = has_tiny(step.blocks * step.p * step.q * run.n, left if step.kind == RT else right)
     if not run.met_tiny[index]:
         forget_subnormals()
         multiply(step, run, add, left, right, out, step.out.step)
         run.met_tiny[index] = met_subnormals()
-    elif not multiplied_in_parts(step, run, add, left, right, out):
+    elif not multiplied_without_tiny(step, run, add, left, right, out):
         multiply(step, run, add, left, right, out, step.out.step)
 
 
-cdef bint multiplied_in_parts(
+cdef bint multiplied_without_tiny(
     Instruction* step, Run* run, bint add, double* left, double* right, double* out
 ) noexcept nogil:
-    """A product whose gradient operand has tiny numbers: of all others, and of these times a power of 2."""
-    cdef Py_ssize_t q = step.q * run.n, i
-    cdef Py_ssize_t size = step.blocks * step.p * q, other_size = step.blocks * step.k * q
-    cdef Py_ssize_t out_size = step.blocks * step.p * step.k, row, column
+    """A product whose gradient operand has tiny numbers: without them, then with them where the result tells."""
+    cdef Py_ssize_t q = step.q * run.n, rows = step.blocks * step.p, found = 0, r, i, b
+    cdef Py_ssize_t other_size = step.blocks * step.k * q
     cdef double* d = left if step.kind == RT else right  # (p, q) in both
     cdef double* other = right
-    cdef double* parts
-    cdef double* target
+    cdef Py_ssize_t* places
+    cdef Py_ssize_t* ends
+    cdef Py_ssize_t* columns
+    cdef double* numbers
+    cdef double* room
     if step.kind == TR:
-        other, other_size, out_size = left, (step.blocks * step.p - 1) * step.operands[0].step + step.k, other_size
-    if not has_no_tiny(other_size, other):
+        other, other_size = left, (rows - 1) * step.operands[0].step + step.k
+    if not is_modest(other_size, other):
         return False
-    parts = <double*>PyMem_RawMalloc((2 * size + out_size) * sizeof(double))
-    if parts is NULL:
+    numbers = <double*>PyMem_RawMalloc(
+        (rows * q + (step.p + step.k) * q) * sizeof(double) + (rows * q + 8 + rows + 2 * q) * sizeof(Py_ssize_t))
+    if numbers is NULL:
         return False
-    split_tiny(size, d, parts, parts + size)
-    target = parts + 2 * size
-    if step.kind == RT:
-        multiply(step, run, add, parts, right, out, step.out.step)
-        multiply(step, run, False, parts + size, right, target, step.k)
-        for row in range(step.blocks * step.p):
-            add_scaled_down(step.k, out + row * step.out.step, target + row * step.k)
-    else:
-        multiply(step, run, False, left, parts, out, step.out.step)
-        multiply(step, run, False, left, parts + size, target, step.out.step)
-        add_scaled_down(out_size, out, target)
-    PyMem_RawFree(parts)
+    room = numbers + rows * q
+    places = <Py_ssize_t*>(room + (step.p + step.k) * q)
+    ends = places + rows * q + 8
+    columns = ends + rows
+    for r in range(rows):
+        if HAS_TILES:
+            found += take_tiny_by_eights(q, d + r * q, places + found, numbers + found)
+        else:
+            found += take_tiny_one_by_one(q, d + r * q, places + found, numbers + found)
+        ends[r] = found
+    multiply(step, run, add, left, right, out, step.out.step)
+    for b in range(step.blocks if found else 0):
+        if step.kind == RT:
+            add_rows_of_tiny(step, q, b, places, ends, numbers, right + b * step.k * q, out)
+        else:
+            add_columns_of_tiny(
+                step, q, b, places, ends, numbers, left + b * step.p * step.operands[0].step, out + b * step.k * q,
+                room, columns)
+    i = 0
+    for r in range(rows):
+        while i < ends[r]:
+            d[r * q + places[i]] = numbers[i]
+            i += 1
+    PyMem_RawFree(numbers)
     return True
+
+
+cdef void add_rows_of_tiny(
+    Instruction* step, Py_ssize_t q, Py_ssize_t b, Py_ssize_t* places, Py_ssize_t* ends, double* numbers, double* right,
+    double* out
+) noexcept nogil:
+    """Add to the rows of out that tell what the tiny numbers in rows of the gradient give with the rows of right."""
+    cdef Py_ssize_t r, i, j, first
+    cdef double* row
+    cdef double total
+    for r in range(b * step.p, (b + 1) * step.p):
+        first = ends[r - 1] if r else 0
+        row = out + r * step.out.step
+        if first < ends[r] and tiny_would_tell(step.k, row):
+            for i in range(first, ends[r]):
+                numbers[i] = scaled_up(numbers[i])
+            for j in range(step.k):
+                total = 0.0
+                for i in range(first, ends[r]):
+                    total += numbers[i] * right[j * q + places[i]]
+                row[j] += scaled_down(total)
+            for i in range(first, ends[r]):
+                numbers[i] = scaled_down(numbers[i])
+
+
+cdef void add_columns_of_tiny(
+    Instruction* step, Py_ssize_t q, Py_ssize_t b, Py_ssize_t* places, Py_ssize_t* ends, double* numbers, double* left,
+    double* out, double* parts, Py_ssize_t* columns
+) noexcept nogil:
+    """Add what the tiny numbers in columns of the gradient give with left: of all these columns side by side.
+
+    There is room for p + k rows of q numbers from `parts` on, and for 2q places from `columns` on.
+    """
+    cdef Py_ssize_t p = step.p, k = step.k, r, i, j, c, first, n = 0
+    cdef Py_ssize_t* place_of = columns + q  # of each column, among those with tiny numbers
+    cdef double* sums = parts + p * q
+    i = first = ends[b * p - 1] if b else 0
+    if first == ends[b * p + p - 1]:
+        return
+    for c in range(q):
+        place_of[c] = -1
+    for j in range(first, ends[b * p + p - 1]):
+        c = places[j]
+        if place_of[c] < 0:
+            place_of[c] = n
+            columns[n] = c
+            n += 1
+    memset(parts, 0, p * n * sizeof(double))
+    for r in range(p):
+        while i < ends[b * p + r]:
+            parts[r * n + place_of[places[i]]] = scaled_up(numbers[i])
+            i += 1
+    if HAS_TILES:
+        loop_tiles(k, n, p, left, 1, step.operands[0].step, parts, sums)
+    else:
+        small_product(TR, False, p, k, n, left, step.operands[0].step, parts, sums, n)
+    for j in range(k):
+        for c in range(n):
+            out[j * q + columns[c]] += scaled_down(sums[j * n + c])
 
 
 cdef void multiply(

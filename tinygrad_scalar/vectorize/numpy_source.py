@@ -244,9 +244,7 @@ class NumpySource:
         source, out = self.variables.flat(s.source), self.variables.flat(s.out)
         if n == 1:
             return [f"{ufunc}.reduce({source}, axis=0, keepdims=True, out={out})"]
-        if self.variables.is_bare(s.source):
-            return [f"{ufunc}.reduce({source}.reshape({n}, {k}, -1), axis=1, out={out})"]
-        cube = self.variables.variable(f"{s.source.name}_rows", f"{source}.reshape({n}, {k}, -1)")
+        cube = self.variables.reshaped(s.source, f"{s.source.name}_rows", (n, k))
         return [f"{ufunc}.reduce({cube}, axis=1, out={out})"]
 
     def _shares(self, s: Shares) -> list[str]:

@@ -74,8 +74,7 @@ def product_call(s: Product, program: Program, variables: Variables) -> str:
 
     def written(array: Array, shape: tuple[int, int]) -> str:
         if s.of_each_example:
-            axes = ", ".join(map(str, (*blocks, *shape)))
-            return variables.variable(f"{array.name}_m", f"{variables.flat(array)}.reshape({axes}, -1)")
+            return variables.reshaped(array, f"{array.name}_m", (*blocks, *shape))
         return variables.matrix(array, (*blocks, *shape))
 
     left, right, out = (written(array, shape) for array, shape in zip((s.left, s.right, s.out), shapes))

@@ -122,6 +122,14 @@ class Variables:
             f"{self.flat(whole)}{rows}" if self.is_bare(whole) else self.variable(array.name, self.flat(whole) + rows)
         )
 
+    def reshaped(self, array: Array, wanted: str, axes: tuple[int, ...]) -> str:
+        """The expression for a batched array with these axes before the last; a variable if prepare() can make it."""
+        expression = f"{self.flat(array)}.reshape({', '.join(map(str, axes))}, -1)"
+        owner = array
+        while within := self._within(owner):
+            owner = within[0]
+        return expression if self.is_bare(owner) else self.variable(wanted, expression)
+
     def matrix(self, array: Array, shape: tuple[int, ...]) -> str:
         """The expression for an array as matrices of `shape`; a batched array's columns stand side by side."""
         within = self._within(array)
@@ -143,7 +151,7 @@ class Variables:
         if array.batched:
             if len(shape) == 2 and shape[1] == 1:
                 return flat
-            return self.variable(f"{array.name}_m", f"{flat}.reshape({', '.join(map(str, shape[:-1]))}, -1)")
+            return self.reshaped(array, f"{array.name}_m", shape[:-1])
         return self.variable(f"{array.name}_m", f"{flat}.reshape{shape}")
 
 
