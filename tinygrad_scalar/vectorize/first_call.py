@@ -19,7 +19,7 @@ from tinygrad_scalar.engine.graph import leaves as leaves_of
 from tinygrad_scalar.vectorize.compiled import Compiled
 from tinygrad_scalar.vectorize.each_example import EachExample
 from tinygrad_scalar.vectorize.repeat import Witness
-from tinygrad_scalar.vectorize.rounding import ROUNDINGS, Range, Rounded
+from tinygrad_scalar.vectorize.rounding import ROUNDINGS, Range, rounded
 from tinygrad_scalar.vectorize.trace import called, example_arguments, flat
 from tinygrad_scalar.vectorize.ways import data_of
 
@@ -63,7 +63,7 @@ def _compare(
     """Compare with what a witness tells; C is its graph, if that is still there."""
     i, parameters, theirs = witness
     rows = _rows_of(examples, i)
-    rounding: tuple[Rounded, Range] | None = None
+    rounding: tuple[Any, Range] | None = None
     for value, gradient in program.by_every_way(parameters, rows):
         ours = np.concatenate([[value], gradient])
         wrong = ~_agree(ours, theirs)
@@ -72,7 +72,7 @@ def _compare(
                 [C] = called(cost, example_arguments(examples, i)).values
             if not np.array_equal(_results(C, values), theirs, equal_nan=True):
                 raise _mismatch(ours, theirs, int(wrong.argmax()), values, i)
-            rounding = rounding or (_rounded(C, values), Range(theirs))
+            rounding = rounding or (_roundings(C, values), Range(theirs))
             wrong = _more_than_rounding(ours, wrong, *rounding)
         if wrong.any():
             raise _mismatch(ours, theirs, int(wrong.argmax()), values, i)
@@ -92,14 +92,16 @@ def _compare_outputs(
     for numbers, parts in program.by_every_way(data_of(values), _rows_of(examples, i)):
         ours = _Entries.of(numbers, parts)
         for j in _differing_rows(ours, theirs):
-            mine, right = ours.row(j, 1 + len(leaves)), theirs.row(j, 1 + len(leaves))
-            wrong = _more_than_rounding(mine, ~_agree(mine, right), _rounded(outputs[j], leaves), Range(right))
+            columns = np.union1d(ours.columns_of(j), theirs.columns_of(j))
+            mine, right = ours.row(j, columns), theirs.row(j, columns)
+            its = [leaves[k - 1] for k in columns[1:].tolist()]
+            wrong = _more_than_rounding(mine, ~_agree(mine, right), _roundings(outputs[j], its), Range(right))
             if wrong.any():
-                raise _mismatch(mine, right, int(wrong.argmax()), leaves, i)
+                raise _mismatch(mine, right, int(wrong.argmax()), its, i)
 
 
 class _Entries(NamedTuple):
-    """A matrix with a row for each output, its value first, by the entries that can differ from 0."""
+    """A matrix with a row for each output, its value first, by the entries that can differ from 0, row by row."""
 
     rows: Floats
     columns: Floats
@@ -118,11 +120,20 @@ class _Entries(NamedTuple):
                 entries = part.tocoo()
                 found.append((entries.row.astype(np.int64), entries.col.astype(np.int64) + start, entries.data))
             start += part.shape[1]
-        return _Entries(*map(np.concatenate, zip(*found)))
+        rows, columns, numbers = map(np.concatenate, zip(*found))
+        order = np.argsort(rows, kind="stable")
+        return _Entries(rows[order], columns[order], numbers[order])
 
-    def row(self, j: int, width: int) -> Floats:
-        row = np.zeros(width)
-        row[self.columns[self.rows == j]] = self.numbers[self.rows == j]
+    def _of(self, j: int) -> slice:
+        return slice(*np.searchsorted(self.rows, (j, j + 1)).tolist())
+
+    def columns_of(self, j: int) -> Floats:
+        return self.columns[self._of(j)]
+
+    def row(self, j: int, columns: Floats) -> Floats:
+        """The entries of row j in these columns, among which are all that it has."""
+        row = np.zeros(len(columns))
+        row[np.searchsorted(columns, self.columns_of(j))] = self.numbers[self._of(j)]
         return row
 
 
@@ -169,18 +180,18 @@ def _agree(ours: Floats, theirs: Floats) -> Any:
     return close | (ours == theirs) | (np.isnan(ours) & np.isnan(theirs))
 
 
-def _rounded(C: Value, values: list[Value]) -> Rounded:
+def _roundings(C: Value, values: list[Value]) -> Any:
     tape = read_graph([C], values)
-    return Rounded(tape, tape.found.tolist())
+    return rounded(tape, tape.found.tolist())
 
 
-def _more_than_rounding(ours: Floats, wrong: Floats, rounded: Rounded, found: Range) -> Any:
+def _more_than_rounding(ours: Floats, wrong: Floats, roundings: Any, found: Range) -> Any:
     """Where `ours` is outside of what rounding can give."""
     for _ in range(ROUNDINGS):
         wrong = wrong & ~found.holds(ours)
         if not wrong.any():
             break
-        found.add(rounded.again())
+        found.add(roundings.again())
     return wrong & ~found.holds(ours)
 
 

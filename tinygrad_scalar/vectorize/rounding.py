@@ -9,6 +9,7 @@ the range of what rounding can do, also beyond first order, at kinks and where a
 
 from __future__ import annotations
 
+import importlib
 import math
 import random
 from collections.abc import Sequence
@@ -16,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tinygrad_scalar.engine import Tape
+from tinygrad_scalar.engine import Tape, accelerated
 from tinygrad_scalar.engine.graph import contribution
 from tinygrad_scalar.engine.graph_arrays import cut_off
 from tinygrad_scalar.engine.ops import Operation, operation
@@ -38,10 +39,34 @@ ROUNDINGS = 24
 SUMS = ("+", "-")
 EXACT = ("neg", "abs", "relu", "maximum", "minimum", "greater", "greater_equal", "where")
 ROUNDED = ("*", "/", "sqrt", "leaky_relu")  # at most by a unit; all others are also as uncertain as their operands
+KINDS = {"+": 1, "-": 2, **dict.fromkeys(EXACT, 3), **dict.fromkeys(ROUNDED, 4)}  # in _rounding.pyx
+UNCERTAIN = 5
+
+
+def native() -> Any:
+    """The same in C, or None where it was not built."""
+    if not accelerated:
+        return None
+    try:
+        return importlib.import_module("tinygrad_scalar.vectorize._rounding")
+    except ImportError:
+        return None
+
+
+def rounded(tape: Tape, leaves: Sequence[int]) -> Any:
+    """A `Rounded`, in C if it has code for every operation."""
+    loops = native()
+    rows = [operation(name) for name in tape.names]
+    names = [row.family or row.name for row in rows]
+    if loops is None or not all(name in loops.CODES for name in names):
+        return Rounded(tape, leaves)
+    kinds = [KINDS.get(name, UNCERTAIN) for name in names]
+    codes, constants = [loops.CODES[name] for name in names], [row.constant or 0.0 for row in rows]
+    return loops.Rounded(tape, leaves, kinds, codes, constants, (EPSILON, NOISE, SLOPE_NOISE, LOST, TINY))
 
 
 class Rounded:
-    """The value and the gradient of a graph, computed again and again with other roundings."""
+    """The value and the gradient of a graph, computed again and again with other roundings. In C: _rounding.pyx."""
 
     def __init__(self, tape: Tape, leaves: Sequence[int]) -> None:
         """For the last node of a tape, and its gradient with respect to the nodes `leaves`; −1 for one it lacks."""
@@ -60,7 +85,7 @@ class Rounded:
             if row is None:
                 data[i] = self._sum([sign * number for sign, number in zip(signs, numbers)])
                 continue
-            if row.name not in EXACT and row.name not in ROUNDED:
+            if row.name not in EXACT and (row.family or row.name) not in ROUNDED:
                 numbers = [self._moved(number, NOISE) for number in numbers]
             data[i] = row.forward(*numbers)
             if row.name not in EXACT:
