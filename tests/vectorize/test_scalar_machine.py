@@ -165,22 +165,94 @@ def test_any_number_of_arguments_runs(n, m):
     )
 
 
-def recurrent(n, steps):
-    """A cell whose units each read their own state, and the loss of all of them."""
+@st.composite
+def graphs(draw):
+    """Wide levels of steps whose operands are anywhere: parameters, inputs, constants and earlier results."""
+    seed, m = draw(st.integers(0, 10**6)), draw(st.sampled_from(SIZES))
+    n, levels, width = draw(st.integers(1, 9)), draw(st.integers(1, 4)), draw(st.integers(4, 40))
+    names = draw(st.lists(st.sampled_from([*ONE, *TWO, "where", "chain", "chain"]), min_size=1, max_size=4))
+    params = [Value(random.Random(seed + k).uniform(0.1, 0.9)) for k in range(n)]
+    X = np.random.default_rng(seed).uniform(0.1, 0.9, (m, n))
+
+    def cost(x):
+        choose = random.Random(seed)
+        made = [*params, *x, Value(0.25), Value(0.75)]
+        for _ in range(levels):
+            level = []
+            for _ in range(width):
+                name = choose.choice(names)
+                a, b, c = (choose.choice(made) for _ in range(3))
+                if name == "chain":
+                    terms = [choose.choice(made) * choose.choice(made) for _ in range(choose.choice([1, 2, 3]))]
+                    level.append(ts.sigmoid(sum(terms, choose.choice([a, 0.0]))))
+                else:
+                    operands = (a,) if name in ONE else (a, b) if name in TWO else (ts.greater(a, 0.5), b, c)
+                    level.append(ts.sigmoid(record(name, *operands)))
+            made += level
+        return sum(a * (k + 1.0) for k, a in enumerate(made))
+
+    return cost, params, [X]
+
+
+@given(graphs())
+def test_steps_with_operands_anywhere_are_rows_that_compute_what_the_engine_does(graph):
+    cost, params, arrays = graph
+    machine = require_the_engines(cost, params, arrays)
+    value, gradient, _ = run(machine, params, arrays)
+    again = run(machine, params, arrays)
+    assert (again[0], again[1].tobytes()) == (value, gradient.tobytes())
+
+
+def test_steps_with_operands_anywhere_take_an_order_for_each_level_and_operation():
+    choose, w = random.Random(0), [Value(0.1 * k) for k in range(20)]
+    pairs = [[(choose.randrange(200), choose.randrange(200)) for _ in range(200)] for _ in range(5)]
+
+    def cost(x):
+        level = [w[k % 20] + x * w[k // 20] for k in range(200)]
+        for its in pairs:
+            level = [ts.sin(level[i] * level[k]) for i, k in its]
+        return sum(level)
+
+    assert len(require_the_engines(cost, w, [np.ones(1)]).describe()) <= 12
+
+
+def recurrent(n, steps, seed=None):
+    """A cell whose units each read their own state, and the loss of all of them. With a seed a step's units, and their
+    gates, are recorded in any sequence."""
     W = [Value(0.1 * (k % 7) - 0.3) for k in range(8 * n)]
+    choose = None if seed is None else random.Random(seed)
+
+    def shuffled(numbers):
+        return numbers if choose is None else choose.sample(numbers, len(numbers))
 
     def cost(x):
         h, c, total = [Value(0.0)] * n, [Value(0.1)] * n, Value(0.0)
         for t in range(steps):
-            gates = [[h[j] * W[g * n + j] + x[t] * W[(4 + g) * n + j] for j in range(n)] for g in range(4)]
-            for j in range(n):
-                f, i, o = (ts.sigmoid(gate[j]) for gate in gates[:3])
-                c[j] = c[j] * f + i * ts.tanh(gates[3][j])
+            gates = {}
+            for j in shuffled(range(n)):
+                for g in shuffled(range(4)):
+                    gates[g, j] = h[j] * W[g * n + j] + x[t] * W[(4 + g) * n + j]
+            for j in shuffled(range(n)):
+                f, i, o = (ts.sigmoid(gates[g, j]) for g in range(3))
+                c[j] = c[j] * f + i * ts.tanh(gates[3, j])
                 h[j] = o * ts.tanh(c[j])
             total = total + ts.log(sum(ts.exp(a) for a in h) + 1.0) - h[t % n]
         return total / steps
 
     return cost, W
+
+
+@given(st.integers(2, 16), st.integers(0, 10**6))
+def test_the_sequence_in_which_steps_were_recorded_does_not_matter(n, seed):
+    arrays = [np.random.default_rng(0).normal(size=(1, 12))]
+    in_sequence, shuffled = (require_the_engines(*recurrent(n, 12, s), arrays).describe() for s in (None, seed))
+    assert len(shuffled) <= 1.25 * len(in_sequence) + 8
+
+
+def test_a_long_recurrence_takes_the_same_orders_for_each_step():
+    arrays = [np.random.default_rng(0).normal(size=(1, 400))]
+    few, many = (len(machine_of(*recurrent(14, steps), [arrays[0][:, :steps]]).describe()) for steps in (100, 400))
+    assert many <= 4 * few + 8
 
 
 @pytest.mark.parametrize("m", [1, 6])

@@ -1,18 +1,16 @@
 # A scalar program made into orders that cover many steps at once, and the machine that runs them.
 #
-# Orders. Steps with one operation whose operands stand side by side are the rows of one order. A chain of additions
-# whose partial sums, and products, are used nowhere else is one order, `DOT`: z + Σₖ xₖyₖ, one term after the other as
-# the steps were. To find rows, steps are taken in windows of the program, and in each window level by level (a step's
-# level is one more than its operands'); on a level they are sorted by operation and operands, and their results stand
-# side by side in that order, so that rows above rows are rows again. All of it takes linear time, but for the sorting
-# of a window.
+# Orders. Steps with one operation are the rows of one order. Their operands stand side by side, or are one number for
+# all; where they are not, tables have their places, and they are brought side by side while the order runs. A chain of
+# additions whose partial sums, and products, are used nowhere else is one order, `DOT`: z + Σₖ xₖyₖ, one term after the
+# other as the steps were. Rows are found level by level (a step's level is one more than its operands'), so that the
+# sequence in which the steps were recorded does not matter; on a level they are sorted by operation and operands, and
+# their results stand side by side in that order, so that rows above rows are rows again. All of it takes linear time.
 #
 # Places. Parameters that a step reads and constants have one number each, the same for all examples (`uniform`); the
 # numbers of the arguments and the results have one for each lane. Gradients have places of their own: a result's is
 # free again as soon as its order has passed it on, so that they stay in the cache. A parameter that only lookups read
 # has no place at all: lookups read and add where it stands.
-
-from libc.stdlib cimport qsort
 
 cdef extern from "_side_by_side.h":
     void rows_negate(Py_ssize_t, double*, double*) noexcept nogil
@@ -63,8 +61,9 @@ cdef extern from "_side_by_side.h":
 
 cdef enum:
     DOT = N_CODES - 2
-    WINDOW = 2048  # steps that are put in order together
     NOWHERE = -1
+    INDEXED = -(1 << 30)  # the stride of an operand whose places stand in the tables
+    AT_ONCE = 256  # rows whose operands are brought side by side together
     OF_UNIFORM = 0  # the first two groups of places, which are not results
     OF_INPUTS = 1
 
@@ -72,7 +71,7 @@ cdef struct Order:
     int code
     int n  # rows
     int out  # places: those of the first row
-    int x
+    int x  # or, if a stride is INDEXED, where the tables have the places of all rows
     int y
     int z
     int slope  # where its local gradients are kept, if they are
@@ -89,7 +88,7 @@ cdef struct Dot:
     int K  # terms
     int kx  # how far the places of x and y go up from term to term
     int ky
-    int table  # or where the tables have for each term x, y, and how far they go up from row to row
+    int table  # or where the tables have for each term x, y, sx and sy, as in Order
 
 cdef struct Back:
     # an order on the way back, and the places of its gradients; NOWHERE for an operand that has none
@@ -109,37 +108,6 @@ cdef struct Descent:
     Py_ssize_t size  # of the places of gradients
     int cost  # the place of the cost's
     bint has_choices
-
-cdef struct Key:
-    # what the steps of a level are sorted by
-    long long kind
-    long long number
-    int first
-    int second
-    int z
-    int step
-    int slots[3]
-    int x
-    int y
-    int kx
-    int ky
-
-
-cdef int by_key(const void* first, const void* second) noexcept nogil:
-    cdef const Key* a = <const Key*>first
-    cdef const Key* b = <const Key*>second
-    if a.kind != b.kind:
-        return 1 if a.kind > b.kind else -1
-    if a.number != b.number:
-        return 1 if a.number > b.number else -1
-    if a.first != b.first:
-        return 1 if a.first > b.first else -1
-    if a.second != b.second:
-        return 1 if a.second > b.second else -1
-    if a.z != b.z:
-        return 1 if a.z > b.z else -1
-    return 1 if a.step > b.step else -1
-
 
 cdef inline bint commutes(int code) noexcept nogil:
     return code == _ops.MULTIPLY or code == _ops.ADD
@@ -466,16 +434,16 @@ cdef class Machine:
                 dot = self.dots + order.dot
                 for k in range(2 * dot.K):
                     t = dot.table + 4 * (k // 2) + k % 2
-                    descent.tables[t] = self.place_for(
-                        descent, self.tables[t], wanted, place, size, next_free, free
+                    descent.tables[t] = self.places_for(
+                        descent, order.n, self.tables[t], self.tables[t + 2], wanted, place, size, next_free, free
                     )
             else:
                 if self.passes_to(order, 0):
-                    back.x = self.place_for(descent, order.x, wanted, place, size, next_free, free)
+                    back.x = self.places_for(descent, order.n, order.x, order.sx, wanted, place, size, next_free, free)
                 if self.passes_to(order, 1):
-                    back.y = self.place_for(descent, order.y, wanted, place, size, next_free, free)
+                    back.y = self.places_for(descent, order.n, order.y, order.sy, wanted, place, size, next_free, free)
             if self.passes_to(order, 2):
-                back.z = self.place_for(descent, order.z, wanted, place, size, next_free, free)
+                back.z = self.places_for(descent, order.n, order.z, order.sz, wanted, place, size, next_free, free)
         if back is not NULL:
             self.release(descent, former, place, size, next_free, free)
         descent.made = True
@@ -498,14 +466,25 @@ cdef class Machine:
             return False
         if order.code == DOT and self.dots[order.dot].table >= 0:
             for k in range(2 * self.dots[order.dot].K):
-                if self.is_wanted(self.tables[self.dots[order.dot].table + 4 * (k // 2) + k % 2], wanted):
+                t = self.dots[order.dot].table + 4 * (k // 2) + k % 2
+                if self.are_wanted(order.n, self.tables[t], self.tables[t + 2], wanted):
                     return True
-            return order.z >= 0 and self.is_wanted(order.z, wanted)
+            return order.z >= 0 and self.are_wanted(order.n, order.z, order.sz, wanted)
         return (
-            (self.passes_to(order, 0) and self.is_wanted(order.x, wanted))
-            or (self.passes_to(order, 1) and self.is_wanted(order.y, wanted))
-            or (self.passes_to(order, 2) and self.is_wanted(order.z, wanted))
+            (self.passes_to(order, 0) and self.are_wanted(order.n, order.x, order.sx, wanted))
+            or (self.passes_to(order, 1) and self.are_wanted(order.n, order.y, order.sy, wanted))
+            or (self.passes_to(order, 2) and self.are_wanted(order.n, order.z, order.sz, wanted))
         )
+
+    cdef bint are_wanted(self, int n, int place, int stride, char[::1] wanted) noexcept:
+        """Whether the gradient of any of the n places of an operand is."""
+        cdef int i
+        if stride != INDEXED:
+            return self.is_wanted(place, wanted)
+        for i in range(n):
+            if self.is_wanted(self.tables[place + i], wanted):
+                return True
+        return False
 
     cdef inline bint is_wanted(self, int place, char[::1] wanted) noexcept:
         """Whether the gradient of a place is; constants' are when inputs' are: for alarms."""
@@ -521,6 +500,22 @@ cdef class Machine:
             return NOWHERE
         self.take_place(descent, g, wanted, places, size, next_free, free)
         return places[g] + place - self.first_of[g]
+
+    cdef int places_for(
+        self, Descent* descent, int n, int place, int stride, char[::1] wanted, int[::1] places, int[::1] size,
+        int[::1] next_free, int[::1] free,
+    ) noexcept:
+        """The same for n rows: where the gradient of the first one is, or where the descent's tables have all."""
+        cdef int i, result = NOWHERE
+        if stride != INDEXED:
+            return self.place_for(descent, place, wanted, places, size, next_free, free)
+        for i in range(n):
+            descent.tables[place + i] = self.place_for(
+                descent, self.tables[place + i], wanted, places, size, next_free, free
+            )
+            if descent.tables[place + i] >= 0:
+                result = place
+        return result
 
     cdef void release(
         self, Descent* descent, int g, int[::1] places, int[::1] size, int[::1] next_free, int[::1] free,
@@ -818,125 +813,206 @@ cdef class Machine:
         """The rows of an order for one example."""
         cdef double* v = self.v
         cdef double* slope = self.slopes + order.slope if with_slopes and order.n_slopes else NULL
-        if order.code == DOT:
+        if order.code == DOT and order.K > 1:
             self.dot_rows(order)
-        elif arity(order.code) == 1:
-            unary_rows(order.code, order.number, order.n, v + order.x, v + order.out, slope)
+        elif order.sx == INDEXED or order.sy == INDEXED or order.sz == INDEXED:
+            self.forward_indexed(order, slope)
         else:
-            other_rows(
-                order.code, order.n, v + order.x, order.sx, v + order.y, order.sy, v + order.z, order.sz,
-                v + order.out, slope, order.n,
+            self.rows(
+                order, order.n, v + order.x, order.sx, v + order.y, order.sy, v + order.z, order.sz, v + order.out, slope
             )
 
-    cdef inline void dot_rows(self, Order* order) noexcept nogil:
+    cdef inline void rows(
+        self, Order* order, Py_ssize_t n, double* x, int sx, double* y, int sy, double* z, int sz, double* out,
+        double* slope,
+    ) noexcept nogil:
+        if order.code == DOT:
+            rows_multiply_add(n, out, z, sz, x, sx, y, sy)
+        elif arity(order.code) == 1:
+            unary_rows(order.code, order.number, n, x, out, slope)
+        else:
+            other_rows(order.code, n, x, sx, y, sy, z, sz, out, slope, order.n)
+
+    cdef inline double* gathered(
+        self, int place, int* stride, Py_ssize_t start, Py_ssize_t n, double* room
+    ) noexcept nogil:
+        """The numbers of n rows of an operand from `start` on, brought side by side if they do not stand so."""
+        cdef Py_ssize_t i
+        cdef int* places
+        if stride[0] != INDEXED:
+            return self.v + place + start * stride[0]
+        stride[0] = 1
+        places = self.tables + place + start
+        for i in range(n):
+            room[i] = self.v[places[i]]
+        return room
+
+    cdef void forward_indexed(self, Order* order, double* slope) noexcept nogil:
+        """The rows of an order some of whose operands are found through the tables, for one example."""
+        cdef double[3 * AT_ONCE] room
+        cdef double* v = self.v
+        cdef double* out = v + order.out
+        cdef int* tables = self.tables
+        cdef Py_ssize_t block, start, n, i
+        cdef int sx = order.sx, sy = order.sy, sz = order.sz, code = order.code
+        cdef double* x
+        cdef double* y
+        cdef double* z
+        if code == _ops.MULTIPLY:
+            for i in range(order.n):
+                out[i] = v[self.place_of(tables, order.x, sx, i)] * v[self.place_of(tables, order.y, sy, i)]
+            return
+        if code == _ops.ADD:
+            for i in range(order.n):
+                out[i] = v[self.place_of(tables, order.x, sx, i)] + v[self.place_of(tables, order.y, sy, i)]
+            return
+        if code == _ops.SUBTRACT:
+            for i in range(order.n):
+                out[i] = v[self.place_of(tables, order.x, sx, i)] - v[self.place_of(tables, order.y, sy, i)]
+            return
+        if code == _ops.DIVIDE:
+            for i in range(order.n):
+                out[i] = v[self.place_of(tables, order.x, sx, i)] / v[self.place_of(tables, order.y, sy, i)]
+            return
+        if code == DOT:
+            for i in range(order.n):
+                out[i] = v[self.place_of(tables, order.z, sz, i)] + (
+                    v[self.place_of(tables, order.x, sx, i)] * v[self.place_of(tables, order.y, sy, i)]
+                )
+            return
+        for block in range((order.n + AT_ONCE - 1) // AT_ONCE):
+            start = block * AT_ONCE
+            n = min(AT_ONCE, order.n - start)
+            sx, sy, sz = order.sx, order.sy, order.sz
+            x = self.gathered(order.x, &sx, start, n, room)
+            y = self.gathered(order.y, &sy, start, n, room + AT_ONCE)
+            z = self.gathered(order.z, &sz, start, n, room + 2 * AT_ONCE)
+            self.rows(order, n, x, sx, y, sy, z, sz, out + start, slope + start if slope is not NULL else NULL)
+
+    cdef inline int place_of(self, int* tables, int place, int stride, Py_ssize_t row) noexcept nogil:
+        """The place of a row's operand."""
+        return tables[place + row] if stride == INDEXED else <int>(place + row * stride)
+
+    cdef void dot_rows(self, Order* order) noexcept nogil:
+        """Chains for one example."""
         cdef Dot* dot = self.dots + order.dot
         cdef double* v = self.v
+        cdef double* out = v + order.out
         cdef double* z = v + order.z if order.z >= 0 else NULL
         cdef double total
         cdef int* term
-        cdef Py_ssize_t k
-        if dot.table >= 0:
+        cdef Py_ssize_t k, i
+        if order.sz == INDEXED or (dot.table >= 0 and order.n > 1):
+            for i in range(order.n):
+                out[i] = v[self.place_of(self.tables, order.z, order.sz, i)] if z is not NULL else 0.0
+            self.add_terms(order, dot, z is NULL)
+        elif dot.table >= 0:
             term = self.tables + dot.table
-            if order.n > 1:
-                if z is NULL:
-                    rows_multiply(order.n, v + order.out, v + term[0], term[2], v + term[1], term[3])
-                else:
-                    rows_multiply_add(
-                        order.n, v + order.out, z, order.sz, v + term[0], term[2], v + term[1], term[3]
-                    )
-                for k in range(1, dot.K):
-                    term += 4
-                    rows_add_products(order.n, v + order.out, v + term[0], term[2], v + term[1], term[3])
-                return
             total = v[term[0]] * v[term[1]]
             if z is not NULL:
                 total = z[0] + total
             for k in range(1, dot.K):
                 term += 4
                 total += v[term[0]] * v[term[1]]
-            v[order.out] = total
-        elif dot.K > 1 or z is NULL:
-            rows_dot(
-                order.n, dot.K, v + order.out, z, order.sz, v + order.x, order.sx, dot.kx, v + order.y, order.sy, dot.ky
-            )
+            out[0] = total
         else:
-            rows_multiply_add(order.n, v + order.out, z, order.sz, v + order.x, order.sx, v + order.y, order.sy)
+            rows_dot(order.n, dot.K, out, z, order.sz, v + order.x, order.sx, dot.kx, v + order.y, order.sy, dot.ky)
+
+    cdef void add_terms(self, Order* order, Dot* dot, bint replace) noexcept nogil:
+        """Add term after term to all rows; replace what stands there by the first one."""
+        cdef double* v = self.v
+        cdef double* out = v + order.out
+        cdef int* tables = self.tables
+        cdef int[4] strided
+        cdef int* term = strided
+        cdef Py_ssize_t k, i
+        for k in range(dot.K):
+            if dot.table >= 0:
+                term = tables + dot.table + 4 * k
+            else:
+                strided[0], strided[1] = <int>(order.x + k * dot.kx), <int>(order.y + k * dot.ky)
+                strided[2], strided[3] = order.sx, order.sy
+            if term[2] in (0, 1) and term[3] in (0, 1):
+                if replace and k == 0:
+                    rows_multiply(order.n, out, v + term[0], term[2], v + term[1], term[3])
+                else:
+                    rows_add_products(order.n, out, v + term[0], term[2], v + term[1], term[3])
+            elif replace and k == 0:
+                for i in range(order.n):
+                    out[i] = v[self.place_of(tables, term[0], term[2], i)] * v[self.place_of(tables, term[1], term[3], i)]
+            else:
+                for i in range(order.n):
+                    out[i] += v[self.place_of(tables, term[0], term[2], i)] * v[self.place_of(tables, term[1], term[3], i)]
 
     cdef void forward_lanes(self, Order* order, double* theta, bint with_slopes) noexcept nogil:
         """The rows of an order for a block of examples."""
-        cdef Py_ssize_t lanes = self.lanes, n = order.n * lanes, rows = 1, r, i, k, t
-        cdef int code = order.code
-        cdef bint x_lanes = order.x >= self.n_uniform, y_lanes, z_lanes
-        cdef double* x = self.number(order.x)
-        cdef double* y
-        cdef double* z
+        cdef Py_ssize_t lanes = self.lanes, n = order.n * lanes, r, i, k
+        cdef int code = order.code, x = order.x, y = order.y, z = order.z
         cdef double* out = self.number(order.out)
         cdef double* slope = self.slopes + order.slope * lanes if with_slopes and order.n_slopes else NULL
-        cdef Py_ssize_t kept = n
-        cdef Dot* dot
         cdef int* term
         if code == LOOKUP:
             for i in range(lanes):
                 out[i] = self.looked_up(order, theta, i)
             return
-        if code != DOT and arity(code) == 1:
-            if x_lanes:
-                unary_rows(code, order.number, n, x, out, slope)
-                return
-            for r in range(order.n):  # the same for all examples
-                unary_rows(code, order.number, 1, x + r, out + r * lanes, slope + r * lanes if slope is not NULL else NULL)
-                for i in range(1, lanes):
-                    out[r * lanes + i] = out[r * lanes]
-                    if slope is not NULL:
-                        slope[r * lanes + i] = slope[r * lanes]
+        if self.has_all_lanes(order):
+            if arity(code) == 1:
+                unary_rows(code, order.number, n, self.number(x), out, slope)
+            else:
+                other_rows(code, n, self.number(x), 1, self.number(y), 1, self.number(z), 1, out, slope, n)
             return
-        y, y_lanes = self.number(order.y), order.y >= self.n_uniform
-        z, z_lanes = NULL, True
-        if order.z >= 0 and (code == DOT or arity(code) == 3):
-            z, z_lanes = self.number(order.z), order.z >= self.n_uniform
-        if code == DOT:
-            dot = self.dots + order.dot
-            if dot.table >= 0:
-                for r in range(order.n):
-                    term = self.tables + dot.table
-                    for k in range(dot.K):
-                        i, t = term[0] + r * term[2], term[1] + r * term[3]
-                        if k == 0:
-                            lanes_dot(
-                                1, out, z, z_lanes, self.number(<int>i), i >= self.n_uniform, 0,
-                                self.number(<int>t), t >= self.n_uniform, 0,
-                            )
-                        else:
-                            lanes_dot_on(
-                                out, self.number(<int>i), i >= self.n_uniform, self.number(<int>t), t >= self.n_uniform
-                            )
-                        term += 4
-                    out += lanes
-                    if z is not NULL:
-                        z += order.sz * (lanes if z_lanes else 1)
-                return
-            for r in range(order.n):
-                lanes_dot(
-                    dot.K, out + r * lanes, z, z_lanes, x, x_lanes, dot.kx * (lanes if x_lanes else 1),
-                    y, y_lanes, dot.ky * (lanes if y_lanes else 1),
+        for r in range(order.n):
+            if order.z >= 0 and (code == DOT or arity(code) == 3):
+                z = self.place_of(self.tables, order.z, order.sz, r)
+            if code == DOT and self.dots[order.dot].table >= 0:
+                term = self.tables + self.dots[order.dot].table
+                for k in range(order.K):
+                    x, y = self.place_of(self.tables, term[0], term[2], r), self.place_of(self.tables, term[1], term[3], r)
+                    if k == 0:
+                        self.one_dot(1, out, z, x, 0, y, 0)
+                    else:
+                        lanes_dot_on(out, self.number(x), x >= self.n_uniform, self.number(y), y >= self.n_uniform)
+                    term += 4
+                out += lanes
+                continue
+            x = self.place_of(self.tables, order.x, order.sx, r)
+            if code == DOT or arity(code) > 1:
+                y = self.place_of(self.tables, order.y, order.sy, r)
+            if code == DOT:
+                self.one_dot(order.K, out, z, x, self.dots[order.dot].kx, y, self.dots[order.dot].ky)
+            elif arity(code) > 1:
+                other_rows(
+                    code, lanes, self.number(x), x >= self.n_uniform, self.number(y), y >= self.n_uniform,
+                    self.number(z), z >= self.n_uniform, out, slope, n,
                 )
-                x += order.sx * (lanes if x_lanes else 1)
-                y += order.sy * (lanes if y_lanes else 1)
-                if z is not NULL:
-                    z += order.sz * (lanes if z_lanes else 1)
-            return
-        if order.n > 1 and not (
-            x_lanes and order.sx == 1 and y_lanes and order.sy == 1 and z_lanes and (arity(code) == 2 or order.sz == 1)
-        ):
-            rows, n = order.n, lanes
-        for r in range(rows):
-            other_rows(code, n, x, x_lanes, y, y_lanes, z, z_lanes, out + r * lanes, slope, kept)
-            x += order.sx * (lanes if x_lanes else 1)
-            y += order.sy * (lanes if y_lanes else 1)
-            if z is not NULL:
-                z += order.sz * (lanes if z_lanes else 1)
+            elif x >= self.n_uniform:
+                unary_rows(code, order.number, lanes, self.number(x), out, slope)
+            else:  # the same for all examples
+                unary_rows(code, order.number, 1, self.number(x), out, slope)
+                for i in range(1, lanes):
+                    out[i] = out[0]
+                    if slope is not NULL:
+                        slope[i] = slope[0]
+            out += lanes
             if slope is not NULL:
                 slope += lanes
+
+    cdef inline bint has_all_lanes(self, Order* order) noexcept nogil:
+        """Whether the operands of all rows and lanes stand side by side."""
+        cdef int code = order.code
+        cdef bint one = order.n == 1
+        if code == DOT or not (order.x >= self.n_uniform and (one or order.sx == 1)):
+            return False
+        if arity(code) > 1 and not (order.y >= self.n_uniform and (one or order.sy == 1)):
+            return False
+        return arity(code) < 3 or (order.z >= self.n_uniform and (one or order.sz == 1))
+
+    cdef inline void one_dot(self, Py_ssize_t K, double* out, int z, int x, int kx, int y, int ky) noexcept nogil:
+        cdef bint x_lanes = x >= self.n_uniform, y_lanes = y >= self.n_uniform
+        lanes_dot(
+            K, out, self.number(z) if z >= 0 else NULL, z >= self.n_uniform, self.number(x), x_lanes,
+            kx * (self.lanes if x_lanes else 1), self.number(y), y_lanes, ky * (self.lanes if y_lanes else 1),
+        )
 
     cdef void backwards(self, Descent* descent, double* d_theta, Py_ssize_t n) noexcept nogil:
         """Pass the gradient of the cost on to all that it depends on, for n examples."""
@@ -956,12 +1032,16 @@ cdef class Machine:
                         self.chosen[order.out * lanes + i] = False
                         self.mark_operands(order, back, i)
                         self.step_back(order, back, u[i], i)
-            elif order.code == DOT and (lanes > 1 or order.n > 1 or order.K > 1):
+            elif order.code == DOT and (lanes > 1 or order.K > 1):
                 self.dot_back(descent, order, back, u, n)
             elif lanes > 1:
-                self.lanes_back(order, back, u, n)
+                self.lanes_back(descent, order, back, u, n)
             elif order.n == 1:
                 self.one_back(order, back)
+            elif order.sx == INDEXED or order.sy == INDEXED or order.sz == INDEXED:
+                self.indexed_back(descent, order, back, u)
+            elif order.code == DOT:
+                self.dot_back(descent, order, back, u, n)
             else:
                 self.rows_back(order, back, u)
             if back.n_done == 1 and lanes == 1:
@@ -1117,107 +1197,192 @@ cdef class Machine:
                 v + order.out, slope, order.n, u,
             )
 
-    cdef void lanes_back(self, Order* order, Back* back, double* u, Py_ssize_t active) noexcept nogil:
-        """The rows of an order for a block of examples."""
-        cdef Py_ssize_t lanes = self.lanes, n = order.n * lanes, rows = 1, r, kept = order.n * lanes
-        cdef int code = order.code, k, place, stride
-        cdef bint x_lanes = order.x >= self.n_uniform, y_lanes = True, has_lanes
-        cdef double* first_x = self.number(order.x)
-        cdef double* first_y = NULL
+    cdef void indexed_back(self, Descent* descent, Order* order, Back* back, double* u) noexcept nogil:
+        """The rows of an order some of whose operands are found through the tables, for one example."""
+        cdef double[4 * AT_ONCE] room
+        cdef int code = order.code
+        cdef double* contributions = room + 3 * AT_ONCE
+        cdef Py_ssize_t block, start, n, i
+        cdef int sx, sy, sz, k, place, stride
         cdef double* x
         cdef double* y
         cdef double* out
-        cdef double* d
         cdef double* slope
-        cdef double* upstream
-        cdef bint side_by_side = x_lanes and (order.n == 1 or order.sx == 1)
-        if arity(code) > 1:
-            first_y, y_lanes = self.number(order.y), order.y >= self.n_uniform
-            side_by_side = side_by_side and y_lanes and (order.n == 1 or order.sy == 1)
-        if arity(code) > 2:
-            side_by_side = side_by_side and order.z >= self.n_uniform and (order.n == 1 or order.sz == 1)
-        if order.n > 1 and not side_by_side:
-            rows, n = order.n, lanes
-        for k in range(3):
-            place = back.x if k == 0 else back.y if k == 1 else back.z
-            stride = order.sx if k == 0 else order.sy if k == 1 else order.sz
-            if place < 0:
-                continue
-            has_lanes = place >= self.n_uniform
-            d, x, y, out, upstream = self.gradient(place), first_x, first_y, self.number(order.out), u
-            slope = self.slopes + order.slope * lanes
-            for r in range(rows):
+        cdef double* d
+        cdef int* places
+        if code in (_ops.MULTIPLY, _ops.ADD, _ops.SUBTRACT, _ops.DIVIDE, DOT):
+            self.indexed_one_by_one(descent, order, back, u)
+            return
+        if order.n_slopes == 1 and arity(code) == 1 and not _ops.piecewise(<Code>code, order.number):
+            places, slope = descent.tables + back.x, self.slopes + order.slope
+            for i in range(order.n):
+                if places[i] >= 0:
+                    self.d[places[i]] += slope[i] * u[i]
+            return
+        for block in range((order.n + AT_ONCE - 1) // AT_ONCE):
+            start = block * AT_ONCE
+            n = min(AT_ONCE, order.n - start)
+            sx, sy, sz = order.sx, order.sy, order.sz
+            x = self.gathered(order.x, &sx, start, n, room)
+            y = self.gathered(order.y, &sy, start, n, room + AT_ONCE)
+            out, slope = self.v + order.out + start, self.slopes + order.slope + start
+            for k in range(3):
+                place = back.x if k == 0 else back.y if k == 1 else back.z
+                stride = order.sx if k == 0 else order.sy if k == 1 else order.sz
+                if place < 0:
+                    continue
+                d = self.d + place + start * stride
+                if stride == INDEXED:
+                    stride, d = 1, contributions
+                    memset(d, 0, n * sizeof(double))
                 if arity(code) == 1:
-                    unary_rows_back(
-                        code, order.number, n if has_lanes else active, d, has_lanes, x, x_lanes, out, slope, upstream
-                    )
+                    unary_rows_back(code, order.number, n, d, stride, x, sx, out, slope, u + start)
                 else:
-                    other_rows_back(
-                        code, order.number, k, n if has_lanes else active, d, has_lanes, x, x_lanes, y, y_lanes, out,
-                        slope, kept, upstream,
-                    )
-                d += stride * (lanes if has_lanes else 1)
-                x += order.sx * (lanes if x_lanes else 1)
-                if y is not NULL:
-                    y += order.sy * (lanes if y_lanes else 1)
-                out += lanes
-                slope += lanes
-                upstream += lanes
+                    other_rows_back(code, order.number, k, n, d, stride, x, sx, y, sy, out, slope, order.n, u + start)
+                if d == contributions:
+                    places = descent.tables + place + start
+                    for i in range(n):
+                        if places[i] >= 0:
+                            self.d[places[i]] += d[i]
+
+    cdef void indexed_one_by_one(self, Descent* descent, Order* order, Back* back, double* u) noexcept nogil:
+        """The same where the operation takes less time than to bring its operands together."""
+        cdef double* v = self.v
+        cdef double* d = self.d
+        cdef int* tables = descent.tables
+        cdef Py_ssize_t i, n = order.n
+        cdef int code = order.code, place
+        cdef double over
+        if back.z >= 0 and code == DOT:
+            for i in range(n):
+                place = self.place_of(tables, back.z, order.sz, i)
+                if place >= 0:
+                    d[place] += u[i]
+        if back.x >= 0:
+            if code == _ops.ADD or code == _ops.SUBTRACT:
+                for i in range(n):
+                    place = self.place_of(tables, back.x, order.sx, i)
+                    if place >= 0:
+                        d[place] += u[i]
+            else:
+                for i in range(n):
+                    place = self.place_of(tables, back.x, order.sx, i)
+                    if place >= 0:
+                        over = v[self.place_of(self.tables, order.y, order.sy, i)]
+                        d[place] += (1.0 / over if code == _ops.DIVIDE else over) * u[i]
+        if back.y >= 0:
+            for i in range(n):
+                place = self.place_of(tables, back.y, order.sy, i)
+                if place < 0:
+                    continue
+                if code == _ops.ADD:
+                    d[place] += u[i]
+                elif code == _ops.SUBTRACT:
+                    d[place] -= u[i]
+                elif code == _ops.DIVIDE:
+                    d[place] -= v[order.out + i] / v[self.place_of(self.tables, order.y, order.sy, i)] * u[i]
+                else:
+                    d[place] += v[self.place_of(self.tables, order.x, order.sx, i)] * u[i]
+
+    cdef void lanes_back(self, Descent* descent, Order* order, Back* back, double* u, Py_ssize_t active) noexcept nogil:
+        """The rows of an order for a block of examples."""
+        cdef Py_ssize_t lanes = self.lanes, n = lanes, rows = order.n, r, kept = order.n * lanes
+        cdef int code = order.code, k, first, stride, place, x, y = NOWHERE
+        cdef bint has_lanes
+        cdef double* out
+        cdef double* slope
+        if self.has_all_lanes(order):
+            rows, n = 1, order.n * lanes
+        for k in range(3):
+            first = back.x if k == 0 else back.y if k == 1 else back.z
+            stride = order.sx if k == 0 else order.sy if k == 1 else order.sz
+            if first < 0:
+                continue
+            out, slope = self.number(order.out), self.slopes + order.slope * lanes
+            for r in range(rows):
+                place = self.place_of(descent.tables, first, stride, r)
+                if place >= 0:
+                    has_lanes = place >= self.n_uniform
+                    x = self.place_of(self.tables, order.x, order.sx, r)
+                    if arity(code) == 1:
+                        unary_rows_back(
+                            code, order.number, n if has_lanes else active, self.gradient(place), has_lanes,
+                            self.number(x), x >= self.n_uniform, out + r * lanes, slope + r * lanes, u + r * lanes,
+                        )
+                    else:
+                        y = self.place_of(self.tables, order.y, order.sy, r)
+                        other_rows_back(
+                            code, order.number, k, n if has_lanes else active, self.gradient(place), has_lanes,
+                            self.number(x), x >= self.n_uniform, self.number(y), y >= self.n_uniform, out + r * lanes,
+                            slope + r * lanes, kept, u + r * lanes,
+                        )
 
     cdef void dot_back(self, Descent* descent, Order* order, Back* back, double* u, Py_ssize_t active) noexcept nogil:
         """The rows of a dot, or the terms of one in a table."""
         cdef Dot* dot = self.dots + order.dot
         cdef Py_ssize_t r, k
+        cdef int place
         cdef int* term
         cdef int* places
         if back.z >= 0:
-            if self.lanes == 1:
+            if self.lanes == 1 and order.sz != INDEXED:
                 rows_add_to_at(order.n, self.d + back.z, order.sz, u)
             else:
                 for r in range(order.n):
-                    if back.z >= self.n_uniform:
-                        rows_add_to(self.lanes, self.gradient(back.z + <int>r * order.sz), 1, u + r * self.lanes)
-                    else:
-                        rows_add_to(active, self.gradient(back.z + <int>r * order.sz), 0, u + r * self.lanes)
+                    place = self.place_of(descent.tables, back.z, order.sz, r)
+                    if self.lanes == 1:
+                        if place >= 0:
+                            self.d[place] += u[r]
+                    elif place >= self.n_uniform:
+                        rows_add_to(self.lanes, self.gradient(place), 1, u + r * self.lanes)
+                    elif place >= 0:
+                        rows_add_to(active, self.gradient(place), 0, u + r * self.lanes)
         if dot.table >= 0:
             term, places = self.tables + dot.table, descent.tables + dot.table
             for k in range(dot.K):
-                if self.lanes > 1:
-                    for r in range(order.n):
-                        if places[0] >= 0:
-                            self.factor_back(
-                                1, places[0] + <int>r * term[2], 0, term[1] + <int>r * term[3], 0, u + r * self.lanes, active
-                            )
-                        if places[1] >= 0:
-                            self.factor_back(
-                                1, places[1] + <int>r * term[3], 0, term[0] + <int>r * term[2], 0, u + r * self.lanes, active
-                            )
-                elif order.n == 1:
-                    if places[0] >= 0:
-                        self.d[places[0]] += self.v[term[1]] * u[0]
-                    if places[1] >= 0:
-                        self.d[places[1]] += self.v[term[0]] * u[0]
+                if self.lanes == 1:
+                    self.term_back(descent, order.n, places[0], term[2], term[1], term[3], u)
+                    self.term_back(descent, order.n, places[1], term[3], term[0], term[2], u)
                 else:
-                    if places[0] >= 0:
-                        rows_add_product(order.n, self.d + places[0], term[2], self.v + term[1], term[3], u)
-                    if places[1] >= 0:
-                        rows_add_product(order.n, self.d + places[1], term[3], self.v + term[0], term[2], u)
+                    for r in range(order.n):
+                        self.row_back(descent, r, places[0], term[2], term[1], term[3], u, active, 1, 0, 0)
+                        self.row_back(descent, r, places[1], term[3], term[0], term[2], u, active, 1, 0, 0)
                 term += 4
                 places += 4
-            return
-        if self.lanes == 1:
+        elif self.lanes == 1:
             if back.x >= 0:
                 self.factors_back(order, dot, back.x, order.sx, dot.kx, order.y, order.sy, dot.ky, u)
             if back.y >= 0:
                 self.factors_back(order, dot, back.y, order.sy, dot.ky, order.x, order.sx, dot.kx, u)
+        else:
+            for r in range(order.n):
+                self.row_back(descent, r, back.x, order.sx, order.y, order.sy, u, active, order.K, dot.kx, dot.ky)
+                self.row_back(descent, r, back.y, order.sy, order.x, order.sx, u, active, order.K, dot.ky, dot.kx)
+
+    cdef inline void term_back(
+        self, Descent* descent, Py_ssize_t n, int first, int stride, int factor, int sf, double* u
+    ) noexcept nogil:
+        """Pass u on to a factor of one term in n rows of one example; the other factor is at `factor`."""
+        cdef Py_ssize_t i
+        cdef int place
+        if first < 0:
             return
-        for r in range(order.n):
+        if n > 1 and stride in (0, 1) and sf in (0, 1):
+            rows_add_product(n, self.d + first, stride, self.v + factor, sf, u)
+            return
+        for i in range(n):
+            place = self.place_of(descent.tables, first, stride, i)
+            if place >= 0:
+                self.d[place] += self.v[self.place_of(self.tables, factor, sf, i)] * u[i]
+
+    cdef inline void row_back(
+        self, Descent* descent, Py_ssize_t r, int first, int stride, int factor, int sf, double* u, Py_ssize_t active,
+        Py_ssize_t K, int kd, int kf,
+    ) noexcept nogil:
+        """Pass row r of u on to K factors in the lanes."""
+        if first >= 0:
             self.factor_back(
-                dot.K, back.x + <int>r * order.sx if back.x >= 0 else NOWHERE, dot.kx, order.y + <int>r * order.sy, dot.ky,
-                u + r * self.lanes, active,
-            )
-            self.factor_back(
-                dot.K, back.y + <int>r * order.sy if back.y >= 0 else NOWHERE, dot.ky, order.x + <int>r * order.sx, dot.kx,
+                K, self.place_of(descent.tables, first, stride, r), kd, self.place_of(self.tables, factor, sf, r), kf,
                 u + r * self.lanes, active,
             )
 

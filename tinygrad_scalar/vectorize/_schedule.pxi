@@ -10,6 +10,28 @@ cdef enum:
 
 cdef enum:
     FEW_ROWS = 4  # fewer take less time one by one than in a loop over rows, which has to be called
+    MANY_ROWS = 8  # so many whose operands stand side by side are an order of their own
+    N_KINDS = 8 * N_CODES
+    FEW_TO_SORT = 64
+    COST_OF_AN_ORDER = 16  # about the times that an order takes and a row more whose operand stands apart from the next
+    COST_APART = 3  # row's, or whose operands are found through the tables
+    COST_BY_TABLES = 4
+
+cdef struct Sorted:
+    unsigned long long key
+    int row
+
+
+cdef void* grown(void* memory, Py_ssize_t needed, Py_ssize_t* room, Py_ssize_t size) except NULL:
+    """Memory with room for at least that many things of a size, twice as much as before if there is too little."""
+    if memory is not NULL and needed <= room[0]:
+        return memory
+    cdef Py_ssize_t wanted = max(needed, 2 * room[0], 16)
+    memory = PyMem_Realloc(memory, wanted * size)
+    if memory is NULL:
+        raise MemoryError
+    room[0] = wanted
+    return memory
 
 
 cdef class Schedule:
@@ -26,9 +48,26 @@ cdef class Schedule:
     cdef int[::1] terms  # how many terms the chain has that ends with an addition
     cdef int[::1] place  # of each slot, −1 − k for parameter k if it has none
     cdef double[::1] constants
+    cdef int[::1] place_of  # of each constant, −1 if it has none yet
     cdef Py_ssize_t n_constants  # how many have a place
     cdef int one  # the place of the constant 1
-    cdef Py_ssize_t n_places, n_dots, n_tables
+    cdef Py_ssize_t n_places, n_dots, n_tables, room_for_orders, room_for_dots, room_for_tables
+    cdef char[::1] bare  # whether such a chain begins with a product: then it is added to nothing
+    cdef int[::1] level  # of each slot
+    cdef int[::1] late  # the level on which it would have to be known at the latest
+    cdef int* columns  # the operands' places of steps that could be rows of one order, step after step
+    cdef Sorted* sorted
+    cdef Sorted* other
+    cdef int* rows  # the sequence of those steps, and the best one
+    cdef int* best
+    cdef Py_ssize_t room_for_columns, room_for_sorted, room_for_other, room_for_rows, room_for_best
+
+    def __dealloc__(self):
+        PyMem_Free(self.columns)
+        PyMem_Free(self.sorted)
+        PyMem_Free(self.other)
+        PyMem_Free(self.rows)
+        PyMem_Free(self.best)
 
     def __init__(
         self, Machine machine, steps, numbers, tables, Py_ssize_t n_slots, constant_slots, constants, int cost, watched,
@@ -42,11 +81,11 @@ cdef class Schedule:
         self.find_chains(cost, watched)
         self.place_leaves(constant_slots, constants, cost, watched)
         self.write()
-        machine.cost = self.settle(cost)
+        machine.cost = self.settled(self.place[cost])
         machine.n_watched = len(watched)
         machine.watched = <int*>block(machine.n_watched * sizeof(int))
         for s in range(machine.n_watched):
-            machine.watched[s] = self.settle(<int>watched[s])
+            machine.watched[s] = self.settled(self.place[<int>watched[s]])
 
     cdef int find_way_back(self, int cost) except -1:
         """As `cut_off` in engine/graph.py."""
@@ -78,7 +117,7 @@ cdef class Schedule:
         cdef bint x_product, y_product
         cdef int[::1] uses = np.zeros(self.maker.shape[0], np.int32)
         self.kind, self.absorbed = np.zeros(n, np.int8), np.zeros(n, np.int8)
-        self.terms = np.zeros(n, np.int32)
+        self.terms, self.bare = np.zeros(n, np.int32), np.zeros(n, np.int8)
         uses[cost] += 2
         for i in watched:
             uses[i] += 2
@@ -94,7 +133,7 @@ cdef class Schedule:
             x_product = uses[x] == 1 and self.maker[x] >= 0 and self.steps[self.maker[x], 0] == _ops.MULTIPLY
             y_product = uses[y] == 1 and self.maker[y] >= 0 and self.steps[self.maker[y], 0] == _ops.MULTIPLY
             if x_product and y_product:
-                self.kind[s], self.terms[s] = OF_PRODUCTS, 2
+                self.kind[s], self.terms[s], self.bare[s] = OF_PRODUCTS, 2, True
                 self.absorbed[self.maker[x]] = self.absorbed[self.maker[y]] = True
                 continue
             if x_product:  # what is added to stands first
@@ -105,6 +144,7 @@ cdef class Schedule:
                 if self.is_sum(x, uses) and self.kind[self.maker[x]] == OF_PRODUCTS:
                     self.absorbed[self.maker[x]] = True
                     self.terms[s] += self.terms[self.maker[x]]
+                    self.bare[s] = self.bare[self.maker[x]]
             else:
                 if not self.is_sum(x, uses) or self.kind[self.maker[x]] == OF_PRODUCTS:
                     x, y = y, x
@@ -146,6 +186,7 @@ cdef class Schedule:
         machine.n_constants = len(constants) + 1
         machine.constants = <double*>block(machine.n_constants * sizeof(double))
         self.constants = np.array([*constants, 1.0])
+        self.place_of = np.full(machine.n_constants, -1, np.int32)
         for k in range(machine.n_constants - 1):
             self.place[<int>constant_slots[k]] = <int>(UNPLACED + k)
         for k in range(machine.n_constants):
@@ -162,384 +203,483 @@ cdef class Schedule:
         """The place of a constant, found if it has none yet; any other as it is."""
         if place < UNPLACED:
             return place
-        self.machine.constants[self.n_constants] = self.constants[place - UNPLACED]
-        self.n_constants += 1
-        return <int>(self.machine.n_read + self.n_constants - 1)
+        cdef int k = place - UNPLACED
+        if self.place_of[k] < 0:
+            self.machine.constants[self.n_constants] = self.constants[k]
+            self.place_of[k] = <int>(self.machine.n_read + self.n_constants)
+            self.n_constants += 1
+        return self.place_of[k]
 
-    cdef inline int settle(self, int slot) noexcept:
-        self.place[slot] = self.settled(self.place[slot])
-        return self.place[slot]
+    cdef inline int placed(self, int slot) noexcept:
+        """The place of a slot; UNPLACED + k for constant k without one."""
+        cdef int place = self.place[slot]
+        return place if place < UNPLACED or self.place_of[place - UNPLACED] < 0 else self.place_of[place - UNPLACED]
+
+    cdef int find_levels(self) except -1:
+        """Level and latest level of each slot. What is part of a chain counts as its end. Returns the highest level."""
+        cdef Py_ssize_t s, k, n = self.steps.shape[0]
+        cdef int level, highest = 0, slot, operands
+        self.level = np.zeros(self.maker.shape[0], np.int32)
+        for s in range(n):
+            level = 0
+            if self.steps[s, 0] == LOOKUP:
+                for k in range(self.steps[s, 4]):
+                    level = max(level, self.level[self.tables[self.steps[s, 3] + k]])
+            operands = 1 if self.steps[s, 0] == LOOKUP else arity(self.steps[s, 0])
+            for k in range(operands):
+                level = max(level, self.level[self.steps[s, 2 + k]])
+            level += not self.absorbed[s]
+            self.level[self.steps[s, 1]] = level
+            highest = max(highest, level)
+        self.late = np.full(self.maker.shape[0], highest, np.int32)
+        for s in range(n - 1, -1, -1):
+            level = self.late[self.steps[s, 1]]
+            if self.steps[s, 0] == LOOKUP:
+                for k in range(self.steps[s, 4]):
+                    slot = self.tables[self.steps[s, 3] + k]
+                    self.late[slot] = min(self.late[slot], level - 1)
+            operands = 1 if self.steps[s, 0] == LOOKUP else arity(self.steps[s, 0])
+            for k in range(operands):
+                slot = self.steps[s, 2 + k]
+                if self.maker[slot] >= 0 and self.absorbed[self.maker[slot]]:
+                    self.late[slot] = level
+                else:
+                    self.late[slot] = min(self.late[slot], level - 1)
+        return highest
+
+    cdef inline int kind_of(self, Py_ssize_t s) noexcept:
+        return 8 * (DOT if self.terms[s] else self.steps[s, 0]) + 2 * self.how[self.steps[s, 1]] + self.bare[s]
 
     cdef int write(self) except -1:
-        """Write the orders, window by window and level by level."""
+        """Write the orders level by level, and of each level kind by kind."""
         cdef Machine machine = self.machine
-        cdef Py_ssize_t s, k, n = self.steps.shape[0], n_kept = 0, first, highest, i, j
-        cdef int level
-        cdef int[::1] kept, those, level_of, start, by_level
-        cdef Key* keys
+        cdef Py_ssize_t s, k, n = self.steps.shape[0], n_kept = 0, i, j
+        cdef int level, kind, highest = self.find_levels()
+        cdef int[::1] kept, by_level, start
         for s in range(n):
             n_kept += not self.absorbed[s]
-            if self.terms[s] and not self.absorbed[s]:
-                self.n_tables += 4 * self.terms[s]
-                self.n_dots += 1
-        for s in range(n):
-            if self.steps[s, 0] == LOOKUP:
-                self.n_tables += self.steps[s, 4]
-        machine.orders = <Order*>block(n_kept * sizeof(Order))
-        machine.dots = <Dot*>block(self.n_dots * sizeof(Dot))
-        machine.tables = <int*>block(self.n_tables * sizeof(int))
         machine.group_of = <int*>block((self.n_places + n_kept) * sizeof(int))
-        machine.first_of = <int*>block((n_kept + 2) * sizeof(int))
+        machine.first_of = <int*>block((highest + 2) * sizeof(int))
         machine.n_groups = 2
         machine.first_of[OF_UNIFORM], machine.first_of[OF_INPUTS] = 0, <int>machine.n_uniform
         for k in range(self.n_places):
             machine.group_of[k] = OF_UNIFORM if k < machine.n_uniform else OF_INPUTS
-        self.n_dots = self.n_tables = 0
-        kept = np.flatnonzero(np.asarray(self.absorbed) == 0).astype(np.int32)
-        level_of = np.zeros(self.maker.shape[0], np.int32)  # of slots; those from before the window are on level 0
-        start = np.zeros(WINDOW + 3, np.int32)
-        by_level = np.empty(WINDOW, np.int32)
-        keys = <Key*>block(WINDOW * sizeof(Key))
-        try:
-            for first in range(0, n_kept, WINDOW):
-                those = kept[first : first + WINDOW]
-                highest = self.find_levels(those, level_of, start)
-                for i in range(1, highest + 2):
-                    start[i] += start[i - 1]
-                for i in range(those.shape[0]):
-                    level = level_of[self.steps[those[i], 1]]
-                    by_level[start[level]] = those[i]
-                    start[level] += 1
-                i = 0
-                for k in range(1, highest + 1):
-                    for j in range(i, start[k]):
-                        self.make_key(by_level[j], keys + j - i)
-                    self.write_level(keys, start[k] - i)
-                    i = start[k]
-                start[: highest + 3] = 0
-                for i in range(those.shape[0]):
-                    level_of[self.steps[those[i], 1]] = 0
-        finally:
-            PyMem_Free(keys)
+        machine.dots = <Dot*>grown(machine.dots, 1, &self.room_for_dots, sizeof(Dot))
+        machine.dots[0].K, machine.dots[0].kx, machine.dots[0].ky, machine.dots[0].table = 1, 0, 0, NOWHERE
+        self.n_dots = 1
+        start = np.zeros(N_KINDS + 1, np.int32)
+        kept = np.empty(n_kept, np.int32)
+        by_level = np.empty(n_kept, np.int32)
+        for s in range(n):
+            if not self.absorbed[s]:
+                start[self.kind_of(s) + 1] += 1
+        for k in range(N_KINDS):
+            start[k + 1] += start[k]
+        for s in range(n):
+            if not self.absorbed[s]:
+                kind = self.kind_of(s)
+                kept[start[kind]] = <int>s
+                start[kind] += 1
+        start = np.zeros(highest + 2, np.int32)
+        for i in range(n_kept):
+            start[self.level[self.steps[kept[i], 1]] + 1] += 1
+        for k in range(highest + 1):
+            start[k + 1] += start[k]
+        for i in range(n_kept):
+            level = self.level[self.steps[kept[i], 1]]
+            by_level[start[level]] = kept[i]
+            start[level] += 1
+        i = 0
+        for level in range(1, highest + 1):
+            machine.first_of[machine.n_groups] = <int>self.n_places
+            while i < start[level]:
+                kind = self.kind_of(by_level[i])
+                j = i + 1
+                while j < start[level] and self.kind_of(by_level[j]) == kind:
+                    j += 1
+                self.write_alike(&by_level[i], j - i, kind // 8)
+                i = j
+            machine.n_groups += 1
         machine.n_places, machine.n_tables = self.n_places, self.n_tables
+        if machine.n_orders:
+            machine.orders = <Order*>PyMem_Realloc(machine.orders, machine.n_orders * sizeof(Order))
         return 0
 
-    cdef int find_levels(self, int[::1] those, int[::1] level_of, int[::1] start) noexcept:
-        """The level of each of those steps, and in start[level + 1] how many are on it; returns the highest."""
-        cdef int level, highest = 0
-        cdef Py_ssize_t i
-        for i in range(those.shape[0]):
-            level = self.level(those[i], level_of) + 1
-            level_of[self.steps[those[i], 1]] = level
-            start[level + 1] += 1
-            highest = max(highest, level)
-        return highest
-
-    cdef int level(self, int s, int[::1] level_of) noexcept:
-        """The highest level of a step's operands."""
-        cdef int result = 0, slot
-        cdef Py_ssize_t k
+    cdef inline long long number_of(self, int s) noexcept:
+        """What steps that are rows of one order have in common beside the operation: terms, or the operation's number."""
+        cdef long long result
         if self.terms[s]:
-            while True:
-                slot = self.steps[s, 3]
-                if self.kind[s] == OF_PRODUCTS:
-                    result = max(result, self.level_of_factors(self.maker[slot], level_of))
-                else:
-                    result = max(result, level_of[slot])
-                slot = self.steps[s, 2]
-                if self.maker[slot] < 0 or not self.absorbed[self.maker[slot]]:
-                    return max(result, level_of[slot])
-                s = self.maker[slot]
-                if self.steps[s, 0] == _ops.MULTIPLY:
-                    return max(result, self.level_of_factors(s, level_of))
-                if not self.terms[s]:
-                    return max(result, max(level_of[self.steps[s, 2]], level_of[self.steps[s, 3]]))
-        if self.steps[s, 0] == LOOKUP:
-            for k in range(self.steps[s, 4]):
-                result = max(result, level_of[self.tables[self.steps[s, 3] + k]])
-            return max(result, level_of[self.steps[s, 2]])
-        for k in range(arity(self.steps[s, 0])):
-            result = max(result, level_of[self.steps[s, 2 + k]])
+            return self.terms[s]
+        memcpy(&result, &self.numbers[s], sizeof(result))
         return result
 
-    cdef inline int level_of_factors(self, int s, int[::1] level_of) noexcept:
-        return max(level_of[self.steps[s, 2]], level_of[self.steps[s, 3]])
+    cdef int write_alike(self, int* steps, Py_ssize_t n, int code) except -1:
+        """Write the orders of steps with one operation."""
+        cdef Py_ssize_t i, j
+        cdef long long number = self.number_of(steps[0])
+        if code == LOOKUP or n < FEW_ROWS or self.how[self.steps[steps[0], 1]] == 1:
+            for i in range(n):
+                self.write_rows(steps + i, 1, code)
+            return 0
+        for i in range(n):
+            if self.number_of(steps[i]) != number:
+                break
+        else:
+            return self.write_rows(steps, n, code)
+        self.make_room_to_sort(n)
+        for i in range(n):
+            self.sorted[i].key, self.sorted[i].row = <unsigned long long>self.number_of(steps[i]), steps[i]
+        self.sort(n)
+        for i in range(n):
+            steps[i] = self.sorted[i].row
+        i = 0
+        while i < n:
+            j = i + 1
+            while j < n and self.number_of(steps[j]) == self.number_of(steps[i]):
+                j += 1
+            self.write_rows(steps + i, j - i, code)
+            i = j
+        return 0
 
-    cdef inline void operands(self, int s, int* x, int* y) noexcept:
-        """The slots of two operands; of those that can be exchanged parameters come first and new constants last."""
-        x[0], y[0] = self.steps[s, 2], self.steps[s, 3]
-        if commutes(self.steps[s, 0]) and self.rank(y[0]) < self.rank(x[0]):
-            x[0], y[0] = y[0], x[0]
+    cdef int make_room_to_sort(self, Py_ssize_t n) except -1:
+        self.sorted = <Sorted*>grown(self.sorted, n, &self.room_for_sorted, sizeof(Sorted))
+        self.other = <Sorted*>grown(self.other, n, &self.room_for_other, sizeof(Sorted))
+        self.rows = <int*>grown(self.rows, n, &self.room_for_rows, sizeof(int))
+        self.best = <int*>grown(self.best, n, &self.room_for_best, sizeof(int))
+        return 0
+
+    cdef int write_rows(self, int* steps, Py_ssize_t n, int code) except -1:
+        """Write the orders of steps that could be rows of one, in the sequence in which most stand side by side."""
+        cdef Py_ssize_t i, j, c, C, K = self.terms[steps[0]], left = 0
+        C = 0 if code == LOOKUP else 2 * K + (not self.bare[steps[0]]) if K else arity(code)
+        self.columns = <int*>grown(self.columns, n * C, &self.room_for_columns, sizeof(int))
+        for i in range(n):
+            self.read_columns(steps[i], self.columns + i * C, K, C)
+        self.make_room_to_sort(n)
+        if n == 1:
+            self.rows[0] = 0
+            return self.write_order(steps, self.rows, 1, code, K, C)
+        for c in range(C):
+            self.share_constants(self.columns + c, n, C)
+        self.find_sequence(steps, n, code, K, C)
+        i = 0
+        while i < n:
+            j = i + 1
+            while j < n and self.continues(self.rows + i, self.rows + j, code, K, C):
+                j += 1
+            if self.are_enough(j - i, n, K):
+                self.write_order(steps, self.rows + i, j - i, code, K, C)
+            else:
+                for c in range(i, j):
+                    self.best[left] = self.rows[c]
+                    left += 1
+            i = j
+        if left >= FEW_ROWS:
+            return self.write_order(steps, self.best, left, code, K, C)
+        for i in range(left):
+            self.write_order(steps, self.best + i, 1, code, K, C)
+        return 0
 
     cdef inline int rank(self, int slot) noexcept:
         cdef int place = self.place[slot]
         return 0 if place < self.machine.n_uniform else 1 if place < UNPLACED else 2
 
-    cdef void chain(self, int s, int* x, int* y, int* z) noexcept:
-        """The slots of a chain's terms, in order, and of what they are added to, or −1; −1 as a factor is 1."""
+    cdef inline void factors(self, int s, int* x, int* y) noexcept:
+        """The places of a step's first two operands; of those that can be exchanged parameters come first, new
+        constants last."""
+        cdef int first = self.steps[s, 2], second = self.steps[s, 3]
+        if commutes(self.steps[s, 0]) and self.rank(second) < self.rank(first):
+            first, second = second, first
+        x[0], y[0] = self.placed(first), self.placed(second)
+
+    cdef void read_columns(self, int s, int* columns, Py_ssize_t K, Py_ssize_t C) noexcept:
+        """The places of a step's operands: of a chain those of its terms in order, then of what they are added to."""
         cdef Py_ssize_t k
         cdef bint products = self.kind[s] == OF_PRODUCTS
         cdef int below
-        for k in range(self.terms[s] - 1, -1, -1):
+        if not K:
+            if C > 1:
+                self.factors(s, columns, columns + 1)
+            elif C:
+                columns[0] = self.placed(self.steps[s, 2])
+            if C > 2:
+                columns[2] = self.placed(self.steps[s, 4])
+            return
+        for k in range(K - 1, -1, -1):
             if products:
-                self.operands(self.maker[self.steps[s, 3]], x + k, y + k)
+                self.factors(self.maker[self.steps[s, 3]], columns + 2 * k, columns + 2 * k + 1)
             else:
-                x[k], y[k] = self.steps[s, 3], NOWHERE
+                columns[2 * k], columns[2 * k + 1] = self.placed(self.steps[s, 3]), self.one
             below = self.maker[self.steps[s, 2]]
             if below < 0 or not self.absorbed[below]:
-                z[0] = self.steps[s, 2]
+                columns[2 * K] = self.placed(self.steps[s, 2])
                 return
             s = below
             if self.steps[s, 0] == _ops.MULTIPLY:
-                self.operands(s, x, y)
-                z[0] = NOWHERE
+                self.factors(s, columns, columns + 1)
                 return
             if not self.terms[s]:
-                x[0], y[0], z[0] = self.steps[s, 3], NOWHERE, self.steps[s, 2]
+                columns[0], columns[1] = self.placed(self.steps[s, 3]), self.one
+                columns[2 * K] = self.placed(self.steps[s, 2])
                 return
 
-    cdef int make_key(self, int s, Key* key) except -1:
-        cdef int code = self.steps[s, 0]
-        cdef Py_ssize_t k, K = self.terms[s]
-        cdef int* x
-        cdef int* y
-        cdef double number = self.numbers[s]
-        key.step, key.kx, key.ky, key.number = s, 0, 0, 0
-        key.slots[0], key.slots[1], key.slots[2] = self.steps[s, 2], NOWHERE, NOWHERE
-        if K == 1:
-            self.chain(s, &key.slots[0], &key.slots[1], &key.slots[2])
-            code = DOT
-        elif K:
-            x = <int*>block(2 * K * sizeof(int))
-            y = x + K
-            self.chain(s, x, y, &key.slots[2])
-            key.slots[0], key.slots[1] = x[0], y[0]
-            for k in range(K):
-                x[k] = self.settle(x[k])
-                y[k] = self.settle(y[k]) if y[k] >= 0 else self.one
-            if key.slots[2] >= 0:
-                self.settle(key.slots[2])
-            key.kx, key.ky = x[1] - x[0], y[1] - y[0]
-            code = DOT
-            for k in range(1, K):
-                if not self.in_step(x[k - 1], x[k], key.kx) or not self.in_step(y[k - 1], y[k], key.ky):
-                    code = DOT + N_CODES  # by a table
-                    break
-            PyMem_Free(x)
-        elif code != LOOKUP:
-            if arity(code) > 1:
-                self.operands(s, &key.slots[0], &key.slots[1])
-            if arity(code) > 2:
-                key.slots[2] = self.steps[s, 4]
-        if K:
-            key.number = K
-        else:
-            memcpy(&key.number, &number, sizeof(number))
-        key.kind = 4 * code + self.how[self.steps[s, 1]]
-        self.read_places(key, False)
-        return 0
+    cdef inline bint is_constant(self, int place) noexcept:
+        return place >= UNPLACED or self.machine.n_read <= place < self.machine.n_uniform
 
-    cdef inline void read_places(self, Key* key, bint settle) noexcept:
-        cdef int k
-        for k in range(3):
-            if settle and key.slots[k] >= 0:
-                self.settle(key.slots[k])
-        key.x = self.place[key.slots[0]]
-        key.y = self.place[key.slots[1]] if key.slots[1] >= 0 else self.one if key.kind // 4 % N_CODES == DOT else NOWHERE
-        key.z = self.place[key.slots[2]] if key.slots[2] >= 0 else NOWHERE
+    cdef inline long long constant(self, int place) noexcept:
+        """The bits of a constant."""
+        cdef long long result
+        memcpy(
+            &result, &self.constants[place - UNPLACED] if place >= UNPLACED
+            else self.machine.constants + place - self.machine.n_read, sizeof(result),
+        )
+        return result
 
-    cdef inline bint in_step(self, int place, int following, int by) noexcept:
-        """Whether two places are that far apart and in one group; those of new constants can be anywhere."""
-        if place >= UNPLACED or following >= UNPLACED:
-            return place >= UNPLACED and following >= UNPLACED
-        return following - place == by and self.machine.group_of[place] == self.machine.group_of[following]
-
-    cdef int write_level(self, Key* keys, Py_ssize_t n) except -1:
-        """Write the orders of a level; what it computes is one group."""
-        cdef Machine machine = self.machine
-        cdef Py_ssize_t i = 0, j
-        for i in range(n):
-            keys[i].first, keys[i].second = keys[i].x, keys[i].y
-        if n > 1:
-            qsort(keys, n, sizeof(Key), by_key)
-        machine.first_of[machine.n_groups] = <int>self.n_places
-        i = 0
-        while i < n:
-            j = i + 1
-            while j < n and keys[j].kind == keys[i].kind and keys[j].number == keys[i].number:
-                j += 1
-            self.write_alike(keys + i, j - i)
-            i = j
-        machine.n_groups += 1
-        return 0
-
-    cdef int write_alike(self, Key* keys, Py_ssize_t n) except -1:
-        """Write the orders of steps that could be rows of one, in the sequence in which the rows are longest."""
-        cdef Py_ssize_t i, j, fewest, found
-        cdef int code = <int>(keys[0].kind // 4), best = 0, sequence
-        cdef bint together = code != LOOKUP and keys[0].kind % 4 != 1
-        if together and n > 2 and (code == DOT or arity(code) > 1) and keys[0].slots[1] >= 0:
-            fewest = self.count_orders(keys, n, code)
-            for sequence in range(1, 3):
-                if fewest == 1:
-                    break
-                self.sort(keys, n, sequence)
-                found = self.count_orders(keys, n, code)
-                if found < fewest:
-                    best, fewest = sequence, found
-            if best != 2:
-                self.sort(keys, n, best)
-        i = 0
-        while i < n:
-            self.read_places(keys + i, True)
-            if code >= N_CODES:
-                j = i + self.write_tables(keys + i, n - i if together else 1)
-                self.write_order(keys + i, j - i, code)
-                i = j
-                continue
-            j = i + 1
-            while together and j < n:
-                self.read_places(keys + j, True)
-                if not self.continues(keys + i, keys + j, code):
-                    break
-                j += 1
-            if j - i < FEW_ROWS and (code != DOT or keys[i].number == 1):
-                j = i + 1
-            self.write_order(keys + i, j - i, code)
-            i = j
-        return 0
-
-    cdef void sort(self, Key* keys, Py_ssize_t n, int sequence) noexcept:
-        """By x, by y, or along the diagonals in which both go up."""
+    cdef void share_constants(self, int* column, Py_ssize_t n, Py_ssize_t C) noexcept:
+        """If all rows have the same constant, let them read it in one place."""
         cdef Py_ssize_t i
-        for i in range(n):
-            keys[i].first = keys[i].x if sequence == 0 else keys[i].y if sequence == 1 else keys[i].y - keys[i].x
-            keys[i].second = keys[i].y if sequence == 0 else keys[i].x
-        qsort(keys, n, sizeof(Key), by_key)
+        if not self.is_constant(column[0]):
+            return
+        for i in range(1, n):
+            if not self.is_constant(column[i * C]) or self.constant(column[i * C]) != self.constant(column[0]):
+                return
+        column[0] = self.settled(column[0])
+        for i in range(1, n):
+            column[i * C] = column[0]
 
-    cdef Py_ssize_t count_orders(self, Key* keys, Py_ssize_t n, int code) noexcept:
-        cdef Py_ssize_t i = 0, j, count = 0
+    cdef int find_sequence(self, int* steps, Py_ssize_t n, int code, Py_ssize_t K, Py_ssize_t C) noexcept:
+        """Sort the rows so that they take the least time: as recorded, by x, by when they are needed, by y, or along the
+        diagonals in which both go up."""
+        cdef Py_ssize_t i, least = 0, found
+        cdef int sequence, x, y, chosen = 0
+        for i in range(n):
+            self.rows[i] = <int>i
+        for sequence in range(5 if C > 1 else 2):
+            for i in range(n if sequence else 0):
+                x = self.columns[self.rows[i] * C]
+                y = self.columns[self.rows[i] * C + 1] if C > 1 else 0
+                self.sorted[i].row = self.rows[i]
+                if sequence == 1:
+                    self.sorted[i].key = (<unsigned long long>x << 32) + <unsigned long long>y
+                elif sequence == 2:  # what is needed on one level stays in the sequence by x
+                    self.sorted[i].key = <unsigned long long>self.late[self.steps[steps[self.rows[i]], 1]]
+                elif sequence == 3:
+                    self.sorted[i].key = (<unsigned long long>y << 32) + <unsigned long long>x
+                else:
+                    self.sorted[i].key = (<unsigned long long>(<long long>y - x + (<long long>1 << 31)) << 32) + <unsigned long long>x
+            if sequence:
+                self.sort(n)
+                for i in range(n):
+                    self.rows[i] = self.sorted[i].row
+            found = self.cost(n, code, K, C)
+            if sequence == 0 or found < least:
+                least, chosen = found, sequence
+                memcpy(self.best, self.rows, n * sizeof(int))
+            if least <= COST_OF_AN_ORDER or least * 16 < n:
+                break
+        if sequence != chosen:
+            memcpy(self.rows, self.best, n * sizeof(int))
+        return 0
+
+    cdef void sort(self, Py_ssize_t n) noexcept:
+        """Sort by key; what has the same key stays in sequence."""
+        cdef Py_ssize_t i, j
+        cdef Py_ssize_t[2049] start
+        cdef int shift, k
+        cdef Sorted one
+        cdef unsigned long long differing = 0
+        if n <= FEW_TO_SORT:
+            for i in range(1, n):
+                one = self.sorted[i]
+                j = i
+                while j > 0 and self.sorted[j - 1].key > one.key:
+                    self.sorted[j] = self.sorted[j - 1]
+                    j -= 1
+                self.sorted[j] = one
+            return
+        for i in range(1, n):
+            differing |= self.sorted[i].key ^ self.sorted[0].key
+        for shift in range(0, 64, 11):
+            if not differing >> shift & 2047:
+                continue
+            memset(start, 0, sizeof(start))
+            for i in range(n):
+                start[(self.sorted[i].key >> shift & 2047) + 1] += 1
+            for k in range(2048):
+                start[k + 1] += start[k]
+            for i in range(n):
+                j = start[self.sorted[i].key >> shift & 2047]
+                start[self.sorted[i].key >> shift & 2047] = j + 1
+                self.other[j] = self.sorted[i]
+            self.sorted, self.other = self.other, self.sorted
+            self.room_for_sorted, self.room_for_other = self.room_for_other, self.room_for_sorted
+
+    cdef Py_ssize_t cost(self, Py_ssize_t n, int code, Py_ssize_t K, Py_ssize_t C) noexcept:
+        """About what the rows take in this sequence."""
+        cdef Py_ssize_t i = 0, j, c, result = 0, apart
         while i < n:
             j = i + 1
-            while j < n and self.continues(keys + i, keys + j, code):
+            while j < n and self.continues(self.rows + i, self.rows + j, code, K, C):
                 j += 1
-            count += 1
+            if self.are_enough(j - i, n, K):
+                apart = 0
+                for c in range(min(C, 3) if j - i > 1 else 0):
+                    apart += not 0 <= self.stride(self.columns[self.rows[i] * C + c], self.columns[self.rows[i + 1] * C + c]) <= 1
+                result += COST_OF_AN_ORDER + (j - i) * apart * COST_APART
+            else:
+                result += (j - i) * COST_BY_TABLES
             i = j
-        return count
+        return result
+
+    cdef inline bint are_enough(self, Py_ssize_t rows, Py_ssize_t n, Py_ssize_t K) noexcept:
+        """Whether so many of n rows are an order of their own."""
+        return rows >= MANY_ROWS or rows == n or (K > 1 and rows >= FEW_ROWS)
 
     cdef inline int stride(self, int place, int following) noexcept:
         return 1 if place >= UNPLACED and following > place else following - place
 
-    cdef bint continues(self, Key* first, Key* key, int code) noexcept:
-        """Whether a step is the next row of the order that begins with `first`."""
-        cdef Key* previous = key - 1
-        cdef int sx = self.stride(previous.x, key.x), sy = self.stride(previous.y, key.y)
-        cdef int sz = self.stride(previous.z, key.z)
-        if key.kind != first.kind or key.number != first.number:
-            return False
-        if previous != first and (
-            sx != self.stride(first.x, first[1].x)
-            or sy != self.stride(first.y, first[1].y)
-            or sz != self.stride(first.z, first[1].z)
-        ):
-            return False
-        if not self.in_step(previous.x, key.x, sx):
-            return False
-        if code == DOT:
-            if key.kx != first.kx or key.ky != first.ky or (key.z < 0) != (first.z < 0):
-                return False
-            return self.in_step(previous.y, key.y, sy) and (key.z < 0 or self.in_step(previous.z, key.z, sz))
-        if arity(code) == 1:
-            return sx == 1
-        if not 0 <= sx <= 1 or not 0 <= sy <= 1 or not self.in_step(previous.y, key.y, sy):
-            return False
-        if arity(code) == 2:
-            return sx + sy > 0
-        return 0 <= sz <= 1 and self.in_step(previous.z, key.z, sz) and sx + sy + sz > 0
+    cdef inline bint in_step(self, int place, int following, int by) noexcept:
+        """Whether two places are that far apart and in one group; those of new constants can be anywhere."""
+        if place >= UNPLACED or following >= UNPLACED:
+            return place >= UNPLACED and following >= UNPLACED and self.stride(place, following) == by
+        return following - place == by and self.machine.group_of[place] == self.machine.group_of[following]
 
-    cdef int write_order(self, Key* first, Py_ssize_t n, int code) except -1:
+    cdef inline bint can_be(self, int stride, int code, Py_ssize_t C) noexcept:
+        """Whether the loops over rows can read an operand with that stride."""
+        return code == DOT or stride == 1 or (stride == 0 and C > 1)
+
+    cdef bint continues(self, int* first, int* row, int code, Py_ssize_t K, Py_ssize_t C) noexcept:
+        """Whether a row is the next one of the order that begins with `first`."""
+        cdef int* a = self.columns + first[0] * C
+        cdef int* b = self.columns + first[1] * C
+        cdef int* before = self.columns + (row - 1)[0] * C
+        cdef int* after = self.columns + row[0] * C
+        cdef Py_ssize_t c
+        cdef int by
+        for c in range(C):
+            by = self.stride(a[c], b[c])
+            if not self.in_step(before[c], after[c], by) or not self.can_be(by, code, C):
+                return False
+        return True
+
+    cdef int write_order(self, int* steps, int* rows, Py_ssize_t n, int code, Py_ssize_t K, Py_ssize_t C) except -1:
+        """Write an order. Operands that do not stand side by side are found through the tables."""
         cdef Machine machine = self.machine
-        cdef Order* order = machine.orders + machine.n_orders
-        cdef Dot* dot
-        cdef Py_ssize_t k
-        cdef int s = first.step
+        cdef Order* order
+        cdef Py_ssize_t i, k, c
+        cdef int s = steps[rows[0]]
+        machine.orders = <Order*>grown(machine.orders, machine.n_orders + 1, &self.room_for_orders, sizeof(Order))
+        order = machine.orders + machine.n_orders
         memset(order, 0, sizeof(Order))
         machine.n_orders += 1
-        order.n, order.out, order.how, order.number = <int>n, <int>self.n_places, first.kind % 4, self.numbers[s]
-        order.code, order.x, order.y, order.z = code % N_CODES, first.x, first.y, first.z
-        if n > 1:
-            order.sx, order.sy, order.sz = first[1].x - first.x, first[1].y - first.y, first[1].z - first.z
-        if order.code == LOOKUP:
-            order.y, order.z = <int>self.n_tables, self.steps[s, 4]
-            for k in range(order.z):
-                machine.tables[self.n_tables + k] = self.settle(self.tables[self.steps[s, 3] + k])
-                if machine.tables[self.n_tables + k] >= 0 and machine.tables[self.n_tables + k] < machine.n_read:
-                    machine.tables[self.n_tables + k] = -1 - machine.read[machine.tables[self.n_tables + k]]
-                machine.has_rows |= machine.tables[self.n_tables + k] < 0
-            self.n_tables += order.z
-        elif order.code == DOT:
-            order.dot = <int>self.n_dots
-            dot = machine.dots + self.n_dots
-            self.n_dots += 1
-            dot.K, dot.kx, dot.ky, dot.table = <int>first.number, first.kx, first.ky, NOWHERE
-            order.K = dot.K
-            if code != DOT:
-                dot.table = <int>self.n_tables
-                self.n_tables += 4 * dot.K
+        order.n, order.out, order.how, order.number = <int>n, <int>self.n_places, self.how[self.steps[s, 1]], self.numbers[s]
+        order.code, order.K, order.y, order.z = code, <int>K, NOWHERE, NOWHERE
+        for c in range(C):
+            for i in range(n):
+                self.columns[rows[i] * C + c] = self.settled(self.columns[rows[i] * C + c])
+        if code == LOOKUP:
+            self.write_lookup(order, s)
+        elif K > 1:
+            self.write_terms(order, rows, n, K, C)
+        else:
+            self.write_operand(&order.x, &order.sx, rows, n, code, 0, C)
+            if C > 1:
+                self.write_operand(&order.y, &order.sy, rows, n, code, 1, C)
+            if C > 2:
+                self.write_operand(&order.z, &order.sz, rows, n, code, 2, C)
         order.n_slopes = slopes_kept(order.code, order.number) if order.how else 0
         order.slope = <int>machine.n_slopes
         machine.n_slopes += n * order.n_slopes
-        for k in range(n):
+        for i in range(n):
             machine.group_of[self.n_places] = <int>machine.n_groups
-            self.place[self.steps[first[k].step, 1]] = <int>self.n_places
+            self.place[self.steps[steps[rows[i]], 1]] = <int>self.n_places
             self.n_places += 1
         return 0
 
-    cdef Py_ssize_t write_tables(self, Key* keys, Py_ssize_t n) except -1:
-        """The table of chains whose terms go up together: for each term its two places, and how far they go up from row
-        to row. Returns how many chains."""
-        cdef Py_ssize_t K = <Py_ssize_t>keys.number, k, j = 1
-        cdef int* table = self.machine.tables + self.n_tables
-        cdef int* before = <int*>block(4 * K * sizeof(int))
-        cdef int* after = before + 2 * K
-        self.factors(keys.step, before, before + K)
-        for k in range(K):
-            table[4 * k], table[4 * k + 1] = before[k], before[K + k]
-            table[4 * k + 2] = table[4 * k + 3] = 0
-        while j < n:
-            self.read_places(keys + j, True)
-            if (keys[j].z < 0) != (keys.z < 0) or (
-                keys.z >= 0
-                and not (
-                    self.in_step(keys[j - 1].z, keys[j].z, keys[1].z - keys.z) and 0 <= keys[1].z - keys.z <= 1
-                )
-            ):
-                break
-            self.factors(keys[j].step, after, after + K)
-            for k in range(2 * K):
-                if j == 1 and not 0 <= after[k] - before[k] <= 1:
-                    break
-                if not self.in_step(before[k], after[k], after[k] - before[k] if j == 1 else table[self.column(k, K) + 2]):
-                    break
-            else:
-                for k in range(2 * K):
-                    table[self.column(k, K) + 2] = after[k] - before[k]
-                memcpy(before, after, 2 * K * sizeof(int))
-                j += 1
-                continue
-            break
-        PyMem_Free(before)
-        return j
+    cdef int* more_tables(self, Py_ssize_t n) except NULL:
+        """Room for n more numbers in the tables."""
+        self.machine.tables = <int*>grown(self.machine.tables, self.n_tables + n, &self.room_for_tables, sizeof(int))
+        self.n_tables += n
+        return self.machine.tables + self.n_tables - n
 
-    cdef inline Py_ssize_t column(self, Py_ssize_t k, Py_ssize_t K) noexcept:
-        return 4 * k if k < K else 4 * (k - K) + 1
-
-    cdef int factors(self, int s, int* x, int* y) except -1:
-        """The places of a chain's terms."""
-        cdef int z
+    cdef int write_lookup(self, Order* order, int s) except -1:
+        cdef Machine machine = self.machine
         cdef Py_ssize_t k
-        self.chain(s, x, y, &z)
-        for k in range(self.terms[s]):
-            x[k] = self.settle(x[k])
-            y[k] = self.settle(y[k]) if y[k] >= 0 else self.one
+        cdef int place
+        cdef int* table
+        order.x = self.settled(self.place[self.steps[s, 2]])
+        order.y, order.z = <int>self.n_tables, self.steps[s, 4]
+        table = self.more_tables(order.z)
+        for k in range(order.z):
+            place = self.settled(self.place[self.tables[self.steps[s, 3] + k]])
+            if place >= 0 and place < machine.n_read:
+                place = -1 - machine.read[place]
+            table[k] = place
+            machine.has_rows |= place < 0
         return 0
+
+    cdef int write_operand(self, int* at, int* stride, int* rows, Py_ssize_t n, int code, Py_ssize_t c, Py_ssize_t C) except -1:
+        """Where the rows find an operand: its first place and the stride, or where the tables have its places."""
+        cdef int* column = self.columns + c
+        cdef int* table
+        cdef Py_ssize_t i
+        at[0], stride[0] = column[rows[0] * C], 0
+        if n == 1:
+            return 0
+        stride[0] = column[rows[1] * C] - at[0]
+        for i in range(1, n):
+            if not self.in_step(column[rows[i - 1] * C], column[rows[i] * C], stride[0]):
+                break
+        else:
+            if self.can_be(stride[0], code, C):
+                return 0
+        at[0], stride[0] = <int>self.n_tables, INDEXED
+        table = self.more_tables(n)
+        for i in range(n):
+            table[i] = column[rows[i] * C]
+        return 0
+
+    cdef int write_terms(self, Order* order, int* rows, Py_ssize_t n, Py_ssize_t K, Py_ssize_t C) except -1:
+        """The operands of a chain: where the first term's are and how far they go up, or a table of all terms'."""
+        cdef int* first = self.columns + rows[0] * C
+        cdef Dot* dot
+        cdef int* table
+        cdef Py_ssize_t k
+        cdef int x, y, sx, sy
+        self.machine.dots = <Dot*>grown(self.machine.dots, self.n_dots + 1, &self.room_for_dots, sizeof(Dot))
+        order.dot = <int>self.n_dots
+        dot = self.machine.dots + self.n_dots
+        self.n_dots += 1
+        dot.K, dot.kx, dot.ky, dot.table = <int>K, first[2] - first[0], first[3] - first[1], NOWHERE
+        if C > 2 * K:
+            self.write_operand(&order.z, &order.sz, rows, n, DOT, 2 * K, C)
+        order.x, order.y = first[0], first[1]
+        if n > 1:
+            order.sx, order.sy = self.columns[rows[1] * C] - first[0], self.columns[rows[1] * C + 1] - first[1]
+        if self.go_up_together(order, dot, rows, n, C):
+            return 0
+        order.sx = order.sy = 0
+        dot.table = <int>self.n_tables
+        self.more_tables(4 * K)
+        for k in range(K):
+            self.write_operand(&x, &sx, rows, n, LOOKUP, 2 * k, C)
+            self.write_operand(&y, &sy, rows, n, LOOKUP, 2 * k + 1, C)
+            table = self.machine.tables + dot.table + 4 * k
+            table[0], table[1], table[2], table[3] = x, y, sx, sy
+        return 0
+
+    cdef bint go_up_together(self, Order* order, Dot* dot, int* rows, Py_ssize_t n, Py_ssize_t C) noexcept:
+        """Whether the factors of all terms go up by the same from term to term, and by the same from row to row."""
+        cdef Py_ssize_t i, k
+        cdef int* row
+        cdef int* before
+        for i in range(n):
+            row = self.columns + rows[i] * C
+            for k in range(1, dot.K):
+                if not self.in_step(row[2 * k - 2], row[2 * k], dot.kx) or not self.in_step(row[2 * k - 1], row[2 * k + 1], dot.ky):
+                    return False
+            if i > 0:
+                before = self.columns + rows[i - 1] * C
+                if not self.in_step(before[0], row[0], order.sx) or not self.in_step(before[1], row[1], order.sy):
+                    return False
+        return True
