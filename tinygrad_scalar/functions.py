@@ -150,7 +150,8 @@ def cond(condition: Scalar, then: Any, otherwise: Any) -> Any:
     equally many Values. Like Python's `if`, it is decided once and only the side taken is recorded; but in a function
     that `vectorize` traces each example takes its own side. Unlike `where`, no nan and no refusal comes from the other
     side: not from log(x) of a negative x, nor from its infinite slope at 0. To trace it `vectorize` runs both sides:
-    they must end for any number, raise nothing of their own (1/0) and change nothing outside of them.
+    they must end for any number, raise nothing (1/0) and change nothing outside of them that is used later. What they
+    print is printed while the function is traced, and not in later calls.
 
     >>> x = Value(0.0)
     >>> y = cond(greater(x, 0), lambda: log(x), lambda: 2 * x)

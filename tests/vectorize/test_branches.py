@@ -366,16 +366,3 @@ def test_a_side_that_changes_what_is_outside_is_refused():
     for reduce in ("mean", None):
         with pytest.raises(TraceError, match=r"a side of ts.cond must not change"):
             ts.vectorize(variable, w, reduce=reduce)(x)
-
-
-@pytest.mark.parametrize("reduce", ["mean", None])
-def test_a_side_whose_effect_is_read_outside_is_refused(reduce):
-    w = leaves(1.5)
-
-    def function(x):
-        found = [x]
-        ts.cond(ts.greater(0.0, x), lambda: found.append(w[0]) or x, 0.0)
-        return w[0] * found[-1]
-
-    with pytest.raises(TraceError, match=r"the function itself gives"):
-        ts.vectorize(function, w, reduce=reduce)([1.0, -2.0, 3.0, 4.0, -5.0, 6.0])

@@ -16,6 +16,7 @@ import numpy as np
 from tinygrad_scalar.engine import Value, errors, record
 from tinygrad_scalar.engine.errors import shown
 from tinygrad_scalar.engine.number import as_float
+from tinygrad_scalar.vectorize.effects import MOST_ELEMENTS, Surroundings
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -28,29 +29,46 @@ ACCEPTED = (0.0, 1.0, 0.5, -1.0)  # numbers of which each guard accepts one: it 
 class Branches:
     """The conditions under which the code that is being traced runs.
 
-    when             1 in the examples that get there, 0 in the others; None outside of all branches
-    otherwise_first  whether the sides run in the other order
-    met              whether there was a condition
+    when    1 in the examples that get there, 0 in the others; None outside of all branches
+    apart   whether the sides run in the other order, and what one changes outside of it is undone (effects.py)
+    undone  what that was, in words, after the line and the side
+    met     whether there was a condition
     """
 
     met = False
 
-    def __init__(self, *, otherwise_first: bool = False) -> None:
+    def __init__(self, *, apart: bool = False) -> None:
         self.when: Value | None = None
-        self.otherwise_first = otherwise_first
+        self.apart = apart
+        self.undone: list[str] = []
+        self._watched = 0
 
     def joined(self, condition: Value, then: Any, otherwise: Any) -> Any:
         """What `cond` returns: both sides, joined by operations that choose."""
         holds, fails = record("where", condition, 1.0, 0.0), record("where", condition, 0.0, 1.0)
         self.met = True
-        if self.otherwise_first:
-            second = self._side(fails, otherwise)
-            return _joined(holds, self._side(holds, then), second)
-        return _joined(holds, self._side(holds, then), self._side(fails, otherwise))
+        if self.apart:
+            second = self._side(fails, otherwise, "otherwise")
+            return _joined(holds, self._side(holds, then, "then"), second)
+        return _joined(holds, self._side(holds, then, "then"), self._side(fails, otherwise, "otherwise"))
 
-    def _side(self, when: Value, side: Any) -> Any:
+    def _side(self, when: Value, side: Any, name: str) -> Any:
+        if not callable(side):
+            return side
+        surroundings = Surroundings(side) if self.apart and self._watched < MOST_ELEMENTS else None
         with self._within(when):
-            return side() if callable(side) else side
+            try:
+                found = side()
+            except errors.TraceError:
+                raise
+            except Exception as error:
+                if self.when is not None and self.when._data != 0.0:  # so it does without vectorize
+                    raise
+                raise _error_in_a_side(name, error) from error
+        if surroundings is not None:
+            self._watched += surroundings.size()
+            self.undone += [f"{errors.user_line()}: `{name}` changed {what}" for what in surroundings.undo()]
+        return found
 
     @contextmanager
     def _within(self, when: Value) -> Iterator[None]:
@@ -64,6 +82,14 @@ class Branches:
     def where_reached(self, value: Value, stand_in: float) -> Value:
         """The value, or another number in examples that do not get here."""
         return value if self.when is None else record("where", self.when, value, stand_in)
+
+
+def _error_in_a_side(name: str, error: Exception) -> errors.TraceError:
+    return errors.TraceError(
+        f"{errors.user_line()}: the side `{name}` of ts.cond raised {type(error).__name__}: {error}. vectorize runs "
+        "both sides, also for examples that take the other one, so neither can raise an error. Compute with Values "
+        "there, which give nan or ∞ instead; or, if the condition is the same for all examples, use a plain `if`"
+    )
 
 
 def accepted_by(refused: Callable[[Any], Any]) -> float:

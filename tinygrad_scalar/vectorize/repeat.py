@@ -52,6 +52,7 @@ RUNS = 64  # of a function that reads something that changes from run to run
 MORE = 3  # runs that are watched: `random.gauss` draws in every other one
 NODES = 2_000_000  # in all runs together: a large graph is built less often
 REST = 0.02  # seconds in which a thread that draws all the time will have drawn
+MOST_SHOWN = 5  # changes made by sides of ts.cond
 STATES_KEPT = 1000  # of the generator that a line draws from
 CLOCKS = {"now", "utcnow", "today", *vars(time)} - {"sleep", "mktime", "asctime", "strptime"}
 SYSTEM = {"urandom", "getrandom", "generate_time_safe", "UuidCreate"}
@@ -220,7 +221,7 @@ def repeated_trace(cost: Callable[..., Any], parameters: Sequence[Value], exampl
     if not changing:
         witnesses[j] = _witness(traced, j, parameters)
     if traced.has_branches:
-        _require_independent_sides(traced, trace(cost, parameters, examples, j, otherwise_first=True))
+        _require_independent_sides(traced, trace(cost, parameters, examples, j, apart=True))
     traced.roots.clear()
     # What was looked up has no number in a trace, and the engine records only one side of a condition.
     can_witness = traced.shape is None and not traced.lookups and not traced.has_branches
@@ -235,17 +236,17 @@ def _witness(traced: Trace, i: int, parameters: Sequence[Value]) -> Witness:
     return Witness(i, numbers, results)
 
 
-def _require_independent_sides(traced: Trace, in_the_other_order: Trace) -> None:
-    """TraceError unless the sides of all conditions give the same in either order of running.
+def _require_independent_sides(traced: Trace, apart: Trace) -> None:
+    """TraceError unless the function does the same if its sides run in the other order and change nothing outside.
 
-    The engine runs one side, and a trace both: what one changes, such as a variable outside, the other one finds.
+    The engine runs one side, and a trace both: what one changes would be found by examples that take the other.
     """
-    ours, theirs = (_computations(trace) for trace in (traced, in_the_other_order))
-    if not np.array_equal(ours, theirs):
+    if not np.array_equal(_computations(traced), _computations(apart)):
+        lines = "".join(f"\n  {line}" for line in dict.fromkeys(apart.undone[:MOST_SHOWN]))
         raise TraceError(
-            "a side of ts.cond must not change anything outside of it, since vectorize runs both sides: here the "
-            "function computes something else when the sides run in the other order. Let each side return what it "
-            "computes, as in s = ts.cond(c, lambda: 2 * s, lambda: s)"
+            "a side of ts.cond must not change anything outside of it that is used later, since vectorize runs both "
+            "sides for all examples. Let each side return what it computes, as in "
+            f"s = ts.cond(c, lambda: 2 * s, lambda: s){lines}"
         )
 
 

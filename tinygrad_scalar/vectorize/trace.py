@@ -226,6 +226,7 @@ class Trace:
     reached     for lookups in branches of `ts.cond` the node of the index where they are reached, and 0 elsewhere
     outputs     the indices of what the function returned, in order; `shape` is how it was nested, None for one Value
     has_branches  whether it met ts.cond: both sides are here, even where their results are the same node
+    undone      what its sides changed outside of them, if that was undone
     """
 
     tape: Tape
@@ -241,6 +242,7 @@ class Trace:
     outputs: list[int] = field(default_factory=list)
     shape: tuple[int, ...] | None = None
     has_branches: bool = False
+    undone: list[str] = field(default_factory=list)
 
     @property
     def data(self) -> Floats:
@@ -351,12 +353,12 @@ def trace(
     examples: Sequence[NDArray[Any]],
     i: int = 0,
     *,
-    otherwise_first: bool = False,
+    apart: bool = False,
 ) -> Trace:
-    """The graph that `cost` makes of example i; the sides of ts.cond run in the other order with `otherwise_first`."""
+    """The graph that `cost` makes of example i; for `apart` see `Branches`."""
     numbers = _numbers(examples, i)
     arguments = [_nested(its, array.shape[1:]) for array, its in zip(examples, numbers) if its]
-    recorder = Recorder(cost, numbers, examples, parameters, Branches(otherwise_first=otherwise_first))
+    recorder = Recorder(cost, numbers, examples, parameters, Branches(apart=apart))
     with tracing.followed_by(recorder), anomaly.not_watched():
         outputs, shape = called(cost, arguments)
     in_order = recorder.lookups.values()
@@ -391,5 +393,5 @@ def trace(
     places = of_outputs.tolist()
     return Trace(
         tape, places[0], parameter, argument, place, lookups, guards, list(captured), roots, reached, places, shape,
-        recorder.branches.met,
+        recorder.branches.met, recorder.branches.undone,
     )  # fmt: skip

@@ -1,0 +1,247 @@
+"""What a side of ts.cond changes outside of it: refused if anything reads it, however rare the side."""
+
+import random
+
+import numpy as np
+import pytest
+
+import tinygrad_scalar as ts
+from tinygrad_scalar import TraceError, Value
+from tinygrad_scalar.vectorize import branches, effects
+from tinygrad_scalar.vectorize.effects import Surroundings
+
+w = Value(1.5, "w")
+RARE = np.array([*range(1, 40)] * 3, float)  # no example of the check takes the side below 0
+READ, UNREAD = {}, {}
+shared = {"table": {}, "numbers": np.zeros(3)}
+
+
+class Layer:
+    out = None
+
+    def __init__(self, factor):
+        self.factor = factor
+        self.seen = []
+
+    def __call__(self, x):
+        self.out = ts.tanh(self.factor * x)  # as in many a tutorial
+        self.seen.append(x)
+        return self.out
+
+
+class Slotted:
+    __slots__ = ("last",)
+
+
+def read(function):
+    READ[function.__name__] = function
+    return function
+
+
+def unread(function):
+    UNREAD[function.__name__] = function
+    return function
+
+
+@read
+def an_appended_value(x):
+    found = [x]
+    ts.cond(ts.less(x, 0), lambda: found.append(w) or x, 0.0)
+    return w * found[-1]
+
+
+@read
+def a_nonlocal_variable(x):
+    factor = 1.0
+
+    def rare():
+        nonlocal factor
+        factor = 2.0
+        return x
+
+    return ts.cond(ts.less(x, 0), rare, lambda: w * x) * factor
+
+
+@read
+def a_variable_that_gets_its_first_value(x):
+    def rare():
+        nonlocal late
+        late = w * 3.0
+        return x
+
+    y = ts.cond(ts.less(x, 0), rare, lambda: w * x)
+    try:
+        y = y + late
+    except NameError:
+        late = 0.0
+    return y
+
+
+@read
+def an_attribute(x):
+    layer = Layer(w)
+    return ts.cond(ts.less(x, 0), lambda: layer(x), lambda: w * x) + (0.0 if layer.out is None else layer.out)
+
+
+@read
+def a_list_in_an_attribute(x):
+    layer = Layer(w)
+    return ts.cond(ts.less(x, 0), lambda: layer(x), lambda: w * x) + len(layer.seen)
+
+
+@read
+def a_slot(x):
+    thing = Slotted()
+    thing.last = x
+    return ts.cond(ts.less(x, 0), lambda: setattr_last(thing, w), lambda: w * x) * thing.last
+
+
+def setattr_last(thing, value):
+    thing.last = value
+    return value
+
+
+@read
+def an_entry_of_a_global_dict(x):
+    shared["table"].clear()
+    ts.cond(ts.less(x, 0), lambda: shared["table"].setdefault("a", w), 0.0)
+    return w * x + sum(shared["table"].values())
+
+
+@read
+def a_global_variable(x):
+    global last
+    last = x
+
+    def rare():
+        global last
+        last = w
+        return x
+
+    return ts.cond(ts.less(x, 0), rare, lambda: w * x) * last
+
+
+@read
+def an_element_of_an_array(x):
+    numbers = np.zeros(2)
+
+    def rare():
+        numbers[1] = 5.0
+        return x
+
+    return ts.cond(ts.less(x, 0), rare, lambda: w * x) + numbers[1]
+
+
+@read
+def a_side_within_a_side(x):
+    found = []
+    inner = lambda: ts.cond(ts.less(x, -5), lambda: found.append(x) or x, lambda: w * x)  # noqa: E731
+    return ts.cond(ts.less(x, 0), lambda: inner() + len(found), lambda: w * x)
+
+
+@read
+def a_state_that_a_later_step_reads(x):
+    state = [0.0]
+
+    def step(t):
+        state[0] = state[0] + t
+        return w * state[0]
+
+    return sum(ts.cond(ts.less(x, k), lambda k=k: step(x * k), 0.0) for k in range(3))
+
+
+@unread
+def activations_that_are_kept(x):
+    layer, other = Layer(w), Layer(2.0)
+    return ts.cond(ts.less(x, 0), lambda: layer(x), lambda: other(x))
+
+
+@unread
+def a_log(x):
+    shared.setdefault("log", []).append("called")
+    return ts.cond(ts.less(x, 0), lambda: shared["log"].append("rare") or x, lambda: w * x)
+
+
+@unread
+def a_network_of_the_librarys(x):
+    return ts.cond(ts.less(x, 0), lambda: NET([x]), lambda: w * x)
+
+
+@unread
+def a_memory_filled_at_first(x):
+    def rare():
+        if "weight" not in shared["table"]:
+            shared["table"]["weight"] = w
+        return shared["table"]["weight"] * x
+
+    return ts.cond(ts.less(x, 0), rare, lambda: w * x)
+
+
+@unread
+def a_local_list(x):
+    def rare():
+        found = []
+        for k in range(3):
+            found.append(w * k)
+        return sum(found) * x
+
+    return ts.cond(ts.less(x, 0), rare, lambda: w * x)
+
+
+NET = ts.MLP(1, [2, 1], "tanh", seed=0)
+
+
+@pytest.mark.parametrize("reduce", ["mean", None])
+@pytest.mark.parametrize("name", READ)
+def test_a_side_that_changes_what_is_read_outside_is_refused(name, reduce):
+    with pytest.raises(TraceError, match=r"a side of ts.cond must not change anything outside(.|\n)*`then` changed"):
+        ts.vectorize(READ[name], [w], reduce=reduce)(RARE)
+
+
+@pytest.mark.parametrize("name", UNREAD)
+def test_a_side_may_change_what_nobody_reads(name):
+    X = np.array([-3.0, 1.0, 2.0, -1.0])
+    costs = [UNREAD[name](Value(x)).data for x in X]
+    value, _ = ts.vectorize(UNREAD[name], [w], reduce=None)(X)
+    np.testing.assert_allclose(value, costs, rtol=1e-12)
+
+
+def test_the_error_names_what_was_changed_and_where():
+    with pytest.raises(TraceError, match=r"test_effects.py:\d+: .*ts.cond\(.*: `then` changed the list found"):
+        ts.vectorize(an_appended_value, [w])(RARE)
+    with pytest.raises(TraceError, match=r"`then` changed factor"):
+        ts.vectorize(a_nonlocal_variable, [w])(RARE)
+
+
+def test_a_draw_in_a_side_is_refused_however_rare_the_side():
+    with pytest.raises(TraceError, match=r"the function called Random\.random\(\)"):
+        ts.vectorize(lambda x: ts.cond(ts.less(x, 0), lambda: w * random.random(), lambda: w * x), [w])(RARE)
+
+
+@pytest.mark.parametrize(
+    ("raises", "error"),
+    [(lambda: 1 / 0, "ZeroDivisionError: division by zero"), (lambda: [w][1], "IndexError: list index out of range")],
+)
+def test_an_error_in_a_side_names_the_side_and_what_to_do(raises, error):
+    with pytest.raises(TraceError, match=rf"test_effects.py:\d+: .*the side `then` of ts.cond raised {error}\. .* use"):
+        ts.vectorize(lambda x: ts.cond(ts.less(x, 0), raises, lambda: w * x), [w])(RARE)
+    with pytest.raises(TraceError, match=r"the side `otherwise` of ts.cond raised"):
+        ts.vectorize(lambda x: ts.cond(ts.less(0, x), lambda: w * x, lambda: w * raises()), [w])(RARE)
+
+
+def test_an_error_in_the_side_that_an_example_takes_is_its_own():
+    with pytest.raises(ZeroDivisionError):
+        ts.vectorize(lambda x: ts.cond(ts.less(0, x), lambda: w / 1 * (1 / 0), lambda: w * x), [w])(RARE)
+
+
+def test_what_many_sides_share_is_looked_at_only_so_often(monkeypatch):
+    made = []
+    monkeypatch.setattr(branches, "Surroundings", lambda side: made.append(Surroundings(side)) or made[-1])
+    weights = [Value(0.1) for _ in range(20_000)]
+
+    def function(x):
+        return sum(ts.cond(ts.less(x, k), lambda k=k: weights[k] * x, lambda: x) for k in range(300))
+
+    value, _ = ts.vectorize(function, weights)(RARE[:8])
+    np.testing.assert_allclose(value, np.mean([function(Value(x)).data for x in RARE[:8]]), rtol=1e-12)
+    assert 1 < len(made) <= 2 + 2 * effects.MOST_ELEMENTS // len(weights)
