@@ -1,13 +1,19 @@
 """The times of `tinygrad_scalar/vectorize/cost_model.py`, measured here: fitted to programs, judged by others.
 
-`python benchmarks/cost_model.py` measures the programs of cost_programs.py for 1 to 10,000 examples in each way, fits
-the times (none negative, for the least relative errors) and writes them to times.py beside it. With `judge` it measures
-the 60 others of judged_programs.py instead, and prints how much slower what is chosen is than the other way, and than
-the eager engine. CPU time of one thread, in turn, the least of several runs; needs SciPy. -v prints all.
+`python benchmarks/cost_model.py` measures the programs of cost_programs.py for 1 to 100,000 examples in each way, fits
+the times (none negative, for the least relative errors) and writes them to times.py. With `judge` it measures the 60
+others of judged_programs.py instead, and prints how much slower what is chosen is than the other way, and than the
+eager engine. -v prints more. Needs SciPy.
+
+A time is the CPU time of one thread for a call as a user makes it: the ways take turns, and the least of their slices
+counts, which is the least disturbed. All programs are measured in PASSES passes, minutes apart. What was measured is
+kept beside this script, in measured-*.json, so that a run that was stopped goes on where it was; delete these files to
+measure anew.
 """
 
 from __future__ import annotations
 
+import json
 import math
 import os
 import statistics
@@ -23,9 +29,9 @@ import judged_programs
 import numpy as np
 
 import tinygrad_scalar as ts
-from tinygrad_scalar.vectorize import cost_model
 
-TIMES = Path(__file__).parents[1] / "tinygrad_scalar" / "vectorize" / "times.py"
+HERE = Path(__file__).parent
+TIMES = HERE.parent / "tinygrad_scalar" / "vectorize" / "times.py"
 HEAD = '''"""The times in ns of what cost_model.py counts, measured on {date}:
 {machine}, one thread.
 
@@ -35,9 +41,12 @@ Written by `python benchmarks/cost_model.py`.
 NS: dict[str, dict[str, float]] = {{
 '''
 VECTORS = {"avx512f": "AVX-512", "avx2": "AVX2"}
-EXAMPLES = (1, 3, 16, 100, 1_000, 10_000)
-MOST = 0.1  # seconds that a run may be expected to take
-ROUNDS, SLICE = 4, 1.5e-3
+EXAMPLES = (1, 2, 4, 16, 40, 100, 300, 1_000, 10_000, 100_000)
+JUDGED_EXAMPLES = (1, 3, 16, 100, 1_000, 10_000)
+MOST = 0.04  # seconds that a call may be expected to take
+BY_NUMPY = (1, 16, 300, 10_000)
+PASSES, ROUNDS, FEWEST_ROUNDS, SLICE = 3, 5, 2, 1e-3
+TOGETHER = 3.0  # ways whose times differ by less have more weight: there the choice is in question
 
 
 def arguments(shapes, m):
@@ -48,14 +57,6 @@ def arguments(shapes, m):
     ]
 
 
-def ways_of(cost, parameters, shapes):
-    """The compiled program of a function, and its ways."""
-    run = ts.vectorize(cost, parameters, check=False)
-    run(*arguments(shapes, 2))
-    program = run._last
-    return run.parameters, program, [program.write_arrays(), *([program.scalars] if program.scalars else [])]
-
-
 def timed(run, n):
     start = time.process_time()
     for _ in range(n):
@@ -64,70 +65,138 @@ def timed(run, n):
 
 
 def measured(runs):
-    """Seconds that each takes, the least of ROUNDS turns."""
-    numbers, best = [], [math.inf] * len(runs)
+    """Seconds that each takes."""
+    numbers, best = [], []
     for run in runs:
         timed(run, 1)
-        numbers.append(max(1, min(10_000, int(SLICE / max(1e-7, timed(run, 1))))))
-    for _ in range(ROUNDS):
+        best.append(timed(run, 2))
+        numbers.append(max(1, min(2_000, int(SLICE / max(1e-7, best[-1])))))
+    rounds = ROUNDS if max(best) < SLICE * ROUNDS else FEWEST_ROUNDS
+    for _ in range(rounds):
         for i, (run, n) in enumerate(zip(runs, numbers)):
             best[i] = min(best[i], timed(run, n))
     return best
 
 
-def samples(makers):
-    """For each program, number of examples and way: the names of program and way, m, counts and seconds."""
+def name_of(make):
+    given = [str(argument) for argument in make.args if not isinstance(argument, list) and not callable(argument)]
+    number = "".join(
+        f" {cost_programs.number_of(part)}" for part in make.args if isinstance(part, list) or callable(part)
+    )
+    return f"{make.func.__name__}({', '.join(given)}){number}"
+
+
+class Program:
+    """A program compiled in each way, and as it is chosen."""
+
+    def __init__(self, make):
+        self.cost, self.parameters, self.shapes = make()
+        self.runs = {way: self.vectorized(way) for way in ("arrays", "scalar")}
+        self.ways = {run._last._way(2).kind: run._last._way(2) for run in self.runs.values()}
+
+    def vectorized(self, way):
+        run = ts.vectorize(self.cost, self.parameters, check=False, way=way)
+        run(*arguments(self.shapes, 2))
+        return run
+
+    def calls(self, m):
+        """For each way, a call for m examples."""
+        given = arguments(self.shapes, m)
+        found = {run._last._way(2).kind: partial(run, *given) for run in self.runs.values()}
+        arrays = self.runs["arrays"]
+        if "blocks" in found and m in BY_NUMPY:
+            rows = [array.reshape(m, -1) for array in given]
+            found["NumPy"] = partial(arrays._last.arrays.run_source, arrays.parameters, rows, True, arrays._last.guards)
+        return found
+
+    def by_engine(self):
+        """Seconds of the eager engine for one example, forwards and backwards."""
+        example = [cost_programs.array_values(array[0]) for array in arguments(self.shapes, 1)]
+        [seconds] = measured([lambda: self.cost(*example).backward()])
+        for p in self.parameters:
+            p.grad = 0.0
+        return seconds
+
+
+def measurements(makers, file, examples, more=None):
+    """For each program: its name, how to make it, for each number of examples the seconds of each way, and `more`."""
+    kept = json.loads(file.read_text()) if file.exists() else {}
+    for number in range(1, PASSES + 1):
+        for make in makers:
+            before = kept.get(name_of(make), {"passes": 0, "times": {}})
+            if before["passes"] >= number:
+                continue
+            program = Program(make)
+            found = {"passes": number, "times": {}, **(least(before, more(program)) if more else {})}
+            for m, following in zip(examples, [*examples[1:], math.inf]):
+                calls = program.calls(m)
+                times = dict(zip(calls, measured(list(calls.values()))))
+                found["times"][str(m)] = least(before["times"].get(str(m), {}), times)
+                if max(times.values()) * following / m > MOST:
+                    break
+            kept[name_of(make)] = found
+            file.write_text(json.dumps(kept))
+        print(f"pass {number} of {PASSES}: {time.process_time():.0f} s of CPU time", flush=True)
     for make in makers:
-        cost, parameters, shapes = make()
-        given = [str(argument) for argument in make.args if not isinstance(argument, list) and not callable(argument)]
-        name = f"{make.func.__name__}({', '.join(given)})"
-        theta, program, ways = ways_of(cost, parameters, shapes)
-        last = 0.0
-        for m in EXAMPLES:
-            if last * 10 > MOST:
-                break
-            rows = [array.reshape(m, -1) for array in arguments(shapes, m)]
-            runs = [(way.kind, way, way.run) for way in ways]
-            runs += [("NumPy", way, way.run_source) for way in ways if way.kind == "blocks"]
-            times = measured([partial(run, theta, rows, True, program.guards) for _, _, run in runs])
-            last = max(times)
-            found = [(kind, way, seconds) for (kind, way, _), seconds in zip(runs, times)]
-            yield name, program, m, found, (cost, parameters, shapes)
+        found = kept[name_of(make)]
+        yield name_of(make), make, {int(m): times for m, times in found["times"].items()}, found
+
+
+def least(before, now):
+    return {what: min(seconds, before.get(what, seconds)) for what, seconds in now.items()}
 
 
 def fitted(of_way):
-    """ns of each feature, from pairs of features and seconds: none negative, least squares of relative errors.
+    """ns of each feature, from (features, seconds, weight): none negative, least squares of relative errors.
 
-    A relative error is to the geometric mean of estimate and measurement, so that it counts alike in both directions.
+    A relative error is to the geometric mean of estimate and measurement, so that it counts alike in both directions;
+    large ones count less than their square.
     """
     from scipy.optimize import nnls
 
-    names = sorted({name for found, _ in of_way for name in found})
-    A = np.array([[found.get(name, 0.0) for name in names] for found, _ in of_way])
-    ns = np.array([1e9 * seconds for _, seconds in of_way])
-    scale = ns
-    for _ in range(30):
-        times, _ = nnls(A / scale[:, None], ns / scale)
-        scale = np.sqrt(np.maximum(A @ times, 0.05 * ns) * ns)
+    names = sorted({name for found, *_ in of_way for name, number in found.items() if number})
+    A = np.array([[found.get(name, 0.0) for name in names] for found, *_ in of_way])
+    ns = np.array([1e9 * seconds for _, seconds, *_ in of_way])
+    weight = np.array([w for *_, w in of_way])
+    scale, robust = ns, np.ones(len(ns))
+    for _ in range(40):
+        w = weight * robust / scale
+        times, _ = nnls(A * w[:, None], ns * w, maxiter=100 * len(names))
+        estimate = np.maximum(A @ times, 0.05 * ns)
+        scale = np.sqrt(estimate * ns)
+        robust = 1.0 / np.sqrt(np.maximum(1.0, np.abs(np.log(estimate / ns)) / 0.15))
     errors = np.exp(np.abs(np.log(A @ times / ns)))
     return dict(zip(names, times.tolist())), np.quantile(errors, [0.5, 0.9, 1.0])
 
 
+def weight_of(kind, times):
+    """A way's weight in the fit where the ways take these times."""
+    others = [seconds for other, seconds in times.items() if other != kind and "NumPy" not in (kind, other)]
+    ratio = max((min(times[kind] / other, other / times[kind]) for other in others), default=0.3)
+    return 1.0 if ratio * TOGETHER > 1.0 else 0.5
+
+
 def fit(verbose):
     of_ways = {}
-    for name, _, m, found, _ in samples(cost_programs.FITTED):
-        for kind, made, seconds in found:
-            of_ways.setdefault(kind, []).append((cost_model.features(kind, made.expected.counts, m), seconds, name, m))
+    for name, make, times, _ in measurements(cost_programs.FITTED, HERE / "measured-fit.json", EXAMPLES):
+        ways = Program(make).ways
+        ways["NumPy"] = None
+        counts = {kind: way.expected.counts for kind, way in ways.items() if way}
+        counts["NumPy"] = ways["blocks" if "blocks" in ways else "NumPy"].counts
+        for m, seconds in times.items():
+            for kind, of_kind in seconds.items():
+                weight = weight_of(kind, seconds)
+                of_ways.setdefault(kind, []).append((counts[kind].features(m), of_kind, name, m, weight))
     lines = []
     for way, all_of in sorted(of_ways.items()):
-        times, (median, most, worst) = fitted([(features, seconds) for features, seconds, _, _ in all_of])
+        times, (median, most, worst) = fitted([(found, seconds, weight) for found, seconds, _, _, weight in all_of])
         lines += [f'    "{way}": {{']
         lines += [f'        "{what}": {float(f"{ns:.3g}")},' for what, ns in times.items() if ns > 0]
         lines += ["    },"]
         print(f"{way}: off by a factor of {median:.2f} in the median, {most:.2f} in nine of ten, {worst:.2f} at most")
-        for features, seconds, name, m in all_of if verbose else ():
-            off = sum(times[f] * n for f, n in features.items()) / (1e9 * seconds)
-            if not 1 / 1.5 < off < 1.5:
+        for found, seconds, name, m, _ in all_of if verbose else ():
+            off = sum(times[f] * n for f, n in found.items() if n) / (1e9 * seconds)
+            if not 1 / 1.4 < off < 1.4:
                 print(f"  {off:.2f} {name} m = {m}, {1e6 * seconds:.1f} µs")
     TIMES.write_text(HEAD.format(date=time.strftime("%-d %B %Y"), machine=machine()) + "\n".join([*lines, "}"]) + "\n")
     print(f"written to {TIMES}")
@@ -141,40 +210,43 @@ def machine():
     return f"{found.get('model name', 'unknown processor')}, {vectors}"
 
 
-def by_the_engine(cost, parameters, shapes):
-    """Seconds of the eager engine for one example."""
-    example = [cost_programs.array_values(array[0]) for array in arguments(shapes, 1)]
-    seconds = measured([lambda: cost(*example).backward()])[0]
-    for p in parameters:
-        p.grad = 0.0
-    return seconds
-
-
-def by_call(cost, parameters, shapes):
-    """Seconds of a call for one example, as a user makes it."""
-    run, example = ts.vectorize(cost, parameters, check=False), arguments(shapes, 1)
-    return measured([lambda: run(*example)])[0]
+def beside_engine(program):
+    """Seconds of a call for one example as it is chosen, and of the engine."""
+    auto = program.vectorized("auto")
+    call, engine = measured([partial(auto, *arguments(program.shapes, 1))])[0], program.by_engine()
+    return {"call": call, "engine": engine}
 
 
 def judge(verbose):
-    ratios, kinds, slower = [], set(), []
-    for name, program, m, found, of_one in samples(judged_programs.JUDGED):
-        found = [(kind, way, seconds) for kind, way, seconds in found if kind == way.kind]
-        kinds.add(name)
-        chosen = program._way(m)
-        own = next(seconds for _, way, seconds in found if way is chosen)
-        others = [seconds for _, way, seconds in found if way is not chosen]
-        ratios += [(own / min(others), name, m)] if others else []
-        if verbose or (others and own > 1.3 * min(others)):
-            each = [f"{way} {1e6 * s:.1f} (expected {made.expected(m) / 1e3:.1f})" for way, made, s in found]
-            print(f"{name:28} m = {m:6}: {', '.join(each)} µs; {chosen.kind}", flush=True)
-        if m == 1:
-            slower += [(by_call(*of_one) / by_the_engine(*of_one), name)]
-    worst = max(ratios)
-    median, many = statistics.median(r[0] for r in ratios), sum(r[0] > 1.3 for r in ratios)
-    print(f"{len(kinds)} programs, {len(ratios)} choices: the chosen way takes {median:.2f} times the other")
-    print(f"more than 1.3 times: {many}; at most {worst[0]:.2f} ({worst[1]}, m = {worst[2]})")
-    print(f"than the eager engine, m = 1: at most {max(slower)[0]:.2f} ({max(slower)[1]})")
+    ratios, names, slower = [], set(), []
+    for name, make, times, of_one in measurements(
+        judged_programs.JUDGED, HERE / "measured-judge.json", JUDGED_EXAMPLES, beside_engine
+    ):
+        names.add(name)
+        slower.append((of_one["call"] / of_one["engine"], name))
+        program = Program(make)
+        auto = program.vectorized("auto")
+        for m, seconds in times.items():
+            if auto._last.lacks_arrays(m):
+                auto(*arguments(program.shapes, m))
+            chosen = auto._last._way(m)
+            own = seconds[chosen.kind]
+            others = [s for kind, s in seconds.items() if kind not in (chosen.kind, "NumPy")]
+            ratios += [(own / min(others), name, m)] if others else []
+            if verbose or (others and own > 1.3 * min(others)):
+                each = [
+                    f"{kind} {1e6 * s:.1f} (expected {program.ways[kind].expected(m) / 1e3:.1f})"
+                    for kind, s in seconds.items()
+                    if kind in program.ways
+                ]
+                print(f"{name:28} m = {m:6}: {', '.join(each)} µs; {chosen.kind}", flush=True)
+    ratios.sort()
+    many = [f"{sum(r > limit for r, *_ in ratios)} by more than {limit}" for limit in (1.1, 1.3, 1.5)]
+    median = statistics.median(r for r, *_ in ratios)
+    print(f"{len(names)} programs, {len(ratios)} choices; the chosen way takes {median:.2f} times the other")
+    print(f"slower: {', '.join(many)}; at most {ratios[-1][0]:.2f} ({ratios[-1][1]}, m = {ratios[-1][2]})")
+    slower.sort()
+    print(f"beside the eager engine, m = 1: {sum(r > 1.0 for r, _ in slower)} slower; the worst {slower[-3:]}")
 
 
 if __name__ == "__main__":

@@ -98,6 +98,13 @@ OF_TWO = [
 ]
 
 
+def number_of(kinds):
+    """Which of the lists of operations, or of the functions of two numbers, this is."""
+    return next(
+        i for i, other in enumerate([ARITHMETIC, FUNCTIONS, DIVISIONS, SLOW, ALL, ALL[::2], *OF_TWO]) if other == kinds
+    )
+
+
 def elementwise(n, function):
     """One function of n numbers, each with a weight."""
     w = values(np.random.default_rng(n), n)

@@ -13,7 +13,8 @@ from tinygrad_scalar.engine import ops, record
 from tinygrad_scalar.engine.ops import Operation
 from tinygrad_scalar.vectorize import compiled, vectorized
 from tinygrad_scalar.vectorize.array_way import ArrayWay
-from tinygrad_scalar.vectorize.cost_model import FEW, Counts, Estimate, features
+from tinygrad_scalar.vectorize.block_costs import BlockCounts, Form, Part
+from tinygrad_scalar.vectorize.cost_model import ALONE, FEW, LANES, ArrayCounts, Estimate, ScalarCounts
 from tinygrad_scalar.vectorize.scalar_way import ScalarWay
 from tinygrad_scalar.vectorize.times import NS
 
@@ -158,18 +159,170 @@ def test_a_pickle_keeps_the_way():
 
 KINDS = sorted({what for times in NS.values() for what in times if " " not in what})
 NUMBERS = st.dictionaries(st.sampled_from(KINDS), st.integers(1, 9))
+FORMS = st.builds(
+    Form,
+    st.sampled_from(["LR", "TR", "RT", "LR by rows", "RT by left", "distances", "pull left"]),
+    st.integers(1, 40),
+    st.integers(1, 40),
+    st.integers(1, 3),
+    st.booleans(),
+    st.booleans(),
+)
+PARTS = st.builds(
+    Part,
+    st.integers(0, 9),
+    st.dictionaries(st.integers(2, 500), st.integers(1, 9), max_size=3),
+    st.integers(0, 50),
+    NUMBERS,
+    NUMBERS,
+    st.dictionaries(FORMS, st.integers(1, 3), max_size=3),
+    st.integers(0, 50),
+)
 
 
-@given(NUMBERS, NUMBERS, st.integers(0, 10_000), st.integers(1, 5_000), st.sampled_from(sorted(NS)))
-def test_more_examples_and_more_work_should_never_take_less_time(fixed, each, size, m, way):
-    counts = Counts(fixed, each, size, 100)
-    expected = Estimate(way, counts)
-    more = Estimate(way, Counts(fixed, {what: 2 * number for what, number in each.items()}, size, 100))
+@given(NUMBERS, NUMBERS, NUMBERS, st.integers(0, 10_000), st.integers(1, 5_000))
+def test_more_examples_and_more_work_should_never_take_less_time(fixed, each, alone, size, m):
+    for way, counts, more in (
+        ("NumPy", ArrayCounts(fixed, each, size), ArrayCounts(fixed, twice(each), size)),
+        ("scalar", ScalarCounts(fixed, alone, each, size), ScalarCounts(fixed, twice(alone), twice(each), size)),
+    ):
+        expected = Estimate(way, counts)
+        assert 0 <= expected(m) <= Estimate(way, more)(m) < math.inf
+        if m >= FEW:  # the scalar program runs fewer one after the other, at their own times
+            assert expected(m) <= expected(m + 1) <= expected(2 * m)
+
+
+def twice(numbers):
+    return {what: 2 * number for what, number in numbers.items()}
+
+
+@given(PARTS, PARTS, st.integers(0, 5_000), st.integers(24, 264), st.integers(1, 3_000))
+def test_an_array_program_with_more_instructions_should_take_more_time(once, block, rows, per_block, m):
+    expected = Estimate("blocks", BlockCounts(once, block, 10, rows, per_block))
+    more = Estimate("blocks", BlockCounts(once, block._replace(numbers=twice(block.numbers)), 10, rows, per_block))
     assert 0 <= expected(m) <= more(m) < math.inf
-    if m >= FEW:  # the scalar program runs fewer one after the other, at their own times
-        assert expected(m) <= expected(m + 1) <= expected(2 * m)
-    found = sum(NS[way].get(what, 0.0) * number for what, number in features(way, counts, m).items())
-    assert math.isclose(expected(m), found, rel_tol=1e-9)
+    whole, half = expected(2 * per_block), expected(per_block)  # as many examples in each block
+    assert half <= whole <= 2 * half * (1 + 1e-9)
+
+
+@needs_executor
+def test_every_step_of_a_scalar_program_is_counted_once():
+    run, _, _ = irregular("scalar")
+    run([0.25])
+    program = run._last.scalars
+    counts = program.expected.counts
+    lanes = sum(number for what, number in counts.block.items() if what in KINDS) / LANES
+    terms = counts.block["terms of a block"] / LANES  # an addition, and a product unless it is of a number as it is
+    steps = len(program.program.steps)
+    assert lanes + terms <= steps <= lanes + 2 * terms
+    alone = sum(number for what, number in counts.alone.items() if what.startswith(ALONE))
+    assert alone <= steps <= lanes + 2 * terms
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_the_array_program_is_estimated_as_what_runs_it(dtype):
+    w = [ts.Value(0.5), ts.Value(-0.5)]
+    run = ts.vectorize(lambda x: ts.tanh(w[0] * x) + w[1] * x, w, way="arrays", dtype=dtype)
+    run(np.ones(3))
+    blocks = run._last.arrays.native is not None
+    assert run._last.arrays.expected.kind == ("blocks" if blocks else "NumPy")
+    assert not (blocks and dtype == "float32")
+
+
+def many_steps(calls=None):
+    w = [ts.Value(0.1 * k - 0.5) for k in range(12)]
+    random = np.random.default_rng(0)
+    plan = random.integers(0, 12, (1_200, 2)).tolist()
+
+    def cost(x):
+        if calls is not None:
+            calls.append(x)
+        z = x
+        for k, (i, j) in enumerate(plan):
+            z = (z * w[i] + w[j], ts.tanh(z + w[j]), (z - w[i]) * 0.5, ts.exp(-(z**2)) + z * w[i])[(i + j + k) % 4]
+        return z
+
+    return ts.vectorize(cost, w), cost, w
+
+
+@needs_executor
+def test_a_function_in_which_nothing_repeats_runs_as_an_array_program_for_many_examples_alone(monkeypatch):
+    def chosen(order, read):
+        run = many_steps()[0]
+        run([0.25, 0.5])
+        if read:
+            assert run.source
+        found = {m: ways_that_run(run, m, 0, monkeypatch)[-1] for m in order}  # the check of an array program runs both
+        return [found[m] for m in EXAMPLES]
+
+    first = chosen(EXAMPLES, read=False)
+    assert first[0] == "scalar" and first[-1] == "arrays"
+    assert chosen(EXAMPLES[::-1], read=True) == first
+
+
+@needs_executor
+def test_its_array_program_is_compared_with_the_engine_before_it_first_runs(monkeypatch):
+    calls = []
+    run, cost, w = many_steps(calls)
+    run([0.25, 0.5])
+    written = []
+    monkeypatch.setattr(
+        vectorized, "require_agreement", lambda program, *args: written.append(program.arrays is not None)
+    )
+    X = np.linspace(-1.0, 1.0, 3_000)
+    value, gradient = run(X)
+    assert written == [True]
+    scalar = ts.vectorize(cost, w, way="scalar")(X)
+    np.testing.assert_allclose(value, scalar[0], rtol=1e-12)
+    np.testing.assert_allclose(gradient, scalar[1], rtol=1e-9, atol=1e-15)
+    before = len(calls)
+    assert run(X)[0] == value and len(calls) == before
+
+
+def by_row(way="auto"):
+    table, v = [[ts.Value(0.1 * i - 0.3 * j) for j in range(3)] for i in range(7)], [ts.Value(0.5) for _ in range(3)]
+    leaves = [*(value for row in table for value in row), *v]
+    return ts.vectorize(lambda i, y: (sum(a * b for a, b in zip(ts.lookup(table, i), v)) - y) ** 2, leaves, way=way)
+
+
+@needs_executor
+@pytest.mark.parametrize("way", ["auto", "arrays", "scalar"])
+@pytest.mark.parametrize("make", [network, by_row], ids=["floats", "integers"])
+def test_a_call_without_python_gives_the_bits_of_any_other(make, way):
+    random = np.random.default_rng(0)
+    for m in EXAMPLES:
+        run = make(way)
+        run = run[0] if type(run) is tuple else run
+        x = random.normal(size=(m, 2))
+        given_ = (random.integers(0, 7, m), x[:, 0].copy()) if make is by_row else (x,)
+        slowly = run(*given_)
+        run(*given_)
+        quickly = run._quick(given_)
+        assert quickly is not None and quickly[0] == slowly[0] == run.value(*given_)
+        assert quickly[1].tolist() == slowly[1].tolist()
+        run.parameters *= 1.5
+        again = run._quick(given_)
+        assert again[0] == run.value(*given_) != slowly[0]
+
+
+@needs_executor
+def test_only_arrays_of_the_expected_kinds_are_taken_without_python():
+    run = by_row()
+    i, y = np.arange(5), np.ones(5)
+    value, _ = run(i, y)
+    assert run._quick((i, y))[0] == value
+    for others in (
+        (i.astype(float), y),
+        (i.astype(np.int32), y),
+        (i, y.astype(np.float32)),
+        (i[:4], y),
+        (i.tolist(), y),
+    ):
+        assert run._quick(others) is None
+    assert run(i.astype(np.int32), y)[0] == value
+    with pytest.raises(ValueError, match="lookup expected"):
+        run(i + 3, y)
+    assert run(np.repeat(i, 2)[::2], y)[0] == value
 
 
 def test_calls_with_ever_new_numbers_of_examples_do_not_make_a_step_grow(monkeypatch):

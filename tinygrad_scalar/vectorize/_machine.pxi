@@ -312,7 +312,8 @@ cdef class Machine:
     """
 
     cdef readonly Py_ssize_t n_orders, n_read  # orders, and parameters that have places: what cost_model.py asks for
-    cdef Py_ssize_t n_parameters, n_inputs, n_watched, n_uniform, n_places, n_slopes, n_groups
+    cdef readonly Py_ssize_t n_parameters, n_inputs, n_uniform, n_places, n_slopes
+    cdef Py_ssize_t n_watched, n_groups
     cdef Py_ssize_t n_tables, n_constants, first_constant
     cdef int cost
     cdef Order* orders
@@ -371,6 +372,36 @@ cdef class Machine:
             (self.orders[i].code, self.orders[i].n, self.dots[self.orders[i].dot].K if self.orders[i].code == DOT else 0)
             for i in range(self.n_orders)
         ]
+
+    def census(self):
+        """For cost_model.py: a row for each order, and its constant.
+
+        A row has the code, rows and terms, how many operands are the same for all examples, how many are found through
+        tables, and whether the rows' numbers for a block of examples stand side by side.
+        """
+        cdef Py_ssize_t i, k
+        cdef Order* order
+        cdef int place, stride
+        cdef int[:, ::1] found = np.zeros((self.n_orders, 6), np.int32)
+        cdef double[::1] numbers = np.empty(self.n_orders)
+        for i in range(self.n_orders):
+            order = self.orders + i
+            found[i, 0], found[i, 1], found[i, 2] = order.code, order.n, order.K if order.code == DOT else 1
+            numbers[i] = order.number
+            found[i, 5] = order.n == 1 or order.code != DOT
+            for k in range(1 if order.code == LOOKUP else 2 if order.code == DOT else arity(order.code)):
+                place, stride = order.x, order.sx
+                if k == 1:
+                    place, stride = order.y, order.sy
+                elif k == 2:
+                    place, stride = order.z, order.sz
+                if order.n > 1 and stride == INDEXED:
+                    found[i, 4] += 1
+                    place = self.tables[place]
+                found[i, 3] += place < self.n_uniform
+                if order.n > 1 and (place < self.n_uniform or stride != 1):
+                    found[i, 5] = False
+        return np.asarray(found), np.asarray(numbers)
 
     # --- the way back ------------------------------------------------------------------------------------------------
 

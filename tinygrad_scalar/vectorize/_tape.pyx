@@ -776,7 +776,7 @@ cdef struct ArrayFields:  # the front of NumPy's PyArrayObject, also part of Num
 cdef enum:
     AS_EXPECTED = 0x0001 | 0x0100  # NumPy's flags: C-contiguous and aligned
 
-cdef object float64 = np.dtype(np.float64)
+cdef object float64 = np.dtype(np.float64), int64 = np.dtype(np.int64)
 
 
 cdef inline ArrayFields* float64_array(array) noexcept:
@@ -811,35 +811,65 @@ cdef class Quick:
     cdef Py_ssize_t most
     cdef Py_ssize_t n_arrays
     cdef object shapes
-    cdef tuple places
+    cdef tuple places, integer
+    cdef dict others
+    cdef bint has_integers
     cdef bint (*held)(tuple) except -1  # called through a pointer: inlined, it would slow down all the rest
 
-    def __init__(self, Machine machine, parameters, tuple shapes, Py_ssize_t most, tuple places=()):
-        """For at most `most` examples, whose arguments have `shapes`."""
+    def __init__(
+        self, Machine machine, parameters, tuple shapes, Py_ssize_t most, tuple places=(), tuple integer=(),
+        dict others=None,
+    ):
+        """For arguments that have `shapes`, of integers where `integer` says so.
+
+        The machine, which may be None, runs at most `most` examples; `others` has what runs other numbers of examples.
+        """
         self.machine, self.parameters, self.shapes, self.most = machine, parameters, shapes, most
         self.n_arrays = len(shapes)
+        self.integer, self.has_integers, self.others = integer, any(integer), {} if others is None else others
         self.places, self.held = places or None, all_held
 
     def answer(self, tuple arrays):
-        """The mean cost and its gradient; None unless the arrays are float64 of the expected shapes."""
+        """The mean cost and its gradient; None unless the arrays are float64 or int64 and of the expected shapes."""
         cdef Call call
         cdef Py_ssize_t m
         cdef ArrayFields* fields = float64_array(self.parameters)
-        if not LAYOUT_IS_KNOWN or len(arrays) != self.n_arrays or fields is NULL:
+        if not LAYOUT_IS_KNOWN or len(arrays) != self.n_arrays or fields is NULL or fields.ndim != 1:
             return None
-        if fields.ndim != 1 or fields.shape[0] != self.machine.n_parameters:
-            return None
+        if self.has_integers:
+            arrays = self.as_floats(arrays)
+            if arrays is None:
+                return None
         make_room(&call, self.n_arrays)
         try:
-            call.theta = <double*>fields.data
             m = self.take(&call, arrays)
             if m < 0 or (self.places is not None and not self.held(self.places)):
                 return None
-            gradient = empty(self.machine.n_parameters)
+            executor = self.machine if m <= self.most else self.others.get(m)
+            if executor is None:
+                return None
+            gradient = empty(fields.shape[0])
+            if executor is not self.machine:
+                return executor.run(self.parameters, arrays, gradient), gradient
+            if fields.shape[0] != self.machine.n_parameters:
+                return None
+            call.theta = <double*>fields.data
             call.d_theta = <double*>(<ArrayFields*><PyObject*>gradient).data
             return self.machine.run_call(&call, m), gradient
         finally:
             PyMem_Free(call.memory)
+
+    cdef tuple as_floats(self, tuple arrays):
+        """The arrays, those of integers as floats; None unless these are int64."""
+        cdef Py_ssize_t a
+        cdef list result = list(arrays)
+        for a in range(self.n_arrays):
+            if self.integer[a]:
+                array = arrays[a]
+                if type(array) is not ndarray or (<ArrayFields*><PyObject*>array).dtype is not <PyObject*>int64:
+                    return None
+                result[a] = array.astype(float64)
+        return tuple(result)
 
     cdef Py_ssize_t take(self, Call* call, tuple arrays) noexcept:
         """The arrays' addresses and how many examples they have; −1 unless they are as expected."""
@@ -853,7 +883,7 @@ cdef class Quick:
                 return -1
             if m < 0:
                 m = fields.shape[0]
-            if m != fields.shape[0] or not 0 < m <= self.most:
+            if m != fields.shape[0] or not 0 < m:
                 return -1
             call.widths[a] = 1
             for k in range(len(shape)):

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tinygrad_scalar.vectorize.block_costs import block_counts
 from tinygrad_scalar.vectorize.block_program import BlockProgram, block_program, layout, native_blocks
 from tinygrad_scalar.vectorize.cached_property import cached_property
-from tinygrad_scalar.vectorize.cost_model import Counts, Estimate, array_counts
+from tinygrad_scalar.vectorize.cost_model import ArrayCounts, Estimate, array_counts
 from tinygrad_scalar.vectorize.numpy_source import NumpySource
 from tinygrad_scalar.vectorize.ways import require
 
@@ -34,9 +35,9 @@ class ArrayWay:
     name = "array program"
     kind: str  # as in times.py
 
-    def __init__(self, program: Program, integer: Sequence[bool]) -> None:
+    def __init__(self, program: Program, integer: Sequence[bool], dtype: Any = np.float64) -> None:
         self._program, self._integer = program, integer
-        self.blocks = block_program(program)
+        self.blocks = block_program(program) if dtype == np.float64 else None
         self.counts = array_counts(program)
         self._build()
 
@@ -44,10 +45,10 @@ class ArrayWay:
         self._ready: dict[int, tuple[Any, Any]] = {}
         self._parameters: Floats | None = None
         native = native_blocks()
-        self._native = None if native is None or self.blocks is None else native.Executor(*self.blocks)
-        self.kind = "NumPy" if self._native is None else "blocks"
-        block = 0 if self._native is None else self._native.per_block
-        self.expected = Estimate(self.kind, self.counts._replace(block=block))
+        self.native = None if native is None or self.blocks is None else native.Executor(*self.blocks)
+        self.kind = "NumPy" if self.native is None else "blocks"
+        counts = self.counts if self.native is None else block_counts(self.blocks, self.native.per_block, native)
+        self.expected = Estimate(self.kind, counts)
 
     @cached_property
     def written(self) -> NumpySource:
@@ -79,7 +80,7 @@ class ArrayWay:
     def __setstate__(self, state: dict[str, Any]) -> None:
         costs = state.pop("_costs", None)  # as in pickles written before: ns in a call and for each example
         if costs is not None:
-            state["counts"] = Counts({"statement": len(costs)}, {"quick": sum(each for _, each in costs)})
+            state["counts"] = ArrayCounts({"statements": len(costs)}, {"quick": sum(each for _, each in costs)})
         made_for, fields = state.pop("blocks", None) or (None, ())
         self.__dict__.update(state)
         self.blocks = BlockProgram(*fields) if made_for is not None and made_for == layout() else None
@@ -116,7 +117,7 @@ class ArrayWay:
         guards: Guards,
         alarms: list[bool] | None = None,
     ) -> Result:
-        if self._native is not None and parameters.dtype == np.float64 and alarms is None:
+        if self.native is not None and parameters.dtype == np.float64 and alarms is None:
             return self._run_native(parameters, rows, backwards, guards)
         return self.run_source(parameters, rows, backwards, guards, alarms)
 
@@ -148,7 +149,7 @@ class ArrayWay:
         return value, results, ()
 
     def _run_native(self, parameters: Floats, rows: Sequence[Floats], backwards: bool, guards: Guards) -> Result:
-        assert self._native is not None
+        assert self.native is not None
         m = len(rows[0])
         arrays = tuple(map(_as_it_runs, rows))
         gradient = np.empty(parameters.size) if backwards else None
@@ -157,7 +158,7 @@ class ArrayWay:
         watched = tuple(np.empty(m) for _ in guards)
         costs = np.empty(m) if self.blocks.reduce == "each" else None
         theta = np.ascontiguousarray(parameters)
-        value = self._native.run(theta, arrays, gradient, inputs or None, watched, costs)
+        value = self.native.run(theta, arrays, gradient, inputs or None, watched, costs)
         value = value if costs is None else costs
         for array, guard in zip(watched, guards):
             require(array, *guard)

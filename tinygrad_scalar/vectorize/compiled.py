@@ -14,7 +14,7 @@ import numpy as np
 from tinygrad_scalar.vectorize.array_way import ArrayWay
 from tinygrad_scalar.vectorize.assemble import assemble
 from tinygrad_scalar.vectorize.cached_property import cached_property
-from tinygrad_scalar.vectorize.cost_model import FEW, LANES
+from tinygrad_scalar.vectorize.cost_model import FEW, LANES, pays_to_write_arrays
 from tinygrad_scalar.vectorize.costs import Costs, CostsByScalars, costs_of
 from tinygrad_scalar.vectorize.each_example import EachExample
 from tinygrad_scalar.vectorize.equations import Equation, Equations, equations
@@ -26,7 +26,6 @@ from tinygrad_scalar.vectorize.repeat import Witness, repeated_trace
 from tinygrad_scalar.vectorize.reverse import differentiate
 from tinygrad_scalar.vectorize.scalar_program import executor, no_scalar_program, scalar_program
 from tinygrad_scalar.vectorize.scalar_way import ScalarWay
-from tinygrad_scalar.vectorize.times import NS
 from tinygrad_scalar.vectorize.trace import Trace, trace
 from tinygrad_scalar.vectorize.ways import data_of, same
 
@@ -50,9 +49,10 @@ class Unwritten:
         shapes: Shapes,
         wrt_inputs: bool,
         reduce: str,
+        dtype: Any,
     ) -> None:
         self._traced, self._labels, self._shapes = traced, labels, shapes
-        self._wrt_inputs, self._reduce = wrt_inputs, reduce
+        self._wrt_inputs, self._reduce, self._dtype = wrt_inputs, reduce, dtype
         if grouping is not None:
             self.grouping = grouping
 
@@ -62,7 +62,7 @@ class Unwritten:
 
     @cached_property
     def arrays(self) -> ArrayWay:
-        return ArrayWay(self._program, [integer for _, integer in self._shapes])
+        return ArrayWay(self._program, [integer for _, integer in self._shapes], self._dtype)
 
     @cached_property
     def _program(self) -> Program:
@@ -99,9 +99,10 @@ class Compiled:
     has_branches  whether the function met ts.cond
     witnesses   what the engine gave for some examples, until the program has been compared with it
     irregular   whether the array program is only written to be read: little repeats, or way="scalar" was asked for
+    rarely      whether it also runs where that pays for the time to write it: for many examples
     """
 
-    suspicious = irregular = has_branches = False
+    suspicious = irregular = rarely = has_array_way = has_branches = False
     witnesses: Sequence[Witness] = ()
     reduce = "mean"
     _unwritten: Unwritten | None = None
@@ -123,15 +124,23 @@ class Compiled:
         self.arrays: ArrayWay | None = None
         self._explanation, self._equations = "", Equations(())
         self._chosen: dict[int, ArrayWay | ScalarWay] = {}
+        self._natively: dict[int, Any] = {}  # the executors of the chosen
         self._costs: Costs | None = None
         self._write_costs: Callable[[], Costs] | None = None
         self._unwritten = unwritten
 
     def __getstate__(self) -> dict[str, Any]:
-        state = {**self.__dict__, "_chosen": {}, "_captured": [], "_unwritten": None, "_write_costs": None}
+        state = {
+            **self.__dict__,
+            "_chosen": {},
+            "_natively": {},
+            "_captured": [],
+            "_unwritten": None,
+            "_write_costs": None,
+        }
         if self.arrays is not None:
             state |= {"_explanation": self.explanation, "_equations": self.equations}
-        for name in ("read", "_most_quick"):
+        for name in ("read", "_most_by_scalars"):
             state.pop(name, None)
         return state
 
@@ -168,14 +177,21 @@ class Compiled:
             self._equations = self._to_write().equations()
         return self._equations
 
-    def _candidates(self) -> list[ArrayWay | ScalarWay]:
+    def lacks_arrays(self, m: int) -> bool:
+        """Whether the program should be compiled anew for m examples, with an array program."""
+        return self.irregular and not self.rarely and self.pays_to_write_arrays(m)
+
+    def pays_to_write_arrays(self, m: int) -> bool:
+        return self.scalars is not None and self.has_array_way and pays_to_write_arrays(self.scalars.counts, m)
+
+    def _candidates(self, m: int) -> list[ArrayWay | ScalarWay]:
         """The ways to choose from. That an array program was written to be read does not count."""
-        arrays = None if self.irregular else self.arrays
-        return [way for way in (arrays, self.scalars) if way is not None]
+        runs = not self.irregular or (self.rarely and self.pays_to_write_arrays(m))
+        return [way for way in (self.scalars, self.arrays if runs else None) if way is not None]
 
     def chosen(self, m: int) -> str:
         """Which way runs m examples, and why, as text."""
-        way, ways = self._way(m), self._candidates()
+        way, ways = self._way(m), self._candidates(m)
         times = {way.name: f"{1e-6 * way.expected(m):.3g} ms ({way.expected.reasons(m)})" for way in ways}
         examples = "1 example" if m == 1 else f"{m:,} examples"
         text = f"{examples}: the {way.name} runs, and should take about {times[way.name]}"
@@ -183,27 +199,33 @@ class Compiled:
 
     def _way(self, m: int) -> ArrayWay | ScalarWay:
         """The way that runs m examples."""
-        if self.scalars is not None and m <= self._most_quick:
+        if self.scalars is not None and m <= self._most_by_scalars:
             return self.scalars
         way = self._chosen.get(m)
         if way is None:
-            way = min(self._candidates(), key=lambda way: way.expected(m))
+            way = min(self._candidates(m), key=lambda way: way.expected(m))
             if len(self._chosen) == MOST_CHOICES:  # the oldest goes: batches may be of ever new sizes
-                self._chosen.pop(next(iter(self._chosen)), None)
+                oldest = next(iter(self._chosen))
+                self._chosen.pop(oldest, None)
+                self._natively.pop(oldest, None)
             self._chosen[m] = way
+            native = way.native if isinstance(way, ArrayWay) else way.executor
+            if native is not None:
+                self._natively[m] = native
         return way
 
     @cached_property
-    def _most_quick(self) -> int:
-        """Up to how many examples the scalar program runs, and without Python around it; 0 if that cannot be."""
-        if self.scalars is None or self.guards or any(integer for _, integer in self.shapes):
+    def _most_by_scalars(self) -> int:
+        """Up to how many examples the scalar program is the faster one."""
+        scalars = self.scalars
+        if scalars is None:
             return 0
-        python = NS[self.scalars.kind]["call"]
-        others = [way for way in self._candidates() if way is not self.scalars]
 
         def is_faster(m: int) -> bool:
-            assert self.scalars is not None
-            return all(self.scalars.expected(m) - python <= other.expected(m) for other in others)
+            if self.lacks_arrays(m):
+                return False
+            expected = scalars.expected(m)
+            return all(expected <= other.expected(m) for other in self._candidates(m) if other is not scalars)
 
         most, beyond = 0, MOST_QUICK
         for m in (1, 2, 3, FEW, *range(LANES + 1, 4 * LANES + 2, LANES)):  # where a block of examples begins
@@ -216,13 +238,17 @@ class Compiled:
         return most
 
     def quick(self, parameters: Floats) -> Callable[[tuple[Any, ...]], tuple[float, Floats] | None] | None:
-        """A function that runs few examples, or returns None if their arrays do not fit; None if there is none."""
-        native, most = executor(), self._most_quick
-        if native is None or self.scalars is None or most == 0:
+        """A function that runs a call without Python, or returns None if its arrays do not fit; None if it has none."""
+        native = executor()
+        if native is None or self.guards or (self.scalars is None and (self.arrays is None or not self.arrays.native)):
             return None
         shapes = tuple(shape for shape, _ in self.shapes)
+        integer = tuple(is_integer for _, is_integer in self.shapes)
+        machine = None if self.scalars is None else self.scalars.executor
         answer: Callable[[tuple[Any, ...]], tuple[float, Floats] | None]
-        answer = native.Quick(self.scalars.executor, parameters, shapes, most, self.read.quick).answer
+        answer = native.Quick(
+            machine, parameters, shapes, self._most_by_scalars, self.read.quick, integer, self._natively
+        ).answer
         return answer
 
     def run(self, parameters: Floats, rows: Sequence[Floats], backwards: bool) -> Result:
@@ -279,6 +305,7 @@ def compiled(
     reduce: str = "mean",
     sparse: bool = False,
     way: str = "auto",
+    dtype: Any = np.float64,
 ) -> Compiled | EachExample:
     """Trace a function and make its programs; if hardly anything repeats, the array program is made on request."""
     if check:
@@ -303,7 +330,7 @@ def compiled(
     grouping = None if way == "scalar" else group(traced, len(sizes), if_regular=steps is not None)
     # Where ts.cond chooses, the array program computes both sides, and keeps matrices apart: the scalar one is faster.
     irregular = grouping is None or (steps is not None and (grouping.irregular or "cond" in traced.tape.names))
-    unwritten = Unwritten(traced, None if irregular else grouping, labels, shapes, wrt_inputs, reduce)
+    unwritten = Unwritten(traced, None if irregular else grouping, labels, shapes, wrt_inputs, reduce, dtype)
     guards = [(guard.refused, guard.message) for _, guard in traced.guards]
     made = Compiled(
         shapes,
@@ -316,10 +343,12 @@ def compiled(
     made.irregular = irregular
     made.reduce = reduce
     made.witnesses = witnesses
-    made._write_costs = lambda: costs_of(traced, len(parameters), shapes)
+    made._write_costs = lambda: costs_of(traced, len(parameters), shapes, dtype)
     made.has_branches = traced.has_branches
     made.suspicious = not bool(np.isfinite(traced.data).all())
-    if not irregular:
+    made.has_array_way = way == "auto" and not traced.has_branches and dtype == np.float64
+    made.rarely = irregular and made.pays_to_write_arrays(len(examples[0]))
+    if made.rarely or not irregular:
         made.write_arrays()
     return made
 
@@ -333,9 +362,10 @@ def watched(
     reduce: str = "mean",
     sparse: bool = False,
     way: str = "auto",
+    dtype: Any = np.float64,
 ) -> Compiled | EachExample:
     """The same for `Compiled.alarmed`."""
-    made = compiled(cost, parameters, examples, shapes, wrt_inputs, reduce=reduce, sparse=sparse, way=way)
+    made = compiled(cost, parameters, examples, shapes, wrt_inputs, reduce=reduce, sparse=sparse, way=way, dtype=dtype)
     if made.arrays is not None:
         made.arrays.sound_alarms()
     return made

@@ -2,13 +2,13 @@
 
 The times are those that `python benchmarks/cost_model.py` measured and fitted. They are not measured again where the
 package runs, so that a program of the same shapes and the same number of examples chooses alike in every run and on
-every machine.
+every machine. What is counted follows the executors: block_costs.py has it for _blocks.pyx.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
 
@@ -30,11 +30,11 @@ from tinygrad_scalar.vectorize.times import NS
 
 if TYPE_CHECKING:
     from tinygrad_scalar.vectorize.program import Program, Statement
-    from tinygrad_scalar.vectorize.scalar_program import ScalarProgram
 
 LANES = 16  # examples that the scalar program runs at once
 FEW = 4  # with fewer examples it runs one after the other
-CACHE = 1 << 20  # bytes of arrays that stay in the cache from one statement to the next
+VECTOR = 8  # numbers that a loop takes at once
+L1, L2 = 40 << 10, 1 << 20  # bytes of arrays that stay in a cache from one operation to the next
 
 # Operations by how long they take. Any other power is one of "powers".
 KINDS = {
@@ -44,30 +44,45 @@ KINDS = {
     "exponentials": ("exp", "expm1", "log", "log1p", "sigmoid", "tanh", "softplus", "binary cross-entropy"),
     "arctangents": ("asin", "acos", "atan"),
     "erf": ("erf",),
-    "small powers": ("**-1", "**3"),
+    "reciprocals": ("**-1",),
+    "cubes": ("**3",),
     "real powers": ("**",),
 }
 KIND = {name: kind for kind, names in KINDS.items() for name in names} | dict.fromkeys(ONLY_OF_ARRAYS, "quick")
-AGAIN = ("statement", "product")  # what is done once in a block too
-FEW_AT_ONCE, OF_A_BLOCK, BEYOND = (
-    "alone ",
-    " of a block",
-    "beyond the cache",
-)  # kinds that depend on the number of examples
+OF_STEPS = {*KINDS, "slow", "powers", "terms of a block"}  # one for each step of each example in a block
+ALONE = "alone "  # before what the scalar program does one by one
+# What an array program in which nothing repeats should be, for each step of the scalar program.
+STATEMENTS, ROWS_OF_A_BLOCK = 2.8, 0.55
+BLOCK_NUMBERS, FEWEST, MOST = 1 << 16, 24, 264  # as in _blocks.pyx
+WRITING = 200_000.0  # ns for a step
+PAYS_AFTER, MOST_WRITING = 1_000, 1e9  # calls, ns
 THROUGH_MEMORY = ("quick", "comparisons", "quotients", "gathered", "scattered")
 
 
-class Counts(NamedTuple):
-    """How often a program does something of each kind: once in a call, and for each example.
+class Counts(Protocol):
+    """What a program does."""
 
-    bytes  of the arrays that it makes for each example
-    block  how many examples it runs at once, where it runs in blocks: its statements once for each
-    """
+    def features(self, m: int) -> dict[str, float]:
+        """How often a call for m examples does something of each kind."""
 
-    fixed: dict[str, float]
-    each: dict[str, float]
-    bytes: float = 0.0
-    block: int = 0
+
+class Estimate:
+    """The time that a way should take."""
+
+    def __init__(self, kind: str, counts: Counts) -> None:
+        self.kind, self.counts = kind, counts
+
+    def __call__(self, m: int) -> float:
+        """The time in ns for m examples."""
+        times = NS[self.kind]
+        return sum(times.get(what, 0.0) * number for what, number in self.counts.features(m).items())
+
+    def reasons(self, m: int) -> str:
+        """What takes most of that, such as "0.08 ms for 85 statements, 0.004 ms for 1,000 quick"."""
+        times = NS[self.kind]
+        found = self.counts.features(m).items()
+        parts = sorted((times.get(what, 0.0) * number, what, number) for what, number in found)
+        return ", ".join(f"{1e-6 * ns:.3g} ms for {number:,.0f} {what}" for ns, what, number in parts[:-4:-1] if ns)
 
 
 def kind_of(op: str | Slope) -> str:
@@ -81,17 +96,40 @@ def kind_of(op: str | Slope) -> str:
     return "quotients" if kind == "exponentials" and isinstance(op, Slope) else kind
 
 
-def array_counts(program: Program) -> Counts:
-    """What the array program does."""
-    fixed, each = defaultdict[str, float](float, call=1.0), defaultdict[str, float](float)
+def beyond(cache: int, size: float) -> float:
+    """The part of `size` bytes that a cache does not hold."""
+    return max(0.0, 1.0 - cache / size) if size else 0.0
+
+
+# --- the array program in NumPy --------------------------------------------------------------------------------------
+
+
+class ArrayCounts(NamedTuple):
+    """What the array program does in NumPy: once in a call, and for each example, which makes arrays of `bytes`."""
+
+    fixed: dict[str, float]
+    each: dict[str, float]
+    bytes: float = 0.0
+
+    def features(self, m: int) -> dict[str, float]:
+        found = defaultdict(float, self.fixed)
+        for what, number in self.each.items():
+            found[what] += number * m
+        rows = sum(self.each.get(what, 0.0) for what in THROUGH_MEMORY)
+        found["beyond the cache"] = rows * m * beyond(L2, self.bytes * m)
+        return found
+
+
+def array_counts(program: Program) -> ArrayCounts:
+    fixed, each = defaultdict[str, float](float, calls=1.0), defaultdict[str, float](float)
     size = 0.0
     for statement in (*program.forward, *program.backward):
         of_each = statement.out.batched or any(operand.batched for operand in statement.operands)
-        fixed["product" if isinstance(statement, Product) else "statement"] += 1
+        fixed["products called" if isinstance(statement, Product) else "statements"] += 1
         for what, number in _work(statement).items():
             (each if of_each else fixed)[what] += number
         size += 8.0 * statement.out.rows if statement.out.batched else 0.0
-    return Counts(dict(fixed), dict(each), size)
+    return ArrayCounts(dict(fixed), dict(each), size)
 
 
 def _work(s: Statement) -> dict[str, float]:
@@ -115,77 +153,88 @@ def _work(s: Statement) -> dict[str, float]:
     return {"quick": float(s.operands[0].rows)}
 
 
-def scalar_counts(program: ScalarProgram, codes: dict[str, int], orders: int, read: int) -> Counts:
-    """What the scalar program does, whose operations have these codes, in `orders`; it reads `read` parameters."""
-    each = defaultdict[str, float](float, orders=float(orders))
-    found = np.bincount(program.steps[:, 0], minlength=1 + max(codes.values()))
-    for name, code in codes.items():
-        if not found[code]:
+# --- the scalar program ----------------------------------------------------------------------------------------------
+
+
+class ScalarCounts(NamedTuple):
+    """What the scalar program does: once in a call, for each of a few examples, for each block of LANES examples.
+
+    numbers  that a block holds: they are gone through forwards and backwards
+    """
+
+    fixed: dict[str, float]
+    alone: dict[str, float]
+    block: dict[str, float]
+    numbers: float
+
+    def features(self, m: int) -> dict[str, float]:
+        times, each = (m, self.alone) if m < FEW else (-(-m // LANES), self.block)
+        found = defaultdict(float, self.fixed)
+        for what, number in each.items():
+            found[what] += number * times
+        numbers = self.numbers if m < FEW else self.numbers * LANES
+        found["beyond L1"] = numbers * times * beyond(L1, 8.0 * numbers)
+        found["beyond the cache"] = numbers * times * beyond(L2, 8.0 * numbers)
+        return found
+
+
+def scalar_counts(machine: Any, codes: dict[str, int]) -> ScalarCounts:
+    """The counts of the executor's machine, whose operations have these codes."""
+    orders, constants = machine.census()
+    alone, block = defaultdict[str, float](float), defaultdict[str, float](float)
+    names = {code: name for name, code in codes.items()} | {codes["lookup"] - 1: "dot"}
+    code, rows, _, shared, indexed, together = orders.T.astype(np.int64)
+    for c in np.unique(code).tolist():
+        of_code = code == c
+        name = names[c]
+        if name == "dot":
+            _count_dots(alone, block, *orders[of_code, 1:4].T.astype(np.int64))
             continue
-        if name == "**n":
-            exponents, numbers = np.unique(program.numbers[program.steps[:, 0] == code], return_counts=True)
-            for exponent, number in zip(exponents.tolist(), numbers.tolist()):
-                each[kind_of(f"**{exponent:g}")] += number
-        else:
-            each["looked up" if name == "lookup" else kind_of(name)] += float(found[code])
-    return Counts({"call": 1.0, "parameters": float(program.n_parameters), "parameters read": float(read)}, dict(each))
+        for number in np.unique(constants[of_code]).tolist() if name == "**n" else [None]:
+            those = of_code if number is None else of_code & (constants == number)
+            kind = "looked up" if name == "lookup" else kind_of(name if number is None else f"**{number:g}")
+            n = rows[those]
+            many = n > 1
+            alone[ALONE + kind] += float((~many).sum())
+            alone["orders"] += float(many.sum())
+            alone["gathered"] += float((n * indexed[those]).sum())
+            alone[kind] += float((-(-n[many] // VECTOR) * VECTOR).sum())
+            block["orders"] += float(n.size)
+            block["rows apart"] += float(n[together[those] == 0].sum())
+            block["shared"] += float((n * shared[those]).sum()) * LANES
+            block[kind] += float(n.sum()) * LANES
+    block["examples' numbers"] = float(machine.n_inputs) * LANES
+    alone["examples"] = 1.0
+    block["blocks"] = 1.0
+    fixed = {"calls": 1.0, "parameters": float(machine.n_parameters), "parameters read": float(machine.n_read)}
+    return ScalarCounts(fixed, dict(alone), dict(block), float(machine.n_places - machine.n_uniform + machine.n_slopes))
 
 
-def features(kind: str, counts: Counts, m: int) -> dict[str, float]:
-    """How often a call for m examples does something of each kind."""
-    times, prefix = m, ""
-    if kind == "scalar":
-        times, prefix = (m, FEW_AT_ONCE) if m < FEW else (LANES * -(-m // LANES), "")
-    found = defaultdict(float, counts.fixed)
-    for what, number in counts.each.items():
-        found[prefix + what] += number * times
-    if kind == "blocks":
-        for what in AGAIN:
-            found[what + OF_A_BLOCK] = counts.fixed.get(what, 0.0) * _blocks(counts, m)
-    if kind == "NumPy":
-        found[BEYOND] = _rows(counts) * m * _beyond(counts.bytes * m)
-    return found
+def _count_dots(alone: dict[str, float], block: dict[str, float], rows: Any, terms: Any, shared: Any) -> None:
+    """Count sums of products."""
+    single = (rows == 1) & (terms == 1)
+    alone[ALONE + "quick"] += 2.0 * float(single.sum())
+    alone["dots"] += float((~single).sum())
+    products = rows * terms
+    alone["terms of dots"] += float(products[~single].sum())
+    block["dots of a block"] += float(rows.sum())
+    block["terms of a block"] += float(products.sum()) * LANES
+    block["shared factors"] += float((products * shared).sum()) * LANES
 
 
-def _blocks(counts: Counts, m: int) -> int:
-    return -(-m // counts.block) if counts.block else 1
+def pays_to_write_arrays(counts: ScalarCounts, m: int) -> bool:
+    """Whether an array program in which every step is a statement of its own would soon make up for its writing.
 
-
-def _rows(counts: Counts) -> float:
-    return sum(counts.each.get(what, 0.0) for what in THROUGH_MEMORY)
-
-
-def _beyond(size: float) -> float:
-    """The part of the arrays that the cache does not hold."""
-    return max(0.0, 1.0 - CACHE / size) if size else 0.0
-
-
-class Estimate:
-    """The time of a way: for the call, for each example, each of a few, and each block."""
-
-    def __init__(self, kind: str, counts: Counts) -> None:
-        self.kind, self.counts = kind, counts
-        self.call = self._sum(counts.fixed)
-        self.each = self._sum(counts.each)
-        self.few = self._sum({FEW_AT_ONCE + what: number for what, number in counts.each.items()})
-        self.of_a_block = self._sum({what + OF_A_BLOCK: counts.fixed.get(what, 0.0) for what in AGAIN})
-        self.beyond = self._sum({BEYOND: _rows(counts)})
-
-    def _sum(self, found: dict[str, float]) -> float:
-        times = NS[self.kind]
-        return sum(times.get(what, 0.0) * number for what, number in found.items())
-
-    def __call__(self, m: int) -> float:
-        """The time in ns for m examples."""
-        if self.kind == "scalar":
-            return self.call + (self.few * m if m < FEW else self.each * (LANES * -(-m // LANES)))
-        if self.kind == "blocks":
-            return self.call + self.of_a_block * _blocks(self.counts, m) + self.each * m
-        return self.call + m * (self.each + self.beyond * _beyond(self.counts.bytes * m))
-
-    def reasons(self, m: int) -> str:
-        """What takes most of that, such as "0.08 ms for 85 statement, 0.004 ms for 1,000 quick"."""
-        times = NS[self.kind]
-        found = features(self.kind, self.counts, m).items()
-        parts = sorted((times.get(what, 0.0) * number, what, number) for what, number in found)
-        return ", ".join(f"{1e-6 * ns:.3g} ms for {number:,.0f} {what}" for ns, what, number in parts[:-4:-1] if ns)
+    The same for every call of m examples, however often the program was called before, and with what.
+    """
+    ns = NS["blocks"]
+    steps = sum(number for what, number in counts.block.items() if what in OF_STEPS) / LANES
+    if m < FEW or steps * WRITING > MOST_WRITING:
+        return False
+    per_block = min(MOST, max(FEWEST, BLOCK_NUMBERS / (1.0 + ROWS_OF_A_BLOCK * steps)))
+    arrays = -(-m // per_block) * STATEMENTS * steps * ns["instructions"]
+    arrays += m * (STATEMENTS - 1.0) * steps * ns["quick"]
+    for what, number in counts.block.items():
+        if what in OF_STEPS:
+            arrays += m * number / LANES * ns.get(what, ns["quick"])
+    return (Estimate("scalar", counts)(m) - arrays) * PAYS_AFTER >= steps * WRITING

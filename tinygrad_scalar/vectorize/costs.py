@@ -54,7 +54,7 @@ class Costs:
         return min(self.ways, key=lambda way: way.expected(m)).costs(parameters, rows, guards)
 
 
-def costs_of(traced: Trace, n_parameters: int, shapes: Shapes) -> Costs:
+def costs_of(traced: Trace, n_parameters: int, shapes: Shapes, dtype: Any = np.float64) -> Costs:
     """The ways for a trace with arguments of these shapes."""
     sizes = [int(np.prod(shape)) for shape, _ in shapes]
     native = executor()
@@ -65,5 +65,5 @@ def costs_of(traced: Trace, n_parameters: int, shapes: Shapes) -> Costs:
         program = assemble(grouping, n_parameters, sizes)
         program.reduce = "each"
         differentiate(program, wrt_parameters=False)
-        ways.append(CostsByArrays(program, [integer for _, integer in shapes]))
+        ways.append(CostsByArrays(program, [integer for _, integer in shapes], dtype))
     return Costs(ways)

@@ -34,7 +34,7 @@ class ScalarWay:
             )
         self.executor = native.Machine(*self.program)
         self.executor.sums = self.sums
-        self.counts = scalar_counts(self.program, native.CODES, self.executor.n_orders, self.executor.n_read)
+        self.counts = scalar_counts(self.executor, native.CODES)
         self.expected = Estimate(self.kind, self.counts)
 
     def __getstate__(self) -> dict[str, Any]:

@@ -280,7 +280,7 @@ class Vectorized:
                 )
         shapes = tuple([(array.shape[1:], array.dtype.kind != "f") for array in examples])
         program = self._programs.get(shapes)
-        if program is None:
+        if program is None or (isinstance(program, Compiled) and self._cost is not None and program.lacks_arrays(m)):
             program = self._programs[shapes] = self._compile(shapes, examples)
             if len(self._programs) > PROGRAMS_KEPT:
                 self._programs.pop(next(iter(self._programs)), None)
@@ -310,7 +310,7 @@ class Vectorized:
                 "this was unpickled without the function, so it cannot trace examples of new shapes: "
                 f"expected {known}; got {_kinds(shapes)}"
             )
-        options = self._wrt_inputs, self._check, self._reduce, self._sparse, self._way
+        options = self._wrt_inputs, self._check, self._reduce, self._sparse, self._way, self._parameters.dtype
         program = compiled(self._cost, self._values, examples, shapes, *options)
         if self._check:
             require_agreement(program, self._cost, self._values, examples)
@@ -322,7 +322,7 @@ class Vectorized:
             return program
         if program.shapes not in self._watched:
             examples = [array.reshape(len(array), *shape) for array, (shape, _) in zip(rows, program.shapes)]
-            options = self._wrt_inputs, self._reduce, self._sparse, self._way
+            options = self._wrt_inputs, self._reduce, self._sparse, self._way, self._parameters.dtype
             self._watched[program.shapes] = watched(self._cost, self._values, examples, program.shapes, *options)
         return self._watched[program.shapes]
 
