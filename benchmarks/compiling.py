@@ -147,7 +147,7 @@ def lstm(steps):
             x = [scale * number for number in before]
             for k in layers:
                 made = [cell([row[i] for row in w[k]], h[k][i], c[k][i], x[i]) for i in cells]
-                h[k], c[k] = x, _ = map(list, zip(*made))
+                h[k], c[k] = x, _ = [list(column) for column in zip(*made)]
             normal = ts.log(sum(ts.exp(v) for v in x) + 2.0)
             total = total + sum(number * (v - normal) for number, v in zip(after, x))
         return -total

@@ -3,6 +3,7 @@ others."""
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -75,8 +76,11 @@ class Analysis:
     def _find_dependence(self) -> None:
         program = self.program
         self.depends = {program.parameters: SAME, **dict.fromkeys(program.arguments, EACH)}
+        self.of_each: set[Statement] = set()  # statements that read or make a number of each example
         for statement in self.statements:
             operands = {self.dependence(operand) for operand in statement.operands}
+            if statement.out.batched or EACH in operands:
+                self.of_each.add(statement)
             if isinstance(statement, (Lookup, LookupScatter)):
                 operands.add(EACH)
             summing = isinstance(statement, (OverExamples, LookupScatter)) or (
@@ -96,7 +100,7 @@ class Analysis:
     def part(self, statement: Statement) -> int:
         """In which part a statement runs."""
         forward = self.forward_ids.__contains__(id(statement))
-        if statement.out.batched or any(self.dependence(operand) == EACH for operand in statement.operands):
+        if statement in self.of_each:
             return FORWARD if forward else BACKWARD
         if isinstance(statement, LookupScatter):
             return BACKWARD
@@ -146,6 +150,7 @@ class Analysis:
             if not isinstance(scatter, Scatter) or scatter.out in memory.inside:
                 continue
             free = np.ones(scatter.out.rows, bool)
+            times = Counter(part for part, _ in scatter.parts)
             for part, index in scatter.parts:
                 made_by = self.made_by.get(part)
                 if (
@@ -156,7 +161,7 @@ class Analysis:
                     or part in self.kept
                     or part.batched != scatter.out.batched
                     or self.readers[part] != [scatter]
-                    or [other for other, _ in scatter.parts].count(part) > 1
+                    or times[part] > 1
                     or part.rows != index.size
                     or not free[index.ravel()].all()
                 ):

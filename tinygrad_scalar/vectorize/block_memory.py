@@ -135,6 +135,7 @@ class Memory:
         self.block_rows = self.fixed_rows = self.tile_slots = 0
         self._offsets: dict[Array, tuple[str, int]] = {}
         self._constants: list[NDArray[np.float64]] = []
+        self._n_constants = 0
 
     def owner(self, array: Array) -> Array:
         """The array in whose memory this one is."""
@@ -157,8 +158,9 @@ class Memory:
         if array not in self._offsets:
             values = array.values if array.rows else np.empty(0)  # as of an argument without numbers
             assert values is not None, "every array that is computed has a place"
-            self._offsets[array] = ("constant", sum(constants.size for constants in self._constants))
+            self._offsets[array] = ("constant", self._n_constants)
             self._constants.append(np.asarray(values, np.float64).ravel())
+            self._n_constants += self._constants[-1].size
         base, start = self._offsets[array]
         return base, start + offset
 
