@@ -92,8 +92,9 @@ def shares(terms, op):
     return np.array(slopes)
 
 
-def product(s, x, y, m):
-    """Products of sums written out; a left factor that is not there takes no part."""
+def product(s, x, y, *chosen_and_m):
+    """Products of sums written out; a left factor that is not there, or a gradient not chosen, takes no part."""
+    *chosen, m = chosen_and_m
     p, k, q = s.sizes
     there = np.ones((s.blocks, p, k), bool) if s.there is None else s.there.reshape(s.blocks, p, k)
     inner = {"LR": ("pk", "kq", "pq"), "TR": ("pk", "pq", "kq"), "RT": ("pq", "kq", "pk")}[s.form]
@@ -104,7 +105,10 @@ def product(s, x, y, m):
         i = dict(zip("pkq", at))
         of_left, of_right, of_out = ((b, *(i[axis] for axis in axes)) for axes in inner)
         if s.form == "RT" or there[b, i["p"], i["k"]]:
-            out[of_out] += left[of_left] * right[of_right]
+            term = left[of_left] * right[of_right]
+            out[of_out] += (
+                np.where(chosen[0].reshape(s.blocks, p, q, m)[b, i["p"], i["q"]], term, 0.0) if chosen else term
+            )
     out = out.reshape(-1, m)
     if s.form == "RT" and not s.out.batched and (s.left.batched or s.right.batched):  # summed over the examples
         out = np.repeat(out.sum(axis=1, keepdims=True), m, axis=1)

@@ -13,7 +13,7 @@ from cpython.buffer cimport PyBUF_C_CONTIGUOUS, PyBUF_FORMAT, PyBUF_WRITABLE, Py
 from cpython.exc cimport PyErr_CheckSignals
 from cpython.mem cimport PyMem_Free, PyMem_Malloc, PyMem_RawFree, PyMem_RawMalloc
 from cpython.object cimport PyObject
-from libc.math cimport fabs, isfinite
+from libc.math cimport INFINITY, fabs
 from libc.stdint cimport int64_t
 from libc.string cimport memcpy, memset
 from tinygrad_scalar.engine cimport _ops
@@ -120,11 +120,13 @@ cdef extern from "_distances.h":
     void squared_distances(
         Py_ssize_t, Py_ssize_t, Py_ssize_t, const double*, Py_ssize_t, const double*, double*) noexcept nogil
     void pull_of_left(
-        Py_ssize_t, Py_ssize_t, Py_ssize_t, const double*, const double*, Py_ssize_t, const double*, int, int, double*,
-        Py_ssize_t) noexcept nogil
+        Py_ssize_t, Py_ssize_t, Py_ssize_t, const double*, const double*, Py_ssize_t, const double*, double, int, int,
+        double*, Py_ssize_t) noexcept nogil
     void pull_of_right(
-        Py_ssize_t, Py_ssize_t, Py_ssize_t, const double*, const double*, Py_ssize_t, const double*, int, double*
-    ) noexcept nogil
+        Py_ssize_t, Py_ssize_t, Py_ssize_t, const double*, const double*, Py_ssize_t, const double*, double, int,
+        double*) noexcept nogil
+    int are_below(Py_ssize_t, const double*, double) noexcept nogil
+    double MOST_FINITE
 
 
 # --- what an instruction can be ---------------------------------------------------------------------------------------
@@ -803,7 +805,7 @@ cdef void lookup_scatter(Instruction* step, Run* run) noexcept nogil:
 
 cdef void distances(Instruction* step, Run* run) noexcept nogil:
     """Distances of left (p, k) and right (k, q), whose columns are those of all examples side by side; or a gradient."""
-    cdef Py_ssize_t p = step.p, k = step.k, w = step.q * run.n
+    cdef Py_ssize_t p = step.p, k = step.k, w = step.q * run.n, i
     cdef Py_ssize_t first = 0 if step.kind == DISTANCES else 1  # before it stands the gradient of the distances
     cdef Operand* left_operand = &step.operands[first]
     cdef double* left = at(run, left_operand, 0)
@@ -813,12 +815,14 @@ cdef void distances(Instruction* step, Run* run) noexcept nogil:
     if step.kind == DISTANCES:
         squared_distances(p, k, w, left, left_operand.step, right, out)
         return
-    finite = isfinite(loop_sum(p * k, left)) and isfinite(loop_sum(k * w, right))
+    finite = are_below(k * w, right, MOST_FINITE)  # so that 2 times a difference is finite too
+    for i in range(p):
+        finite = finite and are_below(k, left + i * left_operand.step, MOST_FINITE)
     if step.kind == PULL_LEFT:
-        pull_of_left(p, k, w, at(run, &step.operands[0], 0), left, left_operand.step, right, finite, not run.first,
-                     out, step.out.step)
+        pull_of_left(p, k, w, at(run, &step.operands[0], 0), left, left_operand.step, right, step.number, finite,
+                     not run.first, out, step.out.step)
     else:
-        pull_of_right(p, k, w, at(run, &step.operands[0], 0), left, left_operand.step, right, finite, out)
+        pull_of_right(p, k, w, at(run, &step.operands[0], 0), left, left_operand.step, right, step.number, finite, out)
 
 
 # --- products ---------------------------------------------------------------------------------------------------------
@@ -852,6 +856,9 @@ cdef void product(Instruction* step, Run* run) noexcept nogil:
     cdef double* out = at(run, &step.out, 0)
     cdef bint bare = right_operand.base == ARGUMENT and run.n > 1  # a row for each example
     cdef Operand* gradient = &step.operands[0 if step.kind == RT else 1]
+    if step.n_operands == 3 and not is_factor_finite(step, run.n, left if step.kind == TR else right):
+        gradient_of_chosen(step, run.n, add, left, right, at(run, &step.operands[2], 0), out)
+        return
     if (bare or of_each or step.kind == LR or not is_batched(gradient)
             or step.q * run.n * step.p * step.k < MANY_FLOPS):
         multiply(step, run, add, left, right, out, step.out.step)
@@ -864,6 +871,41 @@ cdef void product(Instruction* step, Run* run) noexcept nogil:
         run.met_tiny[index] = met_subnormals()
     elif not multiplied_without_tiny(step, run, add, left, right, out):
         multiply(step, run, add, left, right, out, step.out.step)
+
+
+cdef bint is_factor_finite(Instruction* step, Py_ssize_t n, double* factor) noexcept nogil:
+    """Whether the factor by which RT or TR multiplies a gradient is finite: then 0 times it is 0."""
+    cdef Py_ssize_t i
+    if step.kind == RT:
+        return are_below(step.k * step.q * n, factor, INFINITY)
+    for i in range(step.p):
+        if not are_below(step.k, factor + i * step.operands[0].step, INFINITY):
+            return False
+    return True
+
+
+cdef void gradient_of_chosen(
+    Instruction* step, Py_ssize_t n, bint add, double* left, double* right, double* chosen, double* out
+) noexcept nogil:
+    """RT or TR of those entries of the gradient (p, q) that the examples' lookups chose."""
+    cdef Py_ssize_t i, t, c, q = step.q * n, s = step.operands[0].step
+    cdef double total
+    if step.kind == RT:
+        for i in range(step.p):
+            for t in range(step.k):
+                total = out[i * step.out.step + t] if add else 0.0
+                for c in range(q):
+                    if chosen[i * q + c] != 0.0:
+                        total += left[i * q + c] * right[t * q + c]
+                out[i * step.out.step + t] = total
+        return
+    for t in range(step.k):
+        for c in range(q):
+            total = 0.0
+            for i in range(step.p):
+                if chosen[i * q + c] != 0.0:
+                    total += left[i * s + t] * right[i * q + c]
+            out[t * q + c] = total
 
 
 cdef bint multiplied_without_tiny(

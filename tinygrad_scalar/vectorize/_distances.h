@@ -1,6 +1,7 @@
 /* Squared distances between p rows of left and w columns of right, and their gradients, for _blocks.pyx.
    The sum over the k coordinates goes from the first to the last, each step rounded by itself, as in the engine: so ties
-   are the engine's. In a gradient most of d is often 0, after a minimum: where `finite`, that is skipped. */
+   are the engine's. In a gradient most of d is often 0, after a minimum: where `finite`, that is skipped. The slope of
+   x**2 is d·(2·x), that of x·x is d·x + d·x: they differ where 2·x is infinite, so `slope` is 2 or 1. */
 
 #ifndef TINYGRAD_SCALAR_DISTANCES_H
 #define TINYGRAD_SCALAR_DISTANCES_H
@@ -8,6 +9,7 @@
 #include <stddef.h>
 #include "_blocks.h"
 
+#define MOST_FINITE 4e307 /* twice the difference of two smaller numbers is finite */
 #define CHUNK 64 /* columns, whose sums stay in registers or at least in the first cache */
 
 /* out (p, w): out[i][j] = Σ over t of (left[i][t] − right[t][j])² */
@@ -32,6 +34,15 @@ static BEST void squared_distances(
     }
 }
 
+/* whether the size of each of n numbers is below a limit; that of nan is not */
+static BEST int are_below(ptrdiff_t n, const double *x, double limit)
+{
+    ptrdiff_t i, others = 0;
+    for (i = 0; i < n; i++)
+        others += !(fabs(x[i]) < limit);
+    return others == 0;
+}
+
 /* which of n numbers are not 0: their places */
 static BEST ptrdiff_t places_of_others(ptrdiff_t n, const double *d, ptrdiff_t *places)
 {
@@ -48,7 +59,7 @@ static BEST ptrdiff_t places_of_others(ptrdiff_t n, const double *d, ptrdiff_t *
 /* out (p, k): out[i][t] = Σ over j of 2·d[i][j]·(left[i][t] − right[t][j]), or += that */
 static BEST void pull_of_left(
     ptrdiff_t p, ptrdiff_t k, ptrdiff_t w, const double *d, const double *left, ptrdiff_t step, const double *right,
-    int finite, int add, double *out, ptrdiff_t out_step)
+    double slope, int finite, int add, double *out, ptrdiff_t out_step)
 {
     ptrdiff_t i, j, t, start, places[CHUNK];
     for (i = 0; i < p && !add; i++)
@@ -67,6 +78,9 @@ static BEST void pull_of_left(
                 if (finite && found <= CHUNK / 8)
                     for (j = 0; j < found; j++)
                         total += di[places[j]] * (l - r[places[j]]);
+                else if (!finite)
+                    for (j = 0; j < width; j++)
+                        total += di[j] * (slope * (l - r[j]));
                 else if (width == CHUNK) {
                     double sum[8] = {0.0};
                     for (j = 0; j < CHUNK; j += 8) {
@@ -78,7 +92,7 @@ static BEST void pull_of_left(
                 } else
                     for (j = 0; j < width; j++)
                         total += di[j] * (l - r[j]);
-                out[i * out_step + t] += 2.0 * total;
+                out[i * out_step + t] += (finite ? 2.0 : 2.0 / slope) * total;
             }
         }
     }
@@ -87,7 +101,7 @@ static BEST void pull_of_left(
 /* out (k, w): out[t][j] = Σ over i of 2·d[i][j]·(right[t][j] − left[i][t]) */
 static BEST void pull_of_right(
     ptrdiff_t p, ptrdiff_t k, ptrdiff_t w, const double *d, const double *left, ptrdiff_t step, const double *right,
-    int finite, double *out)
+    double slope, int finite, double *out)
 {
     ptrdiff_t i, j, t, start, places[CHUNK];
     for (j = 0; j < k * w; j++)
@@ -105,9 +119,12 @@ static BEST void pull_of_right(
                 if (finite && found <= CHUNK / 8)
                     for (j = 0; j < found; j++)
                         o[places[j]] += 2.0 * di[places[j]] * (r[places[j]] - l);
-                else
+                else if (finite)
                     VECTOR_EACH for (j = 0; j < width; j++)
                         o[j] += 2.0 * di[j] * (r[j] - l);
+                else
+                    for (j = 0; j < width; j++)
+                        o[j] += 2.0 / slope * (di[j] * (slope * (r[j] - l)));
             }
         }
     }

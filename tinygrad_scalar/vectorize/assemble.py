@@ -208,7 +208,7 @@ class _Writer:
         operand = self.matrix_of(right.reshape(*several, k, q) if b > 1 or q > 1 else right.ravel())
         out = Array((*several, p, q) if b > 1 or q > 1 else (p,), operand.batched)
         if part.kind is Distances:
-            product = self.add(Distances(out, matrix, operand))
+            product = self.add(Distances(out, matrix, operand, part.op))
         else:
             there = None if (left != NOWHERE).all() else (left != NOWHERE).reshape(matrix.shape)
             product = self.add(Product(out, "LR", matrix, operand, b, there))

@@ -118,7 +118,7 @@ class Analysis:
                 isinstance(s, Product)
                 and form_of(s) in ("LR", "RT")
                 and s.right is argument is not s.left
-                and (s.sizes[2], s.blocks, s.of_each_example, s.there is None) == (1, 1, False, True)
+                and (s.sizes[2], s.blocks, s.of_each_example, s.there is s.chosen) == (1, 1, False, True)  # both None
                 for s in readers
             ):
                 self.memory.bare[argument] = a
@@ -203,7 +203,7 @@ def form_of(s: Product) -> str | None:
     if s.form not in ("LR", "TR", "RT"):
         return None
     p, k, q = s.sizes
-    if q > 1 or s.blocks > 1 or s.of_each_example or s.there is not None:
+    if q > 1 or s.blocks > 1 or s.of_each_example or s.there is not None or s.chosen is not None:
         return s.form
     if s.form == "LR":
         return "LR by rows" if k <= FEW else "LR to few" if p <= FEW else "LR"

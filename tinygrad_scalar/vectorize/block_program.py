@@ -20,6 +20,7 @@ from tinygrad_scalar.engine import accelerated
 from tinygrad_scalar.engine.ops import operation
 from tinygrad_scalar.vectorize.block_analysis import EACH, Analysis, NotNativeError, form_of
 from tinygrad_scalar.vectorize.block_memory import PARTS, Groups, Instruction
+from tinygrad_scalar.vectorize.product_calls import SLOPES
 from tinygrad_scalar.vectorize.program import (
     ONLY_OF_ARRAYS,
     Array,
@@ -301,7 +302,7 @@ class _Writer:
         p, k, q = s.distances.sizes
         if not all(array.batched and array.values is None for array in (s.source, s.distances.right)):
             raise NotNativeError
-        self._add(s, f"pull {s.side}", s.out, s.operands, p=p, k=k, q=q)
+        self._add(s, f"pull {s.side}", s.out, s.operands, p=p, k=k, q=q, number=SLOPES[s.distances.square])
 
     def _require_like(self, operand: Array, out: Array) -> None:
         if (self.analysis.dependence(operand) == EACH) != out.batched or operand.values is not None:

@@ -219,6 +219,7 @@ class Grouping:
         find = reached if loops is None else loops.reached
         if "cond" in trace.tape.names:
             path, self.in_branch = paths_with_branches(trace.tape, trace.cost, passes, choices, find)
+            self.by_choice = path == 1
             return path
         always = find(trace.tape.starts, trace.tape.operands, passes, trace.cost, {})
         path[~always] = 2

@@ -6,6 +6,8 @@ from tinygrad_scalar.vectorize.naming import argument_name
 from tinygrad_scalar.vectorize.program import Array, Distances, DistancesGradient, Product, Program
 from tinygrad_scalar.vectorize.variables import Variables
 
+SLOPES = {"**2": 2.0, "*": 1.0}  # of a square in each operand, times x
+
 HELPERS = {
     "matmul_where": '''
 def matmul_where(there, left, right, out):
@@ -34,21 +36,26 @@ def squared_distances(left, right, out):
     return out
 ''',
     "pull_left": '''
-def pull_left(d, left, right, out):
-    """The gradient of sum(d * squared_distances(left, right)) with respect to left."""
+def pull_left(d, left, right, slope, out):
+    """The gradient of sum(d * squared_distances(left, right)) with respect to left.
+
+    A square is x**2, whose slope is 2 times x, or x*x, whose slope is 1 times x for each x.
+    """
     out.fill(0.0)
     for i, j, apart in differences(left, right):
+        multiply(apart, slope, out=apart)
         out[i] += matmul(apart, d[i, j, np.newaxis])[:, :, 0]
-    return multiply(out, 2.0, out=out)
+    return multiply(out, 2.0 / slope, out=out)
 ''',
     "pull_right": '''
-def pull_right(d, left, right, out):
-    """The gradient of sum(d * squared_distances(left, right)) with respect to right."""
+def pull_right(d, left, right, slope, out):
+    """The gradient of sum(d * squared_distances(left, right)) with respect to right, as in pull_left."""
     out.fill(0.0)
     for i, j, apart in differences(left, right):
+        multiply(apart, slope, out=apart)
         multiply(apart, d[i, np.newaxis, j], out=apart)
         out[:, j] -= add.reduce(apart, axis=0)
-    return multiply(out, 2.0, out=out)
+    return multiply(out, 2.0 / slope, out=out)
 ''',
     "differences": '''
 def differences(left, right):
@@ -78,7 +85,8 @@ def product_call(s: Product, program: Program, variables: Variables) -> str:
         return variables.matrix(array, (*blocks, *shape))
 
     left, right, out = (written(array, shape) for array, shape in zip((s.left, s.right, s.out), shapes))
-    if s.form == "RT" and variables.is_bare(s.right) and q == 1 and not blocks and not s.of_each_example:
+    bare = variables.is_bare(s.right) and q == 1 and not blocks and not s.of_each_example
+    if s.form == "RT" and bare and s.chosen is None:
         return f"matmul({left}, {argument_name(program.arguments.index(s.right))}, out={out})"
     first = len(blocks)
     transposed = f".swapaxes({first}, {first + 1})" if blocks or s.of_each_example else ".T"
@@ -86,6 +94,11 @@ def product_call(s: Product, program: Program, variables: Variables) -> str:
     right += transposed if s.form == "RT" else ""
     if s.of_each_example:
         return f"matmul_each({left}, {right}, out={out})"
+    if s.chosen is not None:  # of the gradient's entries, which are d on the left, or, transposed, on the right
+        chosen = variables.matrix(s.chosen, (*blocks, p, q))
+        if s.form == "TR":
+            chosen, left, right, out = f"{chosen}.T", f"{right}.T", left.removesuffix(".T"), f"{out}.T"
+        return f"matmul_where({chosen}, {left}, {right}, out={out})"
     if s.there is None:
         return f"matmul({left}, {right}, out={out})"
     there = variables.table(s.there, "there") + (transposed if s.form == "TR" else "")
@@ -105,4 +118,5 @@ def distances_gradient_call(s: DistancesGradient, variables: Variables) -> str:
     """The call that computes the gradient of squared distances with respect to one of their operands."""
     p, k, q = s.distances.sizes
     d, left, right = (variables.matrix(array, shape) for array, shape in zip(s.operands, ((p, q), (p, k), (k, q))))
-    return f"pull_{s.side}({d}, {left}, {right}, out={variables.matrix(s.out, (p, k) if s.side == 'left' else (k, q))})"
+    out = variables.matrix(s.out, (p, k) if s.side == "left" else (k, q))
+    return f"pull_{s.side}({d}, {left}, {right}, {SLOPES[s.distances.square]}, out={out})"

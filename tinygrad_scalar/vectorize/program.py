@@ -110,7 +110,9 @@ class Product(Statement):
     "RT"   out (p, k) = left (p, q) @ right (k, q).T, summed over the examples too, unless out is batched
 
     With several `blocks`, each array has them as its first axis, and there is a product for each. `there` says which
-    entries of left exist; any other is 0 and adds nothing, not even where right is infinite or nan.
+    entries of left exist; any other is 0 and adds nothing, not even where right is infinite or nan. In a gradient of
+    what lookups choose from, `chosen` says in the same way which entries of (p, q) were chosen in an example, and how
+    often.
     """
 
     form: str
@@ -118,6 +120,7 @@ class Product(Statement):
     right: Array
     blocks: int = 1
     there: NDArray[np.bool_] | None = None
+    chosen: Array | None = None
 
     @property
     def sizes(self) -> tuple[int, int, int]:
@@ -132,18 +135,19 @@ class Product(Statement):
 
     @property
     def operands(self) -> tuple[Array, ...]:
-        return (self.left, self.right)
+        return (self.left, self.right) if self.chosen is None else (self.left, self.right, self.chosen)
 
 
 @dataclass(eq=False)
 class Distances(Statement):
     """Squared distances between the rows of left (p, k) and the columns of right (k, q).
 
-    out[i, j] = Σₜ (left[i, t] − right[t, j])², where left is the same in all examples
+    out[i, j] = Σₜ (left[i, t] − right[t, j])², where left is the same in all examples; a square is x**2 or x·x
     """
 
     left: Array
     right: Array
+    square: str = "**2"  # or "*"
 
     @property
     def operands(self) -> tuple[Array, ...]:
@@ -162,6 +166,8 @@ class DistancesGradient(Statement):
 
     "left"   out[i, t] = Σⱼ 2·d[i, j]·(left[i, t] − right[t, j]), summed over the examples too
     "right"  out[t, j] = Σᵢ −2·d[i, j]·(left[i, t] − right[t, j])
+
+    With differences beyond 9e307, d·(2·x), for x**2, is not d·x + d·x, for x·x.
     """
 
     side: str

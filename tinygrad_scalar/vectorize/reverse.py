@@ -178,8 +178,7 @@ class _Backward:
 
     def _add_to(self, parts: list[tuple[Array, Any]], to: Array, amount: Array, index: Any) -> None:
         if index is None and to.rows == 1 and amount.rows > 1:
-            folded = Array((1,), amount.batched)
-            amount = self.add(Fold(folded, "+", self._reshaped(amount, (1, amount.rows))))
+            amount = self._added_up(amount, np.arange(amount.rows)[None])
         if index is not None and len(index) == to.rows:
             every = np.zeros(to.rows, bool)
             every[index] = True
@@ -198,14 +197,7 @@ class _Backward:
         if k == 1 or (counts != k).any():
             return amount, index
         table = np.argsort(index, kind="stable").reshape(-1, k)
-        in_rows = self.add(Gather(Array(table.shape, amount.batched), amount, table))
-        folded = self.add(Fold(Array((rows.size,), amount.batched), "+", in_rows))
-        return folded, None if rows.size == n else rows
-
-    def _reshaped(self, array: Array, shape: tuple[int, ...]) -> Array:
-        if array.shape == shape:
-            return array
-        return self.add(Gather(Array(shape, array.batched), array, np.arange(array.rows).reshape(shape)))
+        return self._added_up(amount, table), None if rows.size == n else rows
 
     def gradient_of(self, array: Array) -> Array | None:
         return self._sum_of(self.parts, array)
@@ -228,7 +220,7 @@ class _Backward:
         elif isinstance(statement, Elementwise):
             self._reverse_elementwise(statement, d, chosen)
         elif isinstance(statement, Product):
-            self._reverse_product(statement, self._full(d, statement.out))
+            self._reverse_product(statement, self._full(d, statement.out), chosen)
         elif isinstance(statement, Distances):
             self._reverse_distances(statement, self._full(d, statement.out))
         elif isinstance(statement, Gather):
@@ -290,14 +282,25 @@ class _Backward:
             amount = self.write("* on path", amount, shares)
         self.contribute(source, amount, chosen=chosen and self._repeated(chosen, n, k))
 
-    def _reverse_product(self, statement: Product, d: Array) -> None:
-        left, right = statement.left, statement.right
+    def _reverse_product(self, statement: Product, d: Array, chosen: Array | None) -> None:
+        left, right, blocks, there = statement.left, statement.right, statement.blocks, statement.there
+        of_left, of_right = Array(left.shape, left.batched), Array(right.shape, right.batched)
+        rows = columns = None  # how often each row of left and each column of right was chosen
+        if chosen is not None:
+            p, k, q = statement.sizes
+            chosen = self._full(chosen, statement.out)
+            rows = self._repeated(self._added_up(chosen, np.arange(p * q).reshape(p, q)), p, k)
+            columns = self._rows(self._added_up(chosen, np.arange(p * q).reshape(p, q).T), np.tile(np.arange(q), k))
         if left in self.counts:
-            of_left = Array(left.shape, left.batched)
-            self.contribute(left, self.add(Product(of_left, "RT", d, right, statement.blocks)))
+            self.contribute(left, self.add(Product(of_left, "RT", d, right, blocks, None, chosen)), chosen=rows)
         if right in self.counts:
-            of_right = Array(right.shape, right.batched)
-            self.contribute(right, self.add(Product(of_right, "TR", left, d, statement.blocks, statement.there)))
+            self.contribute(right, self.add(Product(of_right, "TR", left, d, blocks, there, chosen)), chosen=columns)
+
+    def _added_up(self, array: Array, table: Any) -> Array:
+        """For each row of `table` the sum of these rows of an array."""
+        if array.shape != table.shape or (table.ravel() != np.arange(array.rows)).any():
+            array = self.add(Gather(Array(table.shape, array.batched), array, table))
+        return self.add(Fold(Array((len(table),), array.batched), "+", array))
 
     def _reverse_distances(self, statement: Distances, d: Array) -> None:
         for side, operand in zip(("left", "right"), statement.operands):

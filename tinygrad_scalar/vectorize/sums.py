@@ -62,8 +62,8 @@ class TermsPart(Part):
 class MatrixPart(Part):
     """Products that are one matrix product, or squared differences as distances."""
 
-    def __init__(self, kind: type[Product | Distances], sign: float, blocks: Blocks) -> None:
-        self.kind, self.sign, self.blocks, self.sums = kind, sign, blocks, blocks.sums
+    def __init__(self, kind: type[Product | Distances], op: str, sign: float, blocks: Blocks) -> None:
+        self.kind, self.op, self.sign, self.blocks, self.sums = kind, op, sign, blocks, blocks.sums
 
     def reads(self) -> Iterator[Indices]:
         yield self.blocks.left[self.blocks.left != NOWHERE]
@@ -90,7 +90,8 @@ def parts_of(g: Grouping, nodes: Indices) -> list[Part]:
         for sign in (1.0, -1.0) if some else ():
             chosen = np.flatnonzero(np.isin(colours, some) & (signs == sign))
             for which, blocks in find(g, owner[chosen], terms[chosen]) if chosen.size else ():
-                parts.append(MatrixPart(kind, sign, blocks))
+                op = g.keys[int(colours[chosen[which[0]]])][0]
+                parts.append(MatrixPart(kind, op, sign, blocks))
                 alone[chosen[which]] = False
     owner, terms = owner[alone], terms[alone]
     classes = (colours * 2 + (signs < 0))[alone]
