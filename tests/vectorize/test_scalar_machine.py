@@ -255,6 +255,23 @@ def test_a_long_recurrence_takes_the_same_orders_for_each_step():
     assert many <= 4 * few + 8
 
 
+def test_what_a_recurrence_reads_and_what_is_computed_from_it_are_rows_of_all_its_steps():
+    w, X = [Value(0.1 * k) for k in range(6)], np.random.default_rng(0).normal(size=(1, 60, 2))
+
+    def cost(xs):
+        h, total = [Value(0.0)] * 2, 0.0
+        for x in xs:
+            h = [ts.tanh(a * b + ts.sigmoid(c * d)) for a, b, c, d in zip(h, w[:2], x, w[2:4])]
+            total = total + ts.log(ts.exp(h[0] * w[4]) + ts.exp(h[1] * w[5]))
+        return total
+
+    orders = require_the_engines(cost, w, [X]).describe()
+    rows = {
+        name: [rows for code, rows, _ in orders if code == native.CODES[name]] for name in ("sigmoid", "exp", "log")
+    }
+    assert rows == {"sigmoid": [120], "exp": [120], "log": [60]}
+
+
 @pytest.mark.parametrize("m", [1, 6])
 def test_the_units_of_a_recurrent_cell_run_side_by_side(m):
     cost, W = recurrent(14, 30)

@@ -43,6 +43,7 @@ cdef extern from "_side_by_side.h":
     void rows_add_one_plus_square(Py_ssize_t, double*, int, double*, int, double*) noexcept nogil
     void rows_subtract_quotient_product(Py_ssize_t, double*, int, double*, int, double*, int, double*) noexcept nogil
     void rows_add_share_of_larger(Py_ssize_t, double*, int, double*, int, double*, int, double*) noexcept nogil
+    void rows_add_products_back(Py_ssize_t, double*, double*, double*, double*, double*) noexcept nogil
     void rows_dot(
         Py_ssize_t, Py_ssize_t, double*, double*, Py_ssize_t, double*, Py_ssize_t, Py_ssize_t,
         double*, Py_ssize_t, Py_ssize_t,
@@ -64,8 +65,9 @@ cdef enum:
     NOWHERE = -1
     INDEXED = -(1 << 30)  # the stride of an operand whose places stand in the tables
     AT_ONCE = 256  # rows whose operands are brought side by side together
-    OF_UNIFORM = 0  # the first two groups of places, which are not results
-    OF_INPUTS = 1
+    OF_PARAMETERS = 0  # the first groups of places, which are not results
+    OF_CONSTANTS = 1
+    OF_INPUTS = 2
 
 cdef struct Order:
     int code
@@ -419,19 +421,19 @@ cdef class Machine:
         cdef int[::1] next_free = np.zeros(self.n_groups, np.int32)  # lists of the groups whose place is free, by size
         cdef int[::1] free
         cdef int largest = 1
-        wanted[OF_UNIFORM] = 1
-        wanted[OF_INPUTS] = with_inputs
+        wanted[OF_PARAMETERS] = 1
+        wanted[OF_CONSTANTS] = wanted[OF_INPUTS] = with_inputs  # constants': for alarms
         for i in range(self.n_orders):
             order = self.orders + i
             if order.how > 0 and self.leads_to_wanted(order, wanted):
                 is_back[i] = True
                 n_back += 1
                 wanted[self.group_of[order.out]] = True
-        for g in range(2, self.n_groups):
+        for g in range(OF_INPUTS + 1, self.n_groups):
             size[g] = (self.first_of[g + 1] if g + 1 < self.n_groups else <int>self.n_places) - self.first_of[g]
             largest = max(largest, size[g])
         free = np.full(largest + 1, NOWHERE, np.int32)
-        place[OF_UNIFORM], place[OF_INPUTS] = 0, <int>self.n_uniform
+        place[OF_PARAMETERS], place[OF_CONSTANTS], place[OF_INPUTS] = 0, <int>self.n_read, <int>self.n_uniform
         descent.size = self.n_uniform + self.n_inputs
         descent.n = 0
         descent.backs = <Back*>block(n_back * sizeof(Back))
@@ -518,8 +520,8 @@ cdef class Machine:
         return False
 
     cdef inline bint is_wanted(self, int place, char[::1] wanted) noexcept:
-        """Whether the gradient of a place is; constants' are when inputs' are: for alarms."""
-        return wanted[self.group_of[place]] and (place >= self.n_uniform or place < self.n_read or wanted[OF_INPUTS])
+        """Whether the gradient of a place is."""
+        return wanted[self.group_of[place]]
 
     cdef int place_for(
         self, Descent* descent, int place, char[::1] wanted, int[::1] places, int[::1] size, int[::1] next_free,
@@ -986,6 +988,11 @@ cdef class Machine:
             for i in range(lanes):
                 out[i] = self.looked_up(order, theta, i)
             return
+        if order.n == 1 and is_binary(code):
+            other_rows(
+                code, lanes, self.number(x), x >= self.n_uniform, self.number(y), y >= self.n_uniform, NULL, 0, out, slope, n
+            )
+            return
         if self.has_all_lanes(order):
             if arity(code) == 1:
                 unary_rows(code, order.number, n, self.number(x), out, slope)
@@ -1207,6 +1214,9 @@ cdef class Machine:
         cdef double* v = self.v
         cdef double* d = self.d
         cdef double* slope = self.slopes + order.slope
+        if order.code == _ops.MULTIPLY and self.can_share(order.n, back.x, order.sx, back.y, order.sy):
+            rows_add_products_back(order.n, d + back.x, d + back.y, v + order.x, v + order.y, u)
+            return
         if arity(order.code) == 1:
             unary_rows_back(
                 order.code, order.number, order.n, d + back.x, 1, v + order.x, 1, v + order.out, slope, u
@@ -1315,6 +1325,10 @@ cdef class Machine:
                 else:
                     d[place] += v[self.place_of(self.tables, order.x, order.sx, i)] * u[i]
 
+    cdef inline bint can_share(self, Py_ssize_t n, int dx, int sx, int dy, int sy) noexcept nogil:
+        """Whether one loop can pass gradients on to both factors of n rows."""
+        return sx == 1 and sy == 1 and dx >= 0 and dy >= 0 and (dx - dy >= n or dy - dx >= n)
+
     cdef void lanes_back(self, Descent* descent, Order* order, Back* back, double* u, Py_ssize_t active) noexcept nogil:
         """The rows of an order for a block of examples."""
         cdef Py_ssize_t lanes = self.lanes, n = lanes, rows = order.n, r, kept = order.n * lanes
@@ -1322,7 +1336,7 @@ cdef class Machine:
         cdef bint has_lanes
         cdef double* out
         cdef double* slope
-        if self.has_all_lanes(order):
+        if order.n > 1 and self.has_all_lanes(order):
             rows, n = 1, order.n * lanes
         for k in range(3):
             first = back.x if k == 0 else back.y if k == 1 else back.z
@@ -1371,7 +1385,11 @@ cdef class Machine:
         if dot.table >= 0:
             term, places = self.tables + dot.table, descent.tables + dot.table
             for k in range(dot.K):
-                if self.lanes == 1:
+                if self.lanes == 1 and self.can_share(order.n, places[0], term[2], places[1], term[3]):
+                    rows_add_products_back(
+                        order.n, self.d + places[0], self.d + places[1], self.v + term[0], self.v + term[1], u
+                    )
+                elif self.lanes == 1:
                     self.term_back(descent, order.n, places[0], term[2], term[1], term[3], u)
                     self.term_back(descent, order.n, places[1], term[3], term[0], term[2], u)
                 else:
@@ -1380,6 +1398,8 @@ cdef class Machine:
                         self.row_back(descent, r, places[1], term[3], term[0], term[2], u, active, 1, 0, 0)
                 term += 4
                 places += 4
+        elif self.lanes == 1 and order.K == 1 and self.can_share(order.n, back.x, order.sx, back.y, order.sy):
+            rows_add_products_back(order.n, self.d + back.x, self.d + back.y, self.v + order.x, self.v + order.y, u)
         elif self.lanes == 1:
             if back.x >= 0:
                 self.factors_back(order, dot, back.x, order.sx, dot.kx, order.y, order.sy, dot.ky, u)

@@ -23,10 +23,10 @@ cdef struct Sorted:
 
 
 cdef void* grown(void* memory, Py_ssize_t needed, Py_ssize_t* room, Py_ssize_t size) except NULL:
-    """Memory with room for at least that many things of a size, twice as much as before if there is too little."""
+    """Memory with room for at least that many things of a size, a quarter more than before if there is too little."""
     if memory is not NULL and needed <= room[0]:
         return memory
-    cdef Py_ssize_t wanted = max(needed, 2 * room[0], 16)
+    cdef Py_ssize_t wanted = max(needed, room[0] + room[0] // 4, 16)
     memory = PyMem_Realloc(memory, wanted * size)
     if memory is NULL:
         raise MemoryError
@@ -216,36 +216,54 @@ cdef class Schedule:
         return place if place < UNPLACED or self.place_of[place - UNPLACED] < 0 else self.place_of[place - UNPLACED]
 
     cdef int find_levels(self) except -1:
-        """Level and latest level of each slot. What is part of a chain counts as its end. Returns the highest level."""
+        """Level and latest level of each slot. What is part of a chain counts as its end. Returns the highest level.
+
+        A step's level is the earliest, or the latest where many more steps meet there: what a recurrence reads is
+        computed before it for all its steps together, and what is computed from them after it.
+        """
         cdef Py_ssize_t s, k, n = self.steps.shape[0]
-        cdef int level, highest = 0, slot, operands
+        cdef int level, latest, highest = 0, slot
+        cdef int[::1] early, late
         self.level = np.zeros(self.maker.shape[0], np.int32)
         for s in range(n):
-            level = 0
-            if self.steps[s, 0] == LOOKUP:
-                for k in range(self.steps[s, 4]):
-                    level = max(level, self.level[self.tables[self.steps[s, 3] + k]])
-            operands = 1 if self.steps[s, 0] == LOOKUP else arity(self.steps[s, 0])
-            for k in range(operands):
-                level = max(level, self.level[self.steps[s, 2 + k]])
-            level += not self.absorbed[s]
+            level = self.highest_operand(s) + (not self.absorbed[s])
             self.level[self.steps[s, 1]] = level
             highest = max(highest, level)
         self.late = np.full(self.maker.shape[0], highest, np.int32)
+        early, late = np.zeros(highest + 1, np.int32), np.zeros(highest + 1, np.int32)  # how many steps are there
         for s in range(n - 1, -1, -1):
             level = self.late[self.steps[s, 1]]
+            early[self.level[self.steps[s, 1]]] += not self.absorbed[s]
+            late[level] += not self.absorbed[s]
             if self.steps[s, 0] == LOOKUP:
                 for k in range(self.steps[s, 4]):
                     slot = self.tables[self.steps[s, 3] + k]
                     self.late[slot] = min(self.late[slot], level - 1)
-            operands = 1 if self.steps[s, 0] == LOOKUP else arity(self.steps[s, 0])
-            for k in range(operands):
+            for k in range(1 if self.steps[s, 0] == LOOKUP else arity(self.steps[s, 0])):
                 slot = self.steps[s, 2 + k]
                 if self.maker[slot] >= 0 and self.absorbed[self.maker[slot]]:
                     self.late[slot] = level
                 else:
                     self.late[slot] = min(self.late[slot], level - 1)
+        for s in range(n):
+            slot = self.steps[s, 1]
+            level, latest = self.highest_operand(s) + (not self.absorbed[s]), self.late[slot]
+            if not self.absorbed[s] and late[latest] > 16 * early[self.level[slot]]:
+                level = latest
+            self.level[slot] = level
         return highest
+
+    cdef inline int highest_operand(self, Py_ssize_t s) noexcept:
+        """The highest level of a step's operands."""
+        cdef int result = 0
+        cdef Py_ssize_t k
+        if self.steps[s, 0] == LOOKUP:
+            for k in range(self.steps[s, 4]):
+                result = max(result, self.level[self.tables[self.steps[s, 3] + k]])
+            return max(result, self.level[self.steps[s, 2]])
+        for k in range(arity(self.steps[s, 0])):
+            result = max(result, self.level[self.steps[s, 2 + k]])
+        return result
 
     cdef inline int kind_of(self, Py_ssize_t s) noexcept:
         return 8 * (DOT if self.terms[s] else self.steps[s, 0]) + 2 * self.how[self.steps[s, 1]] + self.bare[s]
@@ -259,11 +277,14 @@ cdef class Schedule:
         for s in range(n):
             n_kept += not self.absorbed[s]
         machine.group_of = <int*>block((self.n_places + n_kept) * sizeof(int))
-        machine.first_of = <int*>block((highest + 2) * sizeof(int))
-        machine.n_groups = 2
-        machine.first_of[OF_UNIFORM], machine.first_of[OF_INPUTS] = 0, <int>machine.n_uniform
+        machine.first_of = <int*>block((highest + OF_INPUTS + 1) * sizeof(int))
+        machine.n_groups = OF_INPUTS + 1
+        machine.first_of[OF_PARAMETERS], machine.first_of[OF_CONSTANTS] = 0, <int>machine.n_read
+        machine.first_of[OF_INPUTS] = <int>machine.n_uniform
         for k in range(self.n_places):
-            machine.group_of[k] = OF_UNIFORM if k < machine.n_uniform else OF_INPUTS
+            machine.group_of[k] = (
+                OF_PARAMETERS if k < machine.n_read else OF_CONSTANTS if k < machine.n_uniform else OF_INPUTS
+            )
         machine.dots = <Dot*>grown(machine.dots, 1, &self.room_for_dots, sizeof(Dot))
         machine.dots[0].K, machine.dots[0].kx, machine.dots[0].ky, machine.dots[0].table = 1, 0, 0, NOWHERE
         self.n_dots = 1

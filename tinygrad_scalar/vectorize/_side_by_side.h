@@ -113,6 +113,11 @@ BACK1(rows_add_one_plus_square, (1.0 + a * a) * u)
 BACK2(rows_subtract_quotient_product, -(a / b * u)) /* of x / y, given x / y and y */
 BACK2(rows_add_share_of_larger, a > b ? u : a == b ? 0.5 * u : 0.0) /* ties share */
 
+/* both factors of products, whose gradients do not overlap */
+static BEST void rows_add_products_back(ptrdiff_t n, double *NO_ALIAS dx, double *NO_ALIAS dy, const double *NO_ALIAS x,
+                                        const double *NO_ALIAS y, const double *NO_ALIAS u)
+    FOR(dx[i] += y[i] * u[i]; dy[i] += x[i] * u[i])
+
 /* out = z + Σₖ xₖyₖ one after the other, for n rows; an address goes up by r from row to row, by k from term to term */
 static BEST void rows_dot(ptrdiff_t n, ptrdiff_t K, double *NO_ALIAS out, const double *NO_ALIAS z, ptrdiff_t rz,
                           const double *NO_ALIAS x, ptrdiff_t rx, ptrdiff_t kx, const double *NO_ALIAS y, ptrdiff_t ry,

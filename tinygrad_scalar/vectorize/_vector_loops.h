@@ -208,7 +208,10 @@ LOCAL double VECTOR_NAME(one_softplus)(double x, double *slope)
         double rest[AT_ONCE] = {0}, its_slope[AT_ONCE]; \
         if (whole) \
             VECTOR_NAME(function##_whole)(whole, z, a, slope); \
-        if (whole < n) { \
+        if (whole && whole < n && a != z) { /* the last AT_ONCE, some of which it has had */ \
+            i = n - AT_ONCE; \
+            VECTOR_NAME(function##_whole)(AT_ONCE, z + i, a + i, slope ? slope + i : NULL); \
+        } else if (whole < n) { \
             for (i = whole; i < n; i++) rest[i - whole] = z[i]; \
             VECTOR_NAME(function##_whole)(AT_ONCE, rest, rest, slope ? its_slope : NULL); \
             for (i = whole; i < n; i++) a[i] = rest[i - whole]; \
