@@ -12,7 +12,7 @@ w = Value(0.5, "w")
     ("returned", "error", "words"),
     [
         (3.0, TypeError, "must return one Value, the cost of an example, or a list of Values, got 3.0"),
-        ({"a": w}, TypeError, "or a list of Values, got {'a'"),
+        ({"a": w}, TypeError, "or a list of Values, got a dict"),
         (None, TypeError, "got None"),
         ([], ValueError, r"got an empty one, \[\]"),
         ([[w], []], ValueError, r"expected a list of 1 at \[1\], got a list of 0"),

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tinygrad_scalar.engine import Value, errors, record
-from tinygrad_scalar.engine.errors import shown
 from tinygrad_scalar.engine.number import as_float
 from tinygrad_scalar.vectorize.effects import MOST_ELEMENTS, Surroundings
+from tinygrad_scalar.vectorize.outputs import in_words
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -125,7 +125,7 @@ def _joined(holds: Value, first: Any, second: Any) -> Any:
     if x is None or y is None:
         raise errors.TraceError(
             f"{errors.user_line()}: both sides of ts.cond must return the same: a Value, or lists of equally many "
-            f"Values; got {shown(first)} and {shown(second)}"
+            f"Values; got {in_words(first)} and {in_words(second)}"
         )
     return x if x is y else record("cond", holds, x, y)
 

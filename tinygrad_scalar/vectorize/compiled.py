@@ -26,14 +26,14 @@ from tinygrad_scalar.vectorize.repeat import Witness, repeated_trace
 from tinygrad_scalar.vectorize.reverse import differentiate
 from tinygrad_scalar.vectorize.scalar_program import executor, no_scalar_program, scalar_program
 from tinygrad_scalar.vectorize.scalar_way import ScalarWay
+from tinygrad_scalar.vectorize.texts import MOST_LISTED
 from tinygrad_scalar.vectorize.trace import Trace, trace
-from tinygrad_scalar.vectorize.ways import data_of, same
+from tinygrad_scalar.vectorize.ways import NOT_IN_PICKLE, data_of, same
 
 if TYPE_CHECKING:
     from tinygrad_scalar.engine import Value
     from tinygrad_scalar.vectorize.ways import Floats, Guards, Result, Shapes
 
-MOST_LISTED = 10_000  # arrays in equations and explain()
 MOST_QUICK = 1 << 20  # examples
 MOST_CHOICES = 256  # numbers of examples for which the faster way is remembered
 
@@ -156,9 +156,7 @@ class Compiled:
 
     def _to_write(self) -> Unwritten:
         if self._unwritten is None:
-            raise ValueError(
-                "source, equations and explain() are not in this pickle: it holds the scalar program that ran"
-            )
+            raise ValueError(NOT_IN_PICKLE)
         return self._unwritten
 
     @property

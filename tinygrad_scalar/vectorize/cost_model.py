@@ -31,6 +31,18 @@ from tinygrad_scalar.vectorize.times import NS
 if TYPE_CHECKING:
     from tinygrad_scalar.vectorize.program import Program, Statement
 
+WORDS = {  # for people
+    "alone quick": "simple operations",
+    "dots": "sums of products",
+    "dots of a block": "sums of products",
+    "folded": "terms of folds",
+    "gathered": "gathered numbers",
+    "looked up": "lookups",
+    "orders": "instructions",
+    "quick": "simple operations",
+    "scattered": "scattered numbers",
+    "slow": "slow operations",
+}
 LANES = 16  # examples that the scalar program runs at once
 FEW = 4  # with fewer examples it runs one after the other
 VECTOR = 8  # numbers that a loop takes at once
@@ -78,11 +90,16 @@ class Estimate:
         return sum(times.get(what, 0.0) * number for what, number in self.counts.features(m).items())
 
     def reasons(self, m: int) -> str:
-        """What takes most of that, such as "0.08 ms for 85 statements, 0.004 ms for 1,000 quick"."""
+        """What takes most of that, such as "0.08 ms for 85 statements, 0.004 ms for 1,000 simple operations"."""
         times = NS[self.kind]
         found = self.counts.features(m).items()
         parts = sorted((times.get(what, 0.0) * number, what, number) for what, number in found)
-        return ", ".join(f"{1e-6 * ns:.3g} ms for {number:,.0f} {what}" for ns, what, number in parts[:-4:-1] if ns)
+        return ", ".join(f"{1e-6 * ns:.3g} ms for {_counted(number, what)}" for ns, what, number in parts[:-4:-1] if ns)
+
+
+def _counted(number: float, what: str) -> str:
+    words = WORDS.get(what, what.removeprefix(ALONE))
+    return f"{number:,.0f} {words.removesuffix('s') if round(number) == 1 else words}"
 
 
 def kind_of(op: str | Slope) -> str:

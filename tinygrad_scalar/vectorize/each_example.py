@@ -8,6 +8,7 @@ output, as if the parameters and the number of the output were arguments, so tha
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,8 +16,7 @@ import numpy as np
 from tinygrad_scalar.vectorize.array_way import ArrayWay
 from tinygrad_scalar.vectorize.assemble import assemble
 from tinygrad_scalar.vectorize.costs import Costs, costs_of
-from tinygrad_scalar.vectorize.equations import Equations, equations
-from tinygrad_scalar.vectorize.explanation import explanation
+from tinygrad_scalar.vectorize.equations import Equations
 from tinygrad_scalar.vectorize.group import group
 from tinygrad_scalar.vectorize.layout import Layout
 from tinygrad_scalar.vectorize.localize import (
@@ -36,7 +36,8 @@ from tinygrad_scalar.vectorize.scalar_program import (
     scalar_program,
     slots_of_outputs,
 )
-from tinygrad_scalar.vectorize.ways import all_finite, data_of, require, same
+from tinygrad_scalar.vectorize.texts import TextsOfOutputs
+from tinygrad_scalar.vectorize.ways import NOT_IN_PICKLE, all_finite, data_of, require, same
 
 if TYPE_CHECKING:
     from tinygrad_scalar.vectorize.localize import Indices, Local
@@ -221,6 +222,7 @@ class EachExample:
 
     suspicious = has_branches = False
     read = NOTHING  # in a pickle
+    _to_write: TextsOfOutputs | None = None
 
     def __init__(
         self,
@@ -245,14 +247,10 @@ class EachExample:
         self.scalars = self._by_scalars(sizes) if way != "arrays" else None
         if self.scalars is None and way == "scalar":
             raise no_scalar_program(traced)
-        integer = [is_integer for _, is_integer in shapes]
-        n, captured, local = traced.nodes, traced.captured, self.local
-        self._make_arrays: Callable[[], EachByArrays] | None = lambda: EachByArrays(
-            local, sizes, integer, wrt_inputs=wrt_inputs
+        self._make_arrays: Callable[[], EachByArrays] | None = partial(
+            EachByArrays, self.local, sizes, [integer for _, integer in shapes], wrt_inputs=wrt_inputs
         )
-        self._explain: Callable[[EachByArrays], str] = lambda way: explanation(
-            n, captured, way.way.written.program, labels
-        )
+        self._to_write = TextsOfOutputs(traced, shapes, labels, reduce, wrt_inputs=wrt_inputs)
         self._write_costs = None if traced.shape else lambda: costs_of(traced, n_parameters, shapes)
         self._costs: Costs | None = None
         self._texts: tuple[str, Equations] | None = None
@@ -283,7 +281,7 @@ class EachExample:
     def __getstate__(self) -> dict[str, Any]:
         if self.arrays is not None:
             self._write_for_people()
-        state = {**self.__dict__, "_make_arrays": None, "_explain": None, "_write_costs": None, "captured": []}
+        state = {**self.__dict__, "_make_arrays": None, "_to_write": None, "_write_costs": None, "captured": []}
         state["local"] = self.local._replace(trace=None)  # type: ignore[arg-type]
         state.pop("read", None)
         return state
@@ -367,15 +365,17 @@ class EachExample:
 
     def chosen(self, m: int) -> str:
         """As `Compiled.chosen`: the scalar program runs if there is one."""
-        return f"{m:,} example{'s'[: m != 1]}: the {'array' if self.scalars is None else 'scalar'} program runs"
+        how = "array program runs, where each stands once for each output"
+        if self.scalars is not None:
+            further = "with a tangent for each leaf" if self.scalars.forwards else "and backwards from each output"
+            how = f"scalar program runs forwards, {further}"
+        return f"{m:,} example{'s'[: m != 1]}: the {how}"
 
     def write_arrays(self) -> EachByArrays:
         """The array program, written when first needed."""
         if self.arrays is None:
             if self._make_arrays is None:
-                raise ValueError(
-                    "source, equations and explain() are not in this pickle: it holds the scalar program that ran"
-                )
+                raise ValueError(NOT_IN_PICKLE)
             self.arrays = self._make_arrays()
         return self.arrays
 
@@ -393,6 +393,7 @@ class EachExample:
 
     def _write_for_people(self) -> tuple[str, Equations]:
         if self._texts is None:
-            way = self.write_arrays()
-            self._texts = self._explain(way), equations(way.way.written.program, [])
+            if self._to_write is None:
+                raise ValueError(NOT_IN_PICKLE)
+            self._texts = self._to_write.explanation(), self._to_write.equations()
         return self._texts

@@ -16,7 +16,7 @@ import numpy as np
 from tinygrad_scalar.inspection.brackets import SINGLE, SUM, with_brackets
 from tinygrad_scalar.inspection.latex import filled as latex_of
 from tinygrad_scalar.vectorize.naming import is_of_layer
-from tinygrad_scalar.vectorize.program import Array, Elementwise, Gather, Product, Program, Scatter
+from tinygrad_scalar.vectorize.program import Array, Elementwise, Gather, Product, Program, Scatter, Shares
 from tinygrad_scalar.vectorize.right_sides import RightSides, symbol, text_of
 
 if TYPE_CHECKING:
@@ -52,7 +52,19 @@ class Equations(str):
         return f"$${self}$$"
 
 
+TIES = (
+    r"\text{in a tie, the last one takes } \tfrac{1}{2} \text{, the one before it } \tfrac{1}{4} "
+    r"\text{, and so on; the first takes what is left}"
+)
+
+
 class _Writer(RightSides):
+    """`cost` is what to call it."""
+
+    def __init__(self, program: Program, labels: Sequence[str], cost: str = "C") -> None:
+        super().__init__(program, labels)
+        self.cost = cost
+
     def _of_the_gradient(self) -> list[Equation]:
         """A line for each part of the gradient that has no name in the notes."""
         program = self.program
@@ -77,7 +89,7 @@ class _Writer(RightSides):
         """The gradients of the cost with respect to the arguments; dA is that of the summed losses."""
         lines = []
         for argument, gradient in zip(self.program.differentiated, self.program.input_gradients):
-            left = rf"\frac{{\partial C}}{{\partial {symbol(argument.name)}}}"
+            left = rf"\frac{{\partial {self.cost}}}{{\partial {symbol(argument.name)}}}"
             lines.append(Equation(f"{left} = {self._factor}{self._last(gradient)}", self.shape(argument), ""))
         return lines
 
@@ -102,6 +114,8 @@ class _Writer(RightSides):
 
     def shape(self, array: Array) -> str:
         rows, columns = array.shape if len(array.shape) == 2 else (array.rows, 1)
+        if self.program.reduce == "each":
+            return rf"{rows} \times {columns}"
         of_each = "m" if columns == 1 else f"{columns}m"  # a batched matrix has one block of columns per example
         return rf"{rows} \times {of_each if array.batched else columns}"
 
@@ -123,11 +137,11 @@ class _Writer(RightSides):
         if isinstance(made_by, Elementwise) and self.binds(made_by) == SUM:
             cost = rf"\left({cost}\right)"
         if program.reduce == "each":
-            found.append(Equation(f"C = {cost}", r"1 \times m", ""))
+            found.append(Equation(f"{self.cost} = {cost}", r"1 \times 1", ""))
         else:
             over = r"\sum_{i=1}^{m} " if program.cost.batched else ""
             number = "2" if program.reduce == "mean" else ""
-            found.append(Equation(f"C = {self._factor}{over}{cost}", r"1 \times 1", number))
+            found.append(Equation(f"{self.cost} = {self._factor}{over}{cost}", r"1 \times 1", number))
         for statement in program.backward:
             out = statement.out
             if self._is_result(out) or not self.named(out) or isinstance(statement, Gather):
@@ -144,7 +158,8 @@ class _Writer(RightSides):
         for i in range(1, len(found)):
             if (found[i - 1].number, found[i].number) == ("11c", "11b"):  # the notes have the weights first
                 found[i - 1], found[i] = found[i], found[i - 1]
-        return found + self._of_the_gradient() + self._of_the_inputs()
+        ties = [Equation(TIES, "", "")] if any(isinstance(s, Shares) for s in program.backward) else []
+        return found + self._of_the_gradient() + self._of_the_inputs() + ties
 
 
 def _definition(layer: str, activation: Elementwise) -> str:
@@ -155,6 +170,9 @@ def _definition(layer: str, activation: Elementwise) -> str:
     return rf"g^{{{layer}}}(z) = {latex_of(with_brackets(text, [SINGLE]), ['z'])}"
 
 
-def equations(program: Program, labels: Sequence[str]) -> Equations:
-    """The equations of a program whose arrays have names; `labels` are the parameters'."""
-    return Equations(_Writer(program, labels).equations())
+def equations(program: Program, labels: Sequence[str], cost: str = "C") -> Equations:
+    """The equations of a program whose arrays have names; `labels` are the parameters', `cost` is what to call it.
+
+    With reduce "each" they are those of one example.
+    """
+    return Equations(_Writer(program, labels, cost).equations())

@@ -33,11 +33,25 @@ def outputs_of(returned: Any) -> Outputs:
     if isinstance(returned, Value):
         return Outputs([returned], None)
     if not _is_nested(returned):
-        raise TypeError(f"{EXPECTED}, got {shown(returned)}")
+        raise TypeError(f"{EXPECTED}, got {in_words(returned)}")
     shape = _shape(returned)
     if 0 in shape:
         raise ValueError(f"{EXPECTED}, got an empty one, {shown(returned)}")
     return Outputs(list(_values(returned, shape, "")), shape)
+
+
+def in_words(part: Any) -> str:
+    """What a function returned, in an error: while it is traced, a Value has no number to show.
+
+    >>> in_words(Value(1.0)), in_words([Value(1.0), 2.0]), in_words("a"), in_words({})
+    ('a Value', 'a list of 2', "'a' (str)", 'a dict')
+    """
+    if _is_nested(part) and getattr(part, "shape", None) != ():
+        return f"a {'list' if isinstance(part, list) else type(part).__name__} of {len(part)}"
+    if isinstance(part, Value):
+        return "a Value"
+    is_plain = part is None or isinstance(part, (str, bytes)) or as_float(part) is not None
+    return shown(part) if is_plain else f"a {type(part).__name__}"
 
 
 def _is_nested(part: Any) -> bool:
@@ -61,12 +75,13 @@ def _values(part: Any, shape: tuple[int, ...], place: str) -> Iterator[Value]:
         number = None if isinstance(part, Value) or _is_nested(part) else as_float(part)
         if not isinstance(part, Value) and number is None:
             kind = "one Value" if _is_nested(part) else "a Value or a number"
-            raise TypeError(f"{EXPECTED}: expected {kind} at [{place}], got {shown(part)}")
+            raise TypeError(f"{EXPECTED}: expected {kind} at [{place}], got {in_words(part)}")
         yield part if isinstance(part, Value) else Value(number)  # type: ignore[arg-type]
         return
     if not _is_nested(part) or len(part) != shape[0]:
         of = f" at [{place}]" if place else ""
-        what = f"a list of {len(part)}" if _is_nested(part) else shown(part)
-        raise ValueError(f"{EXPECTED}, or lists of equal length: expected a list of {shape[0]}{of}, got {what}")
+        raise ValueError(
+            f"{EXPECTED}, or lists of equal length: expected a list of {shape[0]}{of}, got {in_words(part)}"
+        )
     for k, element in enumerate(part):
         yield from _values(element, shape[1:], f"{place}, {k}".lstrip(", "))

@@ -161,8 +161,11 @@ class RightSides:
             return rf"\left[{self.written(s.fold.source)} = {self.written(s.fold.out)}\right]"
         if isinstance(s, OverExamples):
             terms = self.written(s.source)
+            if self.program.reduce == "each":  # of one example
+                return terms
             terms = terms if self.named(s.source) or s.source.values is not None else rf"\left({terms}\right)"
-            return rf"\sum_{{i=1}}^{{m}} {_raised(terms, '(i)')}"
+            of_example = terms if s.source.values is not None else _raised(terms, "(i)")
+            return rf"\sum_{{i=1}}^{{m}} {of_example}"
         if isinstance(s, Lookup):
             table = self.written(s.source)
             table = table if self.named(s.source) or s.source.values is not None else rf"\left({table}\right)"
@@ -223,6 +226,9 @@ class RightSides:
         for i, operand in zip(s.op.reads, s.operands):
             if i > 0:  # 0 is the result, which no text contains
                 operands[i - 1] = operand
+        if s.op.op in ("maximum", "minimum"):
+            equal = self._filled("[{0} = {1}]", operands)
+            return rf"\left({self._filled(text, operands)} + \tfrac{{1}}{{2}} {equal}\right)"
         if text:
             return self._filled(text, operands)
         by = operands[s.op.operand]

@@ -72,7 +72,7 @@ class Vectorized:
         values = list(params)
         for value in values:
             if not isinstance(value, Value) or value.op:
-                raise TypeError(f"params must be leaves, Values that were not computed; got {shown(value)}")
+                raise TypeError(f"params must be leaves, Values made by Value(…) and not computed; got {shown(value)}")
         if not values and not wrt_inputs:
             raise ValueError("params must hold at least one Value unless wrt_inputs=True, got none")
         if len(set(values)) < len(values):

@@ -19,6 +19,11 @@ if TYPE_CHECKING:
     Guards = list[tuple[Callable[[Any], Any], Callable[[float], str]]]
     Result = tuple[Any, Floats, Sequence[Floats]]
 
+NOT_IN_PICKLE = (
+    "a pickle holds the program that ran, here the scalar program, and its texts only if they were read before: read "
+    "run.source, run.equations or run.explain() before pickling, or call ts.vectorize again"
+)
+
 
 def require(array: Floats, refused: Callable[[Any], Any], message: Callable[[float], str]) -> None:
     """ValueError if a guard refuses one of the numbers."""
