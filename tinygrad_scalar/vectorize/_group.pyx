@@ -402,3 +402,74 @@ cdef class Visits:
 
     def of(self, Py_ssize_t colour):
         return self.order[self.starts[colour] : self.starts[colour] + self.sizes[colour]]
+
+
+# --- step 4 (distinct.py) ---------------------------------------------------------------------------------------------
+
+
+def distinct_rows(const long long[::1] numbers, const long long[::1] bounds):
+    """The results of `distinct.distinct_rows`."""
+    cdef Py_ssize_t n = bounds.shape[0] - 1, i, e, first, length, found = 0, place, size = 16
+    cdef unsigned long long code
+    cdef long long other
+    while size < 2 * n:
+        size *= 2
+    first_, number_ = np.empty(n, np.int64), np.empty(n, np.int64)
+    cdef long long[::1] firsts = first_, number = number_
+    cdef long long[::1] table = np.full(size, -1, np.int64)  # of the numbers of distinct rows
+    for i in range(n):
+        first, length = bounds[i], bounds[i + 1] - bounds[i]
+        code = length
+        for e in range(first, first + length):
+            code = (code ^ <unsigned long long>numbers[e]) * 0x9E3779B97F4A7C15ULL
+            code ^= code >> 32
+        place = code & (size - 1)
+        while True:
+            other = table[place]
+            if other < 0:
+                table[place] = found
+                firsts[found] = i
+                number[i] = found
+                found += 1
+                break
+            e = bounds[firsts[other]]
+            if bounds[firsts[other] + 1] - e == length and (
+                length == 0 or memcmp(&numbers[e], &numbers[first], length * sizeof(long long)) == 0
+            ):
+                number[i] = other
+                break
+            place = (place + 1) & (size - 1)
+    return first_[:found].copy(), number_
+
+
+def connected(const long long[::1] nodes, const long long[::1] bounds, Py_ssize_t n):
+    """The results of `distinct.connected`."""
+    cdef Py_ssize_t rows = bounds.shape[0] - 1, i, e, found = 0
+    cdef long long root, other
+    cdef long long[::1] parent = np.arange(n, dtype=np.int64)
+    cdef long long[::1] number_of = np.full(n, -1, np.int64)
+    group_ = np.empty(rows, np.int64)
+    cdef long long[::1] group = group_
+    for i in range(rows):
+        root = root_of(parent, nodes[bounds[i]])
+        for e in range(bounds[i] + 1, bounds[i + 1]):
+            other = root_of(parent, nodes[e])
+            if other < root:
+                parent[root] = other
+                root = other
+            else:
+                parent[other] = root
+    for i in range(rows):
+        root = root_of(parent, nodes[bounds[i]])
+        if number_of[root] < 0:
+            number_of[root] = found
+            found += 1
+        group[i] = number_of[root]
+    return group_
+
+
+cdef inline long long root_of(long long[::1] parent, long long i) noexcept nogil:
+    while parent[i] != i:
+        parent[i] = parent[parent[i]]
+        i = parent[i]
+    return i

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from tinygrad_scalar.vectorize.distinct import by_key, numbered
 from tinygrad_scalar.vectorize.group import CONSTANT, FOLDED, Grouping
 from tinygrad_scalar.vectorize.products import NOWHERE
 from tinygrad_scalar.vectorize.program import (
@@ -113,7 +114,8 @@ class _Writer:
         for parts in self._parts.values():
             for part in parts:
                 if isinstance(part, MatrixPart):
-                    found.update(np.unique(g.colour[np.concatenate([read.ravel() for read in part.reads()])]).tolist())
+                    for read in part.reads():
+                        found.update(numbered(g.colour[read.ravel()])[0].tolist())
         for entries, _, _ in g.trace.lookups.values():
             found.update(g.colour[entries].tolist())
         return found
@@ -264,8 +266,9 @@ class _Writer:
         if (colours == colours[0]).all():
             return self.gathered(self.array_of(int(colours[0])), self.g.place[nodes])
         pieces = []
-        for colour in np.unique(colours[there]).tolist():
-            rows = np.flatnonzero(colours == colour)
+        for colour, rows in by_key(colours):
+            if colour < 0:
+                continue
             its = self.gathered(self.array_of(colour), self.g.place[nodes.ravel()[rows]])
             pieces.append((its, rows))
         return self._joined(pieces, *nodes.shape)
@@ -276,8 +279,7 @@ class _Writer:
         if (colours == colours[0]).all():
             return self.operand(nodes)
         pieces = []
-        for colour in dict.fromkeys(colours.tolist()):
-            rows = np.flatnonzero(colours == colour)
+        for _, rows in by_key(colours):
             pieces.append((self._full(self.operand(nodes[rows]), rows.size), rows))
         return self._joined(pieces, nodes.size)
 

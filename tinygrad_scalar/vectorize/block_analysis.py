@@ -118,7 +118,9 @@ class Analysis:
                 isinstance(s, Product)
                 and form_of(s) in ("LR", "RT")
                 and s.right is argument is not s.left
-                and (s.sizes[2], s.blocks, s.of_each_example, s.there is s.chosen) == (1, 1, False, True)  # both None
+                and (s.sizes[2], s.blocks, s.of_each_example) == (1, 1, False)
+                and s.there is None
+                and s.chosen is None
                 for s in readers
             ):
                 self.memory.bare[argument] = a

@@ -224,27 +224,27 @@ class _Writer:
         for part, index in parts:
             if part in inside and index is not None:
                 free[index.ravel()] = False
+        last = np.empty(rows, np.int64)  # which of a part's rows was the last to be added there
         for part, index in parts:
             if part in inside:
                 continue
             targets = np.arange(rows) if index is None else index.ravel()
             if part.rows not in (1, targets.size):
                 raise NotNativeError
-            name = "put"
-            if not free[targets].all() or np.unique(targets).size < targets.size:
-                wanted = np.zeros_like(free)
-                wanted[targets] = True
-                self._zero(s, free & wanted)
+            every = np.arange(targets.size)
+            last[targets] = every
+            name, is_free = "put", free[targets]
+            if not is_free.all() or (last[targets] != every).any():
+                self._zero(s, np.unique(targets[is_free]))
                 name = "add"
             table = -1 if index is None else self._table(targets)
             self._add(s, name, s.out, (part,), rows=targets.size, table=table)
             free[targets] = False
-        self._zero(s, free)
+        self._zero(s, np.flatnonzero(free))
 
-    def _zero(self, s: Scatter, rows: NDArray[np.bool_]) -> None:
-        if rows.any():
-            index = np.flatnonzero(rows)
-            table = -1 if index.size == rows.size else self._table(index)
+    def _zero(self, s: Scatter, index: Indices) -> None:
+        if index.size:
+            table = -1 if index.size == s.out.rows else self._table(index)
             self._add(s, "zero", s.out, (), rows=index.size, table=table)
 
     def _lookup(self, s: Lookup) -> None:

@@ -281,12 +281,10 @@ class NumpySource:
             if free[rows].all():
                 lines.append(f"{target} = {value}")
             else:
-                wanted = np.zeros_like(free)
-                wanted[rows] = True
-                lines.extend(self._zeros(out, free & wanted))
+                lines.extend(self._zeros(s, np.unique(rows[free[rows]])))
                 lines.append(f"add({out}, {value}, out={out})" if index is None else f"{target} += {value}")
             free[rows] = False
-        return [*lines, *self._zeros(out, free)]
+        return [*lines, *self._zeros(s, np.flatnonzero(free))]
 
     def _added_up(self, part: Array, index: NDArray[np.int64]) -> tuple[NDArray[np.int64], str]:
         """The rows that a part is added to, each once, and its expression; terms of one row are summed in order."""
@@ -305,11 +303,11 @@ class NumpySource:
         covered = sum(part.rows for part, _ in s.parts)
         return covered == s.out.rows or s.out is self.program.gradient
 
-    def _zeros(self, out: str, rows: NDArray[np.bool_]) -> list[str]:
-        if not rows.any():
+    def _zeros(self, s: Scatter, index: NDArray[np.int64]) -> list[str]:
+        out = self.variables.flat(s.out)
+        if index.size == 0:
             return []
-        index = np.flatnonzero(rows)
-        if rows.all():
+        if index.size == s.out.rows:
             return [f"{out}.fill(0.0)"]
         start = contiguous(index)
         if start is not None:

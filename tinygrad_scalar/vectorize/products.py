@@ -8,11 +8,12 @@ triangular product the left rows have different lengths; what is missing is 0.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from itertools import pairwise
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
+
+from tinygrad_scalar.vectorize.distinct import by_key, connected, distinct_rows, equal_rows, numbered, ragged
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -44,27 +45,42 @@ def matrix_products(g: Grouping, owner: Indices, terms: Indices, *, plain: bool)
     `plain` is for one matrix each, the same for all examples.
     """
     found: list[tuple[Indices, Blocks]] = []
-    colours = g.colour[terms]
+    colours, inverse = numbered(g.colour[terms])
     by_factors: dict[tuple[bool, ...], list[int]] = {}  # colours, by whether their factors differ between examples
-    for colour in dict.fromkeys(colours.tolist()):
-        by_factors.setdefault(tuple(g.batched[factor] for factor in g.keys[colour][1:]), []).append(colour)
-    for (of_each_example, _), alike in by_factors.items():
-        some = np.flatnonzero(np.isin(colours, alike))
+    for number, colour in enumerate(colours.tolist()):
+        by_factors.setdefault(tuple(g.batched[factor] for factor in g.keys[colour][1:]), []).append(number)
+    kinds = np.empty(len(colours), np.int64)
+    for kind, alike in enumerate(by_factors.values()):
+        kinds[alike] = kind
+    factors = list(by_factors)
+    for kind, some in by_key(kinds[inverse]):
+        of_each_example = factors[kind][0]
         if np.bincount(owner[some]).max() == 1:
             continue  # a lone product is element-wise
         if plain and of_each_example:
             continue
         ways = [_grids] if plain else [_grids, _blocks]
-        lengths = [np.bincount(owner[colours == colour]) for colour in alike]
-        if any(np.unique(length[length > 0]).size > 1 for length in lengths):
+        if _differ_in_length(owner[some], inverse[some]):
             ways.reverse()
         for way in ways:
             for which, product in way(g, owner, terms, some, of_each_example):
                 found.append((which, product))
-                some = np.setdiff1d(some, which, assume_unique=True)
+                left = np.zeros(len(terms), bool)
+                left[some] = True
+                left[which] = False
+                some = np.flatnonzero(left)
             if not some.size:
                 break
     return found
+
+
+def _differ_in_length(owner: Indices, colours: Indices) -> bool:
+    """Whether of one colour some sums have more terms than others."""
+    for _, mine in by_key(colours):
+        lengths = np.diff(np.flatnonzero(np.diff(owner[mine], prepend=-1, append=-1)))
+        if (lengths != lengths[0]).any():
+            return True
+    return False
 
 
 def square_of(g: Grouping, colour: int) -> int:
@@ -83,14 +99,13 @@ def distances(g: Grouping, owner: Indices, terms: Indices) -> list[tuple[Indices
         same = g.batched[int(g.colour[y[0]])]
         return (x, y) if same else (y, x)
 
-    def is_distance(colour: int) -> bool:
+    def is_distance(colour: int, nodes: Indices) -> bool:
         factors_batched = {g.batched[c] for c in g.keys[square_of(g, colour)][1:]}
-        nodes = terms[g.colour[terms] == colour]
         x, y = (g.operands_of(nodes, slot) for slot in (0, len(g.keys[colour]) - 2))
         return factors_batched == {False, True} and bool((x == y).all())
 
-    colours = g.colour[terms]
-    some = np.flatnonzero(np.isin(colours, [c for c in np.unique(colours).tolist() if is_distance(c)]))
+    squared = [mine for colour, mine in by_key(g.colour[terms]) if is_distance(colour, terms[mine])]
+    some = np.sort(np.concatenate(squared)) if squared else np.empty(0, np.int64)
     found = _grids(g, owner, terms, some, False, factors)
     return [(which, product) for which, product in found if product.left.shape[1] > 1]
 
@@ -104,13 +119,13 @@ def _grids(
     factors: Callable[[Indices], tuple[Indices, Indices]] | None = None,
 ) -> Iterable[tuple[Indices, Blocks]]:
     """Products of one colour, equally many in each of several sums, that are one matrix product."""
-    colours = g.colour[terms[some]]
-    for colour in dict.fromkeys(colours.tolist()):
-        mine = some[colours == colour]
+    for _, which in by_key(g.colour[terms[some]]):
+        mine = some[which]
         left, right = factors(terms[mine]) if factors else (g.operands_of(terms[mine], slot) for slot in (0, 1))
         counts = np.bincount(owner[mine])[owner[mine]]
-        for count in np.unique(counts[counts > 1]).tolist():
-            equal = counts == count
+        for count, equal in by_key(counts):
+            if count == 1:
+                continue
             product = _grid(left[equal].reshape(-1, count), right[equal].reshape(-1, count))
             if product is not None and (
                 not of_each_example or _repays_copies(product.left.shape[1], product.right.shape[2])
@@ -118,7 +133,7 @@ def _grids(
                 yield mine[equal], product._replace(sums=owner[mine[equal]][::count])
 
 
-def _repays_copies(p: int, q: int) -> bool:
+def _repays_copies(p: Any, q: Any) -> Any:
     """Whether a product for each example, for which BLAS needs copies, is faster than gathering all factors."""
     return p * q >= 2 * (p + q)
 
@@ -128,20 +143,21 @@ def _blocks(
 ) -> Iterable[tuple[Indices, Blocks]]:
     """Batched products, whose factors may have several colours."""
     left, right = np.empty(len(some), np.int64), np.empty(len(some), np.int64)
-    colours = g.colour[terms[some]]
-    for colour in dict.fromkeys(colours.tolist()):
-        mine = colours == colour
+    for _, mine in by_key(g.colour[terms[some]]):
         left[mine], right[mine] = (g.operands_of(terms[some[mine]], slot) for slot in (0, 1))
-    for product in blocks(owner[some], left, right, of_each_example=of_each_example):
-        which = some[np.isin(owner[some], product.sums)]
+    its = owner[some]
+    for product in blocks(its, left, right, of_each_example=of_each_example):
+        covered = np.zeros(its[-1] + 1, bool)
+        covered[product.sums] = True
+        which = some[covered[its]]
         if 4 * len(which) >= len(some):  # else there would be many small products
             yield which, product
 
 
 def _grid(left: Indices, right: Indices) -> Blocks | None:
     """Sums as one block, if each pair of a distinct left and a distinct right row occurs exactly once."""
-    left_first, left_id = _distinct_rows(left)
-    right_first, right_id = _distinct_rows(right)
+    left_first, left_id = equal_rows(left)
+    right_first, right_id = equal_rows(right)
     p, q = len(left_first), len(right_first)
     if p * q != len(left):
         return None
@@ -151,113 +167,86 @@ def _grid(left: Indices, right: Indices) -> Blocks | None:
     return Blocks(left[left_first][None], right[right_first].T[None], np.arange(len(left)), places)
 
 
-def _distinct_rows(rows: Indices) -> tuple[Indices, Indices]:
-    """Where each distinct row first occurs, in that order, and for each row which of them it is."""
-    numbers: dict[bytes, int] = {}
-    ids = np.empty(len(rows), np.int64)
-    first: list[int] = []
-    contiguous = np.ascontiguousarray(rows)
-    for i in range(len(rows)):
-        key = contiguous[i].tobytes()
-        number = numbers.setdefault(key, len(numbers))
-        if number == len(first):
-            first.append(i)
-        ids[i] = number
-    return np.array(first, np.int64), ids
-
-
 def blocks(sums: Indices, left: Indices, right: Indices, *, of_each_example: bool) -> list[Blocks]:
     """The batched products of sums; term t is left[t]·right[t] and belongs to sums[t], which ascend.
 
     `of_each_example` says whether left factors differ between examples too.
     """
     bounds = np.flatnonzero(np.diff(sums, prepend=-1, append=-1))
-    uses: dict[bytes, list[int]] = {}  # of each left row: the sums that it is part of
-    for s, (start, end) in enumerate(pairwise(bounds)):
-        uses.setdefault(left[start:end].tobytes(), []).append(s)
-    rows = [_LeftRow(left, right, bounds, its_sums) for its_sums in uses.values()]
-    numbers: dict[bytes, int] = {}  # of the rows of the right matrices
-    for row in rows:
-        row.columns = [numbers.setdefault(column.tobytes(), len(numbers)) for column in row.matrix]
-    if sum(len(row.columns) for row in rows) == len(numbers) and all(row.matrix.shape[1] == 1 for row in rows):
+    left_first, left_row = distinct_rows(left, bounds)  # of each sum
+    _, right_row = distinct_rows(right, bounds)
+    k, n_left = np.diff(bounds)[left_first], len(left_first)
+
+    # The columns of each left row: the right rows that it meets, in the order of their first factors.
+    order = np.lexsort((right_row, right[bounds[:-1]], left_row))
+    new_left = np.diff(left_row[order], prepend=-1) != 0
+    new = new_left | (np.diff(right_row[order], prepend=-1) != 0)
+    column_sums = order[new]  # a sum that has the column
+    first_column = np.flatnonzero(new_left[new])
+    q = np.diff(first_column, append=len(column_sums))
+    column = np.empty_like(order)
+    column[order] = np.cumsum(new) - 1 - first_column[left_row[order]]
+
+    # Each left factor has a row of right factors, one in each column. Equal ones are one row of a right matrix.
+    factors, of_left, at = ragged(k)
+    entries, row, its_column = ragged(q[of_left])
+    numbers = right[bounds[column_sums[first_column[of_left[row]] + its_column]] + at[row]]
+    first, matrix_row = distinct_rows(numbers, entries)
+    if len(first) == len(of_left) and (q == 1).all():
         return []  # nothing is used twice
-    by_shape: dict[tuple[int, int, int], list[_Block]] = {}
-    for some in _connected(rows, len(numbers)):
-        block = _Block(some)
-        if block.is_worthwhile(of_each_example):
-            by_shape.setdefault(block.shape, []).append(block)
-    distinct = sums[bounds[:-1]]
+    block = connected(matrix_row, factors, len(first))  # of each left row
+    block_of_row = np.empty(len(first), np.int64)
+    block_of_row[matrix_row] = block[of_left]
+
+    n_blocks = int(block.max()) + 1
+    p, n_rows = np.bincount(block, minlength=n_blocks), np.bincount(block_of_row, minlength=n_blocks)
+    columns = np.empty(n_blocks, np.int64)
+    columns[block] = q
+    n_terms = np.bincount(block[of_left], minlength=n_blocks)
+    there = np.bincount(block[np.unique(of_left * len(first) + matrix_row) // len(first)], minlength=n_blocks)
     found = []
-    for (p, _, q), alike in by_shape.items():
-        if len(alike) * p * q < LEAST_SUMS:
+    _, shape = equal_rows(np.column_stack([p, n_rows, columns]))
+    shape[~_is_worthwhile(p, n_rows, columns, there, n_terms, of_each_example)] = NOWHERE
+    place_in_block = _places(block, np.arange(n_left))
+    row_in_block = _places(block_of_row, numbers[entries[first]])
+    distinct = sums[bounds[:-1]]
+    for which, alike in by_key(shape):
+        size = int(p[alike[0]]), int(n_rows[alike[0]]), int(columns[alike[0]])
+        if which == NOWHERE or len(alike) * size[0] * size[2] < LEAST_SUMS:
             continue
-        places = [b * p * q + place for b, block in enumerate(alike) for place in block.places]
-        its = distinct[[s for block in alike for s in block.sums]]
-        matrices = np.array([block.left for block in alike]), np.array([block.right for block in alike])
-        ascending = np.argsort(its)
-        found.append(Blocks(*matrices, its[ascending], np.array(places)[ascending]))
+        number = np.full(n_blocks, NOWHERE)
+        number[alike] = np.arange(len(alike))
+        lefts = np.full((len(alike), *size[:2]), NOWHERE)
+        some = np.flatnonzero(number[block[of_left]] != NOWHERE)
+        its = of_left[some]
+        lefts[number[block[its]], place_in_block[its], row_in_block[matrix_row[some]]] = left[
+            bounds[left_first[its]] + at[some]
+        ]
+        rights = np.empty((len(alike), *size[1:]), np.int64)
+        rows = np.flatnonzero(number[block_of_row] != NOWHERE)
+        rights[number[block_of_row[rows]], row_in_block[rows]] = numbers[
+            entries[first[rows], None] + np.arange(size[2])
+        ]
+        its_sums = np.flatnonzero(number[block[left_row]] != NOWHERE)
+        of_sum = left_row[its_sums]
+        places = (number[block[of_sum]] * size[0] + place_in_block[of_sum]) * size[2] + column[its_sums]
+        found.append(Blocks(lefts, rights, distinct[its_sums], places))
     return found
 
 
-class _LeftRow:
-    """The left factors of some sums, and their right factors as the columns of a matrix, each once."""
-
-    columns: Sequence[int]  # for each left factor the number of its row of `matrix`
-
-    def __init__(self, left: Indices, right: Indices, bounds: Indices, sums: list[int]) -> None:
-        self.left = left[bounds[sums[0]] : bounds[sums[0] + 1]]
-        rows = [right[bounds[s] : bounds[s + 1]] for s in sums]
-        if len(sums) > 1:
-            ordered, number = np.unique(np.array(rows), axis=0, return_inverse=True)
-            self.matrix, self.column_of = np.ascontiguousarray(ordered.T), number.ravel()
-        else:
-            self.matrix, self.column_of = rows[0][:, None], np.zeros(1, np.int64)
-        self.sums = sums
+def _places(group: Indices, order: Indices) -> Indices:
+    """For each element its place among those of its group, in ascending order of `order`."""
+    sorted_ = np.lexsort((order, group))
+    place = np.empty_like(sorted_)
+    counts = np.bincount(group)
+    place[sorted_] = np.arange(len(group)) - np.repeat(np.cumsum(counts) - counts, counts)
+    return place
 
 
-def _connected(rows: list[_LeftRow], n: int) -> Iterable[list[_LeftRow]]:
-    """The left rows in groups that have no column in common with another group."""
-    parent = list(range(n))
+def _is_worthwhile(p: Any, k: Any, q: Any, there: Any, n_terms: Any, of_each_example: bool) -> Any:
+    """Whether blocks (p, k, q) are faster than gathering all factors, multiplying them and adding them up.
 
-    def root(i: int) -> int:
-        while parent[i] != i:
-            parent[i] = i = parent[parent[i]]
-        return i
-
-    for row in rows:
-        first = root(row.columns[0])
-        for column in row.columns[1:]:
-            parent[root(column)] = first
-    groups: dict[int, list[_LeftRow]] = {}
-    for row in rows:
-        groups.setdefault(root(row.columns[0]), []).append(row)
-    return groups.values()
-
-
-class _Block:
-    """One matrix product: of left rows that share the rows of the right matrix."""
-
-    def __init__(self, rows: list[_LeftRow]) -> None:
-        factors = {c: factor for row in rows for c, factor in zip(row.columns, row.matrix)}
-        columns = sorted(factors, key=lambda c: int(factors[c][0]))
-        place = {c: i for i, c in enumerate(columns)}
-        self.right = np.array([factors[c] for c in columns])
-        q = self.right.shape[1]
-        self.left = np.full((len(rows), len(columns)), NOWHERE)
-        for i, row in enumerate(rows):
-            self.left[i, [place[c] for c in row.columns]] = row.left
-        self.n_terms = sum(len(row.left) for row in rows)
-        self.sums = [s for row in rows for s in row.sums]
-        self.places = [i * q + int(j) for i, row in enumerate(rows) for j in row.column_of]
-
-    @property
-    def shape(self) -> tuple[int, int, int]:
-        return (*self.left.shape, self.right.shape[1])
-
-    def is_worthwhile(self, of_each_example: bool) -> bool:
-        """Whether this is faster than gathering all factors, multiplying them and adding them up."""
-        p, k, q = self.shape
-        there = int((self.left != NOWHERE).sum())
-        if there < self.n_terms or there < LEAST_FULL * p * k or k == 1:  # one factor is there twice, or few are
-            return False
-        return there == p * k and _repays_copies(p, q) if of_each_example else p * q > 1
+    `there` is how many of a block's left factors there are; of as many terms, if none is there twice.
+    """
+    full = (there == n_terms) & (there >= LEAST_FULL * p * k) & (k > 1)
+    return full & ((there == p * k) & _repays_copies(p, q) if of_each_example else p * q > 1)

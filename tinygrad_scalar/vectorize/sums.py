@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from tinygrad_scalar.vectorize.distinct import by_key, numbered
 from tinygrad_scalar.vectorize.products import NOWHERE, Blocks, distances, matrix_products, square_of
 from tinygrad_scalar.vectorize.program import Distances, Product
 
@@ -76,29 +77,31 @@ class MatrixPart(Part):
 def parts_of(g: Grouping, nodes: Indices) -> list[Part]:
     """The parts of sums of one colour: matrix products first, so that the rest is added to them in place."""
     owner, terms, signs = g.terms_of(nodes)
-    colours = g.colour[terms]
+    alone = _lone_terms(g, terms, signs) if nodes.size == 1 else []
+    if alone:
+        return alone
+    distinct, kind = numbered(g.colour[terms])
     parts: list[Part] = []
-    alone = np.ones(len(terms), bool)
+    left = np.ones(len(terms), bool)
     # In a branch of ts.cond each term is kept apart: those of examples that do not get there can be nan.
-    distinct = [] if g.in_branch[nodes].any() else np.unique(colours).tolist()
-    squares = [c for c in distinct if square_of(g, c) != NOWHERE]
-    products = [c for c in distinct if g.keys[c][0] == "*" and c not in squares]
-    # What a lookup did not choose has no part in the gradient, not even where 0 times inf would be nan.
+    kinds = [] if g.in_branch[nodes].any() else distinct.tolist()
+    is_square = np.array([square_of(g, c) != NOWHERE for c in kinds], bool)
+    is_product = np.array([g.keys[c][0] == "*" for c in kinds], bool) & ~is_square
+    # What a lookup did not choose has no part in the gradient: that of distances does not know about it.
     by_choice = bool(g.by_choice[nodes].any())
+    is_square &= not by_choice
     find_products = partial(matrix_products, plain=by_choice)
-    for kind, some, find in ((Distances, [] if by_choice else squares, distances), (Product, products, find_products)):
-        for sign in (1.0, -1.0) if some else ():
-            chosen = np.flatnonzero(np.isin(colours, some) & (signs == sign))
+    for form, some, find in ((Distances, is_square, distances), (Product, is_product, find_products)):
+        for sign in (1.0, -1.0) if some.any() else ():
+            chosen = np.flatnonzero(some[kind] & (signs == sign))
             for which, blocks in find(g, owner[chosen], terms[chosen]) if chosen.size else ():
-                op = g.keys[int(colours[chosen[which[0]]])][0]
-                parts.append(MatrixPart(kind, op, sign, blocks))
-                alone[chosen[which]] = False
-    owner, terms = owner[alone], terms[alone]
-    classes = (colours * 2 + (signs < 0))[alone]
-    for kind_of_term in dict.fromkeys(classes.tolist()):
-        mine = classes == kind_of_term
+                op = g.keys[int(distinct[kind[chosen[which[0]]]])][0]
+                parts.append(MatrixPart(form, op, sign, blocks))
+                left[chosen[which]] = False
+    owner, terms = owner[left], terms[left]
+    for both, mine in by_key((kind * 2 + (signs < 0))[left]):
         of_sum, its = owner[mine], terms[mine]
-        colour, sign = kind_of_term // 2, -1.0 if kind_of_term % 2 else 1.0
+        colour, sign = int(distinct[both // 2]), -1.0 if both % 2 else 1.0
         counts = np.bincount(of_sum, minlength=nodes.size)
         lengths = np.unique(counts[counts > 0]).tolist()
         if len(lengths) > MOST_LENGTHS:
@@ -108,6 +111,15 @@ def parts_of(g: Grouping, nodes: Indices) -> list[Part]:
             equal = its[counts[of_sum] == length].reshape(-1, length)
             parts.append(TermsPart(colour, sign, np.flatnonzero(counts == length), equal))
     return parts
+
+
+def _lone_terms(g: Grouping, terms: Indices, signs: NDArray[np.int8]) -> list[Part]:
+    """The parts of one sum whose terms have nothing in common; none if some have."""
+    kinds = list(zip(g.colour[terms].tolist(), signs.tolist()))
+    if len(set(kinds)) < len(kinds):
+        return []
+    first = np.zeros(1, np.int64)
+    return [TermsPart(colour, float(sign), first, terms[k : k + 1, None]) for k, (colour, sign) in enumerate(kinds)]
 
 
 def better_order(rows: Sequence[Indices], fixed: bool) -> Indices | None:
