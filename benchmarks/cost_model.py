@@ -45,7 +45,7 @@ EXAMPLES = (1, 2, 4, 16, 40, 100, 300, 1_000, 10_000, 100_000)
 JUDGED_EXAMPLES = (1, 3, 16, 100, 1_000, 10_000)
 MOST = 0.04  # seconds that a call may be expected to take
 BY_NUMPY = (1, 16, 300, 10_000)
-PASSES, ROUNDS, FEWEST_ROUNDS, SLICE = 3, 5, 2, 1e-3
+PASSES, ROUNDS, FEWEST_ROUNDS, SLICE = 2, 5, 2, 1e-3
 TOGETHER = 3.0  # ways whose times differ by less have more weight: there the choice is in question
 
 
@@ -135,7 +135,9 @@ def measurements(makers, file, examples, more=None):
                 if max(times.values()) * following / m > MOST:
                     break
             kept[name_of(make)] = found
-            file.write_text(json.dumps(kept))
+            half_written = file.with_suffix(".new")
+            half_written.write_text(json.dumps(kept))
+            half_written.replace(file)
         print(f"pass {number} of {PASSES}: {time.process_time():.0f} s of CPU time", flush=True)
     for make in makers:
         found = kept[name_of(make)]

@@ -376,21 +376,31 @@ cdef class Machine:
         ]
 
     def census(self):
-        """For cost_model.py: a row for each order, and its constant.
+        """For cost_model.py: a list of (code, constant or None, sums); the sums are over all orders of that kind.
 
-        A row has the code, rows and terms, how many operands are the same for all examples, how many are found through
-        tables, and whether the rows' numbers for a block of examples stand side by side.
+        They are of single steps, orders of many rows, their rows in whole vectors, rows of operands that are found
+        through tables, all orders, rows whose numbers for a block of examples do not stand side by side, rows of
+        operands that are the same for all examples, and all rows. For DOT rows are terms, but single steps are those
+        of one term, and the rows that do not stand side by side are all its rows.
         """
-        cdef Py_ssize_t i, k
+        cdef Py_ssize_t i, k, kind, terms
         cdef Order* order
         cdef int place, stride
-        cdef int[:, ::1] found = np.zeros((self.n_orders, 6), np.int32)
-        cdef double[::1] numbers = np.empty(self.n_orders)
+        cdef bint apart
+        cdef double[:, ::1] sums = np.zeros((N_CODES, 8))
+        cdef dict powers = {}
+        cdef double* of
+        cdef double[::1] its
         for i in range(self.n_orders):
             order = self.orders + i
-            found[i, 0], found[i, 1], found[i, 2] = order.code, order.n, order.K if order.code == DOT else 1
-            numbers[i] = order.number
-            found[i, 5] = order.n == 1 or order.code != DOT
+            of = &sums[order.code, 0]
+            if order.code == _ops.CONSTANT_POWER:
+                if order.number not in powers:
+                    powers[order.number] = np.zeros(8)
+                its = powers[order.number]
+                of = &its[0]
+            terms = order.n * (order.K if order.code == DOT else 1)
+            apart = order.code == DOT
             for k in range(1 if order.code == LOOKUP else 2 if order.code == DOT else arity(order.code)):
                 place, stride = order.x, order.sx
                 if k == 1:
@@ -398,12 +408,23 @@ cdef class Machine:
                 elif k == 2:
                     place, stride = order.z, order.sz
                 if order.n > 1 and stride == INDEXED:
-                    found[i, 4] += 1
+                    of[3] += order.n
                     place = self.tables[place]
-                found[i, 3] += place < self.n_uniform
-                if order.n > 1 and (place < self.n_uniform or stride != 1):
-                    found[i, 5] = False
-        return np.asarray(found), np.asarray(numbers)
+                if place < self.n_uniform:
+                    of[6] += terms
+                apart |= order.n > 1 and (place < self.n_uniform or stride != 1)
+            if terms == 1:
+                of[0] += 1
+            else:
+                of[1] += 1
+                of[2] += terms if order.code == DOT else (order.n + 7) // 8 * 8
+            of[4] += 1
+            of[5] += order.n * apart
+            of[7] += terms
+        return [
+            *((code, None, of_code) for code, of_code in enumerate(np.asarray(sums).tolist()) if of_code[4]),
+            *((_ops.CONSTANT_POWER, number, numbers.tolist()) for number, numbers in powers.items()),
+        ]
 
     # --- the way back ------------------------------------------------------------------------------------------------
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tinygrad_scalar.vectorize.block_memory import BACKWARD, FORWARD
-from tinygrad_scalar.vectorize.cost_model import KIND, L1, L2, VECTOR, beyond, kind_of
+from tinygrad_scalar.vectorize.cost_model import KIND, L1, L2, VECTOR, beyond, fresh, kind_of
 
 if TYPE_CHECKING:
     from tinygrad_scalar.vectorize.block_program import BlockProgram
@@ -89,7 +89,9 @@ class BlockCounts(NamedTuple):
     def features(self, m: int) -> dict[str, float]:
         blocks = -(-m // self.per_block)
         n = -(-m // blocks)
-        found = defaultdict[str, float](float, calls=1.0, blocks=float(blocks), parameters=float(self.parameters))
+        found = defaultdict[str, float](float, calls=1.0, blocks=float(blocks))
+        found["parameters"] = float(self.parameters if m > 1 else 0)  # divided by m
+        found["fresh parameters"] = fresh(self.parameters)
         self.once.add(found, 1, 1)
         self.block.add(found, n, blocks)
         size = 8.0 * self.rows * n
@@ -206,6 +208,8 @@ def _product(form: Form, n: int) -> dict[str, float]:
         if form.name == "RT":
             return {"products by dots": float(p * k * padded), "dots": float(p * k), "moved for products": moved}
         return {"products by tiles": float(p * k * padded), "moved for products": moved}
-    if (not form.bare and p * k * w <= FEW_FLOPS) or (w == 1 and p * k <= MANY_TERMS):
-        return {"small products": float(p * k * w), "loops of products": float(min(p, k))}
+    if w == 1 and p * k <= MANY_TERMS:
+        return {"products with a vector": float(p * k), "loops of products": float(min(p, k))}
+    if not form.bare and p * k * w <= FEW_FLOPS:
+        return {"small products": float(p * k * w), "entries of small products": float(p * k)}
     return {"BLAS": 1.0, "products by BLAS": float(p * k * w), "moved for BLAS": moved}

@@ -10,8 +10,6 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
-import numpy as np
-
 from tinygrad_scalar.vectorize.program import (
     ONLY_OF_ARRAYS,
     Distances,
@@ -47,6 +45,7 @@ LANES = 16  # examples that the scalar program runs at once
 FEW = 4  # with fewer examples it runs one after the other
 VECTOR = 8  # numbers that a loop takes at once
 L1, L2 = 40 << 10, 1 << 20  # bytes of arrays that stay in a cache from one operation to the next
+FRESH = 1 << 14  # numbers of an array from which on it gets memory of its own
 
 # Operations by how long they take. Any other power is one of "powers".
 KINDS = {
@@ -79,15 +78,15 @@ class Counts(Protocol):
 
 
 class Estimate:
-    """The time that a way should take."""
+    """The time that a way should take, or that a `part` of what is counted should."""
 
-    def __init__(self, kind: str, counts: Counts) -> None:
-        self.kind, self.counts = kind, counts
+    def __init__(self, kind: str, counts: Counts, part: float = 1.0) -> None:
+        self.kind, self.counts, self.part = kind, counts, part
 
     def __call__(self, m: int) -> float:
         """The time in ns for m examples."""
         times = NS[self.kind]
-        return sum(times.get(what, 0.0) * number for what, number in self.counts.features(m).items())
+        return self.part * sum(times.get(what, 0.0) * number for what, number in self.counts.features(m).items())
 
     def reasons(self, m: int) -> str:
         """What takes most of that, such as "0.08 ms for 85 statements, 0.004 ms for 1,000 simple operations"."""
@@ -116,6 +115,11 @@ def kind_of(op: str | Slope) -> str:
 def beyond(cache: int, size: float) -> float:
     """The part of `size` bytes that a cache does not hold."""
     return max(0.0, 1.0 - cache / size) if size else 0.0
+
+
+def fresh(parameters: int) -> float:
+    """The parameters whose gradients get memory from the system in each call, as large arrays do."""
+    return float(max(0, parameters - FRESH))
 
 
 # --- the array program in NumPy --------------------------------------------------------------------------------------
@@ -197,46 +201,33 @@ class ScalarCounts(NamedTuple):
 
 def scalar_counts(machine: Any, codes: dict[str, int]) -> ScalarCounts:
     """The counts of the executor's machine, whose operations have these codes."""
-    orders, constants = machine.census()
     alone, block = defaultdict[str, float](float), defaultdict[str, float](float)
     names = {code: name for name, code in codes.items()} | {codes["lookup"] - 1: "dot"}
-    code, rows, _, shared, indexed, together = orders.T.astype(np.int64)
-    for c in np.unique(code).tolist():
-        of_code = code == c
-        name = names[c]
+    for code, constant, sums in machine.census():
+        single, many, padded, indexed, orders, apart, shared, rows = sums
+        name = names[code]
+        alone["gathered"] += indexed
         if name == "dot":
-            _count_dots(alone, block, *orders[of_code, 1:4].T.astype(np.int64))
+            alone[ALONE + "quick"] += 2.0 * single
+            alone["dots"] += many
+            alone["terms of dots"] += padded
+            block["dots of a block"] += apart
+            block["terms of a block"] += rows * LANES
+            block["shared factors"] += shared * LANES
             continue
-        for number in np.unique(constants[of_code]).tolist() if name == "**n" else [None]:
-            those = of_code if number is None else of_code & (constants == number)
-            kind = "looked up" if name == "lookup" else kind_of(name if number is None else f"**{number:g}")
-            n = rows[those]
-            many = n > 1
-            alone[ALONE + kind] += float((~many).sum())
-            alone["orders"] += float(many.sum())
-            alone["gathered"] += float((n * indexed[those]).sum())
-            alone[kind] += float((-(-n[many] // VECTOR) * VECTOR).sum())
-            block["orders"] += float(n.size)
-            block["rows apart"] += float(n[together[those] == 0].sum())
-            block["shared"] += float((n * shared[those]).sum()) * LANES
-            block[kind] += float(n.sum()) * LANES
+        kind = "looked up" if name == "lookup" else kind_of(name if constant is None else f"**{constant:g}")
+        alone[ALONE + kind] += single
+        alone["orders"] += many
+        alone[kind] += padded
+        block["orders"] += orders
+        block["rows apart"] += apart
+        block["shared"] += shared * LANES
+        block[kind] += rows * LANES
     block["examples' numbers"] = float(machine.n_inputs) * LANES
-    alone["examples"] = 1.0
-    block["blocks"] = 1.0
+    alone["examples"] = block["blocks"] = 1.0
     fixed = {"calls": 1.0, "parameters": float(machine.n_parameters), "parameters read": float(machine.n_read)}
+    fixed["fresh parameters"] = fresh(machine.n_parameters)
     return ScalarCounts(fixed, dict(alone), dict(block), float(machine.n_places - machine.n_uniform + machine.n_slopes))
-
-
-def _count_dots(alone: dict[str, float], block: dict[str, float], rows: Any, terms: Any, shared: Any) -> None:
-    """Count sums of products."""
-    single = (rows == 1) & (terms == 1)
-    alone[ALONE + "quick"] += 2.0 * float(single.sum())
-    alone["dots"] += float((~single).sum())
-    products = rows * terms
-    alone["terms of dots"] += float(products[~single].sum())
-    block["dots of a block"] += float(rows.sum())
-    block["terms of a block"] += float(products.sum()) * LANES
-    block["shared factors"] += float((products * shared).sum()) * LANES
 
 
 def pays_to_write_arrays(counts: ScalarCounts, m: int) -> bool:
