@@ -265,15 +265,13 @@ cdef class Schedule:
             result = max(result, self.level[self.steps[s, 2 + k]])
         return result
 
-    cdef inline int kind_of(self, Py_ssize_t s) noexcept:
-        return 8 * (DOT if self.terms[s] else self.steps[s, 0]) + 2 * self.how[self.steps[s, 1]] + self.bare[s]
-
     cdef int write(self) except -1:
         """Write the orders level by level, and of each level kind by kind."""
         cdef Machine machine = self.machine
         cdef Py_ssize_t s, k, n = self.steps.shape[0], n_kept = 0, i, j
         cdef int level, kind, highest = self.find_levels()
         cdef int[::1] kept, by_level, start
+        cdef short[::1] kinds = np.empty(n, np.int16)  # of steps: those of one kind can be rows of one order
         for s in range(n):
             n_kept += not self.absorbed[s]
         machine.group_of = <int*>block((self.n_places + n_kept) * sizeof(int))
@@ -292,13 +290,16 @@ cdef class Schedule:
         kept = np.empty(n_kept, np.int32)
         by_level = np.empty(n_kept, np.int32)
         for s in range(n):
+            kinds[s] = <short>(
+                8 * (DOT if self.terms[s] else self.steps[s, 0]) + 2 * self.how[self.steps[s, 1]] + self.bare[s]
+            )
             if not self.absorbed[s]:
-                start[self.kind_of(s) + 1] += 1
+                start[kinds[s] + 1] += 1
         for k in range(N_KINDS):
             start[k + 1] += start[k]
         for s in range(n):
             if not self.absorbed[s]:
-                kind = self.kind_of(s)
+                kind = kinds[s]
                 kept[start[kind]] = <int>s
                 start[kind] += 1
         start = np.zeros(highest + 2, np.int32)
@@ -314,9 +315,9 @@ cdef class Schedule:
         for level in range(1, highest + 1):
             machine.first_of[machine.n_groups] = <int>self.n_places
             while i < start[level]:
-                kind = self.kind_of(by_level[i])
+                kind = kinds[by_level[i]]
                 j = i + 1
-                while j < start[level] and self.kind_of(by_level[j]) == kind:
+                while j < start[level] and kinds[by_level[j]] == kind:
                     j += 1
                 self.write_alike(&by_level[i], j - i, kind // 8)
                 i = j
@@ -506,7 +507,7 @@ cdef class Schedule:
         """Sort by key; what has the same key stays in sequence."""
         cdef Py_ssize_t i, j
         cdef Py_ssize_t[2049] start
-        cdef int shift, k
+        cdef int bits = 11 if n > 8192 else 8, size = 1 << bits, shift = 0, k
         cdef Sorted one
         cdef unsigned long long differing = 0
         if n <= FEW_TO_SORT:
@@ -520,18 +521,20 @@ cdef class Schedule:
             return
         for i in range(1, n):
             differing |= self.sorted[i].key ^ self.sorted[0].key
-        for shift in range(0, 64, 11):
-            if not differing >> shift & 2047:
+        while shift < 64 and differing >> shift:
+            if not differing >> shift & (size - 1):
+                shift += bits
                 continue
-            memset(start, 0, sizeof(start))
+            memset(start, 0, (size + 1) * sizeof(start[0]))
             for i in range(n):
-                start[(self.sorted[i].key >> shift & 2047) + 1] += 1
-            for k in range(2048):
+                start[(self.sorted[i].key >> shift & (size - 1)) + 1] += 1
+            for k in range(size):
                 start[k + 1] += start[k]
             for i in range(n):
-                j = start[self.sorted[i].key >> shift & 2047]
-                start[self.sorted[i].key >> shift & 2047] = j + 1
+                j = start[self.sorted[i].key >> shift & (size - 1)]
+                start[self.sorted[i].key >> shift & (size - 1)] = j + 1
                 self.other[j] = self.sorted[i]
+            shift += bits
             self.sorted, self.other = self.other, self.sorted
             self.room_for_sorted, self.room_for_other = self.room_for_other, self.room_for_sorted
 
