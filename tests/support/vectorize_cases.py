@@ -254,7 +254,7 @@ def an_ode_by_runge_kutta(d):
 
     def cost(start, y):
         s, h = list(start), 0.05
-        for _ in range(6):
+        for _ in range(3):
             k1 = slope(s)
             k2 = slope([u + h / 2 * k for u, k in zip(s, k1)])
             k3 = slope([u + h / 2 * k for u, k in zip(s, k2)])

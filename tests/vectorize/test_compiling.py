@@ -105,7 +105,7 @@ def test_reading_nothing_writes_nothing(make, monkeypatch):
     "make", [chain, *(pytest.param(make, marks=pytest.mark.thorough) for make in (grid, irregular)), recurrent]
 )
 def test_where_little_repeats_no_array_program_is_written(make):
-    run = ts.vectorize(*make(2400 if make is not grid else 4000))
+    run = ts.vectorize(*make(1600 if make is not grid else 4000))
     value, gradient = run(np.array([0.5]))
     assert run._last.arrays is None
     assert "def prepare(" in run.source
@@ -158,7 +158,7 @@ def test_a_loop_of_a_hundred_thousand_steps_compiles():
 
 @pytest.mark.parametrize("make", [chain, fold, tree, recurrent])
 def test_texts_of_deep_programs_need_no_deep_stack(make):
-    run = ts.vectorize(*make(1200))
+    run = ts.vectorize(*make(800))
     run(np.array([0.5]))
     depth = len(inspect.stack())
     limit = sys.getrecursionlimit()
@@ -171,7 +171,7 @@ def test_texts_of_deep_programs_need_no_deep_stack(make):
 
 @needs_the_executor
 def test_what_was_read_does_not_change_what_runs():
-    cost, w = recurrent(6000)
+    cost, w = recurrent(3000)
     unread, read = ts.vectorize(cost, w), ts.vectorize(cost, w)
     X = np.linspace(-1.0, 1.0, 40)
     unread(X[:1]), read(X[:1])

@@ -95,9 +95,12 @@ def test_ties_and_infinities_are_the_engines(centroids, numbers, fold):
         np.testing.assert_allclose(gradient, expected, rtol=1e-12)
 
 
-def test_distances_of_more_than_fits_into_the_cache_are_the_engines(thorough):
+@pytest.mark.parametrize(
+    ("rows", "columns", "m"),
+    [pytest.param(40, 30, 40, id="rows"), pytest.param(3, 2, 9000, id="examples", marks=pytest.mark.thorough)],
+)
+def test_distances_of_more_than_fits_into_the_cache_are_the_engines(rows, columns, m):
     d = Draw()
-    rows, columns, m = (40, 30, 300) if thorough else (40, 30, 40)
     params = d.values(rows, columns)
     cost = lambda x: sum(ts.exp(-0.01 * sum((c - x_j) ** 2 for c, x_j in zip(row, x))) for row in params)  # noqa: E731
     assert_equal_to_the_engine(cost, flat(params), [d.normal(m, columns)], check=False)
