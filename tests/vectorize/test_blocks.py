@@ -204,7 +204,7 @@ def test_what_is_returned_as_it_is_given_is_each_examples(way, inputs):
 
 @given(st.lists(st.tuples(st.integers(0, 20), st.integers(0, 10), st.integers(0, 5)), max_size=30))
 def test_what_is_in_use_at_the_same_time_has_memory_of_its_own(uses):
-    rooms = [_Room(rows, True, first, first + length) for first, length, rows in uses]
+    rooms = [_Room(rows, "block", first, first + length) for first, length, rows in uses]
     total = _share(rooms)
     for time in range(31):
         rows = [row for r in rooms if r.first <= time <= r.last for row in range(r.offset, r.offset + r.rows)]

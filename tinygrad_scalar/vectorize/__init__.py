@@ -89,6 +89,9 @@ def vectorize(
     class or code, large dicts of numbers, other kinds of containers. If Values only change places in a list of Values,
     that counts once a Value is made or set. With check=False only set Values are followed.
 
+    A large call runs on as many cores as the process and NumPy's BLAS may use (OMP_NUM_THREADS=1 in the environment:
+    one). The result is the same on any number of them, bit for bit.
+
     TraceError if `cost` looks at a number that differs between examples, if the check finds a difference, or if
     `cost` draws random numbers, counts its calls or reads a clock, other than to print or log how long something took:
     `check` runs it several times to see that. It does not see what `cost` draws in another process, or from generators

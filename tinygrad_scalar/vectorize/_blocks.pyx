@@ -5,12 +5,14 @@ block_program.py makes the instructions. What is the same in every example is co
 after the last; a block runs all the others forwards and backwards, and adds to the sums over the examples. Consecutive
 instructions that go row by row form a group, which runs over a few rows at a time.
 
+Where there is much to do, the blocks form chunks, with sums of their own, which several threads take (_threads.pyx).
+Chunks depend on the work alone and their sums are added in order: the threads make no difference to the result.
+
 Matrix products call the BLAS that NumPy has loaded, small ones the loops of _blocks.h.
 """
 
 cimport cython
 from cpython.buffer cimport PyBUF_C_CONTIGUOUS, PyBUF_FORMAT, PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer
-from cpython.exc cimport PyErr_CheckSignals
 from cpython.mem cimport PyMem_Free, PyMem_Malloc, PyMem_RawFree, PyMem_RawMalloc
 from cpython.object cimport PyObject
 from libc.math cimport INFINITY, fabs
@@ -18,6 +20,7 @@ from libc.stdint cimport int64_t
 from libc.string cimport memcpy, memset
 from tinygrad_scalar.engine cimport _ops
 from tinygrad_scalar.engine._ops cimport Code
+from tinygrad_scalar.vectorize cimport _threads
 
 import ctypes
 import importlib
@@ -400,6 +403,7 @@ cdef enum:
     PARAMETERS
     CONSTANT
     FIXED  # what is the same in every example
+    SUM  # sums over the examples
     GRADIENT
     BLOCK  # rows of as many numbers as the block has examples
     TILE  # as many rows of these as a group runs over at a time
@@ -407,13 +411,15 @@ cdef enum:
     N_BASES
 
 BASES = {
-    "parameters": PARAMETERS, "constant": CONSTANT, "fixed": FIXED, "gradient": GRADIENT, "block": BLOCK, "tile": TILE, "argument": ARGUMENT,
+    "parameters": PARAMETERS, "constant": CONSTANT, "fixed": FIXED, "sum": SUM, "gradient": GRADIENT, "block": BLOCK,
+    "tile": TILE, "argument": ARGUMENT,
 }
 
 cdef enum:
     MOST_ARGUMENTS = 64
     TILE_NUMBERS = 1024  # in each array of a group's tile
     SCRATCH = 1024
+    MOST_CHUNKS = 16
 
 cdef struct Operand:
     int base
@@ -437,6 +443,11 @@ cdef struct Group:
     Py_ssize_t first, last  # its instructions
     Py_ssize_t rows
     bint tiled
+
+cdef struct Span:
+    # numbers of the sums, or of the gradient, to which blocks add
+    bint of_gradient
+    Py_ssize_t start, size
 
 cdef struct Argument:
     Py_ssize_t width
@@ -468,6 +479,23 @@ cdef struct Run:
     bint first  # whether the sums over examples begin anew
     double missing_row  # a lookup's row that its table lacks, if any, and the table's rows
     Py_ssize_t choices
+
+cdef struct Chunk:
+    double total  # of the costs
+    double missing_row
+    Py_ssize_t choices
+
+cdef struct Blocks:
+    # a call's blocks, for several threads
+    void* executor
+    Py_ssize_t size  # the examples of a block
+    Py_ssize_t n_blocks, n_chunks
+    Chunk chunks[MOST_CHUNKS]
+    double* areas  # the sums of chunks but the first; of one thread, for one chunk after the other
+    Py_ssize_t area
+    int threads
+    Run runs[_threads.MOST_THREADS]
+    Call call
 
 
 cdef inline bint is_batched(Operand* operand) noexcept nogil:
@@ -1058,6 +1086,15 @@ cdef void multiply(
         out += (p * q if step.kind == LR else k * q if step.kind == TR else p * out_step)
 
 
+cdef inline bint may_call_blas(Instruction* step, Py_ssize_t n) noexcept nogil:
+    """Whether `multiply` can call BLAS in a block of n examples."""
+    cdef Py_ssize_t q = step.q * n
+    return (
+        HAS_GEMM and (step.kind == LR or step.kind == TR or step.kind == RT)
+        and (not HAS_TILES or step.operands[1].base == ARGUMENT or q < 8 or step.p * step.k * q > MODERATE)
+    )
+
+
 cdef void product_of_argument(
     Kind kind, bint add, Py_ssize_t p, Py_ssize_t k, Py_ssize_t n, double* left, Py_ssize_t s, double* right,
     Py_ssize_t right_step, double* out, Py_ssize_t out_step,
@@ -1247,6 +1284,35 @@ cdef void times_examples(Instruction* step, Run* run) noexcept nogil:
         out[r] = x[r if step.operands[0].rows > 1 else 0] * <double>run.call.m
 
 
+# --- how much there is to do ------------------------------------------------------------------------------------------
+
+cdef enum:
+    CHUNK_WORK = 60_000  # nanoseconds that a chunk takes at least
+    ADDING = 100  # more for each number that is added to the sums of others: a few hundred times what that takes
+
+# roughly, nanoseconds for a number of the result; of a product, for a multiplication
+cdef double[<int>RT_BY_RIGHT + 1] work_of_kind
+for _kind in range(<int>RT_BY_RIGHT + 1):
+    work_of_kind[_kind] = 0.05 if _kind >= LR else 0.25
+for _kind, _work in {
+    FUNCTION: 1.0, SLOPE: 1.0, NUMPY: 5.0, NUMPY_POWER: 5.0, POWER_SLOPE: 5.0, ENGINE: 20.0, LOGADDEXP: 3.0,
+    LOGADDEXP_SHARE: 3.0, ENTROPY: 3.0, SHARES: 1.0, LOOKUP: 2.0, LOOKUP_SCATTER: 2.0, PULL_LEFT: 0.5, PULL_RIGHT: 0.5,
+}.items():
+    work_of_kind[<int>_kind] = _work
+
+
+cdef double work_of(Instruction* step) noexcept:
+    """Of one example."""
+    cdef double n = step.rows
+    if step.kind == LOOKUP or step.kind == LOOKUP_SCATTER:
+        n = step.p
+    elif step.kind == FOLD_SUM or step.kind == FOLD_MAXIMUM or step.kind == FOLD_MINIMUM or step.kind == SHARES:
+        n = <double>step.p * step.k
+    elif step.kind >= DISTANCES:
+        n = <double>step.blocks * step.p * step.k * step.q
+    return n * work_of_kind[<int>step.kind]
+
+
 cdef enum:
     # the parts of a program, in this order
     BEFORE_FORWARD
@@ -1275,10 +1341,15 @@ cdef class Executor:
     cdef double* memory  # kept for the next call; whoever runs has taken it
     cdef Py_ssize_t size  # of that memory
     cdef readonly Py_ssize_t per_block  # the most examples of a block
+    cdef Py_ssize_t n_sums, n_spans, n_added
+    cdef Span* spans
+    cdef bint adds_to_gradient  # whether the spans are of the gradient too
+    cdef double work  # of one example, in nanoseconds
 
     def __cinit__(
         self, instructions, numbers, tables, groups, parts, constants, arguments, cost, watched, input_gradients,
-        str reduce, Py_ssize_t n_parameters, Py_ssize_t block_rows, Py_ssize_t fixed_rows, Py_ssize_t tile_slots,
+        str reduce, Py_ssize_t n_parameters, Py_ssize_t block_rows, Py_ssize_t fixed_rows, Py_ssize_t sum_rows,
+        Py_ssize_t tile_slots,
     ):
         cdef Py_ssize_t i, k, n = len(instructions)
         cdef int64_t[:, ::1] fields = np.ascontiguousarray(instructions, np.int64).reshape(n, N_FIELDS)
@@ -1287,7 +1358,7 @@ cdef class Executor:
         cdef double[::1] their_constants = np.ascontiguousarray(constants, np.float64)
         cdef Instruction* step
         self.n_instructions, self.n_groups = n, len(groups)
-        self.n_parameters, self.n_fixed = n_parameters, fixed_rows
+        self.n_parameters, self.n_fixed, self.n_sums = n_parameters, fixed_rows, sum_rows
         self.block_rows, self.tile_slots = block_rows, tile_slots
         self.n_arguments, self.n_watched = len(arguments), len(watched)
         if max(self.n_arguments, self.n_watched) > MOST_ARGUMENTS:
@@ -1326,6 +1397,10 @@ cdef class Executor:
         self.n_input_gradients = len(input_gradients)
         for i in range(self.n_input_gradients):
             operand_of(&self.input_gradients[i], input_gradients[i])
+        self.find_spans()
+        self.work = 0.0
+        for i in range(self.groups_first(FORWARD), self.groups_first(AFTER)):
+            self.work += work_of(self.instructions + i)
         self.memory, self.size = NULL, 0
         self.per_block = max(FEWEST_EXAMPLES, min(MOST_EXAMPLES, BLOCK_NUMBERS // max(block_rows, 1)))
 
@@ -1334,7 +1409,81 @@ cdef class Executor:
         PyMem_Free(self.groups)
         PyMem_Free(self.tables)
         PyMem_Free(self.constants)
+        PyMem_Free(self.spans)
         PyMem_RawFree(self.memory)
+
+    cdef Py_ssize_t groups_first(self, int part) noexcept:
+        """The first instruction of a part."""
+        cdef Py_ssize_t group = self.parts[part]
+        return self.groups[group].first if group < self.n_groups else self.n_instructions
+
+    cdef int find_spans(self) except -1:
+        """Find the numbers to which the instructions of a block add."""
+        cdef Py_ssize_t i, r, rows, size, step
+        cdef Instruction* instruction
+        cdef Span* span
+        found = []
+        for i in range(self.groups_first(FORWARD), self.groups_first(AFTER)):
+            instruction = self.instructions + i
+            if instruction.out.base != SUM and instruction.out.base != GRADIENT:
+                continue
+            rows, size, step = 1, instruction.rows, 0
+            if instruction.kind not in (OVER_EXAMPLES, LOOKUP_SCATTER):  # a matrix
+                rows, size, step = instruction.blocks * instruction.p, instruction.k, instruction.out.step
+            if size == step:
+                rows, size = 1, rows * size
+            for r in range(rows):
+                found.append([instruction.out.base == GRADIENT, instruction.out.offset + r * step, size])
+        found.sort()
+        self.spans = <Span*>memory_of(len(found) * sizeof(Span))
+        self.n_spans = self.n_added = 0
+        self.adds_to_gradient = False
+        span = NULL
+        for of_gradient, start, n in found:
+            if span is not NULL and span.of_gradient == of_gradient and start <= span.start + span.size:
+                self.n_added -= span.size
+                span.size = max(span.size, <Py_ssize_t>start + n - span.start)  # joined with the one before
+            else:
+                span = self.spans + self.n_spans
+                self.n_spans += 1
+                span.of_gradient, span.start, span.size = of_gradient, start, n
+            self.adds_to_gradient |= span.of_gradient
+            self.n_added += span.size
+        return 0
+
+    def chunks(self, Py_ssize_t m):
+        """How many chunks the blocks of m examples form. For the tests."""
+        cdef Py_ssize_t size = self.block_size(m)
+        return self.n_chunks(m, (m + size - 1) // size)
+
+    cdef Py_ssize_t block_size(self, Py_ssize_t m) noexcept:
+        """Blocks are of nearly equal size, their rows an odd number of cache lines apart."""
+        cdef Py_ssize_t blocks, n = m
+        if m > self.per_block:
+            blocks = (m + self.per_block - 1) // self.per_block
+            n = (m + blocks - 1) // blocks
+            n = (n + 7) // 8 * 8
+            if n % 16 == 0:
+                n += 8
+        return max(n, 1)
+
+    cdef Py_ssize_t n_chunks(self, Py_ssize_t m, Py_ssize_t n_blocks) noexcept:
+        """A power of 2, so that they share out well; one where there is little to do beside the sums of another."""
+        cdef Py_ssize_t chunks = 1
+        while (
+            2 * chunks <= min(n_blocks, MOST_CHUNKS)
+            and 2 * chunks * (CHUNK_WORK + ADDING * self.n_added) <= self.work * m
+        ):
+            chunks *= 2
+        return chunks
+
+    cdef bint calls_blas(self, Py_ssize_t n) noexcept:
+        """Whether blocks of n examples call BLAS."""
+        cdef Py_ssize_t i
+        for i in range(self.groups_first(FORWARD), self.groups_first(AFTER)):
+            if may_call_blas(self.instructions + i, n):
+                return True
+        return False
 
     def run(self, parameters, tuple arrays, gradient=None, tuple input_gradients=None, tuple watched=(), costs=None):
         """The mean cost of m examples, or the sum. All arrays are C-contiguous float64.
@@ -1371,70 +1520,96 @@ cdef class Executor:
                 PyBuffer_Release(&call.views[a])
 
     cdef double run_call(self, Call* call) except? -1.0:
-        cdef Py_ssize_t m = call.m, n, size, blocks, fixed
+        cdef Py_ssize_t m = call.m, n = self.block_size(m), size, fixed, own, t
         cdef double* memory
+        cdef double* place
         cdef double mean
-        cdef Run run
-        # blocks of nearly equal size, whose rows are an odd number of cache lines apart
-        n = m
-        if m > self.per_block:
-            blocks = (m + self.per_block - 1) // self.per_block
-            n = (m + blocks - 1) // blocks
-            n = (n + 7) // 8 * 8
-            if n % 16 == 0:
-                n += 8
-        fixed = (self.n_fixed + 7) // 8 * 8
-        size = fixed + self.block_rows * n + self.tile_slots * (TILE_NUMBERS + n) + 2 * SCRATCH + 16 + self.n_instructions // 8 + 1
-        memory, self.memory = self.memory, NULL
-        if memory is NULL or self.size < size:
-            PyMem_RawFree(memory)
-            memory = <double*>PyMem_RawMalloc(size * sizeof(double))
-            if memory is NULL:
-                raise MemoryError
-            self.size = size
-            memset(memory, 0, size * sizeof(double))
-        else:
-            size = self.size
+        cdef bint held = False
+        cdef Blocks of_one_thread
+        cdef Blocks* blocks = &of_one_thread
+        cdef Py_ssize_t n_blocks = (m + n - 1) // n, n_chunks = self.n_chunks(m, n_blocks)
+        cdef int threads = 1
+        cdef Run* run
+        if n_chunks > 1:
+            threads = _threads.available(n_chunks)
+            if self.calls_blas(n) or (m % n and self.calls_blas(m % n)):
+                held = _threads.hold_blas()
+                threads = threads if held else 1
         try:
-            run.call = call
-            run.base[PARAMETERS] = call.theta
-            run.base[GRADIENT] = call.gradient
-            run.base[FIXED] = <double*>((<size_t>memory + 63) & ~<size_t>63)
-            run.scratch = run.base[FIXED] + fixed
-            run.base[TILE] = run.scratch + 2 * SCRATCH
-            run.base[BLOCK] = run.base[TILE] + self.tile_slots * (TILE_NUMBERS + n)
-            run.instructions, run.met_tiny = self.instructions, <char*>(run.base[BLOCK] + self.block_rows * n)
-            memset(run.met_tiny, 0, self.n_instructions)
-            run.missing_row, run.choices = 0.0, 0
-            run.base[CONSTANT] = self.constants
-            mean = self.run_blocks(&run, n)
-        finally:
-            if self.memory is NULL:
-                self.memory, self.size = memory, size
-            else:
+            if threads > 1:
+                # not on the stack, which helpers would lose if the interpreter ended here, in a daemon thread
+                blocks = <Blocks*>memory_of(sizeof(Blocks))
+                blocks.call = call[0]
+                call = &blocks.call
+            blocks.executor, blocks.size, blocks.n_blocks, blocks.n_chunks = <void*>self, n, n_blocks, n_chunks
+            blocks.threads = threads
+            fixed = lines(self.n_fixed) + lines(self.n_sums)
+            blocks.area = lines(self.n_sums) + lines(self.n_parameters if self.adds_to_gradient else 0)
+            own = lines(2 * SCRATCH + self.tile_slots * (TILE_NUMBERS + n) + self.block_rows * n + self.n_instructions // 8 + 1)
+            size = fixed + blocks.threads * own + 8
+            if n_chunks > 1:
+                size += blocks.area * (1 if blocks.threads == 1 else n_chunks - 1)
+            memory, self.memory = self.memory, NULL
+            if memory is NULL or self.size < size:
                 PyMem_RawFree(memory)
-        if run.choices:
-            raise ValueError(f"lookup expected rows from 0 to {run.choices - 1}, got {run.missing_row:.0f}")
-        return mean
+                memory = <double*>PyMem_RawMalloc(size * sizeof(double))
+                if memory is NULL:
+                    raise MemoryError
+                self.size = size
+                memset(memory, 0, size * sizeof(double))
+            else:
+                size = self.size
+            try:
+                place = <double*>((<size_t>memory + 63) & ~<size_t>63)
+                for t in range(blocks.threads):
+                    run = &blocks.runs[t]
+                    run.call, run.instructions = call, self.instructions
+                    run.base[PARAMETERS], run.base[CONSTANT] = call.theta, self.constants
+                    run.base[FIXED], run.base[SUM] = place, place + lines(self.n_fixed)
+                    run.base[GRADIENT] = call.gradient
+                    run.scratch = place + fixed + t * own
+                    run.base[TILE] = run.scratch + 2 * SCRATCH
+                    run.base[BLOCK] = run.base[TILE] + self.tile_slots * (TILE_NUMBERS + n)
+                    run.met_tiny = <char*>(run.base[BLOCK] + self.block_rows * n)
+                blocks.areas = place + fixed + blocks.threads * own
+                mean = self.run_blocks(blocks, call)
+            finally:
+                if self.memory is NULL:
+                    self.memory, self.size = memory, size
+                else:
+                    PyMem_RawFree(memory)
+            for t in range(n_chunks):
+                if blocks.chunks[t].choices:
+                    raise ValueError(
+                        f"lookup expected rows from 0 to {blocks.chunks[t].choices - 1}, "
+                        f"got {blocks.chunks[t].missing_row:.0f}"
+                    )
+            return mean
+        finally:
+            if held:
+                _threads.release_blas()
+            if blocks != &of_one_thread:
+                PyMem_Free(blocks)
 
-    cdef double run_blocks(self, Run* run, Py_ssize_t most) except? -1.0:
-        cdef Py_ssize_t m = run.call.m, k, a
-        cdef Call* call = run.call
+    cdef double run_blocks(self, Blocks* blocks, Call* call) except? -1.0:
+        cdef Run* run = &blocks.runs[0]
+        cdef Py_ssize_t m = call.m, k, a, c
         cdef double total = 0.0, scale
+        cdef double* sums = run.base[SUM]
         run.start, run.n, run.first = 0, 1, True
+        memset(run.met_tiny, 0, self.n_instructions)
         self.run_part(run, BEFORE_FORWARD)
         if call.backwards:
             self.run_part(run, BEFORE_BACKWARD)
-        while run.start < m:
-            run.n = min(most, m - run.start)
-            if run.n == m:
-                total = self.run_block(run)
-            else:
-                PyErr_CheckSignals()
-                with nogil:
-                    total += self.run_block(run)
-            run.start += run.n
-            run.first = False
+        if blocks.n_blocks == 1:
+            self.run_chunk(blocks, run, 0, NULL)
+        else:
+            _threads.run_parts(run_one_chunk, blocks, blocks.n_chunks, blocks.threads)
+        run.base[SUM], run.base[GRADIENT] = sums, call.gradient
+        for c in range(blocks.n_chunks):
+            total += blocks.chunks[c].total
+            if c and blocks.threads > 1:
+                self.add_area(blocks, run, c - 1)
         for a in range(self.n_watched):
             if not is_batched(&self.watched[a]):
                 loop_fill(m, call.watched[a], at(run, &self.watched[a], 0)[0])
@@ -1450,6 +1625,45 @@ cdef class Executor:
             for k in range(self.n_parameters if scale != 1.0 else 0):
                 call.gradient[k] /= scale
         return total / self.scale(m)
+
+    cdef void run_chunk(self, Blocks* blocks, Run* run, Py_ssize_t c, _threads.Turn* turn) noexcept nogil:
+        """The blocks of one chunk, whose sums begin anew."""
+        cdef Py_ssize_t first = blocks.n_blocks * c // blocks.n_chunks
+        cdef Py_ssize_t last = blocks.n_blocks * (c + 1) // blocks.n_chunks, b
+        cdef Chunk* chunk = &blocks.chunks[c]
+        cdef double* main_sums = run.base[FIXED] + lines(self.n_fixed)
+        cdef Py_ssize_t area = c - 1 if blocks.threads > 1 else 0
+        run.base[SUM], run.base[GRADIENT] = main_sums, run.call.gradient
+        if c:
+            run.base[SUM] = blocks.areas + area * blocks.area
+            run.base[GRADIENT] = run.base[SUM] + lines(self.n_sums)
+        chunk.total = 0.0
+        run.choices, run.first = 0, True
+        memset(run.met_tiny, 0, self.n_instructions)
+        for b in range(first, last):
+            if turn is not NULL and not _threads.goes_on(turn):
+                return
+            run.start = b * blocks.size
+            run.n = min(blocks.size, run.call.m - run.start)
+            chunk.total += self.run_block(run)
+            run.first = False
+        chunk.choices, chunk.missing_row = run.choices, run.missing_row
+        if c and blocks.threads == 1:
+            run.base[SUM], run.base[GRADIENT] = main_sums, run.call.gradient
+            self.add_area(blocks, run, 0)
+
+    cdef void add_area(self, Blocks* blocks, Run* run, Py_ssize_t area) noexcept nogil:
+        """Add the sums of a chunk to those of the first."""
+        cdef double* sums = blocks.areas + area * blocks.area
+        cdef double* gradient = sums + lines(self.n_sums)
+        cdef Py_ssize_t i
+        cdef Span* span
+        for i in range(self.n_spans):
+            span = self.spans + i
+            if not span.of_gradient:
+                loop_add_to(span.size, run.base[SUM] + span.start, sums + span.start)
+            elif run.call.backwards:
+                loop_add_to(span.size, run.base[GRADIENT] + span.start, gradient + span.start)
 
     cdef inline double scale(self, Py_ssize_t m) noexcept nogil:
         """What sums over the examples are divided by; what is the same in every example counts m times in a sum."""
@@ -1505,6 +1719,16 @@ cdef class Executor:
                 for i in range(group.first, group.last):
                     run_instruction(instructions + i, run, start, stop)
                 start = stop
+
+
+cdef void run_one_chunk(void* work, Py_ssize_t c, _threads.Turn* turn) noexcept nogil:
+    cdef Blocks* blocks = <Blocks*>work
+    (<Executor>blocks.executor).run_chunk(blocks, &blocks.runs[turn.thread], c, turn)
+
+
+cdef inline Py_ssize_t lines(Py_ssize_t n) noexcept nogil:
+    """The numbers of as many cache lines as n numbers need."""
+    return (n + 7) // 8 * 8
 
 
 cdef enum:

@@ -107,10 +107,13 @@ class Groups:
 
 @dataclass(eq=False)
 class _Room:
-    """Rows of a block, or of what is the same in all examples, in use from the group `first` to the group `last`."""
+    """Rows in use from the group `first` to the group `last`.
+
+    base    "block", "fixed" for what is the same in all examples, or "sum" for sums over them
+    """
 
     rows: int
-    batched: bool
+    base: str
     first: int
     last: int
     offset: int = 0
@@ -132,7 +135,7 @@ class Memory:
         self.steps: dict[Array, int] = {}
         self.copied: list[Array] = []
         self.bare: dict[Array, int] = {}
-        self.block_rows = self.fixed_rows = self.tile_slots = 0
+        self.block_rows = self.fixed_rows = self.sum_rows = self.tile_slots = 0
         self._offsets: dict[Array, tuple[str, int]] = {}
         self._constants: list[NDArray[np.float64]] = []
         self._n_constants = 0
@@ -175,6 +178,7 @@ class Memory:
         reads: dict[Array, list[tuple[int, bool]]] = {}  # of each owner: the group, and whether row by row
         last_instruction: dict[Array, Instruction] = {}
         makers: dict[Array, int] = {}
+        sums: set[Array] = set()
         for g, group in enumerate(groups.all):
             for instruction in group.instructions:
                 for position, operand in enumerate(instruction.reads):
@@ -188,6 +192,8 @@ class Memory:
                     owner = self.owner(array)
                     last[owner] = max(last.get(owner, g), g)
                     makers[owner] = makers.get(owner, 0) + 1
+                    if g in blocks and not owner.batched:
+                        sums.add(owner)
 
         self._offsets[self.program.parameters] = ("parameters", 0)
         assert self.program.gradient is not None
@@ -195,7 +201,7 @@ class Memory:
         rooms: dict[Array, _Room] = {}
         all_rooms: list[_Room] = []
         for argument in self.copied:
-            rooms[argument] = _Room(argument.rows, True, -1, last.get(argument, -1))
+            rooms[argument] = _Room(argument.rows, "block", -1, last.get(argument, -1))
             all_rooms.append(rooms[argument])
         for g, group in enumerate(groups.all):
             slots: list[Array | None] = []
@@ -213,9 +219,10 @@ class Memory:
                     if owner is array:
                         over = self._taken_over(instruction, array, g, rooms, last, reads, last_instruction)
                     if over is None:
-                        # sums over the examples grow in every block
-                        first = blocks.start if g in blocks and not owner.batched else g
-                        over = _Room(owner.rows, owner.batched, first, last[owner])
+                        # sums grow in every block
+                        base = "block" if owner.batched else "sum" if owner in sums else "fixed"
+                        first = min(g, blocks.start) if base == "sum" else g
+                        over = _Room(owner.rows, base, first, last[owner])
                         all_rooms.append(over)
                     over.last = max(over.last, last[owner])
                     rooms[owner] = over
@@ -223,10 +230,11 @@ class Memory:
                     if held is not None and last_instruction.get(held, instruction) is instruction:
                         slots[k] = None
             self.tile_slots = max(self.tile_slots, len(slots))
-        self.block_rows = _share([room for room in all_rooms if room.batched])
-        self.fixed_rows = _share([room for room in all_rooms if not room.batched])
+        self.block_rows, self.fixed_rows, self.sum_rows = (
+            _share([room for room in all_rooms if room.base == base]) for base in ("block", "fixed", "sum")
+        )
         for array, room in rooms.items():
-            self._offsets[array] = ("block" if room.batched else "fixed", room.offset)
+            self._offsets[array] = (room.base, room.offset)
 
     @staticmethod
     def _slot(

@@ -66,6 +66,7 @@ class BlockProgram(NamedTuple):
     n_parameters: int
     block_rows: int
     fixed_rows: int
+    sum_rows: int
     tile_slots: int
 
 
@@ -352,6 +353,7 @@ class _Writer:
             program.parameters.rows,
             memory.block_rows,
             memory.fixed_rows,
+            memory.sum_rows,
             memory.tile_slots,
         )
 

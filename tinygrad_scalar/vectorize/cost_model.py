@@ -2,7 +2,8 @@
 
 The times are those that `python benchmarks/cost_model.py` measured and fitted. They are not measured again where the
 package runs, so that a program of the same shapes and the same number of examples chooses alike in every run and on
-every machine. What is counted follows the executors: block_costs.py has it for _blocks.pyx.
+every machine. What is counted follows the executors: block_costs.py has it for _blocks.pyx. Times are those of one
+thread: how many a large call may use makes no difference to the choice.
 """
 
 from __future__ import annotations
