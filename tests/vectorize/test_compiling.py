@@ -2,6 +2,7 @@
 
 import functools
 import inspect
+import pickle
 import random
 import sys
 
@@ -101,6 +102,18 @@ def test_reading_nothing_writes_nothing(make, monkeypatch):
 
 
 @needs_the_executor
+def test_a_pickle_has_the_source_that_was_read():
+    run = ts.vectorize(*chain(2400))
+    run(np.array([0.5]))
+    program = run._last
+    with pytest.raises(ValueError, match="a pickle holds the program that ran"):
+        print(pickle.loads(pickle.dumps(program)).source)
+    source = run.source
+    assert program.arrays is None
+    assert pickle.loads(pickle.dumps(program)).source == source
+
+
+@needs_the_executor
 @pytest.mark.parametrize(
     "make", [chain, *(pytest.param(make, marks=pytest.mark.thorough) for make in (grid, irregular)), recurrent]
 )
@@ -109,7 +122,9 @@ def test_where_little_repeats_no_array_program_is_written(make):
     value, gradient = run(np.array([0.5]))
     assert run._last.arrays is None
     assert "def prepare(" in run.source
-    for ours, theirs in zip(run._last.arrays.run(run.parameters, [np.array([[0.5]])], True, []), (value, gradient)):
+    for ours, theirs in zip(
+        run._last.write_arrays().run(run.parameters, [np.array([[0.5]])], True, []), (value, gradient)
+    ):
         np.testing.assert_allclose(ours, theirs, rtol=1e-9)
 
 

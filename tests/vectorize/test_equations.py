@@ -1,5 +1,6 @@
 """`run.equations`: 003 symbol by symbol, and anything else that a program computes."""
 
+import functools
 import re
 
 import numpy as np
@@ -191,3 +192,25 @@ def test_a_slope_reads_every_operand_that_its_text_names(name):
         if isinstance(slope, Slope):
             named = {int(i) + 1 for i in re.findall(r"\{(\d)\}", operation(slope.op).slopes[slope.operand])}
             assert named <= set(slope.reads)
+
+
+def negatives(z, w):
+    return functools.reduce(lambda z, _: -z, range(600), z)
+
+
+def sums_after_a_product(z, w):
+    """Of 600 terms, no two of one kind."""
+    term = w[0]
+    for _ in range(600):
+        term = ts.tanh(term)
+        z = z + term
+    return z
+
+
+@pytest.mark.parametrize("chain", [negatives, sums_after_a_product])
+def test_the_texts_of_a_long_chain_are_written_without_recursion_in_equations_that_can_be_read(chain):
+    w = [Value(0.5 + 0.1 * k, f"w{k}") for k in range(4)]
+    run = ts.vectorize(lambda x: chain(sum(p * number for p, number in zip(w, x)), w), w)
+    run(np.ones((2, 4)))
+    assert run.source and run.explain()
+    assert max(len(equation.latex) for equation in run.equations.each) < 20_000

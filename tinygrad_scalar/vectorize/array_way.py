@@ -35,8 +35,12 @@ class ArrayWay:
     name = "array program"
     kind: str  # as in times.py
 
-    def __init__(self, program: Program, integer: Sequence[bool], dtype: Any = np.float64) -> None:
+    def __init__(
+        self, program: Program, integer: Sequence[bool], dtype: Any = np.float64, written: NumpySource | None = None
+    ) -> None:
         self._program, self._integer = program, integer
+        if written is not None:
+            self.written = written
         self.blocks = block_program(program) if dtype == np.float64 else None
         self.counts = array_counts(program)
         self._build()

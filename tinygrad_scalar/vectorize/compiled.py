@@ -20,6 +20,7 @@ from tinygrad_scalar.vectorize.each_example import EachExample
 from tinygrad_scalar.vectorize.equations import Equation, Equations, equations
 from tinygrad_scalar.vectorize.explanation import explanation
 from tinygrad_scalar.vectorize.group import Grouping, group
+from tinygrad_scalar.vectorize.numpy_source import NumpySource
 from tinygrad_scalar.vectorize.program import Program
 from tinygrad_scalar.vectorize.readings import NOTHING, Readings
 from tinygrad_scalar.vectorize.repeat import Witness, repeated_trace
@@ -62,7 +63,17 @@ class Unwritten:
 
     @cached_property
     def arrays(self) -> ArrayWay:
-        return ArrayWay(self._program, [integer for _, integer in self._shapes], self._dtype)
+        return ArrayWay(self._program, self._integer, self._dtype, self.__dict__.get("written"))
+
+    @cached_property
+    def written(self) -> NumpySource:
+        """The NumPy source, without what it takes to run the program in another way."""
+        arrays: ArrayWay | None = self.__dict__.get("arrays")
+        return NumpySource(self._program, self._integer) if arrays is None else arrays.written
+
+    @property
+    def _integer(self) -> list[bool]:
+        return [integer for _, integer in self._shapes]
 
     @cached_property
     def _program(self) -> Program:
@@ -83,13 +94,13 @@ class Unwritten:
     def explanation(self) -> str:
         if self._left_out:
             return f"{self._left_out}; run.source is the whole program"
-        named = self.arrays.written.program
+        named = self.written.program
         return explanation(self._traced.nodes, self._traced.captured, named, self._labels)
 
     def equations(self) -> Equations:
         if self._left_out:
             return Equations([Equation(rf"C = \text{{{self._left_out}}}", r"1 \times 1", "")])
-        return equations(self.arrays.written.program, self._labels)
+        return equations(self.written.program, self._labels)
 
 
 class Compiled:
@@ -106,6 +117,7 @@ class Compiled:
     witnesses: Sequence[Witness] = ()
     reduce = "mean"
     _unwritten: Unwritten | None = None
+    _was_read = False  # the source of a program that runs as a scalar one: then pickles have it
     read = NOTHING  # pickles written before have none of these
     _costs: Costs | None = None
     _write_costs: Callable[[], Costs] | None = None
@@ -130,6 +142,8 @@ class Compiled:
         self._unwritten = unwritten
 
     def __getstate__(self) -> dict[str, Any]:
+        if self._was_read:
+            self.write_arrays()
         state = {
             **self.__dict__,
             "_chosen": {},
@@ -143,6 +157,9 @@ class Compiled:
         for name in ("read", "_most_by_scalars"):
             state.pop(name, None)
         return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update({"_natively": {}, **state})  # pickles written before have none
 
     def is_current(self) -> bool:
         """Whether what counts as constant still stands where it did, and captured Values have the same numbers."""
@@ -161,7 +178,10 @@ class Compiled:
 
     @property
     def source(self) -> str:
-        return self.write_arrays().source
+        if self.arrays is not None:
+            return self.arrays.source
+        self._was_read = True
+        return self._to_write().written.text
 
     @property
     def explanation(self) -> str:

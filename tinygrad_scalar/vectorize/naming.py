@@ -32,6 +32,7 @@ from tinygrad_scalar.vectorize.program import (
 )
 
 ARGUMENTS = "XYUVST"
+MOST_ADDED = 8  # terms that are part of a layer's Z, in one equation
 
 WORDS = {
     "+": "sum", "-": "difference", "minus fixed": "shifted", "*": "product", "* on path": "product",
@@ -77,12 +78,16 @@ def _name_layers(program: Program) -> None:
             statement.out.name = f"Z{layers}"
             if layers == 1 and program.arguments and statement.right is program.arguments[0]:
                 statement.right.name = "A0"
+    added: Counter[str] = Counter()
     functions_of = Counter(statement.operands[0] for statement in program.forward if _is_function(statement))
     for statement in program.forward:
         if not isinstance(statement, Elementwise) or not statement.operands[0].name.startswith("Z"):
             continue
         first, *others = statement.operands
         if statement.op == "+" and statement.out.rows == first.rows:
+            if added[first.name] == MOST_ADDED:
+                continue
+            added[first.name] += 1
             statement.out.name = first.name
             if _from_parameters(others[0], made_by, program):
                 others[0].name = f"b{first.name[1:]}"

@@ -62,7 +62,7 @@ def symbol(name: str) -> str:
     return d + plain + (f"_{{{number}}}" if number else "")
 
 
-LONGEST = 60  # names in a right side
+LONGEST = 60  # names in a right side, or right sides within each other
 
 
 class RightSides:
@@ -86,9 +86,12 @@ class RightSides:
         """The arrays that get an equation only because what they are in would be too long otherwise."""
         self._long = set[Array]()
         length: dict[Array, int] = {}  # of each right side, in names
+        depth: dict[Array, int] = {}  # how many right sides stand within each other there
         for out, statement in self.made_by.items():
             length[out] = sum(1 if self.named(x) else length.get(x, 1) for x in statement.operands)
-            if length[out] > LONGEST and not isinstance(statement, Gather) and out not in self.absorbed:
+            depth[out] = 1 + max((0 if self.named(x) else depth.get(x, 0) for x in statement.operands), default=0)
+            too_long = max(length[out], depth[out]) > LONGEST
+            if too_long and not isinstance(statement, Gather) and out not in self.absorbed:
                 self._long.add(out)
         return self._long
 
