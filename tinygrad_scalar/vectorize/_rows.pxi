@@ -51,6 +51,7 @@ cdef class Rows(Executor):
     cdef int* all_back  # the steps that any sweep goes through, in order
     cdef Py_ssize_t n_all_back
     cdef bint looks_up
+    cdef readonly Py_ssize_t n_passed  # steps, or edges and steps, in all sweeps
 
     def set_outputs(self, outputs):
         """Find the way back from each output; returns for each what it reads: parameters and inputs, in order."""
@@ -134,12 +135,16 @@ cdef class Rows(Executor):
         cdef char[::1] depends
         cdef dict leaves = {}
         cdef list every, found
+        if self.n_outputs == 1:
+            self.n_passed = self.sweeps[0].n_back if self.sweeps[0].n_wanted else 0
+            return False
         for j in range(self.n_outputs):
             backwards += self.sweeps[j].n_back if self.sweeps[j].n_wanted else 0
             for k in range(self.sweeps[j].n_wanted):
                 leaves.setdefault(self.sweeps[j].slots[k], []).append((j, self.sweeps[j].where[k], self.sweeps[j].at[k]))
             for k in range(self.sweeps[j].n_back):
                 passed[self.sweeps[j].back[k]] = 1
+        self.n_passed = backwards
         order = np.flatnonzero(passed).astype(np.int32)
         if len(leaves) >= self.n_outputs or len(leaves) == 0:
             return False
@@ -174,6 +179,7 @@ cdef class Rows(Executor):
             edges += len(found)
             if edges + steps.shape[0] >= backwards:
                 return False
+        self.n_passed = edges + steps.shape[0]
         self.n_partials = n_partials
         self.n_all_back = steps.shape[0]
         self.all_back = <int*>block(self.n_all_back * sizeof(int))
@@ -438,3 +444,77 @@ cdef class Rows(Executor):
                 for i in range(n):
                     out[(start + i) * widths[tangent.where[k]] + tangent.at[k]] = x[i]
         return True
+
+
+def add_products(
+    const double[:, ::1] left, const double[:, ::1] right, const long long[:, ::1] columns, double[:, ::1] out, bint first
+):
+    """To row e of `out`, in column columns[i, j], add left[e, i]·right[e, j]; or with `first` put it there.
+
+    Whether all factors are finite; a single row of `right` stands for all of them.
+    """
+    cdef Py_ssize_t e, i, j, p = columns.shape[0], k = columns.shape[1], m = out.shape[0], start
+    cdef double d
+    cdef double* row
+    cdef const double* a
+    cdef const long long* at
+    cdef bint side_by_side = True
+    cdef Py_ssize_t same = 0 if right.shape[0] == 1 else 1
+    if left.shape[0] != m or (same and right.shape[0] != m) or left.shape[1] != p or right.shape[1] != k:
+        raise ValueError(f"expected ({m}, {p}) and ({m}, {k}), got ({left.shape[0]}, {left.shape[1]}) and ({right.shape[0]}, {right.shape[1]})")
+    for i in range(p):
+        for j in range(k):
+            if columns[i, j] < 0 or columns[i, j] >= out.shape[1]:
+                raise IndexError(f"columns go from 0 to {out.shape[1] - 1}, got {columns[i, j]}")
+            side_by_side = side_by_side and columns[i, j] == columns[i, 0] + j
+    if m == 0 or p == 0 or k == 0:
+        return True
+    if not all_finite(<double*>&left[0, 0], left.size) or not all_finite(<double*>&right[0, 0], right.size):
+        return False
+    with nogil:
+        for e in range(m):
+            a = &right[e * same, 0]
+            for i in range(p):
+                d = left[e, i]
+                at = &columns[i, 0]
+                row = &out[e, 0]
+                if not side_by_side:
+                    if first:
+                        for j in range(k):
+                            row[at[j]] = d * a[j]
+                    else:
+                        for j in range(k):
+                            row[at[j]] += d * a[j]
+                    continue
+                row += at[0]
+                if first:
+                    for j in range(k):
+                        row[j] = d * a[j]
+                else:
+                    for j in range(k):
+                        row[j] += d * a[j]
+    return True
+
+
+def add_matrices(
+    double[:, ::1] both, Py_ssize_t n, const long long[:, ::1] rows, const long long[:, ::1] columns,
+    const double[:, :, ::1] numbers,
+):
+    """To each row of `both`, in columns[b], add that row's columns n + rows[b] times the matrix numbers[b]."""
+    cdef Py_ssize_t e, b, i, j, p = rows.shape[1], q = columns.shape[1]
+    cdef double d
+    cdef double* row
+    cdef const double* matrix
+    cdef const long long* at
+    if both.shape[0] == 0 or rows.shape[0] == 0:
+        return
+    with nogil:
+        for e in range(both.shape[0]):
+            row = &both[e, 0]
+            for b in range(rows.shape[0]):
+                at = &columns[b, 0]
+                for i in range(p):
+                    d = row[n + rows[b, i]]
+                    matrix = &numbers[b, i, 0]
+                    for j in range(q):
+                        row[at[j]] += d * matrix[j]

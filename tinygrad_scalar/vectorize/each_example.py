@@ -1,34 +1,31 @@
 """A traced function that gives more than the mean of one number: something for each example, or several outputs.
 
 The scalar program runs each example forwards once and backwards once for each output, or a tangent forwards for each
-leaf where these are fewer. Where there is no compiler an array program does: every example stands there once for each
-output, as if the parameters and the number of the output were arguments, so that its derivatives are its own.
+leaf where these are fewer. An array program (`each_by_products.py`) can be quicker, and so can what depends on
+parameters alone by itself (`frontier.py`, `each_by_parts.py`). Where there is neither, `each_by_arrays.py` runs.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tinygrad_scalar.vectorize.array_way import ArrayWay
-from tinygrad_scalar.vectorize.assemble import assemble
+from tinygrad_scalar.vectorize.cached_property import cached_property
 from tinygrad_scalar.vectorize.costs import Costs, costs_of
+from tinygrad_scalar.vectorize.each_by_arrays import EachByArrays
+from tinygrad_scalar.vectorize.each_by_parts import InOnePart, InTwoParts
+from tinygrad_scalar.vectorize.each_by_products import EachByProducts
 from tinygrad_scalar.vectorize.equations import Equations
-from tinygrad_scalar.vectorize.group import group
+from tinygrad_scalar.vectorize.frontier import split
 from tinygrad_scalar.vectorize.layout import Layout
-from tinygrad_scalar.vectorize.localize import (
-    in_one_argument,
-    leaves_of_outputs,
-    localized,
-    of_one_output,
-    with_parameters_as_argument,
-)
-from tinygrad_scalar.vectorize.naming import argument_name
+from tinygrad_scalar.vectorize.localize import in_one_argument, localized
 from tinygrad_scalar.vectorize.readings import NOTHING, Readings
-from tinygrad_scalar.vectorize.reverse import differentiate
+from tinygrad_scalar.vectorize.reverse import NotByExampleError
+from tinygrad_scalar.vectorize.row_costs import RowCosts
 from tinygrad_scalar.vectorize.scalar_program import (
     ScalarProgram,
     executor,
@@ -44,11 +41,13 @@ if TYPE_CHECKING:
     from tinygrad_scalar.vectorize.trace import Trace
     from tinygrad_scalar.vectorize.ways import Floats, Guards, Shapes
 
-PIECE = 4096  # examples, counted once for each output, that the array program runs at a time
+MOST_CHOICES = 256  # numbers of examples for which the quicker way is remembered
 
 
 class EachByScalars:
     """The scalar program in the native executor, with a sweep for each output."""
+
+    name = "scalar program"
 
     def __init__(self, program: ScalarProgram, outputs: list[int]) -> None:
         self.program, self.outputs = program, outputs
@@ -80,6 +79,15 @@ class EachByScalars:
             self.executor.want(j, *places)
         self.forwards = self.executor.choose_direction()
 
+    @cached_property
+    def expected(self) -> RowCosts:
+        """The time in ns for m examples."""
+        derivatives = sum(len(places.slots) for places in self.wanted)
+        return RowCosts(self.program, executor().CODES, self.executor.n_passed, derivatives)
+
+    def reasons(self, m: int) -> str:
+        return self.expected.reasons(m)
+
     def run(
         self,
         theta: Floats,
@@ -104,115 +112,6 @@ class EachByScalars:
         return values
 
 
-class EachByArrays:
-    """The array program; `arguments` are the numbers of the arguments that the program has beyond the function's."""
-
-    def __init__(self, local: Local, sizes: Sequence[int], integer: Sequence[bool], *, wrt_inputs: bool) -> None:
-        sizes, integer = list(sizes), list(integer)
-        floats = [a for a, is_integer in enumerate(integer) if wrt_inputs and not is_integer]
-        self.k, self.n_direct, self.n_gathered = len(local.trace.outputs), len(local.direct), len(local.gathered)
-        self.n_columns = sum(sizes)
-        self.starts = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64).tolist()
-        self.wanted: Sequence[Any] = ()
-        self.notes = []  # about the arguments beyond the function's
-        trace = local.trace
-        for size, what in ((self.n_gathered, "the parameters that lookups choose"), (self.n_direct, "the parameters")):
-            if size:
-                if what == "the parameters":
-                    trace = with_parameters_as_argument(trace, len(sizes))
-                self.notes.append(f"{argument_name(len(sizes))} holds {what}")
-                floats.append(len(sizes))
-                sizes.append(size)
-                integer.append(False)
-        if self.k > 1:
-            trace = of_one_output(trace, len(sizes))
-            self.notes.append(f"{argument_name(len(sizes))} says which of the {self.k} outputs is wanted")
-            sizes.append(1)
-            integer.append(True)
-        self.floats = floats
-        self.program = assemble(group(trace, len(sizes)), 0, sizes)
-        self.program.reduce = "each"
-        differentiate(self.program, wrt_inputs=floats)
-        self.way = ArrayWay(self.program, integer)
-        self.reads: list[list[int]] = []
-        self._find_reads(local)
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "program": None}
-
-    def _find_reads(self, local: Local) -> None:
-        trace = local.trace
-        parameter, argument, place = trace.parameter, trace.argument, trace.place
-        starts = [*self.starts, self.starts[-1] + self.n_gathered]
-        for leaves in leaves_of_outputs(trace):
-            slots = [
-                int(parameter[i]) if parameter[i] >= 0 else self.n_direct + starts[argument[i]] + int(place[i])
-                for i in leaves
-                if parameter[i] >= 0 or argument[i] >= 0
-            ]
-            self.reads.append(sorted(slots))
-
-    @property
-    def source(self) -> str:
-        """The program with a line about its arguments."""
-        about = [f"# Each example stands here once for each output: {'; '.join(self.notes)}."] if self.notes else []
-        return "\n".join([*about, self.way.source])
-
-    def want(self, wanted: Sequence[Any]) -> None:
-        self.wanted = wanted
-
-    def sound_alarms(self) -> None:
-        """As in `ArrayWay`."""
-        self.way.sound_alarms()
-
-    def run(
-        self,
-        theta: Floats,
-        rows: Sequence[Floats],
-        gathered: Floats,
-        arrays: Sequence[Floats | None],
-        guards: Guards,
-        alarms: list[bool] | None,
-    ) -> Floats:
-        """As in `EachByScalars`."""
-        m, k = len(rows[0]), self.k
-        values = np.empty((m, k), theta.dtype)
-        examples = max(1, PIECE // k)
-        for start in range(0, m, examples):
-            piece = slice(start, min(m, start + examples))
-            n = piece.stop - start
-            given = [*(array[piece] for array in rows)]
-            given += [gathered[piece].astype(theta.dtype)] if self.n_gathered else []
-            given += [np.broadcast_to(theta, (n, theta.size))] if self.n_direct else []
-            given = [np.repeat(array, k, axis=0) for array in given]
-            given += [np.tile(np.arange(k), n).reshape(-1, 1)] if k > 1 else []
-            backwards = any(array is not None for array in arrays)
-            costs, _, found = self.way.run(np.empty(0, theta.dtype), given, backwards, guards, alarms)
-            values[piece] = np.reshape(costs, (n, k))
-            if backwards:
-                self._place(dict(zip(self.floats, found)), arrays, piece)
-        return values
-
-    def _place(self, found: dict[int, Floats], arrays: Sequence[Floats | None], piece: slice) -> None:
-        """Put the derivatives of a piece of the examples where they go."""
-        beyond = len(self.starts) - 1  # the first argument beyond the function's
-        for j, (slots, where, at) in enumerate(self.wanted):
-            for slot, to, place in zip(slots, where, at):
-                if slot < self.n_direct:
-                    a, column = beyond + (self.n_gathered > 0), slot
-                elif slot - self.n_direct >= self.n_columns:
-                    a, column = beyond, slot - self.n_direct - self.n_columns
-                else:
-                    a = int(np.searchsorted(self.starts, slot - self.n_direct, side="right")) - 1
-                    column = slot - self.n_direct - self.starts[a]
-                target, numbers = arrays[to], found[a][j :: self.k, column]
-                assert target is not None
-                if target.ndim == 1:
-                    target[place] += numbers.sum()
-                else:
-                    target[piece, place] = numbers
-
-
 class EachExample:
     """As `Compiled`, for values and derivatives that are not the mean of one cost and its gradient.
 
@@ -223,6 +122,7 @@ class EachExample:
     suspicious = has_branches = False
     read = NOTHING  # in a pickle
     _to_write: TextsOfOutputs | None = None
+    quicker: InOnePart | InTwoParts | None = None  # pickles written before have none
 
     def __init__(
         self,
@@ -244,7 +144,7 @@ class EachExample:
         self.guards: Guards = [(guard.refused, guard.message) for _, guard in traced.guards]
         self.has_branches = traced.has_branches
         self.suspicious = not bool(np.isfinite(traced.data).all())
-        self.scalars = self._by_scalars(sizes) if way != "arrays" else None
+        self.scalars = _by_scalars(self.local, sizes) if way != "arrays" else None
         if self.scalars is None and way == "scalar":
             raise no_scalar_program(traced)
         self._make_arrays: Callable[[], EachByArrays] | None = partial(
@@ -255,31 +155,50 @@ class EachExample:
         self._costs: Costs | None = None
         self._texts: tuple[str, Equations] | None = None
         self.arrays: EachByArrays | None = None
+        self._is_quicker: dict[int, bool] = {}
         self.way: EachByScalars | EachByArrays = self.scalars or self.write_arrays()
-        self.layout = Layout(
-            self.local,
-            n_parameters,
-            shapes,
-            traced.shape,
-            self.way.reads,
-            reduce=reduce,
-            sparse=sparse,
-            wrt_inputs=wrt_inputs,
-        )
+        options = {"reduce": reduce, "sparse": sparse, "wrt_inputs": wrt_inputs}
+        self.layout = Layout(self.local, n_parameters, shapes, traced.shape, self.way.reads, **options)  # type: ignore[arg-type]
         self.way.want(self.layout.wanted)
+        if not sparse and "cond" not in traced.tape.names:
+            self.quicker = self._quicker(traced, n_parameters, way, has_scalars=self.scalars is not None)
 
-    def _by_scalars(self, sizes: Sequence[int]) -> EachByScalars | None:
-        native = executor()
-        if native is None:
+    def _quicker(self, traced: Trace, n: int, way: str, *, has_scalars: bool) -> InOnePart | InTwoParts | None:
+        """Another way, for finite numbers."""
+        shapes, wrt_inputs, reduce = self.shapes, self.wrt_inputs, self.reduce
+        sizes, shape, k = [int(np.prod(shape)) for shape, _ in shapes], traced.shape, len(traced.outputs)
+        parts = split(traced, n)
+        local = self.local if parts is None else localized(parts.rest, len(sizes))
+        by_example = reduce == "each"
+        of_examples: Any = None
+        if way != "scalar":
+            with suppress(NotByExampleError):
+                integer = [is_integer for _, is_integer in shapes]
+                options = {"wrt_inputs": wrt_inputs, "by_example": by_example, "if_regular": has_scalars}
+                of_examples = EachByProducts(local, sizes, integer, **options)
+        if of_examples is None and parts is not None and has_scalars:
+            of_examples = _by_scalars(local, sizes)
+        if of_examples is None:
             return None
-        every = [*sizes, len(self.local.gathered)]
-        merged = in_one_argument(self.local.trace, every)
-        program = scalar_program(merged, len(self.local.direct), [sum(every)], native.CODES)
-        slots = slots_of_outputs(merged, len(self.local.direct), [sum(every)])
-        return None if program is None else EachByScalars(program, slots)
+        reads = getattr(of_examples, "reads", [[]] * k)
+        n_all = n if parts is None else n + parts.n_frontier
+        layout = Layout(local, n_all, shapes, shape, reads, reduce=reduce, sparse=False, wrt_inputs=wrt_inputs)
+        if isinstance(of_examples, EachByScalars):
+            of_examples.want(layout.wanted)
+        rest = InOnePart(local, layout, of_examples)
+        if parts is None:
+            return rest
+        local = localized(parts.common, 0)
+        common: Any = _by_scalars(local, [0]) if has_scalars else None
+        common = common or EachByArrays(local, [0], [False], wrt_inputs=False)
+        layout = Layout(
+            local, n, (((0,), False),), parts.common.shape, common.reads, reduce="each", sparse=True, wrt_inputs=False
+        )
+        common.want(layout.wanted)
+        return InTwoParts(local, layout, common, rest, n)
 
     def __getstate__(self) -> dict[str, Any]:
-        if self.arrays is not None:
+        if self._to_write is not None and (self.arrays is not None or self._products() is not None):
             self._write_for_people()
         state = {**self.__dict__, "_make_arrays": None, "_to_write": None, "_write_costs": None, "captured": []}
         state["local"] = self.local._replace(trace=None)  # type: ignore[arg-type]
@@ -297,10 +216,25 @@ class EachExample:
 
     def run(self, parameters: Floats, rows: Sequence[Floats], backwards: bool, alarms: list[bool] | None = None) -> Any:
         """The values, and with `backwards` the Jacobian and the list of those with respect to the arguments."""
+        if backwards and alarms is None and (quicker := self._quicker_for(len(rows[0]))) is not None:
+            found = quicker.run(parameters, rows, self.guards)
+            if found is not None:
+                return self._as_returned(parameters, *found)
         values, arrays, chosen = self._run(self.way, parameters, rows, backwards, alarms)
         if not backwards:
             return self._cast(self.layout.values(values), parameters), parameters, ()
         return self._finished(parameters, values, arrays, chosen)
+
+    def _quicker_for(self, m: int) -> InOnePart | InTwoParts | None:
+        """The other way, where it is expected to be quicker for m examples."""
+        quicker, scalars = self.quicker, self.scalars
+        if quicker is None or scalars is None:
+            return quicker
+        if m not in self._is_quicker:
+            if len(self._is_quicker) == MOST_CHOICES:  # batches may be of ever new sizes
+                self._is_quicker.clear()
+            self._is_quicker[m] = quicker.expected(m) < scalars.expected(m)
+        return quicker if self._is_quicker[m] else None
 
     def _run(
         self,
@@ -322,6 +256,12 @@ class EachExample:
         with np.errstate(all="ignore"):  # IEEE 754, as in the arithmetic of Values; and float32 has less range
             jacobian = self.layout.jacobian(m, arrays, chosen)
             inputs = self.layout.inputs(m, arrays[-1]) if self.wrt_inputs else []
+        return self._as_returned(parameters, values, jacobian, inputs)
+
+    def _as_returned(
+        self, parameters: Floats, values: Floats, jacobian: Any, inputs: Sequence[Any]
+    ) -> tuple[Any, Any, list[Any]]:
+        with np.errstate(all="ignore"):
             return (
                 self._cast(self.layout.values(values), parameters),
                 self._cast(jacobian, parameters),
@@ -351,8 +291,11 @@ class EachExample:
 
     def by_every_way(self, parameters: Floats, rows: Sequence[Floats]) -> Iterator[tuple[Floats, list[Any]]]:
         """For one example the outputs, and matrices of their derivatives, those of the arguments too, by each way."""
-        for way in (way for way in (self.arrays, self.scalars) if way is not None):
-            values, jacobian, inputs = self._finished(parameters, *self._run(way, parameters, rows, True, None))
+        ways = [way for way in (self.arrays, self.scalars) if way is not None]
+        every = [self._finished(parameters, *self._run(way, parameters, rows, True, None)) for way in ways]
+        if self.quicker is not None and (found := self.quicker.run(parameters, rows, self.guards)) is not None:
+            every.append(self._as_returned(parameters, *found))
+        for values, jacobian, inputs in every:
             parts = [part for part in (jacobian, *inputs) if part is not None]
             k = self.layout.k
             yield values.ravel(), [part if self.layout.sparse else part.reshape(k, part.size // k) for part in parts]
@@ -364,12 +307,20 @@ class EachExample:
     # --- for people --------------------------------------------------------------------------------------------------
 
     def chosen(self, m: int) -> str:
-        """As `Compiled.chosen`: the scalar program runs if there is one."""
-        how = "array program runs, where each stands once for each output"
-        if self.scalars is not None:
+        """As `Compiled.chosen`."""
+        examples = f"{m:,} example{'s'[: m != 1]}"
+        quicker = self.quicker
+        if self.scalars is None:
+            how = "array program runs, where each stands once for each output"
+            return f"{examples}: the {how if quicker is None else f'{quicker.name} runs'}"
+        if quicker is None:
             further = "with a tangent for each leaf" if self.scalars.forwards else "and backwards from each output"
-            how = f"scalar program runs forwards, {further}"
-        return f"{m:,} example{'s'[: m != 1]}: the {how}"
+            return f"{examples}: the scalar program runs forwards, {further}"
+        ways = [self.scalars, quicker]
+        way = self._quicker_for(m) or self.scalars
+        times = [f"{1e-6 * one.expected(m):.3g} ms ({one.reasons(m)})" for one in ways]
+        text = f"{examples}: the {way.name} runs, and should take about {times[ways.index(way)]}"
+        return f"{text}; the {ways[way is self.scalars].name} {times[way is self.scalars]}"
 
     def write_arrays(self) -> EachByArrays:
         """The array program, written when first needed."""
@@ -381,7 +332,20 @@ class EachExample:
 
     @property
     def source(self) -> str:
-        return self.write_arrays().source
+        shown = self._shown()
+        if not isinstance(self.quicker, InTwoParts) or shown is self.arrays:
+            return shown.source
+        n = len(self.quicker.layout.counts)
+        first = f"# The last {n} parameters are numbers that depend on the others alone, computed once in a call."
+        return f"{first}\n{shown.source}"
+
+    def _shown(self) -> EachByProducts | EachByArrays:
+        """The array program that people see."""
+        return self._products() or self.write_arrays()
+
+    def _products(self) -> EachByProducts | None:
+        quicker = self.quicker.rest if isinstance(self.quicker, InTwoParts) else self.quicker
+        return quicker.way if quicker is not None and isinstance(quicker.way, EachByProducts) else None
 
     @property
     def explanation(self) -> str:
@@ -397,3 +361,14 @@ class EachExample:
                 raise ValueError(NOT_IN_PICKLE)
             self._texts = self._to_write.explanation(), self._to_write.equations()
         return self._texts
+
+
+def _by_scalars(local: Local, sizes: Sequence[int]) -> EachByScalars | None:
+    native = executor()
+    if native is None:
+        return None
+    every = [*sizes, len(local.gathered)]
+    merged = in_one_argument(local.trace, every)
+    program = scalar_program(merged, len(local.direct), [sum(every)], native.CODES)
+    slots = slots_of_outputs(merged, len(local.direct), [sum(every)])
+    return None if program is None else EachByScalars(program, slots)

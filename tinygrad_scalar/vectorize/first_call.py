@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     Floats = NDArray[Any]
 
 EXAMPLES_OF_BRANCHES = 8  # each takes one side of every condition, and what the other side does is seen by others
+MOST_DERIVATIVES = 1 << 20  # of all outputs by all leaves; of more, only those of the leaves that an output reads
 TOLERANCE = 1e-9  # relative: where no terms cancel, programs differ by far less
 
 
@@ -141,7 +142,9 @@ def _of_the_engine(outputs: Sequence[Value], wanted: Sequence[Value]) -> _Entrie
     column = {leaf: 1 + k for k, leaf in enumerate(wanted)}
     rows, columns, numbers = [], list[int](), []
     for j, C in enumerate(outputs):
-        its = [leaf for leaf in leaves_of(C) if leaf in column]
+        its = list(wanted)
+        if len(outputs) * len(wanted) > MOST_DERIVATIVES:
+            its = [leaf for leaf in leaves_of(C) if leaf in column]
         rows.append(np.full(1 + len(its), j))
         columns += [0, *map(column.__getitem__, its)]
         numbers.append(_results(C, its))

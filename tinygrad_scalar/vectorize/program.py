@@ -255,13 +255,23 @@ class LookupScatter(Statement):
         return (self.source,)
 
 
+class Factors(NamedTuple):
+    """A contribution to each example's gradient: left[i]·right[j] to the parameter columns[i, j]; right may be 1."""
+
+    columns: Indices
+    left: Array
+    right: Array | None
+
+
 @dataclass
 class Program:
     """The statements that compute the cost, and, once reverse.py has run, its gradients.
 
     parameters  the vector of all parameters; `arguments` hold each argument's numbers as rows
     cost        one row; `guarded` are the arrays that the guards of the trace watch
-    gradient    ∂cost/∂parameters, summed over the examples; `input_gradients` those of the `differentiated` arguments
+    gradient    ∂cost/∂parameters, summed over the examples; `input_gradients` those of the `differentiated` arguments,
+                and after them the arrays of the factors
+    factors     in its stead, the contributions to the gradient of each example, whose arrays are among the results
     reduce      what the program gives: the "mean" or the "sum" of the costs and its gradient, or "each" cost
     """
 
@@ -274,5 +284,6 @@ class Program:
     gradient: Array | None = None
     input_gradients: list[Array] = field(default_factory=list)
     differentiated: list[Array] = field(default_factory=list)
+    factors: list[Factors] = field(default_factory=list)
     reduce: str = "mean"
     gradients: dict[Array, Array] = field(default_factory=dict)  # of each array that has one

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_scalar.engine.ops import Operation, operation
+from tinygrad_scalar.vectorize.factors import factors_of, results_of
 from tinygrad_scalar.vectorize.program import (
     Array,
     Distances,
@@ -136,12 +137,18 @@ def rule_of(op: str) -> Rule:
     return _times_slopes(op, *[tuple(range(row.arity + 1))] * row.arity)
 
 
+class NotByExampleError(Exception):
+    """A gradient that is only written as the sum over the examples."""
+
+
 # --- the pass --------------------------------------------------------------------------------------------------------
 
 
 class _Backward:
-    def __init__(self, program: Program, wanted: Sequence[Array]) -> None:
-        self.program = program
+    """`by_example` says whether to keep each example's gradient of an array that is the same in all of them."""
+
+    def __init__(self, program: Program, wanted: Sequence[Array], *, by_example: bool = False) -> None:
+        self.program, self.by_example = program, by_example
         self.statements: list[Statement] = []
         self.parts: Parts = defaultdict(list)
         # How often lookups chose each row, in each example, for arrays that a gradient reaches through lookups alone.
@@ -184,7 +191,7 @@ class _Backward:
             every[index] = True
             if (index == np.arange(to.rows)).all() or (amount.rows == 1 and every.all()):
                 index = None
-        if amount.batched and not to.batched:
+        if amount.batched and not to.batched and not self.by_example:
             amount = self.add(OverExamples(Array(amount.shape, False), amount))
         if index is not None and amount.batched and amount.rows == len(index):
             amount, index = self._folded(amount, index, to.rows)
@@ -206,7 +213,8 @@ class _Backward:
         parts = all_parts.get(array)
         if parts and len(parts) == 1 and parts[0][1] is None:
             return parts[0][0]
-        return self.add(Scatter(Array(array.shape, array.batched), tuple(parts))) if parts else None
+        batched = array.batched or any(part.batched for part, _ in parts or ())
+        return self.add(Scatter(Array(array.shape, batched), tuple(parts))) if parts else None
 
     def total_of(self, array: Array) -> Array:
         """The gradient with respect to an array, in a new array; 0 where nothing contributes."""
@@ -241,7 +249,11 @@ class _Backward:
             raise NotImplementedError(f"no reverse rule for {type(statement).__name__}")
 
     def _scattered(self, rows: Array, lookup: Lookup) -> Array:
-        return self.add(LookupScatter(Array(lookup.source.shape, lookup.source.batched), rows, lookup))
+        return self.add(LookupScatter(Array(lookup.source.shape, self._keeps(lookup.source)), rows, lookup))
+
+    def _keeps(self, array: Array) -> bool:
+        """Whether each example has a gradient of its own with respect to an array."""
+        return array.batched or self.by_example
 
     def _reverse_elementwise(self, statement: Elementwise, d: Array, chosen: Array | None) -> None:
         if not any(operand in self.counts for operand in statement.operands):
@@ -253,7 +265,7 @@ class _Backward:
                 amount = self.write("where", chosen, amount, _constant(0.0))  # other rows can be infinitely steep
             if amount is not None and operand.rows == amount.rows == 1 < statement.out.rows:
                 amount = self.write("*", _constant(statement.out.rows), amount)  # the same in every row
-            if amount is not None and statement.out.batched and not (operand.batched or amount.batched):
+            if amount is not None and statement.out.batched and not (self._keeps(operand) or amount.batched):
                 amount = self.add(OverExamples(Array(amount.shape, False), amount))  # and in every example
             self.contribute(operand, amount, chosen=chosen)
 
@@ -267,7 +279,7 @@ class _Backward:
             )
             if operand.rows == amount.rows == 1 < statement.out.rows:
                 amount = self.write("*", _constant(statement.out.rows), amount)
-            if statement.out.batched and not (operand.batched or amount.batched):
+            if statement.out.batched and not (self._keeps(operand) or amount.batched):
                 amount = self.add(OverExamples(Array(amount.shape, False), amount))
             self.contribute(operand, amount, chosen=which)
 
@@ -284,7 +296,9 @@ class _Backward:
 
     def _reverse_product(self, statement: Product, d: Array, chosen: Array | None) -> None:
         left, right, blocks, there = statement.left, statement.right, statement.blocks, statement.there
-        of_left, of_right = Array(left.shape, left.batched), Array(right.shape, right.batched)
+        if self.by_example and not (right.batched and there is None and chosen is None):
+            raise NotByExampleError
+        of_left, of_right = Array(left.shape, self._keeps(left)), Array(right.shape, right.batched)
         rows = columns = None  # how often each row of left and each column of right was chosen
         if chosen is not None:
             p, k, q = statement.sizes
@@ -303,6 +317,8 @@ class _Backward:
         return self.add(Fold(Array((len(table),), array.batched), "+", array))
 
     def _reverse_distances(self, statement: Distances, d: Array) -> None:
+        if self.by_example and statement.left in self.counts:
+            raise NotByExampleError
         for side, operand in zip(("left", "right"), statement.operands):
             if operand in self.counts:
                 out = Array(operand.shape, operand.batched)
@@ -326,16 +342,22 @@ class _Backward:
         return self.add(Gather(Array((len(index),), d.batched), d, index))
 
 
-def differentiate(program: Program, *, wrt_inputs: bool | Sequence[int] = False, wrt_parameters: bool = True) -> None:
+def differentiate(
+    program: Program,
+    *,
+    wrt_inputs: bool | Sequence[int] = False,
+    wrt_parameters: bool = True,
+    by_example: bool = False,
+) -> None:
     """Write the backward statements of a program: its gradient, summed over the examples, and the arguments'.
 
     `wrt_inputs` says whether to write those of all arguments, or which of them; without `wrt_parameters` the gradient
-    is 0 and not written.
+    is 0 and not written. With `by_example` the program has the `factors` of each example's gradient in its stead.
     """
     which = range(len(program.arguments) if wrt_inputs else 0) if isinstance(wrt_inputs, bool) else wrt_inputs
     arguments = [program.arguments[a] for a in which]
     wanted = [*([program.parameters] if wrt_parameters else []), *arguments]
-    backward = _Backward(program, wanted)
+    backward = _Backward(program, wanted, by_example=by_example)
     if program.cost in backward.counts:
         backward.parts[program.cost].append((ONES[program.cost.batched], None))
     for statement in reversed(program.forward):
@@ -347,9 +369,12 @@ def differentiate(program: Program, *, wrt_inputs: bool | Sequence[int] = False,
     for array, parts in backward.parts.items():
         if array not in program.gradients and len(parts) == 1 and parts[0][1] is None:
             program.gradients[array] = parts[0][0]
+    if by_example:
+        parts = backward.parts.pop(program.parameters, [])
+        program.factors = factors_of(program, parts, backward.statements)
     program.gradient = backward.total_of(program.parameters)
     program.differentiated = arguments
-    program.input_gradients = [backward.total_of(argument) for argument in arguments]
+    program.input_gradients = [*map(backward.total_of, arguments), *results_of(program)]
     program.backward = _alive(backward.statements, [program.gradient, *program.input_gradients])
 
 

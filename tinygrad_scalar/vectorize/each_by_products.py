@@ -1,0 +1,291 @@
+"""The derivatives of each example by an array program whose matrix products have all examples side by side.
+
+An example's gradient with respect to a matrix of weights is a product of a column and a row, dW = δaᵀ. The program
+gives δ and a; their products go straight to where the derivatives are returned. With several outputs its cost is
+Σ sⱼ·outputⱼ, and s, one more argument, chooses one of them: an example stands there once for each.
+
+Where something is not finite, 0·∞ is nan, which an output that is not chosen may not bring in: other ways take over.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from tinygrad_scalar.vectorize.array_way import ArrayWay
+from tinygrad_scalar.vectorize.assemble import assemble
+from tinygrad_scalar.vectorize.cost_model import L2, beyond
+from tinygrad_scalar.vectorize.group import group
+from tinygrad_scalar.vectorize.naming import argument_name
+from tinygrad_scalar.vectorize.program import Array, Program
+from tinygrad_scalar.vectorize.reverse import NotByExampleError, differentiate
+from tinygrad_scalar.vectorize.scalar_program import executor
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from tinygrad_scalar.vectorize.localize import Local
+    from tinygrad_scalar.vectorize.trace import Trace
+    from tinygrad_scalar.vectorize.ways import Floats, Guards
+
+    Indices = NDArray[np.int64]
+
+PIECE = 4096  # examples, counted once for each output, that run at a time
+# in ns, around the program: for all, for each run of it, each product, each derivative in the cache, and beyond
+ALL_NS, RUN_NS, PRODUCT_NS, DERIVATIVE_NS, BEYOND_NS = 20_000.0, 12_000.0, 2_500.0, 1.8, 1.2
+
+
+class Part(NamedTuple):
+    """As `Factors`, with numbers in place of arrays: of a result, ~ of an argument, or the constants themselves."""
+
+    columns: Indices
+    left: Any
+    right: Any
+    first: bool  # whether nothing was added to these columns before
+
+
+def weighted(trace: Trace, number: int) -> Trace:
+    """The trace whose cost is the sum of all outputs, each times a number of argument `number`."""
+    tape, outputs = trace.tape, trace.outputs
+    k, n = len(outputs), len(trace.tape.codes)
+    names = [*tape.names, *(name for name in ("*", "+") if name not in tape.names)]
+    times, plus = names.index("*"), names.index("+")
+    weights, products, sums = np.arange(n, n + k), np.arange(n + k, n + 2 * k), np.arange(n + 2 * k, n + 3 * k - 1)
+    pairs = [np.column_stack([weights, outputs])]
+    if k > 1:
+        pairs.append(np.column_stack([[products[0], *sums[:-1]], products[1:]]))
+    operands = np.concatenate([tape.operands, np.concatenate(pairs).ravel()]).astype(tape.operands.dtype)
+    codes = np.concatenate([tape.codes, np.full(k, -1), np.full(k, times), np.full(k - 1, plus)])
+    ends = tape.starts[-1] + np.concatenate([np.zeros(k), 2 * np.arange(1, 2 * k)])
+    longer = tape._replace(
+        names=names,
+        codes=codes.astype(tape.codes.dtype),
+        starts=np.concatenate([tape.starts, ends]).astype(tape.starts.dtype),
+        operands=operands,
+        data=np.concatenate([tape.data, np.ones(3 * k - 1)]),
+    )
+    none = np.full(3 * k - 1, -1)
+    argument, place = none.copy(), none.copy()
+    argument[:k], place[:k] = number, np.arange(k)
+    return replace(
+        trace,
+        tape=longer,
+        cost=int(n + 3 * k - 2),
+        parameter=np.concatenate([trace.parameter, none]).astype(trace.parameter.dtype),
+        argument=np.concatenate([trace.argument, argument]).astype(trace.argument.dtype),
+        place=np.concatenate([trace.place, place]).astype(trace.place.dtype),
+    )
+
+
+class EachByProducts:
+    """The array program; it gives the derivatives of each example, or with `by_example` false their sums.
+
+    NotByExampleError where there is no such program, or with `if_regular` if little repeats in it.
+    """
+
+    name = "array program"
+    _theta: Floats | None = None
+
+    def __init__(
+        self,
+        local: Local,
+        sizes: Sequence[int],
+        integer: Sequence[bool],
+        *,
+        wrt_inputs: bool,
+        by_example: bool,
+        if_regular: bool,
+    ) -> None:
+        self.by_example, self.k, self.n_gathered = by_example, len(local.trace.outputs), len(local.gathered)
+        self.direct = local.direct
+        self.size = sum(sizes)
+        starts = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64).tolist()
+        sizes, integer, trace = list(sizes), list(integer), local.trace
+        floats = [a for a, is_integer in enumerate(integer) if wrt_inputs and not is_integer]
+        # where the gradients of the arguments go, in a row of an output's
+        self.places = [self.n_gathered + starts[a] for a in floats]
+        self.notes: list[str] = []  # about the arguments beyond the function's
+        if self.n_gathered:
+            self.notes.append(f"{argument_name(len(sizes))} holds the parameters that lookups choose")
+            self._add_argument(self.n_gathered, floats, sizes, integer)
+            self.places.append(0)
+        if self.k > 1:
+            self.notes.append(f"{argument_name(len(sizes))} is 1 for the output that is wanted, 0 for the others")
+            trace = weighted(trace, len(sizes))
+            self._add_argument(self.k, floats, sizes, integer)
+        elif trace.outputs[0] != trace.cost:
+            trace = replace(trace, cost=trace.outputs[0])
+        self.n_columns = self.n_gathered + starts[-1] * wrt_inputs
+        grouping = group(trace, len(sizes), if_regular=if_regular)
+        if if_regular and grouping.irregular:
+            raise NotByExampleError
+        program = assemble(grouping, len(self.direct), sizes)
+        program.reduce = "each"
+        differentiate(program, wrt_inputs=floats, by_example=by_example)
+        self.way = ArrayWay(program, integer)
+        self.parts = self._parts(program)
+
+    @staticmethod
+    def _add_argument(size: int, floats: list[int], sizes: list[int], integer: list[bool]) -> None:
+        floats.append(len(sizes))
+        sizes.append(size)
+        integer.append(False)
+
+    def _parts(self, program: Program) -> list[Part]:
+        written = np.zeros(len(self.direct), bool)
+        found = []
+
+        def number(array: Array | None) -> Any:
+            if array is None:
+                return np.ones((1, 1))
+            if array.values is not None:
+                return np.asarray(array.values, float).reshape(1, -1)
+            if array in program.arguments:
+                return ~program.arguments.index(array)
+            return program.input_gradients.index(array)
+
+        for columns, left, right in program.factors:
+            first = not written[columns].any()
+            written[columns] = True
+            found.append(Part(np.ascontiguousarray(self.direct[columns], np.int64), number(left), number(right), first))
+        return found
+
+    @property
+    def source(self) -> str:
+        """The program with lines about its arguments and results."""
+        notes = list(self.notes)
+        for part in self.parts:
+            left, right = ("1" if isinstance(x, np.ndarray) else _name_of(x) for x in (part.left, part.right))
+            named = f"{left} times {right}" if right != "1" else left
+            rows = f"parameters {part.columns.min()} to {part.columns.max()}"
+            notes.append(f"each example's derivatives with respect to {rows} are {named}")
+        return "\n".join([*(f"# {note[0].upper()}{note[1:]}." for note in notes), self.way.source])
+
+    def expected(self, m: int) -> float:
+        """The time in ns for m examples."""
+        if not self.by_example:
+            return ALL_NS + self.k * (RUN_NS + self.way.expected(m))
+        runs, written = -(-m // max(1, PIECE // self.k)), m * sum(part.columns.size for part in self.parts) * self.k
+        of_each = DERIVATIVE_NS + BEYOND_NS * beyond(L2, 8.0 * written)
+        return (
+            ALL_NS + runs * (RUN_NS + PRODUCT_NS * len(self.parts)) + self.way.expected(m * self.k) + of_each * written
+        )
+
+    def reasons(self, m: int) -> str:
+        return self.way.expected.reasons(m * (self.k if self.by_example else 1))
+
+    def run(
+        self,
+        theta: Floats,
+        rows: Sequence[Floats],
+        gathered: Floats,
+        arrays: Sequence[Floats | None],
+        guards: Guards,
+        alarms: None = None,
+    ) -> Floats | None:
+        """The outputs (m, k); the arrays of the layout receive the derivatives. None if a number is not finite."""
+        each, total, inputs = arrays
+        m, k = len(rows[0]), self.k
+        values = np.empty((m, k))
+        theta = self._as_it_runs(theta)
+        given = [*rows, gathered.astype(np.float64, copy=False)] if self.n_gathered else list(rows)
+        if total is not None:
+            chosen = total.reshape(k, -1)
+            for j in range(k):
+                weights = [np.tile(np.eye(k)[j], (m, 1))] if k > 1 else []
+                found = self._run(theta, [*given, *weights], guards)
+                if found is None:
+                    return None
+                costs, gradient, results = found
+                chosen[j, self.direct] = gradient
+                values[...] = results[len(self.places)] if k > 1 else np.reshape(costs, (m, 1))
+                self._place(results, None if inputs is None else inputs.reshape(m, k, -1)[:, j])
+            return values
+        assert each is not None
+        each = each.reshape(m * k, -1)
+        examples = max(1, PIECE // k)
+        for start in range(0, m, examples):
+            piece = slice(start, min(m, start + examples))
+            n = piece.stop - start
+            some = [array[piece] for array in given]
+            if k > 1:
+                some = [*(np.repeat(array, k, axis=0) for array in some), np.tile(np.eye(k), (n, 1))]
+            found = self._run(theta, some, guards)
+            if found is None:
+                return None
+            costs, _, results = found
+            values[piece] = results[len(self.places)][::k] if k > 1 else np.reshape(costs, (n, 1))
+            rows_of = slice(start * k, piece.stop * k)
+            self._place(results, None if inputs is None else inputs.reshape(m * k, -1)[rows_of])
+            rows_of_each = each[rows_of]
+            for columns, x, y, first in self.parts:
+                left, right = _numbers(x, some, results), _numbers(y, some, results)
+                if left.shape != (n * k, len(columns)):  # a constant, or one number for all
+                    left = np.ascontiguousarray(np.broadcast_to(left, (n * k, len(columns))))
+                if not ADD_PRODUCTS(left, right, columns, rows_of_each, first):
+                    return None
+        return values
+
+    def _run(
+        self, theta: Floats, given: Sequence[Floats], guards: Guards
+    ) -> tuple[Any, Floats, Sequence[Floats]] | None:
+        costs, gradient, results = self.way.run(theta, given, True, guards)
+        if self.way.kind == "NumPy":
+            results = [np.ascontiguousarray(array) for array in results]
+        numbers = results[: len(self.places)] if self.by_example else [gradient, *results[: len(self.places)]]
+        if not all(np.isfinite(array).all() for array in numbers):
+            return None
+        return costs, gradient, results
+
+    def _as_it_runs(self, theta: Floats) -> Floats:
+        """The parameters; NumPy's program keeps its buffers for one array of them."""
+        if self.way.kind != "NumPy":
+            return np.ascontiguousarray(theta, np.float64)
+        if self._theta is None:
+            self._theta = np.empty(theta.size)
+        self._theta[:] = theta
+        return self._theta
+
+    def _place(self, results: Sequence[Floats], inputs: Floats | None) -> None:
+        """Put the derivatives with respect to arguments where they go."""
+        for place, numbers in zip(self.places, results):
+            if inputs is not None:  # else the argument has no numbers
+                inputs[:, place : place + numbers.shape[1]] = numbers
+
+
+def _name_of(number: int) -> str:
+    return f"argument {~number}" if number < 0 else f"result {number} after the gradient"
+
+
+def _numbers(which: Any, given: Sequence[Floats], results: Sequence[Floats]) -> Floats:
+    """The numbers of a factor, a row for each example, or for all of them."""
+    if type(which) is int:
+        return results[which] if which >= 0 else np.ascontiguousarray(given[~which], np.float64)
+    numbers: Floats = which
+    return numbers
+
+
+def add_products(left: Floats, right: Floats, columns: Indices, out: Floats, first: bool) -> bool:
+    """As in _rows.pxi."""
+    if not (np.isfinite(left).all() and np.isfinite(right).all()):
+        return False
+    with np.errstate(all="ignore"):
+        products = left[:, :, np.newaxis] * right[:, np.newaxis]
+    flat = products.reshape(len(out), -1)
+    place = columns.ravel()
+    start = int(place[0]) if place.size else 0
+    where: Any = place
+    if (place == np.arange(start, start + place.size)).all():
+        where = slice(start, start + place.size)
+    if first:
+        out[:, where] = flat
+    else:
+        out[:, where] += flat
+    return True
+
+
+_native = executor()
+ADD_PRODUCTS: Any = add_products if _native is None else _native.add_products

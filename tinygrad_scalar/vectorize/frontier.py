@@ -1,0 +1,164 @@
+"""The part of a trace that depends on parameters alone, split off: it is the same in all examples.
+
+The numbers of it that the rest reads are the frontier. The rest is a function of them, as of more parameters, and its
+derivatives times the frontier's are those of the whole (`each_by_parts.py`).
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from tinygrad_scalar.vectorize.trace import Trace
+
+    Indices = NDArray[np.int64]
+
+MOST_MULTIPLIED = 4  # numbers in the frontier's matrices for each operation split off: else the way back is shorter
+MOST_PASSED = 2_000_000  # operations in all passes through the part of the parameters, forwards or backwards
+
+
+class Split(NamedTuple):
+    """Two traces: the outputs of `common`, which has no arguments, are the last parameters of `rest`."""
+
+    common: Trace
+    rest: Trace
+    n_frontier: int
+
+
+def split(trace: Trace, n: int) -> Split | None:
+    """The two parts of a trace with n parameters; None if that saves nothing."""
+    tape = trace.tape
+    inner = tape.codes >= 0
+    starts, operands = tape.starts.tolist(), tape.operands.tolist()
+    if "cond" in tape.names or not _begins(trace):
+        return None
+    varies: list[bool] = (trace.argument >= 0).tolist()
+    for i in trace.lookups:
+        varies[i] = True
+    for i in np.flatnonzero(inner).tolist():
+        if any(varies[x] for x in operands[starts[i] : starts[i + 1]]):
+            varies[i] = True
+    common = inner & ~np.array(varies, bool)
+    frontier = common & _read(trace, ~common)
+    numbers = np.flatnonzero(frontier)
+    if not numbers.size or not _saves(trace, common, numbers):
+        return None
+    needed = common.copy()
+    needed[tape.operands[_edges_of(trace, common)]] = True
+    first = _kept(trace, needed, common)
+    places = np.cumsum(needed) - 1
+    first = replace(
+        first, outputs=places[numbers].tolist(), cost=int(places[numbers[0]]), guards=[], lookups={}, reached={}
+    )
+    first = replace(first, shape=(numbers.size,))
+    parameter = trace.parameter.copy()
+    parameter[numbers] = n + np.arange(numbers.size)
+    rest = _kept(replace(trace, parameter=parameter), ~common | frontier, inner & ~common)
+    return Split(first, rest, numbers.size)
+
+
+def _begins(trace: Trace) -> bool:
+    """Whether an operation has no operand but parameters and constants."""
+    tape = trace.tape
+    fixed = (tape.codes < 0) & (trace.argument < 0)
+    fixed[list(trace.lookups)] = False
+    inner = np.flatnonzero(tape.codes >= 0)
+    return bool(inner.size and np.logical_and.reduceat(fixed[tape.operands], tape.starts[inner]).any())
+
+
+def _edges_of(trace: Trace, nodes: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Which edges lead into the nodes."""
+    return np.repeat(nodes, np.diff(trace.tape.starts))
+
+
+def _read(trace: Trace, readers: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Which nodes are read by these nodes, by lookups, by guards, or returned."""
+    read = np.zeros(len(readers), bool)
+    read[trace.tape.operands[_edges_of(trace, readers)]] = True
+    others: list[int] = [*trace.outputs, trace.cost, *(i for i, _ in trace.guards), *trace.reached.values()]
+    for entries, _, _ in trace.lookups.values():
+        others += entries
+    read[others] = True
+    return read
+
+
+def _saves(trace: Trace, common: NDArray[np.bool_], frontier: Indices) -> bool:
+    """Whether the derivatives are sooner multiplied by the frontier's than taken back through its operations.
+
+    Numbers of the frontier and parameters that have to do with each other make a matrix.
+    """
+    tape = trace.tape
+    root = list(range(len(common)))
+
+    def find(i: int) -> int:
+        while root[i] != i:
+            root[i] = root[root[i]]
+            i = root[i]
+        return i
+
+    nodes = np.flatnonzero(common).tolist()
+    matters = (common | (trace.parameter >= 0)).tolist()
+    starts, operands = tape.starts.tolist(), tape.operands.tolist()
+    for i in nodes:
+        for x in operands[starts[i] : starts[i + 1]]:
+            if matters[x]:
+                root[find(x)] = find(i)
+    counts: defaultdict[int, list[int]] = defaultdict(lambda: [0, 0, 0])  # operations, frontier, parameters
+    for i in nodes:
+        counts[find(i)][0] += 1
+    for i in frontier.tolist():
+        counts[find(i)][1] += 1
+    for i in np.flatnonzero(trace.parameter >= 0).tolist():
+        if root[i] != i:
+            counts[find(i)][2] += 1
+    multiplied = sum(f * p for _, f, p in counts.values())
+    passed = sum(f * o for o, f, _ in counts.values())
+    return multiplied <= MOST_MULTIPLIED * len(nodes) and passed <= MOST_PASSED
+
+
+def _kept(trace: Trace, kept: NDArray[np.bool_], inner: NDArray[np.bool_]) -> Trace:
+    """The trace with these nodes only, of which those that are not `inner` are leaves."""
+    tape = trace.tape
+    places = np.cumsum(kept) - 1
+    arity = np.where(inner, np.diff(tape.starts), 0)[kept]
+    operands = places[tape.operands[_edges_of(trace, inner)]].astype(tape.operands.dtype)
+    codes = np.where(inner, tape.codes, -1)[kept].astype(tape.codes.dtype)
+    names, codes[codes >= 0] = _used(tape.names, codes[codes >= 0])
+    shorter = tape._replace(
+        names=names,
+        codes=codes,
+        starts=np.concatenate([[0], np.cumsum(arity)]).astype(tape.starts.dtype),
+        operands=operands,
+        data=tape.data[kept],
+    )
+
+    def place(i: int) -> int:
+        return int(places[i]) if kept[i] else 0
+
+    return replace(
+        trace,
+        tape=shorter,
+        cost=place(trace.cost),
+        parameter=trace.parameter[kept],
+        argument=trace.argument[kept],
+        place=trace.place[kept],
+        lookups={
+            place(i): ([place(e) for e in entries], a, at) for i, (entries, a, at) in trace.lookups.items() if kept[i]
+        },
+        guards=[(place(i), guard) for i, guard in trace.guards],
+        reached={place(i): place(x) for i, x in trace.reached.items() if kept[i]},
+        outputs=[place(i) for i in trace.outputs],
+    )
+
+
+def _used(names: Sequence[str], codes: NDArray[Any]) -> tuple[list[str], NDArray[Any]]:
+    which, places = np.unique(codes, return_inverse=True)
+    return [names[i] for i in which.tolist()], places
