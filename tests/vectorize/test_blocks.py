@@ -1,6 +1,7 @@
 """The native executor of array programs equals the NumPy source for every number of examples."""
 
 import itertools
+import math
 import pickle
 import signal
 import threading
@@ -307,6 +308,51 @@ def test_gradients_of_every_size_side_by_side_are_multiplied_exactly(data):
         largest = np.abs(same).max(axis=1, keepdims=True)
         assert (np.abs(numbers - same) <= 1e-12 * largest + 1e-321).all()
     np.testing.assert_allclose(by_size, expected_by_size, rtol=1e-11, atol=1e-13 / m)  # sums that cancel
+
+
+@pytest.mark.parametrize("exponent", [-64, -17, -3, -2, 4, 5, 7, 16, 33, 64, 65, 4.5])
+def test_powers_are_those_of_the_numpy_source_for_every_number(exponent):
+    special = [0.0, -0.0, np.inf, -np.inf, np.nan, 1e-310, -5e-324, 1e308, 1.0, -1.0]
+    x = np.concatenate([special, np.random.default_rng(0).normal(size=91), 10.0 ** np.linspace(-300, 300, 99)])
+    with np.errstate(all="ignore"):
+        way, theta, rows, guards = array_way(
+            lambda x: x[0] ** exponent, [], [x[10:, None]], wrt_inputs=True, reduce="sum"
+        )
+        _, _, (slopes,) = way.run(theta, [x[:, None]], True, guards)
+        _, _, (expected,) = way.run_source(theta, [x[:, None]], True, guards)
+        np.testing.assert_allclose(slopes, expected, rtol=1e-13, atol=1e-322)
+        assert (np.signbit(slopes) == np.signbit(expected))[~np.isnan(expected)].all()
+        values = [way.run(theta, [row[None, None]], False, guards)[0] for row in x]
+        np.testing.assert_allclose(values, x**exponent, rtol=1e-13, atol=1e-322)
+
+
+@pytest.mark.parametrize("n", [9, 1025, 40_000])
+def test_a_sum_of_many_numbers_is_rounded_as_if_once(n):
+    x = np.random.default_rng(0).random(n) * 10.0 ** np.random.default_rng(1).integers(-8, 2, n)
+    params = [Value(number) for number in x.tolist()]
+    for cost, numbers in [(lambda: ts.sum(params), x), (lambda: ts.sum(ts.sqrt(p) for p in params), np.sqrt(x))]:
+        way, theta, rows, guards = array_way(cost, params, [])
+        assert way.blocks is not None
+        assert way.run(theta, rows, True, guards)[0] == pytest.approx(math.fsum(numbers), rel=2e-16)
+
+
+def test_what_a_sum_lost_does_not_make_it_nan_where_it_is_infinite():
+    params = [Value(1e308) for _ in range(3000)]
+    way, theta, rows, guards = array_way(lambda: ts.sum(params), params, [])
+    assert way.run(theta, rows, True, guards)[0] == np.inf
+
+
+@pytest.mark.parametrize("tied", [[3], [3, 4], [0, 10, 49], list(range(50))])
+@pytest.mark.parametrize("fold", [ts.max, ts.min])
+def test_the_shares_of_one_fold_are_those_of_the_engine(fold, tied):
+    x = np.random.default_rng(0).uniform(-1.0, 1.0, 50)
+    x[tied] = 2.0 if fold is ts.max else -2.0
+    params = [Value(number) for number in x.tolist()]
+    way, theta, rows, guards = array_way(lambda: fold(params), params, [])
+    assert way.blocks is not None
+    _, gradient, _ = way.run(theta, rows, True, guards)
+    fold(params).backward()
+    assert gradient.tolist() == [p.grad for p in params]
 
 
 def test_a_tiny_gradient_beside_an_infinite_number_is_still_nan():

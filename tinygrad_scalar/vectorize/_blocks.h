@@ -49,6 +49,36 @@ LOOP1(loop_slope_of_asinh, fabs(p) < 1e9 ? 1.0 / sqrt(1.0 + p * p) : 1.0 / fabs(
 LOOP1(loop_slope_of_acosh, 1.0 / (sqrt(p - 1.0) * sqrt(p + 1.0)))
 LOOP1(loop_slope_of_atanh, 1.0 / ((1.0 - p) * (1.0 + p)))
 
+/* p to a power from 2 on, by squaring: half a unit in the last place is lost in each of at most 2 log2(power) steps */
+static BEST void loop_power(ptrdiff_t n, double *out, const double *x, int power)
+{
+    enum { AT_A_TIME = 32 };
+    ptrdiff_t start, i;
+    for (start = 0; start < n; start += AT_A_TIME) {
+        ptrdiff_t some = n - start < AT_A_TIME ? n - start : AT_A_TIME;
+        double square[AT_A_TIME], product[AT_A_TIME];
+        int rest = power;
+        for (i = 0; i < some; i++)
+            square[i] = x[start + i];
+        for (i = some; i < AT_A_TIME; i++)
+            square[i] = 1.0;
+        for (; !(rest & 1); rest >>= 1)
+            for (i = 0; i < AT_A_TIME; i++)
+                square[i] *= square[i];
+        for (i = 0; i < AT_A_TIME; i++)
+            product[i] = square[i];
+        while (rest >>= 1) {
+            for (i = 0; i < AT_A_TIME; i++)
+                square[i] *= square[i];
+            if (rest & 1)
+                for (i = 0; i < AT_A_TIME; i++)
+                    product[i] *= square[i];
+        }
+        for (i = 0; i < some; i++)
+            out[start + i] = product[i];
+    }
+}
+
 LOOP2(loop_add, p + q)
 LOOP2(loop_subtract, p - q)
 LOOP2(loop_multiply, p * q)

@@ -38,6 +38,7 @@ cdef extern from "_blocks.h":
     void loop_reciprocal(Py_ssize_t, double*, const double*) noexcept nogil
     void loop_sqrt(Py_ssize_t, double*, const double*) noexcept nogil
     void loop_half_power(Py_ssize_t, double*, const double*) noexcept nogil
+    void loop_power(Py_ssize_t, double*, const double*, int) noexcept nogil
     void loop_relu(Py_ssize_t, double*, const double*) noexcept nogil
     void loop_positive(Py_ssize_t, double*, const double*) noexcept nogil
     void loop_sign(Py_ssize_t, double*, const double*) noexcept nogil
@@ -297,6 +298,10 @@ for _code, _name, _key in (
 find_loop(_ops.CONSTANT_POWER, "power", 2)
 
 
+cdef enum:
+    MOST_MULTIPLIED = 64  # the power up to which products are as good as pow
+
+
 cdef inline void numpy_power(Py_ssize_t n, double* out, double* x, double exponent) noexcept nogil:
     """As pow in C."""
     cdef char* arguments[3]
@@ -310,6 +315,11 @@ cdef inline void numpy_power(Py_ssize_t n, double* out, double* x, double expone
         loop_multiply(n, out, x, 1, x, 1)
     elif exponent == 0.5:
         loop_half_power(n, out, x)
+    elif 2.0 < exponent <= MOST_MULTIPLIED and exponent == <int>exponent:
+        loop_power(n, out, x, <int>exponent)
+    elif -MOST_MULTIPLIED <= exponent < -1.0 and exponent == <int>exponent:
+        loop_reciprocal(n, out, x)
+        loop_power(n, out, out, <int>-exponent)
     elif functions[<int>_ops.CONSTANT_POWER].loop is not NULL:
         arguments[0] = <char*>x
         arguments[1] = <char*>&exponent
@@ -472,6 +482,7 @@ cdef struct Run:
     double* scratch
     Call* call
     Instruction* instructions
+    double* lost  # of each sum, what rounding has taken from it
     char* met_tiny  # of each instruction, whether it has met subnormal numbers
     Py_ssize_t start  # the first example of the block
     Py_ssize_t n  # numbers in a row: the examples of the block, 1 outside of blocks
@@ -729,11 +740,30 @@ cdef void scatter(Instruction* step, Run* run) noexcept nogil:
             loop_fill(n, out + row * n, part[i * by_row])
 
 
+cdef inline double added(double total, double x, double* lost) noexcept nogil:
+    """total + x; what rounding took of it joins `lost` (TwoSum: Handbook of Floating-Point Arithmetic, 4.3.2)."""
+    cdef double s = total + x, back = s - total
+    lost[0] += (total - (s - back)) + (x - back)
+    return s
+
+
+cdef double sum_of(Py_ssize_t n, double* x) noexcept nogil:
+    """The sum of n numbers: of many, what rounding takes from the sums of a thousand is added at the end."""
+    cdef double total = 0.0, lost = 0.0
+    cdef Py_ssize_t start = 0
+    if n <= SCRATCH:
+        return loop_sum(n, x)
+    while start < n:
+        total = added(total, loop_sum(min(SCRATCH, n - start), x + start), &lost)
+        start += SCRATCH
+    return total + lost if isfinite(lost) else total
+
+
 cdef inline double folded_number(Kind kind, Py_ssize_t n, double* x) noexcept nogil:
     cdef double total
     cdef Py_ssize_t i
     if kind == FOLD_SUM:
-        return loop_sum(n, x)
+        return sum_of(n, x)
     if n >= 64:
         total = loop_largest(n, x) if kind == FOLD_MAXIMUM else loop_smallest(n, x)
         if total != 0.0:
@@ -749,6 +779,7 @@ cdef void fold(Instruction* step, Run* run, Py_ssize_t start, Py_ssize_t stop) n
     cdef Py_ssize_t i, j, n = run.n, k = step.k, first = 1
     cdef double* out = at(run, &step.out, 0)
     cdef double* x = at(run, &step.operands[0], start)
+    cdef double* lost = run.lost + (step - run.instructions)
     cdef double total
     if step.p == 1:
         k = stop - start
@@ -757,13 +788,15 @@ cdef void fold(Instruction* step, Run* run, Py_ssize_t start, Py_ssize_t stop) n
         if n == 1:
             total = folded_number(step.kind, k, x)
             if first:
-                out[0] = total
+                out[0], lost[0] = total, 0.0
             elif step.kind == FOLD_SUM:
-                out[0] += total
+                out[0] = added(out[0], total, lost)
             elif step.kind == FOLD_MAXIMUM:
                 out[0] = _ops.maximum(out[0], total)
             else:
                 out[0] = _ops.minimum(out[0], total)
+            if step.p == 1 and stop == step.rows and isfinite(lost[0]):
+                out[0] += lost[0]
         else:
             if first:
                 memcpy(out, x, n * sizeof(double))
@@ -1545,7 +1578,8 @@ cdef class Executor:
             blocks.threads = threads
             fixed = lines(self.n_fixed) + lines(self.n_sums)
             blocks.area = lines(self.n_sums) + lines(self.n_parameters if self.adds_to_gradient else 0)
-            own = lines(2 * SCRATCH + self.tile_slots * (TILE_NUMBERS + n) + self.block_rows * n + self.n_instructions // 8 + 1)
+            own = 2 * SCRATCH + self.tile_slots * (TILE_NUMBERS + n) + self.block_rows * n
+            own = lines(own + self.n_instructions * 9 // 8 + 1)
             size = fixed + blocks.threads * own + 8
             if n_chunks > 1:
                 size += blocks.area * (1 if blocks.threads == 1 else n_chunks - 1)
@@ -1570,7 +1604,8 @@ cdef class Executor:
                     run.scratch = place + fixed + t * own
                     run.base[TILE] = run.scratch + 2 * SCRATCH
                     run.base[BLOCK] = run.base[TILE] + self.tile_slots * (TILE_NUMBERS + n)
-                    run.met_tiny = <char*>(run.base[BLOCK] + self.block_rows * n)
+                    run.lost = run.base[BLOCK] + self.block_rows * n
+                    run.met_tiny = <char*>(run.lost + self.n_instructions)
                 blocks.areas = place + fixed + blocks.threads * own
                 mean = self.run_blocks(blocks, call)
             finally:

@@ -46,6 +46,22 @@ static BEST void loop_sum_of_products(
 static BEST void loop_shares(ptrdiff_t n, ptrdiff_t k, double *out, const double *x, const double *folded)
 {
     ptrdiff_t start, width, j, c;
+    if (n == 1) {
+        ptrdiff_t ties = 0, most;
+        double left = 1.0;
+        for (j = 0; j < k; j++)
+            ties += x[j] == *folded;
+        most = ties;
+        VECTOR_EACH for (j = 0; j < k; j++)
+            out[j] = x[j] == *folded ? 1.0 : 0.0;
+        for (j = most > 1 ? k - 1 : -1; j >= 0; j--)
+            if (out[j] != 0.0) {
+                left = ties > 1 ? 0.5 * left : left;
+                ties--;
+                out[j] = left;
+            }
+        return;
+    }
     for (start = 0; start < n; start += width) {
         double ties[COLUMNS] = {0.0}, most = 0.0;
         width = n - start < COLUMNS ? n - start : COLUMNS;
