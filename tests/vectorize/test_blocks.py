@@ -315,9 +315,7 @@ def test_powers_are_those_of_the_numpy_source_for_every_number(exponent):
     special = [0.0, -0.0, np.inf, -np.inf, np.nan, 1e-310, -5e-324, 1e308, 1.0, -1.0]
     x = np.concatenate([special, np.random.default_rng(0).normal(size=91), 10.0 ** np.linspace(-300, 300, 99)])
     with np.errstate(all="ignore"):
-        way, theta, rows, guards = array_way(
-            lambda x: x[0] ** exponent, [], [x[10:, None]], wrt_inputs=True, reduce="sum"
-        )
+        way, theta, _, guards = array_way(lambda x: x[0] ** exponent, [], [x[10:, None]], wrt_inputs=True, reduce="sum")
         _, _, (slopes,) = way.run(theta, [x[:, None]], True, guards)
         _, _, (expected,) = way.run_source(theta, [x[:, None]], True, guards)
         np.testing.assert_allclose(slopes, expected, rtol=1e-13, atol=1e-322)

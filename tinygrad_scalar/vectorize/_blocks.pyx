@@ -15,7 +15,7 @@ cimport cython
 from cpython.buffer cimport PyBUF_C_CONTIGUOUS, PyBUF_FORMAT, PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer
 from cpython.mem cimport PyMem_Free, PyMem_Malloc, PyMem_RawFree, PyMem_RawMalloc
 from cpython.object cimport PyObject
-from libc.math cimport INFINITY, fabs
+from libc.math cimport INFINITY, fabs, isfinite
 from libc.stdint cimport int64_t
 from libc.string cimport memcpy, memset
 from tinygrad_scalar.engine cimport _ops
@@ -694,9 +694,11 @@ cdef void gather(Instruction* step, Run* run) noexcept nogil:
     if is_batched(&step.out) and not is_batched(&step.operands[0]):
         for i in range(step.rows):
             loop_fill(n, out + i * n, source[0 if one else step.table[i]])
+    elif n == 1 and one:
+        loop_fill(step.rows, out, source[0])
     elif n == 1:
         for i in range(step.rows):
-            out[i] = source[0 if one else step.table[i]]
+            out[i] = source[step.table[i]]
     else:
         for i in range(step.rows):
             memcpy(out + i * n, source + (0 if one else step.table[i]) * n, n * sizeof(double))
@@ -715,7 +717,7 @@ cdef void scatter(Instruction* step, Run* run) noexcept nogil:
         part = at(run, &step.operands[0], 0)
         wide = is_batched(&step.operands[0])
         by_row = 0 if step.operands[0].rows == 1 else n if wide else 1
-    if n > 1 and step.table is NULL and (step.kind == ZERO or (wide and by_row)):
+    if step.table is NULL and (step.kind == ZERO or by_row == n):
         if step.kind == ZERO:
             memset(out, 0, step.rows * n * sizeof(double))
         elif add:
@@ -723,12 +725,21 @@ cdef void scatter(Instruction* step, Run* run) noexcept nogil:
         else:
             memcpy(out, part, step.rows * n * sizeof(double))
         return
+    if n == 1 and step.table is not NULL:
+        if step.kind == ZERO:
+            for i in range(step.rows):
+                out[step.table[i]] = 0.0
+        elif add:
+            for i in range(step.rows):
+                out[step.table[i]] += part[i * by_row]
+        else:
+            for i in range(step.rows):
+                out[step.table[i]] = part[i * by_row]
+        return
     for i in range(step.rows):
         row = i if step.table is NULL else step.table[i]
         if step.kind == ZERO:
             memset(out + row * n, 0, n * sizeof(double))
-        elif n == 1:
-            out[row] = out[row] + part[i * by_row] if add else part[i * by_row]
         elif wide:
             if add:
                 loop_add_to(n, out + row * n, part + i * by_row)

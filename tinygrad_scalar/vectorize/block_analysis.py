@@ -157,18 +157,18 @@ class Analysis:
                 made_by = self.made_by.get(part)
                 if (
                     made_by is None
-                    or index is None
+                    or (index is None and len(scatter.parts) > 1)
                     or isinstance(made_by, (Gather, Scatter))
                     or part in memory.inside
                     or part in self.kept
                     or part.batched != scatter.out.batched
                     or self.readers[part] != [scatter]
                     or times[part] > 1
-                    or part.rows != index.size
-                    or not free[index.ravel()].all()
                 ):
                     continue
-                rows = index.ravel()
+                rows = np.arange(free.size) if index is None else index.ravel()
+                if part.rows != rows.size or not free[rows].all():
+                    continue
                 start = contiguous(rows)
                 if start is None:
                     strided = _strided(rows.reshape(part.shape), scatter.out.rows) if len(part.shape) == 2 else None

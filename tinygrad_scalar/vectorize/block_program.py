@@ -223,8 +223,8 @@ class _Writer:
         free = np.ones(rows, bool)
         inside = [part for part, _ in parts if self.memory.inside.get(part, (None,))[0] is s.out]
         for part, index in parts:
-            if part in inside and index is not None:
-                free[index.ravel()] = False
+            if part in inside:
+                free[slice(None) if index is None else index.ravel()] = False
         last = np.empty(rows, np.int64)  # which of a part's rows was the last to be added there
         for part, index in parts:
             if part in inside:

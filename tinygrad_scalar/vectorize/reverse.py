@@ -32,6 +32,7 @@ from tinygrad_scalar.vectorize.program import (
     Slope,
     Statement,
 )
+from tinygrad_scalar.vectorize.shifts import find_shifts
 
 ONES = {batched: Array((1,), batched, values=np.ones(1)) for batched in (False, True)}  # ∂C/∂C, in each example
 
@@ -154,6 +155,8 @@ class _Backward:
         # How often lookups chose each row, in each example, for arrays that a gradient reaches through lookups alone.
         self.chosen: Parts = defaultdict(list)
         self.always_reached: set[Array] = set()
+        self.shifts = find_shifts(program)
+        self.cancelled: set[Statement] = set()  # differences that contribute nothing to what they subtract
         self.counts = set(wanted)  # the wanted arrays and all that depend on one
         for statement in program.forward:
             if any(operand in self.counts for operand in statement.operands):
@@ -259,8 +262,15 @@ class _Backward:
         if not any(operand in self.counts for operand in statement.operands):
             return
         assert isinstance(statement.op, str), "the backward pass is not differentiated"
-        contributions = rule_of(statement.op)(self.write, d, statement.out, *statement.operands)
+        contributions = list(rule_of(statement.op)(self.write, d, statement.out, *statement.operands))
+        shift = None if chosen else self.shifts.get(statement)
+        if shift:  # d, less as much through shift.shifted
+            self.cancelled.add(shift.shifted)
+            finite = d.values is not None and np.isfinite(d.values).all()
+            contributions[statement.operands.index(shift.by)] = None if finite else self.write("-", d, d)
         for operand, amount in zip(statement.operands, contributions):
+            if statement in self.cancelled and operand is not statement.operands[0]:
+                continue
             if amount is not None and chosen and statement.op not in EVEN:
                 amount = self.write("where", chosen, amount, _constant(0.0))  # other rows can be infinitely steep
             if amount is not None and operand.rows == amount.rows == 1 < statement.out.rows:
