@@ -91,6 +91,7 @@ cdef struct Dot:
     int kx  # how far the places of x and y go up from term to term
     int ky
     int table  # or where the tables have for each term x, y, sx and sy, as in Order
+    bint indexed  # whether any of these strides is INDEXED
 
 cdef struct Back:
     # an order on the way back, and the places of its gradients; NOWHERE for an operand that has none
@@ -869,7 +870,7 @@ cdef class Machine:
         cdef double* slope = self.slopes + order.slope if with_slopes and order.n_slopes else NULL
         if order.code == DOT and order.K > 1:
             self.dot_rows(order)
-        elif order.sx == INDEXED or order.sy == INDEXED or order.sz == INDEXED:
+        elif self.is_indexed(order):
             self.forward_indexed(order, slope)
         else:
             self.rows(
@@ -957,8 +958,9 @@ cdef class Machine:
         cdef int* term
         cdef Py_ssize_t k, i
         if order.sz == INDEXED or (dot.table >= 0 and order.n > 1):
-            for i in range(order.n):
-                out[i] = v[self.place_of(self.tables, order.z, order.sz, i)] if z is not NULL else 0.0
+            if z is not NULL:
+                for i in range(order.n):
+                    out[i] = v[self.place_of(self.tables, order.z, order.sz, i)]
             self.add_terms(order, dot, z is NULL)
         elif dot.table >= 0:
             term = self.tables + dot.table
@@ -980,6 +982,14 @@ cdef class Machine:
         cdef int[4] strided
         cdef int* term = strided
         cdef Py_ssize_t k, i
+        if dot.table >= 0 and not dot.indexed:
+            term = tables + dot.table
+            if replace:
+                rows_multiply(order.n, out, v + term[0], term[2], v + term[1], term[3])
+            for k in range(1 if replace else 0, dot.K):
+                term = tables + dot.table + 4 * k
+                rows_add_products(order.n, out, v + term[0], term[2], v + term[1], term[3])
+            return
         for k in range(dot.K):
             if dot.table >= 0:
                 term = tables + dot.table + 4 * k
@@ -1001,7 +1011,7 @@ cdef class Machine:
     cdef void forward_lanes(self, Order* order, double* theta, bint with_slopes) noexcept nogil:
         """The rows of an order for a block of examples."""
         cdef Py_ssize_t lanes = self.lanes, n = order.n * lanes, r, i, k
-        cdef int code = order.code, x = order.x, y = order.y, z = order.z
+        cdef int code = order.code, x = order.x, y = order.y, z = order.z, next_x, next_y, first
         cdef double* out = self.number(order.out)
         cdef double* slope = self.slopes + order.slope * lanes if with_slopes and order.n_slopes else NULL
         cdef int* term
@@ -1020,18 +1030,25 @@ cdef class Machine:
             else:
                 other_rows(code, n, self.number(x), 1, self.number(y), 1, self.number(z), 1, out, slope, n)
             return
+        if code == DOT and self.dots[order.dot].table < 0 and not self.is_indexed(order):
+            self.lanes_of_dots(order, out)
+            return
         for r in range(order.n):
             if order.z >= 0 and (code == DOT or arity(code) == 3):
                 z = self.place_of(self.tables, order.z, order.sz, r)
             if code == DOT and self.dots[order.dot].table >= 0:
                 term = self.tables + self.dots[order.dot].table
-                for k in range(order.K):
-                    x, y = self.place_of(self.tables, term[0], term[2], r), self.place_of(self.tables, term[1], term[3], r)
-                    if k == 0:
-                        self.one_dot(1, out, z, x, 0, y, 0)
-                    else:
-                        lanes_dot_on(out, self.number(x), x >= self.n_uniform, self.number(y), y >= self.n_uniform)
-                    term += 4
+                x, y = self.place_of(self.tables, term[0], term[2], r), self.place_of(self.tables, term[1], term[3], r)
+                next_x = self.place_of(self.tables, term[4], term[6], r)
+                next_y = self.place_of(self.tables, term[5], term[7], r)
+                first = 1
+                if (x >= self.n_uniform) == (next_x >= self.n_uniform) and (y >= self.n_uniform) == (next_y >= self.n_uniform):
+                    first = 2  # terms in one loop
+                self.one_dot(first, out, z, x, next_x - x, y, next_y - y)
+                for k in range(first, order.K):
+                    x = self.place_of(self.tables, term[4 * k], term[4 * k + 2], r)
+                    y = self.place_of(self.tables, term[4 * k + 1], term[4 * k + 3], r)
+                    lanes_dot_on(out, self.number(x), x >= self.n_uniform, self.number(y), y >= self.n_uniform)
                 out += lanes
                 continue
             x = self.place_of(self.tables, order.x, order.sx, r)
@@ -1066,6 +1083,27 @@ cdef class Machine:
             return False
         return arity(code) < 3 or (order.z >= self.n_uniform and (one or order.sz == 1))
 
+    cdef inline bint is_indexed(self, Order* order) noexcept nogil:
+        return order.sx == INDEXED or order.sy == INDEXED or order.sz == INDEXED
+
+    cdef inline void lanes_of_dots(self, Order* order, double* out) noexcept nogil:
+        cdef Dot* dot = self.dots + order.dot
+        cdef bint x_lanes = order.x >= self.n_uniform, y_lanes = order.y >= self.n_uniform
+        cdef bint z_lanes = order.z >= self.n_uniform
+        cdef Py_ssize_t x_size = self.lanes if x_lanes else 1, y_size = self.lanes if y_lanes else 1
+        cdef Py_ssize_t z_size = self.lanes if z_lanes else 1, r
+        cdef double* x = self.number(order.x)
+        cdef double* y = self.number(order.y)
+        cdef double* z = self.number(order.z) if order.z >= 0 else NULL
+        for r in range(order.n):
+            lanes_dot(
+                order.K, out + r * self.lanes, z, z_lanes, x, x_lanes, dot.kx * x_size, y, y_lanes, dot.ky * y_size
+            )
+            x += order.sx * x_size
+            y += order.sy * y_size
+            if z is not NULL:
+                z += order.sz * z_size
+
     cdef inline void one_dot(self, Py_ssize_t K, double* out, int z, int x, int kx, int y, int ky) noexcept nogil:
         cdef bint x_lanes = x >= self.n_uniform, y_lanes = y >= self.n_uniform
         lanes_dot(
@@ -1097,7 +1135,7 @@ cdef class Machine:
                 self.lanes_back(descent, order, back, u, n)
             elif order.n == 1:
                 self.one_back(order, back)
-            elif order.sx == INDEXED or order.sy == INDEXED or order.sz == INDEXED:
+            elif self.is_indexed(order):
                 self.indexed_back(descent, order, back, u)
             elif order.code == DOT:
                 self.dot_back(descent, order, back, u, n)
@@ -1406,7 +1444,12 @@ cdef class Machine:
         if dot.table >= 0:
             term, places = self.tables + dot.table, descent.tables + dot.table
             for k in range(dot.K):
-                if self.lanes == 1 and self.can_share(order.n, places[0], term[2], places[1], term[3]):
+                if self.lanes == 1 and order.n > 1 and not dot.indexed and (places[0] < 0 or places[1] < 0):
+                    if places[0] >= 0:
+                        rows_add_product(order.n, self.d + places[0], term[2], self.v + term[1], term[3], u)
+                    elif places[1] >= 0:
+                        rows_add_product(order.n, self.d + places[1], term[3], self.v + term[0], term[2], u)
+                elif self.lanes == 1 and self.can_share(order.n, places[0], term[2], places[1], term[3]):
                     rows_add_products_back(
                         order.n, self.d + places[0], self.d + places[1], self.v + term[0], self.v + term[1], u
                     )
@@ -1426,6 +1469,16 @@ cdef class Machine:
                 self.factors_back(order, dot, back.x, order.sx, dot.kx, order.y, order.sy, dot.ky, u)
             if back.y >= 0:
                 self.factors_back(order, dot, back.y, order.sy, dot.ky, order.x, order.sx, dot.kx, u)
+        elif not self.is_indexed(order):
+            for r in range(order.n):
+                self.factor_back(
+                    order.K, back.x + <int>r * order.sx if back.x >= 0 else NOWHERE, dot.kx, order.y + <int>r * order.sy,
+                    dot.ky, u + r * self.lanes, active,
+                )
+                self.factor_back(
+                    order.K, back.y + <int>r * order.sy if back.y >= 0 else NOWHERE, dot.ky, order.x + <int>r * order.sx,
+                    dot.kx, u + r * self.lanes, active,
+                )
         else:
             for r in range(order.n):
                 self.row_back(descent, r, back.x, order.sx, order.y, order.sy, u, active, order.K, dot.kx, dot.ky)

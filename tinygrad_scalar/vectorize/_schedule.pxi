@@ -284,7 +284,8 @@ cdef class Schedule:
                 OF_PARAMETERS if k < machine.n_read else OF_CONSTANTS if k < machine.n_uniform else OF_INPUTS
             )
         machine.dots = <Dot*>grown(machine.dots, 1, &self.room_for_dots, sizeof(Dot))
-        machine.dots[0].K, machine.dots[0].kx, machine.dots[0].ky, machine.dots[0].table = 1, 0, 0, NOWHERE
+        memset(machine.dots, 0, sizeof(Dot))
+        machine.dots[0].K, machine.dots[0].table = 1, NOWHERE
         self.n_dots = 1
         start = np.zeros(N_KINDS + 1, np.int32)
         kept = np.empty(n_kept, np.int32)
@@ -675,6 +676,7 @@ cdef class Schedule:
         dot = self.machine.dots + self.n_dots
         self.n_dots += 1
         dot.K, dot.kx, dot.ky, dot.table = <int>K, first[2] - first[0], first[3] - first[1], NOWHERE
+        dot.indexed = False
         if C > 2 * K:
             self.write_operand(&order.z, &order.sz, rows, n, DOT, 2 * K, C)
         order.x, order.y = first[0], first[1]
@@ -690,6 +692,7 @@ cdef class Schedule:
             self.write_operand(&y, &sy, rows, n, LOOKUP, 2 * k + 1, C)
             table = self.machine.tables + dot.table + 4 * k
             table[0], table[1], table[2], table[3] = x, y, sx, sy
+            dot.indexed |= sx == INDEXED or sy == INDEXED
         return 0
 
     cdef bint go_up_together(self, Order* order, Dot* dot, int* rows, Py_ssize_t n, Py_ssize_t C) noexcept:
