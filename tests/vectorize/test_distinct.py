@@ -53,3 +53,4 @@ def test_keys_come_in_the_order_in_which_they_first_occur_with_all_their_places(
     assert found == [(key, [i for i, other in enumerate(keys) if other == key]) for key in dict.fromkeys(keys)]
     different, number = distinct.numbered(array)
     assert different.tolist() == sorted(set(keys)) and different[number].tolist() == keys
+    assert not keys or distinct.all_differ(array) == (len(set(keys)) == len(keys))

@@ -150,7 +150,7 @@ class _Writer:
             one_colour = (g.colour[terms] == g.colour[terms[0]]).all() and terms.size % nodes.size == 0
             equal = one_colour and (owner == np.repeat(np.arange(nodes.size), terms.size // nodes.size)).all()
             places = [g.place[terms].reshape(nodes.size, -1)] if equal else []
-        return [of for of in places if of.size and np.unique(of).size == of.size]
+        return [of for of in places if of.size]
 
     def _places_of(self, part: Part) -> Indices:
         if isinstance(part, MatrixPart):

@@ -46,6 +46,17 @@ def numbered(keys: NDArray[Any]) -> tuple[NDArray[Any], Indices]:
     return np.flatnonzero(there) + least, number[keys - least]
 
 
+def all_differ(numbers: NDArray[Any]) -> bool:
+    """Whether no number is there twice."""
+    least = int(numbers.min())
+    span = int(numbers.max()) - least + 1
+    if span > 4 * numbers.size:
+        return np.unique(numbers).size == numbers.size
+    there = np.zeros(span, bool)
+    there[numbers - least] = True
+    return int(there.sum()) == numbers.size
+
+
 def distinct_rows(numbers: Indices, bounds: Indices) -> tuple[Indices, Indices]:
     """Where each distinct row first occurs, in that order, and for each row which of them it is.
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tinygrad_scalar.vectorize.distinct import by_key, numbered
+from tinygrad_scalar.vectorize.distinct import all_differ, by_key, numbered
 from tinygrad_scalar.vectorize.products import NOWHERE, Blocks, distances, matrix_products, square_of
 from tinygrad_scalar.vectorize.program import Distances, Product
 
@@ -115,9 +115,9 @@ def parts_of(g: Grouping, nodes: Indices) -> list[Part]:
 
 def _lone_terms(g: Grouping, terms: Indices, signs: NDArray[np.int8]) -> list[Part]:
     """The parts of one sum whose terms have nothing in common; none if some have."""
-    kinds = list(zip(g.colour[terms].tolist(), signs.tolist()))
-    if len(set(kinds)) < len(kinds):
+    if not all_differ(g.colour[terms] * 2 + (signs < 0)):
         return []
+    kinds = zip(g.colour[terms].tolist(), signs.tolist())
     first = np.zeros(1, np.int64)
     return [TermsPart(colour, float(sign), first, terms[k : k + 1, None]) for k, (colour, sign) in enumerate(kinds)]
 
@@ -125,9 +125,12 @@ def _lone_terms(g: Grouping, terms: Indices, signs: NDArray[np.int8]) -> list[Pa
 def better_order(rows: Sequence[Indices], fixed: bool) -> Indices | None:
     """An order of nodes in which fewer operands must be gathered than as they are, or None.
 
-    rows   for each operand the places of its rows: rows[i] are read by node i
+    rows   for each operand the places of its rows: rows[i] are read by node i; it counts if no row is read twice
     fixed  whether something reads the nodes as they are, and would have to gather them
     """
+    if all(map(_is_run, rows)):
+        return None
+    rows = [places for places in rows if all_differ(places.ravel())]
     best, least = None, sum(not _is_run(places) for places in rows)
     for places in rows:
         order = np.argsort(places.reshape(len(places), -1)[:, 0], kind="stable")
