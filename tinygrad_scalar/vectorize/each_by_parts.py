@@ -67,12 +67,14 @@ class Matrices(NamedTuple):
 
     rows, columns  of each: numbers of the frontier (b, p), parameters (b, q)
     entries        which of the derivatives that are not 0 stand in `places` of all their b·p·q numbers
+    parts          the rows and the columns of each matrix, as slices where they are side by side
     """
 
     rows: Indices
     columns: Indices
     entries: Indices
     places: Indices
+    parts: list[tuple[Any, Any]]
 
     @property
     def by_rows(self) -> bool:
@@ -88,8 +90,9 @@ class Matrices(NamedTuple):
         if self.by_rows:
             ADD_MATRICES(both, n, self.rows, self.columns, numbers)
             return
-        for rows, columns, matrix in zip(self.rows, self.columns, numbers):
-            both[:, columns] += both[:, n + rows] @ matrix
+        of_frontier, jacobian = both[:, n:], both[:, :n]
+        for (rows, columns), matrix in zip(self.parts, numbers):
+            jacobian[:, columns] += of_frontier[:, rows] @ matrix
 
 
 def add_matrices(both: Floats, n: int, rows: Indices, columns: Indices, numbers: Floats) -> None:
@@ -133,10 +136,16 @@ def matrices(counts: Sequence[int], columns: Sequence[int]) -> list[Matrices]:
     for (p, q), alike in by_shape.items():
         of_rows, of_columns, of_entries, of_places = zip(*alike)
         in_all = [of_one + number * p * q for number, of_one in enumerate(of_places)]
+        parts = [(_as_slice(i), _as_slice(j)) for i, j in zip(of_rows, of_columns)]
         made.append(
-            Matrices(np.stack(of_rows), np.stack(of_columns), np.concatenate(of_entries), np.concatenate(in_all))
+            Matrices(np.stack(of_rows), np.stack(of_columns), np.concatenate(of_entries), np.concatenate(in_all), parts)
         )
     return made
+
+
+def _as_slice(index: Indices) -> Any:
+    start = int(index[0])
+    return slice(start, start + index.size) if (index == np.arange(start, start + index.size)).all() else index
 
 
 class InTwoParts:

@@ -48,8 +48,8 @@ def split(trace: Trace, n: int) -> Split | None:
             varies[i] = True
     common = inner & ~np.array(varies, bool)
     frontier = common & _read(trace, ~common)
-    numbers = np.flatnonzero(frontier)
-    if not numbers.size or not _saves(trace, common, numbers):
+    numbers = _by_matrix(trace, common, np.flatnonzero(frontier))
+    if not numbers.size:
         return None
     needed = common.copy()
     needed[tape.operands[_edges_of(trace, common)]] = True
@@ -90,10 +90,10 @@ def _read(trace: Trace, readers: NDArray[np.bool_]) -> NDArray[np.bool_]:
     return read
 
 
-def _saves(trace: Trace, common: NDArray[np.bool_], frontier: Indices) -> bool:
-    """Whether the derivatives are sooner multiplied by the frontier's than taken back through its operations.
+def _by_matrix(trace: Trace, common: NDArray[np.bool_], frontier: Indices) -> Indices:
+    """The frontier, with the numbers together that have to do with the same parameters: these make a matrix.
 
-    Numbers of the frontier and parameters that have to do with each other make a matrix.
+    Empty unless derivatives are sooner multiplied by these matrices than taken back through the operations.
     """
     tape = trace.tape
     root = list(range(len(common)))
@@ -121,7 +121,9 @@ def _saves(trace: Trace, common: NDArray[np.bool_], frontier: Indices) -> bool:
             counts[find(i)][2] += 1
     multiplied = sum(f * p for _, f, p in counts.values())
     passed = sum(f * o for o, f, _ in counts.values())
-    return multiplied <= MOST_MULTIPLIED * len(nodes) and passed <= MOST_PASSED
+    if multiplied > MOST_MULTIPLIED * len(nodes) or passed > MOST_PASSED:
+        return frontier[:0]
+    return frontier[np.argsort([find(i) for i in frontier.tolist()], kind="stable")]
 
 
 def _kept(trace: Trace, kept: NDArray[np.bool_], inner: NDArray[np.bool_]) -> Trace:
