@@ -45,7 +45,7 @@ EXAMPLES = (1, 2, 4, 16, 40, 100, 300, 1_000, 10_000, 100_000)
 JUDGED_EXAMPLES = (1, 3, 16, 100, 1_000, 10_000)
 MOST = 0.04  # seconds that a call may be expected to take
 BY_NUMPY = (1, 16, 300, 10_000)
-PASSES, ROUNDS, FEWEST_ROUNDS, SLICE = 2, 5, 2, 1e-3
+PASSES, ROUNDS, FEWEST_ROUNDS, SLICE = 3, 5, 2, 1e-3
 TOGETHER = 3.0  # ways whose times differ by less have more weight: there the choice is in question
 
 
@@ -185,15 +185,22 @@ def fit(verbose):
         ways["NumPy"] = None
         counts = {kind: way.expected.counts for kind, way in ways.items() if way}
         counts["NumPy"] = ways["blocks" if "blocks" in ways else "NumPy"].counts
+        integers = sum(shape[:1] == ("int",) for shape in make()[2])
         for m, seconds in times.items():
             for kind, of_kind in seconds.items():
-                weight = weight_of(kind, seconds)
-                of_ways.setdefault(kind, []).append((counts[kind].features(m), of_kind, name, m, weight))
+                found = counts[kind].features(m)
+                if kind != "NumPy":  # the same in each way, and counted in neither
+                    found |= {"integer arguments": integers}
+                of_ways.setdefault(kind, []).append((found, of_kind, name, m, weight_of(kind, seconds)))
     lines = []
     for way, all_of in sorted(of_ways.items()):
         times, (median, most, worst) = fitted([(found, seconds, weight) for found, seconds, _, _, weight in all_of])
         lines += [f'    "{way}": {{']
-        lines += [f'        "{what}": {float(f"{ns:.3g}")},' for what, ns in times.items() if ns > 0]
+        lines += [
+            f'        "{what}": {float(f"{ns:.3g}")},'
+            for what, ns in times.items()
+            if ns > 0 and what != "integer arguments"
+        ]
         lines += ["    },"]
         print(f"{way}: off by a factor of {median:.2f} in the median, {most:.2f} in nine of ten, {worst:.2f} at most")
         for found, seconds, name, m, _ in all_of if verbose else ():

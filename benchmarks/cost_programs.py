@@ -175,7 +175,72 @@ def distances(k, d):
     return lambda x: sum(ts.sqrt(square_distance(c_j, x) + 0.1) for c_j in c), flat(c), [(d,)]
 
 
+def pairs(n):
+    """All products of two features."""
+    w = values(np.random.default_rng(n), n * (n + 1) // 2)
+    return lambda x: sum(w_ij * x[i] * x[j] for w_ij, (i, j) in zip(w, at_most(n))) ** 2, w, [(n,)]
+
+
+def at_most(n):
+    return [(i, j) for i in range(n) for j in range(i + 1)]
+
+
+def products_of_sums(n, levels):
+    """Sums over pairs of the level below, each times a parameter of its own."""
+    random = np.random.default_rng(n)
+    w = values(random, levels, n)
+    places = random.integers(0, n, (levels, n, 4)).tolist()
+
+    def cost(x):
+        a = list(x)
+        for row, of_row in zip(w, places):
+            a = [(a[i] * a[j] + a[k] * a[m]) * w_i for w_i, (i, j, k, m) in zip(row, of_row)]
+        return sum(a)
+
+    return cost, flat(w), [(n,)]
+
+
+def moving_average(steps):
+    w, b = values(np.random.default_rng(steps), 2)
+
+    def cost(x):
+        mean, total = 0.0, 0.0
+        for x_t in x:
+            mean = mean + ts.sigmoid(w) * (x_t - mean)
+            total = total + (x_t - b * mean) ** 2
+        return total
+
+    return cost, [w, b], [(steps,)]
+
+
+def shortest_path(rows, columns):
+    """The least sum of weights on a way through a grid."""
+    w = values(np.random.default_rng(rows), rows, columns)
+
+    def cost(x):
+        above = [w[0][j] * x[j] for j in range(columns)]
+        for row in w[1:]:
+            above = [ts.minimum(above[j], above[j - 1]) + row[j] * x[j] for j in range(columns)]
+        return sum(above)
+
+    return cost, flat(w), [(columns,)]
+
+
+def choice(d, k):
+    W, b = values(np.random.default_rng(d), k, d), values(np.random.default_rng(k), k)
+
+    def cost(x, y):
+        return -sum(y_j * ts.log(p) for y_j, p in zip(y, softmax(affine(W, x, b))))
+
+    return cost, flat(W, b), [(d,), (k,)]
+
+
 FITTED = [
+    *(partial(pairs, n) for n in (4, 30)),
+    *(partial(products_of_sums, n, levels) for n, levels in ((4, 3), (40, 5), (150, 4))),
+    *(partial(moving_average, steps) for steps in (8, 120)),
+    *(partial(shortest_path, rows, columns) for rows, columns in ((4, 5), (15, 20))),
+    *(partial(choice, d, k) for d, k in ((3, 3), (40, 12), (300, 8))),
     *(partial(gram, n, d) for n, d in ((3, 2), (8, 6), (20, 10))),
     *(partial(distances, k, d) for k, d in ((4, 3), (30, 12), (150, 20))),
     *(partial(network, sizes, "tanh") for sizes in ((2, 3, 1), (2, 16, 16, 1), (64, 32, 10), (200, 50, 5))),

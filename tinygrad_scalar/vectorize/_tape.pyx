@@ -14,6 +14,7 @@ from cpython.exc cimport PyErr_CheckSignals
 from cpython.mem cimport PyMem_Free, PyMem_Malloc, PyMem_Realloc
 from cpython.object cimport PyObject
 from libc.math cimport isfinite
+from libc.stdint cimport int64_t
 from libc.string cimport memcpy, memset
 from tinygrad_scalar.engine cimport _ops
 from tinygrad_scalar.engine._ops cimport Code
@@ -774,15 +775,17 @@ cdef struct ArrayFields:  # the front of NumPy's PyArrayObject, also part of Num
     int flags
 
 cdef enum:
+    FEW_INTEGERS = 64  # in a call, that need no array of floats
+    TOO_MANY = -2
     AS_EXPECTED = 0x0001 | 0x0100  # NumPy's flags: C-contiguous and aligned
 
 cdef object float64 = np.dtype(np.float64), int64 = np.dtype(np.int64)
 
 
-cdef inline ArrayFields* float64_array(array) noexcept:
-    """The fields of a C-contiguous array of float64; NULL for anything else."""
+cdef inline ArrayFields* array_of(dtype, array) noexcept:
+    """The fields of a C-contiguous array of a type of numbers; NULL for anything else."""
     cdef ArrayFields* fields = <ArrayFields*><PyObject*>array
-    if type(array) is not ndarray or fields.dtype is not <PyObject*>float64:
+    if type(array) is not ndarray or fields.dtype is not <PyObject*>dtype:
         return NULL
     return fields if fields.flags & AS_EXPECTED == AS_EXPECTED else NULL
 
@@ -833,16 +836,16 @@ cdef class Quick:
         """The mean cost and its gradient; None unless the arrays are float64 or int64 and of the expected shapes."""
         cdef Call call
         cdef Py_ssize_t m
-        cdef ArrayFields* fields = float64_array(self.parameters)
+        cdef double[FEW_INTEGERS] floats
+        cdef ArrayFields* fields = array_of(float64, self.parameters)
         if not LAYOUT_IS_KNOWN or len(arrays) != self.n_arrays or fields is NULL or fields.ndim != 1:
             return None
-        if self.has_integers:
-            arrays = self.as_floats(arrays)
-            if arrays is None:
-                return None
         make_room(&call, self.n_arrays)
         try:
-            m = self.take(&call, arrays)
+            m = self.take(&call, arrays, floats if self.has_integers else NULL)
+            if m == TOO_MANY:
+                arrays = self.with_floats(arrays)
+                m = self.take(&call, arrays, NULL)
             if m < 0 or (self.places is not None and not self.held(self.places)):
                 return None
             executor = self.machine if m <= self.most else self.others.get(m)
@@ -850,7 +853,7 @@ cdef class Quick:
                 return None
             gradient = empty(fields.shape[0])
             if executor is not self.machine:
-                return executor.run(self.parameters, arrays, gradient), gradient
+                return executor.run(self.parameters, self.with_floats(arrays), gradient), gradient
             if fields.shape[0] != self.machine.n_parameters:
                 return None
             call.theta = <double*>fields.data
@@ -859,25 +862,26 @@ cdef class Quick:
         finally:
             PyMem_Free(call.memory)
 
-    cdef tuple as_floats(self, tuple arrays):
-        """The arrays, those of integers as floats; None unless these are int64."""
-        cdef Py_ssize_t a
-        cdef list result = list(arrays)
-        for a in range(self.n_arrays):
-            if self.integer[a]:
-                array = arrays[a]
-                if type(array) is not ndarray or (<ArrayFields*><PyObject*>array).dtype is not <PyObject*>int64:
-                    return None
-                result[a] = array.astype(float64)
-        return tuple(result)
+    cdef tuple with_floats(self, tuple arrays):
+        """The arrays, those of integers as floats."""
+        if not self.has_integers:
+            return arrays
+        return tuple([
+            array.astype(float64) if is_integer else array for array, is_integer in zip(arrays, self.integer)
+        ])
 
-    cdef Py_ssize_t take(self, Call* call, tuple arrays) noexcept:
-        """The arrays' addresses and how many examples they have; −1 unless they are as expected."""
-        cdef Py_ssize_t a, k, m = -1
+    cdef Py_ssize_t take(self, Call* call, tuple arrays, double* floats) noexcept:
+        """The arrays' addresses and how many examples they have; −1 unless they are as expected.
+
+        Integers go to `floats`, if that is given; TOO_MANY if they do not fit.
+        """
+        cdef Py_ssize_t a, k, m = -1, used = 0, size
         cdef ArrayFields* fields
         cdef tuple shape
+        cdef bint is_integer
         for a in range(self.n_arrays):
-            fields = float64_array(arrays[a])
+            is_integer = floats is not NULL and (<tuple>self.integer)[a] is True
+            fields = array_of(int64 if is_integer else float64, arrays[a])
             shape = <tuple>(<tuple>self.shapes)[a]
             if fields is NULL or fields.ndim != 1 + len(shape):
                 return -1
@@ -891,7 +895,13 @@ cdef class Quick:
                     return -1
                 call.widths[a] *= fields.shape[k + 1]
             call.rows[a] = <double*>fields.data
-        return m
+            if is_integer and used <= FEW_INTEGERS:
+                size = m * call.widths[a]
+                for k in range(size if used + size <= FEW_INTEGERS else 0):
+                    floats[used + k] = <double>(<int64_t*>fields.data)[k]
+                call.rows[a] = floats + used
+                used += size
+        return m if used <= FEW_INTEGERS else TOO_MANY
 
 
 include "_rows.pxi"

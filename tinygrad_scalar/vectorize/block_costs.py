@@ -29,6 +29,7 @@ ROWS = {
     "over examples": "summed",
     "times examples": "quick",
 }
+SINGLE = {"gathered": "single gathered", "scattered": "single scattered"}  # numbers of one example, not rows
 BY_ROWS = ("LR by rows", "LR to few", "TR by rows", "TR to few", "RT by left", "RT by right")
 
 
@@ -71,7 +72,7 @@ class Part(NamedTuple):
         for what, number in self.numbers.items():
             found[what] += number * n * times
         for what, number in self.apart.items():
-            found[what] += number * padded * times
+            found[SINGLE.get(what, what) if n == 1 else what] += number * padded * times
         for form, count in self.products.items():
             for what, number in _product(form, n).items():
                 found[what] += number * count * times
@@ -94,6 +95,7 @@ class BlockCounts(NamedTuple):
         found["fresh parameters"] = fresh(self.parameters)
         self.once.add(found, 1, 1)
         self.block.add(found, n, blocks)
+        found["moved once beyond L1"] = self.once.moved * beyond(L1, 8.0 * self.once.moved)
         size = 8.0 * self.rows * n
         found["beyond L1"] = self.block.moved * m * beyond(L1, size)
         found["beyond the cache"] = self.block.moved * m * beyond(L2, size)

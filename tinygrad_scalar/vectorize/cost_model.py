@@ -40,6 +40,8 @@ WORDS = {  # for people
     "orders": "instructions",
     "quick": "simple operations",
     "scattered": "scattered numbers",
+    "single gathered": "gathered numbers",
+    "single scattered": "scattered numbers",
     "slow": "slow operations",
 }
 LANES = 16  # examples that the scalar program runs at once
@@ -222,6 +224,7 @@ def scalar_counts(machine: Any, codes: dict[str, int]) -> ScalarCounts:
         alone[kind] += padded
         block["orders"] += orders
         block["rows apart"] += apart
+        block["found rows"] += indexed
         block["shared"] += shared * LANES
         block[kind] += rows * LANES
     block["examples' numbers"] = float(machine.n_inputs) * LANES
