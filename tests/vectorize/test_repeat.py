@@ -226,7 +226,7 @@ def test_what_other_threads_draw_meanwhile_is_no_matter(times):
     stop = threading.Event()
 
     def draw():
-        while not stop.is_set():
+        while not stop.wait(1e-4):  # many times in each run, and without keeping the interpreter to itself
             random.random()
             np.random.rand()
             time.time()

@@ -68,7 +68,7 @@ CANCELLING = {
 def test_a_function_is_never_refused_for_its_rounding_errors(name, scale, spread):
     numbers = np.random.default_rng(7)
     w = Value(1.1, "w")
-    for n in (1, 2, 5, 40):
+    for n in (1, 2, 7, 30):
         X = scale * (1.0 + spread * numbers.uniform(-0.5, 0.5, (3, n)))
         ts.vectorize(lambda x: CANCELLING[name]([w * v for v in x]), [w])(X)
 
