@@ -390,15 +390,17 @@ cdef class Machine:
         cdef bint apart
         cdef double[:, ::1] sums = np.zeros((N_CODES, 8))
         cdef dict powers = {}
+        cdef object exponent
         cdef double* of
         cdef double[::1] its
         for i in range(self.n_orders):
             order = self.orders + i
             of = &sums[order.code, 0]
             if order.code == _ops.CONSTANT_POWER:
-                if order.number not in powers:
-                    powers[order.number] = np.zeros(8)
-                its = powers[order.number]
+                exponent = order.number  # one object, or a dict does not find nan again
+                if exponent not in powers:
+                    powers[exponent] = np.zeros(8)
+                its = powers[exponent]
                 of = &its[0]
             terms = order.n * (order.K if order.code == DOT else 1)
             apart = order.code == DOT
