@@ -263,6 +263,29 @@ def test_products_of_every_form_are_right(sizes, m):
     assert_same((value, gradient, ()), source)
 
 
+@pytest.mark.parametrize("m", [1, 5, 8, 50, 300])
+@pytest.mark.parametrize("sizes", [(2, 3, 2), (5, 7, 6), (4, 8, 9), (3, 2, 11)])
+@pytest.mark.usefixtures("products")
+def test_products_of_matrices_that_each_example_has_of_its_own_are_right(sizes, m):
+    (p, k, q), d = sizes, Draw()
+
+    def cost(x, y, weights):
+        z = [ts.sum(x[i * k + t] * y[t * q + j] for t in range(k)) for i in range(p) for j in range(q)]
+        return ts.sum(w * z_i**2 for w, z_i in zip(weights, z))
+
+    X, Y, W = d.normal(m, p * k), d.normal(m, k * q), d.normal(m, p * q)
+    way, theta, rows, guards = array_way(cost, [], [X, Y, W], wrt_inputs=True)
+    assert way.blocks is not None
+    value, _, (by_x, by_y, by_w) = way.run(theta, rows, True, guards)
+    A, B = X.reshape(m, p, k), Y.reshape(m, k, q)
+    Z = A @ B
+    dZ = 2.0 * W.reshape(m, p, q) * Z / m
+    assert value == pytest.approx((W * Z.reshape(m, -1) ** 2).sum() / m, rel=1e-11, abs=1e-12)
+    expected = [dZ @ B.swapaxes(1, 2), A.swapaxes(1, 2) @ dZ, Z**2 / m]
+    for array, same in zip((by_x, by_y, by_w), expected):
+        np.testing.assert_allclose(array, same.reshape(m, -1), rtol=1e-11, atol=1e-13)
+
+
 @pytest.mark.parametrize("m", [40, 700])
 @pytest.mark.usefixtures("products")
 def test_tiny_gradients_are_multiplied_as_exactly_as_others(m):

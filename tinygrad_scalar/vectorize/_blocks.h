@@ -528,6 +528,62 @@ static WIDE void loop_dots(
         rows_of_dots(1, k, n, left + i * n, right, out + i * out_step, out_step, add);
 }
 
+WIDE_INLINE void tile_of_each(
+    const int rows, const int columns, ptrdiff_t k, const double *left, ptrdiff_t by_row, ptrdiff_t by_term,
+    const double *right, ptrdiff_t right_by_column, ptrdiff_t right_by_term, double *out, ptrdiff_t out_by_row,
+    ptrdiff_t n, __mmask8 mask)
+{
+    __m512d sum[2][4], x[4];
+    ptrdiff_t t;
+    int r, c;
+    for (r = 0; r < rows; r++)
+        for (c = 0; c < columns; c++)
+            sum[r][c] = _mm512_setzero_pd();
+    for (t = 0; t < k; t++, left += by_term, right += right_by_term) {
+        for (c = 0; c < columns; c++)
+            x[c] = tile_load(right + c * right_by_column, mask);
+        for (r = 0; r < rows; r++) {
+            __m512d w = tile_load(left + r * by_row, mask);
+            for (c = 0; c < columns; c++)
+                sum[r][c] = _mm512_fmadd_pd(w, x[c], sum[r][c]);
+        }
+    }
+    for (r = 0; r < rows; r++)
+        for (c = 0; c < columns; c++)
+            _mm512_mask_storeu_pd(out + r * out_by_row + c * n, mask, sum[r][c]);
+}
+
+WIDE_INLINE void tiles_of_each(
+    const int rows, ptrdiff_t q, ptrdiff_t k, const double *left, ptrdiff_t by_row, ptrdiff_t by_term,
+    const double *right, ptrdiff_t right_by_column, ptrdiff_t right_by_term, double *out, ptrdiff_t n, __mmask8 mask)
+{
+    ptrdiff_t j = 0;
+    for (; j + 4 <= q; j += 4)
+        tile_of_each(rows, 4, k, left, by_row, by_term, right + j * right_by_column, right_by_column, right_by_term,
+                     out + j * n, q * n, n, mask);
+    for (; j < q; j++)
+        tile_of_each(rows, 1, k, left, by_row, by_term, right + j * right_by_column, right_by_column, right_by_term,
+                     out + j * n, q * n, n, mask);
+}
+
+/* For each of n examples out (p, q) = left (p, k) @ right (k, q), whose entries are rows of n numbers: (i, t) of left is
+   at i by_row + t by_term, (t, j) of right at j right_by_column + t right_by_term. */
+static WIDE void loop_tiles_of_each(
+    ptrdiff_t n, ptrdiff_t p, ptrdiff_t q, ptrdiff_t k, const double *left, ptrdiff_t by_row, ptrdiff_t by_term,
+    const double *right, ptrdiff_t right_by_column, ptrdiff_t right_by_term, double *out)
+{
+    ptrdiff_t c, i;
+    for (c = 0; c < n; c += 8) {
+        __mmask8 mask = n - c >= 8 ? 0xff : (__mmask8)(0xff >> (8 - (n - c)));
+        for (i = 0; i + 2 <= p; i += 2)
+            tiles_of_each(2, q, k, left + i * by_row + c, by_row, by_term, right + c, right_by_column, right_by_term,
+                          out + i * q * n + c, n, mask);
+        if (i < p)
+            tiles_of_each(1, q, k, left + i * by_row + c, by_row, by_term, right + c, right_by_column, right_by_term,
+                          out + i * q * n + c, n, mask);
+    }
+}
+
 /* as take_tiny_one_by_one */
 static WIDE ptrdiff_t take_tiny_by_eights(ptrdiff_t n, double *x, ptrdiff_t *places, double *numbers)
 {
@@ -562,6 +618,11 @@ static void loop_tiles(
 {
 }
 static ptrdiff_t take_tiny_by_eights(ptrdiff_t n, double *x, ptrdiff_t *places, double *numbers) { return 0; }
+static void loop_tiles_of_each(
+    ptrdiff_t n, ptrdiff_t p, ptrdiff_t q, ptrdiff_t k, const double *left, ptrdiff_t by_row, ptrdiff_t by_term,
+    const double *right, ptrdiff_t right_by_column, ptrdiff_t right_by_term, double *out)
+{
+}
 static void loop_dots(
     ptrdiff_t p, ptrdiff_t k, ptrdiff_t n, const double *left, const double *right, double *out, ptrdiff_t out_step,
     int add)

@@ -104,6 +104,9 @@ cdef extern from "_blocks.h":
     void loop_tiles(
         Py_ssize_t, Py_ssize_t, Py_ssize_t, const double*, Py_ssize_t, Py_ssize_t, const double*, double*
     ) noexcept nogil
+    void loop_tiles_of_each(
+        Py_ssize_t, Py_ssize_t, Py_ssize_t, Py_ssize_t, const double*, Py_ssize_t, Py_ssize_t, const double*, Py_ssize_t,
+        Py_ssize_t, double*) noexcept nogil
     void loop_dots(
         Py_ssize_t, Py_ssize_t, Py_ssize_t, const double*, const double*, double*, Py_ssize_t, int) noexcept nogil
     void loop_transpose(Py_ssize_t, Py_ssize_t, double*, const double*) noexcept nogil
@@ -1180,19 +1183,19 @@ cdef void product_of_each(
     Kind kind, Py_ssize_t n, Py_ssize_t p, Py_ssize_t k, Py_ssize_t q, double* left, double* right, double* out
 ) noexcept nogil:
     """A product of the examples' own matrices, whose entries are rows of n numbers."""
-    cdef Py_ssize_t i, j, t
-    if kind == LR:
-        for i in range(p):
-            for t in range(q):
-                loop_sum_of_products(n, k, out + (i * q + t) * n, left + i * k * n, n, right + t * n, q * n)
-    elif kind == TR:
-        for j in range(k):
-            for t in range(q):
-                loop_sum_of_products(n, p, out + (j * q + t) * n, left + j * n, k * n, right + t * n, q * n)
-    else:
-        for i in range(p):
-            for j in range(k):
-                loop_sum_of_products(n, q, out + (i * k + j) * n, left + i * q * n, n, right + j * q * n, n)
+    cdef Py_ssize_t i, j
+    # the sizes of the result and the number of terms; how far apart entries of left and right are
+    cdef Py_ssize_t rows = k if kind == TR else p, columns = k if kind == RT else q
+    cdef Py_ssize_t terms = k if kind == LR else p if kind == TR else q
+    cdef Py_ssize_t by_row = n if kind == TR else terms * n, by_term = k * n if kind == TR else n
+    cdef Py_ssize_t by_column = q * n if kind == RT else n, right_by_term = n if kind == RT else q * n
+    if HAS_TILES:
+        loop_tiles_of_each(n, rows, columns, terms, left, by_row, by_term, right, by_column, right_by_term, out)
+        return
+    for i in range(rows):
+        for j in range(columns):
+            loop_sum_of_products(
+                n, terms, out + (i * columns + j) * n, left + i * by_row, by_term, right + j * by_column, right_by_term)
 
 
 cdef void small_product(
