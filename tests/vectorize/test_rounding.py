@@ -12,7 +12,7 @@ import tinygrad_scalar as ts
 from tinygrad_scalar import Value
 from tinygrad_scalar.engine import compute_gradients, read_graph
 from tinygrad_scalar.engine.errors import TraceError
-from tinygrad_scalar.vectorize import first_call, rounding
+from tinygrad_scalar.vectorize import first_call, group, rounding
 
 
 @pytest.mark.parametrize("z", [20.0, 354.0, 356.0, -360.0, 372.0, 400.0, 1000.0])
@@ -165,7 +165,7 @@ def test_random_terms_are_refused_beside_others_that_cancel():
 
 # --- the same in C ----------------------------------------------------------------------------------------------------
 
-needs_c = pytest.mark.skipif(rounding.native() is None, reason="the loops in C were not built")
+needs_c = pytest.mark.skipif(group.native() is None, reason="the loops in C were not built")
 OPERANDS = {
     "+": lambda x, y: x + y,
     "-": lambda x, y: x - y,
@@ -219,7 +219,7 @@ def both_again(C, leaves, monkeypatch, noise):
     tape = read_graph([C], leaves)
     found = tape.found.tolist()
     in_c = rounding.rounded(tape, found)
-    assert type(in_c) is rounding.native().Rounded
+    assert type(in_c) is group.native().Rounded
     return in_c, rounding.Rounded(tape, found)
 
 

@@ -6,10 +6,17 @@ group.py says what is computed and why, and has the same in Python, which is wha
 
 cimport cython
 from cpython.mem cimport PyMem_Calloc, PyMem_Free, PyMem_Malloc, PyMem_Realloc
+from libc.math cimport fabs, isfinite
 from libc.stdlib cimport qsort
 from libc.string cimport memcmp, memcpy, memset
+from tinygrad_scalar.engine cimport _ops
+from tinygrad_scalar.engine._ops cimport Code
 
 import numpy as np
+
+from tinygrad_scalar.engine._value import CODES as CODES
+
+include "_rounding.pxi"
 
 # --- step 1 -----------------------------------------------------------------------------------------------------------
 

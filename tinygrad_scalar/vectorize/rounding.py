@@ -9,7 +9,6 @@ the range of what rounding can do, also beyond first order, at kinks and where a
 
 from __future__ import annotations
 
-import importlib
 import math
 import random
 from collections.abc import Sequence
@@ -17,10 +16,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tinygrad_scalar.engine import Tape, accelerated
+from tinygrad_scalar.engine import Tape
 from tinygrad_scalar.engine.graph import contribution
 from tinygrad_scalar.engine.graph_arrays import cut_off
 from tinygrad_scalar.engine.ops import Operation, operation
+from tinygrad_scalar.vectorize.group import native
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -39,18 +39,8 @@ ROUNDINGS = 24
 SUMS = ("+", "-")
 EXACT = ("neg", "abs", "relu", "maximum", "minimum", "greater", "greater_equal", "where")
 ROUNDED = ("*", "/", "sqrt", "leaky_relu")  # at most by a unit; all others are also as uncertain as their operands
-KINDS = {"+": 1, "-": 2, **dict.fromkeys(EXACT, 3), **dict.fromkeys(ROUNDED, 4)}  # in _rounding.pyx
+KINDS = {"+": 1, "-": 2, **dict.fromkeys(EXACT, 3), **dict.fromkeys(ROUNDED, 4)}  # in _rounding.pxi
 UNCERTAIN = 5
-
-
-def native() -> Any:
-    """The same in C, or None where it was not built."""
-    if not accelerated:
-        return None
-    try:
-        return importlib.import_module("tinygrad_scalar.vectorize._rounding")
-    except ImportError:
-        return None
 
 
 def rounded(tape: Tape, leaves: Sequence[int]) -> Any:
@@ -66,7 +56,7 @@ def rounded(tape: Tape, leaves: Sequence[int]) -> Any:
 
 
 class Rounded:
-    """The value and the gradient of a graph, computed again and again with other roundings. In C: _rounding.pyx."""
+    """The value and the gradient of a graph, computed again and again with other roundings. In C: _rounding.pxi."""
 
     def __init__(self, tape: Tape, leaves: Sequence[int]) -> None:
         """For the last node of a tape, and its gradient with respect to the nodes `leaves`; −1 for one it lacks."""

@@ -1,17 +1,5 @@
-# cython: language_level=3, binding=False, cdivision=True, boundscheck=False, wraparound=False, initializedcheck=False
-"""`rounding.Rounded` in C: a graph is computed again, every operation rounded anew, in less than its trace takes.
-
-rounding.py says what is computed and why, and has the same in Python, which is what runs without a compiler.
-"""
-
-cimport cython
-from libc.math cimport fabs, isfinite
-from tinygrad_scalar.engine cimport _ops
-from tinygrad_scalar.engine._ops cimport Code
-
-import numpy as np
-
-from tinygrad_scalar.engine._value import CODES as CODES
+# `rounding.Rounded` in C: a graph is computed again, every operation rounded anew, in less than its trace takes.
+# rounding.py says what is computed and why, and has the same in Python, which is what runs without a compiler.
 
 cdef enum:
     LEAF = 0  # what the numbers in `kinds` mean
