@@ -2,7 +2,6 @@
 
 import contextlib
 import ctypes
-import importlib
 import os
 import platform
 import signal
@@ -15,6 +14,7 @@ import numpy as np
 import pytest
 from programs import Draw
 from support.structures import STRUCTURES
+from support.threads import THREADS, Interruption, bits, interrupted_after, native_threads, timers, using
 from support.vectorize_cases import CASES
 
 import tinygrad_scalar as ts
@@ -22,26 +22,6 @@ from tinygrad_scalar import Value
 from tinygrad_scalar.vectorize.block_program import native_blocks
 
 pytestmark = pytest.mark.skipif(native_blocks() is None, reason="the executor is not built")
-
-THREADS = [1, 2, 3]
-
-
-def _threads():
-    return importlib.import_module("tinygrad_scalar.vectorize._threads")
-
-
-@contextlib.contextmanager
-def using(n):
-    _threads().use_threads(n)
-    try:
-        yield
-    finally:
-        _threads().use_threads(None)
-
-
-def bits(result):
-    value, gradient, inputs = result
-    return np.asarray(value).tobytes(), gradient.tobytes(), [array.tobytes() for array in inputs]
 
 
 def array_way(cost, params, arrays, **options):
@@ -127,15 +107,15 @@ def test_a_call_has_no_more_threads_than_the_process_has_cores():
     cores = os.sched_getaffinity(0)
     try:
         os.sched_setaffinity(0, {min(cores)})
-        assert _threads().available(100) == 1
+        assert native_threads().available(100) == 1
     finally:
         os.sched_setaffinity(0, cores)
-    assert 1 <= _threads().available(100) <= len(cores)
+    assert 1 <= native_threads().available(100) <= len(cores)
 
 
 @pytest.mark.parametrize("variable", ["OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"])
 def test_a_call_has_no_more_threads_than_blas(variable):
-    if variable == "OPENBLAS_NUM_THREADS" and not _threads().knows_blas():
+    if variable == "OPENBLAS_NUM_THREADS" and not native_threads().knows_blas():
         pytest.skip("NumPy's BLAS is another one")
     code = "from tinygrad_scalar.vectorize import _threads; print(_threads.available(100))"
     clean = {k: v for k, v in os.environ.items() if not k.endswith("_NUM_THREADS")}
@@ -148,17 +128,17 @@ def test_a_call_has_no_more_threads_than_blas(variable):
 
 
 def test_blas_has_its_threads_again_after_every_call():
-    if not _threads().knows_blas():
+    if not native_threads().knows_blas():
         pytest.skip("NumPy's BLAS is another one")
     run, rows = network((300, 200, 1), chunks=3)
-    before = _threads().blas_threads_now()
+    before = native_threads().blas_threads_now()
     with using(2):
         run(rows)
-        assert _threads().blas_threads_now() == before
+        assert native_threads().blas_threads_now() == before
         with interrupted_after(1e-4), contextlib.suppress(Interruption):
             for _ in range(100):
                 run(rows)
-        assert _threads().blas_threads_now() == before
+        assert native_threads().blas_threads_now() == before
 
 
 @pytest.mark.parametrize("n", THREADS)
@@ -183,27 +163,6 @@ def test_a_missing_row_is_an_error_wherever_it_stands(n):
 # --- interruptions ----------------------------------------------------------------------------------------------------
 
 
-class Interruption(Exception):  # noqa: N818  (as KeyboardInterrupt, which would end pytest)
-    pass
-
-
-@contextlib.contextmanager
-def interrupted_after(seconds):
-    def handler(number, frame):
-        raise Interruption
-
-    before = signal.signal(signal.SIGALRM, handler)
-    signal.setitimer(signal.ITIMER_REAL, seconds)
-    try:
-        yield
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0.0)
-        signal.signal(signal.SIGALRM, before)
-
-
-timers = pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="no timers")
-
-
 @timers
 @pytest.mark.parametrize("n", THREADS)
 def test_an_interrupted_call_ends_and_the_next_one_is_right(n):
@@ -218,7 +177,7 @@ def test_an_interrupted_call_ends_and_the_next_one_is_right(n):
 
 
 @timers
-def test_a_signal_handler_can_run_what_it_interrupts_on_several_threads():
+def test_a_signal_handler_can_run_what_it_interrupts_on_severalnative_threads():
     run, rows = network(chunks=16)
     seen = []
 
@@ -294,10 +253,9 @@ from tinygrad_scalar.vectorize import _threads
 
 _threads.use_threads(3)
 net = ts.MLP(3, [40, 40, 1], "tanh", seed=0)
-run = ts.vectorize(lambda x: net(x) ** 2, net.parameters(), way="arrays")
+run = ts.vectorize(lambda x: net(x) ** 2, net.parameters(), way="WAY")
 X = np.random.default_rng(0).normal(size=(5000, 3))
 value, gradient = run(X)
-assert run._prepared((X,))[0].write_arrays().native.chunks(5000) > 3
 
 def same():
     again = run(X)
@@ -378,8 +336,9 @@ forks = pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork")
         pytest.param(ENDS_IN_A_CALL, id="ends while a thread is calling"),
     ],
 )
-def test_a_process_is_fine_when(code, thorough):
-    program = [sys.executable, "-W", "ignore", "-c", PROGRAM + code]
+@pytest.mark.parametrize("way", ["arrays", "scalar"])
+def test_a_process_is_fine_when(code, way, thorough):
+    program = [sys.executable, "-W", "ignore", "-c", PROGRAM.replace("WAY", way) + code]
     for _ in range(5 if thorough else 1):
         done = subprocess.run(program, capture_output=True, text=True, timeout=300)
         assert done.returncode == 0, done.stderr

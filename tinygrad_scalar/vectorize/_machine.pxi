@@ -11,6 +11,10 @@
 # numbers of the arguments and the results have one for each lane. Gradients have places of their own: a result's is
 # free again as soon as its order has passed it on, so that they stay in the cache. A parameter that only lookups read
 # has no place at all: lookups read and add where it stands.
+#
+# Threads. Where there is much to do, the examples form chunks with gradients of their own, which several threads take
+# (_threads.pyx), each with a machine that shares the program. Chunks depend on the work alone and their sums are added
+# in order: the threads make no difference to the result.
 
 cdef extern from "_side_by_side.h":
     void rows_negate(Py_ssize_t, double*, double*) noexcept nogil
@@ -307,6 +311,34 @@ cdef inline double slope_of(int code, double number, int k, double x, double y, 
     return slope[k * kept]
 
 
+cdef enum:
+    MOST_CHUNKS = 16
+    CHUNK_WORK = 60_000  # nanoseconds that a chunk takes at least
+    ADDING = 100  # more for each number that is added to the sums of others
+    BETWEEN_LOOKS = 50_000  # nanoseconds between looks for signals
+
+cdef struct Chunk:
+    double total  # of the costs
+    Order* missing_row
+    double wanted_row
+
+cdef struct Chunks:
+    # a call's examples, for several threads
+    void* machines[_threads.MOST_THREADS]  # one for each
+    Call call
+    bint with_inputs
+    Py_ssize_t m, n_blocks, n_chunks, between_looks
+    double over
+    Chunk chunks[MOST_CHUNKS]
+    double* areas  # of each chunk the gradients of parameters that have places, then those that lookups add to
+    Py_ssize_t area
+
+
+cdef void run_one_chunk(void* work, Py_ssize_t c, _threads.Turn* turn) noexcept nogil:
+    cdef Chunks* chunks = <Chunks*>work
+    (<Machine>chunks.machines[turn.thread]).run_chunk(chunks, c, turn)
+
+
 cdef class Machine:
     """A scalar program, ready to run. `steps` has a row (code, out, x, y, z) for each step, with the codes of CODES.
 
@@ -343,19 +375,57 @@ cdef class Machine:
     cdef public bint sums  # whether to give the sum of the costs and its gradient instead of the mean's
     cdef Order* missing_row  # a lookup of a row that its table lacks, and that row
     cdef double wanted_row
+    cdef double work  # of one example, in nanoseconds
+    cdef bint is_twin  # whether the program is another machine's
+    cdef list twins  # machines for the same program, for other threads
 
     def __cinit__(
-        self, steps, numbers, tables, Py_ssize_t n_slots, Py_ssize_t n_parameters, Py_ssize_t n_inputs,
-        constant_slots, constants, int cost, watched,
+        self, steps, numbers=None, tables=None, Py_ssize_t n_slots=0, Py_ssize_t n_parameters=0,
+        Py_ssize_t n_inputs=0, constant_slots=None, constants=None, int cost=0, watched=None,
     ):
+        """With another machine instead of steps it becomes that one's twin, which must not outlive it."""
+        self.twins = []
+        if isinstance(steps, Machine):
+            self.share(steps)
+            return
         self.n_parameters, self.n_inputs = n_parameters, n_inputs
         Schedule(
             self, np.array(steps, np.int32).reshape(len(steps), 5), np.ascontiguousarray(numbers, np.float64),
             np.array(tables, np.int32), n_slots, constant_slots, constants, cost, watched,
         )
+        self.work = self.estimated_work()
+
+    cdef int share(self, Machine other) except -1:
+        """Run the program of another machine, with memory of its own."""
+        self.is_twin = True
+        self.n_orders, self.n_read, self.n_parameters = other.n_orders, other.n_read, other.n_parameters
+        self.n_inputs, self.n_uniform, self.n_places = other.n_inputs, other.n_uniform, other.n_places
+        self.n_slopes, self.n_watched, self.n_groups = other.n_slopes, other.n_watched, other.n_groups
+        self.n_tables, self.n_constants, self.first_constant = other.n_tables, other.n_constants, other.first_constant
+        self.cost, self.orders, self.dots, self.tables = other.cost, other.orders, other.dots, other.tables
+        self.watched, self.read, self.constants = other.watched, other.read, other.constants
+        self.group_of, self.first_of, self.has_rows = other.group_of, other.first_of, other.has_rows
+        self.sums, self.work = other.sums, other.work
+        self.descents[0], self.descents[1] = other.descents[0], other.descents[1]
+        return 0
+
+    cdef double estimated_work(self) noexcept:
+        """Roughly, forwards and backwards."""
+        cdef Py_ssize_t i
+        cdef double n, work = 0.0
+        for i in range(self.n_orders):
+            n = self.orders[i].n
+            if self.orders[i].code == DOT:
+                work += n * self.dots[self.orders[i].dot].K
+            else:
+                work += n * (1.0 if slopes_kept(self.orders[i].code, self.orders[i].number) == 0 else 3.0)
+        return work
 
     def __dealloc__(self):
         cdef int k
+        PyMem_Free(self.memory)
+        if self.is_twin:
+            return
         PyMem_Free(self.orders)
         PyMem_Free(self.dots)
         PyMem_Free(self.tables)
@@ -364,7 +434,6 @@ cdef class Machine:
         PyMem_Free(self.constants)
         PyMem_Free(self.group_of)
         PyMem_Free(self.first_of)
-        PyMem_Free(self.memory)
         for k in range(2):
             PyMem_Free(self.descents[k].backs)
             PyMem_Free(self.descents[k].tables)
@@ -680,17 +749,21 @@ cdef class Machine:
             with_inputs |= call.d_rows[a] is not NULL
         if columns != self.n_inputs:
             raise ValueError(f"an example must have {self.n_inputs} numbers, got {columns}")
-        if self.busy:
-            return self.run_within(call, m)
         if call.d_theta is not NULL and not self.descents[with_inputs].made:
             self.make_descent(&self.descents[with_inputs], with_inputs)
+        if self.busy:  # a signal handler calls what it interrupted, or another thread this machine
+            return Machine(self).run_call(call, m)
         self.make_memory(LANES if m >= FEW else 1)
         self.busy = True
         self.missing_row = NULL
         try:
-            mean = self.run_blocks(call, m, &self.descents[with_inputs])
+            if self.n_chunks(call, m) == 1:
+                mean = self.run_blocks(call, m, &self.descents[with_inputs])
+            else:
+                mean = self.run_chunks(call, m, with_inputs)
         except:
             self.lanes = 0  # gradients can be left over in the memory, so it is allocated again
+            self.twins = []
             raise
         finally:
             self.busy = False
@@ -698,78 +771,115 @@ cdef class Machine:
             raise ValueError(f"lookup expected a row from 0 to {self.missing_row.z - 1}, got {self.wanted_row:.0f}")
         return mean
 
-    cdef double run_within(self, Call* call, Py_ssize_t m) except? -1.0:
-        """Run while the program is running: a signal handler calls what it interrupted. It gets memory of its own."""
-        cdef double* memory = self.memory
-        cdef double* v = self.v
-        cdef double* d = self.d
-        cdef double* slopes = self.slopes
-        cdef char* chosen = self.chosen
-        cdef char* is_changed = self.is_changed
-        cdef int* changed = self.changed
-        cdef Py_ssize_t n_changed = self.n_changed
-        cdef Py_ssize_t lanes = self.lanes, size = self.size
-        cdef Order* missing_row = self.missing_row
-        cdef double wanted_row = self.wanted_row
-        self.memory, self.lanes, self.busy = NULL, 0, False
+    def chunks(self, Py_ssize_t m):
+        """How many chunks m examples form. For the tests."""
+        cdef Call call
+        call.alarming = False
+        return self.n_chunks(&call, m)
+
+    cdef Py_ssize_t n_chunks(self, Call* call, Py_ssize_t m) noexcept:
+        """A power of 2, so that they share out well; one where there is little to do beside the sums of another."""
+        cdef Py_ssize_t chunks = 1, added = self.n_read + (self.n_parameters if self.has_rows else 0)
+        while (
+            not call.alarming and 2 * chunks <= min(m // LANES, MOST_CHUNKS)
+            and 2 * chunks * (CHUNK_WORK + ADDING * added) <= self.work * m
+        ):
+            chunks *= 2
+        return chunks
+
+    cdef double run_chunks(self, Call* call, Py_ssize_t m, bint with_inputs) except? -1.0:
+        cdef Py_ssize_t n_chunks = self.n_chunks(call, m), c, k, t
+        cdef int threads = _threads.available(n_chunks)
+        cdef Py_ssize_t area = self.n_read + (self.n_parameters if self.has_rows else 0)
+        cdef double* d_theta = call.d_theta
+        cdef double* added
+        cdef double total = 0.0
+        cdef long forks
+        # not on the stack, which helpers would lose if the interpreter ended here, in a daemon thread
+        cdef Chunks* chunks = <Chunks*>block(sizeof(Chunks) + n_chunks * area * sizeof(double))
+        cdef Machine twin
         try:
-            return self.run_call(call, m)
+            while len(self.twins) < threads - 1:
+                self.twins.append(Machine(self))
+            chunks.machines[0] = <void*>self
+            for t in range(1, threads):
+                twin = self.twins[t - 1]
+                twin.descents[0], twin.descents[1] = self.descents[0], self.descents[1]
+                twin.make_memory(LANES)
+                twin.sums = self.sums
+                chunks.machines[t] = <void*>twin
+            chunks.call = call[0]
+            if call.rows == call.usual_rows:
+                chunks.call.rows, chunks.call.widths = chunks.call.usual_rows, chunks.call.usual_widths
+                chunks.call.d_rows = chunks.call.rows + call.n_arrays
+            chunks.with_inputs, chunks.m, chunks.over = with_inputs, m, 1.0 if self.sums else m
+            chunks.n_blocks, chunks.n_chunks = (m + LANES - 1) // LANES, n_chunks
+            chunks.between_looks = max(1, <Py_ssize_t>(BETWEEN_LOOKS / (self.work * LANES + 1.0)))
+            chunks.areas, chunks.area = <double*>(chunks + 1), area
+            forks = _threads.forks()
+            _threads.run_parts(run_one_chunk, chunks, n_chunks, threads)
+            if forks != _threads.forks():
+                self.twins = []  # which were running when the process was forked, and are in the middle of it for good
+            self.missing_row = NULL
+            for c in range(n_chunks):
+                total += chunks.chunks[c].total
+                if self.missing_row is NULL:
+                    self.missing_row, self.wanted_row = chunks.chunks[c].missing_row, chunks.chunks[c].wanted_row
+            if d_theta is not NULL:
+                memset(d_theta, 0, self.n_parameters * sizeof(double))
+                for c in range(n_chunks):
+                    added = chunks.areas + c * area
+                    for k in range(self.n_read):
+                        d_theta[self.read[k]] += added[k]
+                    for k in range(self.n_parameters if self.has_rows else 0):
+                        d_theta[k] += added[self.n_read + k]
+                for k in range(self.n_parameters):
+                    d_theta[k] /= chunks.over
+            return total / chunks.over
         finally:
-            PyMem_Free(self.memory)
-            self.size = size
-            self.memory, self.v, self.d, self.slopes, self.chosen = memory, v, d, slopes, chosen
-            self.is_changed, self.changed, self.n_changed = is_changed, changed, n_changed
-            self.lanes, self.missing_row, self.wanted_row, self.busy = lanes, missing_row, wanted_row, True
+            PyMem_Free(chunks)
+
+    cdef void run_chunk(self, Chunks* chunks, Py_ssize_t c, _threads.Turn* turn) noexcept nogil:
+        cdef Call* call = &chunks.call
+        cdef Descent* descent = &self.descents[chunks.with_inputs]
+        cdef Py_ssize_t first = chunks.n_blocks * c // chunks.n_chunks
+        cdef Py_ssize_t last = chunks.n_blocks * (c + 1) // chunks.n_chunks, b, k
+        cdef double* added = chunks.areas + c * chunks.area
+        cdef double* d_theta = NULL
+        cdef double total = 0.0
+        self.missing_row, self.wanted_row = NULL, 0.0
+        for k in range(self.n_read):
+            self.v[k] = call.theta[self.read[k]]
+        if call.d_theta is not NULL:
+            d_theta = added + self.n_read
+            memset(added, 0, chunks.area * sizeof(double))
+            memset(self.d, 0, self.n_uniform * sizeof(double))
+        for b in range(first, last):
+            if (b - first) % chunks.between_looks == 0 and not _threads.goes_on(turn):
+                return
+            self.run_block(
+                call, descent, d_theta, b * LANES, min(<Py_ssize_t>LANES, chunks.m - b * LANES), chunks.over, &total)
+        for k in range(self.n_changed):
+            self.is_changed[self.changed[k]] = False
+        self.n_changed = 0
+        if d_theta is not NULL:
+            memcpy(added, self.d, self.n_read * sizeof(double))
+        chunks.chunks[c].total = total
+        chunks.chunks[c].missing_row, chunks.chunks[c].wanted_row = self.missing_row, self.wanted_row
 
     cdef double run_blocks(self, Call* call, Py_ssize_t m, Descent* descent) except? -1.0:
-        cdef Py_ssize_t lanes = self.lanes, start = 0, n = 0, i, k, a, width
+        cdef Py_ssize_t start = 0, n, k
         cdef double total = 0.0, over = 1.0 if self.sums else m
-        cdef double* theta = call.theta
         cdef double* d_theta = call.d_theta
-        cdef double* lane
-        cdef double* cost = self.number(self.cost)
-        cdef double* its
         for k in range(self.n_read):
-            self.v[k] = theta[self.read[k]]
+            self.v[k] = call.theta[self.read[k]]
         if d_theta is not NULL:
             memset(d_theta, 0, self.n_parameters * sizeof(double))
             memset(self.d, 0, self.n_uniform * sizeof(double))
         while start < m:
             PyErr_CheckSignals()
-            n = min(lanes, m - start)
-            lane = self.v + self.n_uniform
-            for a in range(call.n_arrays):
-                width = call.widths[a]
-                its = call.rows[a] + start * width
-                if lanes == 1:
-                    memcpy(lane, its, width * sizeof(double))
-                else:
-                    for k in range(width):
-                        for i in range(lanes):  # the last example fills the lanes beyond it
-                            lane[k * lanes + i] = its[min(i, n - 1) * width + k]
-                lane += width * lanes
-            self.forwards(theta, d_theta is not NULL)
-            if call.alarming and not self.all_numbers_finite():
-                call.alarmed = True
-            for i in range(n):
-                total += cost[i if self.cost >= self.n_uniform else 0]
-                for k in range(self.n_watched):
-                    call.watched[(start + i) * self.n_watched + k] = self.number(self.watched[k])[
-                        i if self.watched[k] >= self.n_uniform else 0
-                    ]
-            if d_theta is not NULL:
-                self.seed(descent, n)
-                self.backwards(descent, d_theta, n)
-                lane = self.d + self.n_uniform
-                if call.alarming and not all_finite(self.d, self.n_uniform + self.n_inputs * lanes):
-                    call.alarmed = True
-                for a in range(call.n_arrays if descent == &self.descents[1] else 0):
-                    width = call.widths[a]
-                    for k in range(width if call.d_rows[a] is not NULL else 0):
-                        for i in range(n):
-                            call.d_rows[a][(start + i) * width + k] = lane[k * lanes + i] / over
-                    memset(lane, 0, width * lanes * sizeof(double))
-                    lane += width * lanes
+            n = min(self.lanes, m - start)
+            self.run_block(call, descent, d_theta, start, n, over, &total)
             start += n
         if d_theta is not NULL:
             for k in range(self.n_changed):
@@ -780,7 +890,51 @@ cdef class Machine:
                 d_theta[self.read[k]] += self.d[k] / over
         return total / over
 
-    cdef bint all_numbers_finite(self) noexcept:
+    cdef inline void run_block(
+        self, Call* call, Descent* descent, double* d_theta, Py_ssize_t start, Py_ssize_t n, double over, double* total
+    ) noexcept nogil:
+        """As many examples as there are lanes, or fewer; their costs are added to the total one after the other."""
+        cdef Py_ssize_t lanes = self.lanes, i, k, a, width
+        cdef double* lane = self.v + self.n_uniform
+        cdef double* cost = self.number(self.cost)
+        cdef double* its
+        cdef double sum_so_far = total[0]
+        for a in range(call.n_arrays):
+            width = call.widths[a]
+            its = call.rows[a] + start * width
+            if lanes == 1:
+                memcpy(lane, its, width * sizeof(double))
+            else:
+                for k in range(width):
+                    for i in range(lanes):  # the last example fills the lanes beyond it
+                        lane[k * lanes + i] = its[min(i, n - 1) * width + k]
+            lane += width * lanes
+        self.forwards(call.theta, d_theta is not NULL)
+        if call.alarming and not self.all_numbers_finite():
+            call.alarmed = True
+        for i in range(n):
+            sum_so_far += cost[i if self.cost >= self.n_uniform else 0]
+            for k in range(self.n_watched):
+                call.watched[(start + i) * self.n_watched + k] = self.number(self.watched[k])[
+                    i if self.watched[k] >= self.n_uniform else 0
+                ]
+        total[0] = sum_so_far
+        if d_theta is NULL:
+            return
+        self.seed(descent, n)
+        self.backwards(descent, d_theta, n)
+        lane = self.d + self.n_uniform
+        if call.alarming and not all_finite(self.d, self.n_uniform + self.n_inputs * lanes):
+            call.alarmed = True
+        for a in range(call.n_arrays if descent == &self.descents[1] else 0):
+            width = call.widths[a]
+            for k in range(width if call.d_rows[a] is not NULL else 0):
+                for i in range(n):
+                    call.d_rows[a][(start + i) * width + k] = lane[k * lanes + i] / over
+            memset(lane, 0, width * lanes * sizeof(double))
+            lane += width * lanes
+
+    cdef bint all_numbers_finite(self) noexcept nogil:
         return all_finite(self.v, self.n_uniform + (self.n_places - self.n_uniform) * self.lanes)
 
     cdef void seed(self, Descent* descent, Py_ssize_t n) noexcept nogil:

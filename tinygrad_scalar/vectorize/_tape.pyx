@@ -18,6 +18,7 @@ from libc.stdint cimport int64_t
 from libc.string cimport memcpy, memset
 from tinygrad_scalar.engine cimport _ops
 from tinygrad_scalar.engine._ops cimport Code
+from tinygrad_scalar.vectorize cimport _threads
 
 from types import MappingProxyType as _MappingProxyType
 
@@ -213,7 +214,7 @@ cdef void end(Call* call) noexcept:
     PyMem_Free(call.memory)
 
 
-cdef bint all_finite(double* numbers, Py_ssize_t n) noexcept:
+cdef bint all_finite(double* numbers, Py_ssize_t n) noexcept nogil:
     cdef Py_ssize_t i
     for i in range(n):
         if not isfinite(numbers[i]):

@@ -218,6 +218,11 @@ cdef int run_parts(Part run, void* work, Py_ssize_t parts, int threads) except -
     return -1 if stopped else 0
 
 
+cdef long forks() noexcept:
+    """How many forks lie between this process and the first: where that changes in a call, helpers were lost in it."""
+    return world
+
+
 cdef bint goes_on(Turn* turn) noexcept nogil:
     """Whether nothing has stopped the call; the caller looks for signals."""
     cdef Job* job = <Job*>turn.job
