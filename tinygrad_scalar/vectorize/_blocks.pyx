@@ -934,7 +934,7 @@ cdef void product(Instruction* step, Run* run) noexcept nogil:
     if step.n_operands == 3 and not is_factor_finite(step, run.n, left if step.kind == TR else right):
         gradient_of_chosen(step, run.n, add, left, right, at(run, &step.operands[2], 0), out)
         return
-    if (bare or of_each or step.kind == LR or not is_batched(gradient)
+    if (bare or of_each or step.kind == LR or gradient.base in (PARAMETERS, CONSTANT, ARGUMENT)  # not to be written to
             or step.q * run.n * step.p * step.k < MANY_FLOPS):
         multiply(step, run, add, left, right, out, step.out.step)
         return
