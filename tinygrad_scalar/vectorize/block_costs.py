@@ -95,7 +95,7 @@ class BlockCounts(NamedTuple):
         found["fresh parameters"] = fresh(self.parameters)
         self.once.add(found, 1, 1)
         self.block.add(found, n, blocks)
-        found["moved once beyond L1"] = self.once.moved * beyond(L1, 8.0 * self.once.moved)
+        found["moved once beyond the cache"] = self.once.moved * beyond(L2 // 2, 8.0 * self.once.moved)
         size = 8.0 * self.rows * n
         found["beyond L1"] = self.block.moved * m * beyond(L1, size)
         found["beyond the cache"] = self.block.moved * m * beyond(L2, size)
