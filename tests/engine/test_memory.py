@@ -5,6 +5,7 @@ Python's own allocator serve the compiled Value too, the exact number of blocks 
 """
 
 import gc
+import operator
 import os
 import random
 import re
@@ -20,8 +21,10 @@ from support.processes import alone, peak, resident, resident_memory
 
 import tinygrad_scalar as ts
 from tinygrad_scalar import Value
+from tinygrad_scalar.engine import turn_memory, turn_memory_back
 
 HERE = Path(__file__).parent
+SLAB = 1 << 21  # bytes, as in _memory.pxi
 compiled_only = pytest.mark.skipif(not ts.accelerated, reason="a law of the compiled Value")
 
 
@@ -253,3 +256,28 @@ def test_the_engines_tests_pass_under_pythons_debugging_allocator():
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
     assert int(re.search(r"(\d+) passed", done.stdout).group(1)) > 500
+
+
+def _chain(operations):
+    nodes = [Value(0.5)]
+    for _ in range(operations):
+        nodes.append(nodes[-1] * nodes[0])
+    return nodes
+
+
+@compiled_only
+@pytest.mark.skipif("PYTHONMALLOC" in os.environ, reason="another allocator decides where nodes lie")
+@pytest.mark.parametrize("scattered", [False, True])
+def test_a_large_graph_that_is_made_again_lies_in_the_same_memory_but_elsewhere(scattered):
+    held = _chain(500_000)[:: 1000 if scattered else 500_000]  # when it scatters, no slab is ever empty
+    dropped = _chain(200_000)
+    first = list(map(id, dropped))
+    turn_memory(dropped)
+    try:
+        again = list(map(id, _chain(200_000)))
+    finally:
+        turn_memory_back()
+    assert sum(map(operator.eq, first, again)) < 200  # where the two orders cross, once in a slab
+    assert len({*first} & {*again}) > 100_000 or scattered
+    del held
+    assert len(_chain(1_000_000)) == 1_000_001

@@ -8,6 +8,7 @@ import sys
 
 import numpy as np
 import pytest
+from support.processes import alone, peak, resident_memory
 
 import tinygrad_scalar as ts
 from tinygrad_scalar import Value
@@ -156,6 +157,22 @@ def test_the_work_of_a_first_call_is_linear_and_small_beside_the_function(make):
         work.append(calls_within(lambda run=run: run(np.array([0.5]))) - 2 * of_function)
     assert work[1] < 5 * work[0]
     assert work[1] < 32_000
+
+
+def _bytes_of_a_first_call(shape, n):
+    cost, w = globals()[shape](n)
+    ts.vectorize(lambda x: w[0] * x, w[:1])(np.array([0.5]))  # imports what it needs
+    run = ts.vectorize(cost, w)
+    before = peak()
+    run(np.array([0.5]))
+    return (peak() - before) / n
+
+
+@needs_the_executor
+@resident_memory
+@pytest.mark.parametrize("make", [recurrent, *(pytest.param(make, marks=pytest.mark.thorough) for make in SHAPES)])
+def test_a_first_call_takes_less_memory_than_three_graphs(make):
+    assert alone(_bytes_of_a_first_call, make.__name__, 300_000) < 325  # a node has 96, that of a maximum 144
 
 
 @needs_the_executor

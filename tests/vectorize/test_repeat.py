@@ -160,6 +160,16 @@ def in_order_of_addresses():
     return lambda x: w * x * next(iter({Value(float(k)) for k in range(20)}))
 
 
+def in_order_of_addresses_in_a_large_graph():
+    def cost(x):
+        total = w * x
+        for _ in range(200):
+            total = sum([v * x for _ in range(80) for v in {w * float(k) for k in range(3)}], total)
+        return total
+
+    return cost
+
+
 def by_address():
     return lambda x: w * x * (id(x * 2.0) // 16 % 5)
 
@@ -176,6 +186,7 @@ def by_address():
         in_a_dict_in_a_dict,
         by_another_thread,
         in_order_of_addresses,
+        in_order_of_addresses_in_a_large_graph,
         by_address,
     ],
 )

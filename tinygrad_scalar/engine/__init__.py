@@ -18,8 +18,9 @@ from tinygrad_scalar.engine import anomaly
 from tinygrad_scalar.engine.graph_arrays import Tape
 
 __all__ = [
-    "Tape", "Value", "_restore", "accelerated", "acyclic", "clear_gradients", "compute_gradients", "now", "read_data",
-    "read_gradients", "read_graph", "record", "set_data", "tick", "weighted_sum",
+    "Tape", "Value", "_restore", "accelerated", "acyclic", "clear_gradients", "compute_gradients", "in_c", "now",
+    "read_data", "read_gradients", "read_graph", "record", "set_data", "tick", "turn_memory", "turn_memory_back",
+    "weighted_sum",
 ]  # fmt: skip
 
 accelerated = False
@@ -40,11 +41,14 @@ if TYPE_CHECKING or not accelerated:
         acyclic,
         clear_gradients,
         compute_gradients,
+        in_c,
         now,
         read_data,
         read_gradients,
         set_data,
         tick,
+        turn_memory,
+        turn_memory_back,
         weighted_sum,
     )
     from tinygrad_scalar.engine.graph_arrays import read_graph
@@ -56,6 +60,7 @@ else:
         acyclic,
         clear_gradients,
         compute_gradients,
+        in_c,
         now,
         read_data,
         read_gradients,
@@ -63,6 +68,8 @@ else:
         record,
         set_data,
         tick,
+        turn_memory,
+        turn_memory_back,
         weighted_sum,
     )
 

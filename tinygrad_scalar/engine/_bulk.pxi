@@ -141,119 +141,175 @@ def set_data(list values, data):
         PyBuffer_Release(&buffer)
 
 
+cdef extern from "Python.h":
+    int _PyBytes_Resize(PyObject**, Py_ssize_t) except -1
+
 cdef enum:
     MOST_NODES = 0x7FFFFFFF  # of a tape, whose numbers of nodes have 32 bits: so many nodes take 200 GB
 
 
-cdef bytes numbers(Py_ssize_t n, size_t size):
-    """Room for n numbers of some bytes each, to be filled in; no Python code runs meanwhile."""
-    return PyBytes_FromStringAndSize(NULL, n * <Py_ssize_t>size)
+cdef inline Py_ssize_t doubled(Py_ssize_t size) noexcept:
+    return max(size + 1, min(2 * size, MOST_NODES - 1))
+
+
+cdef class Growing:
+    """The arrays of a tape while it grows: where they end is not known before, and they are never copied."""
+
+    cdef PyObject* blocks[4]  # bytes objects, for codes, starts, operands and data
+    cdef int* codes
+    cdef int* starts
+    cdef int* operands
+    cdef double* data
+    cdef Py_ssize_t nodes, edges  # for how many there is room
+
+    def __dealloc__(self):
+        cdef Py_ssize_t k
+        for k in range(4):
+            Py_XDECREF(self.blocks[k])
+
+    cdef int resize(self, Py_ssize_t nodes, Py_ssize_t edges) except -1:
+        """No Python code runs meanwhile."""
+        if nodes >= MOST_NODES or edges > MOST_NODES:
+            raise OverflowError(f"cannot read a graph of {nodes:,} nodes: the limit is {MOST_NODES:,}")
+        self.resize_one(0, nodes * <Py_ssize_t>sizeof(int))
+        self.resize_one(1, (nodes + 1) * <Py_ssize_t>sizeof(int))
+        self.resize_one(2, edges * <Py_ssize_t>sizeof(int))
+        self.resize_one(3, nodes * <Py_ssize_t>sizeof(double))
+        self.codes = <int*>PyBytes_AS_STRING(<object>self.blocks[0])
+        self.starts = <int*>PyBytes_AS_STRING(<object>self.blocks[1])
+        self.operands = <int*>PyBytes_AS_STRING(<object>self.blocks[2])
+        self.data = <double*>PyBytes_AS_STRING(<object>self.blocks[3])
+        self.nodes, self.edges = nodes, edges
+        return 0
+
+    cdef int resize_one(self, Py_ssize_t k, Py_ssize_t size) except -1:
+        if self.blocks[k] is NULL or size == 0 or PyBytes_GET_SIZE(<object>self.blocks[k]) == 0:
+            Py_XDECREF(self.blocks[k])  # an empty one is shared, and cannot be resized
+            self.blocks[k] = NULL
+            self.blocks[k] = owned(PyBytes_FromStringAndSize(NULL, size))
+            return 0
+        return _PyBytes_Resize(&self.blocks[k], size)
 
 
 def read_graph(list roots, list sought=[], long long before=0):
     # While the graphs are recorded, a node's mark is `base` once it has been met, and `base` + 1 + its index once it is
     # in the tape; no Python code can run meanwhile.
-    global walks
+    global walks, todo
     cdef unsigned long long base = walks + 1
-    cdef Nodes order = Nodes()
-    cdef Py_ssize_t i, j, n, edges = 0, on_stack, n_rows = 0, n_roots = len(roots), n_sought = len(sought)
+    cdef Py_ssize_t i, j, n = 0, edges = 0, on_stack, n_rows = 0, n_older = 0, n_sought = len(sought)
     cdef PyObject* node
     cdef PyObject* row
     cdef PyObject* last_row = NULL
+    cdef PyObject* right
     cdef PyObject** stack
-    cdef PyObject** done
     cdef PyObject** rows
-    cdef Nodes seen_rows = Nodes()
+    cdef Wide* wide
+    cdef Nodes seen_rows = Nodes(), maybe_older = Nodes()
+    cdef Growing tape = Growing()
     cdef list older = [], names = []
     cdef int code = -1
-    cdef char* is_sought = NULL
     for root in roots:
         checked(root)
     for value in sought:
         checked(value)
-    for i in range(n_roots):
-        stack = room(todo, 0, 2)
-        stack[0] = <PyObject*>roots[i]
-        on_stack = 1
-        while on_stack:
-            on_stack -= 1
-            node = stack[on_stack]
-            if <size_t>node & 1:
-                node = <PyObject*>(<size_t>node ^ 1)
-                done = room(order, order.size, 1)
-                done[order.size] = node
-                order.size += 1
-                (<Value>node).mark = base + order.size
-                walks = base + order.size + 1  # beyond every mark
-                edges += arity(node)
-            elif (<Value>node).mark < base:
-                (<Value>node).mark = base
-                walks = base + order.size + 1
-                n = arity(node)
-                stack = room(todo, on_stack, n + 1)
-                stack[on_stack] = <PyObject*>(<size_t>node | 1)
-                on_stack += 1
-                for j in range(n - 1, -1, -1):
-                    stack[on_stack] = operand(node, j)
-                    PREFETCH(&(<Value>stack[on_stack]).mark)
-                    on_stack += 1
-    n = order.size
-    if n >= MOST_NODES or edges > MOST_NODES:
-        raise OverflowError(f"cannot read a graph of {n:,} nodes: the limit is {MOST_NODES:,}")
-    code_numbers, start_numbers, operand_numbers = (
-        numbers(n, sizeof(int)), numbers(n + 1, sizeof(int)), numbers(edges, sizeof(int))
-    )
-    data_numbers, found_numbers = numbers(n, sizeof(double)), numbers(n_sought, sizeof(int))
-    cdef int* codes = <int*>PyBytes_AS_STRING(code_numbers)
-    cdef int* starts = <int*>PyBytes_AS_STRING(start_numbers)
-    cdef int* operands = <int*>PyBytes_AS_STRING(operand_numbers)
+    found_numbers = PyBytes_FromStringAndSize(NULL, n_sought * <Py_ssize_t>sizeof(int))
     cdef int* found = <int*>PyBytes_AS_STRING(found_numbers)
-    cdef double* data = <double*>PyBytes_AS_STRING(data_numbers)
+    tape.resize(256, 512)
+    tape.starts[0] = 0
     try:
-        is_sought = <char*>PyMem_Calloc(max(n, 1), 1)
-        if is_sought is NULL:
-            raise MemoryError
+        for i in range(len(roots)):
+            stack = room(todo, 0, 4)
+            stack[0] = <PyObject*>roots[i]
+            on_stack = 1
+            while on_stack:
+                on_stack -= 1
+                node = stack[on_stack]
+                if on_stack >= STACK_AHEAD:
+                    right = <PyObject*>(<size_t>stack[on_stack - STACK_AHEAD] & ~<size_t>1)
+                    PREFETCH(&(<Value>right).mark)
+                    PREFETCH(&(<Value>right).row)
+                if not <size_t>node & 1:
+                    if (<Value>node).mark >= base:
+                        continue
+                    if (<Value>node).left is not NULL:
+                        (<Value>node).mark = base
+                        right = (<Value>node).right
+                        wide = NULL if right is NULL else wide_of(right)
+                        if on_stack + (4 if wide is NULL else wide.n + 4) > todo.capacity:
+                            stack = room(todo, on_stack, 4 if wide is NULL else wide.n + 4)
+                        stack[on_stack] = <PyObject*>(<size_t>node | 1)
+                        on_stack += 1
+                        if wide is not NULL:
+                            for j in range(wide.n - 1, -1, -1):
+                                stack[on_stack] = wide.operands[j]
+                                PREFETCH(&(<Value>stack[on_stack]).mark)
+                                on_stack += 1
+                        elif right is not NULL:
+                            stack[on_stack] = right
+                            PREFETCH(&(<Value>right).mark)
+                            on_stack += 1
+                        stack[on_stack] = (<Value>node).left
+                        on_stack += 1
+                        continue
+                else:
+                    node = <PyObject*>(<size_t>node ^ 1)
+                if n == tape.nodes:
+                    tape.resize(doubled(n), tape.edges)
+                tape.data[n] = (<Value>node)._data
+                row = (<Value>node).row
+                if row is NULL:
+                    tape.codes[n] = -1
+                    if 0 <= (<Value>node).time < before:
+                        rows = room(maybe_older, n_older, 1)
+                        rows[n_older] = node
+                        n_older += 1
+                else:
+                    if row is not last_row:
+                        last_row = row
+                        code = 0
+                        while code < n_rows and seen_rows.nodes[code] is not row:
+                            code += 1
+                        if code == n_rows:
+                            rows = room(seen_rows, n_rows, 1)
+                            rows[n_rows] = row
+                            n_rows += 1
+                    tape.codes[n] = code
+                    right = (<Value>node).right
+                    wide = NULL if right is NULL else wide_of(right)
+                    if edges + (2 if wide is NULL else 1 + wide.n) > tape.edges:
+                        tape.resize(tape.nodes, doubled(tape.edges + (0 if wide is NULL else wide.n)))
+                    tape.operands[edges] = <int>((<Value>(<Value>node).left).mark - base - 1)
+                    edges += 1
+                    if wide is not NULL:
+                        for j in range(wide.n):
+                            tape.operands[edges] = <int>((<Value>wide.operands[j]).mark - base - 1)
+                            edges += 1
+                    elif right is not NULL:
+                        tape.operands[edges] = <int>((<Value>right).mark - base - 1)
+                        edges += 1
+                n += 1
+                tape.starts[n] = <int>edges
+                (<Value>node).mark = base + n
         for i in range(n_sought):
             node = <PyObject*>sought[i]
             found[i] = <int>((<Value>node).mark - base - 1) if (<Value>node).mark > base else -1
-            if found[i] >= 0:
-                is_sought[found[i]] = 1
-        edges = 0
-        starts[0] = 0
-        for i in range(n):
-            node = order.nodes[i]
-            if i + NODES_AHEAD < n:
-                PREFETCH(order.nodes[i + NODES_AHEAD])
-            data[i] = (<Value>node)._data
-            row = (<Value>node).row
-            if row is NULL:
-                codes[i] = -1
-                if 0 <= (<Value>node).time < before and not is_sought[i]:
-                    older.append(<object>node)
-            else:
-                if row is not last_row:  # mostly it is
-                    last_row = row
-                    code = 0
-                    while code < n_rows and seen_rows.nodes[code] is not row:
-                        code += 1
-                    if code == n_rows:
-                        rows = room(seen_rows, n_rows, 1)
-                        rows[n_rows] = row
-                        n_rows += 1
-                codes[i] = code
-            for j in range(arity(node)):
-                operands[edges] = <int>((<Value>operand(node, j)).mark - base - 1)
-                edges += 1
-            starts[i + 1] = <int>edges
+        for i in range(n_sought):
+            (<Value>sought[i]).mark = base
     finally:
-        PyMem_Free(is_sought)
+        walks = base + n + 1  # beyond every mark
+    for i in range(n_older):
+        if (<Value>maybe_older.nodes[i]).mark != base:
+            older.append(<object>maybe_older.nodes[i])
+    if todo.capacity > CAPACITY_KEPT:
+        todo = Nodes()
+    tape.resize(n, edges)
     seen_rows.size = n_rows
     for named in seen_rows.as_list():
         names.append((<Row>named).operation.name)
     import numpy as np
 
     return graph_arrays.Tape(
-        names, np.frombuffer(code_numbers, np.int32), np.frombuffer(start_numbers, np.int32),
-        np.frombuffer(operand_numbers, np.int32), np.frombuffer(data_numbers), np.frombuffer(found_numbers, np.int32),
-        older,
+        names, np.frombuffer(<object>tape.blocks[0], np.int32), np.frombuffer(<object>tape.blocks[1], np.int32),
+        np.frombuffer(<object>tape.blocks[2], np.int32), np.frombuffer(<object>tape.blocks[3]),
+        np.frombuffer(found_numbers, np.int32), older,
     )

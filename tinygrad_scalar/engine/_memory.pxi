@@ -39,7 +39,8 @@ cdef struct Slab:
     Slab* next  # in the list that it is in
     Slab* previous
     char* freed  # the places that were given back, each holding the address of the next
-    char* unused  # from here to the end, never used
+    char* unused  # the next place that was never used
+    Py_ssize_t step  # from there to the one after it
     Py_ssize_t taken
     void* arena
 
@@ -48,9 +49,12 @@ cdef Py_ssize_t PLACES = 0  # in a slab
 cdef PyObjectArenaAllocator arenas
 cdef Slab* current = NULL  # where the next node goes
 cdef Slab* with_room = NULL  # doubly linked, without the current one
+cdef Slab* set_aside = NULL  # doubly linked: partial ones that are not filled while there are keepers
 cdef Slab* empty = NULL  # singly linked
 cdef Py_ssize_t slabs = 0
 cdef Py_ssize_t empty_slabs = 0
+cdef Py_ssize_t keepers = 0  # while there are any, all empty slabs are kept
+cdef bint backwards = False  # whether slabs are filled from their end
 cdef bint in_slabs = True
 
 
@@ -62,8 +66,10 @@ cdef void set_up_memory(size_t size, bint slabs_wanted) noexcept:
     in_slabs = slabs_wanted
 
 
-cdef inline char* first_place(Slab* slab) noexcept:
-    return <char*>slab + SLAB_SIZE - PLACES * PLACE
+cdef inline void make_empty(Slab* slab) noexcept:
+    slab.freed = NULL
+    slab.unused = <char*>slab + SLAB_SIZE - (PLACE if backwards else PLACES * PLACE)
+    slab.step = -<Py_ssize_t>PLACE if backwards else <Py_ssize_t>PLACE
 
 
 cdef inline size_t aligned(size_t address) noexcept:
@@ -98,8 +104,7 @@ cdef bint next_slab() noexcept:
         slabs += 1
         slab.arena = arena
         slab.taken = 0
-        slab.freed = NULL
-        slab.unused = first_place(slab)
+        make_empty(slab)
     current = slab
     return True
 
@@ -119,7 +124,7 @@ cdef inline void* take_place() noexcept:
         slab.freed = (<char**>place)[0]
     else:
         place = slab.unused
-        slab.unused += PLACE
+        slab.unused += slab.step
     return place
 
 
@@ -138,10 +143,9 @@ cdef inline void give_place_back(void* place) noexcept:
 
 cdef void sort_slab(Slab* slab) noexcept:
     """Put a slab that has just gained room, or become empty, where it belongs."""
-    global with_room, empty, slabs, empty_slabs
+    global with_room, set_aside, empty, slabs, empty_slabs
     if slab.taken == 0:
-        slab.freed = NULL
-        slab.unused = first_place(slab)
+        make_empty(slab)
     if slab is current:
         return
     if slab.taken > 0:  # it was full, and in no list
@@ -155,12 +159,90 @@ cdef void sort_slab(Slab* slab) noexcept:
         slab.next.previous = slab.previous
     if slab.previous is not NULL:
         slab.previous.next = slab.next
+    elif slab is set_aside:
+        set_aside = slab.next
     else:
         with_room = slab.next
-    if empty_slabs < EMPTY_SLABS_KEPT:
+    if keepers or empty_slabs < EMPTY_SLABS_KEPT:
         slab.next = empty
         empty = slab
         empty_slabs += 1
     else:
         slabs -= 1
         arenas.free(arenas.ctx, slab.arena, 2 * SLAB_SIZE)
+
+
+def turn_memory(list dropped):
+    global keepers
+    if not in_slabs:
+        return False
+    keepers += 1  # first, so that nothing is given back
+    dropped.clear()
+    set_partial_slabs_aside()
+    turn_empty_slabs()
+    return True
+
+
+def turn_memory_back():
+    global keepers, set_aside, with_room
+    cdef Slab* last = set_aside
+    if not in_slabs:
+        return
+    keepers -= 1
+    turn_empty_slabs()
+    if keepers == 0 and set_aside is not NULL:
+        while last.next is not NULL:
+            last = last.next
+        last.next = with_room
+        if with_room is not NULL:
+            with_room.previous = last
+        with_room = set_aside
+        set_aside = NULL
+
+
+cdef void set_partial_slabs_aside() noexcept:
+    """What is dropped from a slab would be taken again in the same order."""
+    global current, set_aside, with_room
+    cdef Slab* slab = with_room
+    cdef Slab* following
+    with_room = NULL
+    while slab is not NULL:
+        following = slab.next
+        put_aside(slab)
+        slab = following
+    if current is not NULL and 0 < current.taken:
+        slab = current
+        current = NULL
+        if slab.taken < PLACES:
+            put_aside(slab)
+
+
+cdef void put_aside(Slab* slab) noexcept:
+    global set_aside
+    slab.previous = NULL
+    slab.next = set_aside
+    if set_aside is not NULL:
+        set_aside.previous = slab
+    set_aside = slab
+
+
+cdef void turn_empty_slabs() noexcept:
+    """Fill empty slabs from the other end than before; give them back unless they are kept."""
+    global backwards, empty, empty_slabs, slabs
+    cdef Slab* slab = empty
+    cdef Slab* following
+    backwards = not backwards
+    if current is not NULL and current.taken == 0:
+        make_empty(current)
+    empty, empty_slabs = NULL, 0
+    while slab is not NULL:
+        following = slab.next
+        if keepers:
+            make_empty(slab)
+            slab.next = empty
+            empty = slab
+            empty_slabs += 1
+        else:
+            slabs -= 1
+            arenas.free(arenas.ctx, slab.arena, 2 * SLAB_SIZE)
+        slab = following

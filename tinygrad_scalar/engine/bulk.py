@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from tinygrad_scalar.engine import errors, graph, tracing, value as _value
 from tinygrad_scalar.engine.node import AnyNode
 from tinygrad_scalar.engine.value import Value
 from tinygrad_scalar.screen import counted
+
+Function = TypeVar("Function", bound=Callable[..., Any])
 
 if TYPE_CHECKING:
     import numpy as np
@@ -55,6 +57,24 @@ def compute_gradients(root: Value, values: Sequence[Value], out: Array) -> None:
         tracing.forbid(root, "gradient")
     found = graph.swept(root)
     out[:] = [found.get(value, 0.0) for value in values]
+
+
+def turn_memory(dropped: list[Value]) -> bool:
+    """Empty the list, and let nodes lie elsewhere than those that go with it, but in their memory, which is kept.
+
+    The order in which nodes lie is turned as well, until `turn_memory_back`: whoever goes by their places, as a set
+    does, finds another. The plain Value leaves all to Python, and the list as it is. Returns whether it was emptied.
+    """
+    return False
+
+
+def turn_memory_back() -> None:
+    """Undo `turn_memory`, and give back the memory that is empty."""
+
+
+def in_c(function: Function) -> Function:
+    """A function of functions.py, or the same compiled, which calls `function` where an operand is no Value."""
+    return function
 
 
 def acyclic(cls: type[AnyNode]) -> type[AnyNode]:

@@ -376,6 +376,23 @@ def paint(
 # --- step 3 -----------------------------------------------------------------------------------------------------------
 
 
+def operands_of(
+    const long long[:] nodes, Py_ssize_t slot, const int[::1] starts, const int[::1] operands,
+    const unsigned char[::1] swapped,
+):
+    """The operand in `slot` of each node; `swapped` is None where operands cannot be exchanged."""
+    cdef Py_ssize_t i, n = nodes.shape[0]
+    found_ = np.empty(n, np.int64)
+    cdef long long[::1] found = found_
+    if swapped is None:
+        for i in range(n):
+            found[i] = operands[starts[nodes[i]] + slot]
+    else:
+        for i in range(n):
+            found[i] = operands[starts[nodes[i]] + (swapped[nodes[i]] ^ (slot != 0))]
+    return found_
+
+
 cdef class Visits:
     """The nodes of each colour in the order in which they were visited first; `place` is filled in."""
 

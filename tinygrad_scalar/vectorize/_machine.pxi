@@ -344,6 +344,7 @@ cdef class Machine:
 
     Slots 0 to n_parameters − 1 are the parameters, the next n_inputs the numbers of all arguments in order; slot
     constant_slots[k] holds constants[k]. The cost is slot `cost`; `watched` are further slots whose numbers are wanted.
+    In `steps`, operands of additions may be exchanged.
     """
 
     cdef readonly Py_ssize_t n_orders, n_read  # orders, and parameters that have places: what cost_model.py asks for
@@ -390,7 +391,7 @@ cdef class Machine:
             return
         self.n_parameters, self.n_inputs = n_parameters, n_inputs
         Schedule(
-            self, np.array(steps, np.int32).reshape(len(steps), 5), np.ascontiguousarray(numbers, np.float64),
+            self, np.require(steps, np.int32, "CW").reshape(len(steps), 5), np.ascontiguousarray(numbers, np.float64),
             np.array(tables, np.int32), n_slots, constant_slots, constants, cost, watched,
         )
         self.work = self.estimated_work()

@@ -167,6 +167,7 @@ cdef class Schedule:
         cdef Py_ssize_t s, k, n = self.steps.shape[0]
         cdef int i
         cdef char[::1] is_read = np.zeros(self.maker.shape[0], np.int8)
+        cdef const int[::1] slots = np.ascontiguousarray(constant_slots, np.int32)
         self.place = np.empty(self.maker.shape[0], np.int32)
         is_read[cost] = True
         for i in watched:
@@ -185,10 +186,10 @@ cdef class Schedule:
                 self.n_places += 1
         machine.n_constants = len(constants) + 1
         machine.constants = <double*>block(machine.n_constants * sizeof(double))
-        self.constants = np.array([*constants, 1.0])
+        self.constants = np.append(np.asarray(constants, np.float64), 1.0)
         self.place_of = np.full(machine.n_constants, -1, np.int32)
         for k in range(machine.n_constants - 1):
-            self.place[<int>constant_slots[k]] = <int>(UNPLACED + k)
+            self.place[slots[k]] = <int>(UNPLACED + k)
         for k in range(machine.n_constants):
             machine.constants[k] = 0.0
         self.n_places += machine.n_constants

@@ -15,7 +15,7 @@ from cpython.mem cimport PyMem_Free, PyMem_Malloc, PyMem_Realloc
 from cpython.object cimport PyObject
 from libc.math cimport isfinite
 from libc.stdint cimport int64_t
-from libc.string cimport memcpy, memset
+from libc.string cimport memcpy, memset, strlen
 from tinygrad_scalar.engine cimport _ops
 from tinygrad_scalar.engine._ops cimport Code
 from tinygrad_scalar.vectorize cimport _threads
@@ -224,6 +224,7 @@ cdef bint all_finite(double* numbers, Py_ssize_t n) noexcept nogil:
 
 include "_machine.pxi"
 include "_schedule.pxi"
+include "_steps.pxi"
 
 
 cdef class Executor:

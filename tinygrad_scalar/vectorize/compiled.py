@@ -348,7 +348,9 @@ def compiled(
     grouping = None if way == "scalar" else group(traced, len(sizes), if_regular=steps is not None)
     # Where ts.cond chooses, the array program computes both sides, and keeps matrices apart: the scalar one is faster.
     irregular = grouping is None or (steps is not None and (grouping.irregular or "cond" in traced.tape.names))
-    unwritten = Unwritten(traced, None if irregular else grouping, labels, shapes, wrt_inputs, reduce, dtype)
+    if irregular:
+        grouping = None  # its memory is wanted
+    unwritten = Unwritten(traced, grouping, labels, shapes, wrt_inputs, reduce, dtype)
     guards = [(guard.refused, guard.message) for _, guard in traced.guards]
     made = Compiled(
         shapes,

@@ -235,9 +235,15 @@ class Grouping:
     def operands_of(self, nodes: Indices, slot: int) -> Indices:
         """The operand in `slot` of each of some nodes of one colour, in the colour's order."""
         tape = self.trace.tape
-        if tape.names[tape.codes[nodes[0]]] == "*":
-            return tape.operands[tape.starts[nodes] + (self.swapped[nodes] ^ bool(slot))].astype(np.int64)
-        return tape.operands[tape.starts[nodes] + slot].astype(np.int64)
+        commutes = tape.names[tape.codes[nodes[0]]] == "*"
+        loops = native()
+        if loops is not None:
+            swapped = self.swapped.view(np.uint8) if commutes else None
+            found: Indices = loops.operands_of(nodes, slot, tape.starts, tape.operands, swapped)
+        else:
+            slots = self.swapped[nodes] ^ bool(slot) if commutes else slot
+            found = tape.operands[tape.starts[nodes] + slots].astype(np.int64)
+        return found
 
     def terms_of(self, nodes: Indices) -> tuple[Indices, Indices, NDArray[np.int8]]:
         """The terms of sums: for each the place of its sum in `nodes`, the term and its sign."""

@@ -32,7 +32,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from tinygrad_scalar.engine import compute_gradients, read_data
+from tinygrad_scalar.engine import compute_gradients, read_data, turn_memory, turn_memory_back
 from tinygrad_scalar.engine.errors import SourceLine, TraceError
 from tinygrad_scalar.vectorize.clocks import is_only_shown
 from tinygrad_scalar.vectorize.reach import Reach, is_of_a_library
@@ -50,6 +50,7 @@ if TYPE_CHECKING:
 
 RUNS = 64  # of a function that reads something that changes from run to run
 MORE = 3  # runs that are watched: `random.gauss` draws in every other one
+LARGE = 100_000  # nodes of a graph that is dropped before the next run
 NODES = 2_000_000  # in all runs together: a large graph is built less often
 REST = 0.02  # seconds in which a thread that draws all the time will have drawn
 MOST_SHOWN = 5  # changes made by sides of ts.cond
@@ -190,10 +191,36 @@ def repeated_trace(cost: Callable[..., Any], parameters: Sequence[Value], exampl
     The runs take two examples in turn, so that their graphs are witnesses of both.
     """
     last = len(examples[0]) - 1
-    runs_on = itertools.cycle((last // 2, last))
-    i, j = next(runs_on), next(runs_on)
+    i = last // 2
     first = trace(cost, parameters, examples, i)  # which can make what later runs use
     witnesses = {i: _witness(first, i, parameters)}
+    with _dropped_if_large(first):
+        return _compared(first, witnesses, cost, parameters, examples, itertools.cycle((last, i)))
+
+
+@contextmanager
+def _dropped_if_large(first: Trace) -> Iterator[None]:
+    """Drop the first run's graph, unless the next could get its nodes' addresses: a function may go by these."""
+    if first.nodes <= LARGE:
+        yield
+        return
+    turn_memory(first.roots)
+    try:
+        yield
+    finally:
+        turn_memory_back()
+
+
+def _compared(
+    first: Trace,
+    witnesses: dict[int, Witness],
+    cost: Callable[..., Any],
+    parameters: Sequence[Value],
+    examples: Sequence[NDArray[Any]],
+    runs_on: Iterator[int],
+) -> Repeated:
+    """What further runs of the function give, compared with the first."""
+    j = next(runs_on)
     reach = Reach(cost)
     if not reach.is_complete:
         reach.generators += _generators_beside(reach.generators)
@@ -210,15 +237,16 @@ def repeated_trace(cost: Callable[..., Any], parameters: Sequence[Value], exampl
             raise TraceError(f"the function drew from a numpy.random.{kind} while vectorize traced it: {WAY_OUT}")
     changing = any([moved, draws_elsewhere, seen.saw_addresses, reach.iterators, reach.numbers_changed()])
     changing = changing or bool(first.difference(traced))
+    _drop_arrays(first)
     runs = max(4, min(RUNS, NODES // traced.nodes)) if changing else 2
-    traces = [first, traced]  # all are kept, or a later one would get the addresses of an earlier one
+    traces = [first, traced]  # all are kept, or a small one would get the addresses of an earlier one
     for _ in range(runs - 2):
         i = next(runs_on)
         traces.append(trace(cost, parameters, examples, i))
         if difference := traced.difference(traces[-1]):
             raise TraceError(f"the function is not the same each time that it runs: {difference}; {WAY_OUT}")
         witnesses[i] = _witness(traces[-1], i, parameters)
-    if not changing:
+    if not changing and j not in witnesses:
         witnesses[j] = _witness(traced, j, parameters)
     if traced.has_branches:
         _require_independent_sides(traced, trace(cost, parameters, examples, j, apart=True))
@@ -226,6 +254,13 @@ def repeated_trace(cost: Callable[..., Any], parameters: Sequence[Value], exampl
     # What was looked up has no number in a trace, and the engine records only one side of a condition.
     can_witness = traced.shape is None and not traced.lookups and not traced.has_branches
     return Repeated(traced, Readings(reach.places, reach.inside), [*witnesses.values()] if can_witness else [])
+
+
+def _drop_arrays(first: Trace) -> None:
+    """Give back the memory of a compared trace, but for its graph, if that is to stay."""
+    nothing = np.empty(0, np.int32)
+    first.tape = first.tape._replace(codes=nothing, starts=nothing, operands=nothing, data=np.empty(0))
+    first.parameter = first.argument = first.place = nothing
 
 
 def _witness(traced: Trace, i: int, parameters: Sequence[Value]) -> Witness:

@@ -26,8 +26,8 @@ class ScalarProgram(NamedTuple):
     n_slots: int
     n_parameters: int
     n_inputs: int
-    constant_slots: list[int]
-    constants: list[float]
+    constant_slots: NDArray[np.int32]
+    constants: NDArray[np.float64]
     cost: int
     watched: list[int]
 
@@ -53,43 +53,42 @@ def scalar_program(
     if -1 in code_of:
         return None
     offsets = n_parameters + np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
-    slot = _slots(trace, offsets)
-    leaf = tape.codes < 0
-    looked_up = np.zeros(len(leaf), bool)
-    looked_up[list(trace.lookups)] = True
-    constant = np.flatnonzero(leaf & (trace.parameter < 0) & (trace.argument < 0) & ~looked_up)
-    table = np.zeros((len(leaf), 5), np.int32)
-    table[:, 1] = slot
-    arity = np.diff(tape.starts)
-    for k in range(3):
-        has = np.flatnonzero(arity > k)
-        table[has, 2 + k] = slot[tape.operands[tape.starts[has] + k]]
-    numbers = np.zeros(len(leaf))
-    table[~leaf, 0] = np.array(code_of, np.int32)[tape.codes[~leaf]] if code_of else 0
-    numbers[~leaf] = np.array(number_of)[tape.codes[~leaf]] if code_of else 0.0
+    arrays = tape.codes, tape.starts, tape.operands, trace.parameter, trace.argument, trace.place
+    slot, table, numbers, constant = executor().steps_of(
+        *(np.ascontiguousarray(array, np.int32) for array in arrays), offsets, code_of, number_of, trace.lookups
+    )
     tables: list[int] = []
+    has_branches = "cond" in tape.names
+    if trace.lookups or has_branches:
+        step_of = np.cumsum(_are_steps(trace)) - 1
     for i, (entries, argument, place) in trace.lookups.items():
         index = slot[trace.reached[i]] if i in trace.reached else offsets[argument] + place
-        table[i] = codes["lookup"], slot[i], index, len(tables), len(entries)
+        table[step_of[i]] = codes["lookup"], slot[i], index, len(tables), len(entries)
         tables += slot[entries].tolist()
-    if "cond" in tape.names:  # its condition, 1 or 0, looks up a side
-        for i in np.flatnonzero(tape.codes == tape.names.index("cond")).tolist():
+    if has_branches:  # its condition, 1 or 0, looks up a side
+        for i in step_of[tape.codes == tape.names.index("cond")].tolist():
             _, then, otherwise = table[i, 2:].tolist()
             table[i, 3:] = len(tables), 2
             tables += [otherwise, then]
-    steps = np.flatnonzero(~leaf | looked_up)
     return ScalarProgram(
-        table[steps],
-        numbers[steps],
+        table,
+        numbers,
         tables,
         int(slot.max(initial=offsets[-1] - 1) + 1),
         n_parameters,
         int(offsets[-1] - n_parameters),
-        slot[constant].tolist(),
-        trace.data[constant].tolist(),
+        slot[constant],
+        trace.data[constant],
         int(slot[trace.cost]),
         [int(slot[i]) for i, _ in trace.guards],
     )
+
+
+def _are_steps(trace: Trace) -> NDArray[np.bool_]:
+    """For each node whether it is computed or looked up."""
+    found = trace.tape.codes >= 0
+    found[list(trace.lookups)] = True
+    return found
 
 
 def slots_of_outputs(trace: Trace, n_parameters: int, sizes: Sequence[int]) -> list[int]:

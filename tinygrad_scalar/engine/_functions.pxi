@@ -1,0 +1,64 @@
+"""The functions of functions.py for Values: a part of `_value.pyx`. Whatever else they are given, functions.py handles.
+
+In Python, each took as long as making a node, and several times as long while `vectorize` watches what is called.
+"""
+
+cdef dict plain_functions = {}  # by name
+cdef Row _MAXIMUM = row_named("maximum"), _MINIMUM = row_named("minimum"), _LOGADDEXP = row_named("logaddexp")
+cdef Row _GREATER = row_named("greater"), _GREATER_EQUAL = row_named("greater_equal")
+
+
+cdef inline of_one(Row row, str name, x):
+    return unary_node(row, <Value>x) if isinstance(x, Value) else plain_functions[name](x)
+
+
+cdef inline of_two(Row row, str name, x, y, bint swap):
+    if not isinstance(x, Value) or not isinstance(y, Value):
+        return plain_functions[name](x, y)
+    return binary_node(row, y, x) if swap else binary_node(row, x, y)
+
+
+def exp(x, /): return of_one(_EXP, "exp", x)
+def expm1(x, /): return of_one(_EXPM1, "expm1", x)
+def log(x, /): return of_one(_LOG, "log", x)
+def log1p(x, /): return of_one(_LOG1P, "log1p", x)
+def sqrt(x, /): return of_one(_SQRT, "sqrt", x)
+def sin(x, /): return of_one(_SIN, "sin", x)
+def cos(x, /): return of_one(_COS, "cos", x)
+def tan(x, /): return of_one(_TAN, "tan", x)
+def asin(x, /): return of_one(_ASIN, "asin", x)
+def acos(x, /): return of_one(_ACOS, "acos", x)
+def atan(x, /): return of_one(_ATAN, "atan", x)
+def sinh(x, /): return of_one(_SINH, "sinh", x)
+def cosh(x, /): return of_one(_COSH, "cosh", x)
+def tanh(x, /): return of_one(_TANH, "tanh", x)
+def asinh(x, /): return of_one(_ASINH, "asinh", x)
+def acosh(x, /): return of_one(_ACOSH, "acosh", x)
+def atanh(x, /): return of_one(_ATANH, "atanh", x)
+def sigmoid(x, /): return of_one(_SIGMOID, "sigmoid", x)
+def relu(x, /): return of_one(_RELU, "relu", x)
+def softplus(x, /): return of_one(_SOFTPLUS, "softplus", x)
+def erf(x, /): return of_one(_ERF, "erf", x)
+def abs(x, /): return of_one(_ABSOLUTE, "abs", x)
+def maximum(x, y, /): return of_two(_MAXIMUM, "maximum", x, y, False)
+def minimum(x, y, /): return of_two(_MINIMUM, "minimum", x, y, False)
+def logaddexp(x, y, /): return of_two(_LOGADDEXP, "logaddexp", x, y, False)
+def greater(x, y, /): return of_two(_GREATER, "greater", x, y, False)
+def greater_equal(x, y, /): return of_two(_GREATER_EQUAL, "greater_equal", x, y, False)
+def less(x, y, /): return of_two(_GREATER, "less", x, y, True)
+def less_equal(x, y, /): return of_two(_GREATER_EQUAL, "less_equal", x, y, True)
+
+cdef dict named = {}
+for _function in (
+    exp, expm1, log, log1p, sqrt, sin, cos, tan, asin, acos, atan, sinh, cosh, tanh, asinh, acosh, atanh, sigmoid, relu,
+    softplus, erf, abs, maximum, minimum, logaddexp, greater, greater_equal, less, less_equal,
+):
+    named[_function.__name__] = _function
+
+
+def in_c(function):
+    definition = (<PyCFunctionObject*>named[function.__name__]).m_ml
+    definition.ml_doc = with_docstring(definition.ml_doc, function)
+    plain_functions[function.__name__] = function
+    named[function.__name__].__module__ = function.__module__
+    return named[function.__name__]

@@ -1,0 +1,55 @@
+# The steps of a scalar program, from the nodes of a trace: see scalar_program.py, which calls this.
+
+
+def steps_of(
+    const int[::1] codes, const int[::1] starts, const int[::1] operands, const int[::1] parameter,
+    const int[::1] argument, const int[::1] place, offsets, code_of, number_of, lookups,
+):
+    """For each node its slot; the rows (code, out, x, y, z) of the steps and their numbers; and the constants' nodes.
+
+    `offsets` are the first slots of the arguments, and the first after them; `lookups` are leaves that are steps, whose
+    rows the caller completes.
+    """
+    cdef Py_ssize_t i, e, k, n = codes.shape[0], n_steps = len(lookups), n_constants = 0, at = 0
+    cdef const long long[::1] first = np.ascontiguousarray(offsets, np.int64)
+    cdef const int[::1] code = np.array([*code_of, 0], np.int32)
+    cdef const double[::1] number = np.array([*number_of, 0.0])
+    cdef int following = <int>first[first.shape[0] - 1]
+    cdef char[::1] is_lookup = np.zeros(n if n_steps else 0, np.int8)
+    for node in lookups:
+        is_lookup[<Py_ssize_t>node] = True
+    for i in range(n):
+        if codes[i] >= 0:
+            n_steps += 1
+        elif parameter[i] < 0 and argument[i] < 0:
+            n_constants += 1
+    n_constants -= len(lookups)
+    slots = np.empty(n, np.int32)
+    table = np.zeros((n_steps, 5), np.int32)
+    numbers = np.zeros(n_steps)
+    constants = np.empty(n_constants, np.int32)
+    cdef int[::1] slot = slots, constant = constants
+    cdef int[:, ::1] step = table
+    cdef double[::1] number_at = numbers
+    n_constants = 0
+    for i in range(n):
+        if parameter[i] >= 0:
+            slot[i] = parameter[i]
+        elif argument[i] >= 0:
+            slot[i] = <int>first[argument[i]] + place[i]
+        else:
+            slot[i] = following
+            following += 1
+        if codes[i] >= 0:
+            step[at, 0], step[at, 1], number_at[at] = code[codes[i]], slot[i], number[codes[i]]
+            k = 2
+            for e in range(starts[i], starts[i + 1]):
+                step[at, k] = slot[operands[e]]
+                k += 1
+            at += 1
+        elif is_lookup.shape[0] and is_lookup[i]:
+            at += 1
+        elif parameter[i] < 0 and argument[i] < 0:
+            constant[n_constants] = <int>i
+            n_constants += 1
+    return slots, table, numbers, constants
