@@ -157,7 +157,7 @@ def by_another_thread():
 
 
 def in_order_of_addresses():
-    return lambda x: w * x * next(iter({Value(float(k)) for k in range(20)}))
+    return lambda x: w * x * next(iter({Value(float(k)) for k in range(1000)}))
 
 
 def in_order_of_addresses_in_a_large_graph():
