@@ -37,10 +37,11 @@ enum { VECTOR_EXP, VECTOR_EXPM1, VECTOR_LOG, VECTOR_LOG1P, VECTOR_SIGMOID, VECTO
 #define LN2_HIGH 0x1.62e42feep-1
 #define LN2_LOW 0x1.a39ef35793c76p-33
 #define ONE_OVER_LN2 0x1.71547652b82fep+0
-#define ROUNDER 0x1.8p52 /* x + ROUNDER has the nearest integer to x in its last bits */
+#define ROUNDER (0x1.8p52 + 1023) /* x + ROUNDER has the nearest integer to x, plus 1023, in its last bits */
 #define EXP_UPPER 710.0 /* beyond it e^x is infinite in float64, */
 #define EXP_LOWER -760.0 /* below it 0 */
 #define EXP_EDGE 700.0 /* beyond it e^x is made in two steps, as 2^n can be out of range where e^x is not */
+#define EXP_FAR 1000.0 /* 2^−1000 is in range */
 #define SMALLEST_NORMAL 0x1p-1022
 #define ONE_BITS UINT64_C(0x3ff0000000000000)
 #define ROOT_HALF_BITS UINT64_C(0x3fe6a09e667f3bcd) /* of √½ */
@@ -62,7 +63,7 @@ VECTOR_INLINE uint64_t vector_bits(double x)
 }
 
 /* 2^n, given n + ROUNDER */
-VECTOR_INLINE double vector_power_of_two(double shifted) { return vector_double((vector_bits(shifted) + 1023) << 52); }
+VECTOR_INLINE double vector_power_of_two(double shifted) { return vector_double(vector_bits(shifted) << 52); }
 
 /* the instruction set for which everything is built */
 #define VECTOR_NAME(name) name##_portable

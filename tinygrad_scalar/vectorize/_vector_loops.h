@@ -21,7 +21,7 @@ LOCAL double VECTOR_NAME(quotient)(double x, double x_low, double y, double y_lo
 {
 #if VECTOR_FUSED
     double q = x * inverse;
-    return q + (fma(-q, y, x) + (x_low - q * y_low)) * inverse;
+    return fma(fma(-q, y, x) + fma(-q, y_low, x_low), inverse, q);
 #else
     double q = x / y;
     return q + (x_low - q * y_low) * inverse;
@@ -49,22 +49,21 @@ LOCAL double VECTOR_NAME(reduced_expm1)(double y, double *low, double *shifted_n
     return p;
 }
 
-/* e^y for y ≤ 0 as a sum of two floats, and e^y − 1 too */
-LOCAL double VECTOR_NAME(decay)(double y, double *low, double *less_one, double *less_one_low)
+/* 2^extra e^y for y ≤ 0 as a sum of two floats, and e^y − 1 too. Powers of two beyond the range of float64 are made in
+   two steps, the second of which is 1 in range; there e^y − 1 is −1. */
+LOCAL double VECTOR_NAME(decay)(double y, double extra, double *low, double *less_one, double *less_one_low)
 {
-    double p, p_low, n, power, shrink, e, first, sum, back;
-    int far;
+    double p, p_low, n, near, power, shrink, e, first, sum;
     y = y < EXP_LOWER ? EXP_LOWER : y; /* nan stays */
-    far = y < -EXP_EDGE;
-    shrink = far ? 0x1p-200 : 1.0;
     p = VECTOR_NAME(reduced_expm1)(y, &p_low, &n);
-    power = vector_power_of_two(n + (far ? 200.0 : 0.0));
+    near = n < ROUNDER - EXP_FAR ? ROUNDER - EXP_FAR : n;
+    power = vector_power_of_two(near), shrink = vector_power_of_two((n - near) + (ROUNDER + extra));
     p *= power, p_low *= power; /* exact */
     e = power + p;
     *low = (((power - e) + p) + p_low) * shrink;
-    first = power - 1.0, sum = first + p, back = sum - first; /* first + p exactly (TwoSum) */
-    *less_one = far ? -1.0 : sum;
-    *less_one_low = far ? 0.0 : ((first - (sum - back)) + (p - back)) + p_low;
+    first = power - 1.0, sum = first + p; /* first is 0 or at least ½, more than p (FastTwoSum) */
+    *less_one = sum;
+    *less_one_low = ((first - sum) + p) + p_low;
     return e * shrink;
 }
 
@@ -100,7 +99,7 @@ LOCAL double VECTOR_NAME(sigmoid_from)(double z, double e, double e_low, double 
 {
     double sum = 1.0 + e, sum_low = ((1.0 - sum) + e) + e_low, inverse = 1.0 / sum;
     if (slope) { /* e / (1 + e)² */
-        double better = inverse - sum_low * inverse * inverse;
+        double better = MULTIPLY_ADD(-sum_low * inverse, inverse, inverse);
         *slope = e * better * better;
     }
     return VECTOR_NAME(quotient)(z >= 0.0 ? 1.0 : e, z >= 0.0 ? 0.0 : e_low, sum, sum_low, inverse);
@@ -158,25 +157,25 @@ LOCAL double VECTOR_NAME(one_log1p)(double x, double *slope)
 
 LOCAL double VECTOR_NAME(one_sigmoid)(double z, double *slope)
 {
-    double e_low, less_one, less_one_low, e = VECTOR_NAME(decay)(-fabs(z), &e_low, &less_one, &less_one_low);
+    double e_low, less_one, less_one_low, e = VECTOR_NAME(decay)(-fabs(z), 0.0, &e_low, &less_one, &less_one_low);
     return VECTOR_NAME(sigmoid_from)(z, e, e_low, slope);
 }
 
-/* |tanh z| = −(e^−2|z| − 1) / (2 + (e^−2|z| − 1)), where nothing cancels for small z */
+/* |tanh z| = −(e^−2|z| − 1) / (2 + (e^−2|z| − 1)), where nothing cancels for small z; tanh′ z = 4e^−2|z| / (1 + e^−2|z|)² */
 LOCAL double VECTOR_NAME(one_tanh)(double z, double *slope)
 {
-    double e_low, x, x_low, e = VECTOR_NAME(decay)(-2.0 * fabs(z), &e_low, &x, &x_low);
+    double low, x, x_low, four_e = VECTOR_NAME(decay)(-2.0 * fabs(z), 2.0, &low, &x, &x_low);
     double sum = 2.0 + x, sum_low = (x - (sum - 2.0)) + x_low, inverse = 1.0 / sum;
-    if (slope) { /* 4e / (1 + e)² */
-        double better = inverse - sum_low * inverse * inverse;
-        *slope = 4.0 * e * better * better;
+    if (slope) {
+        double better = MULTIPLY_ADD(-sum_low * inverse, inverse, inverse);
+        *slope = four_e * better * better;
     }
     return copysign(VECTOR_NAME(quotient)(x, x_low, sum, sum_low, inverse), z);
 }
 
 LOCAL double VECTOR_NAME(one_softplus)(double x, double *slope)
 {
-    double e_low, less_one, less_one_low, e = VECTOR_NAME(decay)(-fabs(x), &e_low, &less_one, &less_one_low);
+    double e_low, less_one, less_one_low, e = VECTOR_NAME(decay)(-fabs(x), 0.0, &e_low, &less_one, &less_one_low);
     double ln = VECTOR_NAME(logarithm_of_one_plus)(e, e_low);
     if (slope)
         *slope = VECTOR_NAME(sigmoid_from)(x, e, e_low, NULL);
