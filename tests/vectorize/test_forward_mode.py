@@ -121,3 +121,34 @@ def test_few_outputs_of_many_leaves_go_backwards():
     run = ts.vectorize(lambda x: [sum(a * x for a in w), w[0] * w[1]], w, reduce=None)
     run([1.0])
     assert not sweeps_forwards(run)
+
+
+PIECEWISE = {
+    "relu": lambda u: ts.relu(-ts.sqrt(u)),
+    "relu of a logarithm": lambda u: ts.relu(ts.log(u)),
+    "maximum": lambda u: ts.maximum(5.0, ts.sqrt(u)),
+    "minimum": lambda u: ts.minimum(-5.0, ts.sqrt(u)),
+    "where": lambda u: ts.where(ts.greater(u, 9.0), ts.sqrt(u), u),
+    "relu of nan": lambda u: ts.relu(ts.tanh(u)),
+}
+
+
+@given(
+    st.sampled_from(sorted(PIECEWISE)),
+    st.lists(st.sampled_from([0.0, -0.0, 1.0, -1.0, 1e200, np.inf, -np.inf, np.nan]), min_size=1, max_size=20),
+    st.sampled_from([0.0, 2.0, -np.inf, np.nan]),
+)
+@settings(deadline=None)
+def test_an_infinite_slope_below_what_is_not_chosen_is_nan_as_on_the_way_back(name, numbers, parameter):
+    w = Value(1.0)
+
+    def function(x):
+        a = PIECEWISE[name](x * w)
+        return [a, a + 1.0, a * 2.0, a]
+
+    run = ts.vectorize(function, [w], reduce=None, way="scalar", check=False)
+    X = np.array(numbers)
+    run(X)
+    w.data = parameter
+    assert sweeps_forwards(run)
+    np.testing.assert_allclose(run(X)[1], engine(function, [w], [X]), rtol=1e-12)

@@ -119,9 +119,14 @@ def test_a_number_has_one_result_wherever_it_stands(name, instruction_set, data)
         [computed(name, instruction_set, z[i : i + 1]) for i in range(n)],
     )
     for k in range(2):
-        assert whole[k].tobytes() == moved[k][start:].tobytes()
-        assert whole[k].tobytes() == b"".join(one[k].tobytes() for one in alone)
-    assert computed(name, instruction_set, z, with_slope=False)[0].tobytes() == whole[0].tobytes()
+        assert bits(whole[k]) == bits(moved[k][start:])
+        assert bits(whole[k]) == bits(np.concatenate([one[k] for one in alone]))
+    assert bits(computed(name, instruction_set, z, with_slope=False)[0]) == bits(whole[0])
+
+
+def bits(numbers):
+    """Without the sign of nan, which means nothing."""
+    return np.where(np.isnan(numbers), np.nan, numbers).tobytes()
 
 
 @cases

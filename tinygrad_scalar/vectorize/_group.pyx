@@ -406,6 +406,8 @@ cdef class Visits:
         self.colour, self.place, self.starts = colour, place, starts
         self.sizes = np.zeros(n_colours, np.int64)
         for i in range(colour.shape[0]):
+            if colour[i] >= n_colours:
+                raise ValueError(f"there are {n_colours} colours, a node has number {colour[i]}")
             starts[colour[i] + 1] += 1
         for k in range(n_colours):
             starts[k + 1] += starts[k]

@@ -411,6 +411,8 @@ cdef class Rows(Executor):
                 p = partials + edge.partial * lanes
                 if edge.careful:
                     for i in range(lanes):
+                        if p[i] == 0.0 and not isfinite(x[i]):  # 0·∞ further down, 0 further up
+                            return False
                         total = p[i] * x[i] if p[i] != 0.0 else 0.0
                         out[i] = total if edge.first else out[i] + total
                 elif edge.first:

@@ -12,7 +12,7 @@ import numpy as np
 from tinygrad_scalar.vectorize.block_costs import block_counts
 from tinygrad_scalar.vectorize.block_program import BlockProgram, block_program, layout, native_blocks
 from tinygrad_scalar.vectorize.cached_property import cached_property
-from tinygrad_scalar.vectorize.cost_model import ArrayCounts, Estimate, array_counts
+from tinygrad_scalar.vectorize.cost_model import ArrayCounts, Counts, Estimate, array_counts
 from tinygrad_scalar.vectorize.numpy_source import NumpySource
 from tinygrad_scalar.vectorize.ways import require
 
@@ -49,9 +49,12 @@ class ArrayWay:
         self._ready: dict[int, tuple[Any, Any]] = {}
         self._parameters: Floats | None = None
         native = native_blocks()
-        self.native = None if native is None or self.blocks is None else native.Executor(*self.blocks)
-        self.kind = "NumPy" if self.native is None else "blocks"
-        counts = self.counts if self.native is None else block_counts(self.blocks, self.native.per_block, native)
+        counts: Counts = self.counts
+        self.native: Any = None
+        self.kind = "NumPy"
+        if native is not None and self.blocks is not None:
+            self.native, self.kind = native.Executor(*self.blocks), "blocks"
+            counts = block_counts(self.blocks, self.native.per_block, native)
         self.expected = Estimate(self.kind, counts)
 
     @cached_property

@@ -78,6 +78,7 @@ class Counts(Protocol):
 
     def features(self, m: int) -> dict[str, float]:
         """How often a call for m examples does something of each kind."""
+        ...
 
 
 class Estimate:

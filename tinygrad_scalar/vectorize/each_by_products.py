@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     Indices = NDArray[np.int64]
 
 PIECE = 4096  # examples, counted once for each output, that run at a time
+MOST_OUTPUTS = 1024  # each example stands there once for each, with a number for each
+MOST_LISTED = 20
 # in ns, around the program: for all, for each run of it, each product, each derivative in the cache, and beyond
 ALL_NS, RUN_NS, PRODUCT_NS, DERIVATIVE_NS, BEYOND_NS = 20_000.0, 12_000.0, 2_500.0, 1.8, 1.2
 
@@ -83,7 +85,8 @@ def weighted(trace: Trace, number: int) -> Trace:
 class EachByProducts:
     """The array program; it gives the derivatives of each example, or with `by_example` false their sums.
 
-    NotByExampleError where there is no such program, or with `if_regular` if little repeats in it.
+    NotByExampleError where there is no such program or there are too many outputs, or with `if_regular` if little
+    repeats in it.
     """
 
     name = "array program"
@@ -100,8 +103,9 @@ class EachByProducts:
         if_regular: bool,
     ) -> None:
         self.by_example, self.k, self.n_gathered = by_example, len(local.trace.outputs), len(local.gathered)
+        if self.k > MOST_OUTPUTS:
+            raise NotByExampleError
         self.direct = local.direct
-        self.size = sum(sizes)
         starts = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64).tolist()
         sizes, integer, trace = list(sizes), list(integer), local.trace
         floats = [a for a, is_integer in enumerate(integer) if wrt_inputs and not is_integer]
@@ -124,6 +128,7 @@ class EachByProducts:
             raise NotByExampleError
         program = assemble(grouping, len(self.direct), sizes)
         program.reduce = "each"
+        self.is_same_for_all = not program.cost.batched  # its gradient is then that of one example
         differentiate(program, wrt_inputs=floats, by_example=by_example)
         self.way = ArrayWay(program, integer)
         self.parts = self._parts(program)
@@ -157,11 +162,13 @@ class EachByProducts:
     def source(self) -> str:
         """The program with lines about its arguments and results."""
         notes = list(self.notes)
+        used = self.direct
+        if used.size and used[-1] != used.size - 1:
+            notes.append(f"parameters holds {used.size} of the function's parameters: {_listed(used)}")
         for part in self.parts:
             left, right = ("1" if isinstance(x, np.ndarray) else _name_of(x) for x in (part.left, part.right))
             named = f"{left} times {right}" if right != "1" else left
-            rows = f"parameters {part.columns.min()} to {part.columns.max()}"
-            notes.append(f"each example's derivatives with respect to {rows} are {named}")
+            notes.append(f"each example's derivatives with respect to {_span_of(part.columns)} are {named}")
         return "\n".join([*(f"# {note[0].upper()}{note[1:]}." for note in notes), self.way.source])
 
     def expected(self, m: int) -> float:
@@ -194,13 +201,15 @@ class EachByProducts:
         given = [*rows, gathered.astype(np.float64, copy=False)] if self.n_gathered else list(rows)
         if total is not None:
             chosen = total.reshape(k, -1)
+            weights = np.zeros((m, k))
             for j in range(k):
-                weights = [np.tile(np.eye(k)[j], (m, 1))] if k > 1 else []
-                found = self._run(theta, [*given, *weights], guards)
+                weights[:, j] = 1.0
+                found = self._run(theta, [*given, weights] if k > 1 else given, guards)
+                weights[:, j] = 0.0
                 if found is None:
                     return None
                 costs, gradient, results = found
-                chosen[j, self.direct] = gradient
+                chosen[j, self.direct] = gradient * m if self.is_same_for_all else gradient
                 values[...] = results[len(self.places)] if k > 1 else np.reshape(costs, (m, 1))
                 self._place(results, None if inputs is None else inputs.reshape(m, k, -1)[:, j])
             return values
@@ -254,6 +263,16 @@ class EachByProducts:
         for place, numbers in zip(self.places, results):
             if inputs is not None:  # else the argument has no numbers
                 inputs[:, place : place + numbers.shape[1]] = numbers
+
+
+def _span_of(columns: Indices) -> str:
+    first, last = columns.min(), columns.max()
+    return f"parameter {first}" if first == last else f"parameters {first} to {last}"
+
+
+def _listed(numbers: Indices) -> str:
+    shown = ", ".join(map(str, numbers[:MOST_LISTED].tolist()))
+    return f"{shown}, ..." if numbers.size > MOST_LISTED else shown
 
 
 def _name_of(number: int) -> str:

@@ -123,6 +123,7 @@ class EachExample:
     read = NOTHING  # in a pickle
     _to_write: TextsOfOutputs | None = None
     quicker: InOnePart | InTwoParts | None = None  # pickles written before have none
+    _whole: EachByProducts | EachByArrays | None = None
 
     def __init__(
         self,
@@ -200,6 +201,7 @@ class EachExample:
     def __getstate__(self) -> dict[str, Any]:
         if self._to_write is not None and (self.arrays is not None or self._products() is not None):
             self._write_for_people()
+            self._shown()
         state = {**self.__dict__, "_make_arrays": None, "_to_write": None, "_write_costs": None, "captured": []}
         state["local"] = self.local._replace(trace=None)  # type: ignore[arg-type]
         state.pop("read", None)
@@ -332,16 +334,24 @@ class EachExample:
 
     @property
     def source(self) -> str:
-        shown = self._shown()
-        if not isinstance(self.quicker, InTwoParts) or shown is self.arrays:
-            return shown.source
-        n = len(self.quicker.layout.counts)
-        first = f"# The last {n} parameters are numbers that depend on the others alone, computed once in a call."
-        return f"{first}\n{shown.source}"
+        return self._shown().source
 
     def _shown(self) -> EachByProducts | EachByArrays:
-        """The array program that people see."""
-        return self._products() or self.write_arrays()
+        """The whole array program for people, also where it runs in two parts."""
+        products = self._products()
+        if products is None or not isinstance(self.quicker, InTwoParts):
+            return products or self.write_arrays()
+        if self._whole is None:
+            if self.local.trace is None:
+                raise ValueError(NOT_IN_PICKLE)
+            integer, by_example = [is_integer for _, is_integer in self.shapes], self.reduce == "each"
+            options = {"wrt_inputs": self.wrt_inputs, "by_example": by_example, "if_regular": False}
+            sizes = [int(np.prod(shape)) for shape, _ in self.shapes]
+            try:
+                self._whole = EachByProducts(self.local, sizes, integer, **options)
+            except NotByExampleError:
+                self._whole = self.write_arrays()
+        return self._whole
 
     def _products(self) -> EachByProducts | None:
         quicker = self.quicker.rest if isinstance(self.quicker, InTwoParts) else self.quicker

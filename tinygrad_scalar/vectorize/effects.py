@@ -16,6 +16,7 @@ from typing import Any
 
 from tinygrad_scalar.vectorize.reach import ABSENT, Elements, Entry, Numbers, Place, Reach, Slot
 
+FILLED_BY: dict[type[Any], Callable[..., Any]] = {list: list.extend, set: set.update, deque: deque.extend}
 MOST_ELEMENTS = 1_000_000  # in all sides of a trace together: thousands of sides may share large lists
 
 
@@ -95,10 +96,11 @@ def _put_back(place: Place) -> bool:
 
 def _refill(container: Any, elements: list[Any]) -> None:
     """Without the methods that a class of the user's may have."""
-    kind = next(kind for kind in (list, dict, set, deque) if isinstance(container, kind))
-    kind.clear(container)
-    if kind is dict:
+    if isinstance(container, dict):
         half = len(elements) // 2
+        dict.clear(container)
         dict.update(container, zip(elements[:half], elements[half:]))
-    else:
-        {list: list.extend, set: set.update, deque: deque.extend}[kind](container, elements)  # type: ignore[operator]
+        return
+    kind: Any = next(kind for kind in FILLED_BY if isinstance(container, kind))
+    kind.clear(container)
+    FILLED_BY[kind](container, elements)

@@ -13,8 +13,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from numpy.typing import NDArray
 
     from tinygrad_scalar.vectorize.trace import Trace
@@ -161,6 +159,6 @@ def _kept(trace: Trace, kept: NDArray[np.bool_], inner: NDArray[np.bool_]) -> Tr
     )
 
 
-def _used(names: Sequence[str], codes: NDArray[Any]) -> tuple[list[str], NDArray[Any]]:
+def _used(names: list[str], codes: NDArray[Any]) -> tuple[list[str], NDArray[Any]]:
     which, places = np.unique(codes, return_inverse=True)
     return [names[i] for i in which.tolist()], places

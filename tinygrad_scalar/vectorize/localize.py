@@ -74,9 +74,7 @@ def localized(trace: Trace, n_arguments: int) -> Local:
     read[
         [*trace.outputs, *(i for i, _ in trace.guards), *(e for entries, _, _ in lookups.values() for e in entries)]
     ] = 1
-    unread = (parameter >= 0) & ~read
-    parameter[unread] = -1
-    argument[unread], place[unread] = n_arguments, 0  # of no importance: nothing reads them
+    parameter[(parameter >= 0) & ~read] = -1  # a constant that nothing reads
     leaf = np.flatnonzero(parameter >= 0)
     direct, parameter[leaf] = np.unique(parameter[leaf], return_inverse=True)
     return Local(

@@ -59,8 +59,7 @@ def scalar_program(
     )
     tables: list[int] = []
     has_branches = "cond" in tape.names
-    if trace.lookups or has_branches:
-        step_of = np.cumsum(_are_steps(trace)) - 1
+    step_of = np.cumsum(_are_steps(trace)) - 1 if trace.lookups or has_branches else np.empty(0, np.int64)
     for i, (entries, argument, place) in trace.lookups.items():
         index = slot[trace.reached[i]] if i in trace.reached else offsets[argument] + place
         table[step_of[i]] = codes["lookup"], slot[i], index, len(tables), len(entries)
