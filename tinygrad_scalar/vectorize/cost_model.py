@@ -32,11 +32,15 @@ if TYPE_CHECKING:
 
 WORDS = {  # for people
     "alone quick": "simple operations",
+    "beyond the cache": "numbers beyond the cache",
+    "copied": "copied numbers",
     "dots": "sums of products",
     "dots of a block": "sums of products",
     "folded": "terms of folds",
     "gathered": "gathered numbers",
     "looked up": "lookups",
+    "moved for BLAS": "numbers moved for BLAS",
+    "moved for products": "numbers moved for products",
     "orders": "instructions",
     "quick": "simple operations",
     "scattered": "scattered numbers",
