@@ -214,3 +214,11 @@ def test_the_texts_of_a_long_chain_are_written_without_recursion_in_equations_th
     run(np.ones((2, 4)))
     assert run.source and run.explain()
     assert max(len(equation.latex) for equation in run.equations.each) < 20_000
+
+
+@pytest.mark.parametrize(("fold", "sign"), [(ts.sum, r"\sum"), (ts.max, r"\max")])
+def test_a_fold_of_each_of_several_groups_says_which_rows_it_folds(fold, sign):
+    params = [Value(float(k)) for k in range(9)]
+    run = ts.vectorize(lambda x: ts.sum((x[k] - fold(params[3 * k : 3 * k + 3])) ** 2 for k in range(3)), params)
+    run(np.ones((4, 3)))
+    assert rf"{sign}_{{0 \le j < 3}} {{\theta}}_{{3 i + j}}" in run.equations

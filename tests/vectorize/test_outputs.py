@@ -1,5 +1,6 @@
 """Every kind of result that a vectorized function may return, and the errors for options that do not exist."""
 
+import numpy as np
 import pytest
 
 import tinygrad_scalar as ts
@@ -39,3 +40,15 @@ def test_what_a_function_cannot_return(returned, error, words):
 def test_options_that_do_not_exist_are_errors(options, words):
     with pytest.raises(ValueError, match=words):
         ts.vectorize(lambda x: w * x, [w], **options)
+
+
+@pytest.mark.parametrize("option", ["check", "wrt_inputs"])
+@pytest.mark.parametrize("given", ["no", [0], 1, None])
+def test_a_switch_is_true_or_false(option, given):
+    with pytest.raises(TypeError, match=f"{option} must be True or False, got"):
+        ts.vectorize(lambda x: w * x, [w], **{option: given})
+
+
+@pytest.mark.parametrize("dtype", ["float32", np.float32, np.dtype("float32")])
+def test_a_dtype_may_be_a_name_or_numpys(dtype):
+    assert ts.vectorize(lambda x: w * x, [w], dtype=dtype).parameters.dtype == np.float32

@@ -89,6 +89,9 @@ def vectorize(
     class or code, large dicts of numbers, other kinds of containers. If Values only change places in a list of Values,
     that counts once a Value is made or set. With check=False only set Values are followed.
 
+    A copy of `run` or its pickle has the programs and the parameters' numbers, without `cost` and the Values: it takes
+    examples of the shapes that it knows, and is trained through its own `parameters`.
+
     A large call runs on as many cores as the process and NumPy's BLAS may use (OMP_NUM_THREADS=1 in the environment:
     one). The result is the same on any number of them, bit for bit.
 

@@ -158,8 +158,12 @@ class RightSides:
             is_row = not s.out.batched and s.index.ndim == 2 and s.index.shape[0] == 1 < s.index.shape[1]
             return _transposed(rows) if is_row else rows
         if isinstance(s, Fold):
-            fold = {"+": r"\sum_j", "maximum": r"\max_j", "minimum": r"\min_j"}[s.op]
-            return f"{fold} {self.written(s.source, within=True)}"
+            fold = {"+": r"\sum", "maximum": r"\max", "minimum": r"\min"}[s.op]
+            if s.out.rows == 1:
+                return f"{fold}_j {self.written(s.source, within=True)}"
+            terms, n = self.written(s.source), s.source.rows // s.out.rows  # row i folds n rows, one after the other
+            terms = rf"\left({terms}\right)" if " " in terms else terms
+            return rf"{fold}_{{0 \le j < {n}}} {{{terms}}}_{{{n} i + j}}"
         if isinstance(s, Shares):
             return rf"\left[{self.written(s.fold.source)} = {self.written(s.fold.out)}\right]"
         if isinstance(s, OverExamples):

@@ -77,6 +77,11 @@ class Vectorized:
             raise ValueError("params must hold at least one Value unless wrt_inputs=True, got none")
         if len(set(values)) < len(values):
             raise ValueError("params must be different Values, got the same one twice")
+        for name, given in (("wrt_inputs", wrt_inputs), ("check", check)):
+            if not isinstance(given, (bool, np.bool_)):
+                raise TypeError(f"{name} must be True or False, got {shown(given)}")
+        if isinstance(dtype, type) and issubclass(dtype, np.floating):
+            dtype = np.dtype(dtype)
         if not isinstance(dtype, (str, np.dtype)) or str(dtype) not in DTYPES:
             raise ValueError(f"dtype must be one of {', '.join(DTYPES)}, got {shown(dtype)}")
         if not (reduce is None or isinstance(reduce, str)) or reduce not in REDUCTIONS:
@@ -130,7 +135,7 @@ class Vectorized:
     def write_back(self) -> None:
         """Put `parameters` into the Values."""
         if not self._values:
-            raise ValueError("this was unpickled, without Values to write to: read `parameters` instead")
+            raise ValueError("this is a copy or was unpickled, without Values to write to: read `parameters` instead")
         data = data_of(self._values)
         kept = ~same(data, self._data) & self._untouched()  # Values that were set directly keep their numbers
         self._parameters[kept] = data[kept]
@@ -305,9 +310,9 @@ class Vectorized:
 
     def _compile(self, shapes: Shapes, examples: Sequence[Floats]) -> Compiled | EachExample:
         if self._cost is None:
-            known = " or ".join(map(_kinds, self._programs)) or "none, as it was pickled before its first call"
+            known = " or ".join(map(_kinds, self._programs)) or "none, as that was before the first call"
             raise ValueError(
-                "this was unpickled without the function, so it cannot trace examples of new shapes: "
+                "this was copied or unpickled without the function, so it cannot trace examples of new shapes: "
                 f"expected {known}; got {_kinds(shapes)}"
             )
         options = self._wrt_inputs, self._check, self._reduce, self._sparse, self._way, self._parameters.dtype
