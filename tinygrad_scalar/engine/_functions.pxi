@@ -57,6 +57,9 @@ for _function in (
 
 
 def in_c(function):
+    """The function of that name here, with its docstring; the one given, if it is not written here."""
+    if function.__name__ not in named:
+        return function
     definition = (<PyCFunctionObject*>named[function.__name__]).m_ml
     definition.ml_doc = with_docstring(definition.ml_doc, function)
     plain_functions[function.__name__] = function
