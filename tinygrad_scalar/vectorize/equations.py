@@ -53,7 +53,7 @@ class Equations(str):
 
 
 TIES = (
-    r"\text{in a tie, the last one takes } \tfrac{1}{2} \text{, the one before it } \tfrac{1}{4} "
+    r"\text{in a tie, the last one takes } \frac{1}{2} \text{, the one before it } \frac{1}{4} "
     r"\text{, and so on; the first takes what is left}"
 )
 

@@ -152,18 +152,19 @@ class RightSides:
         if isinstance(s, Elementwise):
             return self._elementwise(s)
         if isinstance(s, Gather):
-            if s.out.batched and s.index.ndim == 2 and min(s.index.shape) > 1:
+            if self._is_of_columns(s):
                 return self._columns_of(s.source, s.index)
             rows = self.rows_of(s.source, s.index.ravel())
             is_row = not s.out.batched and s.index.ndim == 2 and s.index.shape[0] == 1 < s.index.shape[1]
             return _transposed(rows) if is_row else rows
         if isinstance(s, Fold):
             fold = {"+": r"\sum", "maximum": r"\max", "minimum": r"\min"}[s.op]
-            if s.out.rows == 1:
+            made = self.made_by.get(s.source)
+            if s.out.rows == 1 or (isinstance(made, Gather) and self._is_of_columns(made)):
                 return f"{fold}_j {self.written(s.source, within=True)}"
             terms, n = self.written(s.source), s.source.rows // s.out.rows  # row i folds n rows, one after the other
             terms = rf"\left({terms}\right)" if " " in terms else terms
-            return rf"{fold}_{{0 \le j < {n}}} {{{terms}}}_{{{n} i + j}}"
+            return rf"{fold}_{{0 \leq j < {n}}} {{{terms}}}_{{{n} i + j}}"
         if isinstance(s, Shares):
             return rf"\left[{self.written(s.fold.source)} = {self.written(s.fold.out)}\right]"
         if isinstance(s, OverExamples):
@@ -193,6 +194,11 @@ class RightSides:
         if index is None or (contiguous(index.ravel()) == 0 and index.size == rows):
             return self.written(part)
         return rf"{self.written(part)}\ \mathrm{{in\ rows}}\ {_listed(index.ravel())}"
+
+    @staticmethod
+    def _is_of_columns(s: Gather) -> bool:
+        """Whether it is written as a matrix, column by column."""
+        return s.out.batched and s.index.ndim == 2 and min(s.index.shape) > 1
 
     def _columns_of(self, array: Array, index: NDArray[np.int64]) -> str:
         """A matrix whose columns are windows of an array's rows, as a convolution reads them."""
@@ -235,7 +241,7 @@ class RightSides:
                 operands[i - 1] = operand
         if s.op.op in ("maximum", "minimum"):
             equal = self._filled("[{0} = {1}]", operands)
-            return rf"\left({self._filled(text, operands)} + \tfrac{{1}}{{2}} {equal}\right)"
+            return rf"\left({self._filled(text, operands)} + \frac{{1}}{{2}} {equal}\right)"
         if text:
             return self._filled(text, operands)
         by = operands[s.op.operand]
