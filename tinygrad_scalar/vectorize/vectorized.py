@@ -80,9 +80,8 @@ class Vectorized:
         for name, given in (("wrt_inputs", wrt_inputs), ("check", check)):
             if not isinstance(given, (bool, np.bool_)):
                 raise TypeError(f"{name} must be True or False, got {shown(given)}")
-        if isinstance(dtype, type) and issubclass(dtype, np.floating):
-            dtype = np.dtype(dtype)
-        if not isinstance(dtype, (str, np.dtype)) or str(dtype) not in DTYPES:
+        name = np.dtype(dtype).name if isinstance(dtype, type) and issubclass(dtype, np.floating) else dtype
+        if not isinstance(name, (str, np.dtype)) or str(name) not in DTYPES:
             raise ValueError(f"dtype must be one of {', '.join(DTYPES)}, got {shown(dtype)}")
         if not (reduce is None or isinstance(reduce, str)) or reduce not in REDUCTIONS:
             raise ValueError(f'reduce must be "mean", "sum" or None, for each example by itself; got {shown(reduce)}')
@@ -103,7 +102,7 @@ class Vectorized:
         self._values = values
         self._wrt_inputs, self._check = bool(wrt_inputs), bool(check)
         self._seen, self._data = now(), data_of(values)  # when the Values were last read, and their numbers then
-        self._parameters: Floats = self._data.astype(dtype)
+        self._parameters: Floats = self._data.astype(str(name))
         self._programs: dict[Shapes, Compiled | EachExample] = {}
         self._watched: dict[Shapes, Compiled | EachExample] = {}  # those for detect_anomaly()
         self._last: Compiled | EachExample | None = None
