@@ -3,6 +3,7 @@
 import contextlib
 import importlib
 import signal
+import threading
 
 import numpy as np
 import pytest
@@ -47,3 +48,55 @@ def interrupted_after(seconds):
 
 
 timers = pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="no timers")
+
+
+# --- laws of any executor's `run(rows)` -------------------------------------------------------------------------------
+
+
+def require_right_after_interruptions(run, rows, n):
+    with using(n):
+        expected = bits(run(rows))
+        for seconds in (1e-5, 1e-4, 5e-4, 1e-3, 5e-3):
+            with pytest.raises(Interruption), interrupted_after(seconds):
+                while True:
+                    assert bits(run(rows)) == expected
+            assert bits(run(rows)) == expected
+
+
+def require_right_within_a_signal_handler(run, rows):
+    """The handler calls what it interrupts."""
+    seen = []
+
+    def handler(number, frame):
+        seen.append(bits(run(rows)))
+
+    with using(3):
+        expected = bits(run(rows))
+        before = signal.signal(signal.SIGALRM, handler)
+        try:
+            while len(seen) < 10:
+                signal.setitimer(signal.ITIMER_REAL, 1e-4)
+                assert bits(run(rows)) == expected
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, 0.0)
+            signal.signal(signal.SIGALRM, before)
+    assert all(result == expected for result in seen)
+
+
+def require_right_side_by_side(calls, times):
+    """Each of the (run, rows) in a Python thread of its own."""
+    expected, wrong = [bits(run(rows)) for run, rows in calls], []
+
+    def work(k):
+        run, rows = calls[k]
+        for _ in range(times):
+            if bits(run(rows)) != expected[k]:
+                wrong.append(k)
+
+    with using(3):
+        workers = [threading.Thread(target=work, args=(k,)) for k in range(len(calls))]
+        for worker in workers:
+            worker.start()
+        for worker in workers:
+            worker.join()
+    assert not wrong

@@ -8,6 +8,7 @@ import sys
 
 import numpy as np
 import pytest
+from support.calls import calls_within
 from support.processes import alone, peak, resident_memory
 
 import tinygrad_scalar as ts
@@ -127,22 +128,6 @@ def test_where_little_repeats_no_array_program_is_written(make):
         run._last.write_arrays().run(run.parameters, [np.array([[0.5]])], True, []), (value, gradient)
     ):
         np.testing.assert_allclose(ours, theirs, rtol=1e-9)
-
-
-def calls_within(action):
-    """How often Python calls anything while an action runs: a measure of its time that repeats."""
-    count = 0
-
-    def note(frame, event, argument):
-        nonlocal count
-        count += event in ("call", "c_call")
-
-    sys.setprofile(note)
-    try:
-        action()
-    finally:
-        sys.setprofile(None)
-    return count
 
 
 @needs_the_executor

@@ -1,4 +1,4 @@
-"""What a side of ts.cond changes outside of it: refused if anything reads it, however rare the side."""
+"""A side of ts.cond that changes something outside is refused if the change is ever read, however rare the side."""
 
 import random
 

@@ -2,11 +2,11 @@
 
 import functools
 import random
-import sys
 
 import numpy as np
 import pytest
 from hypothesis import given, strategies as st
+from support.calls import calls_within
 
 import tinygrad_scalar as ts
 from tinygrad_scalar import Value
@@ -275,22 +275,6 @@ def test_the_range_of_rounding_is_as_wide_in_c_as_in_python(name, spread, monkey
         width, expected = high - low + size, high_in_python - low_in_python + size
     known = np.isfinite(width) & np.isfinite(expected)
     assert ((width <= 4.0 * expected) & (expected <= 4.0 * width))[known].all(), (width, expected)
-
-
-def calls_within(function):
-    """How many calls Python and C make in a function: what takes time, without a clock."""
-    count = 0
-
-    def counted(frame, event, argument):
-        nonlocal count
-        count += event in ("call", "c_call")
-
-    sys.setprofile(counted)
-    try:
-        function()
-    finally:
-        sys.setprofile(None)
-    return count
 
 
 @needs_c

@@ -1,4 +1,4 @@
-"""What people read about a function with several outputs, or about each example by itself."""
+"""The texts for people about a function with several outputs, and about each example by itself."""
 
 import pickle
 import re

@@ -4,17 +4,26 @@ import contextlib
 import ctypes
 import os
 import platform
-import signal
 import subprocess
 import sys
-import threading
 import time
 
 import numpy as np
 import pytest
 from programs import Draw
 from support.structures import STRUCTURES
-from support.threads import THREADS, Interruption, bits, interrupted_after, native_threads, timers, using
+from support.threads import (
+    THREADS,
+    Interruption,
+    bits,
+    interrupted_after,
+    native_threads,
+    require_right_after_interruptions,
+    require_right_side_by_side,
+    require_right_within_a_signal_handler,
+    timers,
+    using,
+)
 from support.vectorize_cases import CASES
 
 import tinygrad_scalar as ts
@@ -166,56 +175,16 @@ def test_a_missing_row_is_an_error_wherever_it_stands(n):
 @timers
 @pytest.mark.parametrize("n", THREADS)
 def test_an_interrupted_call_ends_and_the_next_one_is_right(n):
-    run, rows = network(chunks=16)
-    with using(n):
-        expected = bits(run(rows))
-        for seconds in (1e-5, 1e-4, 5e-4, 1e-3, 5e-3):
-            with pytest.raises(Interruption), interrupted_after(seconds):
-                while True:
-                    assert bits(run(rows)) == expected
-            assert bits(run(rows)) == expected
+    require_right_after_interruptions(*network(chunks=16), n)
 
 
 @timers
-def test_a_signal_handler_can_run_what_it_interrupts_on_severalnative_threads():
-    run, rows = network(chunks=16)
-    seen = []
-
-    def handler(number, frame):
-        seen.append(bits(run(rows)))
-
-    with using(3):
-        expected = bits(run(rows))
-        before = signal.signal(signal.SIGALRM, handler)
-        try:
-            while len(seen) < 10:
-                signal.setitimer(signal.ITIMER_REAL, 1e-4)
-                assert bits(run(rows)) == expected
-        finally:
-            signal.setitimer(signal.ITIMER_REAL, 0.0)
-            signal.signal(signal.SIGALRM, before)
-    assert all(result == expected for result in seen)
+def test_a_signal_handler_can_run_what_it_interrupts_on_several_threads():
+    require_right_within_a_signal_handler(*network(chunks=16))
 
 
 def test_python_threads_can_make_large_calls_at_the_same_time():
-    run, rows = network()
-    other, others_rows = network((1, 200, 1))
-    expected, others = bits(run(rows)), bits(other(others_rows))
-    wrong = []
-
-    def work(k):
-        for _ in range(20):
-            result = bits(run(rows)) if k % 2 else bits(other(others_rows))
-            if result != (expected if k % 2 else others):
-                wrong.append(k)
-
-    with using(3):
-        workers = [threading.Thread(target=work, args=(k,)) for k in range(4)]
-        for worker in workers:
-            worker.start()
-        for worker in workers:
-            worker.join()
-    assert not wrong
+    require_right_side_by_side([network(), network((1, 200, 1))] * 2, 20)
 
 
 # --- rounding ---------------------------------------------------------------------------------------------------------

@@ -1,14 +1,20 @@
 """Scalar programs over many examples run on several threads: chunks of examples, with the same bits on any number."""
 
-import signal
-import threading
 import time
 
 import numpy as np
 import pytest
 from programs import Draw
 from support.structures import STRUCTURES
-from support.threads import THREADS, Interruption, bits, interrupted_after, timers, using
+from support.threads import (
+    THREADS,
+    bits,
+    require_right_after_interruptions,
+    require_right_side_by_side,
+    require_right_within_a_signal_handler,
+    timers,
+    using,
+)
 from support.vectorize_cases import CASES
 
 import tinygrad_scalar as ts
@@ -108,52 +114,15 @@ def test_a_scalar_programs_missing_row_is_an_error_wherever_it_stands(n):
 @timers
 @pytest.mark.parametrize("n", THREADS)
 def test_an_interrupted_scalar_program_ends_and_the_next_call_is_right(n):
-    run, rows = irregular(chunks=16)
-    with using(n):
-        expected = bits(run(rows))
-        for seconds in (1e-5, 1e-4, 5e-4, 1e-3, 5e-3):
-            with pytest.raises(Interruption), interrupted_after(seconds):
-                while True:
-                    assert bits(run(rows)) == expected
-            assert bits(run(rows)) == expected
+    require_right_after_interruptions(*irregular(chunks=16), n)
 
 
 @timers
 def test_a_signal_handler_can_run_the_scalar_program_that_it_interrupts_on_several_threads():
-    run, rows = irregular(chunks=16)
-    seen = []
-
-    def handler(number, frame):
-        seen.append(bits(run(rows)))
-
-    with using(3):
-        expected = bits(run(rows))
-        before = signal.signal(signal.SIGALRM, handler)
-        try:
-            while len(seen) < 10:
-                signal.setitimer(signal.ITIMER_REAL, 1e-4)
-                assert bits(run(rows)) == expected
-        finally:
-            signal.setitimer(signal.ITIMER_REAL, 0.0)
-            signal.signal(signal.SIGALRM, before)
-    assert all(result == expected for result in seen)
+    require_right_within_a_signal_handler(*irregular(chunks=16))
 
 
 def test_python_threads_can_run_one_scalar_program_at_the_same_time():
     run, rows = irregular()
     few = tuple(array[:50].copy() for array in rows)
-    expected, of_few = bits(run(rows)), bits(run(few))
-    wrong = []
-
-    def work(k):
-        for _ in range(30):
-            if bits(run(rows)) != expected or bits(run(few)) != of_few:
-                wrong.append(k)
-
-    with using(3):
-        workers = [threading.Thread(target=work, args=(k,)) for k in range(4)]
-        for worker in workers:
-            worker.start()
-        for worker in workers:
-            worker.join()
-    assert not wrong
+    require_right_side_by_side([(run, rows), (run, few)] * 2, 30)

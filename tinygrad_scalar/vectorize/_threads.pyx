@@ -298,7 +298,7 @@ cdef Helper* new_helper() noexcept:
 
 
 cdef void help_others(void* myself) noexcept nogil:
-    """What a helper does, as long as the process lives."""
+    """The loop of a helper thread, which lives as long as the process."""
     global idle
     cdef Helper* helper = <Helper*>myself
     cdef Job* job

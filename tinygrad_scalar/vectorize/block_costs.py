@@ -1,4 +1,4 @@
-"""What the native executor of array programs (_blocks.pyx) does, counted for cost_model.py."""
+"""The work of the native executor of array programs (_blocks.pyx), counted for cost_model.py."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ class Part(NamedTuple):
 
 
 class BlockCounts(NamedTuple):
-    """What a program does outside of blocks and in each block of at most `per_block` examples, which has `rows`."""
+    """The work of a program: outside of blocks, and in each block of at most `per_block` examples, of `rows` rows."""
 
     once: Part
     block: Part
@@ -191,7 +191,7 @@ def _kind(name: Any, number: float) -> str:
 
 
 def _product(form: Form, n: int) -> dict[str, float]:
-    """What a product does for n examples at once."""
+    """The work of a product for n examples at once."""
     p, k, q = form.p, form.k, form.q
     w = q * n
     padded = w if n == 1 else -(-w // VECTOR) * VECTOR

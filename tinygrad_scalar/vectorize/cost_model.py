@@ -78,7 +78,7 @@ THROUGH_MEMORY = ("quick", "comparisons", "quotients", "gathered", "scattered")
 
 
 class Counts(Protocol):
-    """What a program does."""
+    """The work of a program, in counts of each kind."""
 
     def features(self, m: int) -> dict[str, float]:
         """How often a call for m examples does something of each kind."""
@@ -97,7 +97,7 @@ class Estimate:
         return self.part * sum(times.get(what, 0.0) * number for what, number in self.counts.features(m).items())
 
     def reasons(self, m: int) -> str:
-        """What takes most of that, such as "0.08 ms for 85 statements, 0.004 ms for 1,000 simple operations"."""
+        """The largest parts of that, such as "0.08 ms for 85 statements, 0.004 ms for 1,000 simple operations"."""
         times = NS[self.kind]
         found = self.counts.features(m).items()
         parts = sorted((times.get(what, 0.0) * number, what, number) for what, number in found)
@@ -134,7 +134,7 @@ def fresh(parameters: int) -> float:
 
 
 class ArrayCounts(NamedTuple):
-    """What the array program does in NumPy: once in a call, and for each example, which makes arrays of `bytes`."""
+    """The work of the array program in NumPy: once in a call, and for each example, which makes arrays of `bytes`."""
 
     fixed: dict[str, float]
     each: dict[str, float]
@@ -186,7 +186,7 @@ def _work(s: Statement) -> dict[str, float]:
 
 
 class ScalarCounts(NamedTuple):
-    """What the scalar program does: once in a call, for each of a few examples, for each block of LANES examples.
+    """The work of the scalar program: once in a call, for each of a few examples, for each block of LANES examples.
 
     numbers  that a block holds: they are gone through forwards and backwards
     """

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from tinygrad_scalar.vectorize.distinct import by_key, connected
 from tinygrad_scalar.vectorize.scalar_program import executor
 
 if TYPE_CHECKING:
@@ -110,28 +111,17 @@ def matrices(counts: Sequence[int], columns: Sequence[int]) -> list[Matrices]:
 
     Rows and columns that have to do with each other make a matrix.
     """
-    root: dict[int, int] = {}
-
-    def find(i: int) -> int:
-        root.setdefault(i, i)
-        while root[i] != i:
-            root[i] = root[root[i]]
-            i = root[i]
-        return i
-
-    rows = np.repeat(np.arange(len(counts)), counts).tolist()
-    for row, column in zip(rows, columns):
-        root[find(-1 - row)] = find(column)
-    found: defaultdict[int, list[int]] = defaultdict(list)
-    for entry, row in enumerate(rows):
-        found[find(-1 - row)].append(entry)
-    its_rows, its_columns = np.array(rows, np.int64), np.array(columns, np.int64)
+    in_row, its_columns = np.asarray(counts, np.int64), np.asarray(columns, np.int64)
+    if not its_columns.size:
+        return []
+    its_rows, filled = np.repeat(np.arange(in_row.size), in_row), in_row[in_row > 0]
+    bounds = np.concatenate([[0], np.cumsum(filled)])
+    of_entry = np.repeat(connected(its_columns, bounds, int(its_columns.max()) + 1), filled)
     by_shape: defaultdict[tuple[int, int], list[tuple[Indices, ...]]] = defaultdict(list)
-    for entries in found.values():
+    for _, entries in by_key(of_entry):
         of_row, i = np.unique(its_rows[entries], return_inverse=True)
         of_column, j = np.unique(its_columns[entries], return_inverse=True)
-        places = i * of_column.size + j
-        by_shape[of_row.size, of_column.size].append((of_row, of_column, np.array(entries), places))
+        by_shape[of_row.size, of_column.size].append((of_row, of_column, entries, i * of_column.size + j))
     made = []
     for (p, q), alike in by_shape.items():
         of_rows, of_columns, of_entries, of_places = zip(*alike)

@@ -6,11 +6,12 @@ derivatives times the frontier's are those of the whole (`each_by_parts.py`).
 
 from __future__ import annotations
 
-from collections import defaultdict
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
+
+from tinygrad_scalar.vectorize.distinct import connected
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -93,35 +94,27 @@ def _by_matrix(trace: Trace, common: NDArray[np.bool_], frontier: Indices) -> In
 
     Empty unless derivatives are sooner multiplied by these matrices than taken back through the operations.
     """
-    tape = trace.tape
-    root = list(range(len(common)))
-
-    def find(i: int) -> int:
-        while root[i] != i:
-            root[i] = root[root[i]]
-            i = root[i]
-        return i
-
-    nodes = np.flatnonzero(common).tolist()
-    matters = (common | (trace.parameter >= 0)).tolist()
-    starts, operands = tape.starts.tolist(), tape.operands.tolist()
-    for i in nodes:
-        for x in operands[starts[i] : starts[i + 1]]:
-            if matters[x]:
-                root[find(x)] = find(i)
-    counts: defaultdict[int, list[int]] = defaultdict(lambda: [0, 0, 0])  # operations, frontier, parameters
-    for i in nodes:
-        counts[find(i)][0] += 1
-    for i in frontier.tolist():
-        counts[find(i)][1] += 1
-    for i in np.flatnonzero(trace.parameter >= 0).tolist():
-        if root[i] != i:
-            counts[find(i)][2] += 1
-    multiplied = sum(f * p for _, f, p in counts.values())
-    passed = sum(f * o for o, f, _ in counts.values())
-    if multiplied > MOST_MULTIPLIED * len(nodes) or passed > MOST_PASSED:
+    tape, nodes = trace.tape, np.flatnonzero(common)
+    if not frontier.size:
+        return frontier
+    edges = _edges_of(trace, common)
+    owner, read = np.repeat(np.arange(len(common)), np.diff(tape.starts))[edges], tape.operands[edges].astype(np.int64)
+    matters = (common | (trace.parameter >= 0))[read]
+    owner, read = owner[matters], read[matters]
+    owners = np.concatenate([nodes, owner])  # each node has itself in its row too
+    bounds = np.concatenate([[0], np.cumsum(np.bincount(owners, minlength=len(common))[nodes])])
+    rows = np.concatenate([nodes, read])[np.argsort(owners, kind="stable")]
+    group = np.full(len(common), -1)
+    group[nodes] = connected(rows, bounds, len(common))
+    group[read] = group[owner]  # the parameters'
+    n = int(group.max()) + 1
+    operations, parameters, results = (
+        np.bincount(group[some & (group >= 0)], minlength=n)
+        for some in (common, trace.parameter >= 0, np.isin(np.arange(len(common)), frontier))
+    )
+    if (results * parameters).sum() > MOST_MULTIPLIED * nodes.size or (results * operations).sum() > MOST_PASSED:
         return frontier[:0]
-    return frontier[np.argsort([find(i) for i in frontier.tolist()], kind="stable")]
+    return frontier[np.argsort(group[frontier], kind="stable")]
 
 
 def _kept(trace: Trace, kept: NDArray[np.bool_], inner: NDArray[np.bool_]) -> Trace:

@@ -1,7 +1,7 @@
-"""How long the scalar program takes for values and derivatives of each example, of which `_rows.pxi` runs every step.
+"""How long the scalar program should take for the values and derivatives of each example, as `_rows.pxi` runs it.
 
-The times are in ns, measured and fitted on twelve programs as those of times.py, which has how much slower an operation
-is than a quick one.
+The times are in ns, fitted to measurements of twelve programs. How much slower an operation is than a simple one comes
+from times.py.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ BLOCK_NS = Times(18_000.0, 0.8, 2.5, 1.2, 1.6, 2.4)
 
 
 class RowCosts:
-    """What a program does for an example: its steps, those `passed` in all sweeps, and the derivatives it places."""
+    """The work of a program for one example: its steps, those `passed` in all sweeps, and the derivatives it places."""
 
     def __init__(self, program: ScalarProgram, codes: dict[str, int], passed: int, derivatives: int) -> None:
         self.passed, self.derivatives = passed, derivatives
