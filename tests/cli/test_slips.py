@@ -1,6 +1,5 @@
 """Slips in text expressions: an error suggests a text that can be read; pasted signs are read as what they mean."""
 
-import math
 import re
 
 import pytest
@@ -14,17 +13,17 @@ NUMBERS = {"w": 2.0, "x": 1.0, "w0": 3.0}
 # what a student writes, and what is meant
 SLIPS = {
     "w^2": "w**2", "2w": "2*w", "w²": "w**2", "w⁻¹": "w**-1", "sin x": "sin(x)", "sin x + 1": "sin(x) + 1",
-    "sin(x)^2": "sin(x)**2", "sin²(x)": "sin(x)**2", "sin^2 x": "sin(x)**2", "sin 2x": "sin(2*x)", "ln(x)": "log(x)",
-    "arctan(x)": "atan(x)", "Sin(x)": "sin(x)", "max(x, w)": "maximum(x, w)", "σ(w)": "sigmoid(w)", "|x|": "abs(x)",
+    "sin(x)^2": "sin(x)**2", "sin²(x)": "sin(x)**2", "sin^2 x": "sin(x)**2", "sin 2x": "sin(2*x)", "Ln(x)": "ln(x)",
+    "arctan(x)": "atan(x)", "Sin(x)": "sin(x)", "max([x, w])": "max(x, w)", "σ(w)": "sigmoid(w)", "|x|": "abs(x)",
     "√x": "sqrt(x)", "√(x)": "sqrt(x)", "x*(w + 1": "x*(w + 1)", "x*(w + 1))": "x*(w + 1)", "2(x + 1)": "2*(x + 1)",
     "(x + 1)(w + 1)": "(x + 1)*(w + 1)", "w(x + 1)": "w*(x + 1)", "wx": "w*x", "w0x": "w0*x", "w x": "w*x",
     "sinx": "sin(x)", "where(x > 0 w, 0)": "where(x > 0, w, 0)", "maximum(x w)": "maximum(x, w)", "1,5*x": "1.5*x",
-    "[x + 1]*2": "(x + 1)*2", "2^x^2 - 3w": "2**x**2 - 3*w", "pi*x": f"{math.pi}*x", "π*x": f"{math.pi}*x",
-    "2pi*x": f"2*{math.pi}*x", "log x^2": "log(x**2)", "√x²": "sqrt(x**2)", "sin 2x^2": "sin(2*x**2)",
-    "2(3w)": "2*(3*w)", "1/2 x": "1/2*x", "e^{x}": f"{math.e}**(x)",
-    "ln x": "log(x)", "arcsin x": "asin(x)", "Sin 2x": "sin(2*x)", "np.exp(x)": "exp(x)", "math.pi*x": f"{math.pi}*x",
+    "[x + 1]*2": "(x + 1)*2", "2^x^2 - 3w": "2**x**2 - 3*w", "pi(x + 1)": "pi*(x + 1)", "2pix": "2*pi*x",
+    "2pi*x": "2*pi*x", "log x^2": "log(x**2)", "√x²": "sqrt(x**2)", "sin 2x^2": "sin(2*x**2)",
+    "2(3w)": "2*(3*w)", "1/2 x": "1/2*x", "e^{x}": "e**(x)",
+    "ln x": "ln(x)", "arcsin x": "asin(x)", "Sin 2x": "sin(2*x)", "np.exp(x)": "exp(x)", "math.pi*x": "pi*x",
     "torch.nn.functional.relu(x)": "relu(x)", "x.tanh()": "tanh(x)", "(w*x + 1).sigmoid()": "sigmoid(w*x + 1)",
-    "2πx": f"2*{math.pi}*x", "½x²": "0.5*x**2", "x^½": "x**0.5",
+    "2πx": "2*π*x", "½x²": "0.5*x**2", "x^½": "x**0.5",
 }  # fmt: skip
 
 

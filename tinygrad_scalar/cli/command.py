@@ -37,8 +37,10 @@ class Command(NamedTuple):
 
 def add_expression(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of an expression: its text and the numbers of its names."""
-    parser.add_argument("expression", metavar="EXPR", help='such as "z = w*a + b; C = (sigmoid(z) - y)**2"')
-    parser.add_argument("numbers", nargs="*", metavar="NAME=NUMBER", help="such as w=0.6")
+    parser.add_argument(
+        "expression", metavar="EXPR", help='such as "z = w*a + b; C = (sigmoid(z) - y)**2"; pi, e and tau are known'
+    )
+    parser.add_argument("numbers", nargs="*", metavar="NAME=NUMBER", help="such as w=0.6; e=2 in place of 2.71828")
 
 
 def named_values(options: argparse.Namespace) -> dict[str, Value]:

@@ -13,7 +13,7 @@ import math
 import unicodedata
 import warnings
 from collections.abc import Callable, Mapping
-from functools import partial
+from functools import partial, reduce
 from typing import TYPE_CHECKING, Any
 
 from tinygrad_scalar import functions
@@ -42,6 +42,20 @@ _COMPARISONS: dict[type[ast.cmpop], Callable[[Any, Any], Any]] = {
     ast.Lt: functions.less,
     ast.LtE: functions.less_equal,
 }
+_OF_A_LIST = ("sum", "max", "min")  # functions of any number of arguments
+_ALIASES = {"ln": "log"}
+# Syntax that the language lacks, and what to write instead.
+_INSTEAD: dict[type[ast.AST], str] = {
+    ast.BitXor: "write a power with **, as in w**2",
+    ast.MatMult: "write a product with *, as in 2*w",
+    ast.And: "multiply conditions, as in (x > 0)*(x < 1)",
+    ast.Or: "take the maximum of conditions, as in maximum(x < 0, x > 1)",
+    ast.Not: "compare the other way round: x <= 0 for not x > 0",
+    ast.Eq: "computed numbers are rarely equal; ask for a small distance, as in abs(x - y) < 1e-9",
+    ast.NotEq: "computed numbers are rarely equal; ask for a distance, as in abs(x - y) >= 1e-9",
+    ast.IfExp: "choose with where(condition, x, y)",
+}
+_REASONS = {"invalid decimal literal": "a product needs its *, as in 2*w"}  # in place of the parser's own
 LONGEST = 38  # characters of a text that an error quotes
 
 
@@ -49,9 +63,11 @@ def parse(text: str, numbers: Mapping[str, Number]) -> dict[str, Value]:
     """The named Values of `text`, in order: first the `numbers`, then the assigned names.
 
     text     statements `name = expression`, separated by ";" or line ends; the last can be a bare expression and
-             is then called "". Expressions have + - * / **, comparisons (as conditions of `where`), parentheses,
-             numbers, names, and the functions of `ts.functions` and of the table of operations
-    numbers  the number of every name that is used before it is assigned
+             is then called "". Expressions have + - * / **, comparisons (1 where they hold, else 0; chains as well,
+             0 < x < 1), parentheses, numbers, names, the functions of `ts.functions` and of the table of operations,
+             ln, and sum, max and min of any number of arguments
+    numbers  the number of every name that is used before it is assigned; pi, π, e and tau have theirs unless it is
+             given or assigned here
 
     The last entry is the root. Raises ExpressionError (a ValueError), which says where and what was expected.
 
@@ -124,8 +140,9 @@ def _statements(text: str) -> list[ast.stmt]:
             statements = ast.parse(text).body
     except SyntaxError as error:
         reason = error.msg.split(". ")[0]  # Python goes on: "Maybe you meant '=='", which is not in this language
+        reason = _REASONS.get(reason, reason)
         place = f" at column {error.offset}" if error.offset else ""
-        raise ExpressionError(f"cannot read {_quoted(text)}: {reason}{place}") from None
+        raise ExpressionError(f"cannot read {_quoted(text)}{place}: {reason}") from None
     except (RecursionError, MemoryError):
         raise ExpressionError("the expression is too long or too deeply nested for Python's parser") from None
     except ValueError as error:  # a null byte, a number with thousands of digits
@@ -155,6 +172,10 @@ class _Builder:
             raise self.error(statement, "expected one name on the left, such as z = …")
         if target.id in self.values:
             raise self.error(statement, f"{fitted(target.id, LONGEST)} already has a value; use another name")
+        if target.id in self.used:
+            raise self.error(
+                statement, f"{target.id} stood for {CONSTANTS[target.id]:.6g} before this; assign it first or rename it"
+            )
         value = self.build(statement.value)
         if value.label:  # z = w gives the same number a second name: a node of its own keeps both
             value = value + 0.0
@@ -195,12 +216,13 @@ class _Builder:
             return ([node.operand], lambda x: -x) if number is None else ([], lambda: _bare(number))
         if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.UAdd):
             return [node.operand], lambda x: x
-        if isinstance(node, ast.Compare) and len(node.ops) == 1 and type(node.ops[0]) in _COMPARISONS:
-            return [node.left, node.comparators[0]], _COMPARISONS[type(node.ops[0])]
+        if isinstance(node, ast.Compare) and all(type(sign) in _COMPARISONS for sign in node.ops):
+            return [node.left, *node.comparators], partial(_compared, [_COMPARISONS[type(sign)] for sign in node.ops])
         if isinstance(node, ast.Call):
             return node.args, self.function(node)
+        instead = next((_INSTEAD[kind] for kind in _kinds(node) if kind in _INSTEAD), "")
         raise self.error(
-            node, "not arithmetic; use + - * / **, single comparisons (> >= < <=), numbers, names and functions"
+            node, instead or "not arithmetic; use + - * / **, comparisons (> >= < <=), numbers, names and functions"
         )
 
     def constant(self, node: ast.Constant) -> Value:
@@ -218,12 +240,12 @@ class _Builder:
     def named(self, node: ast.Name) -> Value:
         self.used.add(node.id)
         value = self.values.get(node.id)
+        if value is None and node.id in CONSTANTS:
+            return _bare(CONSTANTS[node.id])
         if value is None:
             if node.id in _function_names():
                 raise self.error(node, f"{node.id} is a function; give it arguments in parentheses")
-            raise self.error(
-                node, f"{fitted(node.id, LONGEST)} has no number; give {fitted(node.id, LONGEST)}=…{_constant(node.id)}"
-            )
+            raise self.error(node, f"{fitted(node.id, LONGEST)} has no number; give {fitted(node.id, LONGEST)}=…")
         return value
 
     def function(self, node: ast.Call) -> Callable[..., Value]:
@@ -239,7 +261,9 @@ class _Builder:
         if node.keywords or any(isinstance(argument, ast.Starred) for argument in node.args):
             raise self.error(node, f"{name} takes its arguments by position, without name= or *")
         function, arity = _function(name)
-        if len(node.args) != arity:
+        if arity is None and not node.args:
+            raise self.error(node, f"{name} takes at least 1 argument, got 0")
+        if arity is not None and len(node.args) != arity:
             raise self.error(node, f"{name} takes {arity} argument{'s' * (arity > 1)}, got {len(node.args)}")
         return function
 
@@ -247,11 +271,16 @@ class _Builder:
 def _function_names() -> list[str]:
     """The callable functions: those of ts.functions except `lookup`, which takes lists, and the named operations."""
     operations = (name for name in OPERATIONS if name.isidentifier())
-    return [name for name in dict.fromkeys((*functions.__all__, *operations)) if name != "lookup"]
+    known = dict.fromkeys((*functions.__all__, *operations, *_OF_A_LIST, *_ALIASES))
+    return [name for name in known if name != "lookup"]
 
 
-def _function(name: str) -> tuple[Callable[..., Value], int]:
-    """The function of this name, and its number of arguments."""
+def _function(name: str) -> tuple[Callable[..., Value], int | None]:
+    """The function of this name, and its number of arguments; None for any number from 1."""
+    name = _ALIASES.get(name, name)
+    if name in _OF_A_LIST:
+        of_a_list: Callable[..., Value] = getattr(functions, name)
+        return lambda *values: of_a_list(values), None
     if name not in functions.__all__:
         return partial(record, name), OPERATIONS[name].arity
     function: Callable[..., Value] = getattr(functions, name)
@@ -275,9 +304,16 @@ def _bare(number: float) -> Value:
     return (Value(0.0) + number).operands[1]
 
 
-def _constant(name: str) -> str:
-    """For the name of a constant of mathematics, its number."""
-    return f", such as {name}={CONSTANTS[name]!r}" if name in CONSTANTS else ""
+def _compared(signs: list[Callable[[Value, Value], Value]], *values: Value) -> Value:
+    """1 if every comparison of a chain such as 0 < x < 1 holds, else 0."""
+    holds = [sign(x, y) for sign, x, y in zip(signs, values, values[1:])]
+    return reduce(_BINARY[ast.Mult], holds)
+
+
+def _kinds(node: ast.expr) -> list[type[ast.AST]]:
+    """What the node is, by its operators first."""
+    operators = [getattr(node, "op", None), *getattr(node, "ops", [])]
+    return [*map(type, operators), type(node)]
 
 
 def _quoted(text: str) -> str:

@@ -19,8 +19,8 @@ PASTED = str.maketrans({
 TIMES = "\u2062"  # INVISIBLE TIMES: between the operands of 2w while a text is corrected
 RAISED = "⁰¹²³⁴⁵⁶⁷⁸⁹⁻"
 _OTHER_NAMES = {
-    "ln": "log", "arcsin": "asin", "arccos": "acos", "arctan": "atan", "arcsinh": "asinh", "arccosh": "acosh",
-    "arctanh": "atanh", "tg": "tan", "max": "maximum", "min": "minimum", "σ": "sigmoid", "pow": "", "sgn": "",
+    "arcsin": "asin", "arccos": "acos", "arctan": "atan", "arcsinh": "asinh", "arccosh": "acosh",
+    "arctanh": "atanh", "tg": "tan", "σ": "sigmoid", "pow": "", "sgn": "",
 }  # fmt: skip
 CONSTANTS = {"pi": math.pi, "π": math.pi, "e": math.e, "tau": math.tau}
 
@@ -33,7 +33,8 @@ def corrections(text: str, numbers: Collection[str], functions: Collection[str])
     """
     if len(text) > LONGEST:
         return
-    names = {*numbers, *re.findall(r"([^\W\d]\w*)\s*=", text)}
+    own = {*numbers, *re.findall(r"([^\W\d]\w*)\s*=", text)}
+    names = {*own, *CONSTANTS}
     if any(name in names for name in re.findall(r"([^\W\d]\w*)\s*\[", text)):
         return  # w[0] is no product
     text = _symbols(text)
@@ -53,7 +54,7 @@ def corrections(text: str, numbers: Collection[str], functions: Collection[str])
     text = re.sub(r"(?<![\w.])(\d+\.?\d*|\.\d+)(?=[^\W\d_])(?![eE][+-]?\d)", rf"\1{TIMES}", text)
     if re.search(rf"(?:/|\*\*)\s*-?[\d.]+{TIMES}", text):
         return  # 1/2w and e^2w can mean two things
-    text = re.sub(r"[^\W\d]\w*", lambda found: _split(found[0], names, functions), text)
+    text = re.sub(r"[^\W\d]\w*", lambda found: _split(found[0], own, functions), text)
     for gap in ("*", ", "):
         yield _balanced(_joined(text, gap, names))
     yield _balanced(re.sub(r"(\d),(\d)", r"\1.\2", text.replace(TIMES, "*")))  # a decimal comma
@@ -86,17 +87,15 @@ def _function(name: str, names: Collection[str], functions: Collection[str]) -> 
 
 def _split(name: str, names: Collection[str], functions: Collection[str]) -> str:
     """An unknown name as a product of known ones: w0x0 as w0*x0."""
-    if name in names or name in functions:
+    if name in names or name in functions or name in CONSTANTS:
         return name
-    if name in CONSTANTS:
-        return repr(CONSTANTS[name])
     for function in functions:
         if name.startswith(function) and name[len(function) :] in names:
             return f"{function}({name[len(function) :]})"
-    known = "|".join(sorted(map(re.escape, {*names, "π"}), key=len, reverse=True))
+    known = "|".join(sorted(map(re.escape, {*names, "π", "pi"}), key=len, reverse=True))
     parts = re.findall(known, name)
     whole = "".join(parts) == name
-    return "*".join(part if part in names else repr(CONSTANTS[part]) for part in parts) if whole else name
+    return "*".join(parts) if whole else name
 
 
 def _joined(text: str, gap: str, names: Collection[str]) -> str:
