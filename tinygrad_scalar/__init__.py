@@ -29,6 +29,9 @@ Seeing gradients
     diagnose, Diagnosis: what is wrong with the gradients
     leaves, topological_order: the nodes of a graph
 
+Derivatives of any order
+    gradient: the gradients of a graph as Values
+
 Networks and training
     Neuron, Layer, MLP: networks of Values
     squared_error, absolute_error, hinge: losses
@@ -164,6 +167,9 @@ from tinygrad_scalar.nn.saving import (
 from tinygrad_scalar.nn.training import (
     History as History,
     fit as fit,
+)
+from tinygrad_scalar.transforms import (
+    gradient as gradient,
 )
 from tinygrad_scalar.vectorize import (
     vectorize as vectorize,

@@ -16,11 +16,12 @@ from typing import TYPE_CHECKING
 
 from tinygrad_scalar.engine import anomaly
 from tinygrad_scalar.engine.graph_arrays import Tape
+from tinygrad_scalar.engine.recording import gradients, tangents
 
 __all__ = [
-    "Tape", "Value", "_restore", "accelerated", "acyclic", "clear_gradients", "compute_gradients", "in_c", "now",
-    "read_data", "read_gradients", "read_graph", "record", "set_data", "tick", "turn_memory", "turn_memory_back",
-    "weighted_sum",
+    "Tape", "Value", "_restore", "accelerated", "acyclic", "clear_gradients", "compute_gradients", "gradients", "in_c",
+    "now", "read_data", "read_gradients", "read_graph", "record", "set_data", "tangents", "tick", "turn_memory",
+    "turn_memory_back", "weighted_sum",
 ]  # fmt: skip
 
 accelerated = False

@@ -1,6 +1,6 @@
-"""The table of ops.py in C: what each operation computes, and its local gradients, bit for bit as there.
+"""The table of rows.py and ops.py in C: what each operation computes, and its local gradients, bit for bit as there.
 
-ops.py says what and why; this file only follows it, and tests/engine/test_implementations.py compares every row. An operation
+They say what and why; this file only follows them, and tests/engine/test_implementations.py compares every row. An operation
 without a code here still works: it is then computed by its row of the table.
 """
 

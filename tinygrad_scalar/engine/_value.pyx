@@ -405,6 +405,10 @@ cdef class Value:
             ops.leaky_relu(slope)  # raises
         return unary_node(leaky_relu(number), self)
 
+    @staticmethod
+    def _recorded(name, *operands):
+        return record(name, *operands)
+
     # --- reading the number: order, truth, and what would lose the gradient -----------------------------------------
 
     def __lt__(self, other):

@@ -288,6 +288,10 @@ class Value:
         """max(x, 0) + slope·min(x, 0), where x is this Value; `slope` is a plain number."""
         return _record(ops.leaky_relu(slope), self)
 
+    @staticmethod
+    def _recorded(name: str, *operands: Value | Number) -> Value:
+        return record(name, *operands)
+
     # --- reading the number: order, truth, and what would lose the gradient ------------------------------------------
 
     def __lt__(self, other: Value | Number) -> bool:

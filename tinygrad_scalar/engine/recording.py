@@ -1,0 +1,140 @@
+"""Derivatives that are Values: the chain rule, recorded as it is applied, so that it can be differentiated again.
+
+`gradients` goes from the root down, as `backward()` does (000 Eq. 3 and 8), and `tangents` from the leaves up. Both
+multiply by the functions `vjps` of the table's rows, and only along the paths between the two ends.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from tinygrad_scalar.engine import ops
+from tinygrad_scalar.engine.graph import pass_order, require_fresh
+from tinygrad_scalar.screen import quoted
+
+Vjps = tuple[Callable[..., Any] | None, ...]
+
+
+class _One(float):
+    """The number 1 at the root of a derivative; multiplied with a Value it is that Value."""
+
+    def __mul__(self, other: Any) -> Any:
+        return other
+
+
+ONE = _One(1.0)
+MOST_ABOVE_A_COMPANION = 8  # a = 1 − 1/(1 + exp(−z)) has 5 nodes above z
+
+
+def gradients(root: Any, wrt: Sequence[Any]) -> list[Any]:
+    """∂root/∂x for each x of `wrt`: a Value, or a plain number where it depends on nothing. No `.grad` changes.
+
+    Raises StaleGraphError as `backward()` does.
+
+    >>> from tinygrad_scalar import Value
+    >>> x = Value(3.0)
+    >>> [slope] = gradients(x * x * x, [x])
+    >>> [curvature] = gradients(slope, [x])
+    >>> slope.data, curvature.data
+    (27.0, 18.0)
+    """
+    wanted = set(wrt)
+    order = _order([root])
+    found: dict[Any, Any] = {root: ONE}
+    for node, vjps in reversed(_between(order, wanted)):
+        upstream = found.get(node)
+        if upstream is None:
+            continue
+        for operand, vjp in zip(node.operands, vjps):
+            if vjp is not None:
+                amount = vjp(upstream, node, *node.operands)
+                found[operand] = found[operand] + amount if operand in found else amount
+    return _apart([found.get(x, 0.0) for x in wrt], order)
+
+
+def tangents(roots: Sequence[Any], wrt: Sequence[Any], directions: Sequence[Any]) -> list[Any]:
+    """The derivative of each root along `directions`, which has a Value or a number for each x of `wrt`.
+
+    This is forward mode: Σ ∂root/∂x · direction, in one pass for any number of roots.
+
+    >>> from tinygrad_scalar import Value
+    >>> x, y = Value(3.0), Value(2.0)
+    >>> [moved] = tangents([x * y], [x, y], [1.0, 10.0])
+    >>> moved.data
+    32.0
+    """
+    order = _order(roots)
+    moved = {
+        x: ONE if type(direction) is float and direction == 1.0 else direction for x, direction in zip(wrt, directions)
+    }
+    for node, vjps in _between(order, set(wrt)):
+        total = moved.get(node)
+        for operand, vjp in zip(node.operands, vjps):
+            if vjp is not None and operand in moved:
+                amount = vjp(moved[operand], node, *node.operands)
+                total = amount if total is None else total + amount
+        if total is not None:
+            moved[node] = total
+    return _apart([moved.get(root, 0.0) for root in roots], order, directions)
+
+
+def _order(roots: Sequence[Any]) -> list[Any]:
+    """The computed nodes below the roots, operands first; a StaleGraphError if a leaf was set since."""
+    order: dict[Any, None] = {}
+    for root in roots:
+        if root not in order:
+            order.update(dict.fromkeys(pass_order(root)))
+    require_fresh(order)
+    return list(order)
+
+
+def _between(order: Sequence[Any], wanted: set[Any]) -> list[tuple[Any, Vjps]]:
+    """The nodes of `order` that depend on `wanted`, each with a vjp for every operand on the way there, else None."""
+    depends = set(wanted)
+    found = []
+    for node in order:
+        row = ops.operation(node.op)
+        moving = [operand in depends and i not in row.detached for i, operand in enumerate(node.operands)]
+        if any(moving):
+            depends.add(node)
+            vjps = _vjps(row, node, wanted)
+            found.append((node, tuple([vjp if moves else None for vjp, moves in zip(vjps, moving)])))
+    return found
+
+
+def _vjps(row: ops.Operation, node: Any, wanted: set[Any]) -> Vjps:
+    if not row.vjps:
+        raise NotImplementedError(
+            f"the derivative of {quoted(row.name)} cannot be recorded, because its row in the table of operations has "
+            "no vjps; backward() gives its gradient as a number"
+        )
+    if any(_leads_only_to(node.operands[i], node.operands[i - 1], wanted) for i in row.companions):
+        return row.companion_vjps
+    return row.vjps
+
+
+def _leads_only_to(companion: Any, node: Any, wanted: set[Any]) -> bool:
+    """Whether `node` depends on `wanted` through its companion alone, as a = σ(z) does on all that z depends on."""
+    ends = {companion, *(companion.operands if companion.op == "neg" else ())}  # −z is the companion of 1 − σ(z)
+    above, reached = [node], False
+    for upper in above:
+        if upper in wanted or len(above) > MOST_ABOVE_A_COMPANION:
+            return False
+        reached = reached or not ends.isdisjoint(upper.operands)
+        above += [operand for operand in upper.operands if operand not in ends and operand not in above]
+    return reached
+
+
+def _apart(found: Sequence[Any], order: Sequence[Any], given: Sequence[Any] = ()) -> list[Any]:
+    """The same with copies of Values that stand elsewhere too, so that each can be given its own label."""
+    taken = {operand for node in order for operand in (node, *node.operands)}.union(given)
+    apart = []
+    for value in found:
+        if isinstance(value, float):
+            value = float(value)
+        elif value in taken or not value.op:
+            value = value._recorded("copy", value)
+        taken.add(value)
+        apart.append(value)
+    return apart

@@ -1,0 +1,246 @@
+"""The one table of primitive operations: how each prints, what it computes, and its local derivatives.
+
+A row makes an operation: `Value` computes with it, `forward()` recomputes with it, drawings and messages print it,
+`vectorize` falls back on it. A name in functions.py makes it public; code in `_ops.pxd` makes it fast. The forward
+part follows IEEE 754 and never raises: log(0) = −∞, 0/0 = nan. At kinks and edges the derivatives are JAX's: |x| has
+slope 1 at 0, relu 0, a tie of maximum or minimum gives each side ½, x⁰ has slope 0 everywhere. They are written so
+that no digits cancel: σ′ = σ(x)·σ(−x), not a(1 − a), whose 1 − a has lost its digits by x = 20.
+
+The chain rule multiplies by IEEE 754 too, so 0·∞ is nan; but what is not on the path to the result gets 0: an operand
+that a piecewise operation does not use, and all that only decides which one it uses (graph.py).
+"""
+
+from __future__ import annotations
+
+import math
+
+from tinygrad_scalar.engine import recorded
+from tinygrad_scalar.engine.elementary import (
+    acos,
+    acosh,
+    asin,
+    asinh_slope,
+    atanh,
+    binary_entropy,
+    binary_entropy_slopes,
+    cos,
+    cosh,
+    divide,
+    erf_slope,
+    exp,
+    expm1,
+    log,
+    log1p,
+    logaddexp,
+    logaddexp_share,
+    maximum,
+    minimum,
+    power,
+    power_slope,
+    relu,
+    share,
+    sigmoid,
+    sigmoid_slope,
+    sin,
+    sinh,
+    softplus,
+    sqrt,
+    tan,
+    tanh_slope,
+    where,
+)
+from tinygrad_scalar.engine.operation import Operation
+
+# name, symbol, text, expression, forward, local gradients (v is the result)
+
+ROWS = (
+    Operation("+", "+", "{0} + {1}", "x + y", lambda x, y: x + y, lambda v, x, y: (1.0, 1.0), ("1", "1"),
+        vjps=(lambda u, v, x, y: u, lambda u, v, x, y: u)),
+    Operation("-", "−", "{0} − {1}", "x - y", lambda x, y: x - y, lambda v, x, y: (1.0, -1.0), ("1", "−1"),
+        vjps=(lambda u, v, x, y: u, lambda u, v, x, y: -u)),
+    Operation("*", "×", "{0}·{1}", "x*y", lambda x, y: x * y, lambda v, x, y: (y, x), ("{1}", "{0}"),
+        vjps=(lambda u, v, x, y: u * y, lambda u, v, x, y: u * x)),
+    Operation(
+        "/", "÷", "{0}/{1}", "x/y", divide, lambda v, x, y: (divide(1.0, y), -divide(v, y)),
+        ("1/{1}", "−{0}/{1}²"),
+        vjps=(lambda u, v, x, y: u / y, lambda u, v, x, y: -(u * (v / y))),
+    ),
+    Operation(
+        "**", "xʸ", "{0}^{1}", "x**y", power,
+        lambda v, x, y: (power_slope(v, x, y), v * log(x if x != 0.0 else 1.0)),
+        ("{1}·{0}^({1} − 1)", "{0}^{1}·log({0})"),
+        vjps=(
+            lambda u, v, x, y: u * (y * x ** (y - 1.0)),
+            lambda u, v, x, y: u * (v * recorded.where(x, x, 1.0).log()),
+        ),
+    ),
+    Operation("neg", "−", "−{0}", "-x", lambda x: -x, lambda v, x: (-1.0,), ("−1",),
+        vjps=(lambda u, v, x: -u,),
+    ),
+    Operation("abs", "|x|", "|{0}|", "Abs(x)", math.fabs, lambda v, x: (1.0 if x >= 0.0 else -1.0,), ("sign({0})",),
+        vjps=(lambda u, v, x: recorded.where(recorded.greater_equal(x, 0.0), u, -u),),
+    ),
+    Operation("exp", "exp", "exp({0})", "exp(x)", exp, lambda v, x: (v,), ("exp({0})",),
+        vjps=(lambda u, v, x: u * v,),
+    ),
+    Operation("expm1", "expm1", "expm1({0})", "exp(x) - 1", expm1, lambda v, x: (exp(x),), ("exp({0})",),
+        vjps=(lambda u, v, x: u * x.exp(),),
+    ),
+    Operation("log", "log", "log({0})", "log(x)", log, lambda v, x: (divide(1.0, x),), ("1/{0}",),
+        vjps=(lambda u, v, x: u / x,),
+    ),
+    Operation(
+        "log1p", "log1p", "log1p({0})", "log(1 + x)", log1p, lambda v, x: (divide(1.0, 1.0 + x),),
+        ("1/(1 + {0})",),
+        vjps=(lambda u, v, x: u / (1.0 + x),),
+    ),
+    Operation("sqrt", "√", "√({0})", "sqrt(x)", sqrt, lambda v, x: (divide(0.5, v),), ("1/(2·√({0}))",),
+        vjps=(lambda u, v, x: u / (2.0 * v),),
+    ),
+    Operation("sin", "sin", "sin({0})", "sin(x)", sin, lambda v, x: (cos(x),), ("cos({0})",),
+        vjps=(lambda u, v, x: u * x.cos(),),
+    ),
+    Operation("cos", "cos", "cos({0})", "cos(x)", cos, lambda v, x: (-sin(x),), ("−sin({0})",),
+        vjps=(lambda u, v, x: -(u * x.sin()),),
+    ),
+    Operation("tan", "tan", "tan({0})", "tan(x)", tan, lambda v, x: (1.0 + v * v,), ("1 + tan²({0})",),
+        vjps=(lambda u, v, x: u * (1.0 + v * v),),
+    ),
+    Operation(
+        "asin", "asin", "asin({0})", "asin(x)", asin, lambda v, x: (divide(1.0, sqrt((1.0 - x) * (1.0 + x))),),
+        ("1/√(1 − {0}²)",),
+        vjps=(lambda u, v, x: u / recorded.one_minus_square(x).sqrt(),),
+    ),
+    Operation(
+        "acos", "acos", "acos({0})", "acos(x)", acos, lambda v, x: (divide(-1.0, sqrt((1.0 - x) * (1.0 + x))),),
+        ("−1/√(1 − {0}²)",),
+        vjps=(lambda u, v, x: -(u / recorded.one_minus_square(x).sqrt()),),
+    ),
+    Operation(
+        "atan", "atan", "atan({0})", "atan(x)", math.atan, lambda v, x: (1.0 / (1.0 + x * x),),
+        ("1/(1 + {0}²)",),
+        vjps=(lambda u, v, x: u / (1.0 + x * x),),
+    ),
+    Operation("sinh", "sinh", "sinh({0})", "sinh(x)", sinh, lambda v, x: (cosh(x),), ("cosh({0})",),
+        vjps=(lambda u, v, x: u * x.cosh(),),
+    ),
+    Operation("cosh", "cosh", "cosh({0})", "cosh(x)", cosh, lambda v, x: (sinh(x),), ("sinh({0})",),
+        vjps=(lambda u, v, x: u * x.sinh(),),
+    ),
+    Operation(
+        "tanh", "tanh", "tanh({0})", "tanh(x)", math.tanh, lambda v, x: (tanh_slope(x),), ("1 − tanh²({0})",),
+        steepest=1.0,
+        vjps=(lambda u, v, x: u * recorded.tanh_slope(x),),
+    ),
+    Operation(
+        "asinh", "asinh", "asinh({0})", "asinh(x)", math.asinh, lambda v, x: (asinh_slope(x),),
+        ("1/√(1 + {0}²)",),
+        vjps=(lambda u, v, x: u / (1.0 + x * x).sqrt(),),
+    ),
+    Operation(
+        "acosh", "acosh", "acosh({0})", "acosh(x)", acosh,
+        lambda v, x: (divide(1.0, sqrt(x - 1.0) * sqrt(x + 1.0)),),
+        ("1/√({0}² − 1)",),
+        vjps=(lambda u, v, x: u / ((x - 1.0).sqrt() * (x + 1.0).sqrt()),),
+    ),
+    Operation(
+        "atanh", "atanh", "atanh({0})", "atanh(x)", atanh, lambda v, x: (divide(1.0, (1.0 - x) * (1.0 + x)),),
+        ("1/(1 − {0}²)",),
+        vjps=(lambda u, v, x: u / recorded.one_minus_square(x),),
+    ),
+    Operation(
+        "sigmoid", "σ", "σ({0})", "1/(1 + exp(-x))", sigmoid, lambda v, x: (sigmoid_slope(x),), ("σ′({0})",),
+        steepest=0.25,
+        vjps=(lambda u, v, x: u * recorded.sigmoid_slope(x),),
+    ),
+    Operation(
+        "relu", "relu", "relu({0})", "Max(x, 0)", relu, lambda v, x: (1.0 if x > 0.0 else 0.0,), ("[{0} > 0]",),
+        steepest=1.0, piecewise=True,
+        vjps=(lambda u, v, x: recorded.where(recorded.greater(x, 0.0), u, 0.0),),
+    ),
+    Operation(
+        "softplus", "softplus", "softplus({0})", "log(1 + exp(x))", softplus, lambda v, x: (sigmoid(x),),
+        ("σ({0})",), steepest=1.0,
+        vjps=(lambda u, v, x: u * x.sigmoid(),),
+    ),
+    Operation(
+        "erf", "erf", "erf({0})", "erf(x)", math.erf, lambda v, x: (erf_slope(x),), ("2/√π·exp(−{0}²)",),
+        steepest=2.0 / math.sqrt(math.pi),
+        vjps=(lambda u, v, x: u * (2.0 / math.sqrt(math.pi) * (-(x * x)).exp()),),
+    ),
+    Operation(
+        "maximum", "max", "max({0}, {1})", "Max(x, y)", maximum, lambda v, x, y: (share(x, y), share(y, x)),
+        ("[{0} > {1}]", "[{1} > {0}]"), piecewise=True,
+        vjps=(lambda u, v, x, y: recorded.larger_share(u, x, y), lambda u, v, x, y: recorded.larger_share(u, y, x)),
+    ),
+    Operation(
+        "minimum", "min", "min({0}, {1})", "Min(x, y)", minimum, lambda v, x, y: (share(y, x), share(x, y)),
+        ("[{0} < {1}]", "[{1} < {0}]"), piecewise=True,
+        vjps=(lambda u, v, x, y: recorded.larger_share(u, y, x), lambda u, v, x, y: recorded.larger_share(u, x, y)),
+    ),
+    Operation(
+        "logaddexp", "log Σ exp", "log(exp({0}) + exp({1}))", "log(exp(x) + exp(y))", logaddexp,
+        lambda v, x, y: (logaddexp_share(x, y), logaddexp_share(y, x)),
+        ("σ({0} − {1})", "σ({1} − {0})"),
+        vjps=(
+            lambda u, v, x, y: u * recorded.logaddexp_share(x, y),
+            lambda u, v, x, y: u * recorded.logaddexp_share(y, x),
+        ),
+    ),
+    Operation(
+        "greater", ">", "({0} > {1})", "Piecewise((1, x > y), (0, True))",
+        lambda x, y: 1.0 if x > y else 0.0, lambda v, x, y: (0.0, 0.0),
+        ("0", "0"), piecewise=True, detached=(0, 1), vjps=(None, None),
+    ),
+    Operation(
+        "greater_equal", "≥", "({0} ≥ {1})", "Piecewise((1, x >= y), (0, True))",
+        lambda x, y: 1.0 if x >= y else 0.0, lambda v, x, y: (0.0, 0.0),
+        ("0", "0"), piecewise=True, detached=(0, 1), vjps=(None, None),
+    ),
+    Operation(
+        "where", "where", "where({0}, {1}, {2})", "Piecewise((x, Ne(c, 0)), (y, True))",
+        where, lambda v, c, x, y: (0.0, 1.0, 0.0) if c != 0.0 else (0.0, 0.0, 1.0),
+        ("0", "[{0} ≠ 0]", "[{0} = 0]"), piecewise=True, detached=(0,),
+        vjps=(None, lambda u, v, c, x, y: recorded.where(c, u, 0.0), lambda u, v, c, x, y: recorded.where(c, 0.0, u)),
+    ),
+    Operation(  # 003 Eq. 2c; the second operand is the z of a = σ(z)
+        "binary cross-entropy", "−log", "−{2}·log({0}) − (1 − {2})·log(1 − {0})",
+        "-y*log(c) - (1 - y)*log(1 - c)", binary_entropy, lambda v, a, z, y: binary_entropy_slopes(a, z, y),
+        ("(1 − {2})/(1 − {0}) − {2}/{0}", "0", "log(1 − {0}) − log({0})"), companions=(1,),
+        vjps=(
+            lambda u, v, a, z, y: u * ((1.0 - y) / (1.0 - a) - y / a),
+            None,
+            lambda u, v, a, z, y: u * ((1.0 - a).log() - a.log()),
+        ),
+        companion_vjps=(
+            None,
+            lambda u, v, a, z, y: u * (z.sigmoid() - y),
+            lambda u, v, a, z, y: -(u * z),
+        ),
+    ),
+    # slopes that have rows of their own, so that no digits cancel in their derivatives either
+    Operation(
+        "sigmoid slope", "σ′", "σ′({0})", "exp(-x)/(1 + exp(-x))**2", sigmoid_slope,
+        lambda v, x: (-v * math.tanh(0.5 * x),), ("−σ′({0})·tanh({0}/2)",),
+        vjps=(lambda u, v, x: -(u * (v * (0.5 * x).tanh())),),
+    ),
+    Operation(
+        "tanh slope", "tanh′", "(1 − tanh²({0}))", "1 - tanh(x)**2", tanh_slope,
+        lambda v, x: (-2.0 * v * math.tanh(x),), ("−2·tanh({0})·(1 − tanh²({0}))",),
+        vjps=(lambda u, v, x: u * (-2.0 * v * x.tanh()),),
+    ),
+    Operation(
+        "one minus square", "1 − x²", "(1 − {0}²)", "1 - x**2", lambda x: (1.0 - x) * (1.0 + x),
+        lambda v, x: (-2.0 * x,), ("−2·{0}",), vjps=(lambda u, v, x: u * (-2.0 * x),),
+    ),
+    Operation(
+        "σ of difference", "σ", "σ({0} − {1})", "1/(1 + exp(y - x))", logaddexp_share,
+        lambda v, x, y: (v * logaddexp_share(y, x), -v * logaddexp_share(y, x)),
+        ("σ′({0} − {1})", "−σ′({0} − {1})"),
+        vjps=(
+            lambda u, v, x, y: u * (v * recorded.logaddexp_share(y, x)),
+            lambda u, v, x, y: -(u * (v * recorded.logaddexp_share(y, x))),
+        ),
+    ),
+    Operation("copy", "=", "{0}", "x", lambda x: x, lambda v, x: (1.0,), ("1",), vjps=(lambda u, v, x: u,)),
+)  # fmt: skip
