@@ -1,29 +1,18 @@
 """Random programs: gradients are HIPS autograd's, forward() equals building anew, differentiation is linear."""
 
-from types import SimpleNamespace
-
 import autograd
 import autograd.numpy as anp
 import numpy as np
 import pytest
 from hypothesis import given, settings, strategies as st
 from programs import LEAVES, NUMBER, PROGRAM, STEPS, numbers_of, path_sums, result_of
+from support.libraries import autograd_functions
 
 import tinygrad_scalar as ts
 from tinygrad_scalar import Value
 from tinygrad_scalar.inspection.names import topological_order
 
-# autograd's functions under our names
-AUTOGRAD = SimpleNamespace(
-    abs=anp.abs, exp=anp.exp, expm1=anp.expm1, log=anp.log, log1p=anp.log1p, sqrt=anp.sqrt,
-    sin=anp.sin, cos=anp.cos, tan=anp.tan, asin=anp.arcsin, acos=anp.arccos, atan=anp.arctan,
-    sinh=anp.sinh, cosh=anp.cosh, tanh=anp.tanh, asinh=anp.arcsinh, acosh=anp.arccosh, atanh=anp.arctanh,
-    maximum=anp.maximum, minimum=anp.minimum, logaddexp=anp.logaddexp, where=anp.where,
-    sigmoid=lambda x: 1.0 / (1.0 + anp.exp(-x)),
-    softplus=lambda x: anp.logaddexp(0.0, x),
-    relu=lambda x: anp.maximum(x, 0.0),
-    leaky_relu=lambda x, slope: anp.where(x > 0, x, slope * x),
-)  # fmt: skip
+AUTOGRAD = autograd_functions()
 
 
 @settings(max_examples=3 * settings.default.max_examples)
