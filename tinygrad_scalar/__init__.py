@@ -31,6 +31,9 @@ Seeing gradients
 
 Derivatives of any order
     gradient: the gradients of a graph as Values
+    grad, value_and_grad: from a function to its gradient
+    jacobian, hessian: all derivatives of a function, also as sparse matrices
+    jvp, vjp, hvp: Jacobian and Hessian times a vector
 
 Networks and training
     Neuron, Layer, MLP: networks of Values
@@ -169,7 +172,14 @@ from tinygrad_scalar.nn.training import (
     fit as fit,
 )
 from tinygrad_scalar.transforms import (
+    grad as grad,
     gradient as gradient,
+    hessian as hessian,
+    hvp as hvp,
+    jacobian as jacobian,
+    jvp as jvp,
+    value_and_grad as value_and_grad,
+    vjp as vjp,
 )
 from tinygrad_scalar.vectorize import (
     vectorize as vectorize,

@@ -1,0 +1,70 @@
+"""`grad` and `value_and_grad`: from a function to the function of its gradient."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from tinygrad_scalar.engine import Value
+from tinygrad_scalar.transforms.call import Call, derived, required_argnums
+
+
+def grad(f: Callable[..., Any], argnums: int | Sequence[int] = 0, *, has_aux: bool = False) -> Callable[..., Any]:
+    """The function that returns the gradient of `f`, which must return one Value.
+
+    `f` is called with a Value for each number of the argument `argnums` (of several, if it is a sequence: the result is
+    then a tuple). Such an argument is a float, a Value, an array of them, or a list, tuple or dict in any nesting; the
+    gradient has its structure and types. It is made of floats where floats were given, and of Values, to be
+    differentiated again, where Values were. Where the gradient depends on other Values, such as the weights of a
+    network that `f` uses, it is made of Values too, so that nothing of their gradients is lost.
+
+    The other arguments can be anything. With `has_aux`, `f` returns a pair (value, aux), and its gradient function
+    (gradient, aux). No `.grad` changes.
+
+    TypeError if `f` returns several numbers (use `jacobian`) or a float, or if an argument holds an integer or anything
+    else that has no derivative; ValueError if `argnums` names an argument that is not there.
+
+    >>> grad(lambda x: x**3)(2.0)
+    12.0
+    >>> grad(grad(lambda x: x**3))(2.0)
+    12.0
+    >>> grad(lambda p, t: p["a"] * t + p["b"])({"a": 1.0, "b": 2.0}, 3)
+    {'a': 3.0, 'b': 1.0}
+    """
+    argnums = required_argnums("grad", argnums)
+
+    def gradient(*args: Any, **kwargs: Any) -> Any:
+        call = Call("grad", args, argnums, has_aux).run(f, kwargs)
+        return call.with_aux(_gradient(call))
+
+    return derived("grad", f, gradient)
+
+
+def value_and_grad(
+    f: Callable[..., Any], argnums: int | Sequence[int] = 0, *, has_aux: bool = False
+) -> Callable[..., Any]:
+    """The function that returns the value of `f` and its gradient: `grad` says which.
+
+    With `has_aux` it returns ((value, aux), gradient).
+
+    >>> value_and_grad(lambda x, y: x * y, argnums=(0, 1))(2.0, 3.0)
+    (6.0, (3.0, 2.0))
+    """
+    argnums = required_argnums("value_and_grad", argnums)
+
+    def value_and_gradient(*args: Any, **kwargs: Any) -> Any:
+        call = Call("value_and_grad", args, argnums, has_aux).run(f, kwargs)
+        gradient = _gradient(call)
+        return call.with_aux(call.by_output([call.output])), gradient
+
+    return derived("value_and_grad", f, value_and_gradient)
+
+
+def _gradient(call: Call) -> Any:
+    output = call.output
+    if not call.closed or not isinstance(output, Value):
+        return call.by_input(call.slopes)
+    for x in call.inputs:  # leaves that only this call knows
+        x.grad = 0.0
+    output.backward()
+    return call.structure.build([x.grad for x in call.inputs])

@@ -1,0 +1,68 @@
+"""`jacobian`: the derivative of each output by each number of an argument."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from tinygrad_scalar.engine import Value, tangents
+from tinygrad_scalar.transforms.call import Call, derived, required_argnums
+from tinygrad_scalar.transforms.linear import Linear
+from tinygrad_scalar.transforms.sparse import sparse_matrix
+from tinygrad_scalar.transforms.structure import nested
+
+
+def jacobian(
+    f: Callable[..., Any], argnums: int | Sequence[int] = 0, *, has_aux: bool = False, sparse: bool = False
+) -> Callable[..., Any]:
+    """The function that returns the Jacobian of `f`, which returns a Value or any nesting of Values.
+
+    In place of each output stands the structure of the argument `argnums`, as `grad` would return it for that output;
+    of arrays, an array of shape output.shape + argument.shape. It takes forward mode, a pass for each input, if there
+    are at least as many outputs as inputs, and else reverse mode, a pass for each output. `argnums` and `has_aux` are
+    those of `grad`, as are the kinds of arguments, and when the result is made of floats.
+
+    With `sparse` the result is a sparse matrix of floats, a SciPy `csr_array`, with a row for each output and a column
+    for each input, in the order in which they stand. Which entries it has is read from the graph: one that can be other
+    than 0 is there, even if it happens to be 0. Columns that share no row are computed in one pass, and long rows by
+    themselves. Values from outside of `f` are then a TypeError, because a matrix of floats would lose their gradients.
+
+    Other errors are those of `grad`, and ImportError if `sparse` finds no SciPy.
+
+    >>> jacobian(lambda x: [x[0] * x[1], x[0] + x[1]])([2.0, 3.0])
+    [[3.0, 2.0], [1.0, 1.0]]
+    >>> import numpy as np
+    >>> jacobian(lambda x: x[1:] - x[:-1], sparse=True)(np.array([1.0, 4.0, 9.0])).toarray().tolist()
+    [[-1.0, 1.0, 0.0], [0.0, -1.0, 1.0]]
+    """
+    argnums = required_argnums("jacobian", argnums)
+
+    def of_all(*args: Any, **kwargs: Any) -> Any:
+        call = Call("jacobian", args, argnums, has_aux).run(f, kwargs)
+        if sparse:
+            return call.with_aux(sparse_matrix(call, call.outputs))
+        rows = derivatives(call, call.outputs)
+
+        def entries(ranges: tuple[range, ...]) -> list[Any]:
+            outputs, inputs = ranges
+            return [rows[i][j] for i in outputs for j in inputs]
+
+        return call.with_aux(nested([call.returns, call.structure], entries))
+
+    return derived("jacobian", f, of_all)
+
+
+def derivatives(call: Call, outputs: Sequence[Any], *, forward: bool = False) -> list[list[Any]]:
+    """∂output/∂input, settled, for each output and each input of the call; in forward mode if asked or cheaper."""
+    inputs = call.inputs
+    if call.closed:
+        return Linear(outputs, inputs, call.start).matrix()
+    roots = [output for output in outputs if isinstance(output, Value)]
+    if forward or len(outputs) >= len(inputs):
+        columns = [iter(tangents(roots, [x], [1.0])) for x in inputs]
+        rows = [[next(column) if isinstance(output, Value) else 0.0 for column in columns] for output in outputs]
+    else:
+        rows = [call.slopes_of(output) for output in outputs]
+    as_values = [isinstance(x, Value) for x in call.given] * len(outputs)
+    settled = iter(call.settled([number for row in rows for number in row], as_values))
+    return [[next(settled) for _ in inputs] for _ in outputs]

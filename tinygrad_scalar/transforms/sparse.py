@@ -1,0 +1,171 @@
+"""Sparse Jacobians and Hessians: which entries there are is read from the graph, and few passes compute them all.
+
+Two columns that share no row can be computed in one forward pass: the rows say which entry belongs to which. Columns
+are coloured greedily so that those of one colour share no row (Curtis, Powell and Reid 1974; Gebremedhin, Manne and
+Pothen 2005), or rows so that those of one colour share no column, for reverse passes. A few long rows, which would give
+every column a colour of its own, are computed by reverse passes of their own; and the other way round.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from tinygrad_scalar.transforms.call import Call, depend
+from tinygrad_scalar.transforms.linear import Linear
+
+Pattern = list[list[int]]
+Pass = Callable[[Sequence[float | None]], list[float]]
+
+
+def sparse_matrix(call: Call, outputs: Sequence[Any], *, symmetric: bool = False) -> Any:
+    """∂output/∂input as a SciPy CSR array, a row for each output."""
+    try:
+        from scipy.sparse import csr_array  # type: ignore[import-untyped]
+    except ImportError as error:
+        raise ImportError(f"{call.verb} with sparse=True needs SciPy: pip install scipy") from error
+    import numpy as np
+
+    _require_floats(call, outputs)
+    linear = Linear(outputs, call.inputs, call.start)
+    rows = pattern(linear)
+    found = entries(linear, rows, symmetric=symmetric)
+    starts = np.cumsum([0, *map(len, rows)])
+    columns = np.array([j for row in rows for j in row], np.int64)
+    data = np.array([number for row in found for number in row], float)
+    return csr_array((data, columns, starts), shape=(len(outputs), len(call.inputs)))
+
+
+def _require_floats(call: Call, outputs: Sequence[Any]) -> None:
+    """Refuse derivatives that depend on Values from outside."""
+    if call.closed:
+        return
+    if call.of_values:
+        raise TypeError(
+            f"{call.verb} with sparse=True returns a matrix of floats, which would lose the gradients of the Values in "
+            "its argument: give it their .data, or leave out sparse"
+        )
+    if any(depend(outputs, call.start)):
+        raise TypeError(
+            f"{call.verb} with sparse=True returns a matrix of floats, but it depends on Values from outside of the "
+            "function, whose gradients would be lost: use their .data in the function, or leave out sparse"
+        )
+
+
+def pattern(linear: Linear) -> Pattern:
+    """For each output the inputs that it depends on, in order.
+
+    A set of inputs is an int with a bit for each: one operation joins two sets, however large.
+    """
+    known: list[int] = [1 << j for j in range(linear.n_inputs)]
+    last_use = [0] * (linear.n_inputs + len(linear.used))
+    for i, places in enumerate(linear.used):
+        for place in places:
+            last_use[place] = i
+    for place in linear.outputs:
+        if place >= 0:
+            last_use[place] = len(linear.used)
+    for i, places in enumerate(linear.used):
+        found = known[places[0]]
+        for place in places[1:]:
+            found |= known[place]
+        known.append(found)
+        for place in places:
+            if last_use[place] == i:
+                known[place] = 0  # its memory
+    return [_bits(known[place]) if place >= 0 else [] for place in linear.outputs]
+
+
+def _bits(number: int) -> list[int]:
+    """The places of the bits of a number that are 1.
+
+    >>> _bits(0b101000)
+    [3, 5]
+    """
+    if not number:
+        return []
+    first = (number & -number).bit_length() - 1
+    text = bin(number >> first)[:1:-1]
+    found, place = [], 0
+    while place >= 0:
+        found.append(first + place)
+        place = text.find("1", place + 1)
+    return found
+
+
+def entries(linear: Linear, rows: Pattern, *, symmetric: bool = False) -> list[list[float]]:
+    """The derivative at each entry of the pattern, in the direction that seems to need fewer passes."""
+    if symmetric:
+        return _by_rows(rows, rows, linear.push, linear.push, symmetric=True)
+    columns = transposed(rows, linear.n_inputs)
+    if _passes(rows)[0] <= _passes(columns)[0]:
+        return _by_rows(rows, columns, linear.push, linear.pull)
+    found: list[list[float]] = [[] for _ in rows]
+    for column, numbers in zip(columns, _by_rows(columns, rows, linear.pull, linear.push)):
+        for i, number in zip(column, numbers):
+            found[i].append(number)
+    return found
+
+
+def _by_rows(rows: Pattern, columns: Pattern, push: Pass, pull: Pass, *, symmetric: bool = False) -> list[list[float]]:
+    """The entries of each row: of long rows by a pull each, and of the rest by a push for each colour of columns.
+
+    In a symmetric matrix the long rows are the long columns too.
+    """
+    lengths = sorted(map(len, rows), reverse=True)
+    n_long = _passes(rows)[1]
+    shortest = lengths[n_long - 1] if n_long else 0
+    long = [i for i, row in enumerate(rows) if n_long and len(row) >= shortest][:n_long]
+    alone = {i: pull([1.0 if k == i else None for k in range(len(rows))]) for i in long}
+    known = alone if symmetric else {}
+    short = [[] if i in alone else [j for j in row if j not in known] for i, row in enumerate(rows)]
+    colours = coloured(short, len(columns))
+    moved = [push([1.0 if colour == c else None for colour in colours]) for c in range(max(colours, default=-1) + 1)]
+    return [
+        [alone[i][j] for j in row] if i in alone else [known[j][i] if j in known else moved[colours[j]][i] for j in row]
+        for i, row in enumerate(rows)
+    ]
+
+
+def _passes(rows: Pattern) -> tuple[int, int]:
+    """The least number of passes if some of the longest rows are computed alone, and how many of them.
+
+    Columns need at least as many colours as the longest of the other rows has entries.
+    """
+    lengths = [*sorted(map(len, rows), reverse=True), 0]
+    return min((n + length, n) for n, length in enumerate(lengths))
+
+
+def coloured(rows: Pattern, n_columns: int) -> list[int]:
+    """A colour for each column, 0, 1 and so on, so that no row has an entry in two of one colour; −1 for an empty one.
+
+    >>> coloured([[0, 1], [1, 2], [2, 3]], 4)
+    [0, 1, 0, 1]
+    """
+    columns = transposed(rows, n_columns)
+    orders = [range(n_columns), sorted(range(n_columns), key=lambda j: -len(columns[j]))]
+    longest = max(map(len, rows), default=0)
+    best: list[int] = []
+    for order in orders:
+        colours = [-1] * n_columns
+        for j in order:
+            if columns[j]:
+                taken = {colours[k] for i in columns[j] for k in rows[i]}
+                colour = 0
+                while colour in taken:
+                    colour += 1
+                colours[j] = colour
+        if not best or max(colours, default=0) < max(best, default=0):
+            best = colours
+        if max(best, default=-1) + 1 <= longest:  # fewer there cannot be
+            break
+    return best
+
+
+def transposed(rows: Pattern, size: int) -> Pattern:
+    """For each of `size` columns the rows that have an entry there, in order."""
+    columns: Pattern = [[] for _ in range(size)]
+    for i, row in enumerate(rows):
+        for j in row:
+            columns[j].append(i)
+    return columns
