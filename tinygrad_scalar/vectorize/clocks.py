@@ -17,7 +17,8 @@ from collections.abc import Sequence
 from types import CodeType
 from typing import Any, TypeGuard, cast
 
-from tinygrad_scalar.vectorize.reach import Elements, Entry, Place, Reach, Slot, names_in
+from tinygrad_scalar.vectorize.code_names import names_in
+from tinygrad_scalar.vectorize.reach import Elements, Entry, Place, Reach, Slot
 
 HARMLESS = {"abs", "float", "format", "int", "repr", "round", "str"}  # they keep nothing
 LISTS = (list, dict, Counter, defaultdict, deque)

@@ -8,13 +8,11 @@ number that changes from run to run is noticed, and finds the random generators 
 
 from __future__ import annotations
 
-import dis
 import sys
 import sysconfig
 import threading
 import weakref
 from collections import deque
-from collections.abc import Iterator
 from contextvars import ContextVar
 from functools import lru_cache, partial
 from itertools import chain, zip_longest
@@ -26,6 +24,7 @@ import numpy as np
 
 from tinygrad_scalar.engine import Value
 from tinygrad_scalar.engine.errors import PACKAGE
+from tinygrad_scalar.vectorize.code_names import imported, names_in, with_nested
 
 MOST_OBJECTS = 100_000  # what lies beyond is not followed: a function that reads so much has a large table of data
 LIBRARIES = tuple({PACKAGE, *(sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib"))})
@@ -35,7 +34,6 @@ ROWS = frozenset({list, tuple})
 ABSENT = object()
 LAST_CALL = ("z", "a")  # where a network of ours keeps its last call
 CONTAINERS: tuple[type[Any], ...] = (list, tuple, dict, set, frozenset, deque)
-READS = ("LOAD_ATTR", "LOAD_METHOD", "LOAD_SUPER_ATTR", "IMPORT_FROM")
 # Names by which code finds what its own names do not tell, and kinds of objects that hold what no name tells.
 DYNAMIC = {"__dict__", "__getattribute__", "__import__", "eval", "exec", "getattr", "globals", "locals", "vars"}
 DYNAMIC |= {"attrgetter", "getmembers", "import_module", "methodcaller", "modules"}
@@ -126,6 +124,8 @@ class Reach:
     generators  NumPy's random generators
     iterators   what gives something else each time: iterators, open files
     is_complete whether that is all: not if it looks up names that it computes, or reads caches or weak references
+    attributes  the names of attributes that its code reads; `found` are those that some object or module has
+    objects     what was followed, and what it can call of libraries: can_draw.py looks at them
     """
 
     def __init__(self, function: Any) -> None:
@@ -135,13 +135,16 @@ class Reach:
         self.generators: list[Any] = []
         self.iterators: list[Any] = []
         self.is_complete = True
-        self._names: set[str] = set()  # attributes that the code reads
+        self.attributes: set[str] = set()
+        self.found: set[str] = set()
+        self.objects: list[Any] = []
         self._owners: list[tuple[Any, set[str]]] = []  # objects, and the names already looked up in them
         self._in_classes: set[tuple[type, str]] = set()  # classes, and the names already looked up in them
         self._seen: dict[int, object] = {}
         self._todo: deque[Any] = deque([function])
         self._follow()
-        del self._names, self._owners, self._in_classes, self._todo, self._seen
+        self.objects += self._seen.values()
+        del self._owners, self._in_classes, self._todo, self._seen
 
     def runs_in(self, frame: FrameType | None) -> bool:
         """Whether some of the function's code is being executed in `frame` or below it."""
@@ -159,17 +162,20 @@ class Reach:
             if self._todo:
                 self._visit(self._todo.popleft())
                 continue
-            if known == (known := len(self._names) + len(self._owners)):
+            if known == (known := len(self.attributes) + len(self._owners)):
                 return
             for owner, looked_up in self._owners:
-                new = self._names - looked_up
+                new = self.attributes - looked_up
                 looked_up |= new
                 self._look_up(owner, new)
         self.is_complete = False
 
     def _visit(self, thing: Any) -> None:
         kind = type(thing)
-        if kind in PLAIN or issubclass(kind, (Value, np.generic)) or id(thing) in self._seen:
+        if kind in NUMBERS or issubclass(kind, np.generic) or id(thing) in self._seen:
+            return
+        if issubclass(kind, Value):
+            self.objects.append(thing)
             return
         self._seen[id(thing)] = thing
         if issubclass(kind, OPAQUE):
@@ -226,8 +232,8 @@ class Reach:
         self._owners.append((thing, set()))
         if not issubclass(type(thing), (type, ModuleType)):
             for base in type(thing).__mro__:
-                if not _is_of_a_library_class(base):  # d[k], len(d), with d: these name no attribute
-                    self._names |= {name for name in vars(base) if name.startswith("__")} - UNREAD
+                if not is_of_a_library_class(base):  # d[k], len(d), with d: these name no attribute
+                    self.attributes |= {name for name in vars(base) if name.startswith("__")} - UNREAD
 
     def _visit_function(self, function: FunctionType) -> None:
         for cell in function.__closure__ or ():
@@ -238,14 +244,16 @@ class Reach:
             if getattr(function, name) is not None:
                 self._place(Slot(function, name, getattr(function, name)))
         self._own(function)
-        for code in _nested(function.__code__):
+        for code in with_nested(function.__code__):
             self.codes.add(code)
-            self._names |= names_in(code).attributes
+            self.attributes |= names_in(code).attributes
             self.is_complete &= DYNAMIC.isdisjoint(names_in(code).attributes | names_in(code).variables)
-            self._todo += [sys.modules.get(name) for name in _imported(code, function.__globals__)]
+            self._todo += [sys.modules.get(name) for name in imported(code, function.__globals__)]
             for name in names_in(code).variables:
                 if name in function.__globals__:
                     self._place(Entry(function.__globals__, name, function.__globals__[name]))
+                else:
+                    self._todo.append(function.__builtins__.get(name))
 
     def _place(self, place: Entry | Slot) -> None:
         self.places.append(place)
@@ -254,13 +262,15 @@ class Reach:
     def _look_up(self, owner: Any, names: set[str]) -> None:
         """Those of the names that are attributes of the owner."""
         is_class, is_module = issubclass(type(owner), type), issubclass(type(owner), ModuleType)
-        if is_class and _is_of_a_library_class(owner):
+        if is_class and is_of_a_library_class(owner):
             return
         own = {} if is_class else _own_attributes(owner)
+        self.found |= names & own.keys()
         for name in names & own.keys():
             if is_module and _is_function_of_a_library(own[name]):
+                self.objects.append(own[name])
                 self._todo.append(getattr(own[name], "__self__", None))  # numpy.random's have a generator
-            elif name.startswith("_") and _is_of_a_library_class(type(owner)):
+            elif name.startswith("_") and is_of_a_library_class(type(owner)):
                 held = own[name]  # its own affair, such as the programs of a vectorized function
                 self._todo += elements_of(held) if type(held) in CONTAINERS else [held]
             else:
@@ -274,16 +284,17 @@ class Reach:
     def _look_at_attribute(self, owner: Any, base: type, name: str) -> None:
         """An attribute that a class gives its objects: a method, a property, a slot or what all objects share."""
         held = vars(base)[name]
+        self.found.add(name)
         method = held.fget if isinstance(held, property) else held
         if isinstance(method, FunctionType) and is_of_a_library(method.__code__):
             if id(method) not in self._seen:
                 self._seen[id(method)] = method
-                for code in _nested(method.__code__):
-                    self._names |= names_in(code).attributes  # a network of ours keeps its weights where these say
+                for code in with_nested(method.__code__):
+                    self.attributes |= names_in(code).attributes  # a network of ours keeps its weights where these say
         elif type(held).__name__ == "member_descriptor":
             if base.__module__ != "builtins" and not isinstance(owner, type):
                 self._place(Slot(owner, name, getattr(owner, name, ABSENT)))
-        elif not _is_of_a_library_class(base):
+        elif not is_of_a_library_class(base):
             self._place_in_classes(owner, base, name)
             own = _own_attributes(owner)
             if type(held) in PLAIN and not isinstance(owner, type) and name not in own:
@@ -294,7 +305,7 @@ class Reach:
         is_class = issubclass(type(owner), type) and base in owner.__mro__
         order = owner.__mro__ if is_class else type(owner).__mro__
         for kind in order[: order.index(base) + 1]:
-            if (kind, name) not in self._in_classes and not _is_of_a_library_class(kind):
+            if (kind, name) not in self._in_classes and not is_of_a_library_class(kind):
                 self._in_classes.add((kind, name))
                 self._place(Entry(vars(kind), name, vars(kind).get(name, ABSENT)))
 
@@ -328,49 +339,6 @@ def _contents(cell: CellType) -> object:
         return ABSENT
 
 
-def _nested(code: CodeType) -> Iterator[CodeType]:
-    """A function's code and that of the functions inside it."""
-    todo = [code]
-    while todo:
-        code = todo.pop()
-        yield code
-        todo += [constant for constant in code.co_consts if isinstance(constant, CodeType)]
-
-
-class Names(NamedTuple):
-    """The names in a function's code.
-
-    variables   global variables
-    attributes  attributes that it reads, also by getattr and a literal
-    imports     modules, each after the number of dots before it
-    """
-
-    variables: frozenset[str]
-    attributes: frozenset[str]
-    imports: tuple[tuple[int, str], ...]
-
-
-@lru_cache(maxsize=1024)
-def names_in(code: CodeType) -> Names:
-    steps = list(dis.get_instructions(code))
-    attributes = {step.argval for step in steps if step.opname in READS}
-    if any(step.argval in ("getattr", "attrgetter") for step in steps):
-        attributes |= {constant for constant in code.co_consts if isinstance(constant, str)}
-    imports = [  # two constants stand before: how many dots, and the list of names
-        (steps[i - 2].argval or 0, step.argval) for i, step in enumerate(steps) if step.opname == "IMPORT_NAME"
-    ]
-    variables = {step.argval for step in steps if step.opname in ("LOAD_GLOBAL", "LOAD_NAME")}
-    return Names(frozenset(variables), frozenset(attributes), tuple(imports))
-
-
-def _imported(code: CodeType, variables: dict[str, Any]) -> Iterator[str]:
-    """The modules that the code imports; a relative one by its whole name."""
-    for level, name in names_in(code).imports:
-        package = str(variables.get("__package__") or "").split(".")
-        package = package[: len(package) - level + 1] if level else []
-        yield ".".join(filter(None, [*package, name]))
-
-
 def is_of_a_library(code: CodeType) -> bool:
     return _is_in_a_library(code.co_filename)
 
@@ -384,14 +352,14 @@ def _is_function_of_a_library(thing: Any) -> bool:
     return callable(thing) and not (isinstance(thing, FunctionType) and not is_of_a_library(thing.__code__))
 
 
-def _is_of_a_library_class(kind: type) -> bool:
+def is_of_a_library_class(kind: type) -> bool:
     module = sys.modules.get(kind.__module__)
     return kind.__module__ == "builtins" or _is_in_a_library(str(getattr(module, "__file__", "")))
 
 
 def _is_network_of_a_library(kind: type) -> bool:
     return any(
-        type(vars(base).get("parameters")) is FunctionType and _is_of_a_library_class(base) for base in kind.__mro__
+        type(vars(base).get("parameters")) is FunctionType and is_of_a_library_class(base) for base in kind.__mro__
     )
 
 

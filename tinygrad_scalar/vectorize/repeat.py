@@ -34,6 +34,7 @@ import numpy as np
 
 from tinygrad_scalar.engine import compute_gradients, read_data, turn_memory, turn_memory_back
 from tinygrad_scalar.engine.errors import SourceLine, TraceError
+from tinygrad_scalar.vectorize.can_draw import can_draw
 from tinygrad_scalar.vectorize.clocks import is_only_shown
 from tinygrad_scalar.vectorize.reach import Reach, is_of_a_library
 from tinygrad_scalar.vectorize.readings import Readings
@@ -148,7 +149,8 @@ def _watched(reach: Reach) -> Iterator[Watcher]:
     """Within this block the draws of this thread, and of those that run the function's code, are noted."""
     watcher = Watcher(reach)
     before, before_in_threads = sys.getprofile(), threading.getprofile()
-    if before is not None and not isinstance(before, Watcher):  # somebody profiles: leave it alone
+    is_profiled = before is not None and not isinstance(before, Watcher)  # by somebody: leave it alone
+    if is_profiled or not can_draw(reach):
         yield watcher
         return
     threading.setprofile(watcher)
