@@ -107,6 +107,14 @@ cdef struct Back:
     int done  # the places of gradients that all have been passed on after it
     int n_done
 
+cdef struct Group:
+    # of places, while a descent is made
+    int first  # place
+    int size
+    int place  # of its first gradient
+    int next_free  # lists of the groups whose place is free, by size
+    bint wanted
+
 cdef struct Descent:
     bint made
     Back* backs
@@ -115,6 +123,8 @@ cdef struct Descent:
     Py_ssize_t size  # of the places of gradients
     int cost  # the place of the cost's
     bint has_choices
+    Group* groups  # while it is made, as is the next one
+    int* free  # for each size of a group the first whose place is free
 
 cdef inline bint commutes(int code) noexcept nogil:
     return code == _ops.MULTIPLY or code == _ops.ADD
@@ -502,51 +512,81 @@ cdef class Machine:
     # --- the way back ------------------------------------------------------------------------------------------------
 
     cdef int make_descent(self, Descent* descent, bint with_inputs) except -1:
-        """Find the orders on the way back from the cost to wanted gradients, and places for the gradients."""
-        cdef Py_ssize_t i, k, t, n_back = 0
+        """Find the orders on the way back from the cost to wanted gradients, and places for the gradients.
+
+        No Python code runs meanwhile, so that no other thread can find it half made.
+        """
+        cdef char* is_back = NULL
+        PyMem_Free(descent.backs)
+        PyMem_Free(descent.tables)
+        descent.backs, descent.tables = NULL, NULL
+        try:
+            is_back = <char*>block(self.n_orders)
+            descent.groups = <Group*>block(self.n_groups * sizeof(Group))
+            self.find_wanted(descent, with_inputs, is_back)
+            self.write_descent(descent, is_back)
+        finally:
+            PyMem_Free(is_back)
+            PyMem_Free(descent.groups)
+            PyMem_Free(descent.free)
+            descent.groups, descent.free = NULL, NULL
+        descent.made = True
+        return 0
+
+    cdef int find_wanted(self, Descent* descent, bint with_inputs, char* is_back) except -1:
+        """Mark what is on the way to a wanted gradient."""
+        cdef Py_ssize_t i, n_back = 0
+        cdef int g, largest = 1
+        cdef Order* order
+        cdef Group* group
+        for g in range(self.n_groups):
+            group = descent.groups + g
+            group.first, group.size, group.place, group.wanted = self.first_of[g], 0, NOWHERE, False
+            if g > OF_INPUTS:
+                group.size = self.first_of[g + 1] if g + 1 < self.n_groups else <int>self.n_places
+                group.size -= group.first
+                largest = max(largest, group.size)
+        descent.groups[OF_PARAMETERS].wanted = True
+        descent.groups[OF_CONSTANTS].wanted = descent.groups[OF_INPUTS].wanted = with_inputs  # constants': for alarms
+        for i in range(self.n_orders):
+            order = self.orders + i
+            is_back[i] = order.how > 0 and self.leads_to_wanted(descent, order)
+            if is_back[i]:
+                n_back += 1
+                descent.groups[self.group_of[order.out]].wanted = True
+        descent.backs = <Back*>block(n_back * sizeof(Back))
+        descent.tables = <int*>block(self.n_tables * sizeof(int))
+        descent.free = <int*>block((largest + 1) * sizeof(int))
+        for i in range(self.n_tables):
+            descent.tables[i] = NOWHERE
+        for i in range(largest + 1):
+            descent.free[i] = NOWHERE
+        return 0
+
+    cdef int write_descent(self, Descent* descent, char* is_back) except -1:
+        cdef Py_ssize_t i, k, t
         cdef Order* order
         cdef Dot* dot
         cdef Back* back = NULL
         cdef int g, former = NOWHERE
-        cdef char[::1] is_back = np.zeros(self.n_orders, np.int8)
-        cdef char[::1] wanted = np.zeros(self.n_groups, np.int8)
-        cdef int[::1] place = np.full(self.n_groups, NOWHERE, np.int32)  # of a group's gradients
-        cdef int[::1] size = np.zeros(self.n_groups, np.int32)
-        cdef int[::1] next_free = np.zeros(self.n_groups, np.int32)  # lists of the groups whose place is free, by size
-        cdef int[::1] free
-        cdef int largest = 1
-        wanted[OF_PARAMETERS] = 1
-        wanted[OF_CONSTANTS] = wanted[OF_INPUTS] = with_inputs  # constants': for alarms
-        for i in range(self.n_orders):
-            order = self.orders + i
-            if order.how > 0 and self.leads_to_wanted(order, wanted):
-                is_back[i] = True
-                n_back += 1
-                wanted[self.group_of[order.out]] = True
-        for g in range(OF_INPUTS + 1, self.n_groups):
-            size[g] = (self.first_of[g + 1] if g + 1 < self.n_groups else <int>self.n_places) - self.first_of[g]
-            largest = max(largest, size[g])
-        free = np.full(largest + 1, NOWHERE, np.int32)
-        place[OF_PARAMETERS], place[OF_CONSTANTS], place[OF_INPUTS] = 0, <int>self.n_read, <int>self.n_uniform
-        descent.size = self.n_uniform + self.n_inputs
-        descent.n = 0
-        descent.backs = <Back*>block(n_back * sizeof(Back))
-        descent.tables = <int*>block(self.n_tables * sizeof(int))
-        for i in range(self.n_tables):
-            descent.tables[i] = NOWHERE
-        if wanted[self.group_of[self.cost]]:
-            descent.cost = self.place_for(descent, self.cost, wanted, place, size, next_free, free)
+        descent.groups[OF_PARAMETERS].place, descent.groups[OF_CONSTANTS].place = 0, <int>self.n_read
+        descent.groups[OF_INPUTS].place = <int>self.n_uniform
+        descent.size, descent.n = self.n_uniform + self.n_inputs, 0
+        if self.is_wanted(descent, self.cost):
+            descent.cost = self.place_for(descent, self.cost)
         for i in range(self.n_orders - 1, -1, -1):
+            if not is_back[i]:
+                continue
             order = self.orders + i
             g = self.group_of[order.out]
-            if not is_back[i] or place[g] < 0:
+            if descent.groups[g].place < 0:
                 continue
             if back is not NULL and g != former:
-                self.release(descent, former, place, size, next_free, free)
+                self.release(descent, former)
             former = g
             back = descent.backs + descent.n
             descent.n += 1
-            back.order, back.out = <int>i, place[g] + order.out - self.first_of[g]
+            back.order, back.out = <int>i, descent.groups[g].place + order.out - descent.groups[g].first
             back.x = back.y = back.z = NOWHERE
             back.n_done = 0
             descent.has_choices |= order.how == 1
@@ -554,26 +594,21 @@ cdef class Machine:
                 for k in range(order.z):
                     t = self.tables[order.y + k]
                     if t >= 0:
-                        descent.tables[order.y + k] = self.place_for(
-                            descent, <int>t, wanted, place, size, next_free, free
-                        )
+                        descent.tables[order.y + k] = self.place_for(descent, <int>t)
             elif order.code == DOT and self.dots[order.dot].table >= 0:
                 dot = self.dots + order.dot
                 for k in range(2 * dot.K):
                     t = dot.table + 4 * (k // 2) + k % 2
-                    descent.tables[t] = self.places_for(
-                        descent, order.n, self.tables[t], self.tables[t + 2], wanted, place, size, next_free, free
-                    )
+                    descent.tables[t] = self.places_for(descent, order.n, self.tables[t], self.tables[t + 2])
             else:
                 if self.passes_to(order, 0):
-                    back.x = self.places_for(descent, order.n, order.x, order.sx, wanted, place, size, next_free, free)
+                    back.x = self.places_for(descent, order.n, order.x, order.sx)
                 if self.passes_to(order, 1):
-                    back.y = self.places_for(descent, order.n, order.y, order.sy, wanted, place, size, next_free, free)
+                    back.y = self.places_for(descent, order.n, order.y, order.sy)
             if self.passes_to(order, 2):
-                back.z = self.places_for(descent, order.n, order.z, order.sz, wanted, place, size, next_free, free)
+                back.z = self.places_for(descent, order.n, order.z, order.sz)
         if back is not NULL:
-            self.release(descent, former, place, size, next_free, free)
-        descent.made = True
+            self.release(descent, former)
         return 0
 
     cdef inline bint passes_to(self, Order* order, int k) noexcept:
@@ -582,91 +617,77 @@ cdef class Machine:
             return k < 2 or order.z >= 0
         return order.code != LOOKUP and has_gradient_of(order.code, order.number, k)
 
-    cdef bint leads_to_wanted(self, Order* order, char[::1] wanted) noexcept:
+    cdef bint leads_to_wanted(self, Descent* descent, Order* order) noexcept:
         cdef Py_ssize_t k
         cdef int t
         if order.code == LOOKUP:
             for k in range(order.z):
                 t = self.tables[order.y + k]
-                if t < 0 or self.is_wanted(t, wanted):
+                if t < 0 or self.is_wanted(descent, t):
                     return True
             return False
         if order.code == DOT and self.dots[order.dot].table >= 0:
             for k in range(2 * self.dots[order.dot].K):
                 t = self.dots[order.dot].table + 4 * (k // 2) + k % 2
-                if self.are_wanted(order.n, self.tables[t], self.tables[t + 2], wanted):
+                if self.are_wanted(descent, order.n, self.tables[t], self.tables[t + 2]):
                     return True
-            return order.z >= 0 and self.are_wanted(order.n, order.z, order.sz, wanted)
+            return order.z >= 0 and self.are_wanted(descent, order.n, order.z, order.sz)
         return (
-            (self.passes_to(order, 0) and self.are_wanted(order.n, order.x, order.sx, wanted))
-            or (self.passes_to(order, 1) and self.are_wanted(order.n, order.y, order.sy, wanted))
-            or (self.passes_to(order, 2) and self.are_wanted(order.n, order.z, order.sz, wanted))
+            (self.passes_to(order, 0) and self.are_wanted(descent, order.n, order.x, order.sx))
+            or (self.passes_to(order, 1) and self.are_wanted(descent, order.n, order.y, order.sy))
+            or (self.passes_to(order, 2) and self.are_wanted(descent, order.n, order.z, order.sz))
         )
 
-    cdef bint are_wanted(self, int n, int place, int stride, char[::1] wanted) noexcept:
+    cdef bint are_wanted(self, Descent* descent, int n, int place, int stride) noexcept:
         """Whether the gradient of any of the n places of an operand is."""
         cdef int i
         if stride != INDEXED:
-            return self.is_wanted(place, wanted)
+            return self.is_wanted(descent, place)
         for i in range(n):
-            if self.is_wanted(self.tables[place + i], wanted):
+            if self.is_wanted(descent, self.tables[place + i]):
                 return True
         return False
 
-    cdef inline bint is_wanted(self, int place, char[::1] wanted) noexcept:
+    cdef inline bint is_wanted(self, Descent* descent, int place) noexcept:
         """Whether the gradient of a place is."""
-        return wanted[self.group_of[place]]
+        return descent.groups[self.group_of[place]].wanted
 
-    cdef int place_for(
-        self, Descent* descent, int place, char[::1] wanted, int[::1] places, int[::1] size, int[::1] next_free,
-        int[::1] free,
-    ) noexcept:
+    cdef int place_for(self, Descent* descent, int place) noexcept:
         """Where the gradient of what stands at `place` is; taken if it has no place yet."""
-        cdef int g = self.group_of[place]
-        if not self.is_wanted(place, wanted):
+        cdef Group* group = descent.groups + self.group_of[place]
+        if not group.wanted:
             return NOWHERE
-        self.take_place(descent, g, wanted, places, size, next_free, free)
-        return places[g] + place - self.first_of[g]
+        if group.place < 0:
+            self.take_place(descent, group)
+        return group.place + place - group.first
 
-    cdef int places_for(
-        self, Descent* descent, int n, int place, int stride, char[::1] wanted, int[::1] places, int[::1] size,
-        int[::1] next_free, int[::1] free,
-    ) noexcept:
+    cdef int places_for(self, Descent* descent, int n, int place, int stride) noexcept:
         """The same for n rows: where the gradient of the first one is, or where the descent's tables have all."""
         cdef int i, result = NOWHERE
         if stride != INDEXED:
-            return self.place_for(descent, place, wanted, places, size, next_free, free)
+            return self.place_for(descent, place)
         for i in range(n):
-            descent.tables[place + i] = self.place_for(
-                descent, self.tables[place + i], wanted, places, size, next_free, free
-            )
+            descent.tables[place + i] = self.place_for(descent, self.tables[place + i])
             if descent.tables[place + i] >= 0:
                 result = place
         return result
 
-    cdef void release(
-        self, Descent* descent, int g, int[::1] places, int[::1] size, int[::1] next_free, int[::1] free,
-    ) noexcept:
+    cdef void release(self, Descent* descent, int g) noexcept:
         """The last order that was written ends a group: its gradients are all passed on."""
         cdef Back* back = descent.backs + descent.n - 1
-        back.done, back.n_done = places[g], size[g]
-        next_free[g] = free[size[g]]
-        free[size[g]] = g
+        cdef Group* group = descent.groups + g
+        back.done, back.n_done = group.place, group.size
+        group.next_free = descent.free[group.size]
+        descent.free[group.size] = g
 
-    cdef void take_place(
-        self, Descent* descent, int g, char[::1] wanted, int[::1] places, int[::1] size, int[::1] next_free,
-        int[::1] free,
-    ) noexcept:
-        cdef int former
-        if places[g] >= 0:
-            return
-        former = free[size[g]]
+    cdef void take_place(self, Descent* descent, Group* group) noexcept:
+        cdef int former = descent.free[group.size]
         if former >= 0:
-            free[size[g]] = next_free[former]
-            places[g] = places[former]
+            descent.free[group.size] = descent.groups[former].next_free
+            group.place = descent.groups[former].place
         else:
-            places[g] = <int>descent.size
-            descent.size += size[g]
+            group.place = <int>descent.size
+            descent.size += group.size
 
     # --- running -----------------------------------------------------------------------------------------------------
 
@@ -686,10 +707,11 @@ cdef class Machine:
         if self.lanes == lanes and self.size >= numbers:
             return 0
         self.lanes = 0
-        memory = <double*>block(numbers * sizeof(double))
+        memory = <double*>PyMem_Calloc(numbers, sizeof(double))
+        if memory is NULL:
+            raise MemoryError
         PyMem_Free(self.memory)
         self.memory, self.size = memory, numbers
-        memset(memory, 0, numbers * sizeof(double))
         memory = <double*>((<size_t>memory + 63) & ~<size_t>63)
         self.v = memory + apart - self.n_uniform
         self.d = memory + 2 * apart + with_lanes * lanes - self.n_uniform

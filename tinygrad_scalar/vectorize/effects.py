@@ -33,7 +33,7 @@ class Surroundings(Reach):
         super()._visit_function(function)
         for code in _all_within(function.__code__):
             attributes, variables = _assigned_in(code)
-            self._names |= attributes
+            self.attributes |= attributes
             for name in variables:
                 self._place(Entry(function.__globals__, name, function.__globals__.get(name, ABSENT)))
 

@@ -85,7 +85,7 @@ class Elements(NamedTuple):
 
 
 class Table(NamedTuple):
-    """Lists or tuples of plain numbers, which are looked at together because there can be many."""
+    """Lists of plain numbers, which are looked at together because there can be many."""
 
     rows: list[Any]
     held: list[Any]
@@ -224,7 +224,8 @@ class Reach:
         if NUMBERS.issuperset(map(type, elements)):
             return
         if ROWS.issuperset(map(type, elements)) and PLAIN.issuperset(map(type, chain.from_iterable(elements))):
-            self.places.append(Table(elements, [*chain.from_iterable(elements)]))
+            if rows := [row for row in elements if type(row) is list]:  # nothing in a tuple changes
+                self.places.append(Table(rows, [*chain.from_iterable(rows)]))
         else:
             self._todo += [element for element in elements if type(element) not in NUMBERS]
 
