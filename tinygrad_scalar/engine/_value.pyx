@@ -35,7 +35,8 @@ from tinygrad_scalar.engine._ops cimport Code
 import os
 import sys
 
-from tinygrad_scalar.engine import anomaly, bulk, errors, graph, graph_arrays, ops, pickling, tracing, value as plain
+from tinygrad_scalar.engine import anomaly, bulk, errors, graph, graph_arrays, numpy_names, ops
+from tinygrad_scalar.engine import pickling, tracing, value as plain
 from tinygrad_scalar.engine.number import as_float, required
 
 cdef extern from "Python.h":
@@ -448,6 +449,19 @@ cdef class Value:
         raise errors.loss_of_gradient(self, "round")
 
     _mask = property(errors.without_mask)
+    conjugate = numpy_names.conjugate
+    fabs = numpy_names.fabs
+    deg2rad = radians = numpy_names.radians
+    rad2deg = degrees = numpy_names.degrees
+    rint = numpy_names.rint
+    fmod = numpy_names.fmod
+    __trunc__ = numpy_names.trunc
+
+    def __mod__(x, y):
+        return numpy_names.remainder(x if isinstance(x, Value) else y)
+
+    def __floordiv__(x, y):
+        return numpy_names.floor_divide(x if isinstance(x, Value) else y)
 
     # --- the passes over the graph ----------------------------------------------------------------------------------
 
@@ -992,6 +1006,8 @@ cdef int document_all() except -1:
     (<PyTypeObject*>Value).tp_doc = with_docstring((<PyTypeObject*>Value).tp_doc, plain.Value)
     for name, thing in vars(plain.Value).items():
         ours = vars(Value).get(name)
+        if type(ours) is type(thing):  # of Python, with a docstring of its own
+            continue
         if isinstance(thing, property):
             (<PyGetSetDescrObject*>ours).d_getset.doc = with_docstring(b"", thing)
         elif name[0] != "_" and getattr(thing, "__name__", "") == name:  # a method under its own name, not an alias

@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from tinygrad_scalar.engine import anomaly, errors, ops, pickling, tracing
+from tinygrad_scalar.engine import anomaly, errors, numpy_names, ops, pickling, tracing
 from tinygrad_scalar.engine.graph import contribution, interior, require_fresh, topological_order, zeroed
 from tinygrad_scalar.engine.number import as_float, required
 
@@ -86,8 +86,7 @@ class Value:
         self._data = number
         self._grad = 0.0
         self._op = ""
-        self._left = None
-        self._right = None
+        self._left = self._right = None
         self._wide = ()
         self._time = _clock
         self._mark: object = None  # the last walk that visited it, see graph.py
@@ -283,6 +282,9 @@ class Value:
     softplus = _unary("softplus")
     erf = _unary("erf")
     _mask = property(errors.without_mask)  # which numpy.ma reads
+    conjugate, fabs, rint, fmod, __trunc__ = numpy_names.METHODS
+    deg2rad, rad2deg = radians, degrees = numpy_names.ANGLES
+    __mod__, __floordiv__ = __rmod__, __rfloordiv__ = numpy_names.REMAINDERS
 
     def leaky_relu(self, slope: float = 0.01) -> Value:
         """max(x, 0) + slope·min(x, 0), where x is this Value; `slope` is a plain number."""
@@ -484,8 +486,7 @@ def _hold(node: Value, row: ops.Operation, operands: tuple[Value, ...], local_gr
         node._wide = tuple(zip(operands[1:], local_grads[1:]))
 
 
-_SUBTRACT, _DIVIDE, _POWER = (ops.OPERATIONS[name] for name in ("-", "/", "**"))
-_NEGATE, _ABSOLUTE = ops.OPERATIONS["neg"], ops.OPERATIONS["abs"]
+_SUBTRACT, _DIVIDE, _POWER, _NEGATE, _ABSOLUTE = (ops.OPERATIONS[name] for name in ("-", "/", "**", "neg", "abs"))
 
 
 def record(name: str, *operands: Value | Number) -> Value:
