@@ -52,8 +52,8 @@ def answer_in(solution):
 # --- how they are made -----------------------------------------------------------------------------------------------
 
 
-def test_there_are_eleven():
-    assert [name[:3] for name in NOTEBOOKS] == [f"{n:02}-" for n in range(1, 12)]
+def test_there_are_twelve():
+    assert [name[:3] for name in NOTEBOOKS] == [f"{n:02}-" for n in range(1, 13)]
 
 
 @of_each_notebook

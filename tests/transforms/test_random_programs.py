@@ -50,7 +50,7 @@ def wrong(numbers, theirs, exact):
 
 @pytest.mark.filterwarnings("ignore:Output seems independent of input")
 @pytest.mark.parametrize("part", range(3))
-def test_values_gradients_and_products_are_those_of_autograd_and_mpmath(part):
+def test_values_gradients_and_products_are_those_of_autograd_and_mpmath(part, thorough):
     import autograd
 
     library = autograd_functions()
@@ -65,11 +65,13 @@ def test_values_gradients_and_products_are_those_of_autograd_and_mpmath(part):
         gradient = autograd.grad(function)
         product = autograd.grad(lambda xs: gradient(xs) @ direction)(point)  # noqa: B023
         theirs = [function(point), *gradient(point), *product, *product]
-        exact = exactly(*drawn(seed))
-        assert wrong(ours(*drawn(seed)), theirs, exact) == [], seed
-        compared += sum(error(t, x) <= 1e-12 for t, x in zip(theirs, exact))
-        total += len(exact)
-    assert compared > 0.8 * total  # elsewhere terms cancel, in any library
+        numbers = ours(*drawn(seed))
+        if thorough or seed % 5 == 0 or any(error(n, t) > 1e-12 for n, t in zip(numbers, theirs)):
+            exact = exactly(*drawn(seed))
+            assert wrong(numbers, theirs, exact) == [], seed
+            compared += sum(error(t, x) <= 1e-12 for t, x in zip(theirs, exact))
+            total += len(exact)
+    assert compared > 0.6 * total  # elsewhere terms cancel, in any library
 
 
 @pytest.mark.peers
