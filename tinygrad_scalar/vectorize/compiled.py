@@ -33,6 +33,7 @@ from tinygrad_scalar.vectorize.ways import NOT_IN_PICKLE, data_of, same
 
 if TYPE_CHECKING:
     from tinygrad_scalar.engine import Value
+    from tinygrad_scalar.vectorize.exported import Exported
     from tinygrad_scalar.vectorize.ways import Floats, Guards, Result, Shapes
 
 MOST_QUICK = 1 << 20  # examples
@@ -82,6 +83,11 @@ class Unwritten:
         program.reduce = self._reduce
         differentiate(program, wrt_inputs=self._wrt_inputs)
         return program
+
+    def exported(self) -> Exported:
+        from tinygrad_scalar.vectorize.exported import Exported
+
+        return Exported(self._traced, len(self._labels), self._shapes, self._reduce)
 
     @property
     def _left_out(self) -> str:
@@ -175,6 +181,10 @@ class Compiled:
         if self._unwritten is None:
             raise ValueError(NOT_IN_PICKLE)
         return self._unwritten
+
+    def exported(self) -> Exported:
+        """The program for another library."""
+        return self._to_write().exported()
 
     @property
     def source(self) -> str:
@@ -298,12 +308,8 @@ class Compiled:
         alarms: list[bool] = []
         result = self._way(len(rows[0])).run(parameters, rows, backwards, self.guards, alarms)
         value, gradient, inputs = result
-        numbers: list[Any] = [
-            value,
-            *rows,
-            gradient,
-            *inputs,
-        ]  # without `backwards`, gradient stands for the parameters
+        # without `backwards`, gradient stands for the parameters
+        numbers: list[Any] = [value, *rows, gradient, *inputs]
         return result, self.suspicious or bool(alarms) or not all(np.isfinite(array).all() for array in numbers)
 
     def by_every_way(self, parameters: Floats, rows: Sequence[Floats]) -> Iterator[tuple[float, Floats]]:

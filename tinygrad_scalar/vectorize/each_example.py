@@ -37,6 +37,7 @@ from tinygrad_scalar.vectorize.texts import TextsOfOutputs
 from tinygrad_scalar.vectorize.ways import NOT_IN_PICKLE, all_finite, data_of, require, same
 
 if TYPE_CHECKING:
+    from tinygrad_scalar.vectorize.exported import Exported
     from tinygrad_scalar.vectorize.localize import Indices, Local
     from tinygrad_scalar.vectorize.trace import Trace
     from tinygrad_scalar.vectorize.ways import Floats, Guards, Shapes
@@ -305,6 +306,12 @@ class EachExample:
     def shaped(self, inputs: list[Any]) -> list[Any]:
         """They have their shape already."""
         return inputs
+
+    def exported(self) -> Exported:
+        """As `Compiled.exported`."""
+        if self._to_write is None:
+            raise ValueError(NOT_IN_PICKLE)
+        return self._to_write.exported()
 
     # --- for people --------------------------------------------------------------------------------------------------
 

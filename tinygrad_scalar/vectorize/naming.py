@@ -132,7 +132,7 @@ def _word_of(op: str) -> str:
     if op in WORDS:
         return WORDS[op]
     family = op if op in ONLY_OF_ARRAYS else operation(op).family or op
-    word = re.sub(r"\W+", "_", family).strip("_")
+    word = re.sub(r"\W+", "_", family, flags=re.ASCII).strip("_")
     return WORDS.get(family) or (f"{word}_" if word.isidentifier() else "result")
 
 

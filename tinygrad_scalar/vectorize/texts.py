@@ -21,6 +21,7 @@ from tinygrad_scalar.vectorize.localize import of_one_output
 from tinygrad_scalar.vectorize.reverse import differentiate
 
 if TYPE_CHECKING:
+    from tinygrad_scalar.vectorize.exported import Exported
     from tinygrad_scalar.vectorize.program import Program
     from tinygrad_scalar.vectorize.trace import Trace
     from tinygrad_scalar.vectorize.ways import Shapes
@@ -35,6 +36,11 @@ class TextsOfOutputs:
     def __init__(self, traced: Trace, shapes: Shapes, labels: Sequence[str], reduce: str, *, wrt_inputs: bool) -> None:
         self._traced, self._shapes, self._labels = traced, shapes, labels
         self._reduce, self._wrt_inputs = reduce, wrt_inputs
+
+    def exported(self) -> Exported:
+        from tinygrad_scalar.vectorize.exported import Exported
+
+        return Exported(self._traced, len(self._labels), self._shapes, self._reduce)
 
     def _program(self, trace: Trace, shapes: Shapes) -> Program | str:
         """The array program with names, or why there is none."""

@@ -17,6 +17,7 @@ from tinygrad_scalar.engine.errors import label_of, shown
 from tinygrad_scalar.vectorize.anomalies import run_watched
 from tinygrad_scalar.vectorize.compiled import Compiled, compiled, watched
 from tinygrad_scalar.vectorize.each_example import EachExample
+from tinygrad_scalar.vectorize.exports import Exports
 from tinygrad_scalar.vectorize.first_call import require_agreement
 from tinygrad_scalar.vectorize.layout import require_scipy
 from tinygrad_scalar.vectorize.real_array import examples_of, real_array
@@ -40,7 +41,7 @@ NO_ARGUMENTS = np.empty((1, 0))  # one example of a function without arguments
 KIND = attrgetter("__class__", "shape", "dtype")  # equal for arguments that can be treated alike
 
 
-class Vectorized:
+class Vectorized(Exports):
     """The result of `vectorize`, described there: call it with arrays of examples.
 
     Several threads can call it at the same time, and a signal handler or a finalizer can call what it interrupted.
