@@ -34,6 +34,7 @@ Derivatives of any order
     grad, value_and_grad: from a function to its gradient
     jacobian, hessian: all derivatives of a function, also as sparse matrices
     jvp, vjp, hvp: Jacobian and Hessian times a vector
+    primitive: an operation of the user's own, from a function and its derivative
 
 Networks and training
     Neuron, Layer, MLP: networks of Values
@@ -170,6 +171,9 @@ from tinygrad_scalar.nn.saving import (
 from tinygrad_scalar.nn.training import (
     History as History,
     fit as fit,
+)
+from tinygrad_scalar.primitives.primitive import (
+    primitive as primitive,
 )
 from tinygrad_scalar.transforms import (
     grad as grad,

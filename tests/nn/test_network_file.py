@@ -300,8 +300,8 @@ CHANGES = {
     "layers that were deleted": lambda net: delattr(net, "layers"),
     "neurons that were deleted": lambda net: delattr(net.layers[1], "neurons"),
     "an activation that was deleted": lambda net: delattr(net, "activation"),
-    "a function for an activation": lambda net: [
-        setattr(part, "activation", ts.exp) for part in (net, *net.layers[0].neurons)
+    "an activation that cannot be imported": lambda net: [
+        setattr(part, "activation", lambda z: z.exp()) for part in (net, *net.layers[0].neurons)
     ],
 }
 

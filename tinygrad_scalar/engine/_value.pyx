@@ -527,13 +527,14 @@ cdef class Value:
 
 cdef tuple state(Value node):
     tracing.forbid(node, "copy")
-    return node.op, node._data, node._grad, node.label, node.time, node.local_grads
+    op = "" if node.row is NULL else (<Row>node.row).operation.primitive or (<Row>node.row).operation.name  # pickling.py
+    return op, node._data, node._grad, node.label, node.time, node.local_grads
 
 
 def _restore(below, state, operands):
     """A node as it was saved; `below` only makes pickle save the nodes below it first."""
     global clock
-    op, data, grad, label, time, local_grads = state
+    op, data, grad, label, time, local_grads = pickling.restored(state)
     cdef Value out = leaf_for(operands)
     out._data = number_of(data, "data")
     set_label(out, label)

@@ -30,6 +30,7 @@ class Operation(NamedTuple):
                 for a detached operand. Linear in u, so that forward mode takes the operand's tangent for u. A piecewise
                 operation gives where(…, u, 0), never u·0, which is nan if u is infinite
     companion_vjps  those for which the gradient goes to the companion instead of the operand before it
+    primitive   the user's function that it was made from, by which pickles refer to it
     """
 
     name: str
@@ -47,6 +48,7 @@ class Operation(NamedTuple):
     companions: tuple[int, ...] = ()
     vjps: tuple[Callable[..., Any] | None, ...] = ()
     companion_vjps: tuple[Callable[..., Any] | None, ...] = ()
+    primitive: Any = None
 
     @property
     def arity(self) -> int:

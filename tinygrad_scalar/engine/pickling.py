@@ -12,6 +12,8 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from tinygrad_scalar.engine.ops import OPERATIONS
+
 
 class _Listing(threading.local):
     """The listing in progress in this thread: its first marker and the ids of its nodes."""
@@ -48,3 +50,14 @@ def ancestors(node: Any, topological_order: Callable[[Any], Sequence[Any]]) -> l
         return None
     *below, _ = topological_order(node)
     return [_Begin(below), *below, _End()] if below else None
+
+
+def saved(op: str) -> Any:
+    """How a pickle refers to an operation: by its name, or by the function of `ts.primitive`, which pickle imports."""
+    row = OPERATIONS.get(op)
+    return op if row is None or row.primitive is None else row.primitive
+
+
+def restored(state: tuple[Any, ...]) -> tuple[Any, ...]:
+    """The state of a node with the name that its operation has in this process."""
+    return state if isinstance(state[0], str) else (state[0].op, *state[1:])

@@ -410,7 +410,7 @@ class Value:
 
     def _state(self) -> tuple[Any, ...]:
         tracing.forbid(self, "copy")
-        return self._op, self._data, self._grad, self.label, self._time, self.local_grads
+        return pickling.saved(self._op), self._data, self._grad, self.label, self._time, self.local_grads
 
 
 def _restore(below: object, state: tuple[Any, ...], operands: tuple[Value, ...]) -> Value:
@@ -419,7 +419,7 @@ def _restore(below: object, state: tuple[Any, ...], operands: tuple[Value, ...])
     out = _new(Value)
     out._left = out._right = None
     out._wide = ()
-    out._op, out._data, out._grad, out.label, out._time, local_grads = state
+    out._op, out._data, out._grad, out.label, out._time, local_grads = pickling.restored(state)
     out._mark = None
     _clock = max(_clock, out._time) + 1
     if out._op:

@@ -288,7 +288,7 @@ def _slope(graph: NudgedGraph, node: Value, operand: Value) -> _Slope:
     known: dict[tuple[Value, Value], _Slope] = graph.slopes
     if (node, operand) not in known:
         d = sum(g for other, g in zip(node.operands, node.local_grads) if other is operand)
-        plainly = bool(operation(node.op).companions) or _is_plainly(d, node, operand)  # those only move together
+        plainly = bool(operation(node.op).companions) or is_plainly(d, node, operand)  # those only move together
         f = Along(operand, [node])
         known[node, operand] = _Slope(0.0, False) if plainly else _judged_slope(_Comparison(f, d, abs(d), abs(d)))
     return known[node, operand]
@@ -305,7 +305,7 @@ def _judged_slope(c: _Comparison) -> _Slope:
     )
 
 
-def _is_plainly(d: float, node: Value, operand: Value) -> bool:
+def is_plainly(d: float, node: Value, operand: Value) -> bool:
     """Whether two quotients, extrapolated once, already give the slope `d`, and show no kink."""
     forward, a = operation(node.op).forward, operand.data
     quotients, bends = [], []

@@ -1,13 +1,20 @@
-"""The table of activations g in a = g(z); a new activation is a row here."""
+"""The table of activations g in a = g(z); a new activation is a row here.
+
+A network also takes a function of the user's own, such as one made by `ts.primitive`.
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from typing import NamedTuple
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
+from tinygrad_scalar import functions
 from tinygrad_scalar.engine import Value
-from tinygrad_scalar.engine.errors import shown
+from tinygrad_scalar.engine.errors import LONGEST_NAME, shown
+from tinygrad_scalar.engine.ops import OPERATIONS
+from tinygrad_scalar.primitives.primitive import Primitive, is_importable
+from tinygrad_scalar.screen import printable, quoted, shortened
 
 
 def glorot(n_inputs: int, n_outputs: int) -> float:
@@ -35,6 +42,9 @@ class Activation(NamedTuple):
         return self.function(z)
 
 
+Named = str | Callable[[Value], Value]  # how a network is told its activation
+
+
 def linear(z: Value) -> Value:
     """No activation: a = z."""
     return z
@@ -50,8 +60,93 @@ ACTIVATIONS: dict[str, Activation] = {
 }
 
 
-def find_activation(name: str) -> Activation:
-    """The row of that name; ValueError if there is none."""
-    if not isinstance(name, str) or name not in ACTIVATIONS:
-        raise ValueError(f"activation must be one of {', '.join(ACTIVATIONS)}, got {shown(name)}")
-    return ACTIVATIONS[name]
+def find_activation(activation: Named) -> Activation:
+    """The row of that name, or one for a function; ValueError if there is none, TypeError for anything else."""
+    if isinstance(activation, str) and activation in ACTIVATIONS:
+        return ACTIVATIONS[activation]
+    if isinstance(activation, Activation):
+        return activation
+    if not callable(activation):
+        raise ValueError(
+            f"activation must be one of {', '.join(ACTIVATIONS)}, or a function of a Value, got {shown(activation)}"
+        )
+    if isinstance(activation, Primitive) and len(activation.operands) != 1:
+        raise ValueError(f"an activation must take one operand, got {activation!r}")
+    return Activation(activation)
+
+
+def named(activation: Named) -> Named:
+    """The name in the table of a function that is there, such as "relu" for ts.relu; otherwise what is given."""
+    find_activation(activation)
+    if isinstance(activation, str):
+        return str(activation)  # of np.str_ too
+    name = getattr(activation, "__name__", "")
+    for known, row in ACTIVATIONS.items():
+        if (
+            activation is row
+            or activation is row.function
+            or (known == name and activation is getattr(functions, known, 0))
+        ):
+            return known
+    return activation
+
+
+def of_a_function(activation: Named, z: Value) -> Value:
+    """a = g(z) for the user's function g; TypeError if it returns no Value."""
+    a = find_activation(activation)(z)
+    if not isinstance(a, Value):
+        raise TypeError(f"the activation {printed(activation)} must return a Value, got {shown(a)}")
+    return a
+
+
+def printed(activation: Named) -> str:
+    """An activation as networks print it: a name in quotes, a function by its name."""
+    if isinstance(activation, str):
+        return repr(activation)
+    if isinstance(activation, Activation):
+        return printed(activation.function)
+    return str(getattr(activation, "__qualname__", "") or shortened(activation, LONGEST_NAME))
+
+
+# --- in files --------------------------------------------------------------------------------------------------------
+
+
+def place_of(activation: Named) -> str:
+    """How a file refers to it: the name in the table, or "module:name" of a function that can be imported.
+
+    ValueError if it cannot.
+    """
+    if isinstance(activation, str):
+        return activation
+    function = activation.function if isinstance(activation, Activation) else activation
+    if not is_importable(function):
+        raise ValueError(
+            f"its activation {printed(activation)} is not at the top level of a module, where loading would find it: "
+            "define it there, with def"
+        )
+    return f"{function.__module__}:{function.__qualname__}"
+
+
+def at_place(place: str, given: Sequence[Callable[..., Any]]) -> Named:
+    """The activation that a file refers to: one of those `given`, or a primitive that this process has registered.
+
+    Nothing is imported, and no other function is called by a name from a file, which can name any. ValueError if there
+    is none.
+    """
+    function: Named
+    module, colon, name = place.partition(":")
+    if not colon:
+        return place
+    registered: list[Any] = [row.primitive for row in OPERATIONS.values() if row.primitive is not None]
+    ours = [getattr(functions, known) for known in functions.__all__]
+    for function in (*given, *reversed(registered), *ours):  # of two definitions the later
+        if (function.__module__, getattr(function, "__qualname__", "")) == (module, name):
+            return function
+    for function in given:  # trained in a script, where its module was __main__
+        if getattr(function, "__qualname__", "") == name:
+            return function
+    raise ValueError(
+        f"it uses the activation {quoted(name)} of the module {quoted(module)}, which this process does not know: "
+        "import that module first if it is a primitive, or pass the function, as in "
+        f"load(path, activations=[{printable(name)}])"
+    )

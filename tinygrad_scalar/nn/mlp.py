@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from tinygrad_scalar.engine import Value, clear_gradients, tick, weighted_sum
 from tinygrad_scalar.engine.errors import shown
 from tinygrad_scalar.engine.number import required_integer
-from tinygrad_scalar.nn.activations import ACTIVATIONS, find_activation
+from tinygrad_scalar.nn.activations import ACTIVATIONS, Named, find_activation, named, of_a_function, printed
 from tinygrad_scalar.nn.gradient import Gradient
 
 if TYPE_CHECKING:
@@ -68,10 +68,11 @@ class Module(ABC):
 class Neuron(Module):
     """One node: a = g(w·x + b) with `n_inputs` weights `.w` and a bias `.b`.
 
-    `activation` is one of `ts.nn.ACTIVATIONS`, such as sigmoid, tanh or relu. `seed` (an int or a random.Random) makes
-    the initial weights reproducible; biases start at 0. `layer` and `index` number the neuron in its labels;
-    `n_outputs` is the size of its layer. A call takes a list of n_inputs numbers or Values (or a bare one if n_inputs
-    is 1) and returns the Value a.
+    `activation` is one of `ts.nn.ACTIVATIONS`, such as "sigmoid", "tanh" or "relu", or a function of a Value: one made
+    by `ts.primitive`, or a composition such as `lambda z: z * ts.sigmoid(z)`; its initial weights are Glorot's. `seed`
+    (an int or a random.Random) makes the initial weights reproducible; biases start at 0. `layer` and `index` number
+    the neuron in its labels; `n_outputs` is the size of its layer. A call takes a list of n_inputs numbers or Values
+    (or a bare one if n_inputs is 1) and returns the Value a.
 
     >>> neuron = Neuron(1, "relu")
     >>> neuron.w[0].data, neuron.b.data = 0.5, -0.25
@@ -82,7 +83,7 @@ class Neuron(Module):
     def __init__(
         self,
         n_inputs: int,
-        activation: str = "sigmoid",
+        activation: Named = "sigmoid",
         *,
         seed: Seed = None,
         layer: int = 1,
@@ -91,7 +92,7 @@ class Neuron(Module):
     ) -> None:
         n_inputs, n_outputs = required_integer(n_inputs, "n_inputs"), required_integer(n_outputs, "n_outputs")
         layer, index = required_integer(layer, "layer"), required_integer(index, "index", least=0)
-        self.activation = activation
+        self.activation = named(activation)
         r = find_activation(activation).weight_range(n_inputs, n_outputs)
         uniform = generator_of(seed).uniform
         self.w = [Value(uniform(-r, r), f"w({layer})[{index},{k}]") for k in range(n_inputs)]
@@ -105,7 +106,8 @@ class Neuron(Module):
         """Pre-activation and activation (000 Eq. 2 and 1) for the activations `x` of the layer before."""
         z = weighted_sum(self.w, x, self.b)
         z.label = self._z_label
-        a = ACTIVATIONS[self.activation].function(z)
+        g = self.activation
+        a = ACTIVATIONS[g].function(z) if isinstance(g, str) else of_a_function(g, z)
         if a is not z:  # "linear" makes no node: a is z and keeps that name
             a.label = self._a_label
         return z, a
@@ -114,7 +116,7 @@ class Neuron(Module):
         return [*self.w, self.b]
 
     def __repr__(self) -> str:
-        return f"Neuron({len(self.w)}, {self.activation!r})"
+        return f"Neuron({len(self.w)}, {printed(self.activation)})"
 
 
 class Layer(Module):
@@ -128,7 +130,7 @@ class Layer(Module):
     """
 
     def __init__(
-        self, n_inputs: int, n_outputs: int, activation: str = "sigmoid", *, seed: Seed = None, layer: int = 1
+        self, n_inputs: int, n_outputs: int, activation: Named = "sigmoid", *, seed: Seed = None, layer: int = 1
     ) -> None:
         n_outputs = required_integer(n_outputs, "a layer's number of neurons")
         generator = generator_of(seed)
@@ -151,7 +153,7 @@ class Layer(Module):
 
     def __repr__(self) -> str:
         first = self.neurons[0]
-        return f"Layer({len(first.w)}, {len(self.neurons)}, {first.activation!r})"
+        return f"Layer({len(first.w)}, {len(self.neurons)}, {printed(first.activation)})"
 
 
 class MLP(Module):
@@ -177,17 +179,15 @@ class MLP(Module):
         self,
         n_inputs: int,
         layer_sizes: Sequence[int],
-        activation: str = "sigmoid",
-        output_activation: str | None = None,
+        activation: Named = "sigmoid",
+        output_activation: Named | None = None,
         seed: Seed = None,
     ) -> None:
         if not isinstance(layer_sizes, (list, tuple)) or not layer_sizes:
             raise ValueError(f"layer_sizes must be a non-empty list such as [8, 3], got {shown(layer_sizes)}")
-        self.activation = activation
-        self.output_activation = activation if output_activation is None else output_activation
-        for name in (activation, self.output_activation):
-            find_activation(name)
-        activations = [activation] * (len(layer_sizes) - 1) + [self.output_activation]
+        self.activation = named(activation)
+        self.output_activation = self.activation if output_activation is None else named(output_activation)
+        activations = [self.activation] * (len(layer_sizes) - 1) + [self.output_activation]
         generator = generator_of(seed)
         self.layers: list[Layer] = []
         for size, name in zip(layer_sizes, activations):
@@ -222,8 +222,12 @@ class MLP(Module):
         return {**self.__dict__, "z": [], "a": []}  # a copy or a pickle has no last call
 
     def __repr__(self) -> str:
-        output = "" if self.output_activation == self.activation else f", output_activation={self.output_activation!r}"
-        return f"MLP({self.n_inputs}, {self.layer_sizes}, {self.activation!r}{output})"
+        output = (
+            ""
+            if self.output_activation == self.activation
+            else f", output_activation={printed(self.output_activation)}"
+        )
+        return f"MLP({self.n_inputs}, {self.layer_sizes}, {printed(self.activation)}{output})"
 
 
 def listed(numbers: Inputs) -> list[Any]:

@@ -131,7 +131,8 @@ def _network(header: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
         if type(size) is not int or size < 1:
             raise ValueError(f"n_inputs and layer_sizes must be positive integers, got {shown(size)}")
     for name in (network["activation"], network["output_activation"]):
-        find_activation(name)
+        if not isinstance(name, str) or ":" not in name:  # a function: load finds it, or says that it does not
+            find_activation(name)
     return network, metadata
 
 

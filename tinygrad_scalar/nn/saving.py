@@ -8,16 +8,16 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from tinygrad_scalar.atomic_write import required_path, write_atomically
 from tinygrad_scalar.engine import Value
 from tinygrad_scalar.engine.errors import label_of, shown
-from tinygrad_scalar.nn.activations import find_activation
+from tinygrad_scalar.nn.activations import at_place, find_activation, place_of, printed
 from tinygrad_scalar.nn.mlp import MLP, Layer, Module, Neuron
 from tinygrad_scalar.nn.network_file import Contents, read, read_header, to_bytes
-from tinygrad_scalar.screen import counted, quoted
+from tinygrad_scalar.screen import counted
 
 _DEEPEST = 100  # lists and dicts inside one another in metadata: JSON is read by recursion
 
@@ -27,7 +27,8 @@ def save(net: MLP, path: str | os.PathLike[str], metadata: Mapping[str, Any] | N
 
     TypeError if `net` is not an MLP, or JSON does not give the metadata back as it is. ValueError if the network was
     changed so that it cannot be rebuilt: a neuron's activation or number of weights, a parameter that is computed or in
-    two places, a subclass with its own methods. OSError if the file cannot be written.
+    two places, a subclass with its own methods; or if its activation is a function that cannot be imported, such as a
+    lambda: the file holds only its module and its name. OSError if the file cannot be written.
     """
     if not isinstance(net, MLP):
         raise TypeError(f"net must be an MLP, got {shown(net)}")
@@ -51,10 +52,14 @@ def save(net: MLP, path: str | os.PathLike[str], metadata: Mapping[str, Any] | N
     write_atomically(path, content)
 
 
-def load(path: str | os.PathLike[str]) -> MLP:
+def load(path: str | os.PathLike[str], *, activations: Iterable[Callable[..., Any]] = ()) -> MLP:
     """The network that `save` wrote to `path`.
 
-    Raises OSError if the file cannot be read, ValueError if `save` did not write it.
+    activations  functions that it can have as its activation. A primitive is found without, once its module has been
+                 imported; a file never makes this import or call anything else
+
+    Raises OSError if the file cannot be read, ValueError if `save` did not write it, or its activation is a function
+    that is not known here.
 
     >>> import os, tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
@@ -63,11 +68,16 @@ def load(path: str | os.PathLike[str]) -> MLP:
     ...     load(path)
     MLP(2, [3, 1], 'tanh')
     """
-    return load_with(path)[0]
+    return load_with(path, activations=activations)[0]
 
 
-def load_with(path: str | os.PathLike[str]) -> tuple[MLP, dict[str, Any]]:
-    """The network at `path` and the metadata that was saved with it; raises as `load` does."""
+def load_with(
+    path: str | os.PathLike[str], *, activations: Iterable[Callable[..., Any]] = ()
+) -> tuple[MLP, dict[str, Any]]:
+    """The network at `path` and the metadata that was saved with it; the argument and what it raises as for `load`."""
+    known: list[Any] = list(activations) if isinstance(activations, Iterable) else [None]
+    if not all(map(callable, known)):
+        raise TypeError(f"activations must be a list of functions, got {shown(activations)}")
     path = required_path(path)
     if path.exists() and not path.is_file() and not path.is_dir():
         raise ValueError(f"{path} is a pipe or a device, not the file of a network")  # its end might never come
@@ -76,7 +86,11 @@ def load_with(path: str | os.PathLike[str]) -> tuple[MLP, dict[str, Any]]:
             contents = read(file)
         except ValueError as error:
             raise ValueError(f"{path} is not a network that tinygrad_scalar saved: {error}") from None
-    net = MLP(**contents.network)
+    try:
+        functions = {key: at_place(contents.network[key], known) for key in ("activation", "output_activation")}
+    except ValueError as error:
+        raise ValueError(f"cannot load the network at {path}: {error}") from None
+    net = MLP(**{**contents.network, **functions})
     for layer, w, b in zip(net.layers, contents.weights, contents.biases):
         for neuron, row, bias in zip(layer.neurons, w, b):
             neuron.b.data = bias
@@ -89,8 +103,8 @@ def _contents(net: MLP, metadata: dict[str, Any]) -> Contents:
     network = {
         "n_inputs": net.n_inputs,
         "layer_sizes": net.layer_sizes,
-        "activation": net.activation,
-        "output_activation": net.output_activation,
+        "activation": place_of(net.activation),
+        "output_activation": place_of(net.output_activation),
     }
     weights = [[[w.data for w in neuron.w] for neuron in layer.neurons] for layer in net.layers]
     biases = [[neuron.b.data for neuron in layer.neurons] for layer in net.layers]
@@ -111,13 +125,14 @@ def _require_rebuildable(net: MLP) -> None:
     for i, (layer, activation) in enumerate(zip(net.layers, activations), start=1):
         try:
             find_activation(activation)
+            place_of(activation)
         except ValueError as error:
             raise ValueError(f"cannot save this MLP: {error}") from None
         for j, neuron in enumerate(layer.neurons):
             if neuron.activation != activation:
                 raise ValueError(
-                    f"cannot save this MLP: layer {i} was built with activation {quoted(activation)}, but one of its "
-                    f"neurons now has {quoted(neuron.activation)}"
+                    f"cannot save this MLP: layer {i} was built with activation {printed(activation)}, but one of its "
+                    f"neurons now has {printed(neuron.activation)}"
                 )
             if len(neuron.w) != width:
                 raise ValueError(

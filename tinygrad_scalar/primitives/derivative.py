@@ -1,0 +1,168 @@
+"""The derivative of a primitive, as its author wrote it: one function, or a tuple with one for each operand.
+
+`backward()` calls it with numbers. A derivative that is itself recorded (`ts.gradient`) calls it with Values; what it
+computes then becomes part of the graph, and must hold for other numbers too. So it must not look at any, as a function
+that `vectorize` traces must not.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterable, Sequence
+from functools import cached_property
+from typing import Any
+
+from tinygrad_scalar.engine import Value, recorded, tracing
+from tinygrad_scalar.engine.errors import WAYS_OUT, shown
+from tinygrad_scalar.engine.graph import leaves
+from tinygrad_scalar.engine.number import as_float
+from tinygrad_scalar.screen import counted
+
+Function = Callable[..., Any]
+
+
+class Derivative:
+    """The derivative `given` for the operation `name`, whose operands are called `operands`.
+
+    Raises TypeError or ValueError if it is no function, or a tuple of too few or too many.
+    """
+
+    def __init__(self, given: Any, name: str, operands: Sequence[str]) -> None:
+        self.name, self._operands = name, tuple(operands)
+        n = len(operands)
+        functions = tuple(given) if isinstance(given, (tuple, list)) else (given,)
+        if isinstance(given, (tuple, list)) and len(given) != n:
+            raise ValueError(
+                f"{name} takes {counted(n, 'operand')} ({', '.join(operands)}), but got "
+                f"{counted(len(given), 'derivative')}: give one for each, or None for an operand that gets no gradient"
+            )
+        self.detached = tuple(i for i, function in enumerate(functions) if function is None)
+        if given is None or not all(map(callable, (function for function in functions if function is not None))):
+            raise TypeError(
+                f"the derivative of {name} must be a function, or a tuple with one for each operand (None for an "
+                f"operand that gets no gradient), got {shown(given)}"
+            )
+        for function in functions:
+            if function is not None and not _takes(function, n):
+                raise TypeError(
+                    f"the derivative of {name} must take the same {counted(n, 'operand')} ({', '.join(operands)}), got "
+                    f"{getattr(function, '__name__', 'a function')}{inspect.signature(function)}"
+                )
+        self._functions: tuple[Function | None, ...] | None = None
+        if isinstance(given, (tuple, list)):
+            self._functions = functions
+        else:
+            self._together: Function = given
+
+    def local_grads(self, _: float, *numbers: float) -> tuple[float, ...]:
+        """∂v/∂operand for each operand, as a row of the table has it."""
+        return tuple([self._number(slope) for slope in self._slopes(numbers)])
+
+    def vjps(self) -> tuple[Function | None, ...]:
+        """The same as functions of Values, as a row of the table has them."""
+        return tuple(
+            None if i in self.detached else lambda u, _, *operands, i=i: self._recorded(u, i, operands)
+            for i in range(len(self._operands))
+        )
+
+    def _slopes(self, operands: Sequence[Any]) -> Sequence[Any]:
+        if self._functions is not None:
+            return [0.0 if function is None else function(*operands) for function in self._functions]
+        found, n = self._together(*operands), len(self._operands)
+        if n == 1 and not isinstance(found, (tuple, list)):
+            return (found,)
+        slopes = None if isinstance(found, (str, bytes, Value)) or not hasattr(found, "__len__") else list(found)
+        if slopes is None or len(slopes) != n:
+            got = shown(found) if slopes is None else str(len(slopes))
+            raise TypeError(
+                f"the derivative of {self.name} must return {counted(n, 'number')}, one for each operand "
+                f"({', '.join(self._operands)}), got {got}"
+            )
+        return slopes
+
+    def _number(self, slope: Any) -> float:
+        if type(slope) is float:
+            return slope
+        number = number_of(slope)
+        if number is None:
+            raise TypeError(f"the derivative of {self.name} must return a number, got {shown(slope)}")
+        return number
+
+    def _recorded(self, u: Any, i: int, operands: Sequence[Any]) -> Any:
+        """u·∂v/∂operand as a Value."""
+        if self.looks:
+            raise NotImplementedError(
+                f"the derivative of {self.name} cannot be recorded, because {self.looks}. Write it with functions of "
+                "Values that hold for every number, such as ts.exp and ts.where; backward() gives the gradient as a "
+                "number"
+            )
+        slope = self._functions[i](*operands) if self._functions is not None else self._slopes(operands)[i]  # type: ignore[misc]
+        if not isinstance(slope, Value):
+            slope = self._number(slope)
+            return 0.0 if slope == 0.0 and self.detached else u * slope
+        # Such a row is piecewise: a slope of 0 passes nothing on, not even an infinite u.
+        return recorded.where(slope, u * slope, 0.0) if self.detached else u * slope
+
+    @cached_property
+    def looks(self) -> str:
+        """Why the derivative cannot be recorded; "" if it can."""
+        from tinygrad_scalar.primitives.trial import points
+
+        for point in points(len(self._operands)):
+            operands = [Value(number, name) for number, name in zip(point, self._operands)]
+            try:
+                with tracing.followed_by(_Watch(operands)):
+                    for slope in self._slopes(operands):
+                        if not isinstance(slope, Value):
+                            self._number(slope)
+                return ""
+            except _LookedError as looked:
+                return f"it looks at the number of an operand: {looked}"
+            except ArithmeticError:  # a point outside of its domain
+                continue
+            except Exception as error:
+                return f"it works with numbers only: with Values it raised {type(error).__name__} ({error})"
+        return ""
+
+
+def number_of(result: Any) -> float | None:
+    """What a user's function returned as a float; None if it is no number. np.where gives arrays without axes."""
+    return as_float(result[()] if getattr(result, "shape", None) == () and hasattr(result, "dtype") else result)
+
+
+class _LookedError(Exception):
+    """A number was looked at; not an error that the derivative itself would handle."""
+
+
+class _Watch:
+    """A tracer that lets nobody look at a number that depends on `operands`."""
+
+    def __init__(self, operands: Iterable[Value]) -> None:
+        self._operands = set(operands)
+
+    def traces(self, value: Any) -> bool:
+        return not self._operands.isdisjoint(leaves(value))
+
+    def forbid(self, value: Any, use: str) -> None:
+        if self.traces(value):
+            raise _LookedError(WAYS_OUT[use])
+
+    def lookup(self, table: Any, index: Any) -> Any:
+        raise _LookedError("it chose a row of a table with ts.lookup")
+
+    def cond(self, condition: Any, then: Any, otherwise: Any) -> Any:
+        raise _LookedError("ts.cond decided on it once and for all: use ts.where")
+
+    def guard(self, value: Any, refused: Callable[[Any], Any], message: Callable[[float], str]) -> None:
+        pass  # it refuses numbers, but chooses nothing by them
+
+
+def _takes(function: Function, n: int) -> bool:
+    """Whether it can be called with n operands, as far as that can be known."""
+    try:
+        inspect.signature(function).bind(*range(n))
+    except ValueError:  # a function in C that has no signature
+        return True
+    except TypeError:
+        return False
+    return True

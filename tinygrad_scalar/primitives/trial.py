@@ -1,0 +1,142 @@
+"""The trial of a derivative: at numbers where the function is finite it must agree with the nudge (001).
+
+Kinks, edges of the domain and rounding are judged as `check_gradients` does, so that they are no false alarms.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+import struct
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from tinygrad_scalar.engine import Value, record
+from tinygrad_scalar.engine.ops import Operation, operation
+from tinygrad_scalar.inspection.finite_differences import NudgedGraph
+from tinygrad_scalar.inspection.judgement import is_plainly, judged
+from tinygrad_scalar.inspection.notation import written
+from tinygrad_scalar.primitives.spelling import OF_A_ROW
+
+# Numbers at which hardly any function has a kink: around 0, in (0, 1), above 1, far out.
+NUMBERS = (
+    0.37, -0.37, 1.21, -1.21, 0.71, -0.71, 2.3, -2.3, 0.083, -0.083, 5.9, -5.9, 0.93, -0.93, 17.3, -17.3, 0.0041,
+    -0.0041, 133.7, -133.7, 2911.3, -2911.3, 3.1e6, -3.1e6,
+)  # fmt: skip
+ENOUGH = 16  # points where the function is finite
+MOST_TRIED = 512  # points for several operands
+OUTSIDE = (ArithmeticError, ValueError)  # what functions raise outside of their domain
+
+
+def points(n: int) -> Iterator[tuple[float, ...]]:
+    """Points to try a function of n operands at, always the same."""
+    if n == 1:
+        yield from ((number,) for number in NUMBERS)
+        return
+    draw = random.Random(n)
+    for k in range(MOST_TRIED):
+        yield tuple(draw.choices(NUMBERS[: 6 + k // 8], k=n))  # the ordinary ones first
+
+
+def usable_points(row: Operation) -> list[tuple[float, ...]]:
+    """Points at which the function and its derivative are finite.
+
+    ValueError if there are none; a TypeError that the function always raises comes through.
+    """
+    found: list[tuple[float, ...]] = []
+    finite = 0
+    failed: Exception | None = None
+    for point in points(row.arity):
+        try:
+            data = row.forward(*point)
+            if not math.isfinite(data):
+                continue
+        except OUTSIDE as error:
+            failed = failed if isinstance(failed, TypeError) else error
+            continue
+        except TypeError as error:  # (−0.37)**0.5 is complex
+            failed = error
+            continue
+        finite += 1
+        try:
+            slopes = row.local_grads(data, *point)
+        except OUTSIDE:
+            continue
+        if all(map(math.isfinite, slopes)):
+            found.append(point)
+        if len(found) == ENOUGH:
+            break
+    if found:
+        return found
+    if isinstance(failed, TypeError) and not finite:
+        raise failed
+    what = "its derivative is" if finite else "it is"
+    why = f" (it raised {type(failed).__name__}: {failed})" if failed is not None and not finite else ""
+    raise ValueError(
+        f"{row.primitive.__name__} cannot be compared with the nudge: {what} finite at none of the numbers tried, "
+        f"which go up to ±{written(max(NUMBERS))}{why}; check=False registers it as it is"
+    )
+
+
+def require_agreement(row: Operation, operands: Sequence[str]) -> list[tuple[float, ...]]:
+    """ValueError if a derivative is not the limit of the function's difference quotients; the points compared at."""
+    tried = usable_points(row)
+    for point in tried:
+        leaves = [Value(number, name) for number, name in zip(point, operands)]
+        root = record(row.name, *leaves)
+        graph = None
+        for leaf, slope, name in zip(leaves, root.local_grads, operands):
+            if is_plainly(slope, root, leaf):
+                continue
+            graph = graph or NudgedGraph(root, "primitive", {})
+            found = judged(graph, graph.along(leaf))
+            if not found.ok and not _is_noise(root, leaf, slope):
+                what = f"the derivative of {row.primitive.__name__}"
+                what += f" with respect to {name}" if len(operands) > 1 else ""
+                at = ", ".join(f"{name} = {written(number)}" for name, number in zip(operands, point))
+                raise ValueError(
+                    f"{what} disagrees with the nudge: at {at} it is {written(slope)}, but difference quotients tend "
+                    f"to {written(found.difference)}. Correct it, or if it is meant to differ, as in a "
+                    "straight-through estimator, pass check=False"
+                )
+    return tried
+
+
+def _is_noise(root: Value, leaf: Value, slope: float) -> bool:
+    """Whether the function is rougher than float64, such as one in float32, and `slope` is right as far as one sees."""
+    forward, a = operation(root.op).forward, leaf.data
+
+    def f(x: float) -> float:
+        return forward(*[x if operand is leaf else operand.data for operand in root.operands])
+
+    try:
+        near = [f(a + k * abs(a) * 2.0**-20) for k in range(-8, 9)]
+        quotients = [(f(a + h) - f(a - h)) / (2.0 * h) for h in (abs(a) / 16.0, abs(a) / 32.0)]
+        in_float32 = all(struct.unpack("f", struct.pack("f", number))[0] == number for number in near)
+    except (*OUTSIDE, TypeError):
+        return False
+    noise = max(abs(left - 2.0 * middle + right) for left, middle, right in zip(near, near[1:], near[2:]))
+    if in_float32:
+        noise = max(noise, abs(root.data) * 2.0**-23)
+    if noise <= 64.0 * math.ulp(root.data):
+        return False
+    coarse, fine = quotients
+    allowed = 320.0 * noise / abs(a) + 0.1 * abs(fine - coarse) + 1e-3 * abs(slope)
+    return abs((4.0 * fine - coarse) / 3.0 - slope) <= allowed
+
+
+def require_expression(row: Operation, tried: Sequence[tuple[float, ...]]) -> None:
+    """ValueError if the expression is another function."""
+    import sympy
+
+    symbols = sympy.symbols(" ".join(OF_A_ROW[row.arity]), seq=True)
+    found: Any = sympy.sympify(row.expression, locals=dict(zip(OF_A_ROW[row.arity], symbols)))  # pyright: ignore
+    for point in tried:
+        number = complex(found.evalf(subs=dict(zip(symbols, point))))
+        wanted = row.forward(*point)
+        if not abs(number - wanted) <= 1e-6 * max(abs(wanted), abs(number)):
+            name = row.primitive.__name__
+            raise ValueError(
+                f"the expression {row.expression} is not {name}: at {', '.join(map(written, point))} it is "
+                f"{written(number.real)}, but {name} is {written(wanted)}"
+            )
