@@ -18,6 +18,7 @@ Values and functions of Values
     sum, max, min: of a list
     greater, greater_equal, less, less_equal: 1 or 0, conditions for where and cond
     where, cond, lookup: one of two values, one of two branches, one row of a list
+    primitive: a new operation, from a function of numbers and its derivative
 
 Seeing gradients
     draw, Drawing: the graph as a picture
@@ -34,7 +35,6 @@ Derivatives of any order
     grad, value_and_grad: from a function to its gradient
     jacobian, hessian: all derivatives of a function, also as sparse matrices
     jvp, vjp, hvp: Jacobian and Hessian times a vector
-    primitive: an operation of the user's own, from a function and its derivative
 
 Networks and training
     Neuron, Layer, MLP: networks of Values
