@@ -61,6 +61,9 @@ MAKING = [
     lambda ts, x, y, c: _pickled(x),
     lambda ts, x, y, c: _pickled([x, y])[1],
     lambda ts, x, y, c: x.forward(),
+    lambda ts, x, y, c: ts.gradient(x, y),
+    lambda ts, x, y, c: ts.gradient(ts.gradient(x * y, x), y),
+    lambda ts, x, y, c: ts.Value(0.0) + ts.engine.tangents([x, y], [y, x], [1.0, c])[0],
 ]
 # ... and steps that change or read one.
 CHANGING = [
@@ -181,6 +184,32 @@ def test_gradients_beside_the_graph_are_those_of_backward_and_change_nothing(sel
 
     compiled, plain = of_both(selected, lambda ts: list(both_ways(ts)))
     assert compiled == plain
+
+
+@settings(max_examples=4 * settings.default.max_examples)
+@given(MAKING_PROGRAM, LEAVES)
+def test_derivatives_are_recorded_in_the_same_nodes_at_the_same_time(selected, program, leaves):
+    def record(ts):
+        values = [ts.Value(number) for number in leaves]
+        for step, i, j, number in program:
+            with contextlib.suppress(ValueError):  # an int beyond float64
+                values.append(step(ts, values[-1 - i % len(values)], values[-1 - j % len(values)], number))
+        root, others = sum(values[-5:]), [ts.Value(1.0), values[0], values[-1], values[0]]
+        directions = [1.0, values[0] * 1.0, others[0], -0.5]
+        for derivatives in (
+            lambda: ts.engine.gradients(root, [*values, root, ts.Value(1.0)]),
+            lambda: ts.engine.tangents([root, *values, root], others, directions),
+        ):
+            for _ in range(2):  # the second time, the walk knows what is up to date
+                yield outcome(lambda: [(d, _times(ts, d)) for d in derivatives()])  # noqa: B023
+
+    compiled, plain = of_both(selected, lambda ts: list(record(ts)))
+    assert compiled == plain
+
+
+def _times(ts, derivative):
+    order = [] if isinstance(derivative, float) else ts.topological_order(derivative)
+    return [node._time if node._time < 0 else ts.engine.now() - node._time for node in order]
 
 
 # --- the table -------------------------------------------------------------------------------------------------------

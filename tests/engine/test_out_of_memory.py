@@ -34,7 +34,7 @@ def _failing(nth):
 
 
 # without those that append to lists in Python, which can itself crash then (python/cpython#151818)
-SAFE_STEPS = ["backward", "forward", "labels", "where", "numbers of their own", "rows", "init"]
+SAFE_STEPS = ["backward", "forward", "labels", "where", "numbers of their own", "rows", "init", "derivatives"]
 
 
 def _one_allocation_of_a_step_fails():

@@ -7,7 +7,7 @@ import pickle
 import numpy as np
 
 import tinygrad_scalar as ts
-from tinygrad_scalar import Value
+from tinygrad_scalar import Value, engine
 from tinygrad_scalar.engine import bulk, ops, record
 from tinygrad_scalar.engine.errors import AnomalyError
 
@@ -117,6 +117,20 @@ def _anomaly_watched(x, i):
         x.data = 0.5
 
 
+def _derivatives(x, i):
+    p = Parameter(1.0)
+    root = (x * p).sigmoid() * ts.where(x - i, x, p) + ts.maximum(x, 0.5) ** 3 / (2.0 + x) - p.relu()
+    engine.gradients(root, [x, p, root.operands[0], x])
+    engine.tangents([root, x], [p, x], [1.0, Value(0.5)])
+
+
+def _derivatives_that_fail(x, i):
+    with row(n=2):  # which has no vjps
+        for derive in (lambda root: engine.gradients(root, [x]), lambda root: engine.tangents([root], [x], [1.0])):
+            with contextlib.suppress(NotImplementedError):
+                derive(record("test row", x * i, x.exp()) * x)
+
+
 def _reading(x, i):
     node = ts.where(x, x * i, x)
     assert len(node.operands) == len(node.local_grads) == 3
@@ -128,7 +142,7 @@ STEPS = {
     step.__name__.strip("_").replace("_", " "): step
     for step in (
         _backward, _forward, _labels, _where, _numbers_of_their_own, _rows, _copies, _pickles, _bulk, _init,
-        _subclasses, _anomaly_watched, _reading,
+        _subclasses, _anomaly_watched, _derivatives, _derivatives_that_fail, _reading,
     )
 }  # fmt: skip
 

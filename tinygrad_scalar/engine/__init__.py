@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING
 
 from tinygrad_scalar.engine import anomaly
 from tinygrad_scalar.engine.graph_arrays import Tape
-from tinygrad_scalar.engine.recording import gradients, tangents
 
 __all__ = [
     "Tape", "Value", "_restore", "accelerated", "acyclic", "clear_gradients", "compute_gradients", "gradients", "in_c",
@@ -53,6 +52,7 @@ if TYPE_CHECKING or not accelerated:
         weighted_sum,
     )
     from tinygrad_scalar.engine.graph_arrays import read_graph
+    from tinygrad_scalar.engine.recording import gradients, tangents
     from tinygrad_scalar.engine.value import Value, _restore, record
 else:
     from tinygrad_scalar.engine._value import (
@@ -61,6 +61,7 @@ else:
         acyclic,
         clear_gradients,
         compute_gradients,
+        gradients,
         in_c,
         now,
         read_data,
@@ -68,6 +69,7 @@ else:
         read_graph,
         record,
         set_data,
+        tangents,
         tick,
         turn_memory,
         turn_memory_back,

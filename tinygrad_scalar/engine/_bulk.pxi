@@ -120,7 +120,7 @@ def tick():
 
 
 def set_data(list values, data):
-    global clock
+    global clock, last_set
     cdef Py_buffer buffer
     cdef Value value
     cdef Py_ssize_t i, n = len(values)
@@ -136,7 +136,7 @@ def set_data(list values, data):
             clock += 1
             value = checked(values[i])
             value._data = (<double*>buffer.buf)[i]
-            value.time = clock
+            value.time = last_set = clock
     finally:
         PyBuffer_Release(&buffer)
 

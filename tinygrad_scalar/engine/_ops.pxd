@@ -17,6 +17,9 @@ cdef enum Code:
     NEGATE, ABSOLUTE, EXP, EXPM1, LOG, LOG1P, SQRT, SIN, COS, TAN, ASIN, ACOS, ATAN, SINH, COSH, TANH, ASINH, ACOSH
     ATANH, SIGMOID, RELU, SOFTPLUS, ERF, CONSTANT_POWER, LEAKY_RELU  # one operand
     WHERE, BINARY_ENTROPY  # three
+    # from here on in the order of their arrival: programs in pickles hold the numbers
+    SIGMOID_SLOPE, TANH_SLOPE, ONE_MINUS_SQUARE, COPY  # one operand
+    SIGMOID_OF_DIFFERENCE  # two
 
 
 cdef inline bint piecewise(Code code, double n) noexcept nogil:
@@ -186,6 +189,18 @@ cdef inline void unary(Code code, double n, double x, double* v, double* d) noex
     elif code == LEAKY_RELU:
         v[0] = n * x if x < 0.0 else x
         d[0] = 1.0 if x >= 0.0 else n
+    elif code == SIGMOID_SLOPE:
+        v[0] = sigmoid_slope(x)
+        d[0] = -v[0] * tanh(0.5 * x)
+    elif code == TANH_SLOPE:
+        v[0] = tanh_slope(x)
+        d[0] = -2.0 * v[0] * tanh(x)
+    elif code == ONE_MINUS_SQUARE:
+        v[0] = (1.0 - x) * (1.0 + x)
+        d[0] = -2.0 * x
+    elif code == COPY:
+        v[0] = x
+        d[0] = 1.0
 
 
 @cython.cdivision(True)
@@ -231,6 +246,10 @@ cdef inline void binary(Code code, double x, double y, double* v, double* d_x, d
         v[0] = 1.0 if x >= y else 0.0
         d_x[0] = 0.0
         d_y[0] = 0.0
+    elif code == SIGMOID_OF_DIFFERENCE:
+        v[0] = logaddexp_share(x, y)
+        d_x[0] = v[0] * logaddexp_share(y, x)
+        d_y[0] = -d_x[0]
 
 
 @cython.cdivision(True)

@@ -83,7 +83,8 @@ cdef extern from *:
 include "_memory.pxi"
 
 cdef long long clock = 1  # the time of the last change to any leaf, see value.py
-cdef unsigned long long walks = 0  # the number of walks so far, which is the last one's number
+cdef long long last_set = 1  # the time of the last change to a leaf that was there before
+cdef unsigned long long walks = 1 << 62  # the number of the last walk: they are counted from here
 cdef int watching = 0  # how many detect_anomaly() blocks are open
 
 
@@ -118,6 +119,8 @@ CODES = {  # by name or family; used by the scalar programs of `vectorize` too
     "asinh": _ops.ASINH, "acosh": _ops.ACOSH, "atanh": _ops.ATANH, "sigmoid": _ops.SIGMOID, "relu": _ops.RELU,
     "softplus": _ops.SOFTPLUS, "erf": _ops.ERF, "**n": _ops.CONSTANT_POWER, "leaky_relu": _ops.LEAKY_RELU,
     "where": _ops.WHERE, "binary cross-entropy": _ops.BINARY_ENTROPY,
+    "sigmoid slope": _ops.SIGMOID_SLOPE, "tanh slope": _ops.TANH_SLOPE, "one minus square": _ops.ONE_MINUS_SQUARE,
+    "σ of difference": _ops.SIGMOID_OF_DIFFERENCE, "copy": _ops.COPY,
 }
 
 
@@ -221,7 +224,7 @@ cdef class Value:
     __array_priority__ = -1.0
 
     def __init__(self, data, label=""):
-        global clock
+        global clock, last_set
         if self.row is not NULL:
             raise errors.computed(self)
         cdef double number = number_of(data, "data")
@@ -229,6 +232,8 @@ cdef class Value:
         clock += 1  # made again, it makes nodes computed from it stale; new, it can stand where another stood
         self._data = number
         self._grad = 0.0
+        if self.time != 0:
+            last_set = clock
         self.time = clock
 
     # --- what a node holds ------------------------------------------------------------------------------------------
@@ -241,14 +246,14 @@ cdef class Value:
 
     @data.setter
     def data(self, data):
-        global clock
+        global clock, last_set
         if self.row is not NULL:
             raise errors.computed(self)
         if traced:
             tracing.forbid(self, "set")
         cdef double number = number_of(data, "data")
         clock += 1
-        self.time = clock
+        self.time = last_set = clock
         self._data = number
 
     @data.deleter
@@ -972,6 +977,7 @@ def record(name, *operands):
 
 include "_walk.pxi"
 include "_bulk.pxi"
+include "_recording.pxi"
 
 
 # --- docstrings: those of the plain implementation ------------------------------------------------------------------
@@ -1016,7 +1022,7 @@ cdef int document_all() except -1:
             definition.ml_doc = with_docstring(definition.ml_doc, thing)
     for thing in (
         plain.record, graph_arrays.read_graph, bulk.weighted_sum, bulk.clear_gradients, bulk.read_data,
-        bulk.read_gradients, bulk.now, bulk.tick, bulk.set_data,
+        bulk.read_gradients, bulk.now, bulk.tick, bulk.set_data, recording.gradients, recording.tangents,
     ):
         ours = globals()[thing.__name__]
         definition = (<PyCFunctionObject*>ours).m_ml

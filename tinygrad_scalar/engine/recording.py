@@ -11,6 +11,7 @@ from typing import Any
 
 from tinygrad_scalar.engine import ops
 from tinygrad_scalar.engine.graph import pass_order, require_fresh
+from tinygrad_scalar.engine.number import as_float
 from tinygrad_scalar.screen import quoted
 
 Vjps = tuple[Callable[..., Any] | None, ...]
@@ -65,9 +66,7 @@ def tangents(roots: Sequence[Any], wrt: Sequence[Any], directions: Sequence[Any]
     32.0
     """
     order = _order(roots)
-    moved = {
-        x: ONE if type(direction) is float and direction == 1.0 else direction for x, direction in zip(wrt, directions)
-    }
+    moved = {x: _direction(direction) for x, direction in zip(wrt, directions)}
     for node, vjps in _between(order, set(wrt)):
         total = moved.get(node)
         for operand, vjp in zip(node.operands, vjps):
@@ -77,6 +76,11 @@ def tangents(roots: Sequence[Any], wrt: Sequence[Any], directions: Sequence[Any]
         if total is not None:
             moved[node] = total
     return _apart([moved.get(root, 0.0) for root in roots], order, directions)
+
+
+def _direction(given: Any) -> Any:
+    number = as_float(given)
+    return given if number is None else ONE if number == 1.0 else number
 
 
 def _order(roots: Sequence[Any]) -> list[Any]:

@@ -113,7 +113,7 @@ CODES = {**_value.CODES, "lookup": LOOKUP}
 
 
 cdef inline bint is_binary(int code) noexcept nogil:
-    return _ops.ADD <= code <= _ops.GREATER_EQUAL
+    return _ops.ADD <= code <= _ops.GREATER_EQUAL or code == _ops.SIGMOID_OF_DIFFERENCE
 
 
 cdef inline int operand(Instruction* step, Py_ssize_t k) noexcept nogil:
