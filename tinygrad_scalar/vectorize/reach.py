@@ -254,7 +254,7 @@ class Reach:
                 if name in function.__globals__:
                     self._place(Entry(function.__globals__, name, function.__globals__[name]))
                 else:
-                    self._todo.append(function.__builtins__.get(name))
+                    self._todo.append(function.__builtins__.get(name))  # type: ignore[attr-defined]
 
     def _place(self, place: Entry | Slot) -> None:
         self.places.append(place)

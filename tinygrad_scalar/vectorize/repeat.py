@@ -149,8 +149,10 @@ def _watched(reach: Reach) -> Iterator[Watcher]:
     """Within this block the draws of this thread, and of those that run the function's code, are noted."""
     watcher = Watcher(reach)
     before, before_in_threads = sys.getprofile(), threading.getprofile()
-    is_profiled = before is not None and not isinstance(before, Watcher)  # by somebody: leave it alone
-    if is_profiled or not can_draw(reach):
+    if before is not None and not isinstance(before, Watcher):  # somebody profiles: leave it alone
+        yield watcher
+        return
+    if not can_draw(reach):
         yield watcher
         return
     threading.setprofile(watcher)
