@@ -150,6 +150,15 @@ def test_blas_has_its_threads_again_after_every_call():
         assert native_threads().blas_threads_now() == before
 
 
+@pytest.mark.parametrize(("sizes", "m", "expected"), [((64, 32, 10), 256, False), ((784, 640, 10), 256, True)])
+def test_blas_uses_threads_of_its_own_for_large_products_alone(sizes, m, expected):
+    net = ts.MLP(sizes[0], list(sizes[1:]), "tanh", seed=0)
+    X, Y = np.ones((m, sizes[0])), np.ones((m, sizes[-1]))
+    way, _, _ = array_way(lambda x, y: ts.squared_error(net(x), y), net.parameters(), [X, Y])
+    assert way.native.lets_blas_use_threads(m) == expected
+    assert not way.native.lets_blas_use_threads(1)
+
+
 @pytest.mark.parametrize("n", THREADS)
 def test_a_missing_row_is_an_error_wherever_it_stands(n):
     table = [Value(float(k)) for k in range(3)]

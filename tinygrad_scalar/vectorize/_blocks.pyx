@@ -906,6 +906,7 @@ cdef enum:
     FEW_FLOPS = 3000  # below it a call of BLAS takes longer than the loops
     MANY_FLOPS = 10000
     MODERATE = 4000000  # multiplications up to which tiles are faster than BLAS
+    LARGE = 32000000  # beyond which threads of BLAS's own take less time: 25 million took 0.95 of one thread's with two
 
 cdef bint HAS_TILES = has_tiles()
 
@@ -1524,13 +1525,20 @@ cdef class Executor:
             chunks *= 2
         return chunks
 
-    cdef bint calls_blas(self, Py_ssize_t n) noexcept:
-        """Whether blocks of n examples call BLAS."""
-        cdef Py_ssize_t i
+    cdef Py_ssize_t largest_of_blas(self, Py_ssize_t n) noexcept:
+        """How many multiplications the largest product takes that blocks of n examples leave to BLAS; 0 if none."""
+        cdef Py_ssize_t i, largest = 0
+        cdef Instruction* step
         for i in range(self.groups_first(FORWARD), self.groups_first(AFTER)):
-            if may_call_blas(self.instructions + i, n):
-                return True
-        return False
+            step = self.instructions + i
+            if may_call_blas(step, n):
+                largest = max(largest, max(step.p * step.k * step.q * n, 1))
+        return largest
+
+    def lets_blas_use_threads(self, Py_ssize_t m):
+        """Whether a call with m examples does; where BLAS has only small products, that takes longer."""
+        cdef Py_ssize_t n = self.block_size(m), largest = max(self.largest_of_blas(n), self.largest_of_blas(m % n))
+        return self.n_chunks(m, (m + n - 1) // n) == 1 and largest > LARGE
 
     def run(self, parameters, tuple arrays, gradient=None, tuple input_gradients=None, tuple watched=(), costs=None):
         """The mean cost of m examples, or the sum. All arrays are C-contiguous float64.
@@ -1575,11 +1583,14 @@ cdef class Executor:
         cdef Blocks of_one_thread
         cdef Blocks* blocks = &of_one_thread
         cdef Py_ssize_t n_blocks = (m + n - 1) // n, n_chunks = self.n_chunks(m, n_blocks)
+        cdef Py_ssize_t largest
         cdef int threads = 1
         cdef Run* run
         if n_chunks > 1:
             threads = _threads.available(n_chunks)
-            if self.calls_blas(n) or (m % n and self.calls_blas(m % n)):
+        if n_chunks > 1 or _threads.blas_has_threads():
+            largest = max(self.largest_of_blas(n), self.largest_of_blas(m % n))
+            if largest and (n_chunks > 1 or largest <= LARGE):
                 held = _threads.hold_blas()
                 threads = threads if held else 1
         try:

@@ -15,5 +15,6 @@ cpdef int available(Py_ssize_t parts) except -1
 cdef int run_parts(Part run, void* work, Py_ssize_t parts, int threads) except -1
 cdef long forks() noexcept
 cdef bint goes_on(Turn* turn) noexcept nogil
+cdef bint blas_has_threads() noexcept
 cdef bint hold_blas() noexcept
 cdef int release_blas() noexcept

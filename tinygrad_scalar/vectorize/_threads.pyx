@@ -160,6 +160,10 @@ cpdef int available(Py_ssize_t parts) except -1:
     return max(1, most)
 
 
+cdef bint blas_has_threads() noexcept:
+    return get_blas_threads is not NULL and get_blas_threads() > 1
+
+
 cdef bint hold_blas() noexcept:
     """Let BLAS run in the threads that call it until `release_blas`; False if nobody can tell it so.
 
