@@ -906,7 +906,7 @@ cdef enum:
     FEW_FLOPS = 3000  # below it a call of BLAS takes longer than the loops
     MANY_FLOPS = 10000
     MODERATE = 4000000  # multiplications up to which tiles are faster than BLAS
-    LARGE = 32000000  # beyond which threads of BLAS's own take less time: 25 million took 0.95 of one thread's with two
+    LARGE = 16000000  # beyond which threads of BLAS's own take less time: 13 million took 0.95 of one thread's with two
 
 cdef bint HAS_TILES = has_tiles()
 
