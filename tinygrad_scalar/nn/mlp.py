@@ -14,6 +14,7 @@ import operator
 import random
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence, Set
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from tinygrad_scalar.engine import Value, clear_gradients, tick, weighted_sum
@@ -106,8 +107,11 @@ class Neuron(Module):
         """Pre-activation and activation (000 Eq. 2 and 1) for the activations `x` of the layer before."""
         z = weighted_sum(self.w, x, self.b)
         z.label = self._z_label
-        g = self.activation
-        a = ACTIVATIONS[g].function(z) if isinstance(g, str) else of_a_function(g, z)
+        try:
+            g = ACTIVATIONS[self.activation].function  # type: ignore[index]
+        except (KeyError, TypeError):  # no name, but a function, which need not be hashable
+            g = partial(of_a_function, self.activation)
+        a = g(z)
         if a is not z:  # "linear" makes no node: a is z and keeps that name
             a.label = self._a_label
         return z, a

@@ -7,7 +7,6 @@ that `vectorize` traces must not.
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property
 from typing import Any
@@ -43,10 +42,10 @@ class Derivative:
                 f"operand that gets no gradient), got {shown(given)}"
             )
         for function in functions:
-            if function is not None and not _takes(function, n):
+            if function is not None and (taken := _other_operands(function, n)):
                 raise TypeError(
                     f"the derivative of {name} must take the same {counted(n, 'operand')} ({', '.join(operands)}), got "
-                    f"{getattr(function, '__name__', 'a function')}{inspect.signature(function)}"
+                    f"{getattr(function, '__name__', 'a function')}{taken}"
                 )
         self._functions: tuple[Function | None, ...] | None = None
         if isinstance(given, (tuple, list)):
@@ -54,9 +53,19 @@ class Derivative:
         else:
             self._together: Function = given
 
-    def local_grads(self, _: float, *numbers: float) -> tuple[float, ...]:
-        """∂v/∂operand for each operand, as a row of the table has it."""
-        return tuple([self._number(slope) for slope in self._slopes(numbers)])
+    def local_grads(self) -> Callable[..., tuple[float, ...]]:
+        """∂v/∂operand for each operand, of v and the operands, as a row of the table has them."""
+        if self._functions is not None or len(self._operands) > 1:
+            return lambda _, *numbers: tuple(
+                [slope if type(slope) is float else self._number(slope) for slope in self._slopes(numbers)]
+            )
+        function = self._together
+
+        def slope_of_one(_: float, x: float) -> tuple[float]:
+            slope = function(x)
+            return (slope if type(slope) is float else self._number(self._checked(slope)[0]),)
+
+        return slope_of_one
 
     def vjps(self) -> tuple[Function | None, ...]:
         """The same as functions of Values, as a row of the table has them."""
@@ -68,7 +77,11 @@ class Derivative:
     def _slopes(self, operands: Sequence[Any]) -> Sequence[Any]:
         if self._functions is not None:
             return [0.0 if function is None else function(*operands) for function in self._functions]
-        found, n = self._together(*operands), len(self._operands)
+        return self._checked(self._together(*operands))
+
+    def _checked(self, found: Any) -> Sequence[Any]:
+        """What the one function returned, as one slope for each operand."""
+        n = len(self._operands)
         if n == 1 and not isinstance(found, (tuple, list)):
             return (found,)
         slopes = None if isinstance(found, (str, bytes, Value)) or not hasattr(found, "__len__") else list(found)
@@ -81,8 +94,6 @@ class Derivative:
         return slopes
 
     def _number(self, slope: Any) -> float:
-        if type(slope) is float:
-            return slope
         number = number_of(slope)
         if number is None:
             raise TypeError(f"the derivative of {self.name} must return a number, got {shown(slope)}")
@@ -92,9 +103,8 @@ class Derivative:
         """u·∂v/∂operand as a Value."""
         if self.looks:
             raise NotImplementedError(
-                f"the derivative of {self.name} cannot be recorded, because {self.looks}. Write it with functions of "
-                "Values that hold for every number, such as ts.exp and ts.where; backward() gives the gradient as a "
-                "number"
+                f"the derivative of {self.name} cannot be recorded, to be differentiated again, because "
+                f"{self.looks}; backward() gives the gradient as a number"
             )
         slope = self._functions[i](*operands) if self._functions is not None else self._slopes(operands)[i]  # type: ignore[misc]
         if not isinstance(slope, Value):
@@ -121,7 +131,10 @@ class Derivative:
             except ArithmeticError:  # a point outside of its domain
                 continue
             except Exception as error:
-                return f"it works with numbers only: with Values it raised {type(error).__name__} ({error})"
+                return (
+                    f"it works with numbers only: with Values it raised {type(error).__name__}: {error}. Write it with "
+                    "functions of Values, such as ts.exp"
+                )
         return ""
 
 
@@ -157,12 +170,16 @@ class _Watch:
         pass  # it refuses numbers, but chooses nothing by them
 
 
-def _takes(function: Function, n: int) -> bool:
-    """Whether it can be called with n operands, as far as that can be known."""
+def _other_operands(function: Function, n: int) -> str:
+    """The signature of a function that cannot be called with n operands; "" if it can, or if that cannot be known."""
+    import inspect
+
     try:
-        inspect.signature(function).bind(*range(n))
+        signature = inspect.signature(function)
     except ValueError:  # a function in C that has no signature
-        return True
+        return ""
+    try:
+        signature.bind(*range(n))
     except TypeError:
-        return False
-    return True
+        return str(signature)
+    return ""

@@ -7,7 +7,6 @@ defined anew, such as in a cell that is run again, gets a row of its own, and th
 from __future__ import annotations
 
 import keyword
-import pickle
 import sys
 from collections.abc import Callable, Sequence
 from functools import update_wrapper
@@ -64,6 +63,13 @@ class Primitive:
                 f"{self.__name__} takes {counted(len(self.operands), 'operand')} ({', '.join(self.operands)}), got "
                 f"{len(operands)}"
             )
+        for operand in operands:
+            if not isinstance(operand, Value):
+                return self._of_numbers(operands)
+        return record(self.op, *operands)
+
+    def _of_numbers(self, operands: Sequence[Any]) -> Any:
+        """The function of operands that are not all Values."""
         numbers = []
         for operand in operands:
             number = None if isinstance(operand, Value) else as_float(operand)
@@ -83,7 +89,7 @@ class Primitive:
         found = numpy.frompyfunc(self, len(operands), 1)(*operands)
         if any(isinstance(operand, Value) or getattr(operand, "dtype", None) == numpy.object_ for operand in operands):
             return found
-        return numpy.asarray(found, numpy.float64)[()]
+        return found.astype(numpy.float64) if isinstance(found, numpy.ndarray) else numpy.float64(found)
 
     def __repr__(self) -> str:
         return f"<primitive {self.__name__}({', '.join(self.operands)})>"
@@ -98,6 +104,8 @@ class Primitive:
 
     def __reduce__(self) -> str:
         if not is_importable(self):
+            import pickle
+
             raise pickle.PicklingError(
                 f"cannot pickle {self.__name__}: {self.__module__}.{self.__qualname__} is not this primitive. Define "
                 "it at the top level of a module, and rebuild graphs that were built before it was defined anew"
@@ -212,7 +220,7 @@ def _registered(
     call = f"{name}({', '.join(f'{{{i}}}' for i in range(len(operands)))})"
     row = Operation(
         _free(name), symbol or name, text_by_position(text, operands) if text else call,
-        expression_by_position(expression, operands) if expression else "", compute, slopes.local_grads,
+        expression_by_position(expression, operands) if expression else "", compute, slopes.local_grads(),
         (f"{name}′({{0}})",) if len(operands) == 1 else (), piecewise=bool(slopes.detached), detached=slopes.detached,
         vjps=slopes.vjps(), primitive=made,
     )  # fmt: skip

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import ast
-import inspect
-import string
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -16,6 +13,8 @@ OF_A_ROW = {1: "x", 2: "xy", 3: "cxy"}  # what `Operation.expression` calls them
 
 def operands_of(function: Callable[..., Any], name: str) -> tuple[str, ...]:
     """The parameters that a call must give, by position; TypeError if there are none, or their number is not fixed."""
+    import inspect
+
     n = getattr(function, "nin", None)  # a ufunc of NumPy or SciPy
     if isinstance(n, int):
         return LETTERS[:n] if n <= len(LETTERS) else tuple(f"x{i}" for i in range(n))
@@ -48,6 +47,8 @@ def text_by_position(text: str, operands: Sequence[str]) -> str:
     >>> text_by_position("‖({x}, {y})‖", ["x", "y"])
     '‖({0}, {1})‖'
     """
+    import string
+
     try:
         places = {field for _, field, _, _ in string.Formatter().parse(text) if field is not None}
         by_position = text.format(**{operand: f"{{{i}}}" for i, operand in enumerate(operands)})
@@ -65,6 +66,8 @@ def expression_by_position(expression: str, operands: Sequence[str]) -> str:
     >>> expression_by_position("t*a + (1 - t)*b", ["t", "a", "b"])
     'c * x + (1 - c) * y'
     """
+    import ast
+
     import sympy
 
     if len(operands) not in OF_A_ROW:

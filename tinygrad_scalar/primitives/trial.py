@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import math
 import random
-import struct
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -104,6 +103,8 @@ def require_agreement(row: Operation, operands: Sequence[str]) -> list[tuple[flo
 
 def _is_noise(root: Value, leaf: Value, slope: float) -> bool:
     """Whether the function is rougher than float64, such as one in float32, and `slope` is right as far as one sees."""
+    import struct
+
     forward, a = operation(root.op).forward, leaf.data
 
     def f(x: float) -> float:
