@@ -91,9 +91,14 @@ def require_fresh(nodes: Iterable[AnyNode], now: int | None = None) -> None:
                     raise errors.stale(max(leaves(operand), key=lambda leaf: leaf._time), node)
 
 
-def pass_order(root: AnyNode) -> list[AnyNode]:
-    """The computed nodes in the order of `backward()` and `forward()`, operands first: right before left."""
-    return [node for node in _after_operands(root, lambda node: node.operands) if node.op]
+def pass_order(
+    root: AnyNode, followed: Callable[[AnyNode], Iterable[AnyNode]] = lambda node: node.operands
+) -> list[AnyNode]:
+    """The computed nodes in the order of `backward()` and `forward()`, operands first: right before left.
+
+    `followed` gives the operands of a node to which the walk goes on.
+    """
+    return [node for node in _after_operands(root, followed) if node.op]
 
 
 def shown_operands(node: AnyNode) -> list[tuple[int, AnyNode]]:

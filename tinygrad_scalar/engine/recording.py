@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from tinygrad_scalar.engine import ops
+from tinygrad_scalar.engine import ops, value as _value
 from tinygrad_scalar.engine.graph import pass_order, require_fresh
 from tinygrad_scalar.engine.number import as_float
 from tinygrad_scalar.screen import quoted
@@ -33,7 +33,7 @@ def gradients(root: Any, wrt: Sequence[Any]) -> list[Any]:
 
     Raises StaleGraphError as `backward()` does.
 
-    >>> from tinygrad_scalar import Value
+    >>> from tinygrad_scalar.engine import Value, gradients
     >>> x = Value(3.0)
     >>> [slope] = gradients(x * x * x, [x])
     >>> [curvature] = gradients(slope, [x])
@@ -41,7 +41,7 @@ def gradients(root: Any, wrt: Sequence[Any]) -> list[Any]:
     (27.0, 18.0)
     """
     wanted = set(wrt)
-    order = _order([root])
+    order = _order([root], wrt)
     found: dict[Any, Any] = {root: ONE}
     for node, vjps in reversed(_between(order, wanted)):
         upstream = found.get(node)
@@ -59,13 +59,13 @@ def tangents(roots: Sequence[Any], wrt: Sequence[Any], directions: Sequence[Any]
 
     This is forward mode: Σ ∂root/∂x · direction, in one pass for any number of roots.
 
-    >>> from tinygrad_scalar import Value
+    >>> from tinygrad_scalar.engine import Value, tangents
     >>> x, y = Value(3.0), Value(2.0)
     >>> [moved] = tangents([x * y], [x, y], [1.0, 10.0])
     >>> moved.data
     32.0
     """
-    order = _order(roots)
+    order = _order(roots, wrt)
     moved = {x: _direction(direction) for x, direction in zip(wrt, directions)}
     for node, vjps in _between(order, set(wrt)):
         total = moved.get(node)
@@ -83,13 +83,25 @@ def _direction(given: Any) -> Any:
     return given if number is None else ONE if number == 1.0 else number
 
 
-def _order(roots: Sequence[Any]) -> list[Any]:
-    """The computed nodes below the roots, operands first; a StaleGraphError if a leaf was set since."""
+def _order(roots: Sequence[Any], wrt: Sequence[Any]) -> list[Any]:
+    """The computed nodes below the roots, operands first; a StaleGraphError if a leaf was set since.
+
+    Without those that were computed before each of `wrt` and are known to be up to date, as all below them is: they do
+    not depend on `wrt`, and so a derivative inside a long computation does not walk all that came before. What is up to
+    date now is marked with the time of the last change to a leaf.
+    """
+    oldest, fresh = min([x._time for x in wrt], default=_value._clock), _value._last_set
+
+    def followed(node: Any) -> list[Any]:
+        return [operand for operand in node.operands if operand._time >= oldest or operand._mark != fresh]
+
     order: dict[Any, None] = {}
     for root in roots:
         if root not in order:
-            order.update(dict.fromkeys(pass_order(root)))
+            order.update(dict.fromkeys(pass_order(root, followed)))
     require_fresh(order)
+    for node in order:
+        node._mark = fresh
     return list(order)
 
 

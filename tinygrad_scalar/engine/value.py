@@ -26,6 +26,7 @@ _new = object.__new__
 # The time of the last change to any leaf. A node notes when it was computed, a leaf when it was set; an operand newer
 # than its node makes a graph stale. It is never set through a function call, during which another thread could run.
 _clock = 1
+_last_set = 1  # that of a leaf that was there before: what is up to date stays so until this changes, see recording.py
 
 
 def _unary(name: str) -> Callable[[Value], Value]:
@@ -77,12 +78,13 @@ class Value:
     __array_priority__ = -1.0
 
     def __init__(self, data: Number, label: str = "") -> None:
-        global _clock
+        global _clock, _last_set
         if getattr(self, "_op", ""):
             raise errors.computed(self)
         number = required(data, "data")
         self.label = label
         _clock += 1  # made again, it makes nodes computed from it stale; new, it can stand where another stood
+        _last_set = _clock if hasattr(self, "_op") else _last_set
         self._data = number
         self._grad = 0.0
         self._op = ""
@@ -102,14 +104,14 @@ class Value:
 
     @data.setter
     def data(self, data: Number) -> None:
-        global _clock
+        global _clock, _last_set
         if self._op:
             raise errors.computed(self)
         if tracing.active:
             tracing.forbid(self, "set")
         number = required(data, "data")
         _clock += 1
-        self._time = _clock
+        self._time = _last_set = _clock
         self._data = number
 
     @property
@@ -186,8 +188,7 @@ class Value:
         out._op = "+"
         out._left = self
         out._right = right
-        out._d_left = 1.0  # ∂(x + y)/∂x
-        out._d_right = 1.0  # ∂(x + y)/∂y
+        out._d_left = out._d_right = 1.0  # ∂(x + y)/∂x and ∂(x + y)/∂y
         out._time = _clock
         out._mark = None
         if anomaly.watching:
