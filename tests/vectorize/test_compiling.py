@@ -4,6 +4,7 @@ import functools
 import inspect
 import pickle
 import random
+import re
 import sys
 
 import numpy as np
@@ -171,6 +172,17 @@ def test_a_loop_of_a_hundred_thousand_steps_compiles():
     assert gradient == pytest.approx([p.grad for p in w], rel=1e-12)
     assert "300,003 arrays, too many to list" in run.explain()
     assert "300,003 arrays, too many to list" in run.equations
+    assert re.fullmatch("# .* 300,003 arrays, too many to list: .*\n", run.source)
+
+
+@needs_the_executor
+def test_a_source_that_nobody_reads_is_left_out_where_each_example_has_derivatives_of_its_own_too():
+    cost, w = recurrent(20_000)
+    for options in ({"reduce": None}, {}):
+        run = ts.vectorize(cost if options else lambda x: [cost(x), x], w, **options)
+        run(np.array([0.7]))
+        assert re.fullmatch("# .* arrays, too many to list: .*\n", run.source)
+        assert "too many to list" in run.explain()
 
 
 @pytest.mark.parametrize("make", [chain, fold, tree, recurrent])

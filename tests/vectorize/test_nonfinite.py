@@ -3,6 +3,7 @@
 import itertools
 import math
 import random
+import warnings
 from math import inf, nan
 
 import numpy as np
@@ -214,3 +215,20 @@ def test_vectorize_does_not_take_an_infinite_gradient_for_randomness(name):
         for x in X.tolist():
             CASES[name](w, v, Value(x)).backward(1.0 / len(X))
         np.testing.assert_allclose(gradient, [w.grad, v.grad], rtol=1e-12)
+
+
+@pytest.mark.parametrize("way", ["auto", "arrays"])
+@pytest.mark.parametrize("reduce", ["mean", None])
+def test_numbers_beyond_float32_become_infinite_without_a_warning(way, reduce):
+    w = Value(1e39, "w")
+    run = ts.vectorize(lambda x: w * ts.exp(x), [w], dtype="float32", way=way, reduce=reduce)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for numbers in ([1.0, 2.0], [1e39, 1.0], [1e300, -1e300]):
+            run(np.array(numbers))
+            run.values(np.array(numbers))
+            assert run.parameters.tolist() == [np.inf]
+        run.parameters = [1e40]
+        w.data = 2e39
+        run.write_back()
+    assert w.data == np.inf

@@ -19,7 +19,7 @@ from tinygrad_scalar.screen import counted
 from tinygrad_scalar.vectorize.compiled import Compiled
 from tinygrad_scalar.vectorize.each_example import EachExample
 from tinygrad_scalar.vectorize.trace import called, example_arguments, flat
-from tinygrad_scalar.vectorize.ways import all_finite, data_of, same
+from tinygrad_scalar.vectorize.ways import all_finite, cast, data_of, same
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -85,7 +85,7 @@ def _examples_of_alarms(
 
 def _graphs(cost: Callable[..., Any], values: list[Value], parameters: Floats, arguments: list[Any]) -> list[Any]:
     """The engine's graphs of an example's outputs; AnomalyError if a number in them is not finite."""
-    if same(data_of(values).astype(parameters.dtype), parameters).all():
+    if same(cast(data_of(values), parameters.dtype), parameters).all():
         return list(called(cost, arguments).values)
     return _recomputed(cost, values, parameters, arguments)
 

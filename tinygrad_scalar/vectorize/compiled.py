@@ -27,7 +27,7 @@ from tinygrad_scalar.vectorize.repeat import Witness, repeated_trace
 from tinygrad_scalar.vectorize.reverse import differentiate
 from tinygrad_scalar.vectorize.scalar_program import executor, no_scalar_program, scalar_program
 from tinygrad_scalar.vectorize.scalar_way import ScalarWay
-from tinygrad_scalar.vectorize.texts import MOST_LISTED
+from tinygrad_scalar.vectorize.texts import instead_of_source, too_many
 from tinygrad_scalar.vectorize.trace import Trace, trace
 from tinygrad_scalar.vectorize.ways import NOT_IN_PICKLE, data_of, same
 
@@ -90,22 +90,19 @@ class Unwritten:
         return Exported(self._traced, len(self._labels), self._shapes, self._reduce)
 
     @property
-    def _left_out(self) -> str:
-        """Why there are no texts of a program with more arrays than anybody reads, or ""."""
-        n = self.grouping.n_colours
-        if n <= MOST_LISTED:
-            return ""
-        return f"{self._traced.nodes:,} scalars of one example become {n:,} arrays, too many to list"
+    def left_out(self) -> str:
+        """Why there are no texts, or ""."""
+        return too_many(self._traced.nodes, self.grouping.n_colours)
 
     def explanation(self) -> str:
-        if self._left_out:
-            return f"{self._left_out}; run.source is the whole program"
+        if self.left_out:
+            return self.left_out
         named = self.written.program
         return explanation(self._traced.nodes, self._traced.captured, named, self._labels)
 
     def equations(self) -> Equations:
-        if self._left_out:
-            return Equations([Equation(rf"C = \text{{{self._left_out}}}", r"1 \times 1", "")])
+        if self.left_out:
+            return Equations([Equation(rf"C = \text{{{self.left_out}}}", r"1 \times 1", "")])
         return equations(self.written.program, self._labels)
 
 
@@ -190,6 +187,8 @@ class Compiled:
     def source(self) -> str:
         if self.arrays is not None:
             return self.arrays.source
+        if why := self._to_write().left_out:
+            return instead_of_source(why)
         self._was_read = True
         return self._to_write().written.text
 

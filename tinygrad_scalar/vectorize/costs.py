@@ -14,6 +14,7 @@ from tinygrad_scalar.vectorize.group import group
 from tinygrad_scalar.vectorize.reverse import differentiate
 from tinygrad_scalar.vectorize.scalar_program import ScalarProgram, executor, scalar_program
 from tinygrad_scalar.vectorize.scalar_way import ScalarWay
+from tinygrad_scalar.vectorize.ways import cast
 
 if TYPE_CHECKING:
     from tinygrad_scalar.vectorize.trace import Trace
@@ -40,7 +41,7 @@ class CostsByScalars(ScalarWay):
             return False
 
         self.run(parameters, rows, False, [*guards, (keep, str)])
-        return costs[0].astype(parameters.dtype)  # type: ignore[no-any-return]
+        return cast(costs[0], parameters.dtype)
 
 
 class CostsByArrays(ArrayWay):

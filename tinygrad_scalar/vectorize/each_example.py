@@ -33,7 +33,7 @@ from tinygrad_scalar.vectorize.scalar_program import (
     scalar_program,
     slots_of_outputs,
 )
-from tinygrad_scalar.vectorize.texts import TextsOfOutputs
+from tinygrad_scalar.vectorize.texts import TextsOfOutputs, instead_of_source
 from tinygrad_scalar.vectorize.ways import NOT_IN_PICKLE, all_finite, data_of, require, same
 
 if TYPE_CHECKING:
@@ -341,6 +341,9 @@ class EachExample:
 
     @property
     def source(self) -> str:
+        is_written = self.arrays is not None or self._products() is not None
+        if not is_written and self._to_write is not None and self._to_write.left_out:
+            return instead_of_source(self._to_write.left_out)
         return self._shown().source
 
     def _shown(self) -> EachByProducts | EachByArrays:

@@ -9,7 +9,7 @@ import numpy as np
 
 from tinygrad_scalar.vectorize.cost_model import Estimate, scalar_counts
 from tinygrad_scalar.vectorize.scalar_program import ScalarProgram, executor
-from tinygrad_scalar.vectorize.ways import require
+from tinygrad_scalar.vectorize.ways import cast, require
 
 if TYPE_CHECKING:
     from tinygrad_scalar.vectorize.ways import Floats, Guards, Result
@@ -64,7 +64,4 @@ class ScalarWay:
                 require(watched[:, k], *guard)
         if gradient is None:
             return value, parameters, inputs
-        if parameters.dtype != np.float64:
-            with np.errstate(all="ignore"):  # float32 has less range
-                gradient = gradient.astype(parameters.dtype)
-        return value, gradient, inputs
+        return value, cast(gradient, parameters.dtype), inputs

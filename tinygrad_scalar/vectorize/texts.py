@@ -14,6 +14,7 @@ import numpy as np
 
 from tinygrad_scalar.vectorize.array_way import ArrayWay
 from tinygrad_scalar.vectorize.assemble import assemble
+from tinygrad_scalar.vectorize.cached_property import cached_property
 from tinygrad_scalar.vectorize.equations import Equation, Equations, equations
 from tinygrad_scalar.vectorize.explanation import explanation
 from tinygrad_scalar.vectorize.group import group
@@ -30,6 +31,18 @@ MOST_LISTED = 10_000  # arrays in a text
 MOST_OUTPUTS = 10  # of which there are equations
 
 
+def too_many(nodes: int, arrays: int) -> str:
+    """Why there are no texts of a program with more arrays than anybody reads, or ""."""
+    if arrays <= MOST_LISTED:
+        return ""
+    return f"{nodes:,} scalars of one example become {arrays:,} arrays, too many to list"
+
+
+def instead_of_source(why: str) -> str:
+    """What stands for a source that is left out."""
+    return f'# {why}: way="arrays" writes them all, and runs them\n'
+
+
 class TextsOfOutputs:
     """The texts of a trace; `labels` are the parameters'."""
 
@@ -42,11 +55,16 @@ class TextsOfOutputs:
 
         return Exported(self._traced, len(self._labels), self._shapes, self._reduce)
 
+    @cached_property
+    def left_out(self) -> str:
+        """Why there is no source, or ""."""
+        return too_many(self._traced.nodes, group(self._traced, len(self._shapes)).n_colours)
+
     def _program(self, trace: Trace, shapes: Shapes) -> Program | str:
         """The array program with names, or why there is none."""
         grouping = group(trace, len(shapes))
-        if grouping.n_colours > MOST_LISTED:
-            return f"{trace.nodes:,} scalars of one example become {grouping.n_colours:,} arrays, too many to list"
+        if why := too_many(trace.nodes, grouping.n_colours):
+            return why
         program = assemble(grouping, len(self._labels), [int(np.prod(shape)) for shape, _ in shapes])
         program.reduce = self._reduce
         differentiate(program, wrt_inputs=self._wrt_inputs)

@@ -22,7 +22,7 @@ from tinygrad_scalar.vectorize.first_call import require_agreement
 from tinygrad_scalar.vectorize.layout import require_scipy
 from tinygrad_scalar.vectorize.real_array import examples_of, real_array
 from tinygrad_scalar.vectorize.scalar_program import executor
-from tinygrad_scalar.vectorize.ways import data_of, same
+from tinygrad_scalar.vectorize.ways import cast, data_of, same
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -103,7 +103,7 @@ class Vectorized(Exports):
         self._values = values
         self._wrt_inputs, self._check = bool(wrt_inputs), bool(check)
         self._seen, self._data = now(), data_of(values)  # when the Values were last read, and their numbers then
-        self._parameters: Floats = self._data.astype(str(name))
+        self._parameters: Floats = cast(self._data, str(name)).copy()
         self._programs: dict[Shapes, Compiled | EachExample] = {}
         self._watched: dict[Shapes, Compiled | EachExample] = {}  # those for detect_anomaly()
         self._last: Compiled | EachExample | None = None
@@ -130,7 +130,7 @@ class Vectorized(Exports):
         if given.shape != self._parameters.shape:
             raise ValueError(f"parameters must have the shape {self._parameters.shape}, got {given.shape}")
         self._look_at_values()
-        self._parameters[:] = given
+        self._parameters[:] = cast(given, self._parameters.dtype)
 
     def write_back(self) -> None:
         """Put `parameters` into the Values."""
@@ -138,7 +138,7 @@ class Vectorized(Exports):
             raise ValueError("this is a copy or was unpickled, without Values to write to: read `parameters` instead")
         data = data_of(self._values)
         kept = ~same(data, self._data) & self._untouched()  # Values that were set directly keep their numbers
-        self._parameters[kept] = data[kept]
+        self._parameters[kept] = cast(data, self._parameters.dtype)[kept]
         set_data(self._values, self._parameters.astype(np.float64))
         self._look_at_values()
 
@@ -150,7 +150,7 @@ class Vectorized(Exports):
 
     def _untouched(self) -> NDArray[np.bool_]:
         """Which parameters still equal the numbers last read from the Values."""
-        return same(self._parameters, self._data.astype(self._parameters.dtype))
+        return same(self._parameters, cast(self._data, self._parameters.dtype))
 
     def _follow(self) -> object:
         """Read Values that were set since the last call; returns the version of `parameters` and programs.
@@ -181,7 +181,7 @@ class Vectorized(Exports):
                     self._watched.pop(shapes, None)
                 if outdated or anomaly.watching:
                     self._forget()
-                self._parameters[changed] = data[changed]
+                self._parameters[changed] = cast(data, self._parameters.dtype)[changed]
                 self._data, self._seen = data, -1 if anomaly.watching else time
             return version
 
@@ -189,7 +189,7 @@ class Vectorized(Exports):
         """Where a parameter has a new number here and its Value has another new one, in `data`."""
         torn = changed
         for numbers in (self._data, self._underway, data):
-            torn = torn & ~same(self._parameters, numbers.astype(self._parameters.dtype))
+            torn = torn & ~same(self._parameters, cast(numbers, self._parameters.dtype))
         return torn
 
     def _two_numbers(self, data: Floats, i: int) -> ValueError:
@@ -340,7 +340,10 @@ class Vectorized(Exports):
 
     @property
     def source(self) -> str:
-        """The NumPy program for the last call's shapes, as a person would write it."""
+        """The NumPy program for the last call's shapes, as a person would write it.
+
+        A scalar program of more than 10,000 different statements is left out, which a comment says.
+        """
         return self._current().source
 
     @property
@@ -394,4 +397,4 @@ def _kinds(shapes: Shapes) -> str:
 def _rows(array: Floats, dtype: Any) -> Floats:
     """The examples as rows of numbers."""
     rows = array if array.ndim == 2 else array.reshape(len(array), -1)
-    return rows if rows.dtype == dtype else rows.astype(dtype)
+    return rows if rows.dtype == dtype else cast(rows, dtype)

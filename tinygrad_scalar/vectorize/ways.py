@@ -43,6 +43,12 @@ def same(x: Floats, y: Floats) -> NDArray[np.bool_]:
     return np.asarray(x.view(f"i{x.itemsize}") == y.view(f"i{y.itemsize}"))
 
 
+def cast(numbers: Floats, dtype: Any) -> Floats:
+    """Numbers as another dtype; those beyond its range become infinite, without a warning."""
+    with np.errstate(over="ignore"):
+        return numbers.astype(dtype, copy=False)
+
+
 def all_finite(numbers: Any) -> bool:
     """Whether a number, an array or a sparse matrix holds finite numbers only; None stands for no derivatives."""
     stored = numbers.data if hasattr(numbers, "indptr") else numbers
