@@ -90,6 +90,29 @@ def test_a_new_definition_is_traced_again():
     assert run(X)[0] == 4.5
 
 
+@pytest.mark.peers
+def test_what_is_made_of_functions_of_values_is_exported():
+    torch = pytest.importorskip("torch")
+    output, weights, X = example(swish)
+    run = ts.vectorize(lambda x: output(x) ** 2, weights)
+    value, gradient = run(X)
+    parameters = torch.tensor(run.parameters, requires_grad=True)
+    exported = run.to_torch()(parameters, torch.tensor(X))
+    exported.backward()
+    np.testing.assert_allclose(exported.item(), value, rtol=1e-12)
+    np.testing.assert_allclose(parameters.grad.numpy(), gradient, rtol=1e-12)
+
+
+@pytest.mark.peers
+def test_what_is_made_of_numbers_is_not_exported():
+    torch = pytest.importorskip("torch")
+    output, weights, X = example(angle)
+    run = ts.vectorize(output, weights)
+    run(X)
+    with pytest.raises(NotImplementedError, match=r"^angle cannot be replaced .* made a float"):
+        run.to_torch()(torch.tensor(run.parameters), torch.tensor(X))
+
+
 NET = ts.MLP(2, [3, 1], swish, output_activation="linear", seed=0)
 
 

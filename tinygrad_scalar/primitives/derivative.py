@@ -15,6 +15,7 @@ from tinygrad_scalar.engine import Value, recorded, tracing
 from tinygrad_scalar.engine.errors import WAYS_OUT, shown
 from tinygrad_scalar.engine.graph import leaves
 from tinygrad_scalar.engine.number import as_float
+from tinygrad_scalar.primitives.points import points
 from tinygrad_scalar.screen import counted
 
 Function = Callable[..., Any]
@@ -116,26 +117,28 @@ class Derivative:
     @cached_property
     def looks(self) -> str:
         """Why the derivative cannot be recorded; "" if it can."""
-        from tinygrad_scalar.primitives.trial import points
+        return obstacle(self._slopes, self._operands)
 
-        for point in points(len(self._operands)):
-            operands = [Value(number, name) for number, name in zip(point, self._operands)]
-            try:
-                with tracing.followed_by(_Watch(operands)):
-                    for slope in self._slopes(operands):
-                        if not isinstance(slope, Value):
-                            self._number(slope)
-                return ""
-            except _LookedError as looked:
-                return f"it looks at the number of an operand: {looked}"
-            except ArithmeticError:  # a point outside of its domain
-                continue
-            except Exception as error:
-                return (
-                    f"it works with numbers only: with Values it raised {type(error).__name__}: {error}. Write it with "
-                    "functions of Values, such as ts.exp"
-                )
-        return ""
+
+def obstacle(compute: Callable[[Sequence[Value]], Sequence[Any]], operands: Sequence[str]) -> str:
+    """Why the numbers that `compute` makes of operands cannot be recorded with Values instead; "" if they can."""
+    for point in points(len(operands)):
+        values = [Value(number, name) for number, name in zip(point, operands)]
+        try:
+            with tracing.followed_by(_Watch(values)):
+                found = compute(values)
+            others = [result for result in found if not isinstance(result, Value) and number_of(result) is None]
+            return f"it returned {shown(others[0])} for Values" if others else ""
+        except _LookedError as looked:
+            return f"it looks at the number of an operand: {looked}"
+        except ArithmeticError:  # a point outside of its domain
+            continue
+        except Exception as error:
+            return (
+                f"it works with numbers only: with Values it raised {type(error).__name__}: {error}. Write it with "
+                "functions of Values, such as ts.exp"
+            )
+    return ""
 
 
 def number_of(result: Any) -> float | None:

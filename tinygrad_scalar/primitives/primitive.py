@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any, overload
 from tinygrad_scalar.engine import Value, record
 from tinygrad_scalar.engine.errors import shown
 from tinygrad_scalar.engine.number import as_float
-from tinygrad_scalar.engine.ops import COND, OPERATIONS, Operation
-from tinygrad_scalar.primitives.derivative import Derivative, number_of
+from tinygrad_scalar.engine.ops import OPERATIONS, Operation, operation
+from tinygrad_scalar.primitives.derivative import Derivative, number_of, obstacle
 from tinygrad_scalar.primitives.spelling import expression_by_position, operands_of, text_by_position
 from tinygrad_scalar.primitives.trial import require_agreement, require_expression
 from tinygrad_scalar.screen import counted
@@ -82,7 +82,7 @@ class Primitive:
         """The function of each element of NumPy arrays: an array of numbers, or of Values if any holds Values."""
         numpy = sys.modules.get("numpy")
         for operand in operands:
-            is_array = numpy is not None and isinstance(operand, numpy.ndarray)
+            is_array = numpy is not None and isinstance(operand, numpy.ndarray) and not hasattr(operand, "mask")
             if not is_array and not isinstance(operand, Value) and as_float(operand) is None:
                 raise TypeError(f"{self.__name__} expected a Value, a number or an array of them, got {shown(operand)}")
         assert numpy is not None
@@ -90,6 +90,15 @@ class Primitive:
         if any(isinstance(operand, Value) or getattr(operand, "dtype", None) == numpy.object_ for operand in operands):
             return found
         return found.astype(numpy.float64) if isinstance(found, numpy.ndarray) else numpy.float64(found)
+
+    def recorded(self, *operands: Value) -> Value:
+        """The function as the operations that it is made of; NotImplementedError if it takes only numbers."""
+        if why := obstacle(lambda values: [self.function(*values)], self.operands):
+            raise NotImplementedError(
+                f"{self.__name__} cannot be replaced by the operations it is made of, because {why}"
+            )
+        result = self.function(*operands)
+        return result if isinstance(result, Value) else Value(result)
 
     def __repr__(self) -> str:
         return f"<primitive {self.__name__}({', '.join(self.operands)})>"
@@ -267,7 +276,11 @@ def _place(function: Any, name: str, caller: str) -> tuple[str, str]:
 
 def _free(name: str) -> str:
     """The name of a new row: `name`, or where an earlier primitive has it name#2, name#3, …"""
-    if name in (COND.name, "leaky_relu") or (name in OPERATIONS and OPERATIONS[name].primitive is None):
+    try:
+        is_ours = operation(name).primitive is None
+    except ValueError:  # there is none
+        is_ours = name == "leaky_relu"
+    if is_ours:
         raise ValueError(f"{name} is an operation of tinygrad_scalar: give the primitive another name with name=")
     names = (name if k == 1 else f"{name}#{k}" for k in count(1))
     return next(free for free in names if free not in OPERATIONS and free not in TAKEN)

@@ -6,8 +6,7 @@ Kinks, edges of the domain and rounding are judged as `check_gradients` does, so
 from __future__ import annotations
 
 import math
-import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from tinygrad_scalar.engine import Value, record
@@ -15,26 +14,11 @@ from tinygrad_scalar.engine.ops import Operation, operation
 from tinygrad_scalar.inspection.finite_differences import NudgedGraph
 from tinygrad_scalar.inspection.judgement import is_plainly, judged
 from tinygrad_scalar.inspection.notation import written
+from tinygrad_scalar.primitives.points import NUMBERS, points
 from tinygrad_scalar.primitives.spelling import OF_A_ROW
 
-# Numbers at which hardly any function has a kink: around 0, in (0, 1), above 1, far out.
-NUMBERS = (
-    0.37, -0.37, 1.21, -1.21, 0.71, -0.71, 2.3, -2.3, 0.083, -0.083, 5.9, -5.9, 0.93, -0.93, 17.3, -17.3, 0.0041,
-    -0.0041, 133.7, -133.7, 2911.3, -2911.3, 3.1e6, -3.1e6,
-)  # fmt: skip
 ENOUGH = 16  # points where the function is finite
-MOST_TRIED = 512  # points for several operands
 OUTSIDE = (ArithmeticError, ValueError)  # what functions raise outside of their domain
-
-
-def points(n: int) -> Iterator[tuple[float, ...]]:
-    """Points to try a function of n operands at, always the same."""
-    if n == 1:
-        yield from ((number,) for number in NUMBERS)
-        return
-    draw = random.Random(n)
-    for k in range(MOST_TRIED):
-        yield tuple(draw.choices(NUMBERS[: 6 + k // 8], k=n))  # the ordinary ones first
 
 
 def usable_points(row: Operation) -> list[tuple[float, ...]]:
