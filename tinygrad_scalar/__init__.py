@@ -10,11 +10,12 @@
 
 Values and functions of Values
     Value: a number that knows how it was computed; backward() finds its gradients
-    exp, expm1, log, log1p, sqrt, abs, erf: of a Value or a plain number
-    sin, cos, tan, asin, acos, atan: trigonometric functions and their inverses
+    exp, expm1, exp2, log, log1p, log2, log10, sqrt, cbrt, abs, erf: of a Value or a plain number
+    sin, cos, tan, asin, acos, atan, atan2: trigonometric functions and their inverses
     sinh, cosh, tanh, asinh, acosh, atanh: hyperbolic functions and their inverses
     sigmoid, relu, leaky_relu, softplus: activations
-    maximum, minimum, logaddexp: of two arguments
+    maximum, minimum, logaddexp, hypot, xlogy: of two arguments
+    floor, ceil, sign, clip: flat pieces, where slopes are 0
     sum, max, min: of a list
     greater, greater_equal, less, less_equal: 1 or 0, conditions for where and cond
     where, cond, lookup: one of two values, one of two branches, one row of a list
@@ -83,20 +84,29 @@ from tinygrad_scalar.functions import (
     asin as asin,
     asinh as asinh,
     atan as atan,
+    atan2 as atan2,
     atanh as atanh,
+    cbrt as cbrt,
+    ceil as ceil,
+    clip as clip,
     cond as cond,
     cos as cos,
     cosh as cosh,
     erf as erf,
     exp as exp,
+    exp2 as exp2,
     expm1 as expm1,
+    floor as floor,
     greater as greater,
     greater_equal as greater_equal,
+    hypot as hypot,
     leaky_relu as leaky_relu,
     less as less,
     less_equal as less_equal,
     log as log,
     log1p as log1p,
+    log2 as log2,
+    log10 as log10,
     logaddexp as logaddexp,
     lookup as lookup,
     max as max,
@@ -105,6 +115,7 @@ from tinygrad_scalar.functions import (
     minimum as minimum,
     relu as relu,
     sigmoid as sigmoid,
+    sign as sign,
     sin as sin,
     sinh as sinh,
     softplus as softplus,
@@ -113,6 +124,7 @@ from tinygrad_scalar.functions import (
     tan as tan,
     tanh as tanh,
     where as where,
+    xlogy as xlogy,
 )
 from tinygrad_scalar.inspection.check import (
     GradientCheck as GradientCheck,

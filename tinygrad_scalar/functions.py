@@ -12,7 +12,7 @@ from functools import partial, reduce
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, overload
 
 from tinygrad_scalar.engine import Value, in_c, ops, record, tracing
-from tinygrad_scalar.engine.errors import shown
+from tinygrad_scalar.engine.errors import shown, wrong_operand
 from tinygrad_scalar.engine.number import as_float
 from tinygrad_scalar.screen import quoted
 
@@ -44,11 +44,11 @@ def _apply(name: str, *operands: Scalar, called: str = "") -> Any:
     numbers = [None if isinstance(operand, Value) else as_float(operand) for operand in operands]
     for operand, number in zip(operands, numbers):
         if number is None and not isinstance(operand, Value):
-            raise TypeError(f"{called or name} expected a Value or a number, got {shown(operand)}")
+            raise wrong_operand(called or name, operand)
     return record(name, *operands) if None in numbers else ops.operation(name).forward(*numbers)
 
 
-def _unary(name: str) -> _Unary:
+def _unary(name: str, doc: str = "") -> _Unary:
     """The function of a one-operand operation."""
     method = getattr(Value, "__abs__" if name == "abs" else name, partial(record, name))
 
@@ -56,7 +56,7 @@ def _unary(name: str) -> _Unary:
         return method(x) if isinstance(x, Value) else _apply(name, x)
 
     function.__name__ = function.__qualname__ = name
-    function.__doc__ = f"{ops.operation(name).expression}, for a Value or a number x."
+    function.__doc__ = doc or f"{ops.operation(name).expression}, for a Value or a number x."
     return in_c(function)
 
 
@@ -80,7 +80,11 @@ exp = _unary("exp")
 expm1 = _unary("expm1")
 log = _unary("log")
 log1p = _unary("log1p")
+log2 = _unary("log2")
+log10 = _unary("log10")
+exp2 = _unary("exp2")
 sqrt = _unary("sqrt")
+cbrt = _unary("cbrt", "The real cube root of a Value or a number x, also of a negative one.")
 sin = _unary("sin")
 cos = _unary("cos")
 tan = _unary("tan")
@@ -98,10 +102,26 @@ relu = _unary("relu")
 softplus = _unary("softplus")
 erf = _unary("erf")
 abs = _unary("abs")
+floor = _unary(
+    "floor", "The largest integer ≤ x, for a Value or a number x. Between its jumps it is flat: its gradient is 0."
+)
+ceil = _unary(
+    "ceil", "The smallest integer ≥ x, for a Value or a number x. Between its jumps it is flat: its gradient is 0."
+)
+sign = _unary("sign", "1 for x > 0, −1 for x < 0, 0 for 0, for a Value or a number x. Its gradient is 0.")
 
 maximum = _binary("maximum", "The larger of x and y; in a tie each gets half the gradient.")
 minimum = _binary("minimum", "The smaller of x and y; in a tie each gets half the gradient.")
 logaddexp = _binary("logaddexp", "log(exp(x) + exp(y)) without overflow.")
+atan2 = _binary(
+    "atan2",
+    "The angle of the point (x, y), from −π to π, which is atan(y/x) for x > 0; the ordinate comes first, as in C. "
+    "At the origin its slopes are nan.",
+)
+hypot = _binary(
+    "hypot", "√(x² + y²), without overflow. At the origin, where it has a kink, both slopes are ½, as in JAX."
+)
+xlogy = _binary("xlogy", "x·log(y), but 0 where x is 0, whatever y is: a term of an entropy.")
 greater = _binary("greater", "1 where x > y, else 0; a condition for `where`. Its gradient is 0.")
 greater_equal = _binary("greater_equal", "1 where x ≥ y, else 0; a condition for `where`. Its gradient is 0.")
 less = _binary("less", "1 where x < y, else 0: greater(y, x).", operation="greater", swap=True)
@@ -119,6 +139,35 @@ def leaky_relu(x: Scalar, slope: float = 0.01) -> Any:
     -0.2
     """
     return x.leaky_relu(slope) if isinstance(x, Value) else _apply(ops.leaky_relu(slope).name, x)
+
+
+@overload
+def clip(x: Value, low: Scalar, high: Scalar) -> Value: ...
+@overload
+def clip(x: Number, low: Value, high: Scalar) -> Value: ...
+@overload
+def clip(x: Number, low: Number, high: Value) -> Value: ...
+@overload
+def clip(x: Number, low: Number, high: Number) -> float: ...
+def clip(x: Scalar, low: Scalar, high: Scalar) -> Any:
+    """x, but at least `low` and at most `high`: minimum(maximum(x, low), high).
+
+    Its slope is 1 between them and 0 outside, where it is flat; at an end x and that end get half the gradient each,
+    as in JAX. Where low > high the result is high.
+
+    >>> x = Value(3.0)
+    >>> y = clip(x, -1, 1)
+    >>> y.backward()
+    >>> y.data, x.grad
+    (1.0, 0.0)
+    """
+    return _of_clip("minimum", _of_clip("maximum", x, low), high)
+
+
+def _of_clip(name: str, x: Scalar, y: Scalar) -> Any:
+    if isinstance(x, Value) and isinstance(y, Value):
+        return record(name, x, y)
+    return _apply(name, x, y, called="clip")
 
 
 @overload

@@ -72,7 +72,7 @@ def _values(name, numbers):
 
 
 def test_every_public_function_has_a_result_and_is_at_the_top_level():
-    assert sorted(functions.__all__) == sorted([*NAMES, "cond", "lookup"])
+    assert sorted(functions.__all__) == sorted([*NAMES, "clip", "cond", "lookup"])
     assert all(getattr(ts, name) is getattr(functions, name) for name in functions.__all__)
 
 

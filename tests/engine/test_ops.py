@@ -27,6 +27,8 @@ def _function(text, symbols, by=None):
     )
     if by is not None:
         expression = sympy.diff(expression, by)
+        for jump in (sympy.Derivative, sympy.DiracDelta):  # of floor and sign
+            expression = expression.replace(jump, lambda *_: sympy.Integer(0))
     return sympy.lambdify(symbols, expression, [{"Heaviside": lambda x, _: mpmath.mpf(x > 0)}, "mpmath"])
 
 
@@ -140,7 +142,7 @@ def test_every_row_prints_each_of_its_operands(name):
     if row.companions:  # this is a formula of the notes
         assert set(printed) == {letter for i, letter in enumerate(operands) if i not in row.companions}
     else:
-        assert printed == list(operands)
+        assert list(dict.fromkeys(printed)) == list(operands)
     assert ROWS[name].symbol
 
 

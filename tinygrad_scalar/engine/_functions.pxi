@@ -4,7 +4,7 @@ In Python, each took as long as making a node, and several times as long while `
 """
 
 cdef dict plain_functions = {}  # by name
-cdef Row _MAXIMUM = row_named("maximum"), _MINIMUM = row_named("minimum"), _LOGADDEXP = row_named("logaddexp")
+cdef Row _LOGADDEXP = row_named("logaddexp")
 cdef Row _GREATER = row_named("greater"), _GREATER_EQUAL = row_named("greater_equal")
 
 
@@ -22,6 +22,13 @@ def exp(x, /): return of_one(_EXP, "exp", x)
 def expm1(x, /): return of_one(_EXPM1, "expm1", x)
 def log(x, /): return of_one(_LOG, "log", x)
 def log1p(x, /): return of_one(_LOG1P, "log1p", x)
+def log2(x, /): return of_one(_LOG2, "log2", x)
+def log10(x, /): return of_one(_LOG10, "log10", x)
+def exp2(x, /): return of_one(_EXP2, "exp2", x)
+def cbrt(x, /): return of_one(_CBRT, "cbrt", x)
+def floor(x, /): return of_one(_FLOOR, "floor", x)
+def ceil(x, /): return of_one(_CEIL, "ceil", x)
+def sign(x, /): return of_one(_SIGN, "sign", x)
 def sqrt(x, /): return of_one(_SQRT, "sqrt", x)
 def sin(x, /): return of_one(_SIN, "sin", x)
 def cos(x, /): return of_one(_COS, "cos", x)
@@ -43,6 +50,9 @@ def abs(x, /): return of_one(_ABSOLUTE, "abs", x)
 def maximum(x, y, /): return of_two(_MAXIMUM, "maximum", x, y, False)
 def minimum(x, y, /): return of_two(_MINIMUM, "minimum", x, y, False)
 def logaddexp(x, y, /): return of_two(_LOGADDEXP, "logaddexp", x, y, False)
+def atan2(y, x, /): return of_two(_ATAN2, "atan2", y, x, False)
+def hypot(x, y, /): return of_two(_HYPOT, "hypot", x, y, False)
+def xlogy(x, y, /): return of_two(_XLOGY, "xlogy", x, y, False)
 def greater(x, y, /): return of_two(_GREATER, "greater", x, y, False)
 def greater_equal(x, y, /): return of_two(_GREATER_EQUAL, "greater_equal", x, y, False)
 def less(x, y, /): return of_two(_GREATER, "less", x, y, True)
@@ -51,7 +61,8 @@ def less_equal(x, y, /): return of_two(_GREATER_EQUAL, "less_equal", x, y, True)
 cdef dict named = {}
 for _function in (
     exp, expm1, log, log1p, sqrt, sin, cos, tan, asin, acos, atan, sinh, cosh, tanh, asinh, acosh, atanh, sigmoid, relu,
-    softplus, erf, abs, maximum, minimum, logaddexp, greater, greater_equal, less, less_equal,
+    softplus, erf, log2, log10, exp2, cbrt, floor, ceil, sign, abs, maximum, minimum, logaddexp, atan2, hypot, xlogy,
+    greater, greater_equal, less, less_equal,
 ):
     named[_function.__name__] = _function
 

@@ -6,9 +6,15 @@ without a code here still works: it is then computed by its row of the table.
 
 cimport cython
 from libc.math cimport (
-    acos, acosh, asin, asinh, atan, atanh, copysign, cos, cosh, erf, exp, expm1, fabs, isfinite, log, log1p,
-    pow, sin, sinh, sqrt, tan, tanh,
+    acos, acosh, asin, asinh, atan, atan2, atanh, ceil, copysign, cos, cosh, erf, exp, expm1, fabs, floor, hypot,
+    NAN, isfinite, isinf, log, log1p, log2, log10, pow, sin, sinh, sqrt, tan, tanh,
 )
+
+cdef extern from *:
+    """
+    static volatile double TWO = 2.0;  /* of a constant base, compilers make exp2(x), with other digits */
+    """
+    double TWO
 
 
 cdef enum Code:
@@ -17,21 +23,23 @@ cdef enum Code:
     NEGATE, ABSOLUTE, EXP, EXPM1, LOG, LOG1P, SQRT, SIN, COS, TAN, ASIN, ACOS, ATAN, SINH, COSH, TANH, ASINH, ACOSH
     ATANH, SIGMOID, RELU, SOFTPLUS, ERF, CONSTANT_POWER, LEAKY_RELU  # one operand
     WHERE, BINARY_ENTROPY  # three
-    # from here on in the order of their arrival: programs in pickles hold the numbers
+    # from here on in the order of their arrival: programs in pickles hold the numbers; 62 and 63 are _tape.pyx's
     SIGMOID_SLOPE, TANH_SLOPE, ONE_MINUS_SQUARE, COPY  # one operand
     SIGMOID_OF_DIFFERENCE  # two
+    ATAN2, HYPOT, XLOGY, COSINE  # two
+    LOG2, LOG10, EXP2, CBRT, FLOOR, CEIL, SIGN, NORMAL_CDF, GELU, SILU, ELU, SELU, MISH, HARDTANH, SOFTSIGN  # one
 
 
 cdef inline bint piecewise(Code code, double n) noexcept nogil:
     """Whether a slope of 0 means that the result does not depend on the operand."""
     if code == CONSTANT_POWER:
         return n == 0.0
-    return code in (RELU, LEAKY_RELU, MAXIMUM, MINIMUM, GREATER, GREATER_EQUAL, WHERE)
+    return code in (FLOOR, CEIL, SIGN, RELU, LEAKY_RELU, MAXIMUM, MINIMUM, GREATER, GREATER_EQUAL, WHERE)
 
 
 cdef inline bint detached(Code code, double n) noexcept nogil:
     """Whether no gradient goes to the operands; of `where`, this holds for the condition."""
-    return code in (GREATER, GREATER_EQUAL) or (code == CONSTANT_POWER and n == 0.0)
+    return code in (GREATER, GREATER_EQUAL, FLOOR, CEIL, SIGN) or (code == CONSTANT_POWER and n == 0.0)
 
 
 @cython.cdivision(True)
@@ -109,6 +117,41 @@ cdef inline double logaddexp_share(double x, double y) noexcept nogil:
     shift = difference - x
     lost = (x - (difference - shift)) - (y + shift)
     return sigmoid(difference) + sigmoid_slope(difference) * lost
+
+
+@cython.cdivision(True)
+cdef inline double cbrt(double x) noexcept nogil:
+    cdef double root
+    if x == 0.0 or not isfinite(x):
+        return x
+    root = copysign(pow(fabs(x), 1.0 / 3.0), x)
+    return root - (root - x / (root * root)) / 3.0
+
+
+@cython.cdivision(True)
+cdef inline double cosine(double x, double y) noexcept nogil:
+    cdef double v = hypot(x, y)
+    cdef double scale
+    if 1e-290 < v and not isinf(v):
+        return x / v
+    if x == 0.0 and y == 0.0:
+        return 0.5
+    if not isfinite(x) or not isfinite(y):
+        return NAN
+    scale = 2.0**-600 if v > 1.0 else 2.0**600
+    return (x * scale) / hypot(x * scale, y * scale)
+
+
+@cython.cdivision(True)
+cdef inline double atan2_slope(double x, double y) noexcept nogil:
+    cdef double d = x * x + y * y
+    cdef double scale
+    if (1e-290 < d and not isinf(d)) or not isfinite(x) or not isfinite(y):
+        return x / d
+    scale = 2.0**-600 if d > 1.0 else 2.0**600
+    x = x * scale
+    y = y * scale
+    return x / (x * x + y * y) * scale
 
 
 @cython.cdivision(True)
@@ -201,11 +244,33 @@ cdef inline void unary(Code code, double n, double x, double* v, double* d) noex
     elif code == COPY:
         v[0] = x
         d[0] = 1.0
+    elif code == LOG2:
+        v[0] = log2(x)
+        d[0] = 1.0 / log(2.0) / x
+    elif code == LOG10:
+        v[0] = log10(x)
+        d[0] = 1.0 / log(10.0) / x
+    elif code == EXP2:
+        v[0] = pow(TWO, x)
+        d[0] = v[0] * log(2.0)
+    elif code == CBRT:
+        v[0] = cbrt(x)
+        d[0] = 1.0 / (3.0 * (v[0] * v[0]))
+    elif code == FLOOR:
+        v[0] = floor(x)
+        d[0] = 0.0
+    elif code == CEIL:
+        v[0] = ceil(x)
+        d[0] = 0.0
+    elif code == SIGN:
+        v[0] = copysign(1.0, x) if x < 0.0 or x > 0.0 else x
+        d[0] = 0.0
 
 
 @cython.cdivision(True)
 cdef inline void binary(Code code, double x, double y, double* v, double* d_x, double* d_y) noexcept nogil:
     """v = f(x, y) with its two partial derivatives."""
+    cdef double size, scale, sine, over
     if code == ADD:
         v[0] = x + y
         d_x[0] = 1.0
@@ -238,6 +303,26 @@ cdef inline void binary(Code code, double x, double y, double* v, double* d_x, d
         v[0] = logaddexp(x, y)
         d_x[0] = logaddexp_share(x, y)
         d_y[0] = logaddexp_share(y, x)
+    elif code == ATAN2:
+        v[0] = atan2(x, y)
+        d_x[0] = atan2_slope(y, x)
+        d_y[0] = -atan2_slope(x, y)
+    elif code == HYPOT:
+        v[0] = hypot(x, y)
+        d_x[0] = cosine(x, y)
+        d_y[0] = cosine(y, x)
+    elif code == XLOGY:
+        v[0] = x * log(y) if x != 0.0 else 0.0
+        d_x[0] = log(y)
+        d_y[0] = x / y
+    elif code == COSINE:
+        v[0] = cosine(x, y)
+        size = hypot(x, y)
+        scale = 0.25 if size > 1e290 else 2.0**600 if size < 1e-290 else 1.0
+        sine = cosine(y, x)
+        over = sine / hypot(x * scale, y * scale)
+        d_x[0] = over * sine * scale
+        d_y[0] = -over * v[0] * scale
     elif code == GREATER:
         v[0] = 1.0 if x > y else 0.0
         d_x[0] = 0.0

@@ -113,6 +113,9 @@ CODES = {  # by name or family; used by the scalar programs of `vectorize` too
     "+": _ops.ADD, "-": _ops.SUBTRACT, "*": _ops.MULTIPLY, "/": _ops.DIVIDE, "**": _ops.POWER,
     "maximum": _ops.MAXIMUM, "minimum": _ops.MINIMUM, "logaddexp": _ops.LOGADDEXP,
     "greater": _ops.GREATER, "greater_equal": _ops.GREATER_EQUAL,
+    "atan2": _ops.ATAN2, "hypot": _ops.HYPOT, "xlogy": _ops.XLOGY, "cosine": _ops.COSINE,
+    "log2": _ops.LOG2, "log10": _ops.LOG10, "exp2": _ops.EXP2, "cbrt": _ops.CBRT, "floor": _ops.FLOOR,
+    "ceil": _ops.CEIL, "sign": _ops.SIGN,
     "neg": _ops.NEGATE, "abs": _ops.ABSOLUTE, "exp": _ops.EXP, "expm1": _ops.EXPM1, "log": _ops.LOG,
     "log1p": _ops.LOG1P, "sqrt": _ops.SQRT, "sin": _ops.SIN, "cos": _ops.COS, "tan": _ops.TAN, "asin": _ops.ASIN,
     "acos": _ops.ACOS, "atan": _ops.ATAN, "sinh": _ops.SINH, "cosh": _ops.COSH, "tanh": _ops.TANH,
@@ -193,7 +196,10 @@ cdef Row _SIN = row_named("sin"), _COS = row_named("cos"), _TAN = row_named("tan
 cdef Row _ACOS = row_named("acos"), _ATAN = row_named("atan"), _SINH = row_named("sinh"), _COSH = row_named("cosh")
 cdef Row _TANH = row_named("tanh"), _ASINH = row_named("asinh"), _ACOSH = row_named("acosh")
 cdef Row _ATANH = row_named("atanh"), _SIGMOID = row_named("sigmoid"), _RELU = row_named("relu")
-cdef Row _SOFTPLUS = row_named("softplus"), _ERF = row_named("erf")
+cdef Row _SOFTPLUS = row_named("softplus"), _ERF = row_named("erf"), _LOG2 = row_named("log2")
+cdef Row _LOG10 = row_named("log10"), _EXP2 = row_named("exp2"), _CBRT = row_named("cbrt"), _FLOOR = row_named("floor")
+cdef Row _CEIL = row_named("ceil"), _SIGN = row_named("sign"), _ATAN2 = row_named("atan2"), _HYPOT = row_named("hypot")
+cdef Row _XLOGY = row_named("xlogy"), _MAXIMUM = row_named("maximum"), _MINIMUM = row_named("minimum")
 
 
 # --- the node -------------------------------------------------------------------------------------------------------
@@ -381,7 +387,11 @@ cdef class Value:
     def expm1(self): return unary_node(_EXPM1, self)
     def log(self): return unary_node(_LOG, self)
     def log1p(self): return unary_node(_LOG1P, self)
+    def log2(self): return unary_node(_LOG2, self)
+    def log10(self): return unary_node(_LOG10, self)
+    def exp2(self): return unary_node(_EXP2, self)
     def sqrt(self): return unary_node(_SQRT, self)
+    def cbrt(self): return unary_node(_CBRT, self)
     def sin(self): return unary_node(_SIN, self)
     def cos(self): return unary_node(_COS, self)
     def tan(self): return unary_node(_TAN, self)
@@ -404,6 +414,18 @@ cdef class Value:
     def relu(self): return unary_node(_RELU, self)
     def softplus(self): return unary_node(_SOFTPLUS, self)
     def erf(self): return unary_node(_ERF, self)
+    def floor(self): return unary_node(_FLOOR, self)
+    __floor__ = floor
+    def ceil(self): return unary_node(_CEIL, self)
+    __ceil__ = ceil
+    def sign(self): return unary_node(_SIGN, self)
+    def atan2(self, other): return method_node(_ATAN2, "atan2", self, other)
+    arctan2 = atan2
+    def hypot(self, other): return method_node(_HYPOT, "hypot", self, other)
+    def xlogy(self, other): return method_node(_XLOGY, "xlogy", self, other)
+
+    def clip(self, low, high):
+        return method_node(_MINIMUM, "clip", method_node(_MAXIMUM, "clip", self, low), high)
 
     def leaky_relu(self, slope=0.01):
         cdef double number
@@ -894,6 +916,13 @@ cdef binary_node(Row row, x, y):
         row.code, left._data, right._data, &(<Value>node)._data, &(<Value>node).d_left, &(<Value>node).d_right
     )
     return made(node)
+
+
+cdef method_node(Row row, str name, x, y):
+    node = binary_node(row, x, y)
+    if node is NotImplemented:
+        raise errors.wrong_operand(name, y)
+    return node
 
 
 cdef piecewise_node(Row row, Value left, Value right):

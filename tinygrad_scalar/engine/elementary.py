@@ -65,6 +65,38 @@ def log1p(x: float) -> float:
     return -inf if x == -1.0 else nan if x < -1.0 else math.log1p(x)
 
 
+def log2(x: float) -> float:
+    return -inf if x == 0.0 else nan if x < 0.0 else math.log2(x)
+
+
+def log10(x: float) -> float:
+    return -inf if x == 0.0 else nan if x < 0.0 else math.log10(x)
+
+
+def exp2(x: float) -> float:
+    return power(2.0, x)  # math.exp2 came with Python 3.11
+
+
+def cbrt(x: float) -> float:
+    """The real cube root: libm's power, off by |log x| ulp, and one step of Newton's method; libm's own is off by 3."""
+    if x == 0.0 or not math.isfinite(x):
+        return x
+    root = math.copysign(math.pow(abs(x), 1.0 / 3.0), x)
+    return root - (root - x / (root * root)) / 3.0
+
+
+def floor(x: float) -> float:
+    return math.copysign(float(math.floor(x)), x) if math.isfinite(x) else x  # −0 stays −0
+
+
+def ceil(x: float) -> float:
+    return math.copysign(float(math.ceil(x)), x) if math.isfinite(x) else x
+
+
+def sign(x: float) -> float:
+    return math.copysign(1.0, x) if x < 0.0 or x > 0.0 else x
+
+
 def sinh(x: float) -> float:
     try:
         return math.sinh(x)
@@ -95,6 +127,54 @@ def _nan_outside(function: Callable[[float], float]) -> Callable[[float], float]
 
 sqrt, sin, cos, tan = (_nan_outside(f) for f in (math.sqrt, math.sin, math.cos, math.tan))
 asin, acos, acosh = (_nan_outside(f) for f in (math.asin, math.acos, math.acosh))
+
+# --- of two numbers -------------------------------------------------------------------------------------------------
+
+SCALE = 2.0**600  # squares of what is above 2⁻⁴⁸⁰ times this do not underflow; divided by it, none overflows
+
+
+def hypot(x: float, y: float) -> float:
+    """√(x² + y²), by libm as in C, which math.hypot is not."""
+    try:
+        return abs(complex(x, y))
+    except OverflowError:
+        return inf
+
+
+def cosine(x: float, y: float) -> float:
+    """x/hypot(x, y), the slope of hypot: ½ at the origin and nan at infinity, as in JAX."""
+    v = hypot(x, y)
+    if 1e-290 < v < inf:
+        return x / v
+    if x == 0.0 and y == 0.0:
+        return 0.5
+    if not math.isfinite(x) or not math.isfinite(y):
+        return nan
+    scale = 1.0 / SCALE if v > 1.0 else SCALE
+    return (x * scale) / hypot(x * scale, y * scale)
+
+
+def cosine_slopes(c: float, x: float, y: float) -> tuple[float, float]:
+    s, v = cosine(y, x), hypot(x, y)  # sine² is 1 − cosine² with all its digits
+    scale = 0.25 if v > 1e290 else SCALE if v < 1e-290 else 1.0
+    over = divide(s, hypot(x * scale, y * scale))
+    return over * s * scale, -over * c * scale
+
+
+def atan2_slope(x: float, y: float) -> float:
+    """x/(x² + y²), and −x/(x² + y²) is the other one with x and y exchanged."""
+    d = x * x + y * y
+    if 1e-290 < d < inf or not math.isfinite(x) or not math.isfinite(y):
+        return divide(x, d)
+    scale = 1.0 / SCALE if d > 1.0 else SCALE
+    x, y = x * scale, y * scale
+    return divide(x, x * x + y * y) * scale
+
+
+def xlogy(x: float, y: float) -> float:
+    """x·log(y); 0 where x is 0, whatever y is, as in JAX."""
+    return x * log(y) if x != 0.0 else 0.0
+
 
 # --- activations, without overflow ----------------------------------------------------------------------------------
 

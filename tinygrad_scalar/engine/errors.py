@@ -113,6 +113,10 @@ def set_while_traced(node: Node) -> TraceError:
     )
 
 
+def wrong_operand(function: str, thing: object) -> TypeError:
+    return TypeError(f"{function} expected a Value or a number, got {shown(thing)}")
+
+
 def computed(node: Node) -> AttributeError:
     """The error for setting the data of a computed node."""
     return AttributeError(

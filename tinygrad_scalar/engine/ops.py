@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import lru_cache
-from typing import Any
+from typing import Any, TypeVar
 
 from tinygrad_scalar.engine import recorded
 from tinygrad_scalar.engine.elementary import power, power_slope
@@ -13,6 +13,8 @@ from tinygrad_scalar.engine.number import SUPERSCRIPTS, as_float
 from tinygrad_scalar.engine.operation import Operation as Operation
 from tinygrad_scalar.engine.rows import ROWS
 from tinygrad_scalar.screen import quoted
+
+Method = TypeVar("Method", bound=Callable[..., Any])
 
 OPERATIONS = {row.name: row for row in ROWS}
 # Where `vectorize` traces both sides of ts.cond they meet in this one; the engine records only the side that is taken.
@@ -92,3 +94,10 @@ def operation(name: str) -> Operation:
     if name.startswith("leaky_relu(") and name.endswith(")"):
         return leaky_relu(float(name[len("leaky_relu(") : -1]))
     raise ValueError(f"unknown operation {quoted(name)}; ops.py has {', '.join(OPERATIONS)}")
+
+
+def described(method: Method, row: Operation) -> Method:
+    """A method of Value that applies `row`, with its name and docstring."""
+    method.__name__ = method.__qualname__ = row.name
+    method.__doc__ = f"{row.expression}, where x is this Value{' and y the other operand' * (row.arity - 1)}."
+    return method

@@ -40,3 +40,12 @@ def tanh_slope(x: Any) -> Any:
 
 def one_minus_square(x: Any) -> Any:
     return x._recorded("one minus square", x)
+
+
+def hypot(x: Any, y: Any) -> Any:
+    return x._recorded("hypot", x, y)
+
+
+def cosine(x: Any, y: Any) -> Any:
+    """x/hypot(x, y)."""
+    return x._recorded("cosine", x, y)

@@ -32,13 +32,16 @@ _last_set = 1  # that of a leaf that was there before: what is up to date stays 
 def _unary(name: str) -> Callable[[Value], Value]:
     """The method that applies the operation `name` of the table to a Value."""
     row = ops.OPERATIONS[name]
+    return ops.described(lambda self: _record(row, self), row)
 
-    def method(self: Value) -> Value:
-        return _record(row, self)
 
-    method.__name__ = method.__qualname__ = name
-    method.__doc__ = f"{row.expression}, where x is this Value."
-    return method
+def _binary(name: str, called: str = "") -> Callable[[Value, Value | Number], Value]:
+    row = ops.OPERATIONS[name]
+
+    def method(self: Value, other: Value | Number) -> Value:
+        return _record(row, self, other if isinstance(other, Value) else _constant(other, called or name))
+
+    return ops.described(method, row)
 
 
 class Value:
@@ -261,27 +264,15 @@ class Value:
 
     # --- elementary functions; NumPy finds them by these names in object arrays --------------------------------------
 
-    exp = _unary("exp")
-    expm1 = _unary("expm1")
-    log = _unary("log")
-    log1p = _unary("log1p")
-    sqrt = _unary("sqrt")
-    sin = _unary("sin")
-    cos = _unary("cos")
-    tan = _unary("tan")
-    asin = arcsin = _unary("asin")
-    acos = arccos = _unary("acos")
-    atan = arctan = _unary("atan")
-    sinh = _unary("sinh")
-    cosh = _unary("cosh")
-    tanh = _unary("tanh")
-    asinh = arcsinh = _unary("asinh")
-    acosh = arccosh = _unary("acosh")
-    atanh = arctanh = _unary("atanh")
-    sigmoid = _unary("sigmoid")
-    relu = _unary("relu")
-    softplus = _unary("softplus")
-    erf = _unary("erf")
+    exp, expm1, exp2, log, log1p, log2, log10 = map(_unary, ["exp", "expm1", "exp2", "log", "log1p", "log2", "log10"])
+    sqrt, cbrt, erf, floor, ceil, sign = map(_unary, ["sqrt", "cbrt", "erf", "floor", "ceil", "sign"])
+    sin, cos, tan, sinh, cosh, tanh = map(_unary, ["sin", "cos", "tan", "sinh", "cosh", "tanh"])
+    asin, acos, atan, asinh, acosh, atanh = map(_unary, ["asin", "acos", "atan", "asinh", "acosh", "atanh"])
+    sigmoid, relu, softplus = map(_unary, ["sigmoid", "relu", "softplus"])
+    atan2, hypot, xlogy = map(_binary, ["atan2", "hypot", "xlogy"])
+    arcsin, arccos, arctan, arcsinh, arccosh, arctanh, arctan2 = asin, acos, atan, asinh, acosh, atanh, atan2
+    __floor__, __ceil__ = floor, ceil
+    _at_least, _at_most = _binary("maximum", "clip"), _binary("minimum", "clip")
     _mask = property(errors.without_mask)  # which numpy.ma reads
     conjugate, fabs, rint, fmod, __trunc__ = numpy_names.METHODS
     deg2rad, rad2deg = radians, degrees = numpy_names.ANGLES
@@ -290,6 +281,10 @@ class Value:
     def leaky_relu(self, slope: float = 0.01) -> Value:
         """max(x, 0) + slope·min(x, 0), where x is this Value; `slope` is a plain number."""
         return _record(ops.leaky_relu(slope), self)
+
+    def clip(self, low: Value | Number, high: Value | Number) -> Value:
+        """min(max(x, low), high), where x is this Value."""
+        return self._at_least(low)._at_most(high)
 
     @staticmethod
     def _recorded(name: str, *operands: Value | Number) -> Value:
@@ -440,10 +435,12 @@ def _number(compared: Value, thing: object) -> float | None:
     return thing._data if isinstance(thing, Value) else as_float(thing)
 
 
-def _constant(number: object) -> Any:
+def _constant(number: object, function: str = "") -> Any:
     """A leaf for a plain number in an expression, or NotImplemented, for which Python raises its usual TypeError."""
     data = as_float(number)
     if data is None:
+        if function:
+            raise errors.wrong_operand(function, number)
         return NotImplemented
     out = _new(Value)
     out._data = data

@@ -65,7 +65,7 @@ cdef extern from "_side_by_side.h":
     ) noexcept nogil
 
 cdef enum:
-    DOT = N_CODES - 2
+    DOT = LOOKUP - 1
     NOWHERE = -1
     INDEXED = -(1 << 30)  # the stride of an operand whose places stand in the tables
     AT_ONCE = 256  # rows whose operands are brought side by side together

@@ -22,7 +22,7 @@ cdef struct Function:
     void* data
 
 cdef enum:
-    N_CODES = 64
+    N_CODES = 128
     DOUBLE = 12  # NumPy's number for float64
 
 cdef Function functions[N_CODES]

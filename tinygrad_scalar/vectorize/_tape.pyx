@@ -98,7 +98,7 @@ def vector_function(str name, str instruction_set, double[::1] z, double[::1] a,
 # --- the program -----------------------------------------------------------------------------------------------------
 
 cdef enum:
-    LOOKUP = N_CODES - 1  # slot `out` is slot tables[y + i] of the z from y on, i being the number in slot x
+    LOOKUP = 63  # as in pickles; slot `out` is slot tables[y + i] of the z from y on, i being the number in slot x
 
 cdef struct Instruction:
     int code
@@ -113,7 +113,7 @@ CODES = {**_value.CODES, "lookup": LOOKUP}
 
 
 cdef inline bint is_binary(int code) noexcept nogil:
-    return _ops.ADD <= code <= _ops.GREATER_EQUAL or code == _ops.SIGMOID_OF_DIFFERENCE
+    return _ops.ADD <= code <= _ops.GREATER_EQUAL or _ops.SIGMOID_OF_DIFFERENCE <= code <= _ops.COSINE
 
 
 cdef inline int operand(Instruction* step, Py_ssize_t k) noexcept nogil:
