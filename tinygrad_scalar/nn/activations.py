@@ -140,7 +140,7 @@ def at_place(place: str, given: Sequence[Callable[..., Any]]) -> Named:
     registered: list[Any] = [row.primitive for row in OPERATIONS.values() if row.primitive is not None]
     ours = [getattr(functions, known) for known in functions.__all__]
     for function in (*given, *reversed(registered), *ours):  # of two definitions the later
-        if (function.__module__, getattr(function, "__qualname__", "")) == (module, name):
+        if (getattr(function, "__module__", ""), getattr(function, "__qualname__", "")) == (module, name):
             return function
     for function in given:  # trained in a script, where its module was __main__
         if getattr(function, "__qualname__", "") == name:

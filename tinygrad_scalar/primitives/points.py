@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Iterator
 
 NUMBERS = (
@@ -17,6 +16,10 @@ def points(n: int) -> Iterator[tuple[float, ...]]:
     if n == 1:
         yield from ((number,) for number in NUMBERS)
         return
-    draw = random.Random(n)
+    mixed = 1
     for k in range(MOST_TRIED):
-        yield tuple(draw.choices(NUMBERS[: 6 + k // 8], k=n))  # the ordinary ones first
+        point = []
+        for _ in range(n):
+            mixed = mixed * 6364136223846793005 % 2**64 + 1442695040888963407  # Knuth's generator
+            point.append(NUMBERS[(mixed >> 33) % (6 + k // 8) % len(NUMBERS)])  # the ordinary ones first
+        yield tuple(point)

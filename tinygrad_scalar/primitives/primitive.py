@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import keyword
 import sys
+import warnings
 from collections.abc import Callable, Sequence
 from functools import update_wrapper
 from itertools import count
@@ -239,9 +240,11 @@ def _registered(
     OPERATIONS[row.name] = row
     try:
         if check:
-            tried = require_agreement(row, operands)
-            if expression:
-                require_expression(row, tried)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # NumPy warns where a function is not finite
+                tried = require_agreement(row, operands)
+                if expression:
+                    require_expression(row, tried)
     except BaseException:
         del OPERATIONS[row.name]
         raise
