@@ -222,3 +222,12 @@ def test_a_fold_of_each_of_several_groups_says_which_rows_it_folds(fold, sign):
     run = ts.vectorize(lambda x: ts.sum((x[k] - fold(params[3 * k : 3 * k + 3])) ** 2 for k in range(3)), params)
     run(np.ones((4, 3)))
     assert rf"{sign}_{{0 \leq j < 3}} {{\theta}}_{{3 i + j}}" in run.equations
+
+
+@pytest.mark.parametrize("label", ["m", "C", "i", "X", "1", "2.5", "b"])
+def test_a_label_that_stands_for_something_else_is_not_used(label):
+    w, b = Value(0.5, label), Value(0.25, "b")
+    run = ts.vectorize(lambda x: ts.tanh(w * x + b), [w, b])
+    run(np.ones(3))
+    assert r"{\theta}_{0} \odot X" in run.equations
+    assert ("+ b" in run.equations) == (label != "b")  # which two parameters would share

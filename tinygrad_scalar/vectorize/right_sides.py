@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,7 @@ from tinygrad_scalar.inspection.brackets import PRODUCT, SINGLE, SUM, formula, w
 from tinygrad_scalar.inspection.latex import filled as latex_of, number as latex_number
 from tinygrad_scalar.inspection.notation import written as number_text
 from tinygrad_scalar.vectorize.buffers import contiguous
+from tinygrad_scalar.vectorize.cached_property import cached_property
 from tinygrad_scalar.vectorize.naming import is_of_layer
 from tinygrad_scalar.vectorize.program import (
     ONLY_OF_ARRAYS,
@@ -62,6 +64,7 @@ def symbol(name: str) -> str:
     return d + plain + (f"_{{{number}}}" if number else "")
 
 
+LETTERS = frozenset({"C", "m", "i", "d", "g", "z", r"\theta"})  # of the equations' own, beside those of arrays
 LONGEST = 60  # names in a right side, or right sides within each other
 
 
@@ -208,15 +211,28 @@ class RightSides:
 
     def rows_of(self, array: Array, rows: NDArray[np.int64]) -> str:
         """Some rows of an array: all, one by its label, a slice as in Python, or one by one."""
-        if array is self.program.parameters and rows.size == 1 and self.labels[rows[0]]:
-            label = names.symbol(self.labels[int(rows[0])])
-            if label is not None:
-                return label.latex
+        if array is self.program.parameters and rows.size == 1 and (label := self._label_of(int(rows[0]))):
+            return label
         start = contiguous(rows)
         if start == 0 and rows.size == array.rows:
             return self.written(array)
         whole = self.written(array) if self.named(array) else rf"\left({self.written(array)}\right)"
         return rf"{{{whole}}}_{{{_listed(rows)}}}"
+
+    def _label_of(self, parameter: int) -> str:
+        """A parameter's label; "" if it has none, or what looks the same stands for something else."""
+        label = self.labels[parameter]
+        found = names.symbol(label) if label and self._times_given[label] == 1 else None
+        is_taken = found is None or found.latex in self._taken or re.fullmatch(r"[\d.]+", found.latex)
+        return "" if found is None or is_taken else found.latex
+
+    @cached_property
+    def _times_given(self) -> Counter[str]:
+        return Counter(self.labels)
+
+    @cached_property
+    def _taken(self) -> set[str]:
+        return {*LETTERS, *(symbol(array.name) for array in (*self.program.arguments, *self.made_by) if array.name)}
 
     def _elementwise(self, s: Elementwise) -> str:
         if re.fullmatch(r"slope\d+", s.out.name):
