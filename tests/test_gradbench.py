@@ -1,11 +1,13 @@
 """The problems of benchmarks/gradbench at a small size: values and derivatives equal their oracles'."""
 
 import importlib
+import itertools
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+NESTED = ["saddle", "particle"]  # a gradient of gradients
 PROBLEMS = ["hello", "det", "gmm", "ba", "ht", "lstm", "kmeans", "lse", "llsq", "ode", "saddle", "particle"]
 TOLERANCE = 1e-10
 
@@ -29,13 +31,27 @@ def test_every_problem_is_tested(problem):
 
 
 @pytest.mark.parametrize("name", PROBLEMS)
-def test_values_and_derivatives_are_the_oracle_s(problem, name):
+def test_values_and_derivatives_are_the_oracle_s(problem, name, thorough):
+    if name in NESTED and not thorough:
+        pytest.skip("takes thousands of derivatives of derivatives; run with --thorough")
     module = problem(name)
     data = module.inputs(*module.TRIAL)
     step, graph = module.vectorized(*data)
-    require_oracle(module, step(), data)
-    require_oracle(module, step(), data)
+    for _ in range(1 if name in NESTED else 2):
+        require_oracle(module, step(), data)
     assert graph().op
+
+
+@pytest.mark.parametrize("modes", list(itertools.product(("reverse", "forward"), repeat=2)), ids="-".join)
+def test_a_gradient_goes_through_the_gradients_of_a_whole_path(problem, modes):
+    particle, descent = problem("particle"), problem("descent")
+    outer, inner = modes
+    w, h = np.array([0.15]), 1e-6
+    cost = particle.cost(inner)
+    value, gradient = descent.with_gradient(outer)(cost)(w)
+    assert value == pytest.approx(cost(w), rel=1e-12)
+    assert gradient == pytest.approx([(cost(w + h) - cost(w - h)) / (2 * h)], rel=1e-6)
+    assert gradient == pytest.approx(descent.with_gradient("reverse")(particle.cost("reverse"))(w)[1], rel=1e-11)
 
 
 @pytest.mark.peers
@@ -49,7 +65,7 @@ def test_jax_computes_the_same(problem, name):
 
 @pytest.mark.peers
 @pytest.mark.filterwarnings("ignore:.*torch.jit.script:DeprecationWarning")  # PyTorch's own use of it
-@pytest.mark.parametrize("name", sorted(set(PROBLEMS) - {"particle"}))  # it takes 20 s
+@pytest.mark.parametrize("name", sorted(set(PROBLEMS) - set(NESTED)))  # they take 10 s and more
 def test_pytorch_computes_the_same(problem, name):
     pytest.importorskip("torch", reason="PyTorch is not installed")
     module = problem(name)

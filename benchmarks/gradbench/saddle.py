@@ -1,7 +1,6 @@
 """min over x of max over y of (x₁² + x₂²) − (y₁² + y₂²), by descent within descent (Pearlmutter and Siskind).
 
-The outer gradient is taken at the inner maximum (by the envelope theorem it is ∂f/∂x there): the derivative through the
-inner descent needs derivatives that are Values, which come with the calculus.
+The gradient in x goes through the whole descent in y, which itself takes gradients; in all four nestings of the modes.
 """
 
 from __future__ import annotations
@@ -9,94 +8,74 @@ from __future__ import annotations
 import numpy as np
 
 import tinygrad_scalar as ts
-from benchmarks.gradbench.descent import minimum, minimum_in_jax
+from benchmarks.gradbench import descent
+from benchmarks.gradbench.descent import MODES, minimum, minimum_in_jax
 
-SIZES, TRIAL = [(1.0, 1.0)], (1.0, 1.0)
+SIZES, TRIAL = MODES, MODES[0]
+START = np.array([1.0, 1.0])
 PUBLISHED = 8.246324826140356e-06  # each of the four coordinates, from (1, 1)
 
 
-def inputs(*start):
-    return (np.array(start),)
+def inputs(outer, inner):
+    return outer, inner, START
 
 
 def f(x, y):
     return (x[0] ** 2 + x[1] ** 2) - (y[0] ** 2 + y[1] ** 2)
 
 
-def vectorized(start):
-    values = [ts.Value(number) for number in (*start, *start)]
-    run = ts.vectorize(lambda: f(values[:2], values[2:]), values)
-
-    def at(x, y):
-        run.parameters[:2], run.parameters[2:] = x, y
-        return run()
+def vectorized(outer, inner, start):
+    outer, inner = descent.with_gradient(outer), descent.with_gradient(inner)
 
     def farthest(x):
-        def downhill(y):
-            value, gradient = at(x, y)
-            return -value, -gradient[2:]
-
-        return minimum(downhill, start)
-
-    def outer(x):
-        value, gradient = at(x, farthest(x))
-        return value, gradient[:2]
+        return minimum(inner(lambda y: -f(x, y)), start)
 
     def step():
-        x = minimum(outer, start)
+        x = minimum(outer(lambda x: f(x, farthest(x))), start)
         return x, farthest(x)
 
-    return step, lambda: f(values[:2], values[2:])
+    return step, lambda: f([ts.Value(number) for number in start], start)
 
 
-def torch(start):
+def torch(outer, inner, start):
     import torch
 
-    s = torch.tensor(start)
-
-    def differentiated(function, create_graph):
-        def both(x):
-            x = x if x.requires_grad else x.detach().requires_grad_()
-            value = function(x)
-            return value, *torch.autograd.grad(value, [x], create_graph=create_graph)
-
-        return both
+    outer, inner, start = (
+        descent.with_gradient_in_torch(outer),
+        descent.with_gradient_in_torch(inner),
+        torch.tensor(start),
+    )
 
     def farthest(x):
-        return minimum(differentiated(lambda y: -f(x, y), create_graph=True), s)
+        return minimum(inner(lambda y: -f(x, y)), start)
 
     def step():
-        x = minimum(differentiated(lambda x: f(x, farthest(x)), create_graph=False), s).detach()
-        return x, farthest(x).detach()
+        x = minimum(outer(lambda x: f(x, farthest(x))), start)
+        return x, farthest(x)
 
     return step
 
 
-def jax(start):
+def jax(outer, inner, start):
     import jax
 
+    # JAX has no reverse mode through a loop that ends on a condition
+    outer, inner, start = (
+        descent.with_gradient_in_jax("forward"),
+        descent.with_gradient_in_jax(inner),
+        jax.numpy.asarray(start),
+    )
+
     def farthest(x, s):
-        return minimum_in_jax(lambda y: -f(x, y), s, jax.value_and_grad)
-
-    def forward(function):
-        def pair(x):
-            value = function(x)
-            return value, value
-
-        def both(x):
-            gradient, value = jax.jacfwd(pair, has_aux=True)(x)
-            return value, gradient
-
-        return both
+        return minimum_in_jax(inner(lambda y: -f(x, y)), s)
 
     @jax.jit
     def run(s):
-        x = minimum_in_jax(lambda x: f(x, farthest(x, s)), s, forward)
+        x = minimum_in_jax(outer(lambda x: f(x, farthest(x, s))), s)
         return x, farthest(x, s)
 
-    s = jax.numpy.asarray(start)
-    return lambda: jax.block_until_ready(run(s))
+    return lambda: jax.block_until_ready(run(start))
 
 
-def oracle(start):
+def oracle(*_):
     return np.full(2, PUBLISHED), np.full(2, PUBLISHED)
