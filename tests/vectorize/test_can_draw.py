@@ -143,7 +143,13 @@ def frames(x):
     return w * x * (1.0 for _ in "a").gi_frame.f_globals["draws"][0]()
 
 
+module = types.ModuleType("module")
+module.__getattr__ = lambda name: random.random()
+fields = np.array([(random.random, 1.0)], [("draw", object), ("number", float)])
+
 DRAWING = {
+    "a module's attributes that are computed": lambda x: w * x * module.data,
+    "a field of an array": lambda x: w * x * fields[0][0](),
     "a function": lambda x: w * x * random.random(),
     "an alias": lambda x: w * x * drawn_by(),
     "in a list": lambda x: w * x * draws[0](),

@@ -43,9 +43,7 @@ COMPUTING = frozenset(
     + [functools.reduce, Value]
 )
 CONTAINERS: tuple[type[Any], ...] = (list, tuple, dict, set, frozenset, deque)
-FOLLOWED = frozenset(
-    {*CONTAINERS, range, np.ndarray, MethodType, ModuleType, functools.partial, staticmethod, classmethod}
-)
+FOLLOWED = frozenset({*CONTAINERS, range, MethodType, functools.partial, staticmethod, classmethod})
 UNNAMED = {"__new__", "__del__", "__repr__"}
 # Attributes of what it computes with. A format can name others.
 OF_ARRAYS = {
@@ -95,6 +93,10 @@ def _only_computes(thing: Any) -> bool:
         return thing.__name__ in ATTRIBUTES
     if kind in (BuiltinFunctionType, type):
         return thing in COMPUTING or _is_ours(thing)
+    if kind is ModuleType:
+        return "__getattr__" not in vars(thing)
+    if kind is np.ndarray:
+        return thing.dtype == object or not thing.dtype.hasobject
     if kind is property:
         return thing.fset is None and thing.fdel is None
     return all(map(_is_plain, kind.__mro__[:-1]))
