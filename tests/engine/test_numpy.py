@@ -5,13 +5,16 @@ Never a wrong number, never one that has silently lost its gradient. docs/numpy.
 
 import numpy as np
 import pytest
-from support.numpy_calls import calls
-from support.numpy_table import outcome, ufunc_calls, ufuncs
+from support import numpy_table
+from support.numpy_calls import INSTEAD, REMARKS, calls
+from support.numpy_table import PAGE, VERSION, outcome, remark, ufunc_calls, ufuncs
 
 import tinygrad_scalar as ts
 from tinygrad_scalar import Value
 
 CALLS = [call for section in calls().values() for call in section]
+UFUNC_CALLS = [call for name in ufuncs() for call in ufunc_calls(name).values()]
+THIS_VERSION = pytest.mark.skipif(f"NumPy {VERSION} " not in PAGE.read_text("utf-8"), reason="made with another NumPy")
 
 
 @pytest.mark.parametrize("name", ufuncs())
@@ -23,6 +26,27 @@ def test_a_ufunc_has_its_gradient_or_says_that_it_has_none(name):
 @pytest.mark.parametrize("call", CALLS)
 def test_a_function_has_its_gradient_or_says_that_it_has_none(call):
     assert outcome(call).kind != "wrong", outcome(call).text
+
+
+@THIS_VERSION
+def test_the_page_says_what_every_ufunc_and_function_does():
+    assert PAGE.read_text("utf-8") == numpy_table.page(), "run python tests/support/numpy_table.py"
+
+
+@THIS_VERSION
+def test_the_page_says_what_to_write_instead_of_what_is_refused():
+    refused = [ufunc_calls(name)["arrays"] for name in ufuncs()] + CALLS
+    refused = {call for call in refused if outcome(call).kind in ("error", "other")}
+    assert [call for call in refused if not (call in INSTEAD or remark(call))] == []
+    first_float = {call for name in ufuncs() for form, call in ufunc_calls(name).items() if form.endswith("first")}
+    refused |= {call for call in first_float if outcome(call).kind == "error"} | {"np.linalg"}
+    assert {*INSTEAD, *REMARKS} <= refused
+
+
+@THIS_VERSION
+@pytest.mark.parametrize("call", INSTEAD)
+def test_what_is_written_instead_gives_the_same_numbers_and_has_the_gradient(call):
+    assert outcome(call, INSTEAD[call]).kind in ("gradient", "plain"), outcome(call, INSTEAD[call]).text
 
 
 # --- what differs from arrays of floats, as the page says ------------------------------------------------------------
@@ -65,7 +89,7 @@ def test_the_sign_of_zero_and_nan_is_an_error_of_numpy(number):
 
 def test_a_ufunc_of_the_package_on_arrays_broadcasts_and_has_its_gradient():
     x, y = _values(0.5, 1.0), _values(2.0, 3.0, 4.0)
-    z = np.frompyfunc(ts.logaddexp, 2, 1)(x[:, None], y)
+    z = np.vectorize(ts.logaddexp)(x[:, None], y)
     assert z.shape == (2, 3)
     z.sum().backward()
     numbers = np.array([[0.5], [1.0]]), np.array([2.0, 3.0, 4.0])
@@ -74,13 +98,21 @@ def test_a_ufunc_of_the_package_on_arrays_broadcasts_and_has_its_gradient():
     assert [v.grad for v in y] == pytest.approx((1.0 - shares).sum(axis=0), rel=1e-14)
 
 
+@pytest.mark.parametrize("function", [ts.exp, ts.logaddexp, ts.atan2, ts.where])
+def test_a_function_of_the_package_says_how_it_is_applied_to_an_array(function):
+    operands = (_values(0.5),) * {ts.exp: 1, ts.where: 3}.get(function, 2)
+    with pytest.raises(TypeError, match=rf"; on arrays, element by element: np\.vectorize\(ts\.{function.__name__}\)$"):
+        function(*operands)
+    assert np.vectorize(function)(*operands)[0].data == function(*(array[0] for array in operands)).data
+
+
 def test_real_numbers_are_their_own_conjugates():
     v = Value(0.5)
     assert v.conjugate() is v
     assert np.conjugate(_values(0.5))[0].op == ""
 
 
-@pytest.mark.parametrize("apply", [np.rint, np.trunc, np.round, np.fix, lambda v: v % 2.0, lambda v: 2.0 // v])
+@pytest.mark.parametrize("apply", [np.rint, np.trunc, np.round, lambda v: v % 2.0, lambda v: 2.0 // v])
 @pytest.mark.parametrize("make", [lambda v: v, lambda v: np.array([v])], ids=["single", "array"])
 def test_rounding_is_refused_in_words(apply, make):
     with pytest.raises(TypeError, match=r"^angle has no (rint|trunc|%|//): use "):

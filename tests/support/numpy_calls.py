@@ -1,7 +1,7 @@
 """Calls of NumPy to be made with floats and with Values, and what to write instead of those that Values cannot take.
 
-x, y, p, c are vectors and A, B matrices of Values, v and w single Values; F and f are floats. The numbers of p are
-positive, those of c above 1. The ufuncs are not listed here: numpy_table.py finds all that NumPy has.
+x, y, p, c are vectors and A, B matrices of Values, v and w single Values; F and f are floats, i is integers. The
+numbers of p are positive, those of c above 1. The ufuncs are not listed here: numpy_table.py finds all that NumPy has.
 """
 
 import numpy as np
@@ -16,7 +16,7 @@ INPUTS = {
     "v": 0.35,
     "w": 0.8,
 }
-FLOATS = {"F": np.array([0.25, 0.5, 0.75]), "f": 0.5}
+FLOATS = {"F": np.array([0.25, 0.5, 0.75]), "f": 0.5, "i": np.array([1, 2, 0])}
 
 # Operands of a ufunc that do not fit into the pattern: (arrays, single Values).
 OPERANDS = {
@@ -24,7 +24,7 @@ OPERANDS = {
     "log": ("p", "v"), "log2": ("p", "v"), "log10": ("p", "v"), "sqrt": ("p", "v"),
     "power": ("p, y", "v, w"), "float_power": ("p, y", "v, w"),
     "matmul": ("A, B", ""), "matvec": ("A, x", ""), "vecmat": ("x, A", ""), "vecdot": ("x, y", ""),
-    "arctan2": ("x, y", "v, w"),
+    "ldexp": ("x, i", "v, 2"),
 }  # fmt: skip
 
 CALLS = {
@@ -106,7 +106,8 @@ INSTEAD = {
     "np.copysign(x, y)": "np.where(y < 0, -abs(x), abs(x))",
     "np.heaviside(x, y)": "np.select([x > 0, x < 0], [1.0, 0.0], y)",
     "np.float_power(p, y)": "p**y",
-    "np.logaddexp(x, y)": "np.frompyfunc(ts.logaddexp, 2, 1)(x, y)",
+    "np.ldexp(x, i)": "x * 2.0**i",
+    "np.logaddexp(x, y)": "np.vectorize(ts.logaddexp)(x, y)",
     "np.logaddexp2(x, y)": "np.log2(2.0**x + 2.0**y)",
     "np.floor_divide(x, y)": "np.floor(x / y)",
     "np.remainder(x, y)": "x - y*np.floor(x / y)",
@@ -119,7 +120,7 @@ INSTEAD = {
     "np.logical_or(x, y)": "np.logical_or(x, y).astype(bool)",
     "np.logical_xor(x, y)": "x.astype(bool) ^ y.astype(bool)",
     "np.hypot(F, y)": "np.hypot(y, F)",
-    "np.arctan2(F, y)": "np.frompyfunc(ts.atan2, 2, 1)(F, y)",
+    "np.arctan2(F, y)": "np.vectorize(ts.atan2)(F, y)",
     # functions
     "np.sum(A, where=A > 0)": "np.sum(A, where=A > 0, initial=0.0)",
     "np.sum(x, dtype=float)": "np.sum(x)",

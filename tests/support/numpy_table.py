@@ -80,8 +80,10 @@ def _differentiated(call, values, results):
 
 
 def _made(call, inputs):
-    inputs = {name: thing.copy() if isinstance(thing, np.ndarray) else thing for name, thing in inputs.items()}
-    return eval(call, {"np": np, "ts": ts, "math": math, "at": _at, **FLOATS, **inputs})
+    inputs = {
+        name: thing.copy() if isinstance(thing, np.ndarray) else thing for name, thing in (FLOATS | inputs).items()
+    }
+    return eval(call, {"np": np, "ts": ts, "math": math, "at": _at, **inputs})
 
 
 def _at(ufunc, array, indices, *others):
@@ -141,7 +143,8 @@ def ufunc_calls(name):
         made["single Values"] = f"np.{name}({singles})"
     if ufunc.nin == 2 and ufunc.signature is None:
         first, second = arrays.split(", ")
-        made["a float array first"] = f"np.{name}(F, {second})"
+        if second in INPUTS:
+            made["a float array first"] = f"np.{name}(F, {second})"
         made["a float array last"] = f"np.{name}({first}, F)"
         if ufunc.nout == 1:
             made |= {
@@ -166,7 +169,7 @@ stands beside it. Every line here was tried: numbers against NumPy with floats, 
 those. `python tests/support/numpy_table.py` makes this page, and a test fails when it is out of date.
 
 In the calls x, y, p and c are vectors of Values, A and B matrices, v and w single Values; F is a vector of floats, f a
-float.
+float, i a vector of integers.
 
 ## What differs from arrays of floats
 
@@ -180,7 +183,7 @@ float.
 - **`np.sign` gives plain integers**, and raises an error for 0 and nan: `x.sign()` is a Value.
 - **`np.logical_and` and `np.logical_or`** return one of their operands, as Python's `and` and `or` do.
 - **Functions of two numbers, such as `np.hypot`,** call a method of the first. If that is a float, it has none.
-- **Functions of this package on arrays**: `np.frompyfunc(ts.logaddexp, 2, 1)(x, y)`, element by element.
+- **Functions of this package on arrays**: `np.vectorize(ts.logaddexp)(x, y)`, element by element.
 - **No ufunc is overridden** (`__array_ufunc__`): `np.float64(2) * v` would take twice the time.
 """
 

@@ -114,7 +114,9 @@ def set_while_traced(node: Node) -> TraceError:
 
 
 def wrong_operand(function: str, thing: object) -> TypeError:
-    return TypeError(f"{function} expected a Value or a number, got {shown(thing)}")
+    """The error for what is no operand of the function."""
+    on_arrays = f"; on arrays, element by element: np.vectorize(ts.{function})" if getattr(thing, "shape", ()) else ""
+    return TypeError(f"{function} expected a Value or a number, got {shown(thing)}{on_arrays}")
 
 
 def computed(node: Node) -> AttributeError:
