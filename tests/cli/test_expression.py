@@ -353,7 +353,7 @@ def test_a_row_of_the_table_of_operations_is_a_function_of_the_text(monkeypatch)
 
 @pytest.mark.parametrize("name", sorted({*functions.__all__} - {"lookup"}))
 def test_every_public_function_is_one_of_the_text(name):
-    arity = {"where": 3, "cond": 3, **dict.fromkeys(BINARY, 2)}.get(name, 1)
+    arity = {"where": 3, "cond": 3, "clip": 3, **dict.fromkeys(BINARY, 2)}.get(name, 1)
     numbers = {"x": 1.5, "y": 2.0, "z": 4.0}
     used = dict(list(numbers.items())[:arity])
     assert repr(parse(f"{name}({', '.join(used)})", used)[""].data) == repr(float(getattr(ts, name)(*used.values())))

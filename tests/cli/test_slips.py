@@ -21,7 +21,8 @@ SLIPS = {
     "[x + 1]*2": "(x + 1)*2", "2^x^2 - 3w": "2**x**2 - 3*w", "pi(x + 1)": "pi*(x + 1)", "2pix": "2*pi*x",
     "2pi*x": "2*pi*x", "log x^2": "log(x**2)", "√x²": "sqrt(x**2)", "sin 2x^2": "sin(2*x**2)",
     "2(3w)": "2*(3*w)", "1/2 x": "1/2*x", "e^{x}": "e**(x)",
-    "ln x": "ln(x)", "arcsin x": "asin(x)", "Sin 2x": "sin(2*x)", "np.exp(x)": "exp(x)", "math.pi*x": "pi*x",
+    "ln x": "ln(x)", "arcsin x": "asin(x)", "arctan2(w, x)": "atan2(w, x)", "sgn(x)": "sign(x)",
+    "Sin 2x": "sin(2*x)", "np.exp(x)": "exp(x)", "math.pi*x": "pi*x",
     "torch.nn.functional.relu(x)": "relu(x)", "x.tanh()": "tanh(x)", "(w*x + 1).sigmoid()": "sigmoid(w*x + 1)",
     "2πx": "2*π*x", "½x²": "0.5*x**2", "x^½": "x**0.5",
 }  # fmt: skip
@@ -46,7 +47,7 @@ def test_a_text_is_not_suggested_in_place_of_itself():
 
 
 # what means something else than any text that could be suggested, or two things
-NO_SLIPS = ["log2(w)", "log10(w)", "sign(w)", "square(w)", "arctan2(w, x)", "w[0]", "1/2w", "x^2w", "w=1, x=2"]
+NO_SLIPS = ["gamma(w)", "lgamma(w)", "rint(w)", "square(w)", "fmod(w, x)", "w[0]", "1/2w", "x^2w", "w=1, x=2"]
 
 
 @pytest.mark.parametrize("text", NO_SLIPS)

@@ -256,7 +256,7 @@ class _Builder:
 
             taken = hasattr(math, name) or hasattr(numpy, name)  # log2 is no slip of log
             near = [] if taken else difflib.get_close_matches(name, known, n=1)
-            hint = f"did you mean {near[0]}?" if near else f"the functions are {', '.join(known)}"
+            hint = f"did you mean {near[0]}?" if near else f"the functions are {fitted(', '.join(known), 200)}"
             raise self.error(node, f"no such function; {hint}")
         if node.keywords or any(isinstance(argument, ast.Starred) for argument in node.args):
             raise self.error(node, f"{name} takes its arguments by position, without name= or *")

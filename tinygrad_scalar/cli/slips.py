@@ -20,7 +20,7 @@ TIMES = "\u2062"  # INVISIBLE TIMES: between the operands of 2w while a text is 
 RAISED = "⁰¹²³⁴⁵⁶⁷⁸⁹⁻"
 _OTHER_NAMES = {
     "arcsin": "asin", "arccos": "acos", "arctan": "atan", "arcsinh": "asinh", "arccosh": "acosh",
-    "arctanh": "atanh", "tg": "tan", "σ": "sigmoid", "pow": "", "sgn": "",
+    "arctanh": "atanh", "arctan2": "atan2", "tg": "tan", "σ": "sigmoid", "pow": "", "sgn": "sign",
 }  # fmt: skip
 CONSTANTS = {"pi": math.pi, "π": math.pi, "e": math.e, "tau": math.tau}
 
