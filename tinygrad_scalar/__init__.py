@@ -25,6 +25,7 @@ Seeing gradients
     draw, Drawing: the graph as a picture
     step, Step, Stepper: forward and backward, one operation at a time
     explain, Explanation: a derivative by the chain rule, written out
+    to_sympy, from_sympy: a graph as a SymPy expression, and the way back
     nudge, Nudge: a derivative as the limit of difference quotients
     check_gradients, GradientCheck: all derivatives against difference quotients
     sensitivity, Sensitivity: which leaves matter most
@@ -138,6 +139,9 @@ from tinygrad_scalar.inspection.explain import (
     Explanation as Explanation,
     explain as explain,
 )
+from tinygrad_scalar.inspection.from_sympy import (
+    from_sympy as from_sympy,
+)
 from tinygrad_scalar.inspection.nudge import (
     Nudge as Nudge,
     nudge as nudge,
@@ -152,6 +156,9 @@ from tinygrad_scalar.inspection.step import (
 from tinygrad_scalar.inspection.stepper import (
     Stepper as Stepper,
     step as step,
+)
+from tinygrad_scalar.inspection.to_sympy import (
+    to_sympy as to_sympy,
 )
 from tinygrad_scalar.nn.gradient import (
     Gradient as Gradient,

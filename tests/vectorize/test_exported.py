@@ -13,6 +13,7 @@ from support.vectorize_cases import CASES
 import tinygrad_scalar as ts
 from tinygrad_scalar import Value
 from tinygrad_scalar.engine import record
+from tinygrad_scalar.engine.ops import Operation
 from tinygrad_scalar.vectorize.exported_operations import rule_of
 
 
@@ -88,6 +89,13 @@ def test_every_operation_has_a_rule_whose_derivatives_are_the_rows(name):
         for vjp, slope in zip(rule.vjps, row.local_grads(v, *operands)):
             if vjp is not None:
                 assert vjp(lib, u, v, *operands) == pytest.approx(1.5 * slope, rel=1e-12, abs=1e-300)
+
+
+def test_an_operation_that_is_not_in_the_table_is_computed_by_its_expression(monkeypatch):
+    row = Operation("blend", "b", "blend({0}, {1}, {2})", "c*x + (1 - c)/exp(y)", lambda c, x, y: 0.0, lambda *_: ())
+    monkeypatch.setitem(ts.engine.ops.OPERATIONS, "blend", row)
+    values = rule_of("blend").forward(InNumpy(), np.array([0.25, 1.0]), np.array([4.0, 3.0]), np.array([0.0, 2.0]))
+    np.testing.assert_allclose(values, [1.75, 3.0], rtol=1e-15)
 
 
 def test_an_operation_without_expression_is_a_clear_error(monkeypatch):

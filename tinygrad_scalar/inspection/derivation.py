@@ -11,6 +11,7 @@ from collections.abc import Container, Mapping, Sequence, Set
 from typing import Any, NamedTuple
 
 from tinygrad_scalar.engine import Value
+from tinygrad_scalar.engine.graph import topological_order
 from tinygrad_scalar.inspection.brackets import SINGLE, Formula, formula
 from tinygrad_scalar.inspection.notation import Notation, is_at_a_kink
 from tinygrad_scalar.inspection.symbolic import (
@@ -21,9 +22,11 @@ from tinygrad_scalar.inspection.symbolic import (
     latex_text,
     real,
     slope,
+    spelled_out,
     unicode_text,
     with_numbers,
 )
+from tinygrad_scalar.inspection.to_sympy import expression_of
 
 LARGEST = 90  # values in a formula that is written out
 
@@ -84,6 +87,23 @@ class Derivation:
             found = real(lambda: expression(node.op, [self._expression(operand) for operand in node.operands]))
         written = None if found is None else attempt(lambda: self._printed(found))
         return written or self.notation.made(node)
+
+    def in_names(self, expression: Any) -> Any:
+        """An expression made here, in terms of the named values alone, which are symbols without assumptions.
+
+        What has no name is written out, and a derivative for which there is no formula is its number.
+        """
+        import sympy
+
+        called = self.notation.called
+        symbols = {node: sympy.Symbol(name) for node, name in called.items()}
+        replaced = {symbol: sympy.Float(x) for symbol, x in self._numbers.items()}
+        for node, symbol in self._expressions.items():
+            if symbol.is_Symbol and symbol in replaced:
+                replaced[symbol] = expression_of(topological_order(node), symbols)
+        extreme = [symbol for symbol in expression.free_symbols if symbol not in replaced]
+        replaced |= {symbol: sympy.Float(symbol.name) for symbol in extreme}
+        return spelled_out(expression).xreplace(replaced)
 
     def _printed(self, expression: Any) -> Formula:
         return formula(unicode_text(expression), latex_text(expression, self._latex))

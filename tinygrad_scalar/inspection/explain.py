@@ -18,7 +18,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from operator import attrgetter
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from tinygrad_scalar.engine import Value
 from tinygrad_scalar.inspection.definitions import Definitions
@@ -43,6 +43,7 @@ class Explanation:
     text, latex  the equations: derivatives, then symbols, then numbers; below them, what v₁, v₂, … are
     value        ∂root/∂wrt
     factors      of the first equation, if it is one product: their values multiply to `value`
+    sympy        the first equation as a SymPy expression
     equations    all of them: that of `wrt` first, then those of values that are used several times
     likewise     values whose equations look like one of these, such as those of a layer's other neurons
     """
@@ -68,6 +69,29 @@ class Explanation:
     def factors(self) -> tuple[Factor, ...]:
         products = self.equations[0].products
         return products[0] if len(products) == 1 else ()
+
+    @property
+    def sympy(self) -> Any:
+        """∂root/∂wrt as a SymPy expression of the named values: the sum of the products of factors.
+
+        Its symbols have the values' names and no assumptions, as those of `to_sympy`; with the values' numbers it is
+        `value`. A derivative for which there is no formula is its number.
+        """
+        import sympy
+
+        if self._paths is None:
+            raise ValueError("this explanation was pickled before there was a form in SymPy: explain again")
+        found = sympy.Integer(0)
+        for product in self.equations[0].products:
+            found += sympy.Mul(*(self._in_sympy(factor) for factor in product))
+        return self._paths.derivation.in_names(found)
+
+    def _in_sympy(self, factor: Factor) -> Any:
+        import sympy
+
+        derivative = self._notation.derivative(factor.of, factor.by).text
+        has_formula = factor.expression != sympy.Symbol(derivative, real=True)
+        return factor.expression if has_formula else sympy.Float(factor.value)
 
     @cached_property
     def text(self) -> str:

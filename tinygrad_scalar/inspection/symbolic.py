@@ -12,7 +12,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from tinygrad_scalar.engine.number import SUPERSCRIPTS
-from tinygrad_scalar.engine.ops import Operation, operation
+from tinygrad_scalar.engine.ops import OPERATIONS, Operation, operation
 from tinygrad_scalar.inspection import latex
 from tinygrad_scalar.inspection.brackets import PRODUCT, SINGLE, SUM, bracketed_once, condition, formula, with_brackets
 from tinygrad_scalar.inspection.notation import written
@@ -95,7 +95,24 @@ def _named(name: str) -> Any:
         power = f"^{{{exp}}}" if exp is not None else ""
         return rf"{latex.filled(name, [])}{power}\left({printer._print(self.args[0])}\right)"
 
-    return type(name, (sympy.Function,), {"_latex": in_latex, "is_real": True})
+    return type(name, (sympy.Function,), {"_latex": in_latex, "is_real": True, "is_private": True})
+
+
+def spelled_out(expression: Any) -> Any:
+    """An expression with the activations that SymPy lacks in terms of what it has: σ(z) as 1/(1 + exp(−z))."""
+    import sympy
+
+    rows = {_function_name(row.text): row for row in OPERATIONS.values() if row.expression and row.arity == 1}
+
+    def function(name: str, z: Any) -> Any:
+        x = sympy.Symbol("x")
+        if name in rows:
+            return parsed(rows[name], [z])
+        return parsed(rows[name.removesuffix("′")], [x]).diff(x).xreplace({x: z})
+
+    return expression.replace(
+        lambda part: hasattr(part, "is_private"), lambda part: function(part.func.__name__, part.args[0])
+    )
 
 
 def _function_name(text: str) -> str:
@@ -120,6 +137,14 @@ def _is_text(row: Operation) -> bool:
     return not row.expression or bool(sympy.sympify(row.expression).has(sympy.Piecewise, AppliedUndef))
 
 
+def parsed(row: Operation, operands: Sequence[Any]) -> Any:
+    """The expression of a row for operands of SymPy, as SymPy simplifies it."""
+    import sympy
+
+    names = dict(zip("xy" if row.arity < 3 else "cxy", operands))
+    return sympy.sympify(row.expression, locals=names)  # pyright: ignore[reportCallIssue]
+
+
 def expression(op: str, operands: Sequence[Any]) -> sympy.Expr:
     """An operation in SymPy; σ stays σ.
 
@@ -128,7 +153,6 @@ def expression(op: str, operands: Sequence[Any]) -> sympy.Expr:
     >>> expression("*", [x, y]), expression("sigmoid", [x]), expression("**2", [x - y])
     (x*y, σ(x), (x - y)**2)
     """
-    import sympy
 
     row = operation(op)
     if _keeps_its_name(row):
@@ -137,8 +161,7 @@ def expression(op: str, operands: Sequence[Any]) -> sympy.Expr:
         return operands[0] ** constant(row.constant)
     if _is_text(row):
         return _of_a_text(row.text, row.forward)(*operands)
-    names = dict(zip("xy" if row.arity < 3 else "cxy", operands))
-    return sympy.sympify(row.expression, locals=names)  # pyright: ignore[reportCallIssue]
+    return parsed(row, operands)
 
 
 def slope(op: str, i: int, operands: Sequence[Any]) -> sympy.Expr | None:

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from tinygrad_scalar.engine import Value
 from tinygrad_scalar.engine.graph import topological_order
 from tinygrad_scalar.engine.ops import Operation, operation
+from tinygrad_scalar.inspection.from_sympy import from_sympy
+from tinygrad_scalar.inspection.symbolic import parsed
 from tinygrad_scalar.screen import quoted
 
 if TYPE_CHECKING:
@@ -160,14 +162,29 @@ def _forward_of(row: Operation) -> Forward:
     if row.primitive is not None:
         operands = [Value(0.5) for _ in range(row.arity)]
         return _Recorded(row.primitive.recorded(*operands), operands)
-    forward = FORWARD.get(row.family)
-    if forward is None:
+    of_family, constant = FORWARD.get(row.family), row.constant
+    if of_family is not None:
+        return lambda lib, *operands: of_family(lib, *operands, constant)
+    if not row.expression:
         raise NotImplementedError(
             f"cannot export the operation {quoted(row.name)} to JAX or PyTorch: its row in the table of operations has "
             "no expression"
         )
-    of_family, constant = forward, row.constant
-    return lambda lib, *operands: of_family(lib, *operands, constant)
+    return _of_expression(row)
+
+
+def _of_expression(row: Operation) -> Forward:
+    """What the expression of a row computes, in the operations of this table."""
+    import sympy
+
+    given = {symbol: Value(0.5) for symbol in sympy.symbols(f"operand:{row.arity}")}
+    recorded = _Recorded(from_sympy(parsed(row, list(given)), given), list(given.values()))
+    if row.name in (op for op, _ in recorded.steps):
+        raise NotImplementedError(
+            f"cannot export the operation {quoted(row.name)} to JAX or PyTorch: its expression, {row.expression}, is "
+            "itself, and there is no function for it"
+        )
+    return recorded
 
 
 def _recorded(vjp: Callable[..., Any], arity: int) -> Vjp:
