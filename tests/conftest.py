@@ -57,6 +57,16 @@ def thorough(request):
     return request.config.getoption("thorough")
 
 
+@pytest.fixture(scope="module", autouse=True)
+def no_primitive_is_left():
+    """Tests that go through the table of operations must not find what others have registered."""
+    yield
+    from tinygrad_scalar.engine.ops import OPERATIONS
+
+    for name in [name for name, row in OPERATIONS.items() if row.primitive is not None]:
+        del OPERATIONS[name]
+
+
 def pytest_report_header(config):
     import tinygrad_scalar as ts
 

@@ -554,14 +554,16 @@ cdef class Value:
 
 cdef tuple state(Value node):
     tracing.forbid(node, "copy")
-    op = "" if node.row is NULL else (<Row>node.row).operation.primitive or (<Row>node.row).operation.name  # pickling.py
+    op = "" if node.row is NULL else (<Row>node.row).operation.primitive or (<Row>node.row).operation.name
     return op, node._data, node._grad, node.label, node.time, node.local_grads
 
 
 def _restore(below, state, operands):
     """A node as it was saved; `below` only makes pickle save the nodes below it first."""
     global clock
-    op, data, grad, label, time, local_grads = pickling.restored(state)
+    op, data, grad, label, time, local_grads = state
+    if not isinstance(op, str):
+        op = op.op  # as in pickling.py
     cdef Value out = leaf_for(operands)
     out._data = number_of(data, "data")
     set_label(out, label)
