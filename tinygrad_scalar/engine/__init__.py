@@ -18,9 +18,9 @@ from tinygrad_scalar.engine import anomaly
 from tinygrad_scalar.engine.graph_arrays import Tape
 
 __all__ = [
-    "Tape", "Value", "_restore", "accelerated", "acyclic", "clear_gradients", "compute_gradients", "gradients", "in_c",
-    "now", "read_data", "read_gradients", "read_graph", "record", "set_data", "tangents", "tick", "turn_memory",
-    "turn_memory_back", "weighted_sum",
+    "Linear", "Tape", "Value", "_restore", "accelerated", "acyclic", "clear_gradients", "compute_gradients",
+    "gradients", "in_c", "now", "read_data", "read_gradients", "read_graph", "record", "set_data", "tangents", "tick",
+    "turn_memory", "turn_memory_back", "weighted_sum",
 ]  # fmt: skip
 
 accelerated = False
@@ -52,10 +52,12 @@ if TYPE_CHECKING or not accelerated:
         weighted_sum,
     )
     from tinygrad_scalar.engine.graph_arrays import read_graph
+    from tinygrad_scalar.engine.linear import Linear
     from tinygrad_scalar.engine.recording import gradients, tangents
     from tinygrad_scalar.engine.value import Value, _restore, record
 else:
     from tinygrad_scalar.engine._value import (
+        Linear,
         Value,
         _restore,
         acyclic,

@@ -25,7 +25,7 @@ from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes
 from cpython.exc cimport PyErr_Clear, PyErr_Occurred
 from cpython.float cimport PyFloat_AS_DOUBLE, PyFloat_CheckExact
 from cpython.long cimport PyLong_CheckExact
-from cpython.mem cimport PyMem_Calloc, PyMem_Free, PyMem_Malloc
+from cpython.mem cimport PyMem_Calloc, PyMem_Free, PyMem_Malloc, PyMem_Realloc
 from cpython.object cimport PyObject
 from cpython.unicode cimport PyUnicode_FromObject
 from libc.string cimport memcpy, memset
@@ -38,6 +38,7 @@ import sys
 from tinygrad_scalar.engine import anomaly, bulk, errors, graph, graph_arrays, numpy_names, ops
 from tinygrad_scalar.engine import pickling, tracing, value as plain
 from tinygrad_scalar.engine.number import as_float, required
+from tinygrad_scalar.screen import counted
 
 cdef extern from "Python.h":
     enum: Py_TPFLAGS_HAVE_GC
@@ -1009,6 +1010,7 @@ def record(name, *operands):
 include "_walk.pxi"
 include "_bulk.pxi"
 include "_recording.pxi"
+include "_linear.pxi"
 
 
 # --- docstrings: those of the plain implementation ------------------------------------------------------------------

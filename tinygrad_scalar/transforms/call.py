@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
-from tinygrad_scalar.engine import Value, gradients, record, tick
+from tinygrad_scalar.engine import Linear, Value, anomaly, gradients, record, tick, tracing
 from tinygrad_scalar.engine.errors import shown
 from tinygrad_scalar.transforms.kinds import anything, differentiable, returned
 from tinygrad_scalar.transforms.structure import (
@@ -94,9 +94,22 @@ class Call:
         return any(isinstance(x, Value) for x in self.given)
 
     @cached_property
+    def linear(self) -> Linear:
+        """The local gradients between the inputs and the outputs."""
+        return Linear(self.outputs, self.inputs, self.start)
+
+    def linear_of(self, outputs: Sequence[Any]) -> Linear:
+        """The same for these outputs, which can be the slopes."""
+        return self.linear if outputs is self.outputs else Linear(outputs, self.inputs, self.start)
+
+    @cached_property
     def closed(self) -> bool:
-        """Whether the outputs depend on no Value but the inputs, and these are floats: then so are all derivatives."""
-        return not self.of_values and not any(depend(self.outputs, self.start))
+        """Whether the outputs depend on no Value but the inputs, and these are floats: then so are all derivatives.
+
+        Not while numbers are watched or must not be read: then derivatives are recorded, for the engine to look after.
+        """
+        watched = tracing.active or anomaly.watching
+        return not self.of_values and not watched and self.linear.closed
 
     @property
     def slopes(self) -> list[Any]:
@@ -111,13 +124,20 @@ class Call:
         """One number for each input, as a gradient is returned: with the argument's structure and types."""
         return self.structure.build(self.settled(numbers, [isinstance(x, Value) for x in self.given]))
 
+    @property
+    def value(self) -> Any:
+        """What the function returned."""
+        if self.closed:
+            return self.returns.build([output.data if isinstance(output, Value) else output for output in self.outputs])
+        return self.by_output(self.outputs)
+
     def by_output(self, numbers: Sequence[Any]) -> Any:
         """One number for each output, with the structure of what the function returned."""
         return self.returns.build(self.settled(numbers, [self.of_values] * len(numbers)))
 
     def settled(self, numbers: Sequence[Any], as_values: Sequence[bool]) -> list[Any]:
         """Each number as a Value or as a float, as it is wanted; as a Value also if it depends on one from outside."""
-        outside = depend(numbers, self.start) if not all(as_values) else as_values
+        outside = depend(numbers, self.start) if not all(as_values) else [True] * len(numbers)
         return [
             (number if isinstance(number, Value) else Value(number))
             if wanted or depends
@@ -140,8 +160,11 @@ def depend(numbers: Sequence[Any], start: int) -> list[bool]:
 
     Nothing older is walked through.
     """
+    values = [number for number in numbers if isinstance(number, Value)]
+    if not values or (not tracing.active and Linear(values, [], start).closed):
+        return [False] * len(numbers)
     known: dict[Any, bool] = {}
-    todo = [number for number in numbers if isinstance(number, Value)]
+    todo = values
     while todo:
         node = todo[-1]
         if node in known:
@@ -150,6 +173,9 @@ def depend(numbers: Sequence[Any], start: int) -> list[bool]:
             known[node] = node._time >= 0
         else:
             operands = node.operands
+            if tracing.active and not operands:  # a placeholder made meanwhile, by ts.lookup
+                known[node] = tracing.tracer_of(node) is not None
+                continue
             waiting = [operand for operand in operands if operand not in known]
             if waiting:
                 todo += waiting

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from tinygrad_scalar.engine import Value
 from tinygrad_scalar.transforms.call import Call, derived, required_argnums
 
 
@@ -55,16 +54,13 @@ def value_and_grad(
     def value_and_gradient(*args: Any, **kwargs: Any) -> Any:
         call = Call("value_and_grad", args, argnums, has_aux).run(f, kwargs)
         gradient = _gradient(call)
-        return call.with_aux(call.by_output([call.output])), gradient
+        return call.with_aux(call.value), gradient
 
     return derived("value_and_grad", f, value_and_gradient)
 
 
 def _gradient(call: Call) -> Any:
-    output = call.output
-    if not call.closed or not isinstance(output, Value):
-        return call.by_input(call.slopes)
-    for x in call.inputs:  # leaves that only this call knows
-        x.grad = 0.0
-    output.backward()
-    return call.structure.build([x.grad for x in call.inputs])
+    output = call.output  # raises if there are several
+    if call.closed:
+        return call.structure.build(call.linear.pull([1.0]))
+    return call.by_input(call.slopes_of(output))

@@ -7,7 +7,6 @@ from typing import Any
 
 from tinygrad_scalar.engine import Value, tangents
 from tinygrad_scalar.transforms.call import Call, derived, required_argnums
-from tinygrad_scalar.transforms.linear import Linear
 from tinygrad_scalar.transforms.sparse import sparse_matrix
 from tinygrad_scalar.transforms.structure import nested
 
@@ -55,14 +54,24 @@ def jacobian(
 def derivatives(call: Call, outputs: Sequence[Any], *, forward: bool = False) -> list[list[Any]]:
     """∂output/∂input, settled, for each output and each input of the call; in forward mode if asked or cheaper."""
     inputs = call.inputs
+    n, m = len(inputs), len(outputs)
+    forward = forward or m >= n
     if call.closed:
-        return Linear(outputs, inputs, call.start).matrix()
+        linear = call.linear_of(outputs)
+        if forward:
+            columns = [linear.push(_only(j, n)) for j in range(n)]
+            return [list(row) for row in zip(*columns)] if columns else [[] for _ in outputs]
+        return [linear.pull(_only(i, m)) for i in range(m)]
     roots = [output for output in outputs if isinstance(output, Value)]
-    if forward or len(outputs) >= len(inputs):
-        columns = [iter(tangents(roots, [x], [1.0])) for x in inputs]
-        rows = [[next(column) if isinstance(output, Value) else 0.0 for column in columns] for output in outputs]
+    if forward:
+        moved = [iter(tangents(roots, [x], [1.0])) for x in inputs]
+        rows = [[next(column) if isinstance(output, Value) else 0.0 for column in moved] for output in outputs]
     else:
         rows = [call.slopes_of(output) for output in outputs]
     as_values = [isinstance(x, Value) for x in call.given] * len(outputs)
     settled = iter(call.settled([number for row in rows for number in row], as_values))
     return [[next(settled) for _ in inputs] for _ in outputs]
+
+
+def _only(place: int, size: int) -> list[float | None]:
+    return [1.0 if i == place else None for i in range(size)]

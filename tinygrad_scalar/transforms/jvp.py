@@ -8,7 +8,6 @@ from typing import Any
 from tinygrad_scalar.engine import Value, tangents as record_tangents
 from tinygrad_scalar.engine.errors import shown
 from tinygrad_scalar.transforms.call import Call, require_function
-from tinygrad_scalar.transforms.linear import Linear
 
 
 def jvp(f: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any], *, has_aux: bool = False) -> Any:
@@ -33,13 +32,13 @@ def jvp(f: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any], 
     call = Call("jvp", primals, tuple(range(len(primals))), has_aux)
     directions = call.structure.numbers_of(tuple(tangents), "jvp: tangents", "primals")
     call.run(f)
-    return call.with_aux(call.by_output(call.outputs), call.by_output(moved(call, call.outputs, directions)))
+    return call.with_aux(call.value, call.by_output(moved(call, call.outputs, directions)))
 
 
 def moved(call: Call, outputs: Sequence[Any], directions: Sequence[Any]) -> list[Any]:
     """The derivative of each output along the directions, one for each input of the call."""
     if call.closed and not any(isinstance(direction, Value) for direction in directions):
-        return Linear(outputs, call.inputs, call.start).push(directions)
+        return call.linear_of(outputs).push(directions)
     roots = [output for output in outputs if isinstance(output, Value)]
     found = iter(record_tangents(roots, call.inputs, directions))
     return [next(found) if isinstance(output, Value) else 0.0 for output in outputs]

@@ -9,15 +9,26 @@ from typing import Any
 from tinygrad_scalar.engine import Value
 from tinygrad_scalar.engine.errors import shown
 from tinygrad_scalar.engine.number import as_float
-from tinygrad_scalar.transforms.structure import Array, Leaf, Opaque, Place, Scalar, in_words, ndarray, number_at
+from tinygrad_scalar.transforms.structure import (
+    FLOAT,
+    VALUE,
+    Array,
+    Leaf,
+    Opaque,
+    Place,
+    Scalar,
+    in_words,
+    ndarray,
+    number_at,
+)
 
 
 def differentiable(item: Any, place: Place | str) -> tuple[Leaf, Sequence[Any]]:
     """A float, a Value or an array of them; a TypeError for anything else, also for integers."""
     if isinstance(item, Value):
-        return Scalar(Value), (item,)
+        return VALUE, (item,)
     if isinstance(item, float):
-        return Scalar(type(item)), (float(item),)
+        return (FLOAT if type(item) is float else Scalar(type(item))), (float(item),)
     numpy = sys.modules.get("numpy")
     if numpy and isinstance(item, numpy.floating):
         return Scalar(type(item)), (as_float(item),)
@@ -54,26 +65,26 @@ def _element(item: Any, place: Place) -> Any:
 def returned(item: Any, place: Place | str) -> tuple[Leaf, Sequence[Any]]:
     """A Value, an array of Values, or numbers, which are constants; a TypeError for anything else."""
     if isinstance(item, Value):
-        return Scalar(float), (item,)
+        return FLOAT, (item,)
     if isinstance(item, ndarray()):
         import numpy as np
 
         _require_plain_array(item, place)
         return Array(item.shape, np.dtype(float), item.size), [
-            number_at(element, place) for element in item.ravel().tolist()
+            number_at(element, "", place) for element in item.ravel().tolist()
         ]
     number = as_float(item)
     if number is None:
         raise TypeError(
             f"{place} must be a Value, an array of Values, or a list, tuple or dict of them, got {in_words(item)}"
         )
-    return Scalar(float), (number,)
+    return FLOAT, (number,)
 
 
 def anything(item: Any, place: Place | str) -> tuple[Leaf, Sequence[Any]]:
     """A Value or an array of Values; all else stays as it is."""
     if isinstance(item, Value):
-        return Scalar(float), (item,)
+        return FLOAT, (item,)
     if isinstance(item, ndarray()) and item.dtype == object and item.size:
         elements = item.ravel().tolist()
         if all(isinstance(element, Value) for element in elements):

@@ -11,8 +11,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from tinygrad_scalar.engine import Linear
 from tinygrad_scalar.transforms.call import Call, depend
-from tinygrad_scalar.transforms.linear import Linear
 
 Pattern = list[list[int]]
 Pass = Callable[[Sequence[float | None]], list[float]]
@@ -27,7 +27,7 @@ def sparse_matrix(call: Call, outputs: Sequence[Any], *, symmetric: bool = False
     import numpy as np
 
     _require_floats(call, outputs)
-    linear = Linear(outputs, call.inputs, call.start)
+    linear = call.linear_of(outputs)
     rows = pattern(linear)
     found = entries(linear, rows, symmetric=symmetric)
     starts = np.cumsum([0, *map(len, rows)])
@@ -57,15 +57,16 @@ def pattern(linear: Linear) -> Pattern:
 
     A set of inputs is an int with a bit for each: one operation joins two sets, however large.
     """
+    used = linear.used()
     known: list[int] = [1 << j for j in range(linear.n_inputs)]
-    last_use = [0] * (linear.n_inputs + len(linear.used))
-    for i, places in enumerate(linear.used):
+    last_use = [0] * (linear.n_inputs + len(used))
+    for i, places in enumerate(used):
         for place in places:
             last_use[place] = i
     for place in linear.outputs:
         if place >= 0:
-            last_use[place] = len(linear.used)
-    for i, places in enumerate(linear.used):
+            last_use[place] = len(used)
+    for i, places in enumerate(used):
         found = known[places[0]]
         for place in places[1:]:
             found |= known[place]
@@ -112,10 +113,8 @@ def _by_rows(rows: Pattern, columns: Pattern, push: Pass, pull: Pass, *, symmetr
 
     In a symmetric matrix the long rows are the long columns too.
     """
-    lengths = sorted(map(len, rows), reverse=True)
     n_long = _passes(rows)[1]
-    shortest = lengths[n_long - 1] if n_long else 0
-    long = [i for i, row in enumerate(rows) if n_long and len(row) >= shortest][:n_long]
+    long = sorted(range(len(rows)), key=lambda i: -len(rows[i]))[:n_long]
     alone = {i: pull([1.0 if k == i else None for k in range(len(rows))]) for i in long}
     known = alone if symmetric else {}
     short = [[] if i in alone else [j for j in row if j not in known] for i, row in enumerate(rows)]

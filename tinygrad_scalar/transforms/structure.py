@@ -10,6 +10,7 @@ import sys
 from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
+from itertools import islice
 from typing import Any, NamedTuple
 
 from tinygrad_scalar.engine import Value
@@ -45,6 +46,9 @@ class Scalar(NamedTuple):
         return number if isinstance(number, Value) else self.type(number)
 
 
+FLOAT, VALUE = Scalar(float), Scalar(Value)
+
+
 class Array(NamedTuple):
     """A NumPy array of floats, or of objects: of Values and floats."""
 
@@ -77,12 +81,13 @@ class Opaque(NamedTuple):
 
 
 class Container(NamedTuple):
-    """A list, tuple, dict or None with `size` parts; a dict has their keys."""
+    """A list, tuple, dict or None with `size` parts; a dict has their keys. A flat one has only numbers of one type."""
 
     type: type
     size: int
     keys: tuple[Any, ...]
     build: Callable[[list[Any]], Any]
+    flat: bool = False
 
     def __str__(self) -> str:
         if self.keys and len(self.keys) < 10:
@@ -99,10 +104,13 @@ class Structure:
     def __init__(self, parts: Sequence[Leaf | Container]) -> None:
         self.parts = parts
         self.leaves = [part for part in parts if not isinstance(part, Container)]
-        self.size = sum([leaf.size for leaf in self.leaves])
+        self._plain = {*map(id, self.leaves)} <= {id(FLOAT), id(VALUE)}  # for which the numbers are as they should be
+        self.size = len(self.leaves) if self._plain else sum([leaf.size for leaf in self.leaves])
 
     def build(self, numbers: Sequence[Any]) -> Any:
         """The numbers, one for each number of the structure, nested as it is."""
+        if self._plain:
+            return self.build_of(numbers)
         items, start = [], 0
         for leaf in self.leaves:
             items.append(leaf.build(numbers[start : start + leaf.size]))
@@ -112,6 +120,8 @@ class Structure:
     def build_of(self, items: Sequence[Any]) -> Any:
         """The items, one for each leaf of the structure, nested as it is."""
         remaining = list(items)
+        if len(self.parts) == 1 + len(remaining):  # a list of numbers
+            return self.parts[0].build(remaining)
         built: list[Any] = []
         for part in reversed(self.parts):
             if isinstance(part, Container):
@@ -128,7 +138,8 @@ class Structure:
         """
         numbers: list[Any] = []
         todo: list[tuple[Any, Place | str]] = [(tree, "")]
-        for part in self.parts:
+        parts = iter(self.parts)
+        for part in parts:
             item, place = todo.pop()
             found = container_of(item)
             if isinstance(part, Container):
@@ -145,21 +156,25 @@ class Structure:
                 raise TypeError(
                     f"{name} must have the structure of {model}: expected {expected}{where}, got {in_words(item)}"
                 )
-            if isinstance(part, Container):
-                inside = [item[key] for key in part.keys] if part.keys else list(item or ())
+            if not isinstance(part, Container):
+                elements = item.ravel().tolist() if isinstance(item, ndarray()) else [item]
+                numbers.extend([number_at(element, name, place) for element in elements])
+                continue
+            inside = [item[key] for key in part.keys] if part.keys else list(item or ())
+            if part.flat and {*map(type, inside)} <= {float, Value}:
+                numbers.extend(inside)
+                next(islice(parts, part.size, part.size), None)  # goes on behind these
+            else:
                 keys = part.keys or range(part.size)
                 todo.extend([(inside[i], Place(place, keys[i])) for i in range(part.size - 1, -1, -1)])
-            else:
-                elements = item.ravel().tolist() if isinstance(item, ndarray()) else [item]
-                numbers.extend([number_at(element, f"{name}{place}") for element in elements])
         return numbers
 
 
-def number_at(item: Any, place: Place | str) -> Any:
+def number_at(item: Any, name: str, place: Place | str) -> Any:
     """A Value, or a plain number as a float; a TypeError for anything else."""
     number = item if isinstance(item, Value) else as_float(item)
     if number is None:
-        raise TypeError(f"{place} must be a float or a Value, got {shown(item)}")
+        raise TypeError(f"{name}{place} must be a float or a Value, got {shown(item)}")
     return number
 
 
@@ -188,21 +203,30 @@ def take_apart(
             parts.append(part)
             numbers.extend(found)
             continue
+        keys = container.keys or range(container.size)
+        inside = list(item.values() if isinstance(item, dict) else item or ())
+        if container.size and {*map(type, inside)} in ({float}, {Value}):
+            part, _ = leaf(inside[0], Place(place, keys[0]))
+            if isinstance(part, Scalar):  # all are alike
+                parts.append(container._replace(flat=True))
+                parts.extend([part] * container.size)
+                numbers.extend(inside)
+                continue
         parts.append(container)
         if container.size:
             if id(item) in within:
                 raise ValueError(f"{place} contains itself")
             within.add(id(item))
             todo.append((item, place, True))
-            keys = container.keys or range(container.size)
-            inside = [*item.values()] if isinstance(item, dict) else item
             todo.extend([(inside[i], Place(place, keys[i]), False) for i in range(container.size - 1, -1, -1)])
     return Structure(parts), numbers
 
 
 def container_of(item: Any) -> Container | None:
     """How to make a list, a tuple, a namedtuple, a dict or None with other parts; None of anything else."""
-    kind = type(item)
+    kind: Any = type(item)
+    if kind is float:  # most often
+        return None
     if kind is list:
         return Container(list, len(item), (), list)
     if isinstance(item, tuple):

@@ -7,7 +7,6 @@ from typing import Any
 
 from tinygrad_scalar.engine import Value, gradients
 from tinygrad_scalar.transforms.call import Call, require_function
-from tinygrad_scalar.transforms.linear import Linear
 
 
 def vjp(f: Callable[..., Any], *primals: Any, has_aux: bool = False) -> Any:
@@ -25,16 +24,16 @@ def vjp(f: Callable[..., Any], *primals: Any, has_aux: bool = False) -> Any:
     """
     require_function("vjp", f)
     call = Call("vjp", primals, tuple(range(len(primals))), has_aux).run(f)
-    linear = Linear(call.outputs, call.inputs, call.start) if call.closed else None
+    linear = call.linear if call.closed else None  # read now: what the caller changes later does not matter
 
     def pullback(weights: Any) -> Any:
         numbers = call.returns.numbers_of(weights, "pullback: the weights", "what the function returned")
         if linear and not any(isinstance(number, Value) for number in numbers):
-            return call.by_input(linear.pull(numbers))
+            return call.structure.build(linear.pull(numbers))
         terms = [weight * output for weight, output in zip(numbers, call.outputs) if isinstance(output, Value)]
         total = terms[0] if terms else Value(0.0)
         for term in terms[1:]:
             total = total + term
         return call.by_input(gradients(total, call.inputs))
 
-    return call.with_aux(call.by_output(call.outputs), pullback)
+    return call.with_aux(call.value, pullback)
