@@ -40,7 +40,7 @@ def test_each_operation_has_its_value_and_slopes_in_sympy_and_back(name):
         at = {leaf.label: leaf.data for leaf in leaves}
         assert numbers(E, **at) == pytest.approx(C.data, rel=1e-14, abs=1e-15)
         for leaf, slope in zip(leaves, C.local_grads):
-            if not (slope == 0.0 and E.has(sympy.Piecewise)):
+            if not ROWS[name].detached:  # SymPy has no derivative of floor
                 assert numbers(E.diff(leaf.label), **at) == pytest.approx(slope, rel=1e-13, abs=1e-300)
         back = ts.from_sympy(E, {leaf.label: leaf for leaf in leaves})
         assert back.data == pytest.approx(C.data, rel=1e-13, abs=1e-13 * max(map(abs, operands)))

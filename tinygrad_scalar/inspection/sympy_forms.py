@@ -84,8 +84,7 @@ def _function(row: Operation) -> tuple[Any, tuple[int, ...]]:
 
     if not row.expression or row.arity > 3:
         return None, ()
-    operands = sympy.symbols(f"operand:{row.arity}")
-    applied = parsed(row, operands)
+    operands, applied = _stand_ins(row.arity), _applied(row)
     if not isinstance(applied, sympy.Function) or sorted(applied.args, key=str) != sorted(operands, key=str):
         return None, ()
     return applied.func, tuple(applied.args.index(operand) for operand in operands)
@@ -161,6 +160,10 @@ def _step(x: Any, at_zero: Any = 0.5) -> Any:
 
 
 def _piecewise(part: Part) -> Any:
+    for row, function in _rows_of(type(part.expression)):
+        operands: dict[Any, Part] = {}
+        if _is_of_form(part, function, operands):
+            return record(row.name, *(operands[operand].made for operand in _stand_ins(row.arity)))
     found: Any = float("nan")  # where no condition holds
     for pair in reversed(part.below):
         result, condition = pair.below
@@ -169,6 +172,33 @@ def _piecewise(part: Part) -> Any:
             continue
         found = functions.where(_condition(condition), result.made, found)
     return found
+
+
+def _rows_of(function: Any) -> list[tuple[Operation, Any]]:
+    """The rows whose expression is made by a function of SymPy, each with its expression."""
+    applied = [(row, _applied(row)) for row in OPERATIONS.values() if row.expression]
+    return [(row, expression) for row, expression in applied if expression.func is function]
+
+
+@lru_cache(maxsize=1024)
+def _applied(row: Operation) -> Any:
+    return parsed(row, _stand_ins(row.arity))
+
+
+def _stand_ins(n: int) -> Any:
+    import sympy
+
+    return sympy.symbols(f"operand:{n}")
+
+
+def _is_of_form(part: Part, form: Any, operands: dict[Any, Part]) -> bool:
+    """Whether a part is `form` for some operands, which are found."""
+    if form.is_Symbol:
+        return operands.setdefault(form, part) is part
+    if not form.args:
+        return part.expression == form
+    alike = part.is_a(form.func) and len(part.below) == len(form.args)
+    return alike and all(_is_of_form(below, its, operands) for below, its in zip(part.below, form.args))
 
 
 def _condition(part: Part) -> Any:

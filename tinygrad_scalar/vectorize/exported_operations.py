@@ -71,6 +71,21 @@ def _minus_fixed(lib: Library, x: Any, largest: Any) -> Any:
     return lib.f.where(equal, lib.f.where(x > 0.0, 0.0, x), x - lib.f.where(equal, 0.0, largest))
 
 
+def _cbrt(lib: Library, x: Any) -> Any:
+    """A power and a step of Newton's method, as in the engine; PyTorch has no cube root."""
+    ordinary = (x != 0.0) & (abs(x) < math.inf)
+    size = lib.f.where(ordinary, abs(x), 1.0)
+    root = size ** (1.0 / 3.0)
+    root = root - (root - size / (root * root)) / 3.0
+    return lib.f.where(ordinary, lib.f.where(x < 0.0, -root, root), x)
+
+
+def _cosine(lib: Library, x: Any, y: Any) -> Any:
+    at_origin, finite = (x == 0.0) & (y == 0.0), lib.f.isfinite(x) & lib.f.isfinite(y)
+    quotient = lib.f.where(finite, x, math.nan) / lib.f.where(at_origin, 1.0, lib.f.hypot(x, y))
+    return lib.f.where(at_origin, 0.5, quotient)
+
+
 def _power(lib: Library, x: Any, n: float) -> Any:
     if n == 2.0:
         return x * x
@@ -94,6 +109,13 @@ FORWARD: dict[str, Forward] = {
     **{name: _of_numpy(f"arc{name[1:]}") for name in ("asin", "acos", "atan", "asinh", "acosh", "atanh")},
     "tanh": _of_numpy("tanh"),
     "erf": lambda lib, x: lib.erf(x),
+    **{name: _of_numpy(name) for name in ("log2", "log10", "exp2", "hypot", "floor", "ceil")},
+    "sign": lambda lib, x: lib.f.where(x != x, x, lib.f.sign(x)),
+    "atan2": _of_numpy("arctan2"),
+    "cbrt": _cbrt,
+    "cosine": _cosine,
+    "exp of difference": lambda lib, x, y: lib.f.exp(x - y),
+    "xlogy": lambda lib, x, y: lib.f.where(x == 0.0, 0.0, x * lib.f.log(lib.f.where(x == 0.0, 1.0, y))),
     "sigmoid": _sigmoid,
     "sigmoid slope": _sigmoid_slope,
     "tanh slope": lambda lib, x: 4.0 * _sigmoid_slope(lib, 2.0 * x),
@@ -161,7 +183,11 @@ def _forward_of(row: Operation) -> Forward:
         return forward
     if row.primitive is not None:
         operands = [Value(0.5) for _ in range(row.arity)]
-        return _Recorded(row.primitive.recorded(*operands), operands)
+        try:
+            return _Recorded(row.primitive.recorded(*operands), operands)
+        except NotImplementedError:  # it is made of numbers
+            if not row.expression:
+                raise
     of_family, constant = FORWARD.get(row.family), row.constant
     if of_family is not None:
         return lambda lib, *operands: of_family(lib, *operands, constant)
