@@ -8,6 +8,7 @@ import math
 import numpy as np
 
 import tinygrad_scalar as ts
+from support import derivative_cases
 from tinygrad_scalar import Value
 
 
@@ -32,7 +33,7 @@ def softmax(x):
     return [value / total for value in e]
 
 
-CASES = {}
+CASES = {**derivative_cases.CASES}
 
 
 def case(make):

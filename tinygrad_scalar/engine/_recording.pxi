@@ -34,6 +34,7 @@ cdef class Recording:
     cdef Py_ssize_t n_operands
     cdef bint all_cased  # whether each of them has a case in `vjp`
     cdef list vjps  # of those that have none
+    cdef bint branched  # whether one of them joins the sides of a condition, both of which are traced
     cdef PyObject** found  # by place
     cdef Py_ssize_t n_places
     cdef unsigned long long fresh  # the mark of nodes found up to date
@@ -139,6 +140,7 @@ cdef Recording recording_of(list roots, list wrt):
     cdef Py_ssize_t i, n_edges, n = 0
     self.vjps = []
     self.all_cased = True
+    self.branched = False
     self.fresh = last_set
     wanted = set(wrt)
     for x in wrt:
@@ -162,6 +164,7 @@ cdef Recording recording_of(list roots, list wrt):
     for i in range(0 if self.all_cased else self.n_between):
         node = order.nodes[self.between[i]]
         if not has_case(node):
+            self.branched |= (<Row>(<Value>node).row).operation is ops.COND
             self.vjps.append(recording._vjps((<Row>(<Value>node).row).operation, <Value>node, wanted))
     return self
 
@@ -297,6 +300,8 @@ def gradients(root, wrt):
     cdef int* operands = self.operands + self.n_operands
     cdef PyObject* node
     cdef PyObject* u
+    if self.branched:
+        return recording.gradients_along(self.order.as_list(), root, values)
     if self.tops[0] != NOWHERE:
         self.found[self.tops[0]] = owned(ONE)
     for i in range(self.n_between - 1, -1, -1):

@@ -36,6 +36,27 @@ class Tape(NamedTuple):
     older: list[Any]
 
 
+def without_copies(tape: Tape) -> Tape:
+    """The same graphs in which what is computed from a copy is computed from what was copied."""
+    import numpy as np
+
+    if "copy" not in tape.names:
+        return tape
+    copies = tape.codes == tape.names.index("copy")
+    copied = np.arange(len(tape.codes))
+    for i in np.flatnonzero(copies):
+        copied[i] = copied[tape.operands[tape.starts[i]]]
+    place = (np.cumsum(~copies) - 1)[copied].astype(np.int32)  # each node's among those that are left
+    n_operands = np.diff(tape.starts)
+    return tape._replace(
+        codes=tape.codes[~copies],
+        starts=np.concatenate([[0], np.cumsum(n_operands[~copies])]).astype(np.int32),
+        operands=place[tape.operands[np.repeat(~copies, n_operands)]],
+        data=tape.data[~copies],
+        found=np.where(tape.found < 0, tape.found, place[tape.found]),
+    )
+
+
 def may_cut_off(tape: Tape) -> bool:
     """Whether the graphs have detached operands, so that there can be nodes that no gradient reaches."""
     return any(ops.operation(name).detached for name in tape.names)

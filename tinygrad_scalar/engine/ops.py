@@ -18,7 +18,10 @@ Method = TypeVar("Method", bound=Callable[..., Any])
 
 OPERATIONS = {row.name: row for row in ROWS}
 # Where `vectorize` traces both sides of ts.cond they meet in this one; the engine records only the side that is taken.
-COND = OPERATIONS["where"]._replace(name="cond", symbol="cond", text="cond({0}, {1}, {2})")
+COND = OPERATIONS["where"]._replace(
+    name="cond", symbol="cond", text="cond({0}, {1}, {2})",
+    vjps=(None, lambda u, v, c, x, y: recorded.cond(c, u, 0.0), lambda u, v, c, x, y: recorded.cond(c, 0.0, u)),
+)  # fmt: skip
 
 # --- operations with a constant, which is part of the name, as in micrograd's "**2" -----------------------------------
 

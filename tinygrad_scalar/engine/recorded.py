@@ -12,6 +12,10 @@ def where(condition: Any, x: Any, y: Any) -> Any:
     return condition._recorded("where", condition, x, y)
 
 
+def cond(condition: Any, x: Any, y: Any) -> Any:
+    return condition._recorded("cond", condition, x, y)
+
+
 def greater(x: Any, y: Any) -> Any:
     return x._recorded("greater", x, y)
 

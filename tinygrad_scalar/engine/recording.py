@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from tinygrad_scalar.engine import ops, value as _value
+from tinygrad_scalar.engine import ops, recorded, value as _value
 from tinygrad_scalar.engine.graph import pass_order, require_fresh
 from tinygrad_scalar.engine.number import as_float
 from tinygrad_scalar.screen import quoted
@@ -40,18 +40,70 @@ def gradients(root: Any, wrt: Sequence[Any]) -> list[Any]:
     >>> slope.data, curvature.data
     (27.0, 18.0)
     """
-    wanted = set(wrt)
-    order = _order([root], wrt)
+    return gradients_along(_order([root], wrt), root, wrt)
+
+
+def gradients_along(order: Sequence[Any], root: Any, wrt: Sequence[Any]) -> list[Any]:
+    """The same, where `order` has the computed nodes below the root, operands first."""
     found: dict[Any, Any] = {root: ONE}
-    for node, vjps in reversed(_between(order, wanted)):
-        upstream = found.get(node)
+    reached = _reached(order, root)
+    for node, vjps in reversed(_between(order, set(wrt))):
+        upstream, when = found.get(node), reached.get(node)
         if upstream is None:
             continue
         for operand, vjp in zip(node.operands, vjps):
             if vjp is not None:
                 amount = vjp(upstream, node, *node.operands)
+                if when is not reached.get(operand):
+                    amount = _chosen(when, amount)
                 found[operand] = found[operand] + amount if operand in found else amount
-    return _apart([found.get(x, 0.0) for x in wrt], order)
+    return _apart([_chosen(reached.get(x), found[x]) if x in found else 0.0 for x in wrt], order)
+
+
+def _reached(order: Sequence[Any], root: Any) -> dict[Any, Any]:
+    """For each node that only some examples get to, a Value that is not 0 for these; nothing if no sides were traced.
+
+    What a gradient is worth on a side that an example does not take, 0·∞ perhaps, must not leave that side.
+    """
+    if not any(node.op == ops.COND.name for node in order):
+        return {}
+    reached: dict[Any, Any] = {root: None}  # None: by all
+    sides: dict[
+        Any, tuple[Any, Any]
+    ] = {}  # by their condition: those for which it holds, and those for which it does not
+    whole: dict[Any, tuple[Any, Any]] = {}  # for each side, the other one, and the examples of both
+    for node in reversed(order):
+        if node not in reached:
+            continue
+        when, row = reached[node], ops.operation(node.op)
+        both = (when, when, when)
+        if row is ops.COND:
+            condition = node.operands[0]
+            if (when, condition) not in sides:
+                holds, fails = recorded.where(condition, 1.0, 0.0), recorded.where(condition, 0.0, 1.0)
+                if when is not None:
+                    holds, fails = recorded.where(when, holds, 0.0), recorded.where(when, fails, 0.0)
+                sides[when, condition] = holds, fails
+                whole[holds], whole[fails] = (fails, when), (holds, when)
+            both = (None, *sides[when, condition])
+        for i, operand in enumerate(node.operands):
+            if i not in row.detached:
+                here = both[min(i, 2)]
+                if operand in reached:
+                    here = _either(reached[operand], here, whole)
+                reached[operand] = here
+    return reached
+
+
+def _either(x: Any, y: Any, whole: dict[Any, tuple[Any, Any]]) -> Any:
+    """The examples in one or the other of two sides."""
+    if x is y or x is None or y is None:
+        return x if x is y else None
+    return whole[x][1] if x in whole and whole[x][0] is y else recorded.where(x, 1.0, y)
+
+
+def _chosen(when: Any, amount: Any) -> Any:
+    return amount if when is None else recorded.cond(when, amount, 0.0)
 
 
 def tangents(roots: Sequence[Any], wrt: Sequence[Any], directions: Sequence[Any]) -> list[Any]:

@@ -260,10 +260,14 @@ function("log1p", vector_log1p)
 function("sigmoid", vector_sigmoid)
 function("tanh", vector_tanh)
 function("softplus", vector_softplus)
+named("sigmoid slope", SLOPE).function = vector_sigmoid
+named("tanh slope", SLOPE).function = vector_tanh
+by_engine("one minus square", _ops.ONE_MINUS_SQUARE, 0)
 named("where", WHERE)
 named("logaddexp", LOGADDEXP)
 named(("logaddexp", 0), LOGADDEXP_SHARE).part = 0
 named(("logaddexp", 1), LOGADDEXP_SHARE).part = 1
+named("σ of difference", LOGADDEXP_SHARE).part = 0
 named("binary cross-entropy", ENTROPY).part = 0
 for _part in (1, 2, 3):
     named(("binary cross-entropy", _part - 1), ENTROPY).part = _part

@@ -9,6 +9,7 @@ import math
 from collections.abc import Sequence
 
 from tinygrad_scalar.engine.ops import operation
+from tinygrad_scalar.vectorize import recorded_operations
 from tinygrad_scalar.vectorize.program import Slope
 
 # An operation's call, by its name or its family: {0}, {1}, {2} stand for its operands and {n} for its constant. A * in
@@ -42,6 +43,7 @@ CALLS = {
     "greater_equal": "greater_equal({0}, {1}, out={out})",
     "where": "*where({0}, {1}, {2}, out={out})",
     "binary cross-entropy": "*binary_entropy({1}, {2}, out={out})",  # a is always σ(z) here
+    **recorded_operations.CALLS,
 }
 # The call of a slope, by its operation and operand: {0} stands for the result, {1}, {2}, … for the operands.
 SLOPES = {
@@ -118,6 +120,7 @@ NUMPY = (
 
 # The helpers; the source contains those that it uses. The slopes are as accurate as those of ops.py.
 HELPERS = {
+    **recorded_operations.HELPERS,
     "sigmoid": '''
 def sigmoid(z, out):
     """1/(1 + exp(-z)); where exp(-z) overflows, exp(z)."""

@@ -32,13 +32,10 @@ from tinygrad_scalar.vectorize.program import (
     Slope,
     Statement,
 )
+from tinygrad_scalar.vectorize.recorded_operations import RULES as RECORDED, constant
 from tinygrad_scalar.vectorize.shifts import find_shifts
 
 ONES = {batched: Array((1,), batched, values=np.ones(1)) for batched in (False, True)}  # ∂C/∂C, in each example
-
-
-def _constant(number: float) -> Array:
-    return Array((1,), False, values=np.array([number]))
 
 
 # --- element-wise operations: (write, d, result, *operands) -> the contribution to each operand, or None ------------
@@ -68,7 +65,7 @@ def _constant_power_rule(row: Operation) -> Rule:
     if row.constant == 0.0:
         return lambda write, d, v, x: (None,)
     if row.constant == 2.0:
-        return lambda write, d, v, x: (write("*", d, write("*", _constant(2.0), x)),)
+        return lambda write, d, v, x: (write("*", d, write("*", constant(2.0), x)),)
     return _times_slopes(row.name, (0, 1))
 
 
@@ -79,7 +76,7 @@ RULES: dict[str, Rule] = {
     "-": lambda write, d, v, x, y: (d, write("neg", d)),
     "minus fixed": lambda write, d, v, x, y: (d, None),
     "*": lambda write, d, v, x, y: (
-        (write("*", _constant(2.0), write("*", d, x)), None) if x is y else (write("*", d, y), write("*", d, x))
+        (write("*", constant(2.0), write("*", d, x)), None) if x is y else (write("*", d, y), write("*", d, x))
     ),
     "/": lambda write, d, v, x, y: (
         write("*", d, write("**-1", y)),
@@ -91,11 +88,11 @@ RULES: dict[str, Rule] = {
     "exp": lambda write, d, v, x: (write("*", d, v),),
     "expm1": _times("exp"),
     "log": lambda write, d, v, x: (write("*", d, write("**-1", x)),),
-    "log1p": lambda write, d, v, x: (write("*", d, write("**-1", write("+", _constant(1.0), x))),),
-    "sqrt": lambda write, d, v, x: (write("*", d, write("/", _constant(0.5), v)),),
+    "log1p": lambda write, d, v, x: (write("*", d, write("**-1", write("+", constant(1.0), x))),),
+    "sqrt": lambda write, d, v, x: (write("*", d, write("/", constant(0.5), v)),),
     "sin": _times("cos"),
     "cos": lambda write, d, v, x: (write("neg", write("*", d, write("sin", x))),),
-    "tan": lambda write, d, v, x: (write("*", d, write("+", _constant(1.0), write("*", v, v))),),
+    "tan": lambda write, d, v, x: (write("*", d, write("+", constant(1.0), write("*", v, v))),),
     "asin": _times_slopes("asin", (1,)),
     "acos": _times_slopes("acos", (1,)),
     "atan": _times_slopes("atan", (1,)),
@@ -118,9 +115,10 @@ RULES: dict[str, Rule] = {
     "greater_equal": lambda write, d, v, x, y: (None, None),
     "where": lambda write, d, v, c, x, y: (
         None,
-        write("where", c, d, _constant(0.0)),
-        write("where", c, _constant(0.0), d),
+        write("where", c, d, constant(0.0)),
+        write("where", c, constant(0.0), d),
     ),
+    **RECORDED,
 }
 FAMILIES: dict[str, Callable[[Operation], Rule]] = {
     "**n": _constant_power_rule,
@@ -272,23 +270,23 @@ class _Backward:
             if statement in self.cancelled and operand is not statement.operands[0]:
                 continue
             if amount is not None and chosen and statement.op not in EVEN:
-                amount = self.write("where", chosen, amount, _constant(0.0))  # other rows can be infinitely steep
+                amount = self.write("where", chosen, amount, constant(0.0))  # other rows can be infinitely steep
             if amount is not None and operand.rows == amount.rows == 1 < statement.out.rows:
-                amount = self.write("*", _constant(statement.out.rows), amount)  # the same in every row
+                amount = self.write("*", constant(statement.out.rows), amount)  # the same in every row
             if amount is not None and statement.out.batched and not (self._keeps(operand) or amount.batched):
                 amount = self.add(OverExamples(Array(amount.shape, False), amount))  # and in every example
             self.contribute(operand, amount, chosen=chosen)
 
     def _reverse_choice(self, statement: Elementwise, d: Array, chosen: Array | None) -> None:
         condition, *sides = statement.operands
-        nothing, taken = _constant(0.0), chosen or _constant(1.0)
+        nothing, taken = constant(0.0), chosen or constant(1.0)
         for operand, place in zip(sides, (1, 2)):
             amount, which = (
                 self.write("where", condition, *((number, nothing) if place == 1 else (nothing, number)))
                 for number in (d, taken)
             )
             if operand.rows == amount.rows == 1 < statement.out.rows:
-                amount = self.write("*", _constant(statement.out.rows), amount)
+                amount = self.write("*", constant(statement.out.rows), amount)
             if statement.out.batched and not (self._keeps(operand) or amount.batched):
                 amount = self.add(OverExamples(Array(amount.shape, False), amount))
             self.contribute(operand, amount, chosen=which)

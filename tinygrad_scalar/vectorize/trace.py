@@ -19,6 +19,7 @@ import numpy as np
 from tinygrad_scalar.engine import Tape, Value, acyclic, anomaly, errors, read_graph, tick, tracing
 from tinygrad_scalar.engine.errors import label_of
 from tinygrad_scalar.engine.graph import leaves
+from tinygrad_scalar.engine.graph_arrays import without_copies
 from tinygrad_scalar.vectorize.branches import Branches, accepted_by, row_guard
 from tinygrad_scalar.vectorize.cached_property import cached_property
 from tinygrad_scalar.vectorize.outputs import Outputs, outputs_of
@@ -364,7 +365,7 @@ def trace(
     in_order = recorder.lookups.values()
     tables = [value for lookup in in_order for value in (*lookup.entries, lookup.reached) if value is not None]
     roots = [*tables, *(value for value, _ in recorder.guards), *outputs]
-    tape = read_graph(roots, [*roots, *parameters, *chain(*numbers), *recorder.lookups], recorder.start)
+    tape = without_copies(read_graph(roots, [*roots, *parameters, *chain(*numbers), *recorder.lookups], recorder.start))
     if tracing.active:  # by a function that vectorizes this one
         for value in tape.older:
             tracing.forbid(value, "data")
