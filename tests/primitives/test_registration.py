@@ -63,6 +63,12 @@ REFUSED = {
         square, {"derivative": slope, "expression": "w**2"}, ValueError, r"can name the operands \(x\).*'w'"
     ),
     "no expression": (square, {"derivative": slope, "expression": "x^"}, ValueError, r"^expression must be in SymPy's"),
+    "an expression that calls an operand": (
+        square, {"derivative": slope, "expression": "x(2)"}, ValueError, r"^expression must be in SymPy's.*x\(2\)"
+    ),
+    "an expression that is no number": (
+        square, {"derivative": slope, "expression": "x > 0"}, ValueError, r"^the expression x > 0 is not square"
+    ),
     "check that is no bool": (square, {"derivative": slope, "check": 0}, TypeError, r"^check must be True or False"),
     "a derivative that is off": (
         square, {"derivative": lambda x: x}, ValueError,

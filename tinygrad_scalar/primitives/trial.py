@@ -115,9 +115,17 @@ def require_expression(row: Operation, tried: Sequence[tuple[float, ...]]) -> No
     import sympy
 
     symbols = sympy.symbols(" ".join(OF_A_ROW[row.arity]), seq=True)
-    found: Any = sympy.sympify(row.expression, locals=dict(zip(OF_A_ROW[row.arity], symbols)))  # pyright: ignore
+    called = dict(zip(OF_A_ROW[row.arity], symbols))
+    try:
+        found: Any = sympy.sympify(row.expression, locals=called)  # pyright: ignore[reportCallIssue]
+    except (TypeError, ValueError) as error:
+        syntax = "expression must be in SymPy's syntax, such as 'x*exp(-x)'"
+        raise ValueError(f"{syntax}, got {row.expression}: {error}") from None
     for point in tried:
-        number = complex(found.evalf(subs=dict(zip(symbols, point))))
+        try:
+            number = complex(found.evalf(subs=dict(zip(symbols, point))))
+        except (TypeError, AttributeError):  # it is no expression for a number, such as x > 0
+            number = complex(math.nan)
         wanted = row.forward(*point)
         if not abs(number - wanted) <= 1e-6 * max(abs(wanted), abs(number)):
             name = row.primitive.__name__
