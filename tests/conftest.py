@@ -21,7 +21,7 @@ if "--plain" in sys.argv:  # here and not in pytest_configure, because another c
     os.environ["TINYGRAD_SCALAR_PURE"] = "1"
 
 HERE = Path(__file__).parent
-PLAIN_ROOMS = ["engine", "inspection", "primitives", "vectorize"]
+PLAIN_ROOMS = ["engine", "inspection", "primitives", "transforms"]  # .ci/run has the others
 
 settings.register_profile("quick", max_examples=10, deadline=None)
 settings.register_profile("thorough", max_examples=100, deadline=None)

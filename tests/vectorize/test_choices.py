@@ -246,6 +246,7 @@ def many_steps(calls=None):
 
 
 @needs_executor
+@pytest.mark.thorough
 def test_a_function_in_which_nothing_repeats_runs_as_an_array_program_for_many_examples_alone(monkeypatch):
     def chosen(order, read):
         run = many_steps()[0]

@@ -306,6 +306,7 @@ for _ in range(20):
 forks = pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork")
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     "code",
     [
@@ -315,8 +316,8 @@ forks = pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork")
     ],
 )
 @pytest.mark.parametrize("way", ["arrays", "scalar"])
-def test_a_process_is_fine_when(code, way, thorough):
+def test_a_process_is_fine_when(code, way):
     program = [sys.executable, "-W", "ignore", "-c", PROGRAM.replace("WAY", way) + code]
-    for _ in range(5 if thorough else 1):
+    for _ in range(3):
         done = subprocess.run(program, capture_output=True, text=True, timeout=300)
         assert done.returncode == 0, done.stderr
