@@ -10,7 +10,8 @@ from support.operands import ORDINARY, ROWS
 
 import tinygrad_scalar as ts
 from tinygrad_scalar import Value, functions
-from tinygrad_scalar.engine import record
+from tinygrad_scalar.engine import ops, record
+from tinygrad_scalar.engine.ops import Operation
 
 POINTS = [
     (name, point if isinstance(point, tuple) else (point,))
@@ -191,6 +192,15 @@ def test_names_of_symbols_are_labels_variables_or_else_numbers():
     assert {s.name for s in ts.to_sympy(same[0] + same[1]).free_symbols} == {"x⟨0⟩", "x⟨1⟩"}
     with pytest.raises(TypeError, match="expected a Value"):
         ts.to_sympy(2.0)
+
+
+def test_an_operation_without_expression_is_an_undefined_function_and_comes_back(monkeypatch):
+    row = Operation("mystery", "?", "mystery({0}, {1})", "", lambda x, y: x - y, lambda v, x, y: (1.0, -1.0))
+    monkeypatch.setitem(ops.OPERATIONS, "mystery", row)
+    a, b = Value(2.0, "a"), Value(3.0, "b")
+    E = ts.to_sympy(record("mystery", a, b) * a)
+    assert str(E) == "a*mystery(a, b)"
+    assert ts.from_sympy(E, {"a": a, "b": b}).data == -2.0
 
 
 EXPLAINED = {

@@ -196,7 +196,7 @@ def _is_of_form(part: Part, form: Any, operands: dict[Any, Part]) -> bool:
     if form.is_Symbol:
         return operands.setdefault(form, part) is part
     if not form.args:
-        return part.expression == form
+        return bool(part.expression == form)
     alike = part.is_a(form.func) and len(part.below) == len(form.args)
     return alike and all(_is_of_form(below, its, operands) for below, its in zip(part.below, form.args))
 

@@ -12,7 +12,7 @@ from tinygrad_scalar.engine.errors import shown
 from tinygrad_scalar.engine.graph import topological_order
 from tinygrad_scalar.engine.ops import Operation, operation
 from tinygrad_scalar.inspection.names import caller_variables, distinct, names_of
-from tinygrad_scalar.inspection.symbolic import parsed
+from tinygrad_scalar.inspection.symbolic import expression, parsed
 
 LARGEST_INTEGER = 2.0**53
 
@@ -132,9 +132,11 @@ def _expression(row: Operation, symbols: Sequence[Any]) -> Any:
     if row.family == "**n":
         assert row.constant is not None
         return sympy.Pow(symbols[0], _number(row.constant), evaluate=False)
-    if not row.expression:
-        return sympy.Function(row.name)(*symbols)
-    return parsed(row, symbols)
+    if row.expression:
+        return parsed(row, symbols)
+    made = expression(row.name, symbols)  # of a list
+    is_private = isinstance(made, sympy.Function) and not hasattr(sympy, made.func.__name__)
+    return sympy.Function(row.name)(*symbols) if is_private else made
 
 
 def _number(number: float) -> Any:
