@@ -38,6 +38,10 @@ class Jax:
         nn, numpy = self.jax.nn, self.jax.numpy
         self.functions = _functions(numpy, nn.sigmoid, nn.relu, self.jax.scipy.special.erf)
         self.functions["softplus"] = nn.softplus
+        self.functions |= {name: getattr(nn, name) for name in ("silu", "elu", "selu", "mish")}
+        self.functions |= {"hardtanh": nn.hard_tanh, "softsign": nn.soft_sign, "atan2": numpy.arctan2}
+        self.functions["gelu"] = lambda x: nn.gelu(x, approximate=False)
+        self.functions["xlogy"] = self.jax.scipy.special.xlogy
         self.module, self.leaky_relu = numpy, nn.leaky_relu
 
     def differentiate(self, function, operands):
@@ -50,6 +54,10 @@ class Torch:
         self.torch = pytest.importorskip("torch", reason="PyTorch is not installed")
         nn = self.torch.nn.functional
         self.functions = _functions(self.torch, self.torch.sigmoid, self.torch.relu, self.torch.erf)
+        self.functions |= {
+            name: getattr(nn, name) for name in ("gelu", "silu", "elu", "selu", "mish", "hardtanh", "softsign")
+        }
+        self.functions["xlogy"] = self.torch.special.xlogy
         self.module, self.leaky_relu = self.torch, nn.leaky_relu
 
     def differentiate(self, function, operands):

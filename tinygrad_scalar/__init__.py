@@ -13,7 +13,7 @@ Values and functions of Values
     exp, expm1, exp2, log, log1p, log2, log10, sqrt, cbrt, abs, erf: of a Value or a plain number
     sin, cos, tan, asin, acos, atan, atan2: trigonometric functions and their inverses
     sinh, cosh, tanh, asinh, acosh, atanh: hyperbolic functions and their inverses
-    sigmoid, relu, leaky_relu, softplus: activations
+    sigmoid, relu, leaky_relu, softplus, gelu, silu, elu, selu, mish, hardtanh, softsign: activations
     maximum, minimum, logaddexp, hypot, xlogy: of two arguments
     floor, ceil, sign, clip: flat pieces, where slopes are 0
     sum, max, min: of a list
@@ -93,13 +93,16 @@ from tinygrad_scalar.functions import (
     cond as cond,
     cos as cos,
     cosh as cosh,
+    elu as elu,
     erf as erf,
     exp as exp,
     exp2 as exp2,
     expm1 as expm1,
     floor as floor,
+    gelu as gelu,
     greater as greater,
     greater_equal as greater_equal,
+    hardtanh as hardtanh,
     hypot as hypot,
     leaky_relu as leaky_relu,
     less as less,
@@ -114,12 +117,16 @@ from tinygrad_scalar.functions import (
     maximum as maximum,
     min as min,
     minimum as minimum,
+    mish as mish,
     relu as relu,
+    selu as selu,
     sigmoid as sigmoid,
     sign as sign,
+    silu as silu,
     sin as sin,
     sinh as sinh,
     softplus as softplus,
+    softsign as softsign,
     sqrt as sqrt,
     sum as sum,
     tan as tan,

@@ -100,6 +100,17 @@ atanh = _unary("atanh")
 sigmoid = _unary("sigmoid")
 relu = _unary("relu")
 softplus = _unary("softplus")
+gelu = _unary("gelu", "x·Φ(x), where Φ is the normal distribution: exactly, as JAX's gelu with approximate=False.")
+silu = _unary("silu", "x·σ(x), also called swish, for a Value or a number x.")
+elu = _unary("elu", "x above 0, exp(x) − 1 below, for a Value or a number x; its slope at 0 is 1.")
+selu = _unary(
+    "selu", "1.0507·x above 0, 1.7581·(exp(x) − 1) below, for a Value or a number x; its slope at 0 is 1.7581."
+)
+mish = _unary("mish", "x·tanh(softplus(x)), for a Value or a number x.")
+hardtanh = _unary(
+    "hardtanh", "x from −1 to 1, and flat outside: −1 below, 1 above. At −1 and 1 its slope is 1, as in JAX."
+)
+softsign = _unary("softsign", "x/(1 + |x|), for a Value or a number x.")
 erf = _unary("erf")
 abs = _unary("abs")
 floor = _unary(

@@ -10,7 +10,7 @@ from programs import LEAVES, PROGRAM, numbers_of, result_of
 
 import tinygrad_scalar as ts
 from tinygrad_scalar import Value, topological_order
-from tinygrad_scalar.engine import elementary, ops
+from tinygrad_scalar.engine import activations, elementary, ops
 from tinygrad_scalar.inspection.step import Step
 
 
@@ -263,6 +263,7 @@ def test_the_latex_of_a_step_is_its_equation():
 
 READ = [
     ("2/√π", "2/sqrt(pi)"), ("tan²({0})", "tan({0})**2"), ("tanh²({0})", "tanh({0})**2"), ("σ′", "sigmoid_slope"),
+    ("′", "_slope"), ("π", "pi"),
     ("σ", "sigmoid"), ("√", "sqrt"), ("{0}²", "{0}**2"), ("{1}²", "{1}**2"), ("{0}⁻³", "{0}**-3"), (")²", ")**2"),
     (")³", ")**3"), ("·", "*"),
     ("−", "-"), ("^", "**"), ("≥", ">="), ("≠", "!="), (" = 0", " == 0"), ("[", "("), ("]", ")"),
@@ -274,7 +275,7 @@ def test_what_a_slope_prints_is_what_it_is(name):
     row = ops.operation(name)
     assert len(row.slopes) == row.arity
     x = [0.3, 0.7, 0.4][: row.arity] if name != "acosh" else [1.3]
-    language = {**vars(math), **vars(elementary)}
+    language = {**vars(math), **vars(elementary), **vars(activations)}
     language["sign"] = lambda z: math.copysign(1.0, z)
     for text, local_grad in zip(row.slopes, row.local_grads(row.forward(*x), *x)):
         for sign, python in READ:

@@ -21,6 +21,7 @@ _ROOTS = [1e-10, 0.3, 0.999, 1.0001, 2.0, 17.3, 1e8]
 _POLES = [-1e5, -3.7, -1.0, -0.2, 1e-6, 0.9, 1.0, 2.0, 1e5]
 _UNIT = [-0.999, -0.5, -1e-10, 1e-10, 0.3, 0.7, 0.999]
 _SIGMOIDAL = [-30.0, -20.0, -10.0, -2.0, -0.5, -1e-10, 0.0, 1e-10, 0.3, 1.0, 5.0, 20.0, 30.0, 300.0, -300.0]
+_GATES = [-30.0, -20.0, -10.0, -5.0, -3.0, -0.4, -1e-10, 1e-10, 0.3, 1.1, 5.0, 10.0]
 ORDINARY = {
     **{name: _BY_ARITY[row.arity] for name, row in ROWS.items()},
     "+": _PAIRS,
@@ -79,6 +80,8 @@ ORDINARY = {
     "hypot": [*_PAIRS, (1e8, 1.0), (1e-3, -1e5), (3.0, 4.0)],
     "xlogy": [(2.0, 3.0), (-0.7, 1.9), (1e-8, 5.5), (123.456, 0.001), (0.4, 0.999), (1e5, 7e3)],
     "cosine": [*_PAIRS, (1e8, 1.0), (1e-3, -1e5), (3.0, 4.0)],
+    **dict.fromkeys(("gelu", "silu", "mish", "normal cdf"), _GATES),
+    **{name: [x for x in _LINE if abs(x) != 1.0] for name in ("elu", "selu", "hardtanh", "softsign")},
     "maximum": _PAIRS,
     "minimum": _PAIRS,
     "logaddexp": [(2.0, 3.0), (-0.7, 1.9), (-30.0, -29.0), (0.0, 0.0), (1.0, -40.0), (500.0, 800.0), (80.6, 2.9)],
@@ -221,6 +224,23 @@ EDGES = [
     ("xlogy", (-1.0, 0.0), inf, (-inf, -inf)),
     ("xlogy", (2.0, -1.0), nan, (nan, -2.0)),
     ("xlogy", (inf, 1.0), nan, (0.0, inf)),
+    *[(name, (0.0,), 0.0, (slope,)) for name, slope in (("gelu", 0.5), ("silu", 0.5), ("mish", 0.6), ("elu", 1.0))],
+    *[(name, (800.0,), 800.0, (1.0,)) for name in ("gelu", "silu", "mish", "elu")],
+    *[(name, (-800.0,), -0.0, (0.0,)) for name in ("gelu", "silu", "mish")],
+    *[(name, (inf,), inf, (nan,)) for name in ("gelu", "silu", "mish")],
+    *[(name, (-inf,), nan, (nan,)) for name in ("gelu", "silu", "mish")],
+    *[(name, (nan,), nan, (nan,)) for name in ("gelu", "silu", "mish", "elu", "selu", "softsign")],
+    ("elu", (-inf,), -1.0, (0.0,)),
+    ("elu", (inf,), inf, (1.0,)),
+    ("selu", (0.0,), 0.0, (1.7580993408473766,)),
+    ("selu", (-inf,), -1.7580993408473766, (0.0,)),
+    ("selu", (inf,), inf, (1.0507009873554805,)),
+    *[("hardtanh", (x,), x, (1.0,)) for x in (1.0, -1.0, 0.0, nan)],
+    ("hardtanh", (inf,), 1.0, (0.0,)),
+    ("hardtanh", (-1.5,), -1.0, (0.0,)),
+    ("softsign", (0.0,), 0.0, (1.0,)),
+    ("softsign", (inf,), nan, (nan,)),
+    ("softsign", (-1e308,), -1.0, (0.0,)),
     ("maximum", (3.0, 3.0), 3.0, (0.5, 0.5)),
     ("maximum", (0.0, -0.0), 0.0, (0.5, 0.5)),
     ("maximum", (inf, inf), inf, (0.5, 0.5)),

@@ -45,6 +45,13 @@ def atanh(x, /): return of_one(_ATANH, "atanh", x)
 def sigmoid(x, /): return of_one(_SIGMOID, "sigmoid", x)
 def relu(x, /): return of_one(_RELU, "relu", x)
 def softplus(x, /): return of_one(_SOFTPLUS, "softplus", x)
+def gelu(x, /): return of_one(_GELU, "gelu", x)
+def silu(x, /): return of_one(_SILU, "silu", x)
+def elu(x, /): return of_one(_ELU, "elu", x)
+def selu(x, /): return of_one(_SELU, "selu", x)
+def mish(x, /): return of_one(_MISH, "mish", x)
+def hardtanh(x, /): return of_one(_HARDTANH, "hardtanh", x)
+def softsign(x, /): return of_one(_SOFTSIGN, "softsign", x)
 def erf(x, /): return of_one(_ERF, "erf", x)
 def abs(x, /): return of_one(_ABSOLUTE, "abs", x)
 def maximum(x, y, /): return of_two(_MAXIMUM, "maximum", x, y, False)
@@ -61,7 +68,7 @@ def less_equal(x, y, /): return of_two(_GREATER_EQUAL, "less_equal", x, y, True)
 cdef dict named = {}
 for _function in (
     exp, expm1, log, log1p, sqrt, sin, cos, tan, asin, acos, atan, sinh, cosh, tanh, asinh, acosh, atanh, sigmoid, relu,
-    softplus, erf, log2, log10, exp2, cbrt, floor, ceil, sign, abs, maximum, minimum, logaddexp, atan2, hypot, xlogy,
+    softplus, gelu, silu, elu, selu, mish, hardtanh, softsign, erf, log2, log10, exp2, cbrt, floor, ceil, sign, abs, maximum, minimum, logaddexp, atan2, hypot, xlogy,
     greater, greater_equal, less, less_equal,
 ):
     named[_function.__name__] = _function

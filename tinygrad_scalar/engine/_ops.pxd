@@ -13,8 +13,25 @@ from libc.math cimport (
 cdef extern from *:
     """
     static volatile double TWO = 2.0;  /* of a constant base, compilers make exp2(x), with other digits */
+    static const double NEAR_TAIL[20] = {
+        -8.473622911119317e-18, 0.2615782918651234, 0.24842860665762814, -0.052598740829980964,
+        -0.057453773327409134, -0.01942012998970075, 0.0030774093566554753, 0.008798965996800696,
+        0.0065860936739829444, 0.002800588838963068, 0.00011190066663200392, -0.0010605358967491893,
+        -0.0011779603426076643, -0.0008156632179879958, -0.00037370016389289457, -4.4860602615426974e-05,
+        0.00012496720953525557, 0.00017681121137368727, 0.00016580780838845185, 8.969818838825052e-05,
+    };
+    static const double FAR_TAIL[24] = {
+        -7.055962049193448e-18, 0.3845965248750315, 0.051905273430003056, -0.08503844346004041, 0.09088622964934435,
+        -0.07425639525043856, 0.04795086373176185, -0.024161785953851316, 0.008900845018753809,
+        -0.0018956230749735286, -0.00012648519883572725, 0.00024276158743997603, -5.456912972270914e-05,
+        -1.6540379254757872e-05, 1.0330731581938893e-05, 6.044336505188427e-07, -1.5527862629529315e-06,
+        5.117920845932942e-08, 2.3891834407815234e-07, -1.5902145856597262e-08, -4.096562950163233e-08,
+        3.3680635517757292e-09, 7.821982746854172e-09, -2.2426922630685485e-09,
+    };
     """
     double TWO
+    const double* NEAR_TAIL
+    const double* FAR_TAIL
 
 
 cdef enum Code:
@@ -34,7 +51,7 @@ cdef inline bint piecewise(Code code, double n) noexcept nogil:
     """Whether a slope of 0 means that the result does not depend on the operand."""
     if code == CONSTANT_POWER:
         return n == 0.0
-    return code in (FLOOR, CEIL, SIGN, RELU, LEAKY_RELU, MAXIMUM, MINIMUM, GREATER, GREATER_EQUAL, WHERE)
+    return code in (HARDTANH, FLOOR, CEIL, SIGN, RELU, LEAKY_RELU, MAXIMUM, MINIMUM, GREATER, GREATER_EQUAL, WHERE)
 
 
 cdef inline bint detached(Code code, double n) noexcept nogil:
@@ -155,6 +172,121 @@ cdef inline double atan2_slope(double x, double y) noexcept nogil:
 
 
 @cython.cdivision(True)
+cdef inline double normal_tail(double t, double* lost) noexcept nogil:
+    cdef bint near = t < 2.0
+    cdef double middle = 1.0 if near else 5.0
+    cdef const double* polynomial = NEAR_TAIL if near else FAR_TAIL
+    cdef int last = 19 if near else 23
+    cdef double s = (t - middle) / (t + middle), p = polynomial[last], value
+    cdef int i
+    for i in range(last - 1, 1, -1):
+        p = p * s + polynomial[i]
+    p = p * s
+    value = polynomial[1] + p
+    lost[0] = ((polynomial[1] - value) + p) + polynomial[0]
+    return value
+
+
+cdef inline void halves(double x, double* high, double* low) noexcept nogil:
+    high[0] = 134217729.0 * x
+    high[0] -= high[0] - x
+    low[0] = x - high[0]
+
+
+cdef inline double lost_in_square(double x, double square) noexcept nogil:
+    cdef double high, low
+    halves(x, &high, &low)
+    return ((high * high - square) + 2.0 * high * low) + low * low
+
+
+cdef inline double gelu(double x) noexcept nogil:
+    cdef double square, e, value, lost, product, a, b, c, d, lost_in_product
+    if not x < -0.5:
+        return x * (0.5 + 0.5 * erf(x * sqrt(0.5)))
+    if x < -39.0:
+        return x * 0.0
+    square = x * x
+    e = exp(-0.5 * square)
+    value = normal_tail(-x, &lost)
+    product = e * value
+    halves(e, &a, &b)
+    halves(value, &c, &d)
+    lost_in_product = ((a * c - product) + a * d + b * c) + b * d
+    return -(product + (lost_in_product + e * (lost - 0.5 * lost_in_square(x, square) * value)))
+
+
+@cython.cdivision(True)
+cdef inline double normal_cdf(double x) noexcept nogil:
+    if not x < -0.5:
+        return 0.5 + 0.5 * erf(x * sqrt(0.5))
+    return gelu(x) / x if x >= -39.0 else 0.0
+
+
+@cython.cdivision(True)
+cdef inline double density(double x) noexcept nogil:
+    cdef double square = x * x
+    if not square < 1500.0:
+        return 0.0 if square >= 1500.0 else x
+    return 1.0 / sqrt(2.0 * 3.141592653589793) * exp(-0.5 * square) * (1.0 - 0.5 * lost_in_square(x, square))
+
+
+@cython.cdivision(True)
+cdef inline double gelu_slope(double x) noexcept nogil:
+    cdef double square, factor, e, unwanted
+    if not x < -0.5:
+        return normal_cdf(x) + x * density(x)
+    if x < -39.0:
+        return 0.0 * x + 0.0
+    square = x * x
+    factor = (x * (1.0 / sqrt(2.0 * 3.141592653589793)) - normal_tail(-x, &unwanted) / x) * (
+        1.0 - 0.5 * lost_in_square(x, square)
+    )
+    if square < 1400.0:
+        return factor * exp(-0.5 * square)
+    e = exp(-0.25 * square)
+    return factor * e * e
+
+
+@cython.cdivision(True)
+cdef inline void silu(double x, double* v, double* d) noexcept nogil:
+    cdef double e, s
+    if x >= 0.0:
+        e = exp(-x)
+        v[0] = x / (1.0 + e)
+        s = 1.0 / (1.0 + e)
+        d[0] = s + x * e * s * s
+    elif x > -700.0:
+        e = exp(x)
+        v[0] = x * e / (1.0 + e)
+        s = 1.0 / (1.0 + e)
+        d[0] = e * s * (1.0 + x * s)
+    else:
+        e = exp(0.5 * x)
+        v[0] = x * e * e
+        d[0] = (1.0 + x) * e * e
+
+
+@cython.cdivision(True)
+cdef inline void mish(double x, double* v, double* d) noexcept nogil:
+    cdef double e, p, q
+    if x > 0.0:
+        e = exp(-x)
+        p = 1.0 + 2.0 * e
+        q = p + 2.0 * e * e
+        v[0] = x * (p / q)
+        d[0] = p / q + x * (4.0 * e * e * (1.0 + e) / (q * q))
+    elif x > -700.0:
+        e = exp(x)
+        p = e * (e + 2.0)
+        v[0] = x * (p / (p + 2.0))
+        d[0] = p / (p + 2.0) + x * (4.0 * e * (1.0 + e) / ((p + 2.0) * (p + 2.0)))
+    else:
+        e = exp(0.5 * x)
+        v[0] = x * e * e
+        d[0] = (1.0 + x) * e * e
+
+
+@cython.cdivision(True)
 cdef inline void unary(Code code, double n, double x, double* v, double* d) noexcept nogil:
     """v = f(x) and d = f′(x); n is the operation's constant, if it has one."""
     if code == NEGATE:
@@ -259,6 +391,29 @@ cdef inline void unary(Code code, double n, double x, double* v, double* d) noex
     elif code == FLOOR:
         v[0] = floor(x)
         d[0] = 0.0
+    elif code == NORMAL_CDF:
+        v[0] = normal_cdf(x)
+        d[0] = density(x)
+    elif code == GELU:
+        v[0] = gelu(x)
+        d[0] = gelu_slope(x)
+    elif code == SILU:
+        silu(x, v, d)
+    elif code == MISH:
+        mish(x, v, d)
+    elif code == ELU:
+        v[0] = x if x > 0.0 else expm1(x)
+        d[0] = 1.0 if x > 0.0 else exp(x)
+    elif code == SELU:
+        v[0] = 1.0507009873554805 * x if x > 0.0 else 1.7580993408473766 * expm1(x)
+        d[0] = 1.0507009873554805 if x > 0.0 else 1.7580993408473766 * exp(x)
+    elif code == HARDTANH:
+        v[0] = 1.0 if x > 1.0 else -1.0 if x < -1.0 else x
+        d[0] = 0.0 if x > 1.0 or x < -1.0 else 1.0
+    elif code == SOFTSIGN:
+        d[0] = 1.0 / (1.0 + fabs(x))
+        v[0] = x / (1.0 + fabs(x))
+        d[0] = NAN if isinf(x) else d[0] * d[0]
     elif code == CEIL:
         v[0] = ceil(x)
         d[0] = 0.0

@@ -116,7 +116,8 @@ CODES = {  # by name or family; used by the scalar programs of `vectorize` too
     "greater": _ops.GREATER, "greater_equal": _ops.GREATER_EQUAL,
     "atan2": _ops.ATAN2, "hypot": _ops.HYPOT, "xlogy": _ops.XLOGY, "cosine": _ops.COSINE,
     "log2": _ops.LOG2, "log10": _ops.LOG10, "exp2": _ops.EXP2, "cbrt": _ops.CBRT, "floor": _ops.FLOOR,
-    "ceil": _ops.CEIL, "sign": _ops.SIGN,
+    "ceil": _ops.CEIL, "sign": _ops.SIGN, "normal cdf": _ops.NORMAL_CDF, "gelu": _ops.GELU, "silu": _ops.SILU,
+    "elu": _ops.ELU, "selu": _ops.SELU, "mish": _ops.MISH, "hardtanh": _ops.HARDTANH, "softsign": _ops.SOFTSIGN,
     "neg": _ops.NEGATE, "abs": _ops.ABSOLUTE, "exp": _ops.EXP, "expm1": _ops.EXPM1, "log": _ops.LOG,
     "log1p": _ops.LOG1P, "sqrt": _ops.SQRT, "sin": _ops.SIN, "cos": _ops.COS, "tan": _ops.TAN, "asin": _ops.ASIN,
     "acos": _ops.ACOS, "atan": _ops.ATAN, "sinh": _ops.SINH, "cosh": _ops.COSH, "tanh": _ops.TANH,
@@ -200,6 +201,8 @@ cdef Row _ATANH = row_named("atanh"), _SIGMOID = row_named("sigmoid"), _RELU = r
 cdef Row _SOFTPLUS = row_named("softplus"), _ERF = row_named("erf"), _LOG2 = row_named("log2")
 cdef Row _LOG10 = row_named("log10"), _EXP2 = row_named("exp2"), _CBRT = row_named("cbrt"), _FLOOR = row_named("floor")
 cdef Row _CEIL = row_named("ceil"), _SIGN = row_named("sign"), _ATAN2 = row_named("atan2"), _HYPOT = row_named("hypot")
+cdef Row _GELU = row_named("gelu"), _SILU = row_named("silu"), _ELU = row_named("elu"), _SELU = row_named("selu")
+cdef Row _MISH = row_named("mish"), _HARDTANH = row_named("hardtanh"), _SOFTSIGN = row_named("softsign")
 cdef Row _XLOGY = row_named("xlogy"), _MAXIMUM = row_named("maximum"), _MINIMUM = row_named("minimum")
 
 
@@ -414,6 +417,13 @@ cdef class Value:
     def sigmoid(self): return unary_node(_SIGMOID, self)
     def relu(self): return unary_node(_RELU, self)
     def softplus(self): return unary_node(_SOFTPLUS, self)
+    def gelu(self): return unary_node(_GELU, self)
+    def silu(self): return unary_node(_SILU, self)
+    def elu(self): return unary_node(_ELU, self)
+    def selu(self): return unary_node(_SELU, self)
+    def mish(self): return unary_node(_MISH, self)
+    def hardtanh(self): return unary_node(_HARDTANH, self)
+    def softsign(self): return unary_node(_SOFTSIGN, self)
     def erf(self): return unary_node(_ERF, self)
     def floor(self): return unary_node(_FLOOR, self)
     __floor__ = floor

@@ -53,3 +53,7 @@ def hypot(x: Any, y: Any) -> Any:
 def cosine(x: Any, y: Any) -> Any:
     """x/hypot(x, y)."""
     return x._recorded("cosine", x, y)
+
+
+def normal_cdf(x: Any) -> Any:
+    return x._recorded("normal cdf", x)

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import math
 
-from tinygrad_scalar.engine import recorded
+from tinygrad_scalar.engine import activations, recorded
 from tinygrad_scalar.engine.elementary import (
     acos,
     acosh,
@@ -276,6 +276,7 @@ ROWS = (
             lambda u, v, a, z, y: -(u * z),
         ),
     ),
+    *activations.ROWS,
     # slopes that have rows of their own, so that no digits cancel in their derivatives either
     Operation(
         "sigmoid slope", "σ′", "σ′({0})", "exp(-x)/(1 + exp(-x))**2", sigmoid_slope,

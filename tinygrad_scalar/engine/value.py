@@ -268,7 +268,8 @@ class Value:
     sqrt, cbrt, erf, floor, ceil, sign = map(_unary, ["sqrt", "cbrt", "erf", "floor", "ceil", "sign"])
     sin, cos, tan, sinh, cosh, tanh = map(_unary, ["sin", "cos", "tan", "sinh", "cosh", "tanh"])
     asin, acos, atan, asinh, acosh, atanh = map(_unary, ["asin", "acos", "atan", "asinh", "acosh", "atanh"])
-    sigmoid, relu, softplus = map(_unary, ["sigmoid", "relu", "softplus"])
+    sigmoid, relu, softplus, gelu, silu = map(_unary, ["sigmoid", "relu", "softplus", "gelu", "silu"])
+    elu, selu, mish, hardtanh, softsign = map(_unary, ["elu", "selu", "mish", "hardtanh", "softsign"])
     atan2, hypot, xlogy = map(_binary, ["atan2", "hypot", "xlogy"])
     arcsin, arccos, arctan, arcsinh, arccosh, arctanh, arctan2 = asin, acos, atan, asinh, acosh, atanh, atan2
     __floor__, __ceil__ = floor, ceil

@@ -240,7 +240,7 @@ def _saturated(nodes: Sequence[Value], vanishing: Iterable[Value], notation: Not
     for node in nodes:
         if above and any(operand in above for operand in node.operands):
             above.add(node)
-        if node in steepest and (slope := node.local_grads[0]) <= SATURATED * steepest[node]:
+        if node in steepest and abs(slope := node.local_grads[0]) <= SATURATED * steepest[node]:
             name = notation.plain(node)
             yield Saturated(name, _equation(node, notation), slope, node in above, name not in alive)
 

@@ -27,6 +27,11 @@ def he(n_inputs: int, n_outputs: int) -> float:
     return math.sqrt(6.0 / n_inputs)
 
 
+def lecun(n_inputs: int, n_outputs: int) -> float:
+    """√(3/n_inputs), with which selu keeps activations at mean 0 and variance 1 (Klambauer et al. 2017)."""
+    return math.sqrt(3.0 / n_inputs)
+
+
 class Activation(NamedTuple):
     """A row of ACTIVATIONS; calling it calls its function.
 
@@ -57,6 +62,13 @@ ACTIVATIONS: dict[str, Activation] = {
     "relu": Activation(Value.relu, he),
     "leaky_relu": Activation(Value.leaky_relu, he),
     "softplus": Activation(Value.softplus),
+    "gelu": Activation(Value.gelu, he),
+    "silu": Activation(Value.silu, he),
+    "elu": Activation(Value.elu, he),
+    "selu": Activation(Value.selu, lecun),
+    "mish": Activation(Value.mish, he),
+    "hardtanh": Activation(Value.hardtanh),
+    "softsign": Activation(Value.softsign),
 }
 
 
