@@ -11,7 +11,9 @@ import subprocess
 import sys
 import time
 
-from tinygrad_scalar import MLP, Value, accelerated, topological_order
+from tinygrad_scalar import MLP, Value, accelerated, gradient, topological_order
+from tinygrad_scalar.engine import read_graph
+from tinygrad_scalar.engine.graph import is_bare_number
 
 ROUNDS = 15
 
@@ -92,6 +94,36 @@ def print_passes(n=1_000_000):
         )
 
 
+def print_gradients(n=65_000):
+    """ts.gradient with respect to all leaves: the time of each node that it makes, beside that of one in backward()."""
+    for build in (chain, network):
+        backward, made, whole = [], [], []
+        for _ in range(ROUNDS):
+            root = build(n)
+            before = topological_order(root)
+            wrt = [leaf for leaf in before if not leaf.op and not is_bare_number(leaf)]
+            nodes = sum(bool(node.op) for node in before)
+            del before
+            backward.append(seconds(root.backward) / nodes)
+            start = time.perf_counter()
+            found = gradient(root, wrt)
+            whole.append(time.perf_counter() - start)
+            made.append(whole[-1] / max(1, nodes_made(found, root)))
+            del root, found, wrt
+        print(
+            f"ts.gradient, {build.__name__.replace('_', ' ')} of {nodes:,} operations: a node "
+            f"{1e9 * statistics.median(made):.1f} ns, ratio to one of backward() "
+            f"{statistics.median(x / y for x, y in zip(made, backward)):.2f} (asked: at most 3); the whole call "
+            f"{statistics.median(x / y / nodes for x, y in zip(whole, backward)):.1f} times backward()"
+        )
+
+
+def nodes_made(found, root):
+    """How many operations lie below the gradients and not below the root."""
+    codes = read_graph([root]).codes
+    return int((read_graph([root, *found]).codes >= 0).sum() - (codes >= 0).sum())
+
+
 def chain_times(n):
     """Seconds per node to build, differentiate, recompute and free a chain of n, and bytes per node at the peak."""
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
@@ -153,6 +185,7 @@ def main():
     print_chains()  # first, because a process inherits the peak of its parent's memory
     print_operators()
     print_passes()
+    print_gradients()
     print_collections()
 
 

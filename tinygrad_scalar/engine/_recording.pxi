@@ -101,15 +101,16 @@ cdef class Recording:
         cdef Py_ssize_t i
         cdef list found = []
         for i in range(n):
-            value = 0.0
-            if places[i] != NOWHERE and self.found[places[i]] is not NULL:
-                value = <object>self.found[places[i]]
-            if isinstance(value, float):
-                value = float(value)
-            else:
-                if checked(value).mark != 0 or (<Value>value).row is NULL:  # a walk has met it
+            if places[i] == NOWHERE or self.found[places[i]] is NULL:
+                found.append(0.0)
+                continue
+            value = <object>self.found[places[i]]
+            if isinstance(value, Value):
+                if (<Value>value).mark != 0 or (<Value>value).row is NULL:  # a walk has met it
                     value = unary_node(_COPY, <Value>value)
                 (<Value>value).mark = RETURNED
+            else:
+                value = float(value)
             found.append(value)
         return found
 
@@ -142,7 +143,6 @@ cdef Recording recording_of(list roots, list wrt):
     self.all_cased = True
     self.branched = False
     self.fresh = last_set
-    wanted = set(wrt)
     for x in wrt:
         oldest = min(oldest, (<Value>x).time)
     try:
@@ -161,7 +161,10 @@ cdef Recording recording_of(list roots, list wrt):
         find_between(self, base)
     finally:
         walks = base + n + 1  # beyond every mark
-    for i in range(0 if self.all_cased else self.n_between):
+    if self.all_cased:
+        return self
+    wanted = set(wrt)
+    for i in range(self.n_between):
         node = order.nodes[self.between[i]]
         if not has_case(node):
             self.branched |= (<Row>(<Value>node).row).operation is ops.COND
