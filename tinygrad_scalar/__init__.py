@@ -40,8 +40,8 @@ Derivatives of any order
 
 Networks and training
     Neuron, Layer, MLP: networks of Values
-    squared_error, absolute_error, hinge: losses
-    binary_cross_entropy, cross_entropy: losses for classes
+    squared_error, absolute_error, huber, hinge: losses
+    binary_cross_entropy, binary_cross_entropy_with_logits, cross_entropy, kl_divergence: losses for classes
     cost: the mean of a loss over examples
     GradientDescent, SGD, RMSProp, Adam, AdamW: optimizers
     fit, History: training and how it went
@@ -173,9 +173,12 @@ from tinygrad_scalar.nn.gradient import (
 from tinygrad_scalar.nn.losses import (
     absolute_error as absolute_error,
     binary_cross_entropy as binary_cross_entropy,
+    binary_cross_entropy_with_logits as binary_cross_entropy_with_logits,
     cost as cost,
     cross_entropy as cross_entropy,
     hinge as hinge,
+    huber as huber,
+    kl_divergence as kl_divergence,
     squared_error as squared_error,
 )
 from tinygrad_scalar.nn.mlp import (

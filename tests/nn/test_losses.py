@@ -18,6 +18,9 @@ FORMULAS = {
     "binary_cross_entropy": lambda a, y: -anp.sum(y * anp.log(a) + (1.0 - y) * anp.log(1.0 - a)),
     "cross_entropy": lambda logits, index: anp.log(anp.sum(anp.exp(logits - logits[index]))),
     "hinge": lambda a, y: anp.sum(anp.where(1.0 - y * a > 0.0, 1.0 - y * a, 0.0)),
+    "binary_cross_entropy_with_logits": lambda a, y: anp.sum(anp.logaddexp(0.0 * a, a) - y * a),
+    "huber": lambda a, y: anp.sum(anp.where(anp.abs(a - y) > 1.0, anp.abs(a - y) - 0.5, 0.5 * (a - y) ** 2)),
+    "kl_divergence": lambda a, y: anp.sum(y * anp.log(y / a)),
 }
 LOSSES = {name: getattr(ts, name) for name in FORMULAS}
 PAIRED = [name for name in FORMULAS if name != "cross_entropy"]  # an output and a target for each neuron
@@ -32,6 +35,9 @@ PAIRS = {
     "absolute_error": st.tuples(_floats(-5, 5), _floats(-5, 5)),
     "binary_cross_entropy": st.tuples(_floats(0.01, 0.99), _floats(0, 1)),
     "hinge": st.tuples(_floats(-3, 3), st.sampled_from([-1, 1])),
+    "binary_cross_entropy_with_logits": st.tuples(_floats(-30, 30), _floats(0, 1)),
+    "huber": st.tuples(_floats(-5, 5), _floats(-5, 5)),
+    "kl_divergence": st.tuples(_floats(0.01, 1.0), _floats(0.01, 1.0)),
 }
 
 
@@ -256,6 +262,9 @@ BATCHES = {
     "binary_cross_entropy": ([[0.5], [0.25], [0.125]], [[1], [0], [1]]),
     "cross_entropy": ([[0.5, 1.0, 0.0], [2.0, -1.0, 3.0]], [2, 0]),
     "hinge": ([[0.5], [0.25], [-2.0]], [[1], [-1], [1]]),
+    "binary_cross_entropy_with_logits": ([[0.5], [40.0], [-800.0]], [[1], [0], [1]]),
+    "huber": ([[0.5, 1.0], [2.0, -1.0], [0.0, 0.25]], [[1, 0], [0, 0], [-1, 2]]),
+    "kl_divergence": ([[0.5, 0.5], [0.25, 0.75], [0.5, 0.5]], [[0.9, 0.1], [0.25, 0.75], [0.1, 0.9]]),
 }
 
 

@@ -19,6 +19,9 @@ PROBLEMS = {
     "binary_cross_entropy": ("relu", "sigmoid", [[0.0], [1.0], [1.0], [0.0]]),
     "cross_entropy": ("leaky_relu", "linear", [0, 2, 1, 0]),
     "hinge": ("sigmoid", "tanh", [[-1.0], [1.0], [1.0], [-1.0]]),
+    "binary_cross_entropy_with_logits": ("gelu", "linear", [[0.0], [1.0], [1.0], [0.0]]),
+    "huber": ("mish", "linear", Y[:4]),
+    "kl_divergence": ("silu", "sigmoid", [[0.0], [1.0], [0.5], [0.25]]),
 }
 
 

@@ -16,7 +16,18 @@ from tinygrad_scalar.engine import Value, record
 from tinygrad_scalar.engine.errors import TraceError, shown
 from tinygrad_scalar.engine.graph import is_bare_number
 from tinygrad_scalar.engine.number import as_float, required
-from tinygrad_scalar.functions import guard, logaddexp, lookup, maximum, relu
+from tinygrad_scalar.functions import (
+    greater,
+    guard,
+    logaddexp,
+    lookup,
+    maximum,
+    minimum,
+    relu,
+    softplus,
+    where,
+    xlogy,
+)
 from tinygrad_scalar.nn.mlp import listed
 from tinygrad_scalar.screen import quoted
 
@@ -194,6 +205,70 @@ def _no_hinge_target(number: float) -> str:
     return f"hinge targets must be −1 or +1, got {number!r}"
 
 
+def binary_cross_entropy_with_logits(a: Outputs, y: Outputs) -> Value:
+    """−Σⱼ [yⱼ log σ(aⱼ) + (1 − yⱼ) log(1 − σ(aⱼ))] for logits aⱼ of any size and targets from 0 to 1.
+
+    It is `binary_cross_entropy` of σ(aⱼ), computed as (1 − yⱼ) softplus(aⱼ) + yⱼ softplus(−aⱼ), so that nothing
+    overflows and ∂/∂aⱼ = σ(aⱼ) − yⱼ keeps its digits. A last layer for it has output_activation="linear".
+
+    >>> z = Value(-800.0)
+    >>> C = binary_cross_entropy_with_logits(z, 1)
+    >>> C.backward()
+    >>> C.data, z.grad
+    (800.0, -1.0)
+    """
+    pairs = _pairs(a, y)
+    for _, y_j in pairs:
+        guard(y_j, _no_probability, _no_target_of_logits)
+    return _sum((1 - y_j) * softplus(z_j) + y_j * softplus(-z_j) for z_j, y_j in pairs)
+
+
+def _no_target_of_logits(number: float) -> str:
+    return f"binary_cross_entropy_with_logits targets must be from 0 to 1, got {number!r}"
+
+
+def huber(a: Outputs, y: Outputs, delta: float = 1.0) -> Value:
+    """Σⱼ ½ eⱼ² where |eⱼ| ≤ delta, else delta·(|eⱼ| − ½ delta), with eⱼ = aⱼ − yⱼ (Huber 1964).
+
+    Near its target an output is pulled as by a squared error, far away by no more than `delta`, a positive number.
+
+    >>> huber([Value(0.5), Value(3.0)], [0, 0]).data
+    2.625
+    """
+    threshold = required(delta, "the delta of huber")
+    if not threshold > 0.0:
+        raise ValueError(f"the delta of huber must be positive, got {delta!r}")
+    return _sum(_huber(abs(a_j - y_j), threshold) for a_j, y_j in _pairs(a, y))
+
+
+def _huber(size: Value, delta: float) -> Value:
+    near = minimum(size, delta)  # its square does not overflow where it is not used
+    return where(greater(size, delta), delta * (size - 0.5 * delta), 0.5 * near * near)
+
+
+def kl_divergence(a: Outputs, y: Outputs) -> Value:
+    """Σⱼ yⱼ log(yⱼ/aⱼ), the Kullback–Leibler divergence of the distribution y from the distribution a.
+
+    Both are probabilities; where yⱼ is 0, its term is 0, and where only aⱼ is 0, it is infinite.
+
+    >>> round(kl_divergence([Value(0.25), Value(0.75)], [0.5, 0.5]).data, 4)
+    0.1438
+    """
+    pairs = _pairs(a, y)
+    for a_j, y_j in pairs:
+        guard(a_j, _no_probability, _no_divergence_output)
+        guard(y_j, _no_probability, _no_divergence_target)
+    return _sum(_value(xlogy(y_j, y_j)) - xlogy(y_j, a_j) for a_j, y_j in pairs)
+
+
+def _no_divergence_output(number: float) -> str:
+    return f"kl_divergence outputs must be from 0 to 1, got {number!r}"
+
+
+def _no_divergence_target(number: float) -> str:
+    return f"kl_divergence targets must be from 0 to 1, got {number!r}"
+
+
 class Loss(NamedTuple):
     """A row of LOSSES; calling it calls its function.
 
@@ -219,6 +294,9 @@ LOSSES: dict[str, Loss] = {
     "binary_cross_entropy": Loss(binary_cross_entropy, "sigmoid", (0.0, 1.0)),
     "cross_entropy": Loss(cross_entropy, "linear", None),
     "hinge": Loss(hinge, "linear", (-1.0, 1.0)),
+    "binary_cross_entropy_with_logits": Loss(binary_cross_entropy_with_logits, "linear", (0.0, 1.0)),
+    "huber": Loss(huber, "sigmoid", (0.0, 1.0), of_numbers=True),
+    "kl_divergence": Loss(kl_divergence, "sigmoid", (0.0, 1.0)),
 }
 
 
