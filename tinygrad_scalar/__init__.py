@@ -16,7 +16,8 @@ Values and functions of Values
     sigmoid, relu, leaky_relu, softplus, gelu, silu, elu, selu, mish, hardtanh, softsign: activations
     maximum, minimum, logaddexp, hypot, xlogy: of two arguments
     floor, ceil, sign, clip: flat pieces, where slopes are 0
-    sum, max, min: of a list
+    sum, mean, dot, norm, max, min, logsumexp: of a list, one node each
+    softmax, log_softmax: of a list, a list
     greater, greater_equal, less, less_equal: 1 or 0, conditions for where and cond
     where, cond, lookup: one of two values, one of two branches, one row of a list
     primitive: a new operation, from a function of numbers and its derivative
@@ -113,9 +114,7 @@ from tinygrad_scalar.functions import (
     log10 as log10,
     logaddexp as logaddexp,
     lookup as lookup,
-    max as max,
     maximum as maximum,
-    min as min,
     minimum as minimum,
     mish as mish,
     relu as relu,
@@ -128,7 +127,6 @@ from tinygrad_scalar.functions import (
     softplus as softplus,
     softsign as softsign,
     sqrt as sqrt,
-    sum as sum,
     tan as tan,
     tanh as tanh,
     where as where,
@@ -166,6 +164,17 @@ from tinygrad_scalar.inspection.stepper import (
 )
 from tinygrad_scalar.inspection.to_sympy import (
     to_sympy as to_sympy,
+)
+from tinygrad_scalar.lists import (
+    dot as dot,
+    log_softmax as log_softmax,
+    logsumexp as logsumexp,
+    max as max,
+    mean as mean,
+    min as min,
+    norm as norm,
+    softmax as softmax,
+    sum as sum,
 )
 from tinygrad_scalar.nn.gradient import (
     Gradient as Gradient,

@@ -7,8 +7,8 @@ arrays use NumPy's own functions: `np.tanh(array_of_values)`.
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Iterable, Sequence
-from functools import partial, reduce
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, overload
 
 from tinygrad_scalar.engine import Value, in_c, ops, record, tracing
@@ -281,58 +281,6 @@ def _row(i: Scalar) -> int:
 
 
 __all__ = [name for name, thing in globals().items() if name[0] != "_" and getattr(thing, "__module__", "") == __name__]
-
-
-# --- of a list: not in __all__, whose functions take numbers --------------------------------------------------------
-
-
-def sum(values: Iterable[Scalar], /) -> Any:
-    """The sum of a list of Values or numbers, added from left to right; 0.0 of an empty list.
-
-    >>> sum([Value(1.0), 2.0, Value(0.5)]).data
-    3.5
-    """
-    numbers = _listed("sum", values)
-    return reduce(operator.add, numbers) if numbers else 0.0
-
-
-def max(values: Iterable[Scalar], /) -> Any:
-    """The largest of a list of Values or numbers: a chain of `maximum` from left to right.
-
-    In a tie the last two share the gradient equally, and what the left one gets is shared on in the same way.
-
-    >>> v = [Value(1.0), Value(3.0), Value(2.0)]
-    >>> max(v).backward()
-    >>> [x.grad for x in v]
-    [0.0, 1.0, 0.0]
-    """
-    return _folded("max", maximum, values)
-
-
-def min(values: Iterable[Scalar], /) -> Any:
-    """The smallest of a list of Values or numbers: a chain of `minimum`, with the gradient of `max`."""
-    return _folded("min", minimum, values)
-
-
-def _folded(name: str, function: Callable[[Any, Any], Any], values: Iterable[Scalar]) -> Any:
-    numbers = _listed(name, values)
-    if not numbers:
-        raise ValueError(f"{name} expected at least one Value or number, got an empty list")
-    return reduce(function, numbers)
-
-
-def _listed(name: str, values: Iterable[Scalar]) -> list[Any]:
-    """The Values and numbers of a list."""
-    if isinstance(values, Value) or not hasattr(values, "__iter__") or getattr(values, "shape", True) == ():
-        raise TypeError(f"{name} expected a list of Values or numbers, got {shown(values)}")
-    listed = []
-    for value in values:
-        # type() first: while vectorize watches which functions are called, a call of isinstance takes 0.2 µs
-        number = value if type(value) is Value or isinstance(value, Value) else as_float(value)
-        if number is None:
-            raise TypeError(f"{name} expected a list of Values or numbers, got one with {shown(value)} in it")
-        listed.append(number)
-    return listed
 
 
 def guard(number: Scalar, refused: Callable[[Any], Any], message: Callable[[float], str]) -> None:

@@ -235,7 +235,9 @@ def _dot(
         if not drawn.isdisjoint(node.operands):
             row = ops.operation(node.op)
             names = [_escaped(called.get(operand) or written(operand.data, DIGITS)) for operand in node.operands]
-            order = {} if node.op in ("+", "*") else {"ordering": "in"}  # operands from top to bottom
+            order = (
+                {} if (row.family or row.name) in _IN_ANY_ORDER else {"ordering": "in"}
+            )  # operands from top to bottom
             dot.node(f"o{i}", _escaped(row.symbol), tooltip=row.text.format(*names), **_OPERATION, **order)
             way = marks.edge(node) if marks else {}
             dot.edge(f"o{i}", f"v{i}", arrowhead="none", **{**way, **({"arrowtail": "none"} if way else {})})
@@ -246,6 +248,7 @@ def _dot(
     return dot
 
 
+_IN_ANY_ORDER = ("+", "*", "sum(n)", "total(n)", "mean(n)", "norm(n)", "max(n)", "min(n)", "logsumexp(n)")
 _FONT = "Helvetica"
 # nslimit: without it a leaf used all over a long graph takes minutes to place, for a picture hardly better
 _GRAPH = {

@@ -53,6 +53,13 @@ MAKING = [
     lambda ts, x, y, c: ts.where(x, y, c),
     lambda ts, x, y, c: ts.where(ts.greater(x, c), y, x),
     lambda ts, x, y, c: sum([x, y, c]),
+    *(
+        lambda ts, x, y, c, name=name: getattr(ts, name)([x, c, y, x][: 1 + len(repr(c)) % 4])
+        for name in ("sum", "mean", "norm", "max", "min", "logsumexp")
+    ),
+    lambda ts, x, y, c: ts.dot([x, c, y], [y, x, 2.0]),
+    lambda ts, x, y, c: ts.softmax([x, y, c])[2],
+    lambda ts, x, y, c: ts.log_softmax((x, c))[0],
     lambda ts, x, y, c: ts.Value(c),
     lambda ts, x, y, c: ts.Value(data=c, label="made"),
     lambda ts, x, y, c: copy.copy(x),

@@ -149,7 +149,7 @@ cdef enum:
 
 
 cdef inline Py_ssize_t doubled(Py_ssize_t size) noexcept:
-    return max(size + 1, min(2 * size, MOST_NODES - 1))
+    return larger(size + 1, 2 * size if 2 * size < MOST_NODES else MOST_NODES - 1)
 
 
 cdef class Growing:
@@ -191,6 +191,112 @@ cdef class Growing:
         return _PyBytes_Resize(&self.blocks[k], size)
 
 
+cdef class Writing:
+    """A tape while it is written: see graph_arrays.py."""
+
+    cdef Growing tape
+    cdef Nodes rows  # whose codes are their places
+    cdef Py_ssize_t n, edges
+
+    def __cinit__(self):
+        self.tape, self.rows = Growing(), Nodes()
+        self.n = self.edges = 0
+        self.tape.resize(256, 512)
+        self.tape.starts[0] = 0
+
+    cdef int code_of(self, PyObject* row) except -1:
+        cdef int code
+        for code in range(self.rows.size):
+            if self.rows.nodes[code] is row:
+                return code
+        room(self.rows, self.rows.size, 1)[self.rows.size] = row
+        self.rows.size += 1
+        return self.rows.size - 1
+
+    cdef int end(self, int code, double number) except -1:
+        """The index of a new node whose operands are written."""
+        cdef int n = self.n
+        if n == self.tape.nodes:
+            self.tape.resize(doubled(n), self.tape.edges)
+        self.tape.codes[n] = code
+        self.tape.data[n] = number
+        self.n += 1
+        self.tape.starts[self.n] = <int>self.edges
+        return n
+
+    cdef int operand(self, int i) except -1:
+        if self.edges == self.tape.edges:
+            self.tape.resize(self.tape.nodes, doubled(self.edges))
+        self.tape.operands[self.edges] = i
+        self.edges += 1
+        return 0
+
+    cdef int constant(self, double number) except -1:
+        return self.end(-1, number)
+
+    cdef int one(self, Row row, int x) except -1:
+        cdef double number, slope
+        _ops.unary(row.code, row.number, self.tape.data[x], &number, &slope)
+        self.operand(x)
+        return self.end(self.code_of(<PyObject*>row), number)
+
+    cdef int two(self, Row row, int x, int y) except -1:
+        cdef double number, d_x, d_y
+        _ops.binary(row.code, self.tape.data[x], self.tape.data[y], &number, &d_x, &d_y)
+        self.operand(x)
+        self.operand(y)
+        return self.end(self.code_of(<PyObject*>row), number)
+
+    cdef int where(self, int c, int x, int y) except -1:
+        cdef double number = self.tape.data[x] if self.tape.data[c] != 0.0 else self.tape.data[y]
+        self.operand(c)
+        self.operand(x)
+        self.operand(y)
+        return self.end(self.code_of(<PyObject*>_WHERE), number)
+
+    cdef int made_of(self, PyObject* node, Row row, unsigned long long base) except -1:
+        """Write a node as the operations that it is made of, and return the index of the last."""
+        cdef Code code = row.code
+        cdef Row step = _ADD
+        cdef Py_ssize_t i, n = arity(node), half = n // 2
+        cdef int found = index_of(node, 0, base), most, one, s, x
+        if code == _ops.EXP_OF_DIFFERENCE:
+            return self.one(_EXP, self.two(_SUBTRACT, found, index_of(node, 1, base)))
+        if code == _ops.DOT:
+            found = self.two(_MULTIPLY, found, index_of(node, half, base))
+            for i in range(1, half):
+                x = self.two(_MULTIPLY, index_of(node, i, base), index_of(node, half + i, base))
+                found = self.two(_ADD, found, x)
+            return found
+        if code == _ops.NORM:
+            most = self.one(_ABSOLUTE, found)
+            for i in range(1, n):
+                most = self.two(_MAXIMUM, most, self.one(_ABSOLUTE, index_of(node, i, base)))
+            one = self.constant(1.0)
+            s = self.where(self.two(_GREATER, self.constant(INFINITY), most), most, one)
+            s = self.where(self.two(_GREATER, most, self.constant(0.0)), s, one)
+            x = self.two(_DIVIDE, found, s)
+            found = self.two(_MULTIPLY, x, x)
+            for i in range(1, n):
+                x = self.two(_DIVIDE, index_of(node, i, base), s)
+                found = self.two(_ADD, found, self.two(_MULTIPLY, x, x))
+            return self.two(_MULTIPLY, s, self.one(_SQRT, found))
+        if code == _ops.MAX:
+            step = _MAXIMUM
+        elif code == _ops.MIN:
+            step = _MINIMUM
+        elif code == _ops.LOGSUMEXP:
+            step = _LOGADDEXP
+        for i in range(1, n):
+            found = self.two(step, found, index_of(node, i, base))
+        return self.two(_DIVIDE, found, self.constant(<double>n)) if code == _ops.MEAN else found
+
+
+cdef inline int index_of(PyObject* node, Py_ssize_t i, unsigned long long base) noexcept:
+    """The index in the tape of operand i."""
+    return <int>((<Value>operand(node, i)).mark - base - 1)
+
+
 def read_graph(list roots, list sought=[], long long before=0):
     # While the graphs are recorded, a node's mark is `base` once it has been met, and `base` + 1 + its index once it is
     # in the tape; no Python code can run meanwhile.
@@ -204,8 +310,9 @@ def read_graph(list roots, list sought=[], long long before=0):
     cdef PyObject** stack
     cdef PyObject** rows
     cdef Wide* wide
-    cdef Nodes seen_rows = Nodes(), maybe_older = Nodes()
-    cdef Growing tape = Growing()
+    cdef Writing writing = Writing()
+    cdef Growing tape = writing.tape
+    cdef Nodes seen_rows = writing.rows, maybe_older = Nodes()
     cdef list older = [], names = []
     cdef int code = -1
     for root in roots:
@@ -214,8 +321,6 @@ def read_graph(list roots, list sought=[], long long before=0):
         checked(value)
     found_numbers = PyBytes_FromStringAndSize(NULL, n_sought * <Py_ssize_t>sizeof(int))
     cdef int* found = <int*>PyBytes_AS_STRING(found_numbers)
-    tape.resize(256, 512)
-    tape.starts[0] = 0
     try:
         for i in range(len(roots)):
             stack = room(todo, 0, 4)
@@ -253,10 +358,15 @@ def read_graph(list roots, list sought=[], long long before=0):
                         continue
                 else:
                     node = <PyObject*>(<size_t>node ^ 1)
+                row = (<Value>node).row
+                if row is not NULL and (<Row>row).code >= _ops.SUM:
+                    writing.n, writing.edges, seen_rows.size = n, edges, n_rows
+                    (<Value>node).mark = base + 1 + writing.made_of(node, <Row>row, base)
+                    n, edges, n_rows = writing.n, writing.edges, seen_rows.size
+                    continue
                 if n == tape.nodes:
                     tape.resize(doubled(n), tape.edges)
                 tape.data[n] = (<Value>node)._data
-                row = (<Value>node).row
                 if row is NULL:
                     tape.codes[n] = -1
                     if 0 <= (<Value>node).time < before:

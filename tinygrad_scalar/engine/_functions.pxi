@@ -4,8 +4,6 @@ In Python, each took as long as making a node, and several times as long while `
 """
 
 cdef dict plain_functions = {}  # by name
-cdef Row _LOGADDEXP = row_named("logaddexp")
-cdef Row _GREATER = row_named("greater"), _GREATER_EQUAL = row_named("greater_equal")
 
 
 cdef inline of_one(Row row, str name, x):
@@ -64,12 +62,29 @@ def greater(x, y, /): return of_two(_GREATER, "greater", x, y, False)
 def greater_equal(x, y, /): return of_two(_GREATER_EQUAL, "greater_equal", x, y, False)
 def less(x, y, /): return of_two(_GREATER, "less", x, y, True)
 def less_equal(x, y, /): return of_two(_GREATER_EQUAL, "less_equal", x, y, True)
+def sum(values, /): return of_list("sum", values)
+def mean(values, /): return of_list("mean", values)
+def norm(values, /): return of_list("norm", values)
+def max(values, /): return of_list("max", values)
+def min(values, /): return of_list("min", values)
+def logsumexp(values, /): return of_list("logsumexp", values)
+
+
+def dot(a, b, /):
+    cdef list left = plain_list(a), right = plain_list(b)
+    if left is not None and right is not None and len(left) == len(right):
+        node = node_if_one("dot", left + right)
+        if node is not None:
+            return node
+    return plain_functions["dot"](a, b)
+
 
 cdef dict named = {}
 for _function in (
     exp, expm1, log, log1p, sqrt, sin, cos, tan, asin, acos, atan, sinh, cosh, tanh, asinh, acosh, atanh, sigmoid, relu,
     softplus, gelu, silu, elu, selu, mish, hardtanh, softsign, erf, log2, log10, exp2, cbrt, floor, ceil, sign, abs, maximum, minimum, logaddexp, atan2, hypot, xlogy,
     greater, greater_equal, less, less_equal,
+    sum, mean, dot, norm, max, min, logsumexp,
 ):
     named[_function.__name__] = _function
 

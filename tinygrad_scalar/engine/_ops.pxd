@@ -45,6 +45,10 @@ cdef enum Code:
     SIGMOID_OF_DIFFERENCE  # two
     ATAN2, HYPOT, XLOGY, COSINE  # two
     LOG2, LOG10, EXP2, CBRT, FLOOR, CEIL, SIGN, NORMAL_CDF, GELU, SILU, ELU, SELU, MISH, HARDTANH, SOFTSIGN  # one
+    # read by vectorize as what they are made of, see made_of in _bulk.pxi: no program holds these
+    SUM = 1000  # of any number of operands, as all to LOGSUMEXP: _lists.pxi
+    TOTAL, MEAN, DOT, NORM, MAX, MIN, LOGSUMEXP
+    EXP_OF_DIFFERENCE  # two
 
 
 cdef inline bint piecewise(Code code, double n) noexcept nogil:
@@ -122,6 +126,14 @@ cdef inline double logaddexp(double x, double y) noexcept nogil:
     if x == y:
         return x + log(2.0)
     return maximum(x, y) + log1p(exp(-fabs(x - y)))
+
+
+cdef inline double exp_of_difference(double x, double y) noexcept nogil:
+    cdef double difference = x - y, shift
+    if not isfinite(difference):
+        return exp(difference)
+    shift = difference - x
+    return exp(difference) * (1.0 + ((x - (difference - shift)) - (y + shift)))
 
 
 cdef inline double logaddexp_share(double x, double y) noexcept nogil:
@@ -478,6 +490,10 @@ cdef inline void binary(Code code, double x, double y, double* v, double* d_x, d
         over = sine / hypot(x * scale, y * scale)
         d_x[0] = over * sine * scale
         d_y[0] = -over * v[0] * scale
+    elif code == EXP_OF_DIFFERENCE:
+        v[0] = exp_of_difference(x, y)
+        d_x[0] = v[0]
+        d_y[0] = -v[0]
     elif code == GREATER:
         v[0] = 1.0 if x > y else 0.0
         d_x[0] = 0.0

@@ -11,7 +11,7 @@ history of a long computation is not walked again for each derivative inside it.
 from tinygrad_scalar.engine import recording
 
 cdef object ONE = recording.ONE
-cdef Row _WHERE = row_named("where"), _SIGMOID_SLOPE = row_named("sigmoid slope"), _COPY = row_named("copy")
+cdef Row _SIGMOID_SLOPE = row_named("sigmoid slope"), _COPY = row_named("copy")
 cdef Row _TANH_SLOPE = row_named("tanh slope"), _ONE_MINUS_SQUARE = row_named("one minus square")
 cdef Row _SIGMOID_OF_DIFFERENCE = row_named("σ of difference")
 
@@ -92,6 +92,8 @@ cdef class Recording:
         """Add u·∂node/∂operand k for a place; if the node has no case in `vjp`, its own vjps are number `n_vjps`."""
         if self.all_cased or has_case(node):
             self.add(place, vjp(node, k, u))
+        elif is_of_list((<Row>(<Value>node).row).code):  # its vjps know its operands
+            self.add(place, owned(self.vjps[n_vjps][k](<object>u, <Value>node)))
         elif self.vjps[n_vjps][k] is not None:
             self.add(place, owned(self.vjps[n_vjps][k](<object>u, <Value>node, *(<Value>node).operands)))
         return 0
@@ -144,7 +146,8 @@ cdef Recording recording_of(list roots, list wrt):
     self.branched = False
     self.fresh = last_set
     for x in wrt:
-        oldest = min(oldest, (<Value>x).time)
+        if (<Value>x).time < oldest:
+            oldest = (<Value>x).time
     try:
         n_edges = list_below(roots, order, base, oldest)
         n = order.size
@@ -372,7 +375,7 @@ cdef list checked_list(values):
 
 cdef inline bint has_case(PyObject* node) noexcept:
     cdef Code code = (<Row>(<Value>node).row).code
-    return code != _ops.TABLE and code != _ops.BINARY_ENTROPY
+    return code != _ops.TABLE and code != _ops.BINARY_ENTROPY and code < _ops.SUM
 
 
 cdef inline bint is_plain(PyObject* x) noexcept:

@@ -35,7 +35,7 @@ from tinygrad_scalar.engine._ops cimport Code
 import os
 import sys
 
-from tinygrad_scalar.engine import anomaly, bulk, errors, graph, graph_arrays, numpy_names, ops
+from tinygrad_scalar.engine import anomaly, bulk, errors, graph, graph_arrays, lists, numpy_names, ops
 from tinygrad_scalar.engine import pickling, tracing, value as plain
 from tinygrad_scalar.engine.number import as_float, required
 from tinygrad_scalar.screen import counted
@@ -83,6 +83,10 @@ cdef extern from *:
 
 include "_memory.pxi"
 
+cdef inline long long larger(long long x, long long y) noexcept:
+    return x if x > y else y  # max and min are those of _functions.pxi here
+
+
 cdef long long clock = 1  # the time of the last change to any leaf, see value.py
 cdef long long last_set = 1  # the time of the last change to a leaf that was there before
 cdef unsigned long long walks = 1 << 62  # the number of the last walk: they are counted from here
@@ -127,6 +131,10 @@ CODES = {  # by name or family; used by the scalar programs of `vectorize` too
     "sigmoid slope": _ops.SIGMOID_SLOPE, "tanh slope": _ops.TANH_SLOPE, "one minus square": _ops.ONE_MINUS_SQUARE,
     "σ of difference": _ops.SIGMOID_OF_DIFFERENCE, "copy": _ops.COPY,
 }
+cdef dict OWN_CODES = {  # the same of what vectorize reads as other operations
+    "sum(n)": _ops.SUM, "total(n)": _ops.TOTAL, "mean(n)": _ops.MEAN, "dot(n)": _ops.DOT, "norm(n)": _ops.NORM,
+    "max(n)": _ops.MAX, "min(n)": _ops.MIN, "logsumexp(n)": _ops.LOGSUMEXP, "exp of difference": _ops.EXP_OF_DIFFERENCE,
+}
 
 
 @cython.final
@@ -142,7 +150,8 @@ cdef class Row:
     cdef const char* detached  # the same, or NULL
 
     def __cinit__(self, operation):
-        self.code = CODES.get(operation.family or operation.name, _ops.TABLE)
+        name = operation.family or operation.name
+        self.code = OWN_CODES.get(name) or CODES.get(name, _ops.TABLE)
         self.number = operation.constant or 0.0
         self.operation = operation
         self.arity = operation.arity
@@ -157,6 +166,9 @@ cdef class Row:
 
 cdef dict ROWS = {}  # by name
 cdef dict POWERS = {}, LEAKY_RELUS = {}  # by number
+cdef dict OF_LISTS = {}  # for each operation of a list its rows by number of operands
+for _family in lists.OF_LISTS:
+    OF_LISTS[_family] = {}
 
 
 cdef Row row_named(str name):
@@ -168,6 +180,8 @@ cdef Row row_named(str name):
         return constant_power(operation.constant)
     if operation.family == "leaky_relu":
         return leaky_relu(operation.constant)
+    if operation.family.endswith("(n)"):
+        return list_row(operation.family[:-3], operation.arity)
     if row is None or row.operation is not operation:  # rows can be added and replaced while the program runs
         row = ROWS[name] = Row(operation)
     return row
@@ -204,6 +218,8 @@ cdef Row _CEIL = row_named("ceil"), _SIGN = row_named("sign"), _ATAN2 = row_name
 cdef Row _GELU = row_named("gelu"), _SILU = row_named("silu"), _ELU = row_named("elu"), _SELU = row_named("selu")
 cdef Row _MISH = row_named("mish"), _HARDTANH = row_named("hardtanh"), _SOFTSIGN = row_named("softsign")
 cdef Row _XLOGY = row_named("xlogy"), _MAXIMUM = row_named("maximum"), _MINIMUM = row_named("minimum")
+cdef Row _LOGADDEXP = row_named("logaddexp"), _GREATER = row_named("greater"), _WHERE = row_named("where")
+cdef Row _GREATER_EQUAL = row_named("greater_equal")
 
 
 # --- the node -------------------------------------------------------------------------------------------------------
@@ -525,7 +541,7 @@ cdef class Value:
         for i in range(order.size):
             node = order.nodes[i]
             if older(node):
-                clock = max(clock, now)
+                clock = larger(clock, now)
                 compute(<Value>node)
                 (<Value>node).time = now
         order.time = clock if clock <= now else -1
@@ -583,7 +599,7 @@ def _restore(below, state, operands):
     if op:
         hold(out, row_named(op), operands)
         set_local_grads(out, local_grads)
-    clock = max(clock, out.time) + 1
+    clock = larger(clock, out.time) + 1
     return out
 
 
@@ -963,6 +979,10 @@ cdef inline made(PyObject* node):
     return out
 
 
+cdef inline bint is_of_list(Code code) noexcept:
+    return _ops.SUM <= code <= _ops.LOGSUMEXP
+
+
 cdef int compute(Value node) except -1:
     """The number and the local gradients of a node, from its operands' numbers."""
     cdef Row row = <Row>node.row
@@ -980,6 +1000,8 @@ cdef int compute(Value node) except -1:
         local_grads = row.operation.local_grads(data, *numbers)
         set_local_grads(node, local_grads)
         node._data = data
+    elif is_of_list(row.code):
+        compute_list(node, row.code)
     elif n == 1:
         _ops.unary(row.code, row.number, x, &node._data, &node.d_left)
     elif n == 2:
@@ -1001,11 +1023,14 @@ cdef int compute(Value node) except -1:
     return 0
 
 
+include "_lists.pxi"
+
+
 def record(name, *operands):
     cdef Row row = row_named(name)
     cdef Value out
     cdef list values = []
-    if len(operands) == row.arity == 2 and row.code != _ops.TABLE:
+    if len(operands) == row.arity == 2 and row.code != _ops.TABLE and not is_of_list(row.code):
         node = binary_node(row, operands[0], operands[1])
         if node is not NotImplemented:
             return node

@@ -11,6 +11,8 @@ from tinygrad_scalar.engine import ops
 from tinygrad_scalar.engine.errors import AnomalyError, SourceLine, label_of, user_line
 from tinygrad_scalar.engine.graph import contribution, cut_off
 from tinygrad_scalar.engine.node import Node
+from tinygrad_scalar.engine.number import SUBSCRIPTS
+from tinygrad_scalar.engine.operation import places
 
 watching = 0  # how many detect_anomaly() blocks are open
 listeners: list[Callable[[int], None]] = []  # called with every new count: the compiled Value keeps a copy
@@ -55,18 +57,16 @@ def _count(change: int) -> None:
 def _names(node: Node) -> list[str]:
     """The names of the operands of a node, or their numbers."""
     return [
-        label_of(operand, f"x{'₀₁₂'[i]}" if operand.op else repr(operand.data))
+        label_of(operand, f"x{i}".translate(SUBSCRIPTS) if operand.op else repr(operand.data))
         for i, operand in enumerate(node.operands)
     ]
 
 
 def _equation(node: Node) -> str:
     """The node as an equation: the operation, its operands and their numbers."""
-    names = _names(node)
-    numbers = [
-        f"{name} = {operand.data!r}" for name, operand in zip(names, node.operands) if operand.label or operand.op
-    ]
-    equation = f"{ops.operation(node.op).text.format(*names)} = {node.data!r}"
+    names, operands, text = _names(node), node.operands, ops.operation(node.op).text
+    numbers = [f"{names[i]} = {operands[i].data!r}" for i in places(text) if operands[i].label or operands[i].op]
+    equation = f"{text.format(*names)} = {node.data!r}"
     return f"{equation}, where {', '.join(dict.fromkeys(numbers))}" if numbers else equation
 
 

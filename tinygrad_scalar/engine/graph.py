@@ -4,7 +4,7 @@ date, and the one reverse sweep that carries numbers from the root to every node
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 from tinygrad_scalar.engine import errors, ops
@@ -56,12 +56,14 @@ def interior(root: Any) -> list[Any]:
     root._mark = seen
     node = root
     path: list[Any] = []
+    rest: dict[Any, Iterator[Any]] = {}  # of a node with many operands those not yet visited
     push, pop, append = path.append, path.pop, order.append
     while True:
         right = node._right
         if right is None and node._wide:
-            wide = reversed(node._wide)
-            right = next((o for o, _ in wide if o._left is not None and o._mark is not seen), None)
+            if node not in rest:
+                rest[node] = reversed(node._wide)
+            right = next((o for o, _ in rest[node] if o._left is not None and o._mark is not seen), None)
         if right is not None and right._left is not None and right._mark is not seen:
             right._mark = seen
             push(node)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from math import inf
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tinygrad_scalar.engine import ops
@@ -108,6 +109,8 @@ def reached(
 def read_graph(roots: Sequence[Node], sought: Sequence[Node] = (), before: int = 0) -> Tape:
     """The graphs of all `roots` in one tape, the graph of each in topological order.
 
+    What is made of other operations, such as a sum of a list, comes as these: see MADE_OF.
+
     `sought` are Values to look for among the nodes, and `before` is the time for `Tape.older`.
 
     >>> from tinygrad_scalar import Value
@@ -118,27 +121,92 @@ def read_graph(roots: Sequence[Node], sought: Sequence[Node] = (), before: int =
     """
     import numpy as np
 
-    order: dict[Node, int] = {}
+    order: dict[Any, int] = {}
     for root in roots:
         if root not in order:
-            for node in topological_order(root):
-                order.setdefault(node, len(order))
-    names: dict[str, int] = {"": -1}
-    codes, starts, operands = [], [0], []
-    for node in order:
-        codes.append(names.setdefault(node.op, len(names) - 1))
-        operands.extend([order[operand] for operand in node.operands])
-        starts.append(len(operands))
-    nodes: list[Any] = [*order]
-    data = np.empty(len(nodes))
-    read_data(nodes, data)
+            order.update(dict.fromkeys(topological_order(root), -1))
+    numbers = np.empty(len(order))
+    read_data([*order], numbers)
+    written = _Written()
+    for node, number in zip(order, numbers.tolist()):
+        operands = [order[operand] for operand in node.operands]
+        made_of = MADE_OF.get(ops.operation(node.op).family or node.op) if operands else None
+        order[node] = made_of(written, operands) if made_of else written.add(node.op, operands, number)
     looked_for = set(sought)
     return Tape(
-        list(names)[1:],
-        np.array(codes, np.int32),
-        np.array(starts, np.int32),
-        np.array(operands, np.int32),
-        data,
+        list(written.names)[1:],
+        np.array(written.codes, np.int32),
+        np.array(written.starts, np.int32),
+        np.array(written.operands, np.int32),
+        np.array(written.data),
         np.array([order.get(node, -1) for node in sought], np.int32),
         [node for node in order if not node.op and 0 <= node._time < before and node not in looked_for],
     )
+
+
+class _Written:
+    """A tape while it is written."""
+
+    def __init__(self) -> None:
+        self.names: dict[str, int] = {"": -1}
+        self.codes: list[int] = []
+        self.starts = [0]
+        self.operands: list[int] = []
+        self.data: list[float] = []
+
+    def add(self, op: str, operands: Sequence[int], number: float) -> int:
+        """The index of a new node."""
+        self.codes.append(self.names.setdefault(op, len(self.names) - 1))
+        self.operands.extend(operands)
+        self.starts.append(len(self.operands))
+        self.data.append(number)
+        return len(self.codes) - 1
+
+    def constant(self, number: float) -> int:
+        return self.add("", (), number)
+
+    def node(self, op: str, *operands: int) -> int:
+        return self.add(op, operands, ops.operation(op).forward(*[self.data[i] for i in operands]))
+
+    def chain(self, op: str, operands: Sequence[int]) -> int:
+        found = operands[0]
+        for operand in operands[1:]:
+            found = self.node(op, found, operand)
+        return found
+
+    def dot(self, operands: Sequence[int]) -> int:
+        half = len(operands) // 2
+        found = self.node("*", operands[0], operands[half])
+        for a, b in zip(operands[1:half], operands[half + 1 :]):
+            found = self.node("+", found, self.node("*", a, b))
+        return found
+
+    def norm(self, operands: Sequence[int]) -> int:
+        """√Σ(xᵢ/s)²·s, where s is the largest |xᵢ|, or 1 if that is 0 or not finite."""
+        first, *others = operands
+        most = self.node("abs", first)
+        for x in others:
+            most = self.node("maximum", most, self.node("abs", x))
+        one = self.constant(1.0)
+        s = self.node("where", self.node("greater", self.constant(inf), most), most, one)
+        s = self.node("where", self.node("greater", most, self.constant(0.0)), s, one)
+        part = self.node("/", first, s)
+        found = self.node("*", part, part)
+        for x in others:
+            part = self.node("/", x, s)
+            found = self.node("+", found, self.node("*", part, part))
+        return self.node("*", s, self.node("sqrt", found))
+
+
+# Operations that are read as others, which vectorize finds folds, products and log-sum-exps in: in C in _bulk.pxi.
+MADE_OF: dict[str, Callable[[_Written, list[int]], int]] = {
+    "sum(n)": lambda tape, x: tape.chain("+", x),
+    "total(n)": lambda tape, x: tape.chain("+", x),
+    "mean(n)": lambda tape, x: tape.node("/", tape.chain("+", x), tape.constant(float(len(x)))),
+    "dot(n)": _Written.dot,
+    "norm(n)": _Written.norm,
+    "max(n)": lambda tape, x: tape.chain("maximum", x),
+    "min(n)": lambda tape, x: tape.chain("minimum", x),
+    "logsumexp(n)": lambda tape, x: tape.chain("logaddexp", x),
+    "exp of difference": lambda tape, x: tape.node("exp", tape.node("-", *x)),
+}

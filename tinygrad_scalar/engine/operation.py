@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -30,6 +31,7 @@ class Operation(NamedTuple):
                 for a detached operand. Linear in u, so that forward mode takes the operand's tangent for u. A piecewise
                 operation gives where(…, u, 0), never u·0, which is nan if u is infinite
     companion_vjps  those for which the gradient goes to the companion instead of the operand before it
+    vjps_of_list  instead of vjps, for an operation of a list: (data, operands) -> for each operand (u, data) -> …
     primitive   the user's function that it was made from, by which pickles refer to it
     """
 
@@ -39,7 +41,7 @@ class Operation(NamedTuple):
     expression: str
     forward: Callable[..., float]
     local_grads: Callable[..., tuple[float, ...]]
-    slopes: tuple[str, ...] = ()
+    slopes: Sequence[str] = ()
     family: str = ""
     constant: float | None = None
     steepest: float | None = None
@@ -48,6 +50,7 @@ class Operation(NamedTuple):
     companions: tuple[int, ...] = ()
     vjps: tuple[Callable[..., Any] | None, ...] = ()
     companion_vjps: tuple[Callable[..., Any] | None, ...] = ()
+    vjps_of_list: Callable[[Any, Sequence[Any]], Sequence[Callable[..., Any]]] | None = None
     primitive: Any = None
 
     @property
@@ -58,6 +61,16 @@ class Operation(NamedTuple):
         1
         """
         return len(self.slopes) or _arity(self.text)
+
+
+@lru_cache(maxsize=1024)
+def places(text: str) -> tuple[int, ...]:
+    """The operands that a text names.
+
+    >>> places("{0} + {1} + … + {41}")
+    (0, 1, 41)
+    """
+    return tuple(sorted(map(int, set(re.findall(r"\{(\d+)\}", text)))))
 
 
 @lru_cache(maxsize=1024)

@@ -1,4 +1,4 @@
-"""The table of operations, by name: the rows of rows.py, and the operations with a constant, such as x**2."""
+"""The table of operations, by name: rows.py, lists.py, and here the operations with a constant, such as x**2."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import Any, TypeVar
 
-from tinygrad_scalar.engine import recorded
+from tinygrad_scalar.engine import lists, recorded
 from tinygrad_scalar.engine.elementary import power, power_slope
 from tinygrad_scalar.engine.errors import shown
 from tinygrad_scalar.engine.number import SUPERSCRIPTS, as_float
@@ -96,6 +96,8 @@ def operation(name: str) -> Operation:
         return constant_power(float(name[2:]))
     if name.startswith("leaky_relu(") and name.endswith(")"):
         return leaky_relu(float(name[len("leaky_relu(") : -1]))
+    if (row := lists.named(name)) is not None:
+        return row
     raise ValueError(f"unknown operation {quoted(name)}; ops.py has {', '.join(OPERATIONS)}")
 
 

@@ -14,7 +14,7 @@ from tinygrad_scalar.engine.graph import pass_order, require_fresh
 from tinygrad_scalar.engine.number import as_float
 from tinygrad_scalar.screen import quoted
 
-Vjps = tuple[Callable[..., Any] | None, ...]
+Vjps = Sequence[Callable[..., Any] | None]
 
 
 class _One(float):
@@ -47,13 +47,13 @@ def gradients_along(order: Sequence[Any], root: Any, wrt: Sequence[Any]) -> list
     """The same, where `order` has the computed nodes below the root, operands first."""
     found: dict[Any, Any] = {root: ONE}
     reached = _reached(order, root)
-    for node, vjps in reversed(_between(order, set(wrt))):
+    for node, given, vjps in reversed(_between(order, set(wrt))):
         upstream, when = found.get(node), reached.get(node)
         if upstream is None:
             continue
         for operand, vjp in zip(node.operands, vjps):
             if vjp is not None:
-                amount = vjp(upstream, node, *node.operands)
+                amount = vjp(upstream, node, *given)
                 if when is not reached.get(operand):
                     amount = _chosen(when, amount)
                 found[operand] = found[operand] + amount if operand in found else amount
@@ -119,11 +119,11 @@ def tangents(roots: Sequence[Any], wrt: Sequence[Any], directions: Sequence[Any]
     """
     order = _order(roots, wrt)
     moved = {x: _direction(direction) for x, direction in zip(wrt, directions)}
-    for node, vjps in _between(order, set(wrt)):
+    for node, given, vjps in _between(order, set(wrt)):
         total = moved.get(node)
         for operand, vjp in zip(node.operands, vjps):
             if vjp is not None and operand in moved:
-                amount = vjp(moved[operand], node, *node.operands)
+                amount = vjp(moved[operand], node, *given)
                 total = amount if total is None else total + amount
         if total is not None:
             moved[node] = total
@@ -157,21 +157,27 @@ def _order(roots: Sequence[Any], wrt: Sequence[Any]) -> list[Any]:
     return list(order)
 
 
-def _between(order: Sequence[Any], wanted: set[Any]) -> list[tuple[Any, Vjps]]:
-    """The nodes of `order` that depend on `wanted`, each with a vjp for every operand on the way there, else None."""
+def _between(order: Sequence[Any], wanted: set[Any]) -> list[tuple[Any, Sequence[Any], Vjps]]:
+    """The nodes of `order` that depend on `wanted`, each with a vjp for every operand on the way there, else None.
+
+    In between stand the operands that the vjps are given: none for operations of a list, whose vjps know them.
+    """
     depends = set(wanted)
-    found = []
+    found: list[tuple[Any, Sequence[Any], Vjps]] = []
     for node in order:
         row = ops.operation(node.op)
         moving = [operand in depends and i not in row.detached for i, operand in enumerate(node.operands)]
         if any(moving):
             depends.add(node)
             vjps = _vjps(row, node, wanted)
-            found.append((node, tuple([vjp if moves else None for vjp, moves in zip(vjps, moving)])))
+            given = () if row.vjps_of_list else node.operands
+            found.append((node, given, tuple([vjp if moves else None for vjp, moves in zip(vjps, moving)])))
     return found
 
 
 def _vjps(row: ops.Operation, node: Any, wanted: set[Any]) -> Vjps:
+    if row.vjps_of_list:
+        return row.vjps_of_list(node, node.operands)
     if not row.vjps:
         raise NotImplementedError(
             f"the derivative of {quoted(row.name)} cannot be recorded, because its row in the table of operations has "

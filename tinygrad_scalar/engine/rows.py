@@ -34,6 +34,7 @@ from tinygrad_scalar.engine.elementary import (
     erf_slope,
     exp,
     exp2,
+    exp_of_difference,
     expm1,
     floor,
     hypot,
@@ -308,6 +309,10 @@ ROWS = (
             lambda u, v, x, y: u * ((s := recorded.cosine(y, x)) / recorded.hypot(x, y) * s),
             lambda u, v, x, y: -(u * (recorded.cosine(y, x) / recorded.hypot(x, y) * v)),
         ),
+    ),
+    Operation(  # exp(x − m) of a softmax
+        "exp of difference", "exp", "exp({0} − {1})", "exp(x - y)", exp_of_difference, lambda v, x, y: (v, -v),
+        ("exp({0} − {1})", "−exp({0} − {1})"), vjps=(lambda u, v, x, y: u * v, lambda u, v, x, y: -(u * v)),
     ),
     Operation("copy", "=", "{0}", "x", lambda x: x, lambda v, x: (1.0,), ("1",), vjps=(lambda u, v, x: u,)),
 )  # fmt: skip

@@ -6,12 +6,15 @@ A Formula carries how tightly its outermost operation binds, and `filled` puts f
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Iterable, Sequence
+from functools import lru_cache
+from typing import NamedTuple, TypeVar
 
+from tinygrad_scalar.engine.operation import places
 from tinygrad_scalar.inspection import latex
 from tinygrad_scalar.inspection.latex import closing
 
+T = TypeVar("T")
 SUM, PRODUCT, SINGLE = range(3)  # how tightly a formula binds; a single one is a name, a number or a call
 _SUM = re.compile(r" [+−><≥≤=≠] ")
 _OPERATOR = re.compile(r"[ ·/^+*=<>-]|[⁰¹²³⁴⁵⁶⁷⁸⁹⁻]")
@@ -85,6 +88,27 @@ def filled(template: str, operands: Sequence[Formula]) -> Formula:
     texts = [operand.text for operand in operands]
     text = bracketed_once(template.format(*texts), texts)
     return formula(text, latex.filled(template, [operand.latex for operand in operands]))
+
+
+def of_operands(template: str, operands: Sequence[T], write: Callable[[T], Formula]) -> Formula:
+    """The same for a text that can name a few of many operands, each of which `write` writes.
+
+    >>> of_operands("{0} + {1} + … + {41}", range(42), lambda i: formula(f"x{i}", f"x_{i}")).text
+    'x0 + x1 + … + x41'
+    """
+    template, named = renumbered(template)
+    return filled(template, [write(operands[i]) for i in named])
+
+
+@lru_cache(maxsize=1024)
+def renumbered(template: str) -> tuple[str, tuple[int, ...]]:
+    """The text with the operands that it names numbered from 0, and which these are.
+
+    >>> renumbered("{0}·{12} + {1}·{13}")
+    ('{0}·{2} + {1}·{3}', (0, 1, 12, 13))
+    """
+    named = places(template)
+    return re.sub(r"\{(\d+)\}", lambda match: f"{{{named.index(int(match[1]))}}}", template), named
 
 
 def with_brackets(template: str, binds: Sequence[int]) -> str:

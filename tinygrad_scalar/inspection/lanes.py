@@ -10,7 +10,7 @@ import math
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from tinygrad_scalar.engine import Value, ops
+from tinygrad_scalar.engine import Value, lists, ops
 from tinygrad_scalar.engine.graph import kept
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ _OF_ARRAYS = {
     function
     for row in (ops.OPERATIONS[name] for name in ("+", "-", "*", "neg"))
     for function in (row.forward, row.local_grads)
-}
+} | set(lists.ALSO_OF_ARRAYS)
 
 
 class Lanes:

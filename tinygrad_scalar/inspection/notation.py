@@ -17,7 +17,7 @@ from tinygrad_scalar.engine.graph import is_bare_number
 from tinygrad_scalar.engine.number import SUBSCRIPTS, SUPERSCRIPTS
 from tinygrad_scalar.engine.ops import operation
 from tinygrad_scalar.inspection import latex
-from tinygrad_scalar.inspection.brackets import PRODUCT, SINGLE, Formula, condition, filled, formula
+from tinygrad_scalar.inspection.brackets import PRODUCT, SINGLE, Formula, condition, formula, of_operands
 from tinygrad_scalar.inspection.layout import fitted
 from tinygrad_scalar.inspection.names import symbol
 from tinygrad_scalar.screen import printable
@@ -35,6 +35,8 @@ _AT_A_KINK: dict[str, Callable[..., bool]] = {
     "maximum": lambda x, y: x == y,
     "minimum": lambda x, y: x == y,
     "abs": lambda x: x == 0.0,
+    "max(n)": lambda *x: x.count(max(x)) > 1,
+    "min(n)": lambda *x: x.count(min(x)) > 1,
 }
 
 
@@ -178,11 +180,11 @@ class Notation:
 
     def made(self, node: Value) -> Formula:
         """The operation that computes a value, such as w·a."""
-        return filled(operation(node.op).text, [self.operand(operand) for operand in node.operands])
+        return of_operands(operation(node.op).text, node.operands, self.operand)
 
     def numbers(self, node: Value) -> Formula:
         """The operation with its operands' numbers."""
-        return filled(operation(node.op).text, [number(operand.data) for operand in node.operands])
+        return of_operands(operation(node.op).text, node.operands, lambda operand: number(operand.data))
 
     def slope(self, node: Value, i: int) -> Formula:
         """∂node/∂its operand i in the symbols of ops.py; at a kink, where it is a convention, the number."""
@@ -191,7 +193,7 @@ class Notation:
         slopes = operation(node.op).slopes
         if not slopes:
             return self.derivative(node, node.operands[i])
-        found = filled(slopes[i], [self.operand(operand) for operand in node.operands])
+        found = of_operands(slopes[i], node.operands, self.operand)
         return formula(condition(found.text), condition(found.latex))
 
     def derivative(self, node: Value, by: Value, part: str = "") -> Formula:
@@ -218,7 +220,8 @@ def is_at_a_kink(node: Value) -> bool:
     >>> is_at_a_kink(abs(Value(0.0))), is_at_a_kink(abs(Value(1.0)))
     (True, False)
     """
-    return node.op in _AT_A_KINK and _AT_A_KINK[node.op](*(operand.data for operand in node.operands))
+    at_a_kink = _AT_A_KINK.get(operation(node.op).family or node.op) if node.op else None
+    return at_a_kink is not None and at_a_kink(*(operand.data for operand in node.operands))
 
 
 def unicode_of(name: str) -> str:

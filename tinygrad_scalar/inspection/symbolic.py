@@ -14,7 +14,16 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from tinygrad_scalar.engine.number import SUPERSCRIPTS
 from tinygrad_scalar.engine.ops import OPERATIONS, Operation, operation
 from tinygrad_scalar.inspection import latex
-from tinygrad_scalar.inspection.brackets import PRODUCT, SINGLE, SUM, bracketed_once, condition, formula, with_brackets
+from tinygrad_scalar.inspection.brackets import (
+    PRODUCT,
+    SINGLE,
+    SUM,
+    bracketed_once,
+    condition,
+    formula,
+    renumbered,
+    with_brackets,
+)
 from tinygrad_scalar.inspection.notation import written
 
 if TYPE_CHECKING:
@@ -48,6 +57,19 @@ def constant(number: float) -> Any:
         symbol = _extreme_number()(repr(abs(number)), positive=True)
         return symbol if number > 0.0 else -symbol
     return sympy.Integer(int(number)) if number.is_integer() else sympy.Float(number, precision=53)
+
+
+# Operations of a list, which have no expression with fixed names for their operands.
+OF_LISTS: dict[str, Callable[[Any, Sequence[Any]], Any]] = {
+    "sum(n)": lambda sympy, x: sympy.Add(*x),
+    "total(n)": lambda sympy, x: sympy.Add(*x),
+    "mean(n)": lambda sympy, x: sympy.Add(*x) / len(x),
+    "dot(n)": lambda sympy, x: sympy.Add(*[a * b for a, b in zip(x, x[len(x) // 2 :])]),
+    "norm(n)": lambda sympy, x: sympy.sqrt(sympy.Add(*[number**2 for number in x])),
+    "max(n)": lambda sympy, x: sympy.Max(*x),
+    "min(n)": lambda sympy, x: sympy.Min(*x),
+    "logsumexp(n)": lambda sympy, x: sympy.log(sympy.Add(*map(sympy.exp, x))),
+}
 
 
 def attempt(make: Callable[[], T]) -> T | None:
@@ -134,6 +156,8 @@ def _is_text(row: Operation) -> bool:
     import sympy
     from sympy.core.function import AppliedUndef
 
+    if row.family in OF_LISTS:
+        return False
     return not row.expression or bool(sympy.sympify(row.expression).has(sympy.Piecewise, AppliedUndef))
 
 
@@ -159,6 +183,10 @@ def expression(op: str, operands: Sequence[Any]) -> sympy.Expr:
         return _named(_function_name(row.text))(*operands)
     if row.family == "**n" and row.constant is not None:  # with sympify (2·x)¹⁰⁰⁰ would get 301 digits
         return operands[0] ** constant(row.constant)
+    if row.family in OF_LISTS:
+        import sympy
+
+        return OF_LISTS[row.family](sympy, operands)
     if _is_text(row):
         return _of_a_text(row.text, row.forward)(*operands)
     return parsed(row, operands)
@@ -208,15 +236,18 @@ def _of_a_text(template: str, number: Callable[..., float]) -> Any:
     import sympy
     from sympy.printing.precedence import PRECEDENCE
 
-    shown = formula(template, "").bracketed()
+    short, named = renumbered(template)
+    shown = formula(short, "").bracketed()
 
     def in_text(self: Any, printer: Any) -> str:
-        text = with_brackets(shown.text, list(map(_binds, self.args)))
-        return condition(text.format(*map(printer._print, self.args)))
+        operands = [self.args[i] for i in named]
+        text = with_brackets(shown.text, list(map(_binds, operands)))
+        return condition(text.format(*map(printer._print, operands)))
 
     def in_latex(self: Any, printer: Any, exp: Any = None) -> str:
-        text = with_brackets(shown.text, list(map(_binds, self.args)))
-        text = condition(latex.filled(text, list(map(printer._print, self.args)))).replace("≤", r"\leq")
+        operands = [self.args[i] for i in named]
+        text = with_brackets(shown.text, list(map(_binds, operands)))
+        text = condition(latex.filled(text, list(map(printer._print, operands)))).replace("≤", r"\leq")
         if exp is None:
             return text
         return f"{text}^{{{exp}}}" if shown.binds == SINGLE else rf"\left({text}\right)^{{{exp}}}"

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from functools import lru_cache, reduce
 from typing import Any
 
-from tinygrad_scalar import functions
+from tinygrad_scalar import functions, lists
 from tinygrad_scalar.engine import Value, record
 from tinygrad_scalar.engine.ops import OPERATIONS, Operation
 from tinygrad_scalar.inspection.symbolic import parsed
@@ -117,8 +117,8 @@ def _fixed() -> dict[Any, Form]:
         sympy.Mul: _product,
         sympy.Pow: _power,
         sympy.log: _logarithm,
-        sympy.Max: lambda part: functions.max(part.operands),
-        sympy.Min: lambda part: functions.min(part.operands),
+        sympy.Max: lambda part: lists.max(part.operands),
+        sympy.Min: lambda part: lists.min(part.operands),
         sympy.Piecewise: _piecewise,
         ExprCondPair: lambda part: None,
         sympy.ITE: lambda part: functions.where(*part.operands),
@@ -146,7 +146,7 @@ def _fixed() -> dict[Any, Form]:
         sympy.Equality: of_two(_equal),
         sympy.Unequality: of_two(lambda x, y: 1.0 - _equal(x, y)),
         sympy.And: lambda part: reduce(operator.mul, part.operands),
-        sympy.Or: lambda part: functions.max(part.operands),
+        sympy.Or: lambda part: lists.max(part.operands),
         sympy.Not: of_one(lambda condition: 1.0 - condition),
     }
 
@@ -223,7 +223,7 @@ def _sum(part: Part) -> Any:
     added = [term.made for term in varying if not _is_negative(term)]
     added += [constant] if constants else []
     taken = [_scaled(1, term.below[1:]) for term in varying if _is_negative(term)]
-    total = functions.sum(added) if len(added) > 2 else reduce(operator.add, added) if added else None
+    total = lists.sum(added) if len(added) > 2 else reduce(operator.add, added) if added else None
     for term in taken:
         total = -term if total is None else total - term
     return total

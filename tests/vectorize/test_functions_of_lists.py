@@ -1,0 +1,89 @@
+"""Functions of a list within vectorize: folds, products and log-sum-exps, as what they stand for gives."""
+
+import numpy as np
+import pytest
+from programs import assert_equal_to_the_engine
+
+import tinygrad_scalar as ts
+from tinygrad_scalar import Value
+from tinygrad_scalar.engine import read_graph
+
+FUNCTIONS = {
+    "sum": ts.sum,
+    "mean": ts.mean,
+    "dot": lambda x: ts.dot(x, x[::-1]),
+    "norm": ts.norm,
+    "max": ts.max,
+    "min": ts.min,
+    "logsumexp": ts.logsumexp,
+    "softmax": lambda x: ts.dot(ts.softmax(x), x),
+    "log_softmax": lambda x: ts.sum(ts.log_softmax(x)) * ts.log_softmax(x)[0],
+}
+RANDOM = np.random.default_rng(0)
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+@pytest.mark.parametrize("n", [1, 2, 3, 17])
+def test_every_way_gives_the_engines_value_and_gradient(name, n):
+    params = [Value(x) for x in RANDOM.normal(size=n)]
+    tied = [Value(1.0 + i % 2) for i in range(n)]
+    for values in (params, tied):
+        assert_equal_to_the_engine(
+            lambda x: FUNCTIONS[name]([p * p * x + p for p in values]).sin(),  # noqa: B023
+            values,
+            [np.array([0.5, 2.0, 1.0, -0.25])],
+        )
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_a_function_of_parameters_alone_and_one_from_before_the_call_are_followed(name):
+    params = [Value(0.5), Value(-1.0), Value(2.0)]
+    before = FUNCTIONS[name]([2.0 * p for p in params])
+    assert_equal_to_the_engine(lambda x: before * x + FUNCTIONS[name](params), params, [np.array([0.5, 2.0])])
+
+
+@pytest.mark.parametrize("scale", [1e-200, 1e200])
+def test_a_norm_neither_overflows_nor_underflows(scale):
+    params = [Value(3.0 * scale), Value(4.0 * scale)]
+    value, gradient = ts.vectorize(lambda x: ts.norm(params) * x, params)(np.ones(3))
+    assert value == pytest.approx(5.0 * scale, rel=1e-15)
+    assert gradient == pytest.approx([0.6, 0.8], rel=1e-14)
+
+
+@pytest.mark.parametrize("numbers", [[0.0, 0.0], [np.inf, 1.0], [np.nan, 1.0]], ids=str)
+def test_a_norm_has_the_engines_edges(numbers):
+    params = [Value(x) for x in numbers]
+    root = ts.norm(params)
+    root.backward()
+    value, gradient = ts.vectorize(lambda x: ts.norm(params) + 0.0 * x, params, check=False)(np.ones(1))
+    np.testing.assert_array_equal([value, *gradient], [root.data, *(p.grad for p in params)])
+
+
+def layers(total, dot):
+    rng = np.random.default_rng(1)
+    W = [[[Value(x) for x in row] for row in rng.normal(size=shape)] for shape in ((5, 4), (3, 5))]
+
+    def cost(x, y):
+        for weights in W:
+            x = [dot(w, x).sigmoid() for w in weights]
+        return total([(a - b) ** 2 for a, b in zip(x, y)])
+
+    return cost, [w for weights in W for row in weights for w in row]
+
+
+def test_layers_of_dot_are_the_matrix_products_of_chains():
+    X, Y = RANDOM.normal(size=(6, 4)), RANDOM.normal(size=(6, 3))
+    with_nodes, with_chains = (
+        ts.vectorize(*layers(total, dot))
+        for total, dot in ((ts.sum, ts.dot), (sum, lambda w, x: sum(a * b for a, b in zip(w, x))))
+    )
+    assert with_nodes(X, Y)[0] == with_chains(X, Y)[0]
+    assert with_nodes.source == with_chains.source
+    assert str(with_nodes.equations) == str(with_chains.equations)
+    assert "matmul(" in with_nodes.source
+
+
+def test_a_sum_of_one_is_its_operand():
+    x = Value(3.0)
+    tape = read_graph([ts.sum([ts.max([x])])], [x])
+    assert (tape.codes.tolist(), tape.found.tolist()) == ([-1], [0])

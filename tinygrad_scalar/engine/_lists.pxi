@@ -1,0 +1,196 @@
+"""The operations of a list in C, bit for bit as in lists.py, which says what and why: a part of `_value.pyx`."""
+
+from libc.math cimport INFINITY, fabs, frexp, isfinite, ldexp, log1p as log1p_of, sqrt as sqrt_of
+
+cdef Row list_row(str family, Py_ssize_t n):
+    cdef dict rows = OF_LISTS[family]
+    row = rows.get(n)
+    if row is None:
+        if len(rows) >= 1024:
+            rows.clear()
+        row = rows[n] = Row(lists.of_list(family, n))
+    return row
+
+
+cdef inline double of_operand(PyObject* node, Wide* wide, Py_ssize_t i) noexcept:
+    """The number of operand i; `wide` is NULL in a node with one or two."""
+    if i == 0:
+        return (<Value>(<Value>node).left)._data
+    return (<Value>((<Value>node).right if wide is NULL else wide.operands[i - 1]))._data
+
+
+cdef void compensated(double term, double* found, double* lost) noexcept:
+    """Add a term ≥ 0 to found + lost."""
+    cdef double new = found[0] + term
+    lost[0] += (found[0] - new) + term if found[0] >= term else (term - new) + found[0]
+    found[0] = new
+
+
+cdef void compute_list(Value node, Code code) noexcept:
+    """The number and the local gradients of a node of an operation of a list."""
+    cdef PyObject* self = <PyObject*>node
+    cdef Py_ssize_t i, n = arity(self), half = n // 2, at = 0
+    cdef Wide* wide = NULL if node.right is NULL else wide_of(node.right)
+    cdef double* first = &node.d_left
+    cdef double* others = &node.d_right if wide is NULL else wide.local_grads  # of all operands but the first
+    cdef double total = (<Value>node.left)._data, x, share_of_rest, rest, lost
+    cdef int e
+    if code == _ops.SUM or code == _ops.MEAN:
+        for i in range(1, n):
+            total += of_operand(self, wide, i)
+        share_of_rest = 1.0
+        if code == _ops.MEAN:
+            total /= n
+            share_of_rest = 1.0 / n
+        first[0] = share_of_rest
+        for i in range(n - 1):
+            others[i] = share_of_rest
+        node._data = total
+    elif code == _ops.TOTAL:
+        total = lost = 0.0
+        for i in range(n):
+            compensated(of_operand(self, wide, i), &total, &lost)
+            others[i - 1 if i > 0 else 0] = 1.0
+        first[0] = 1.0
+        node._data = total + lost
+    elif code == _ops.DOT:
+        total *= of_operand(self, wide, half)
+        first[0] = of_operand(self, wide, half)
+        others[half - 1] = (<Value>node.left)._data
+        for i in range(1, half):
+            others[i - 1] = of_operand(self, wide, half + i)
+            others[half + i - 1] = of_operand(self, wide, i)
+            total += others[half + i - 1] * others[i - 1]
+        node._data = total
+    elif code == _ops.NORM:
+        root_of_squares(self, wide, n, &rest, &e)
+        node._data = rest if e == 0 else ldexp(rest, e)
+        for i in range(n):
+            x = of_operand(self, wide, i)
+            (first if i == 0 else &others[i - 1])[0] = (x if e == 0 else ldexp(x, -e)) / rest
+    elif code == _ops.MAX or code == _ops.MIN:
+        for i in range(1, n):
+            others[i - 1] = total  # the largest so far
+            x = of_operand(self, wide, i)
+            total = _ops.maximum(total, x) if code == _ops.MAX else _ops.minimum(total, x)
+        node._data = total
+        rest = 1.0
+        for i in range(n - 1, 0, -1):
+            x = of_operand(self, wide, i)
+            total = others[i - 1]
+            others[i - 1] = (_ops.share(x, total) if code == _ops.MAX else _ops.share(total, x)) * rest
+            rest *= _ops.share(total, x) if code == _ops.MAX else _ops.share(x, total)
+        first[0] = rest
+    else:  # logsumexp
+        for i in range(1, n):
+            total = _ops.maximum(total, of_operand(self, wide, i))
+        if not isfinite(total):
+            for i in range(n):
+                x = of_operand(self, wide, i)
+                (first if i == 0 else &others[i - 1])[0] = total if total != total else 1.0 if x == INFINITY else 0.0
+            if n == 1:
+                first[0] = 1.0
+            node._data = total
+            return
+        while of_operand(self, wide, at) != total:
+            at += 1
+        rest = lost = 0.0
+        for i in range(n):
+            x = _ops.exp_of_difference(of_operand(self, wide, i), total)
+            (first if i == 0 else &others[i - 1])[0] = x
+            if i != at:
+                compensated(x, &rest, &lost)
+        rest += lost
+        node._data = total + log1p_of(rest)
+        for i in range(n):
+            local_grad(self, i)[0] /= 1.0 + rest
+
+
+cdef void root_of_squares(PyObject* node, Wide* wide, Py_ssize_t n, double* root, int* e) noexcept:
+    cdef Py_ssize_t i
+    cdef double most = fabs(of_operand(node, wide, 0)), x, high, low, found = 0.0, lost = 0.0, lost_in_squares = 0.0
+    for i in range(1, n):
+        most = _ops.maximum(most, fabs(of_operand(node, wide, i)))
+    e[0] = 0
+    if most == 0.0 or not isfinite(most):
+        root[0] = most
+        return
+    if not 1e-140 < most < 1e140:
+        frexp(most, e)
+    for i in range(n):
+        x = of_operand(node, wide, i)
+        if e[0] != 0:
+            x = ldexp(x, -e[0])
+        compensated(x * x, &found, &lost)
+        high = 134217729.0 * x
+        high -= high - x
+        low = x - high
+        lost_in_squares += ((high * high - x * x) + 2.0 * high * low) + low * low
+    root[0] = sqrt_of(found + lost + lost_in_squares)
+
+
+cdef list_node(str family, list operands):
+    """The node of an operation of a list; None if something in the list is neither a Value nor a plain number."""
+    cdef Py_ssize_t i, n = len(operands)
+    cdef Row row = list_row(family, n)
+    cdef PyObject* thing
+    cdef Wide* wide = NULL
+    cdef Value number, out
+    cdef size_t collected = 0
+    cdef list values = operands
+    for i in range(n):
+        if not isinstance(operands[i], Value):
+            if values is operands:
+                values = list(operands)
+            number = constant(operands[i])
+            if number is None:
+                return None
+            values[i] = number
+        collected |= <size_t>(<Value>values[i])._label
+    if n > 2 or (n == 2 and row.piecewise):
+        wide = new_wide(n - 1)
+    try:
+        out = <Value>STEAL(collected_node(NULL, NULL, NULL) if collected & 1 else new_node(NULL, NULL, NULL))
+    except MemoryError:
+        PyMem_Free(wide)
+        raise
+    if wide is not NULL:
+        for i in range(n - 1):
+            thing = <PyObject*>values[i + 1]
+            Py_INCREF(thing)
+            wide.operands[i] = thing
+        out.right = <PyObject*>(<size_t>wide | 1)
+    elif n == 2:
+        out.right = owned(values[1])
+    out.left = owned(values[0])
+    out.row = owned(row)
+    compute_list(out, row.code)
+    if watching:
+        anomaly.watch(out)
+    return out
+
+
+cdef list plain_list(values):
+    """What a function of a list was given, as a list; None for what functions.py is to handle."""
+    if type(values) is list:
+        return <list>values
+    if isinstance(values, tuple):
+        return list(values)
+    return None
+
+
+cdef node_if_one(str family, list given):
+    """The node of an operation of a list, if one is a Value and all others are numbers; otherwise None."""
+    for thing in given:
+        if isinstance(thing, Value):
+            return list_node(family, given)
+    return None
+
+
+cdef of_list(str family, values):
+    cdef list given = plain_list(values)
+    if given is not None:
+        node = node_if_one(family, given)
+        if node is not None:
+            return node
+    return plain_functions[family](values)

@@ -1,0 +1,160 @@
+"""Functions of a list of Values or plain numbers: one node each, however long the list is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from tinygrad_scalar.engine import Value, in_c, ops, record
+from tinygrad_scalar.engine.errors import shown
+from tinygrad_scalar.engine.number import as_float
+
+if TYPE_CHECKING:
+    from tinygrad_scalar.engine.number import Number
+
+    Scalar = Value | Number
+
+
+@in_c
+def sum(values: Iterable[Scalar], /) -> Any:
+    """The sum of a list of Values or numbers, one node, added from left to right; 0.0 of an empty list.
+
+    >>> sum([Value(1.0), 2.0, Value(0.5)]).data
+    3.5
+    """
+    numbers = _listed("sum", values)
+    return _of_list("sum", numbers) if numbers else 0.0
+
+
+@in_c
+def mean(values: Iterable[Scalar], /) -> Any:
+    """The mean of a list of Values or numbers, one node: their sum divided by their number.
+
+    >>> mean([Value(1.0), 2.0, Value(6.0)]).data
+    3.0
+    """
+    return _of_list("mean", _some("mean", values))
+
+
+@in_c
+def dot(a: Iterable[Scalar], b: Iterable[Scalar], /) -> Any:
+    """Σ aᵢ·bᵢ of two lists of Values or numbers, one node, added from left to right.
+
+    >>> w, x = [Value(2.0), Value(3.0)], [Value(10.0), Value(1.0)]
+    >>> z = dot(w, x)
+    >>> z.backward()
+    >>> z.data, w[0].grad, x[1].grad
+    (23.0, 10.0, 3.0)
+    """
+    left, right = _some("dot", a), _some("dot", b)
+    if len(left) != len(right):
+        raise ValueError(f"dot expected two lists of equal length, got {len(left)} and {len(right)} numbers")
+    return _of_list("dot", left + right)
+
+
+@in_c
+def norm(values: Iterable[Scalar], /) -> Any:
+    """√Σ xᵢ², the Euclidean length of a list of Values or numbers, one node, without overflow on the way.
+
+    Its gradient is x/‖x‖; at the zero vector, which has none, it is nan, as in JAX.
+
+    >>> norm([Value(3.0), Value(4.0)]).data
+    5.0
+    """
+    return _of_list("norm", _some("norm", values))
+
+
+@in_c
+def max(values: Iterable[Scalar], /) -> Any:
+    """The largest of a list of Values or numbers, one node; its gradient is that of a chain of `maximum`.
+
+    In a tie the last two share the gradient equally, and what the left one gets is shared on in the same way.
+
+    >>> v = [Value(1.0), Value(3.0), Value(2.0)]
+    >>> max(v).backward()
+    >>> [x.grad for x in v]
+    [0.0, 1.0, 0.0]
+    """
+    return _of_list("max", _some("max", values))
+
+
+@in_c
+def min(values: Iterable[Scalar], /) -> Any:
+    """The smallest of a list of Values or numbers, one node, with the gradient of a chain of `minimum`."""
+    return _of_list("min", _some("min", values))
+
+
+@in_c
+def logsumexp(values: Iterable[Scalar], /) -> Any:
+    """log Σ exp(xᵢ) of a list of Values or numbers, one node, without overflow; its gradient is their softmax.
+
+    Where it is infinite the gradient is that of a chain of `logaddexp`: 1 for each +∞, 0 for all else.
+
+    >>> round(logsumexp([Value(1000.0), Value(1000.0)]).data, 6)
+    1000.693147
+    """
+    return _of_list("logsumexp", _some("logsumexp", values))
+
+
+def softmax(values: Iterable[Scalar], /) -> list[Any]:
+    """exp(xᵢ)/Σ exp(xⱼ) for each of a list of Values or numbers, without overflow.
+
+    >>> [p.data for p in softmax([Value(1000.0), Value(1000.0)])]
+    [0.5, 0.5]
+    """
+    numbers = _some("softmax", values)
+    most = max(numbers)
+    powers = [_below(x, most) for x in numbers]
+    total = _of_list("total", powers)
+    return [power / total for power in powers]
+
+
+def log_softmax(values: Iterable[Scalar], /) -> list[Any]:
+    """xᵢ − log Σ exp(xⱼ) for each of a list of Values or numbers, also where both are large.
+
+    >>> [p.data for p in log_softmax([Value(1000.0), Value(0.0)])]
+    [0.0, -1000.0]
+    """
+    numbers = _some("log_softmax", values)
+    most = max(numbers)
+    below = [x - most for x in numbers]  # ≤ 0, as is −log Σ exp of them: nothing cancels
+    total = logsumexp(below)
+    return [x - total for x in below]
+
+
+def _below(x: Scalar, most: Scalar) -> Any:
+    """exp(x − most)."""
+    name = "exp of difference"
+    if isinstance(x, Value) or isinstance(most, Value):
+        return record(name, x, most)
+    return ops.operation(name).forward(x, most)
+
+
+def _of_list(family: str, numbers: list[Any]) -> Any:
+    """A node if one of them is a Value, else a number."""
+    for number in numbers:
+        if isinstance(number, Value):
+            return record(f"{family}({len(numbers)})", *numbers)
+    return ops.operation(f"{family}({len(numbers)})").forward(*numbers)
+
+
+def _some(name: str, values: Iterable[Scalar]) -> list[Any]:
+    """The same as `_listed`; a ValueError if the list is empty."""
+    numbers = _listed(name, values)
+    if not numbers:
+        raise ValueError(f"{name} expected at least one Value or number, got an empty list")
+    return numbers
+
+
+def _listed(name: str, values: Iterable[Scalar]) -> list[Any]:
+    """The Values and numbers of a list."""
+    if isinstance(values, Value) or not hasattr(values, "__iter__") or getattr(values, "shape", True) == ():
+        raise TypeError(f"{name} expected a list of Values or numbers, got {shown(values)}")
+    listed = []
+    for value in values:
+        # type() first: while vectorize watches which functions are called, a call of isinstance takes 0.2 µs
+        number = value if type(value) is Value or isinstance(value, Value) else as_float(value)
+        if number is None:
+            raise TypeError(f"{name} expected a list of Values or numbers, got one with {shown(value)} in it")
+        listed.append(number)
+    return listed
