@@ -27,6 +27,7 @@ def test_a_constant_is_a_part_of_the_formula_and_no_leaf_with_a_name():
 
 @pytest.mark.parametrize(("text", "gradients"), [
     ("max(x, y, z)", [0.0, 0.0, 1.0]), ("min(x, y, z)", [1.0, 0.0, 0.0]), ("sum(x, y*z)", [1.0, 3.0, 2.0]),
+    ("mean(x, y, z, 2)", [0.25, 0.25, 0.25]), ("norm(x, 2*y, 2*z)*53**0.5", [1.0, 8.0, 12.0]),
     ("where(x < y < z, x, y)", [1.0, 0.0, 0.0]), ("ln(x)*y*z", [6.0, 0.0, 0.0]),
 ])  # fmt: skip
 def test_functions_of_several_numbers_have_their_gradients(text, gradients):

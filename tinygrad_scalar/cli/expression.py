@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping
 from functools import partial, reduce
 from typing import TYPE_CHECKING, Any
 
-from tinygrad_scalar import functions
+from tinygrad_scalar import functions, lists
 from tinygrad_scalar.cli.slips import CONSTANTS, PASTED, RAISED, corrections
 from tinygrad_scalar.engine import Value, record
 from tinygrad_scalar.engine.ops import OPERATIONS
@@ -42,7 +42,7 @@ _COMPARISONS: dict[type[ast.cmpop], Callable[[Any, Any], Any]] = {
     ast.Lt: functions.less,
     ast.LtE: functions.less_equal,
 }
-_OF_A_LIST = ("sum", "max", "min")  # functions of any number of arguments
+_OF_A_LIST = ("sum", "mean", "norm", "max", "min", "logsumexp")  # functions of any number of arguments
 _ALIASES = {"ln": "log"}
 # Syntax that the language lacks, and what to write instead.
 _INSTEAD: dict[type[ast.AST], str] = {
@@ -65,7 +65,7 @@ def parse(text: str, numbers: Mapping[str, Number]) -> dict[str, Value]:
     text     statements `name = expression`, separated by ";" or line ends; the last can be a bare expression and
              is then called "". Expressions have + - * / **, comparisons (1 where they hold, else 0; chains as well,
              0 < x < 1), parentheses, numbers, names, the functions of `ts.functions` and of the table of operations,
-             ln, and sum, max and min of any number of arguments
+             ln, and sum, mean, norm, max, min and logsumexp of any number of arguments
     numbers  the number of every name that is used before it is assigned; pi, π, e and tau have theirs unless it is
              given or assigned here
 
@@ -279,7 +279,7 @@ def _function(name: str) -> tuple[Callable[..., Value], int | None]:
     """The function of this name, and its number of arguments; None for any number from 1."""
     name = _ALIASES.get(name, name)
     if name in _OF_A_LIST:
-        of_a_list: Callable[..., Value] = getattr(functions, name)
+        of_a_list: Callable[..., Value] = getattr(lists, name)
         return lambda *values: of_a_list(values), None
     if name not in functions.__all__:
         return partial(record, name), OPERATIONS[name].arity
