@@ -123,6 +123,19 @@ def test_any_pattern(pattern):
         assert found.nnz == sum(len(set(row)) for row in rows)
 
 
+@pytest.mark.parametrize("most_in_a_small_set", [0, 3, 100])
+def test_patterns_of_many_inputs_are_those_of_few(monkeypatch, most_in_a_small_set):
+    n = 24
+    f = lambda x: [ts.sum(x[i : i + k]) * x[-i - 1] for k in range(1, 12) for i in range(0, n - k, 5)]  # noqa: E731
+    x = [0.5 + j for j in range(n)]
+    as_bits = ts.jacobian(f, sparse=True)(x)
+    monkeypatch.setattr(module, "MOST_INPUTS_AS_BITS", 0)
+    monkeypatch.setattr(module, "MOST_IN_A_SMALL_SET", most_in_a_small_set)
+    as_sets = ts.jacobian(f, sparse=True)(x)
+    for name in ("indptr", "indices", "data"):
+        assert getattr(as_sets, name).tolist() == getattr(as_bits, name).tolist()
+
+
 @given(PATTERNS)
 def test_no_row_has_two_columns_of_one_colour(pattern):
     n, rows = pattern

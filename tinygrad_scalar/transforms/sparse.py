@@ -8,7 +8,7 @@ every column a colour of its own, are computed by reverse passes of their own; a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Set
 from typing import Any
 
 from tinygrad_scalar.engine import Linear
@@ -52,13 +52,17 @@ def _require_floats(call: Call, outputs: Sequence[Any]) -> None:
         )
 
 
-def pattern(linear: Linear) -> Pattern:
-    """For each output the inputs that it depends on, in order.
+_Set = frozenset[int] | int  # as an int, a bit for each element: one operation joins two, however large
+MOST_INPUTS_AS_BITS = 10_000  # with more, sets start small, because n ints of n bits would not fit in memory
+MOST_IN_A_SMALL_SET = 32
 
-    A set of inputs is an int with a bit for each: one operation joins two sets, however large.
-    """
+
+def pattern(linear: Linear) -> Pattern:
+    """For each output the inputs that it depends on, in order."""
     used = linear.used()
-    known: list[int] = [1 << j for j in range(linear.n_inputs)]
+    small = linear.n_inputs > MOST_INPUTS_AS_BITS
+    known: list[Any] = [frozenset((j,)) if small else 1 << j for j in range(linear.n_inputs)]
+    nothing: Any = frozenset() if small else 0
     last_use = [0] * (linear.n_inputs + len(used))
     for i, places in enumerate(used):
         for place in places:
@@ -68,30 +72,62 @@ def pattern(linear: Linear) -> Pattern:
             last_use[place] = len(used)
     for i, places in enumerate(used):
         found = known[places[0]]
-        for place in places[1:]:
-            found |= known[place]
+        if small:
+            found = _joined(found, [known[place] for place in places[1:]])
+        else:
+            for place in places[1:]:
+                found |= known[place]
         known.append(found)
         for place in places:
             if last_use[place] == i:
-                known[place] = 0  # its memory
-    return [_bits(known[place]) if place >= 0 else [] for place in linear.outputs]
+                known[place] = nothing  # its memory
+    return [_elements(known[place]) if place >= 0 else [] for place in linear.outputs]
 
 
-def _bits(number: int) -> list[int]:
-    """The places of the bits of a number that are 1.
+def _joined(first: _Set, others: Sequence[_Set]) -> _Set:
+    """The union of some sets."""
+    if isinstance(first, frozenset) and int not in map(type, others):
+        union = first.union(*others)  # type: ignore[arg-type]
+        return union if len(union) <= MOST_IN_A_SMALL_SET else _bits(union)
+    small: set[int] = set()
+    large = 0
+    for each in (first, *others):
+        if isinstance(each, int):
+            large |= each
+        else:
+            small |= each
+    return large | _bits(small)
 
-    >>> _bits(0b101000)
-    [3, 5]
+
+def _bits(places: Set[int]) -> int:
+    """A set as an int.
+
+    >>> bin(_bits({3, 5}))
+    '0b101000'
     """
-    if not number:
+    found = bytearray(max(places, default=-1) // 8 + 1)
+    for place in places:
+        found[place >> 3] |= 1 << (place & 7)
+    return int.from_bytes(found, "little")
+
+
+def _elements(found: _Set) -> list[int]:
+    """The elements of a set, in order.
+
+    >>> _elements(0b101000), _elements(frozenset({5, 3}))
+    ([3, 5], [3, 5])
+    """
+    if isinstance(found, frozenset):
+        return sorted(found)
+    if not found:
         return []
-    first = (number & -number).bit_length() - 1
-    text = bin(number >> first)[:1:-1]
-    found, place = [], 0
+    first = (found & -found).bit_length() - 1
+    text = bin(found >> first)[:1:-1]
+    elements, place = [], 0
     while place >= 0:
-        found.append(first + place)
+        elements.append(first + place)
         place = text.find("1", place + 1)
-    return found
+    return elements
 
 
 def entries(linear: Linear, rows: Pattern, *, symmetric: bool = False) -> list[list[float]]:
@@ -147,13 +183,16 @@ def coloured(rows: Pattern, n_columns: int) -> list[int]:
     best: list[int] = []
     for order in orders:
         colours = [-1] * n_columns
+        taken = [0] * len(rows)  # for each row a bit for each colour in it
         for j in order:
             if columns[j]:
-                taken = {colours[k] for i in columns[j] for k in rows[i]}
-                colour = 0
-                while colour in taken:
-                    colour += 1
-                colours[j] = colour
+                near = 0
+                for i in columns[j]:
+                    near |= taken[i]
+                free = ~near & (near + 1)  # the lowest bit that is 0
+                colours[j] = free.bit_length() - 1
+                for i in columns[j]:
+                    taken[i] |= free
         if not best or max(colours, default=0) < max(best, default=0):
             best = colours
         if max(best, default=-1) + 1 <= longest:  # fewer there cannot be
