@@ -37,7 +37,7 @@ Derivatives of any order
     gradient: the gradients of a graph as Values
     grad, value_and_grad: from a function to its gradient
     jacobian, hessian: all derivatives of a function, also as sparse matrices
-    jvp, vjp, hvp: Jacobian and Hessian times a vector
+    jvp, vjp, hvp: Jacobian and Hessian times a vector; with compiled=True each of these is traced once and runs fast
 
 Networks and training
     Neuron, Layer, MLP: networks of Values

@@ -52,3 +52,15 @@ def test_a_switch_is_true_or_false(option, given):
 @pytest.mark.parametrize("dtype", ["float32", np.float32, np.dtype("float32")])
 def test_a_dtype_may_be_a_name_or_numpys(dtype):
     assert ts.vectorize(lambda x: w * x, [w], dtype=dtype).parameters.dtype == np.float32
+
+
+@pytest.mark.parametrize("reduce", ["sum", None])
+def test_what_a_function_without_parameters_reads_counts_when_it_changes(reduce):
+    w, c = Value(2.0), 3.0
+    X = np.array([1.0, 2.0])
+    run = ts.vectorize(lambda x: w * x * c, [], wrt_inputs=True, reduce=reduce)
+    assert run(X)[2][0].tolist() == [6.0, 6.0]
+    w.data = 5.0
+    assert run(X)[2][0].tolist() == [15.0, 15.0]
+    c = 7.0
+    assert run(X)[2][0].tolist() == [35.0, 35.0]

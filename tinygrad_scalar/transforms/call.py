@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
-from tinygrad_scalar.engine import Linear, Value, anomaly, gradients, record, tick, tracing
+from tinygrad_scalar.engine import Linear, Value, anomaly, gradients, record, tangents, tick, tracing
 from tinygrad_scalar.engine.errors import shown
 from tinygrad_scalar.transforms.kinds import anything, differentiable, returned
 from tinygrad_scalar.transforms.structure import (
@@ -46,7 +46,7 @@ class Call:
     ) -> None:
         self.verb, self.has_aux = verb, has_aux
         self._arguments = arguments
-        self._places = _places(verb, argnums, len(arguments))
+        self._places = places_of(verb, argnums, len(arguments))
         taken = [take_apart(arguments[place], f"{verb}: argument {place}", differentiable) for place in self._places]
         self._parts = [structure for structure, _ in taken]
         self.structure = self._parts[0] if isinstance(argnums, int) else _tuple_of(self._parts)
@@ -119,6 +119,14 @@ class Call:
     def slopes_of(self, output: Any) -> list[Any]:
         """The gradient of an output, recorded: a Value or a number for each input."""
         return gradients(output, self.inputs) if isinstance(output, Value) else [0.0] * len(self.inputs)
+
+    def moved(self, outputs: Sequence[Any], directions: Sequence[Any]) -> list[Any]:
+        """The derivative of each output along the directions, one for each input: forward mode."""
+        if self.closed and not any(isinstance(direction, Value) for direction in directions):
+            return self.linear_of(outputs).push(directions)
+        roots = [output for output in outputs if isinstance(output, Value)]
+        found = iter(tangents(roots, self.inputs, directions))
+        return [next(found) if isinstance(output, Value) else 0.0 for output in outputs]
 
     def by_input(self, numbers: Sequence[Any]) -> Any:
         """One number for each input, as a gradient is returned: with the argument's structure and types."""
@@ -197,6 +205,14 @@ def require_function(verb: str, f: Any) -> None:
         raise TypeError(f"{verb} expects a function, got {shown(f)}{instead}")
 
 
+def is_compiled(verb: str, f: Any, compiled: Any) -> bool:
+    """Whether `compiled` asks for a program of `f`, which must then be a function."""
+    if type(compiled) is not bool:
+        raise TypeError(f"{verb}: compiled must be True or False, got {shown(compiled)}")
+    require_function(verb, f)
+    return compiled
+
+
 def required_argnums(verb: str, argnums: Any) -> int | tuple[int, ...]:
     """An integer or a sequence of different integers."""
     several = isinstance(argnums, (list, tuple))
@@ -210,7 +226,7 @@ def required_argnums(verb: str, argnums: Any) -> int | tuple[int, ...]:
     return found if several else found[0]
 
 
-def _places(verb: str, argnums: Argnums, n: int) -> list[int]:
+def places_of(verb: str, argnums: Argnums, n: int) -> list[int]:
     """The places of the arguments to differentiate by, counted from 0."""
     places = [argnums] if isinstance(argnums, int) else list(argnums)
     for place in places:

@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from tinygrad_scalar.transforms.call import Call, derived, required_argnums
+from tinygrad_scalar.transforms.call import Call, derived, is_compiled, required_argnums
+from tinygrad_scalar.transforms.structure import filled
 
 
-def grad(f: Callable[..., Any], argnums: int | Sequence[int] = 0, *, has_aux: bool = False) -> Callable[..., Any]:
+def grad(
+    f: Callable[..., Any], argnums: int | Sequence[int] = 0, *, has_aux: bool = False, compiled: bool = False
+) -> Callable[..., Any]:
     """The function that returns the gradient of `f`, which must return one Value.
 
     `f` is called with a Value for each number of the argument `argnums` (of several, if it is a sequence: the result is
@@ -19,6 +22,13 @@ def grad(f: Callable[..., Any], argnums: int | Sequence[int] = 0, *, has_aux: bo
 
     The other arguments can be anything. With `has_aux`, `f` returns a pair (value, aux), and its gradient function
     (gradient, aux). No `.grad` changes.
+
+    With `compiled`, `f` is traced by `vectorize` at the first call, and later calls run that program: the results are
+    always made of floats. `f` gets Values in place of all floats and arrays of floats, those of other arguments too.
+    Integers, texts and arrays of integers stay as they are; with others of them, or arguments nested otherwise or of
+    other shapes, `f` is traced again. It must not branch on a traced number: `ts.where` chooses. What it reads from
+    outside, such as a network's weights, it can read as in `vectorize`: when a Value is set, the next call sees it. Aux
+    then consists of Values, numbers and texts. Arguments that are Values or anything else are a TypeError.
 
     TypeError if `f` returns several numbers (use `jacobian`) or a float, or if an argument holds an integer or anything
     else that has no derivative; ValueError if `argnums` names an argument that is not there.
@@ -31,6 +41,16 @@ def grad(f: Callable[..., Any], argnums: int | Sequence[int] = 0, *, has_aux: bo
     {'a': 3.0, 'b': 1.0}
     """
     argnums = required_argnums("grad", argnums)
+    if is_compiled("grad", f, compiled):
+        from tinygrad_scalar.transforms.compiled import slopes
+
+        run = slopes("grad", f, argnums, has_aux)
+
+        def by_program(*args: Any, **kwargs: Any) -> Any:
+            program, _, found, aux = run(args, kwargs)
+            return program.with_aux(aux, filled(program.structure, found))
+
+        return derived("grad", f, by_program)
 
     def gradient(*args: Any, **kwargs: Any) -> Any:
         call = Call("grad", args, argnums, has_aux).run(f, kwargs)
@@ -40,9 +60,9 @@ def grad(f: Callable[..., Any], argnums: int | Sequence[int] = 0, *, has_aux: bo
 
 
 def value_and_grad(
-    f: Callable[..., Any], argnums: int | Sequence[int] = 0, *, has_aux: bool = False
+    f: Callable[..., Any], argnums: int | Sequence[int] = 0, *, has_aux: bool = False, compiled: bool = False
 ) -> Callable[..., Any]:
-    """The function that returns the value of `f` and its gradient: `grad` says which.
+    """The function that returns the value of `f` and its gradient: `grad` says which, and what `compiled` does.
 
     With `has_aux` it returns ((value, aux), gradient).
 
@@ -50,6 +70,16 @@ def value_and_grad(
     (6.0, (3.0, 2.0))
     """
     argnums = required_argnums("value_and_grad", argnums)
+    if is_compiled("value_and_grad", f, compiled):
+        from tinygrad_scalar.transforms.compiled import slopes
+
+        run = slopes("value_and_grad", f, argnums, has_aux)
+
+        def by_program(*args: Any, **kwargs: Any) -> Any:
+            program, value, found, aux = run(args, kwargs)
+            return program.with_aux(aux, value), filled(program.structure, found)
+
+        return derived("value_and_grad", f, by_program)
 
     def value_and_gradient(*args: Any, **kwargs: Any) -> Any:
         call = Call("value_and_grad", args, argnums, has_aux).run(f, kwargs)

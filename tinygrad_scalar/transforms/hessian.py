@@ -5,20 +5,25 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from tinygrad_scalar.transforms.call import Call, derived, required_argnums
+from tinygrad_scalar.transforms.call import Call, derived, is_compiled, required_argnums
 from tinygrad_scalar.transforms.jacobian import derivatives
 from tinygrad_scalar.transforms.sparse import sparse_matrix
 from tinygrad_scalar.transforms.structure import nested
 
 
 def hessian(
-    f: Callable[..., Any], argnums: int | Sequence[int] = 0, *, has_aux: bool = False, sparse: bool = False
+    f: Callable[..., Any],
+    argnums: int | Sequence[int] = 0,
+    *,
+    has_aux: bool = False,
+    sparse: bool = False,
+    compiled: bool = False,
 ) -> Callable[..., Any]:
     """The function that returns the Hessian of `f`: forward mode over the gradient that reverse mode recorded.
 
     In place of each number of the argument stands the structure of the argument; of an array, an array of shape
     argument.shape + argument.shape. If `f` returns several Values, there is a Hessian in place of each. `argnums`,
-    `has_aux` and `sparse` are those of `jacobian`; for a sparse Hessian `f` must return one Value.
+    `has_aux`, `sparse` and `compiled` are those of `jacobian`; for a sparse Hessian `f` must return one Value.
 
     Errors are those of `jacobian`.
 
@@ -28,6 +33,10 @@ def hessian(
     ((4.0, 6.0), (6.0, 0.0))
     """
     argnums = required_argnums("hessian", argnums)
+    if is_compiled("hessian", f, compiled):
+        from tinygrad_scalar.transforms.compiled import matrix
+
+        return derived("hessian", f, matrix("hessian", f, argnums, has_aux, second=True, sparse=sparse))
 
     def of_all(*args: Any, **kwargs: Any) -> Any:
         call = Call("hessian", args, argnums, has_aux).run(f, kwargs)

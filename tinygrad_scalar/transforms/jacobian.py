@@ -6,20 +6,25 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from tinygrad_scalar.engine import Value, tangents
-from tinygrad_scalar.transforms.call import Call, derived, required_argnums
+from tinygrad_scalar.transforms.call import Call, derived, is_compiled, required_argnums
 from tinygrad_scalar.transforms.sparse import sparse_matrix
 from tinygrad_scalar.transforms.structure import nested
 
 
 def jacobian(
-    f: Callable[..., Any], argnums: int | Sequence[int] = 0, *, has_aux: bool = False, sparse: bool = False
+    f: Callable[..., Any],
+    argnums: int | Sequence[int] = 0,
+    *,
+    has_aux: bool = False,
+    sparse: bool = False,
+    compiled: bool = False,
 ) -> Callable[..., Any]:
     """The function that returns the Jacobian of `f`, which returns a Value or any nesting of Values.
 
     In place of each output stands the structure of the argument `argnums`, as `grad` would return it for that output;
     of arrays, an array of shape output.shape + argument.shape. It takes forward mode, a pass for each input, if there
-    are at least as many outputs as inputs, and else reverse mode, a pass for each output. `argnums` and `has_aux` are
-    those of `grad`, as are the kinds of arguments, and when the result is made of floats.
+    are at least as many outputs as inputs, and else reverse mode, a pass for each output. `argnums`, `has_aux` and
+    `compiled` are those of `grad`, as are the kinds of arguments, and when the result is made of floats.
 
     With `sparse` the result is a sparse matrix of floats, a SciPy `csr_array`, with a row for each output and a column
     for each input, in the order in which they stand. Which entries it has is read from the graph: one that can be other
@@ -35,6 +40,10 @@ def jacobian(
     [[-1.0, 1.0, 0.0], [0.0, -1.0, 1.0]]
     """
     argnums = required_argnums("jacobian", argnums)
+    if is_compiled("jacobian", f, compiled):
+        from tinygrad_scalar.transforms.compiled import matrix
+
+        return derived("jacobian", f, matrix("jacobian", f, argnums, has_aux, second=False, sparse=sparse))
 
     def of_all(*args: Any, **kwargs: Any) -> Any:
         call = Call("jacobian", args, argnums, has_aux).run(f, kwargs)

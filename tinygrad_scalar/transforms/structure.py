@@ -104,12 +104,12 @@ class Structure:
     def __init__(self, parts: Sequence[Leaf | Container]) -> None:
         self.parts = parts
         self.leaves = [part for part in parts if not isinstance(part, Container)]
-        self._plain = {*map(id, self.leaves)} <= {id(FLOAT), id(VALUE)}  # for which the numbers are as they should be
-        self.size = len(self.leaves) if self._plain else sum([leaf.size for leaf in self.leaves])
+        self.plain = {*map(id, self.leaves)} <= {id(FLOAT), id(VALUE)}  # for which the numbers are as they should be
+        self.size = len(self.leaves) if self.plain else sum([leaf.size for leaf in self.leaves])
 
     def build(self, numbers: Sequence[Any]) -> Any:
         """The numbers, one for each number of the structure, nested as it is."""
-        if self._plain:
+        if self.plain:
             return self.build_of(numbers)
         items, start = [], 0
         for leaf in self.leaves:
@@ -276,6 +276,36 @@ def nested(structures: Sequence[Structure], entries: Callable[[tuple[range, ...]
     """
     *outer, inner = structures
     return _nested(outer, inner, entries, (), ())
+
+
+def filled(structure: Structure, numbers: Any) -> Any:
+    """A vector's numbers, nested as the structure is; an array gets their memory."""
+    if len(structure.parts) == 1 and isinstance(array := structure.parts[0], Array) and array.dtype.kind == "f":
+        return numbers.astype(array.dtype, copy=False).reshape(array.shape)
+    return structure.build(numbers.tolist())
+
+
+def nested_arrays(structures: Sequence[Structure], numbers: Any) -> Any:
+    """`nested`, of an array of floats: with the numbers in the same order, the last structure's one after another."""
+    if all(structure.plain for structure in structures):
+        return _filled_plain(structures, numbers.reshape([structure.size for structure in structures]).tolist())
+    if all(len(structure.parts) == 1 for structure in structures):
+        block = _block([structure.leaves[0] for structure in structures])
+        return filled(Structure([block]), numbers.ravel())
+    array = numbers.reshape([structure.size for structure in structures])
+
+    def entries(ranges: tuple[range, ...]) -> list[float]:
+        found: list[float] = array[tuple([slice(r.start, r.stop) for r in ranges])].ravel().tolist()
+        return found
+
+    return nested(structures, entries)
+
+
+def _filled_plain(structures: Sequence[Structure], numbers: Any) -> Any:  # as deep as there are structures
+    first, *rest = structures
+    if not rest:
+        return first.build_of(numbers if isinstance(numbers, list) else [numbers])
+    return first.build_of([_filled_plain(rest, part) for part in numbers])
 
 
 def _nested(

@@ -97,8 +97,7 @@ class Vectorized(Exports):
                 'way="scalar" needs the compiled executor, which is not there: reinstall tinygrad_scalar with a C '
                 'compiler, or unset TINYGRAD_SCALAR_PURE; "auto" and "arrays" work without it'
             )
-        self._way = way
-        self._reduce, self._sparse = REDUCTIONS[reduce], jacobian == "sparse"
+        self._way, self._reduce, self._sparse = way, REDUCTIONS[reduce], jacobian == "sparse"
         self._cost: Callable[..., Any] | None = cost
         self._values = values
         self._wrt_inputs, self._check = bool(wrt_inputs), bool(check)
@@ -158,9 +157,10 @@ class Vectorized(Exports):
         ValueError if their `parameters` were changed too. Whatever interrupts this, the next one finishes it: numbers
         that are already in `parameters` are no conflict.
         """
-        if not self._values:
+        if self._cost is None:  # a copy, which has no Values
             return self._version
-        tracing.forbid(self._values[0], "run")
+        if self._values:
+            tracing.forbid(self._values[0], "run")
         with self._turn:
             version: object = None
             while self._version is not version:  # else an interruption of this turn has followed them further
