@@ -22,6 +22,7 @@ class InNumpy:
 
     f = np
     erf = staticmethod(np.vectorize(math.erf, otypes=[float]))
+    erfc = staticmethod(np.vectorize(math.erfc, otypes=[float]))
     without_gradient = nullcontext
 
     def operation(self, name):

@@ -26,6 +26,8 @@ class Library(Protocol):
 
     def erf(self, x: Any) -> Any: ...
 
+    def erfc(self, x: Any) -> Any: ...
+
     def fixed(self, x: Any) -> Any:
         """x as a constant."""
 

@@ -12,6 +12,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tinygrad_scalar.engine import Value
+from tinygrad_scalar.engine.activations import SCALE, SCALE_ALPHA, SQRT_HALF
 from tinygrad_scalar.engine.graph import topological_order
 from tinygrad_scalar.engine.ops import Operation, operation
 from tinygrad_scalar.inspection.from_sympy import from_sympy
@@ -86,6 +87,19 @@ def _cosine(lib: Library, x: Any, y: Any) -> Any:
     return lib.f.where(at_origin, 0.5, quotient)
 
 
+def _normal_cdf(lib: Library, x: Any) -> Any:
+    return 0.5 * lib.erfc(-SQRT_HALF * x)  # its digits last into the tail, where 1 + erf has none
+
+
+def _elu(right: float, left: float) -> Forward:
+    """right·x above 0, left·(exp(x) − 1) below."""
+    return lambda lib, x: lib.f.where(x > 0.0, right * x, left * lib.f.expm1(lib.f.where(x > 0.0, 0.0, x)))
+
+
+def _hardtanh(lib: Library, x: Any) -> Any:
+    return lib.f.where(x > 1.0, 1.0, lib.f.where(x < -1.0, -1.0, x))
+
+
 def _power(lib: Library, x: Any, n: float) -> Any:
     if n == 2.0:
         return x * x
@@ -123,6 +137,11 @@ FORWARD: dict[str, Forward] = {
     "relu": lambda lib, x: lib.f.where(x <= 0.0, 0.0, x),
     "leaky_relu": lambda lib, x, slope: lib.f.where(x < 0.0, slope * x, x),
     "softplus": _softplus,
+    "normal cdf": _normal_cdf,
+    "gelu": lambda lib, x: x * _normal_cdf(lib, x),
+    "elu": _elu(1.0, 1.0),
+    "selu": _elu(SCALE, SCALE_ALPHA),
+    "hardtanh": _hardtanh,
     "maximum": lambda lib, x, y: lib.f.where((x >= y) | (x != x), x, y),
     "minimum": lambda lib, x, y: lib.f.where((x <= y) | (x != x), x, y),
     "logaddexp": _logaddexp,

@@ -60,7 +60,7 @@ class _Jax:
     def __init__(self, jax: Any, dtype: Any) -> None:
         self._jax, self._dtype = jax, dtype
         self.f = jax.numpy
-        self.erf = jax.scipy.special.erf
+        self.erf, self.erfc = jax.scipy.special.erf, jax.scipy.special.erfc
         self.fixed = jax.lax.stop_gradient
         self.in_order = jax.lax.optimization_barrier
         self._operations: dict[str, Callable[..., Any]] = {}

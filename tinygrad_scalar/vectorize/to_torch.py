@@ -53,7 +53,7 @@ class _Torch:
     def __init__(self, torch: Any, operations: dict[str, Callable[..., Any]], like: Any) -> None:
         self._torch, self._operations, self._like = torch, operations, like
         self.f = _Names(torch)
-        self.erf = torch.erf
+        self.erf, self.erfc = torch.erf, torch.erfc
         self.without_gradient = torch.no_grad
 
     def operation(self, name: str) -> Callable[..., Any]:
