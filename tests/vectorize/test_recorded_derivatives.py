@@ -48,3 +48,24 @@ def test_a_recorded_gradient_is_made_of_products_of_matrices(activation):
     run(np.random.default_rng(0).normal(size=(50, 3)), np.arange(50.0))
     assert run.source.count("matmul(") >= 12
     assert "by_its_row" not in run.source
+
+
+def test_each_examples_product_goes_into_a_matrix_with_a_column_more():
+    n, count = 3, 6  # the second layer's weights stand beside its biases, a row of both for each neuron
+    points = np.random.default_rng(0).normal(size=(count, n)).tolist()
+
+    def layer(theta, inputs):
+        rows = [theta[i : i + n + 1] for i in range(0, n * (n + 1), n + 1)]
+        return [sum((w * x for w, x in zip(row, inputs)), row[n]).tanh() for row in rows]
+
+    def slopes(theta):
+        cost = sum(sum(layer(theta[n * (n + 1) :], layer(theta, point))) ** 2 for point in points)
+        return ts.gradient(cost, theta)
+
+    theta = np.random.default_rng(1).normal(size=(2, 2 * n * (n + 1)))
+    values, _, [second] = ts.vectorize(slopes, [], wrt_inputs=True, reduce=None, way="arrays")(theta)
+    for gradient, hessian, numbers in zip(values, second, theta.tolist()):
+        found = slopes(leaves := [ts.Value(number) for number in numbers])
+        assert gradient == pytest.approx([slope.data for slope in found], rel=1e-12, abs=1e-12)
+        for row, slope in zip(hessian, found):
+            assert row == pytest.approx([each.data for each in ts.gradient(slope, leaves)], rel=1e-11, abs=1e-11)

@@ -172,7 +172,8 @@ class Analysis:
                 start = contiguous(rows)
                 if start is None:
                     strided = _strided(rows.reshape(part.shape), scatter.out.rows) if len(part.shape) == 2 else None
-                    if not (strided and isinstance(made_by, Product) and made_by.form == "RT"):
+                    # each example's own products stand side by side
+                    if not (strided and isinstance(made_by, Product) and made_by.form == "RT" and not part.batched):
                         continue
                     start, memory.steps[part] = strided
                 memory.inside[part] = (scatter.out, start)
