@@ -132,7 +132,7 @@ atan2 = _binary(
 hypot = _binary(
     "hypot", "√(x² + y²), without overflow. At the origin, where it has a kink, both slopes are ½, as in JAX."
 )
-xlogy = _binary("xlogy", "x·log(y), but 0 where x is 0, whatever y is: a term of an entropy.")
+xlogy = _binary("xlogy", "x·log(y), but 0 where x is 0, whatever number y is: a term of an entropy.")
 greater = _binary("greater", "1 where x > y, else 0; a condition for `where`. Its gradient is 0.")
 greater_equal = _binary("greater_equal", "1 where x ≥ y, else 0; a condition for `where`. Its gradient is 0.")
 less = _binary("less", "1 where x < y, else 0: greater(y, x).", operation="greater", swap=True)

@@ -218,7 +218,7 @@ EDGES = [
     ("hypot", (nan, 1.0), nan, (nan, nan)),
     ("xlogy", (0.0, 0.0), 0.0, (-inf, nan)),
     ("xlogy", (0.0, -1.0), 0.0, (nan, -0.0)),
-    ("xlogy", (0.0, nan), 0.0, (nan, nan)),
+    ("xlogy", (0.0, nan), nan, (nan, nan)),
     ("xlogy", (0.0, inf), 0.0, (inf, 0.0)),
     ("xlogy", (2.0, 0.0), -inf, (-inf, inf)),
     ("xlogy", (-1.0, 0.0), inf, (-inf, -inf)),

@@ -40,7 +40,7 @@ LOOKS = {
     "percent": (lambda x: w * float("%f" % x), "was made a float"),  # noqa: UP031
     "float64": (lambda x: w * np.float64(x), "was made a float"),
     "asarray": (lambda x: w * np.asarray([x]).astype(float)[0], "was made a float"),
-    "floor": (lambda x: w * math.floor(x), "was made a float"),
+    "modf": (lambda x: w * math.modf(x)[0], "was made a float"),
     "complex": (lambda x: w * complex(x).real, "was made a float"),
     "pickle": (lambda x: pickle.loads(pickle.dumps(x)) * w, "it was copied"),
     "deepcopy": (lambda x: copy.deepcopy([x])[0] * w, "it was copied"),

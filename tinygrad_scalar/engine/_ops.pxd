@@ -211,8 +211,15 @@ cdef inline double lost_in_square(double x, double square) noexcept nogil:
     return ((high * high - square) + 2.0 * high * low) + low * low
 
 
+cdef inline double lost_in_product(double x, double y, double product) noexcept nogil:
+    cdef double a, b, c, d
+    halves(x, &a, &b)
+    halves(y, &c, &d)
+    return ((a * c - product) + a * d + b * c) + b * d
+
+
 cdef inline double gelu(double x) noexcept nogil:
-    cdef double square, e, value, lost, product, a, b, c, d, lost_in_product
+    cdef double square, e, value, lost, product
     if not x < -0.5:
         return x * (0.5 + 0.5 * erf(x * sqrt(0.5)))
     if x < -39.0:
@@ -221,10 +228,7 @@ cdef inline double gelu(double x) noexcept nogil:
     e = exp(-0.5 * square)
     value = normal_tail(-x, &lost)
     product = e * value
-    halves(e, &a, &b)
-    halves(value, &c, &d)
-    lost_in_product = ((a * c - product) + a * d + b * c) + b * d
-    return -(product + (lost_in_product + e * (lost - 0.5 * lost_in_square(x, square) * value)))
+    return -(product + (lost_in_product(e, value, product) + e * (lost - 0.5 * lost_in_square(x, square) * value)))
 
 
 @cython.cdivision(True)
@@ -280,17 +284,24 @@ cdef inline void silu(double x, double* v, double* d) noexcept nogil:
 
 @cython.cdivision(True)
 cdef inline void mish(double x, double* v, double* d) noexcept nogil:
-    cdef double e, p, q
+    cdef double e, p, q, s, square, product
     if x > 0.0:
         e = exp(-x)
+        square = 2.0 * e * e
+        v[0] = x - x * (square / (1.0 + 2.0 * e + square)) if x < 40.0 else x
         p = 1.0 + 2.0 * e
         q = p + 2.0 * e * e
-        v[0] = x * (p / q)
         d[0] = p / q + x * (4.0 * e * e * (1.0 + e) / (q * q))
     elif x > -700.0:
         e = exp(x)
+        if x > -0.35:
+            p = expm1(x)
+            v[0] = copysign(x - x * (2.0 / (5.0 + p * (4.0 + p))), x)
+        else:
+            s = 1.0 + e
+            product = x * e
+            v[0] = product - (product * (e * s / (1.0 + s * s)) - lost_in_product(x, e, product))
         p = e * (e + 2.0)
-        v[0] = x * (p / (p + 2.0))
         d[0] = p / (p + 2.0) + x * (4.0 * e * (1.0 + e) / ((p + 2.0) * (p + 2.0)))
     else:
         e = exp(0.5 * x)
@@ -479,7 +490,7 @@ cdef inline void binary(Code code, double x, double y, double* v, double* d_x, d
         d_x[0] = cosine(x, y)
         d_y[0] = cosine(y, x)
     elif code == XLOGY:
-        v[0] = x * log(y) if x != 0.0 else 0.0
+        v[0] = x * log(y) if x != 0.0 or y != y else 0.0
         d_x[0] = log(y)
         d_y[0] = x / y
     elif code == COSINE:

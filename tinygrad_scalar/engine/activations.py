@@ -59,6 +59,11 @@ def _lost_in_square(x: float, square: float) -> float:
     return ((high * high - square) + 2.0 * high * low) + low * low
 
 
+def _lost_in_product(x: float, y: float, product: float) -> float:
+    (a, b), (c, d) = _halves(x), _halves(y)
+    return ((a * c - product) + a * d + b * c) + b * d
+
+
 def gelu(x: float) -> float:
     """x·Φ(x) (Hendrycks and Gimpel 2016); JAX's with approximate=False."""
     if not x < -0.5:
@@ -68,9 +73,7 @@ def gelu(x: float) -> float:
     square = x * x
     e, (value, lost) = math.exp(-0.5 * square), _tail(-x)
     product = e * value
-    (a, b), (c, d) = _halves(e), _halves(value)
-    lost_in_product = ((a * c - product) + a * d + b * c) + b * d
-    return -(product + (lost_in_product + e * (lost - 0.5 * _lost_in_square(x, square) * value)))
+    return -(product + (_lost_in_product(e, value, product) + e * (lost - 0.5 * _lost_in_square(x, square) * value)))
 
 
 def gelu_slope(x: float) -> float:
@@ -128,15 +131,18 @@ def silu_slope(x: float) -> float:
 
 
 def mish(x: float) -> float:
-    """x·tanh(log(1 + eˣ)) (Misra 2019), by e = exp(−|x|): the hyperbolic tangent of a logarithm is a fraction."""
+    """x·tanh(log(1 + eˣ)) (Misra 2019): the hyperbolic tangent of a logarithm is a fraction, 1 less a small one."""
     if x > 0.0:
         e = math.exp(-x)
-        p = 1.0 + 2.0 * e
-        return x * (p / (p + 2.0 * e * e))
+        square = 2.0 * e * e
+        return x - x * (square / (1.0 + 2.0 * e + square)) if x < 40.0 else x
+    if x > -0.35:
+        m = math.expm1(x)
+        return math.copysign(x - x * (2.0 / (5.0 + m * (4.0 + m))), x)
     if x > SMALL:
         e = math.exp(x)
-        n = e * (e + 2.0)
-        return x * (n / (n + 2.0))
+        s, product = 1.0 + e, x * e
+        return product - (product * (e * s / (1.0 + s * s)) - _lost_in_product(x, e, product))
     e = math.exp(0.5 * x)
     return x * e * e
 

@@ -172,8 +172,8 @@ def atan2_slope(x: float, y: float) -> float:
 
 
 def xlogy(x: float, y: float) -> float:
-    """x·log(y); 0 where x is 0, whatever y is, as in JAX."""
-    return x * log(y) if x != 0.0 else 0.0
+    """x·log(y); 0 where x is 0, whatever number y is, as in JAX."""
+    return x * log(y) if x != 0.0 or y != y else 0.0
 
 
 # --- activations, without overflow ----------------------------------------------------------------------------------

@@ -81,6 +81,11 @@ def _cbrt(lib: Library, x: Any) -> Any:
     return lib.f.where(ordinary, lib.f.where(x < 0.0, -root, root), x)
 
 
+def _xlogy(lib: Library, x: Any, y: Any) -> Any:
+    nothing = (x == 0.0) & (y == y)
+    return lib.f.where(nothing, 0.0, x * lib.f.log(lib.f.where(nothing, 1.0, y)))
+
+
 def _cosine(lib: Library, x: Any, y: Any) -> Any:
     at_origin, finite = (x == 0.0) & (y == 0.0), lib.f.isfinite(x) & lib.f.isfinite(y)
     quotient = lib.f.where(finite, x, math.nan) / lib.f.where(at_origin, 1.0, lib.f.hypot(x, y))
@@ -129,7 +134,7 @@ FORWARD: dict[str, Forward] = {
     "cbrt": _cbrt,
     "cosine": _cosine,
     "exp of difference": lambda lib, x, y: lib.f.exp(x - y),
-    "xlogy": lambda lib, x, y: lib.f.where(x == 0.0, 0.0, x * lib.f.log(lib.f.where(x == 0.0, 1.0, y))),
+    "xlogy": _xlogy,
     "sigmoid": _sigmoid,
     "sigmoid slope": _sigmoid_slope,
     "tanh slope": lambda lib, x: 4.0 * _sigmoid_slope(lib, 2.0 * x),
