@@ -126,7 +126,7 @@ ROWS = (
     Operation(
         "cbrt", "∛", "cbrt({0})", "Piecewise((x**Rational(1, 3), x >= 0), (-(-x)**Rational(1, 3), True))", cbrt,
         lambda v, x: (divide(1.0, 3.0 * (v * v)),), ("1/(3·cbrt({0})²)",),
-        vjps=(lambda u, v, x: u / (3.0 * (v * v)),),
+        vjps=(lambda u, v, x: u * (v**-2.0 / 3.0),),  # at 0, all its derivatives are infinite
     ),
     Operation("sin", "sin", "sin({0})", "sin(x)", sin, lambda v, x: (cos(x),), ("cos({0})",),
         vjps=(lambda u, v, x: u * x.cos(),),
@@ -172,7 +172,7 @@ ROWS = (
         "acosh", "acosh", "acosh({0})", "acosh(x)", acosh,
         lambda v, x: (divide(1.0, sqrt(x - 1.0) * sqrt(x + 1.0)),),
         ("1/√({0}² − 1)",),
-        vjps=(lambda u, v, x: u / ((x - 1.0).sqrt() * (x + 1.0).sqrt()),),
+        vjps=(lambda u, v, x: u * ((x - 1.0) ** -0.5 * (x + 1.0) ** -0.5),),  # likewise at 1
     ),
     Operation(
         "atanh", "atanh", "atanh({0})", "atanh(x)", atanh, lambda v, x: (divide(1.0, (1.0 - x) * (1.0 + x)),),
