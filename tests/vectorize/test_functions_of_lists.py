@@ -87,3 +87,14 @@ def test_a_sum_of_one_is_its_operand():
     x = Value(3.0)
     tape = read_graph([ts.sum([ts.max([x])])], [x])
     assert (tape.codes.tolist(), tape.found.tolist()) == ([-1], [0])
+
+
+@pytest.mark.parametrize("apart", [10.0, 20.0, 30.0, 300.0])
+def test_the_logarithm_of_a_probability_near_1_is_not_taken_for_another_function(apart):
+    """log Σ exp(xᵢ − M) is then nearly log 1, and the sum rounds."""
+    params = [Value(1.0) for _ in range(4)]
+    X = np.array([[0.0, apart, -0.5, -1.7]] * 20)
+    run = ts.vectorize(lambda x: ts.log_softmax([p * number for p, number in zip(params, x)])[1], params)
+    value, gradient = run(X)
+    assert value == pytest.approx(ts.log_softmax(X[0])[1], rel=1e-12, abs=1e-15)
+    assert gradient == pytest.approx([0.0] * 4, abs=apart * np.exp(-apart) * 4 + 1e-12)

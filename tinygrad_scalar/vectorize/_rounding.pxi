@@ -138,6 +138,8 @@ cdef class Rounded:
                 _ops.unary(<Code>code, self.constant_of[self.codes[i]], x[0], &self.data[i], d)
             if kind != EXACT:
                 self.data[i] = self.moved(self.data[i], self.noise)
+            if code == _ops.LOGADDEXP and isfinite(self.data[i]):  # LOG_OF_A_SUM
+                self.data[i] += self.noise * self.strength * self.uniform()
             for k in range(count):
                 self.slopes[first + k] = d[k]
 

@@ -41,6 +41,8 @@ EXACT = ("neg", "abs", "relu", "maximum", "minimum", "greater", "greater_equal",
 ROUNDED = ("*", "/", "sqrt", "leaky_relu")  # at most by a unit; all others are also as uncertain as their operands
 KINDS = {"+": 1, "-": 2, **dict.fromkeys(EXACT, 3), **dict.fromkeys(ROUNDED, 4)}  # in _rounding.pxi
 UNCERTAIN = 5
+# The array programs add up exp(x − M), M the largest x, to a number from 1 on; its logarithm can be off by a unit of 1.
+LOG_OF_A_SUM = "logaddexp"
 
 
 def rounded(tape: Tape, leaves: Sequence[int]) -> Any:
@@ -80,6 +82,8 @@ class Rounded:
             data[i] = row.forward(*numbers)
             if row.name not in EXACT:
                 data[i] = self._moved(data[i], NOISE)
+            if row.name == LOG_OF_A_SUM and math.isfinite(data[i]):
+                data[i] += NOISE * self._uniform()
             slopes[i] = row.local_grads(data[i], *numbers)
         contributions: dict[int, list[float]] = {self._root: [1.0]}
         for i, row, operands, signs in reversed(self._steps):
