@@ -14,7 +14,16 @@ import numpy as np
 
 from tinygrad_scalar.engine import Value
 from tinygrad_scalar.engine.errors import shown
-from tinygrad_scalar.transforms.arguments import Arguments, Row, beside, float_only, float_or_fixed, key_of
+from tinygrad_scalar.transforms.arguments import (
+    FLOAT64,
+    FLOATS_ONLY,
+    Arguments,
+    Row,
+    beside,
+    float_only,
+    float_or_fixed,
+    key_of,
+)
 from tinygrad_scalar.transforms.call import Argnums, Call, places_of
 from tinygrad_scalar.transforms.kinds import anything
 from tinygrad_scalar.transforms.structure import Leaf, Opaque, Place, Structure, filled, nested_arrays, take_apart
@@ -30,6 +39,7 @@ if TYPE_CHECKING:
 Record = Callable[[Call, Sequence[Value]], Any]
 
 PROGRAMS_KEPT = 16  # of a function, for as many kinds of arguments
+FIRST = (0, -1, (0,), (-1,))  # argnums for a function of one argument
 FUNCTIONS_KEPT = 16  # of those given to jvp, vjp and hvp
 
 
@@ -76,6 +86,7 @@ class Programs:
         self._verb, self._argnums, self._has_aux = verb, argnums, has_aux
         self._record, self._options = record, options
         self._programs: dict[Any, Program] = {}
+        self._places: dict[int, list[int]] = {}
 
     def run(
         self, finish: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any], *directions: Floats
@@ -102,8 +113,16 @@ class Programs:
 
     def _taken(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> tuple[Any, list[Floats]]:
         """The key of the arguments, and their numbers as rows."""
+        if len(args) == 1 and not kwargs and self._argnums in FIRST:  # most often
+            kind, argument = type(args[0]), args[0]
+            if kind is np.ndarray and argument.dtype is FLOAT64:
+                return argument.shape, [argument.reshape(1, -1)]
+            if kind is list and {*map(type, argument)} == FLOATS_ONLY:
+                return (list, len(argument)), [np.array([argument])]
         verb, by, others = self._verb, Row(), Row()
-        places = places_of(verb, self._argnums, len(args))
+        places = self._places.get(len(args))
+        if places is None:
+            places = self._places[len(args)] = places_of(verb, self._argnums, len(args))
         for place in places:
             by.add(args[place], verb, place, float_only)
         rows = [by.numbers()]
