@@ -200,6 +200,16 @@ def test_adding_a_number_to_every_logit_changes_no_cross_entropy():
     assert losses == pytest.approx([losses[1]] * 3, abs=1e-12)
 
 
+@pytest.mark.parametrize("target", [float, Value])
+def test_an_outcome_that_is_impossible_and_was_thought_so_adds_nothing_to_kl_divergence_nor_its_gradient(target):
+    a = [Value(0.0), Value(0.5), Value(0.5)]
+    C = ts.kl_divergence(a, [target(0.0), target(0.75), target(0.25)])
+    C.backward()
+    assert C.data == pytest.approx(0.75 * math.log(1.5) - 0.25 * math.log(2.0), rel=1e-14)
+    assert [x.grad for x in a] == [0.0, -1.5, -0.5]
+    assert [0.0 if g is None else g.data for g in ts.gradient(C, a)] == [0.0, -1.5, -0.5]
+
+
 def test_hinge_beyond_the_margin_is_0_and_so_is_its_gradient():
     output = Value(1.5)
     loss = ts.hinge(output, 1)

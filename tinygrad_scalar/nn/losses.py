@@ -249,7 +249,7 @@ def _huber(size: Value, delta: float) -> Value:
 def kl_divergence(a: Outputs, y: Outputs) -> Value:
     """Σⱼ yⱼ log(yⱼ/aⱼ), the Kullback–Leibler divergence of the distribution y from the distribution a.
 
-    Both are probabilities; where yⱼ is 0, its term is 0, and where only aⱼ is 0, it is infinite.
+    Both are probabilities; where yⱼ is 0, its term is 0, as is its gradient, and where only aⱼ is 0, it is infinite.
 
     >>> round(kl_divergence([Value(0.25), Value(0.75)], [0.5, 0.5]).data, 4)
     0.1438
@@ -258,7 +258,13 @@ def kl_divergence(a: Outputs, y: Outputs) -> Value:
     for a_j, y_j in pairs:
         guard(a_j, _no_probability, _no_divergence_output)
         guard(y_j, _no_probability, _no_divergence_target)
-    return _sum(_value(xlogy(y_j, y_j)) - xlogy(y_j, a_j) for a_j, y_j in pairs)
+    return _sum(_divergence(a_j, y_j) for a_j, y_j in pairs)
+
+
+def _divergence(a: Value, y: Scalar) -> Value:
+    # Where y is 0, a may be 0 too, and its gradient must not become 0/0.
+    counted = where(y, a, 1.0) if isinstance(y, Value) else a if y != 0.0 else 1.0
+    return _value(xlogy(y, y)) - xlogy(y, counted)
 
 
 def _no_divergence_output(number: float) -> str:
