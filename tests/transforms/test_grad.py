@@ -266,6 +266,8 @@ def test_what_is_returned_beside_the_value_comes_back_with_floats_in_it():
     assert gradient == 6.0
     assert aux.pop("all").tolist() == [3.0, 9.0]
     assert aux == {"y": 9.0, "name": "square", "n": 3, "by": Line(3.0, None)}
+    mixed = ts.grad(lambda x: (x * x, np.array([x, 1.0], dtype=object)), has_aux=True)(3.0)[1]
+    assert mixed.tolist() == [3.0, 1.0] and mixed.dtype == float
     assert ts.value_and_grad(lambda x: (x * x, "aux"), has_aux=True)(3.0) == ((9.0, "aux"), 6.0)
     (value, aux), gradient = ts.value_and_grad(lambda x: (x * x, [x]), has_aux=True)(Value(3.0))
     assert [value.data, aux[0].data, gradient.data] == [9.0, 3.0, 6.0]

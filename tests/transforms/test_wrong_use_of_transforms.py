@@ -29,7 +29,27 @@ CASES = {
     "hvp of several outputs": (
         lambda: ts.hvp(lambda x: [x, x], 1.0, 1.0),
         TypeError,
-        "hvp expects a function that returns one",
+        "hvp expects a function that returns one Value, got a list of 2: use jvp of jacobian(f)",
+    ),
+    "a sparse Hessian of several outputs": (
+        lambda: ts.hessian(lambda x: [x, x], sparse=True)(1.0),
+        TypeError,
+        "hessian expects a function that returns one Value, got a list of 2: leave out sparse",
+    ),
+    "gradient by a dict": (
+        lambda: ts.gradient(Value(1.0), {"w": Value(1.0)}),
+        TypeError,
+        "(dict): use list(….values()), or grad",
+    ),
+    "gradient by a nested list": (
+        lambda: ts.gradient(Value(1.0), [[Value(1.0)]]),
+        TypeError,
+        "(list): make it one flat list",
+    ),
+    "argnums an array": (
+        lambda: ts.grad(square, argnums=np.array([0])),
+        TypeError,
+        "argnums must be an integer or a sequence of integers, got array([0]) (ndarray)",
     ),
     "lost by .data": (
         lambda: ts.grad(lambda x: x.data * 2.0)(3.0),

@@ -172,7 +172,7 @@ ROWS = (
         "acosh", "acosh", "acosh({0})", "acosh(x)", acosh,
         lambda v, x: (divide(1.0, sqrt(x - 1.0) * sqrt(x + 1.0)),),
         ("1/√({0}² − 1)",),
-        vjps=(lambda u, v, x: u * ((x - 1.0) ** -0.5 * (x + 1.0) ** -0.5),),  # likewise at 1
+        vjps=(lambda u, v, x: u * ((x - 1.0) ** -0.5 / (x + 1.0).sqrt()),),  # likewise at 1
     ),
     Operation(
         "atanh", "atanh", "atanh({0})", "atanh(x)", atanh, lambda v, x: (divide(1.0, (1.0 - x) * (1.0 + x)),),

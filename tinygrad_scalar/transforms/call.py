@@ -19,10 +19,13 @@ from tinygrad_scalar.transforms.structure import (
     Leaf,
     Structure,
     in_words,
+    ndarray,
     take_apart,
 )
 
 Argnums = int | tuple[int, ...]
+
+FOR_SEVERAL_OUTPUTS = {"hessian": "leave out sparse", "hvp": "use jvp of jacobian(f)"}
 
 
 class Call:
@@ -85,7 +88,8 @@ class Call:
         if len(self.returns.parts) != 1 or len(self.outputs) != 1 or self.returns.leaves[0].shape:
             several = in_words(self.returns.build(self.outputs))
             pair = ", or has_aux=True for the first of a pair" if several == "a tuple of 2" else ""
-            raise TypeError(f"{self.verb} expects a function that returns one Value, got {several}: use jacobian{pair}")
+            instead = FOR_SEVERAL_OUTPUTS.get(self.verb, "use jacobian")
+            raise TypeError(f"{self.verb} expects a function that returns one Value, got {several}: {instead}{pair}")
         return self.outputs[0]
 
     @cached_property
@@ -215,10 +219,10 @@ def is_compiled(verb: str, f: Any, compiled: Any) -> bool:
 
 def required_argnums(verb: str, argnums: Any) -> int | tuple[int, ...]:
     """An integer or a sequence of different integers."""
-    several = isinstance(argnums, (list, tuple))
+    several = isinstance(argnums, Sequence) and not isinstance(argnums, str)
     numbers = list(argnums) if several else [argnums]
     for number in numbers:
-        if isinstance(number, bool) or not hasattr(type(number), "__index__"):
+        if isinstance(number, (bool, ndarray())) or not hasattr(type(number), "__index__"):
             raise TypeError(f"{verb}: argnums must be an integer or a sequence of integers, got {shown(argnums)}")
     found = tuple([operator.index(number) for number in numbers])
     if not found or len(set(found)) < len(found):

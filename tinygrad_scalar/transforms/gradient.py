@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import overload
 
 from tinygrad_scalar.engine import Value, gradients
@@ -33,9 +33,14 @@ def gradient(C: Value, wrt: Value | Iterable[Value]) -> Value | list[Value]:
         raise TypeError(f"gradient expected a Value to differentiate, got {shown(C)}")
     if not isinstance(wrt, (Value, Iterable)):
         raise TypeError(f"gradient expected a Value or a list of Values to differentiate by, got {shown(wrt)}")
+    if isinstance(wrt, Mapping):
+        raise TypeError(
+            f"gradient expected a Value or a list of Values, got {shown(wrt)}: use list(….values()), or grad"
+        )
     values = [wrt] if isinstance(wrt, Value) else list(wrt)
     for value in values:
         if not isinstance(value, Value):
-            raise TypeError(f"gradient can differentiate only by Values, got {shown(value)}")
+            flat = ": make it one flat list" if isinstance(value, Iterable) and not isinstance(value, str) else ""
+            raise TypeError(f"gradient can differentiate only by Values, got {shown(value)}{flat}")
     found = [Value(slope) if isinstance(slope, float) else slope for slope in gradients(C, values)]
     return found[0] if isinstance(wrt, Value) else found

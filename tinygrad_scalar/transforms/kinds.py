@@ -82,12 +82,15 @@ def returned(item: Any, place: Place | str) -> tuple[Leaf, Sequence[Any]]:
 
 
 def anything(item: Any, place: Place | str) -> tuple[Leaf, Sequence[Any]]:
-    """A Value or an array of Values; all else stays as it is."""
+    """A Value or an array of Values, or of these and numbers; all else stays as it is."""
     if isinstance(item, Value):
         return FLOAT, (item,)
     if isinstance(item, ndarray()) and item.dtype == object and item.size:
         elements = item.ravel().tolist()
-        if all(isinstance(element, Value) for element in elements):
+        values = [isinstance(element, Value) for element in elements]
+        if any(values) and all(
+            is_value or as_float(element) is not None for element, is_value in zip(elements, values)
+        ):
             import numpy as np
 
             return Array(item.shape, np.dtype(float), item.size), elements
