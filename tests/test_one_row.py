@@ -21,8 +21,8 @@ ROWS = {
         "cube", "x³", "cube({0})", "x**3", lambda x: x * x * x, lambda v, x: (3.0 * x * x,), ("3·{0}²",),
         steepest=1.0,
     ),
-    "atan2": Operation(
-        "atan2", "∠", "atan2({0}, {1})", "atan2(x, y)", math.atan2,
+    "bearing": Operation(
+        "bearing", "∠", "bearing({0}, {1})", "atan2(x, y)", math.atan2,
         lambda v, x, y: (y / (x * x + y * y), -x / (x * x + y * y)),
         ("{1}/({0}² + {1}²)", "−{0}/({0}² + {1}²)"),
     ),
@@ -32,7 +32,7 @@ ROWS = {
     ),
 }  # fmt: skip
 NUMBERS = {"x": 0.7, "y": 1.3, "z": -0.4}
-PRINTED = {"cube": "cube(x)", "atan2": "atan2(x, y)", "blend": "blend(x, y, z)"}
+PRINTED = {"cube": "cube(x)", "bearing": "bearing(x, y)", "blend": "blend(x, y, z)"}
 LATEX = {name: rf"\mathrm{{{name}}}({', '.join('xyz'[: row.arity])})" for name, row in ROWS.items()}
 
 

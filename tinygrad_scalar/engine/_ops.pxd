@@ -130,7 +130,7 @@ cdef inline double logaddexp(double x, double y) noexcept nogil:
 
 cdef inline double exp_of_difference(double x, double y) noexcept nogil:
     cdef double difference = x - y, shift
-    if not isfinite(difference):
+    if not fabs(difference) < 800.0:
         return exp(difference)
     shift = difference - x
     return exp(difference) * (1.0 + ((x - (difference - shift)) - (y + shift)))

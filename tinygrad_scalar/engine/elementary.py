@@ -241,7 +241,7 @@ def logaddexp(x: float, y: float) -> float:
 def exp_of_difference(x: float, y: float) -> float:
     """exp(x − y) with the digits that x − y lost in rounding (Knuth's two-sum), or it would be off by |x − y| ulp."""
     difference = x - y
-    if not math.isfinite(difference):
+    if not abs(difference) < 800.0:  # 0 or infinite, whatever was lost
         return exp(difference)
     shift = difference - x
     return exp(difference) * (1.0 + ((x - (difference - shift)) - (y + shift)))

@@ -126,14 +126,11 @@ def _expression(row: Operation, symbols: Sequence[Any]) -> Any:
     """The expression of a row for these symbols as operands."""
     import sympy
 
-    if row.name == "abs":  # SymPy differentiates Abs(x) only if it knows that x is real
-        (x,) = symbols
-        return sympy.Piecewise((x, x >= 0), (-x, True))
     if row.family == "**n":
         assert row.constant is not None
         return sympy.Pow(symbols[0], _number(row.constant), evaluate=False)
-    if row.expression:
-        return parsed(row, symbols)
+    if row.expression:  # SymPy differentiates Abs(x) only if it knows that x is real
+        return parsed(row, symbols).replace(sympy.Abs, lambda x: sympy.Piecewise((x, x >= 0), (-x, True)))
     made = expression(row.name, symbols)  # of a list
     is_private = isinstance(made, sympy.Function) and not hasattr(sympy, made.func.__name__)
     return sympy.Function(row.name)(*symbols) if is_private else made

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tinygrad_scalar import functions
+from tinygrad_scalar import functions, lists
 from tinygrad_scalar.engine import Value
 from tinygrad_scalar.vectorize.code_names import names_in
 from tinygrad_scalar.vectorize.reach import is_of_a_library, is_of_a_library_class
@@ -105,7 +105,7 @@ def _only_computes(thing: Any) -> bool:
 def _is_ours(thing: Any) -> bool:
     """Whether it is one of the library's functions of Values, under its own name."""
     name = thing.__name__
-    return name[0] != "_" and vars(functions).get(name) is thing
+    return name[0] != "_" and thing in (vars(functions).get(name), vars(lists).get(name))
 
 
 def _is_plain(kind: type) -> bool:
