@@ -220,7 +220,7 @@ def is_compiled(verb: str, f: Any, compiled: Any) -> bool:
 def required_argnums(verb: str, argnums: Any) -> int | tuple[int, ...]:
     """An integer or a sequence of different integers."""
     several = isinstance(argnums, Sequence) and not isinstance(argnums, str)
-    numbers = list(argnums) if several else [argnums]
+    numbers: list[Any] = list(argnums) if several else [argnums]
     for number in numbers:
         if isinstance(number, (bool, ndarray())) or not hasattr(type(number), "__index__"):
             raise TypeError(f"{verb}: argnums must be an integer or a sequence of integers, got {shown(argnums)}")
