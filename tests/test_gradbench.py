@@ -7,6 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import tinygrad_scalar as ts
+
 NESTED = ["saddle", "particle"]  # a gradient of gradients
 PROBLEMS = ["hello", "det", "gmm", "ba", "ht", "lstm", "kmeans", "lse", "llsq", "ode", "saddle", "particle"]
 TOLERANCE = 1e-10
@@ -40,6 +42,32 @@ def test_values_and_derivatives_are_the_oracle_s(problem, name, thorough):
     for _ in range(1 if name in NESTED else 2):
         require_oracle(module, step(), data)
     assert graph().op
+
+
+def test_bundle_adjustment_s_sparse_jacobian_is_made_of_its_observations_blocks(problem):
+    """The Jacobian of all errors by all cameras, points and weights, in one nest: 15 entries in a row at most."""
+    pytest.importorskip("scipy", reason="SciPy is not installed")
+    ba = problem("ba")
+    n, m, p = ba.TRIAL
+    rows, pictures = ba.inputs(n, m, p)
+    camera_of, point_of = np.arange(p) % n, np.arange(p) % m
+
+    def all_errors(whole):
+        cameras, points, weights = whole["cameras"], whole["points"], whole["weights"]
+        observed = zip(camera_of, point_of, weights, pictures)
+        return [ba.errors(ts, [*cameras[c], *points[x], w], picture) for c, x, w, picture in observed]
+
+    whole = {"cameras": rows[:n, :11], "points": rows[:m, 11:14].tolist(), "weights": rows[:, 14]}
+    found = ts.jacobian(all_errors, sparse=True)(whole)
+    blocks = ba.vectorized(rows, pictures)[0]()[1]
+    expected = np.zeros((p, 3, n * 11 + m * 3 + p))
+    for i in range(p):
+        columns = [*range(11 * camera_of[i], 11 * camera_of[i] + 11)]
+        columns += [n * 11 + 3 * point_of[i] + k for k in range(3)] + [n * 11 + m * 3 + i]
+        expected[i][:, columns] = blocks[i]
+    assert found.shape == (3 * p, n * 11 + m * 3 + p)
+    assert found.nnz == p * (15 + 15 - 2 + 1)  # x and y, each without the other's x₀ or y₀, and 1 − w²
+    np.testing.assert_allclose(found.toarray(), expected.reshape(found.shape), rtol=1e-10, atol=1e-9)
 
 
 @pytest.mark.parametrize("modes", list(itertools.product(("reverse", "forward"), repeat=2)), ids="-".join)
