@@ -341,3 +341,32 @@ def test_calls_with_ever_new_numbers_of_examples_do_not_make_a_step_grow(monkeyp
     for m in range(1, 60):
         assert step.value(np.ones(m)) == 2.0
     assert kept and all(len(program._chosen) <= 5 for program in kept)
+
+
+def deep(way="auto"):
+    """Two outputs in which each of 600 steps is made for 8 numbers: many kinds of nodes, with 8 of each."""
+    w = [ts.Value(0.05 * k - 0.2) for k in range(8)]
+
+    def cost(x):
+        z = w
+        for _ in range(600):
+            z = [z_k * x + w_k for z_k, w_k in zip(z, w)]
+        return [ts.sum(z), ts.dot(z, z)]
+
+    return ts.vectorize(cost, w, reduce="sum", way=way)
+
+
+@needs_executor
+def test_outputs_of_many_kinds_of_nodes_run_as_an_array_program_where_that_is_worth_its_writing():
+    run, X = deep(), np.random.default_rng(0).uniform(0.2, 0.9, size=5_000)
+    found, ran, programs = {}, [], []
+    for m in (5, X.size, 5, X.size):
+        found[m] = run(X[:m])
+        ran.append(run._last.chosen(m).partition(" runs")[0])
+        programs.append(run._last)
+    assert ran == ["5 examples: the scalar program", "5,000 examples: the array program"] * 2
+    assert programs[1] is programs[2] is programs[3]  # traced anew once
+    for m, (values, jacobian) in found.items():
+        theirs, their_jacobian = deep("scalar")(X[:m])
+        np.testing.assert_allclose(values, theirs, rtol=1e-11, atol=1e-11 * m)
+        np.testing.assert_allclose(jacobian, their_jacobian, rtol=1e-11, atol=1e-11 * m)

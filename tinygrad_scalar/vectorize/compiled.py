@@ -339,7 +339,7 @@ def compiled(
     labels = [value.label for value in parameters]
     if traced.shape is not None or reduce == "each":
         options = {"reduce": reduce, "sparse": sparse, "wrt_inputs": wrt_inputs, "read": read, "way": way}
-        return EachExample(traced, len(parameters), shapes, labels, **options)  # type: ignore[arg-type]
+        return EachExample(traced, len(parameters), shapes, labels, m=len(examples[0]), **options)  # type: ignore[arg-type]
     if sparse:
         raise TypeError(
             'jacobian="sparse" is for a function that returns a list, or for reduce=None: the function returned one '

@@ -85,6 +85,8 @@ STATEMENTS, ROWS_OF_A_BLOCK = 2.8, 0.55
 BLOCK_NUMBERS, FEWEST, MOST = 1 << 16, 24, 264  # as in _blocks.pyx
 WRITING = 200_000.0  # ns for a step
 PAYS_AFTER, MOST_WRITING = 1_000, 1e9  # calls, ns
+LEAST_REPEATED = 4  # nodes of an array, on average: with fewer, the scalar program has no more to do
+SOON = 5  # calls in as much time as the writing takes: then it matters little whether an estimate is right
 THROUGH_MEMORY = ("quick", "comparisons", "quotients", "gathered", "scattered")
 
 
@@ -248,6 +250,23 @@ def scalar_counts(machine: Any, codes: dict[str, int]) -> ScalarCounts:
     fixed = {"calls": 1.0, "parameters": float(machine.n_parameters), "parameters read": float(machine.n_read)}
     fixed["fresh parameters"] = fresh(machine.n_parameters)
     return ScalarCounts(fixed, dict(alone), dict(block), float(machine.n_places - machine.n_uniform + machine.n_slopes))
+
+
+def statements_worth_writing(ns: float) -> int:
+    """How many statements of an array program are worth their time to write where a call takes `ns` without it.
+
+    A power of two, so that few numbers of examples differ in it.
+
+    >>> statements_worth_writing(1e5), statements_worth_writing(2e8), statements_worth_writing(1e12)
+    (2, 4096, 4096)
+    """
+    most = int(min(MOST_WRITING, SOON * ns) / WRITING)
+    return 1 << (most.bit_length() - 1) if most else 0
+
+
+def most_colours(nodes: int, worth: int = 0) -> int:
+    """Up to how many arrays a graph of so many nodes is regular, or repeats enough if it is `worth` writing as many."""
+    return max(1000, nodes // 256, min(worth, nodes // LEAST_REPEATED))
 
 
 def pays_to_write_arrays(counts: ScalarCounts, m: int) -> bool:

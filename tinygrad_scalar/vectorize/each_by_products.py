@@ -17,7 +17,7 @@ import numpy as np
 
 from tinygrad_scalar.vectorize.array_way import ArrayWay
 from tinygrad_scalar.vectorize.assemble import assemble
-from tinygrad_scalar.vectorize.cost_model import L2, beyond
+from tinygrad_scalar.vectorize.cost_model import L2, beyond, most_colours
 from tinygrad_scalar.vectorize.group import group
 from tinygrad_scalar.vectorize.naming import argument_name
 from tinygrad_scalar.vectorize.program import Array, Program
@@ -82,14 +82,19 @@ def weighted(trace: Trace, number: int) -> Trace:
     )
 
 
+class IrregularError(NotByExampleError):
+    """Little repeats: the program is not worth writing."""
+
+
 class EachByProducts:
     """The array program; it gives the derivatives of each example, or with `by_example` false their sums.
 
-    NotByExampleError where there is no such program or there are too many outputs, or with `if_regular` if little
-    repeats in it.
+    NotByExampleError where there is no such program or there are too many outputs. With `if_regular` IrregularError if
+    little repeats in it, unless it is `worth` writing as many statements.
     """
 
     name = "array program"
+    n_nodes = n_colours = 0  # pickles written before have none
     _theta: Floats | None = None
 
     def __init__(
@@ -101,6 +106,7 @@ class EachByProducts:
         wrt_inputs: bool,
         by_example: bool,
         if_regular: bool,
+        worth: int = 0,
     ) -> None:
         self.by_example, self.k, self.n_gathered = by_example, len(local.trace.outputs), len(local.gathered)
         if self.k > MOST_OUTPUTS:
@@ -123,9 +129,10 @@ class EachByProducts:
         elif trace.outputs[0] != trace.cost:
             trace = replace(trace, cost=trace.outputs[0])
         self.n_columns = self.n_gathered + starts[-1] * wrt_inputs
-        grouping = group(trace, len(sizes), if_regular=if_regular)
+        grouping = group(trace, len(sizes), if_regular=if_regular, worth=worth)
         if if_regular and grouping.irregular:
-            raise NotByExampleError
+            raise IrregularError
+        self.n_nodes, self.n_colours = trace.nodes, grouping.n_colours
         program = assemble(grouping, len(self.direct), sizes)
         program.reduce = "each"
         self.is_same_for_all = not program.cost.batched  # its gradient is then that of one example
@@ -157,6 +164,10 @@ class EachByProducts:
             written[columns] = True
             found.append(Part(np.ascontiguousarray(self.direct[columns], np.int64), number(left), number(right), first))
         return found
+
+    def is_worth(self, statements: int) -> bool:
+        """Whether it would have been written if so many statements were worth it."""
+        return self.n_colours <= most_colours(self.n_nodes, statements)
 
     @property
     def source(self) -> str:

@@ -8,109 +8,34 @@ parameters alone by itself (`frontier.py`, `each_by_parts.py`). Where there is n
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tinygrad_scalar.vectorize.cached_property import cached_property
+from tinygrad_scalar.vectorize.cost_model import FEW, most_colours, statements_worth_writing
 from tinygrad_scalar.vectorize.costs import Costs, costs_of
 from tinygrad_scalar.vectorize.each_by_arrays import EachByArrays
 from tinygrad_scalar.vectorize.each_by_parts import InOnePart, InTwoParts
-from tinygrad_scalar.vectorize.each_by_products import EachByProducts
+from tinygrad_scalar.vectorize.each_by_products import EachByProducts, IrregularError
+from tinygrad_scalar.vectorize.each_by_scalars import EachByScalars, by_scalars
 from tinygrad_scalar.vectorize.equations import Equations
 from tinygrad_scalar.vectorize.frontier import split
 from tinygrad_scalar.vectorize.layout import Layout
-from tinygrad_scalar.vectorize.localize import in_one_argument, localized
+from tinygrad_scalar.vectorize.localize import localized
 from tinygrad_scalar.vectorize.readings import NOTHING, Readings
 from tinygrad_scalar.vectorize.reverse import NotByExampleError
-from tinygrad_scalar.vectorize.row_costs import RowCosts
-from tinygrad_scalar.vectorize.scalar_program import (
-    ScalarProgram,
-    executor,
-    no_scalar_program,
-    scalar_program,
-    slots_of_outputs,
-)
+from tinygrad_scalar.vectorize.scalar_program import no_scalar_program
 from tinygrad_scalar.vectorize.texts import TextsOfOutputs, instead_of_source
-from tinygrad_scalar.vectorize.ways import NOT_IN_PICKLE, all_finite, data_of, require, same
+from tinygrad_scalar.vectorize.ways import NOT_IN_PICKLE, all_finite, data_of, same
 
 if TYPE_CHECKING:
     from tinygrad_scalar.vectorize.exported import Exported
-    from tinygrad_scalar.vectorize.localize import Indices, Local
+    from tinygrad_scalar.vectorize.localize import Indices
     from tinygrad_scalar.vectorize.trace import Trace
     from tinygrad_scalar.vectorize.ways import Floats, Guards, Shapes
 
 MOST_CHOICES = 256  # numbers of examples for which the quicker way is remembered
-
-
-class EachByScalars:
-    """The scalar program in the native executor, with a sweep for each output."""
-
-    name = "scalar program"
-
-    def __init__(self, program: ScalarProgram, outputs: list[int]) -> None:
-        self.program, self.outputs = program, outputs
-        self.wanted: Sequence[Any] = ()
-        self._build()
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {"program": self.program, "outputs": self.outputs, "wanted": self.wanted}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state)
-        self._build()
-        self.want(self.wanted)
-
-    def _build(self) -> None:
-        native = executor()
-        if native is None:
-            raise ImportError(
-                "this pickle needs the compiled executor: reinstall tinygrad_scalar with a C compiler, or unset "
-                "TINYGRAD_SCALAR_PURE"
-            )
-        self.executor = native.Rows(*self.program)
-        self.reads = self.executor.set_outputs(self.outputs)
-
-    def want(self, wanted: Sequence[Any]) -> None:
-        """Say where each output's derivatives go, as a `Layout` has it."""
-        self.wanted = wanted
-        for j, places in enumerate(wanted):
-            self.executor.want(j, *places)
-        self.forwards = self.executor.choose_direction()
-
-    @cached_property
-    def expected(self) -> RowCosts:
-        """The time in ns for m examples."""
-        derivatives = sum(len(places.slots) for places in self.wanted)
-        return RowCosts(self.program, executor().CODES, self.executor.n_passed, derivatives)
-
-    def reasons(self, m: int) -> str:
-        return self.expected.reasons(m)
-
-    def run(
-        self,
-        theta: Floats,
-        rows: Sequence[Floats],
-        gathered: Floats,
-        arrays: Sequence[Floats | None],
-        guards: Guards,
-        alarms: list[bool] | None,
-    ) -> Floats:
-        """The outputs (m, k); the arrays of the layout receive the derivatives."""
-        m = len(rows[0])
-        columns = np.concatenate([*rows, gathered], axis=1, dtype=np.float64)
-        values = np.empty((m, len(self.outputs)))
-        watched = np.empty((m, len(guards))) if guards else None
-        native = EachByScalars.__new__(EachByScalars) if self.executor.is_running else self
-        if native is not self:  # a signal handler calls what it interrupted
-            native.__setstate__(self.__getstate__())
-        native.executor.run_rows(theta.astype(np.float64), columns, values, *arrays, watched, alarms)
-        if watched is not None:
-            for k, guard in enumerate(guards):
-                require(watched[:, k], *guard)
-        return values
 
 
 class EachExample:
@@ -120,8 +45,9 @@ class EachExample:
     sparse     whether Jacobians are SciPy's sparse matrices
     """
 
-    suspicious = has_branches = False
+    suspicious = has_branches = is_irregular = False
     read = NOTHING  # in a pickle
+    _worth = 0  # how many statements of an array program were worth it to write
     _to_write: TextsOfOutputs | None = None
     quicker: InOnePart | InTwoParts | None = None  # pickles written before have none
     _whole: EachByProducts | EachByArrays | None = None
@@ -138,6 +64,7 @@ class EachExample:
         wrt_inputs: bool,
         read: Readings,
         way: str = "auto",
+        m: int = 1,
     ) -> None:
         self.shapes, self.reduce, self.wrt_inputs, self.read = shapes, reduce, wrt_inputs, read
         self.captured, self._constants = traced.captured, data_of(traced.captured)
@@ -146,7 +73,7 @@ class EachExample:
         self.guards: Guards = [(guard.refused, guard.message) for _, guard in traced.guards]
         self.has_branches = traced.has_branches
         self.suspicious = not bool(np.isfinite(traced.data).all())
-        self.scalars = _by_scalars(self.local, sizes) if way != "arrays" else None
+        self.scalars = by_scalars(self.local, sizes) if way != "arrays" else None
         if self.scalars is None and way == "scalar":
             raise no_scalar_program(traced)
         self._make_arrays: Callable[[], EachByArrays] | None = partial(
@@ -162,6 +89,7 @@ class EachExample:
         options = {"reduce": reduce, "sparse": sparse, "wrt_inputs": wrt_inputs}
         self.layout = Layout(self.local, n_parameters, shapes, traced.shape, self.way.reads, **options)  # type: ignore[arg-type]
         self.way.want(self.layout.wanted)
+        self._worth = self._worth_writing(m)
         if not sparse and "cond" not in traced.tape.names:
             self.quicker = self._quicker(traced, n_parameters, way, has_scalars=self.scalars is not None)
 
@@ -174,12 +102,14 @@ class EachExample:
         by_example = reduce == "each"
         of_examples: Any = None
         if way != "scalar":
-            with suppress(NotByExampleError):
-                integer = [is_integer for _, is_integer in shapes]
-                options = {"wrt_inputs": wrt_inputs, "by_example": by_example, "if_regular": has_scalars}
-                of_examples = EachByProducts(local, sizes, integer, **options)
+            integer = [is_integer for _, is_integer in shapes]
+            options = {"wrt_inputs": wrt_inputs, "by_example": by_example, "if_regular": has_scalars}
+            try:
+                of_examples = EachByProducts(local, sizes, integer, worth=self._worth, **options)
+            except NotByExampleError as error:
+                self.is_irregular = isinstance(error, IrregularError)
         if of_examples is None and parts is not None and has_scalars:
-            of_examples = _by_scalars(local, sizes)
+            of_examples = by_scalars(local, sizes)
         if of_examples is None:
             return None
         reads = getattr(of_examples, "reads", [[]] * k)
@@ -191,7 +121,7 @@ class EachExample:
         if parts is None:
             return rest
         local = localized(parts.common, 0)
-        common: Any = _by_scalars(local, [0]) if has_scalars else None
+        common: Any = by_scalars(local, [0]) if has_scalars else None
         common = common or EachByArrays(local, [0], [False], wrt_inputs=False)
         layout = Layout(
             local, n, (((0,), False),), parts.common.shape, common.reads, reduce="each", sparse=True, wrt_inputs=False
@@ -228,6 +158,13 @@ class EachExample:
             return self._cast(self.layout.values(values), parameters), parameters, ()
         return self._finished(parameters, values, arrays, chosen)
 
+    def _worth_writing(self, m: int) -> int:
+        return statements_worth_writing(self.scalars.expected(m)) if self.scalars is not None and m >= FEW else 0
+
+    def lacks_arrays(self, m: int) -> bool:
+        """As `Compiled.lacks_arrays`."""
+        return self.is_irregular and self._worth_writing(m) > max(most_colours(0), self._worth)
+
     def _quicker_for(self, m: int) -> InOnePart | InTwoParts | None:
         """The other way, where it is expected to be quicker for m examples."""
         quicker, scalars = self.quicker, self.scalars
@@ -236,7 +173,9 @@ class EachExample:
         if m not in self._is_quicker:
             if len(self._is_quicker) == MOST_CHOICES:  # batches may be of ever new sizes
                 self._is_quicker.clear()
-            self._is_quicker[m] = quicker.expected(m) < scalars.expected(m)
+            products = self._products()
+            offered = products is None or products.is_worth(self._worth_writing(m))
+            self._is_quicker[m] = offered and quicker.expected(m) < scalars.expected(m)
         return quicker if self._is_quicker[m] else None
 
     def _run(
@@ -381,14 +320,3 @@ class EachExample:
                 raise ValueError(NOT_IN_PICKLE)
             self._texts = self._to_write.explanation(), self._to_write.equations()
         return self._texts
-
-
-def _by_scalars(local: Local, sizes: Sequence[int]) -> EachByScalars | None:
-    native = executor()
-    if native is None:
-        return None
-    every = [*sizes, len(local.gathered)]
-    merged = in_one_argument(local.trace, every)
-    program = scalar_program(merged, len(local.direct), [sum(every)], native.CODES)
-    slots = slots_of_outputs(merged, len(local.direct), [sum(every)])
-    return None if program is None else EachByScalars(program, slots)

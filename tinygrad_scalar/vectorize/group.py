@@ -22,6 +22,7 @@ from tinygrad_scalar.engine import accelerated
 from tinygrad_scalar.engine.graph_arrays import may_cut_off, passing, reached
 from tinygrad_scalar.vectorize.branches import paths_with_branches
 from tinygrad_scalar.vectorize.cached_property import cached_property
+from tinygrad_scalar.vectorize.cost_model import most_colours
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -153,12 +154,14 @@ class Grouping:
 
     _make_keys: Callable[[], list[Any]]
 
-    def __init__(self, trace: Trace, n_arguments: int, *, ragged: bool, if_regular: bool = False) -> None:
+    def __init__(
+        self, trace: Trace, n_arguments: int, *, ragged: bool, if_regular: bool = False, worth: int = 0
+    ) -> None:
         trace = self.trace = _with_equal_differences_once(trace)
         self.roots = [*(i for i, _ in trace.guards), trace.cost]
         self.roots += sorted({entry for entries, _, _ in trace.lookups.values() for entry in entries})
         self.sums = _Sums(trace, self.roots)
-        self._most_colours = max(1000, trace.nodes // 256)  # to write a statement takes as long as 100 operations
+        self._most_colours = most_colours(trace.nodes, worth)
         self._paint(n_arguments, ragged, self._most_colours if if_regular else trace.nodes + n_arguments + 2)
 
     @property
@@ -384,12 +387,13 @@ def _summary(colours: list[int], ragged: bool) -> tuple[Any, ...]:
     return tuple(sorted(colours if len(colours) <= 4 else Counter(colours).items()))
 
 
-def group(trace: Trace, n_arguments: int, *, if_regular: bool = False) -> Grouping:
+def group(trace: Trace, n_arguments: int, *, if_regular: bool = False, worth: int = 0) -> Grouping:
     """The groups of a trace's nodes. Sums of different lengths get one colour where that leaves far fewer colours.
 
-    With `if_regular`, those of a graph that turns out to be irregular are left unfinished.
+    With `if_regular`, those of a graph that turns out to be irregular are left unfinished; `worth` is the number of
+    colours that would be worth it to write, should they be more than what counts as regular.
     """
-    exact = Grouping(trace, n_arguments, ragged=False, if_regular=if_regular)
+    exact = Grouping(trace, n_arguments, ragged=False, if_regular=if_regular, worth=worth)
     if exact.irregular or not exact.differs_in_lengths:
         return exact
-    return Grouping(trace, n_arguments, ragged=True)
+    return Grouping(trace, n_arguments, ragged=True, worth=worth)

@@ -285,7 +285,7 @@ class Vectorized(Exports):
                 )
         shapes = tuple([(array.shape[1:], array.dtype.kind != "f") for array in examples])
         program = self._programs.get(shapes)
-        if program is None or (isinstance(program, Compiled) and self._cost is not None and program.lacks_arrays(m)):
+        if program is None or (self._cost is not None and program.lacks_arrays(m)):
             program = self._programs[shapes] = self._compile(shapes, examples)
             if len(self._programs) > PROGRAMS_KEPT:
                 self._programs.pop(next(iter(self._programs)), None)

@@ -1,0 +1,97 @@
+"""Values and derivatives of each example by the scalar program: forwards once, then a sweep for each output or leaf."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tinygrad_scalar.vectorize.cached_property import cached_property
+from tinygrad_scalar.vectorize.localize import in_one_argument
+from tinygrad_scalar.vectorize.row_costs import RowCosts
+from tinygrad_scalar.vectorize.scalar_program import ScalarProgram, executor, scalar_program, slots_of_outputs
+from tinygrad_scalar.vectorize.ways import require
+
+if TYPE_CHECKING:
+    from tinygrad_scalar.vectorize.localize import Local
+    from tinygrad_scalar.vectorize.ways import Floats, Guards
+
+
+class EachByScalars:
+    """The scalar program in the native executor, with a sweep for each output."""
+
+    name = "scalar program"
+
+    def __init__(self, program: ScalarProgram, outputs: list[int]) -> None:
+        self.program, self.outputs = program, outputs
+        self.wanted: Sequence[Any] = ()
+        self._build()
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"program": self.program, "outputs": self.outputs, "wanted": self.wanted}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._build()
+        self.want(self.wanted)
+
+    def _build(self) -> None:
+        native = executor()
+        if native is None:
+            raise ImportError(
+                "this pickle needs the compiled executor: reinstall tinygrad_scalar with a C compiler, or unset "
+                "TINYGRAD_SCALAR_PURE"
+            )
+        self.executor = native.Rows(*self.program)
+        self.reads = self.executor.set_outputs(self.outputs)
+
+    def want(self, wanted: Sequence[Any]) -> None:
+        """Say where each output's derivatives go, as a `Layout` has it."""
+        self.wanted = wanted
+        for j, places in enumerate(wanted):
+            self.executor.want(j, *places)
+        self.forwards = self.executor.choose_direction()
+
+    @cached_property
+    def expected(self) -> RowCosts:
+        """The time in ns for m examples."""
+        derivatives = sum(len(places.slots) for places in self.wanted)
+        return RowCosts(self.program, executor().CODES, self.executor.n_passed, derivatives)
+
+    def reasons(self, m: int) -> str:
+        return self.expected.reasons(m)
+
+    def run(
+        self,
+        theta: Floats,
+        rows: Sequence[Floats],
+        gathered: Floats,
+        arrays: Sequence[Floats | None],
+        guards: Guards,
+        alarms: list[bool] | None,
+    ) -> Floats:
+        """The outputs (m, k); the arrays of the layout receive the derivatives."""
+        m = len(rows[0])
+        columns = np.concatenate([*rows, gathered], axis=1, dtype=np.float64)
+        values = np.empty((m, len(self.outputs)))
+        watched = np.empty((m, len(guards))) if guards else None
+        native = EachByScalars.__new__(EachByScalars) if self.executor.is_running else self
+        if native is not self:  # a signal handler calls what it interrupted
+            native.__setstate__(self.__getstate__())
+        native.executor.run_rows(theta.astype(np.float64), columns, values, *arrays, watched, alarms)
+        if watched is not None:
+            for k, guard in enumerate(guards):
+                require(watched[:, k], *guard)
+        return values
+
+
+def by_scalars(local: Local, sizes: Sequence[int]) -> EachByScalars | None:
+    native = executor()
+    if native is None:
+        return None
+    every = [*sizes, len(local.gathered)]
+    merged = in_one_argument(local.trace, every)
+    program = scalar_program(merged, len(local.direct), [sum(every)], native.CODES)
+    slots = slots_of_outputs(merged, len(local.direct), [sum(every)])
+    return None if program is None else EachByScalars(program, slots)
