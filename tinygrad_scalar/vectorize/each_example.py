@@ -16,6 +16,7 @@ import numpy as np
 from tinygrad_scalar.vectorize.cost_model import FEW, most_colours, statements_worth_writing
 from tinygrad_scalar.vectorize.costs import Costs, costs_of
 from tinygrad_scalar.vectorize.each_by_arrays import EachByArrays
+from tinygrad_scalar.vectorize.each_by_outputs import EachByOutputs, apart
 from tinygrad_scalar.vectorize.each_by_parts import InOnePart, InTwoParts
 from tinygrad_scalar.vectorize.each_by_products import EachByProducts, IrregularError
 from tinygrad_scalar.vectorize.each_by_scalars import EachByScalars, by_scalars
@@ -103,9 +104,13 @@ class EachExample:
         of_examples: Any = None
         if way != "scalar":
             integer = [is_integer for _, is_integer in shapes]
-            options = {"wrt_inputs": wrt_inputs, "by_example": by_example, "if_regular": has_scalars}
+            options: dict[str, Any] = {"wrt_inputs": wrt_inputs, "if_regular": has_scalars, "worth": self._worth}
+            traces = None if by_example else apart(local.trace)
             try:
-                of_examples = EachByProducts(local, sizes, integer, worth=self._worth, **options)
+                if traces is None:
+                    of_examples = EachByProducts(local, sizes, integer, by_example=by_example, **options)
+                else:
+                    of_examples = EachByOutputs(local, traces, sizes, integer, **options)
             except NotByExampleError as error:
                 self.is_irregular = isinstance(error, IrregularError)
         if of_examples is None and parts is not None and has_scalars:
@@ -286,10 +291,12 @@ class EachExample:
         return self._shown().source
 
     def _shown(self) -> EachByProducts | EachByArrays:
-        """The whole array program for people, also where it runs in two parts."""
+        """The whole array program for people, also where it runs in several parts."""
         products = self._products()
-        if products is None or not isinstance(self.quicker, InTwoParts):
-            return products or self.write_arrays()
+        if products is None:
+            return self.write_arrays()
+        if isinstance(products, EachByProducts) and not isinstance(self.quicker, InTwoParts):
+            return products
         if self._whole is None:
             if self.local.trace is None:
                 raise ValueError(NOT_IN_PICKLE)
@@ -302,9 +309,9 @@ class EachExample:
                 self._whole = self.write_arrays()
         return self._whole
 
-    def _products(self) -> EachByProducts | None:
+    def _products(self) -> EachByProducts | EachByOutputs | None:
         quicker = self.quicker.rest if isinstance(self.quicker, InTwoParts) else self.quicker
-        return quicker.way if quicker is not None and isinstance(quicker.way, EachByProducts) else None
+        return quicker.way if quicker is not None and not isinstance(quicker.way, EachByScalars) else None
 
     @property
     def explanation(self) -> str:

@@ -52,7 +52,7 @@ def split(trace: Trace, n: int) -> Split | None:
         return None
     needed = common.copy()
     needed[tape.operands[_edges_of(trace, common)]] = True
-    first = _kept(trace, needed, common)
+    first = kept(trace, needed, common)
     places = np.cumsum(needed) - 1
     first = replace(
         first, outputs=places[numbers].tolist(), cost=int(places[numbers[0]]), guards=[], lookups={}, reached={}
@@ -60,7 +60,7 @@ def split(trace: Trace, n: int) -> Split | None:
     first = replace(first, shape=(numbers.size,))
     parameter = trace.parameter.copy()
     parameter[numbers] = n + np.arange(numbers.size)
-    rest = _kept(replace(trace, parameter=parameter), ~common | frontier, inner & ~common)
+    rest = kept(replace(trace, parameter=parameter), ~common | frontier, inner & ~common)
     return Split(first, rest, numbers.size)
 
 
@@ -117,7 +117,7 @@ def _by_matrix(trace: Trace, common: NDArray[np.bool_], frontier: Indices) -> In
     return frontier[np.argsort(group[frontier], kind="stable")]
 
 
-def _kept(trace: Trace, kept: NDArray[np.bool_], inner: NDArray[np.bool_]) -> Trace:
+def kept(trace: Trace, kept: NDArray[np.bool_], inner: NDArray[np.bool_]) -> Trace:
     """The trace with these nodes only, of which those that are not `inner` are leaves."""
     tape = trace.tape
     places = np.cumsum(kept) - 1
