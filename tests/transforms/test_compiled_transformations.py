@@ -309,6 +309,11 @@ WRONG = {
     "integer": (lambda: grad(lambda x: x, compiled=True)(1), TypeError, "write 1.0"),
     "branch": (lambda: grad(lambda x: x if x > 0 else -x, compiled=True)(1.0), TraceError, r"ts\.where"),
     "several": (lambda: grad(lambda x: [x, x], compiled=True)(1.0), TypeError, "use jacobian"),
+    "several, sparse": (
+        lambda: hessian(lambda x: [x, x], sparse=True, compiled=True)(1.0),
+        TypeError,
+        "hessian expects a function that returns one Value, got a list of 2: leave out sparse",
+    ),
     "lost": (lambda: grad(lambda x: 2.0, compiled=True)(1.0), TypeError, "was lost on the way"),
     "none": (lambda: hvp(lambda x: None, 1.0, 1.0, compiled=True), TypeError, "a return is missing"),
     "nothing": (lambda: grad(lambda x: Value(1.0), compiled=True)([]), ValueError, "needs a number"),

@@ -186,7 +186,7 @@ def matrix(
     verb: str, f: Callable[..., Any], argnums: Argnums, has_aux: bool, *, second: bool, sparse: bool
 ) -> Callable[..., Any]:
     """The function of a Jacobian or, if `second`, of a Hessian."""
-    record = _slopes_of_each_and_aux if second else _outputs_and_aux
+    record = _outputs_and_aux if not second else _slopes_and_aux if sparse else _slopes_of_each_and_aux
     programs = Programs(verb, f, argnums, has_aux, record, reduce=None, jacobian="sparse" if sparse else "dense")
 
     def finish(program: Program, rows: Sequence[Floats]) -> Any:
@@ -204,6 +204,10 @@ def matrix(
 
 def _outputs_and_aux(call: Call, _: Sequence[Value]) -> list[Any]:
     return [*call.outputs, *_aux_of(call)[1]]
+
+
+def _slopes_and_aux(call: Call, _: Sequence[Value]) -> list[Any]:
+    return [*call.slopes, *_aux_of(call)[1]]
 
 
 def _slopes_of_each_and_aux(call: Call, _: Sequence[Value]) -> list[Any]:
