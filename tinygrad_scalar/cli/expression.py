@@ -27,7 +27,11 @@ if TYPE_CHECKING:
 
 
 class ExpressionError(ValueError):
-    """A text that is not an expression of this small language."""
+    """A text that is not an expression of this small language; a hint gives way to a corrected text."""
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(f"{message}; {hint}" if hint else message)
+        self.without_hint = message
 
 
 _BINARY: dict[type[ast.operator], Callable[[Value, Value], Value]] = {
@@ -44,6 +48,7 @@ _COMPARISONS: dict[type[ast.cmpop], Callable[[Any, Any], Any]] = {
 }
 _OF_A_LIST = ("sum", "mean", "norm", "max", "min", "logsumexp")  # functions of any number of arguments
 _ALIASES = {"ln": "log"}
+_WITHIN = ("neg", "cosine", "copy")  # operations that other functions are made of
 # Syntax that the language lacks, and what to write instead.
 _INSTEAD: dict[type[ast.AST], str] = {
     ast.BitXor: "write a power with **, as in w**2",
@@ -91,7 +96,7 @@ def parse(text: str, numbers: Mapping[str, Number]) -> dict[str, Value]:
                 continue
             if meant == text.strip():
                 break
-            raise ExpressionError(f"{error}; did you mean '{' '.join(meant.split())}'?") from None
+            raise ExpressionError(f"{error.without_hint}; did you mean '{' '.join(meant.split())}'?") from None
         raise
 
 
@@ -160,11 +165,11 @@ class _Builder:
         self.values = values
         self.used: set[str] = set()
 
-    def error(self, node: ast.stmt | ast.expr, message: str) -> ExpressionError:
+    def error(self, node: ast.stmt | ast.expr, message: str, hint: str = "") -> ExpressionError:
         line = self.text.split("\n")[node.lineno - 1]
         column = len(line.encode()[: node.col_offset].decode()) + 1
         found = ast.get_source_segment(self.text, node) or line
-        return ExpressionError(f"{_quoted(found)} (column {column}): {message}")
+        return ExpressionError(f"{_quoted(found)} (column {column}): {message}", hint)
 
     def assign(self, statement: ast.Assign) -> None:
         target = statement.targets[0]
@@ -257,7 +262,7 @@ class _Builder:
             taken = hasattr(math, name) or hasattr(numpy, name)  # log2 is no slip of log
             near = [] if taken else difflib.get_close_matches(name, known, n=1)
             hint = f"did you mean {near[0]}?" if near else f"the functions are {fitted(', '.join(known), 200)}"
-            raise self.error(node, f"no such function; {hint}")
+            raise self.error(node, "no such function", hint)
         if node.keywords or any(isinstance(argument, ast.Starred) for argument in node.args):
             raise self.error(node, f"{name} takes its arguments by position, without name= or *")
         function, arity = _function(name)
@@ -270,7 +275,7 @@ class _Builder:
 
 def _function_names() -> list[str]:
     """The callable functions: those of ts.functions except `lookup`, which takes lists, and the named operations."""
-    operations = (name for name in OPERATIONS if name.isidentifier())
+    operations = (name for name in OPERATIONS if name.isidentifier() and name not in _WITHIN)
     known = dict.fromkeys((*functions.__all__, *operations, *_OF_A_LIST, *_ALIASES))
     return [name for name in known if name != "lookup"]
 
