@@ -121,7 +121,10 @@ class _Reader:
         if form is None and isinstance(part, sympy.core.function.AppliedUndef):
             form = self._forms.get((part.func.__name__, len(part.args)))
         if form is None and (is_no_function(part) or not part.is_number):
-            raise ValueError(f"from_sympy cannot express {text_of(part)}: there is no operation for {name_of(part)}")
+            hint = "; its doit() may be without it" if is_no_function(part) else ""
+            raise ValueError(
+                f"from_sympy cannot express {text_of(part)}: there is no operation for {name_of(part)}{hint}"
+            )
         return form
 
     def _require_values(self) -> None:

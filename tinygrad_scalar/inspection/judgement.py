@@ -249,6 +249,8 @@ def _bent(c: _Comparison, graph: NudgedGraph) -> CheckedLeaf:
 def _wrong(c: _Comparison, node: Value, why: str = "") -> CheckedLeaf:
     allowed = SAFETY * c.central.error + c.rounding
     off = f"off by {written(c.off, '.2g')}, where ±{written(allowed, '.1g')} is allowed; " if c.off > allowed else ""
+    given = operation(node.op).primitive is not None
+    why = why or f"the derivative that {node.op} was given is not its own" if given else why
     verdict = Verdict("disagrees", f"{off}{why or f'the local gradient of {node.op} is wrong'}")
     return c.compared(verdict, c.central.value, c.off, False, c.scale)
 

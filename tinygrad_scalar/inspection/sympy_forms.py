@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import operator
 from collections.abc import Callable, Sequence
 from functools import lru_cache, reduce
@@ -136,7 +137,7 @@ def _fixed() -> dict[Any, Form]:
         sympy.asech: of_one(lambda x: functions.acosh(1.0 / x)),
         sympy.acsch: of_one(lambda x: functions.asinh(1.0 / x)),
         sympy.sinc: of_one(lambda x: functions.where(x, functions.sin(x) / functions.where(x, x, 1.0), 1.0)),
-        sympy.erfc: of_one(lambda x: 1.0 - functions.erf(x)),
+        sympy.erfc: of_one(lambda x: 2.0 * record("normal cdf", -math.sqrt(2.0) * x)),
         sympy.sign: of_one(lambda x: functions.greater(x, 0.0) - functions.greater(0.0, x)),
         sympy.Heaviside: lambda part: _step(*part.operands),
         sympy.StrictGreaterThan: of_two(functions.greater),
