@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from hypothesis import given, strategies as st
 
+from tinygrad_scalar.engine.activations import DENSITY_AT_0, SCALE, SCALE_ALPHA
 from tinygrad_scalar.vectorize.scalar_program import executor
 
 native = executor()
@@ -24,7 +25,32 @@ def sigmoid(x):
     return one / (one + exp(-x))
 
 
-EXACT = {  # the function and its slope
+def normal_cdf(x):
+    return PRECISE.erfc(-x / PRECISE.sqrt(2)) / 2 if x > -1e9 else 0 * one
+
+
+def density(x):
+    return exp(-x * x / 2) / PRECISE.sqrt(2 * PRECISE.pi) if abs(x) < 1e9 else 0 * one
+
+
+def tanh_of_softplus(x):
+    if x > 1e9:
+        return one
+    square = (1 + exp(x)) ** 2 if x > -1e9 else one
+    return exp(x) * (exp(x) + 2) / (square + 1) if x > -1e9 else 0 * one
+
+
+def mish_slope(x):
+    if abs(x) > 1e9:
+        return one if x > 0 else 0 * one
+    return tanh_of_softplus(x), x * 4 * exp(x) * (1 + exp(x)) / ((1 + exp(x)) ** 2 + 1) ** 2
+
+
+def selu_slope(x):
+    return SCALE * one if x > 0 else SCALE_ALPHA * exp(x)
+
+
+EXACT = {  # the function and its slope; of a slope that changes its sign, its two terms
     "exp": (exp, exp),
     "expm1": (PRECISE.expm1, exp),
     "log": (log, lambda x: one / x),
@@ -32,6 +58,14 @@ EXACT = {  # the function and its slope
     "sigmoid": (sigmoid, lambda x: exp(-abs(x)) / (one + exp(-abs(x))) ** 2),
     "tanh": (PRECISE.tanh, lambda x: 4 * exp(-2 * abs(x)) / (one + exp(-2 * abs(x))) ** 2),
     "softplus": (lambda x: max(x, 0) + PRECISE.log1p(exp(-abs(x))), sigmoid),
+    "normal cdf": (normal_cdf, density),
+    "gelu": (lambda x: x * normal_cdf(x), lambda x: (normal_cdf(x), x * density(x))),
+    "silu": (lambda x: x * sigmoid(x), lambda x: (sigmoid(x), x * sigmoid(x) * sigmoid(-x))),
+    "mish": (lambda x: x * tanh_of_softplus(x), mish_slope),
+    "elu": (lambda x: x if x > 0 else PRECISE.expm1(x), lambda x: one if x > 0 else exp(x)),
+    "selu": (lambda x: SCALE * x if x > 0 else SCALE_ALPHA * PRECISE.expm1(x), selu_slope),
+    "hardtanh": (lambda x: max(-one, min(one, x)), lambda x: one if abs(x) <= 1 else 0 * one),
+    "softsign": (lambda x: x / (1 + abs(x)), lambda x: (1 + abs(x)) ** -2),
 }
 OVERFLOW, SUBNORMAL, ZERO = 709.782712893384, -708.3964185322641, -745.1332191019411  # of e^x
 EDGES = [5e-324, 2.2250738585072014e-308, 1e-160, 2**-54, 2**-53, 2**-27, 0.5, 1.0, 2.0, 2.0**53, 1e18, 1e300, 1.8e308]
@@ -44,6 +78,14 @@ LIMITS = {  # at ODD: the function and its slope
     "sigmoid": ([1.0, 0.0, np.nan, 0.5, 0.5], [0.0, 0.0, np.nan, 0.25, 0.25]),
     "tanh": ([1.0, -1.0, np.nan, 0.0, -0.0], [0.0, 0.0, np.nan, 1.0, 1.0]),
     "softplus": ([np.inf, 0.0, np.nan, np.log(2.0), np.log(2.0)], [1.0, 0.0, np.nan, 0.5, 0.5]),
+    "normal cdf": ([1.0, 0.0, np.nan, 0.5, 0.5], [0.0, 0.0, np.nan, DENSITY_AT_0, DENSITY_AT_0]),
+    "gelu": ([np.inf, np.nan, np.nan, 0.0, -0.0], [np.nan, np.nan, np.nan, 0.5, 0.5]),
+    "silu": ([np.inf, np.nan, np.nan, 0.0, -0.0], [np.nan, np.nan, np.nan, 0.5, 0.5]),
+    "mish": ([np.inf, np.nan, np.nan, 0.0, -0.0], [np.nan, np.nan, np.nan, 0.6, 0.6]),
+    "elu": ([np.inf, -1.0, np.nan, 0.0, -0.0], [1.0, 0.0, np.nan, 1.0, 1.0]),
+    "selu": ([np.inf, -SCALE_ALPHA, np.nan, 0.0, -0.0], [SCALE, 0.0, np.nan, SCALE_ALPHA, SCALE_ALPHA]),
+    "hardtanh": ([1.0, -1.0, np.nan, 0.0, -0.0, -1.0], [0.0, 0.0, 1.0, 1.0, 1.0, 1.0]),
+    "softsign": ([np.nan, np.nan, np.nan, 0.0, -0.0, -0.5], [np.nan, np.nan, np.nan, 1.0, 1.0, 0.25]),
 }
 cases = pytest.mark.parametrize("instruction_set", INSTRUCTION_SETS)
 functions = pytest.mark.parametrize("name", EXACT)
@@ -76,12 +118,14 @@ def units_in_the_last_place(ours, exact):
     """By how many of them each number is wrong; infinity and 0 must be where rounding puts them."""
     largest, smallest = PRECISE.mpf(2) ** 1024 - PRECISE.mpf(2) ** 970, PRECISE.mpf(2) ** -1074
     for number, right in zip(ours.tolist(), exact):
+        size = max(map(abs, right)) if isinstance(right, tuple) else abs(right)
+        right = sum(right) if isinstance(right, tuple) else right
         if abs(right) >= largest or not np.isfinite(number):
             yield (
                 0.0 if number == (np.inf if right > 0 else -np.inf) and abs(right) >= largest * (1 - 2e-16) else np.inf
             )
         else:
-            unit = PRECISE.mpf(2) ** (PRECISE.frexp(right)[1] - 53) if right else smallest
+            unit = PRECISE.mpf(2) ** (PRECISE.frexp(size)[1] - 53) if size else smallest
             yield float(abs(right - number) / max(unit, smallest))
 
 

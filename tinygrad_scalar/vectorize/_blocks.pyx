@@ -117,6 +117,14 @@ cdef extern from "_blocks.h":
     void vector_sigmoid(Py_ssize_t, const double*, double*, double*) noexcept nogil
     void vector_tanh(Py_ssize_t, const double*, double*, double*) noexcept nogil
     void vector_softplus(Py_ssize_t, const double*, double*, double*) noexcept nogil
+    void vector_normal_cdf(Py_ssize_t, const double*, double*, double*) noexcept nogil
+    void vector_gelu(Py_ssize_t, const double*, double*, double*) noexcept nogil
+    void vector_silu(Py_ssize_t, const double*, double*, double*) noexcept nogil
+    void vector_elu(Py_ssize_t, const double*, double*, double*) noexcept nogil
+    void vector_selu(Py_ssize_t, const double*, double*, double*) noexcept nogil
+    void vector_mish(Py_ssize_t, const double*, double*, double*) noexcept nogil
+    void vector_hardtanh(Py_ssize_t, const double*, double*, double*) noexcept nogil
+    void vector_softsign(Py_ssize_t, const double*, double*, double*) noexcept nogil
 
 cdef extern from "_per_example.h":
     void loop_sum_of_products(
@@ -187,7 +195,7 @@ cdef struct Operation:
     VectorFunction function
 
 cdef enum:
-    MOST_OPERATIONS = 128
+    MOST_OPERATIONS = 192
 
 cdef Operation operations[MOST_OPERATIONS]
 OPERATIONS = {}  # the number of each operation that block_program.py can name
@@ -260,6 +268,14 @@ function("log1p", vector_log1p)
 function("sigmoid", vector_sigmoid)
 function("tanh", vector_tanh)
 function("softplus", vector_softplus)
+function("normal cdf", vector_normal_cdf)
+function("gelu", vector_gelu)
+function("silu", vector_silu)
+function("elu", vector_elu)
+function("selu", vector_selu)
+function("mish", vector_mish)
+function("hardtanh", vector_hardtanh)
+function("softsign", vector_softsign)
 named("sigmoid slope", SLOPE).function = vector_sigmoid
 named("tanh slope", SLOPE).function = vector_tanh
 by_engine("one minus square", _ops.ONE_MINUS_SQUARE, 0)
@@ -276,6 +292,18 @@ by_engine(("erf", 0), _ops.ERF, 1)
 by_engine("**", _ops.POWER, 0)
 by_engine(("**", 0), _ops.POWER, 1)
 by_engine(("**", 1), _ops.POWER, 2)
+by_engine("cbrt", _ops.CBRT, 0)
+by_engine("floor", _ops.FLOOR, 0)
+by_engine("ceil", _ops.CEIL, 0)
+by_engine("sign", _ops.SIGN, 0)
+by_engine("hypot", _ops.HYPOT, 0)
+by_engine("atan2", _ops.ATAN2, 0)
+by_engine(("atan2", 0), _ops.ATAN2, 1)
+by_engine(("atan2", 1), _ops.ATAN2, 2)
+by_engine("xlogy", _ops.XLOGY, 0)
+by_engine("cosine", _ops.COSINE, 0)
+by_engine(("cosine", 0), _ops.COSINE, 1)
+by_engine(("cosine", 1), _ops.COSINE, 2)
 named("**n", NUMPY_POWER)
 named(("**n", 0), POWER_SLOPE)
 for _name, _kind in {
@@ -298,7 +326,8 @@ for _code, _name, _key in (
     (_ops.SIN, "sin", "sin"), (_ops.COS, "cos", "cos"), (_ops.TAN, "tan", "tan"), (_ops.ASIN, "arcsin", "asin"),
     (_ops.ACOS, "arccos", "acos"), (_ops.ATAN, "arctan", "atan"), (_ops.SINH, "sinh", "sinh"),
     (_ops.COSH, "cosh", "cosh"), (_ops.ASINH, "arcsinh", "asinh"), (_ops.ACOSH, "arccosh", "acosh"),
-    (_ops.ATANH, "arctanh", "atanh"),
+    (_ops.ATANH, "arctanh", "atanh"), (_ops.LOG2, "log2", "log2"), (_ops.LOG10, "log10", "log10"),
+    (_ops.EXP2, "exp2", "exp2"),
 ):
     find_loop(_code, _name, 1)
     named(_key, NUMPY).code = _code

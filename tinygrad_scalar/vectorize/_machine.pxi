@@ -173,6 +173,8 @@ cdef void unary_rows(int code, double number, Py_ssize_t n, double* x, double* o
         vector_functions[VECTOR_EXPM1](n, x, out, slope)
     elif code == _ops.LOG1P:
         vector_functions[VECTOR_LOG1P](n, x, out, slope)
+    elif _ops.NORMAL_CDF <= code <= _ops.SOFTSIGN:
+        vector_functions[VECTOR_NORMAL_CDF + (code - _ops.NORMAL_CDF)](n, x, out, slope)
     elif code == _ops.CONSTANT_POWER and number == 2.0:
         rows_square(n, out, x)
     elif code in (_ops.SIN, _ops.COS, _ops.SINH, _ops.COSH):

@@ -65,7 +65,9 @@ cdef extern from "_lanes.h":
     void lanes_add_unless(double*, double*, double*) noexcept nogil
 
 cdef extern from "_vector.h":
-    enum: VECTOR_EXP, VECTOR_EXPM1, VECTOR_LOG, VECTOR_LOG1P, VECTOR_SIGMOID, VECTOR_TANH, VECTOR_SOFTPLUS
+    enum:
+        VECTOR_EXP, VECTOR_EXPM1, VECTOR_LOG, VECTOR_LOG1P, VECTOR_SIGMOID, VECTOR_TANH, VECTOR_SOFTPLUS,
+        VECTOR_NORMAL_CDF, VECTOR_GELU, VECTOR_SILU, VECTOR_ELU, VECTOR_SELU, VECTOR_MISH, VECTOR_HARDTANH, VECTOR_SOFTSIGN
     ctypedef void (*VectorFunction)(Py_ssize_t, const double*, double*, double*) noexcept nogil
     const VectorFunction* vector_functions
     bint vector_use(const char*) noexcept nogil
@@ -86,7 +88,9 @@ for _code, _name in NAMES.items():
 def vector_function(str name, str instruction_set, double[::1] z, double[::1] a, double[::1] slope=None):
     """For tests: a function of _vector.h with an instruction set; whether this machine and build have that."""
     numbers = {"exp": VECTOR_EXP, "expm1": VECTOR_EXPM1, "log": VECTOR_LOG, "log1p": VECTOR_LOG1P,
-               "sigmoid": VECTOR_SIGMOID, "tanh": VECTOR_TANH, "softplus": VECTOR_SOFTPLUS}
+               "sigmoid": VECTOR_SIGMOID, "tanh": VECTOR_TANH, "softplus": VECTOR_SOFTPLUS,
+               "normal cdf": VECTOR_NORMAL_CDF, "gelu": VECTOR_GELU, "silu": VECTOR_SILU, "elu": VECTOR_ELU,
+               "selu": VECTOR_SELU, "mish": VECTOR_MISH, "hardtanh": VECTOR_HARDTANH, "softsign": VECTOR_SOFTSIGN}
     cdef int number = numbers[name]
     cdef bint has = vector_use(instruction_set.encode())
     if has and z.shape[0]:

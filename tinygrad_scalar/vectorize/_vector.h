@@ -31,7 +31,11 @@
 
 typedef void (*VectorFunction)(ptrdiff_t n, const double *z, double *a, double *slope);
 
-enum { VECTOR_EXP, VECTOR_EXPM1, VECTOR_LOG, VECTOR_LOG1P, VECTOR_SIGMOID, VECTOR_TANH, VECTOR_SOFTPLUS, VECTOR_FUNCTIONS };
+enum {
+    VECTOR_EXP, VECTOR_EXPM1, VECTOR_LOG, VECTOR_LOG1P, VECTOR_SIGMOID, VECTOR_TANH, VECTOR_SOFTPLUS,
+    VECTOR_NORMAL_CDF, VECTOR_GELU, VECTOR_SILU, VECTOR_ELU, VECTOR_SELU, VECTOR_MISH, VECTOR_HARDTANH, VECTOR_SOFTSIGN,
+    VECTOR_FUNCTIONS
+}; /* from the cumulative normal distribution on in the order of the engine's _ops.pxd */
 
 /* ln 2 in two parts, the first of 32 bits: its product with an exponent is exact */
 #define LN2_HIGH 0x1.62e42feep-1
@@ -42,6 +46,9 @@ enum { VECTOR_EXP, VECTOR_EXPM1, VECTOR_LOG, VECTOR_LOG1P, VECTOR_SIGMOID, VECTO
 #define EXP_LOWER -760.0 /* below it 0 */
 #define EXP_EDGE 700.0 /* beyond it e^x is made in two steps, as 2^n can be out of range where e^x is not */
 #define EXP_FAR 1000.0 /* 2^−1000 is in range */
+#define SELU_SCALE 1.0507009873554805
+#define SELU_SCALE_ALPHA 1.7580993408473766
+#define DENSITY_AT_0 0.3989422804014327
 #define SMALLEST_NORMAL 0x1p-1022
 #define ONE_BITS UINT64_C(0x3ff0000000000000)
 #define ROOT_HALF_BITS UINT64_C(0x3fe6a09e667f3bcd) /* of √½ */
@@ -135,5 +142,13 @@ VECTOR_FUNCTION(vector_log1p, VECTOR_LOG1P)
 VECTOR_FUNCTION(vector_sigmoid, VECTOR_SIGMOID)
 VECTOR_FUNCTION(vector_tanh, VECTOR_TANH)
 VECTOR_FUNCTION(vector_softplus, VECTOR_SOFTPLUS)
+VECTOR_FUNCTION(vector_normal_cdf, VECTOR_NORMAL_CDF)
+VECTOR_FUNCTION(vector_gelu, VECTOR_GELU)
+VECTOR_FUNCTION(vector_silu, VECTOR_SILU)
+VECTOR_FUNCTION(vector_elu, VECTOR_ELU)
+VECTOR_FUNCTION(vector_selu, VECTOR_SELU)
+VECTOR_FUNCTION(vector_mish, VECTOR_MISH)
+VECTOR_FUNCTION(vector_hardtanh, VECTOR_HARDTANH)
+VECTOR_FUNCTION(vector_softsign, VECTOR_SOFTSIGN)
 
 #endif

@@ -182,6 +182,163 @@ LOCAL double VECTOR_NAME(one_softplus)(double x, double *slope)
     return x == x ? (x > 0.0 ? x : 0.0) + ln : x;
 }
 
+/* what the product of two numbers loses in rounding */
+LOCAL double VECTOR_NAME(lost)(double x, double y, double product)
+{
+#if VECTOR_FUSED
+    return fma(x, y, -product);
+#else
+    double a = 134217729.0 * x, b, c = 134217729.0 * y, d;
+    a -= a - x, b = x - a, c -= c - y, d = y - c; /* halves (Dekker) */
+    return ((a * c - product) + a * d + b * c) + b * d;
+#endif
+}
+
+/* In what follows e^x is 2^64 times as large where it can be subnormal, and made as small as it is last of all. */
+
+LOCAL double VECTOR_NAME(one_silu)(double x, double *slope)
+{
+    double many_low, unwanted, also, many = VECTOR_NAME(decay)(-fabs(x), 64.0, &many_low, &unwanted, &also);
+    double e = many * 0x1p-64, e_low = many_low * 0x1p-64, sum = 1.0 + e, sum_low = ((1.0 - sum) + e) + e_low;
+    double inverse = 1.0 / sum, scale = x < 0.0 ? 0x1p-64 : 1.0;
+    many = x < EXP_LOWER ? 0.0 : many, many_low = x < EXP_LOWER ? 0.0 : many_low;
+    if (slope) /* σ(x) + xσ(x)σ(−x) */
+        *slope = (x < 0.0 ? many : 1.0) * inverse * (1.0 + x * (x < 0.0 ? 1.0 : e) * inverse) * scale;
+    return x * VECTOR_NAME(quotient)(x < 0.0 ? many : 1.0, x < 0.0 ? many_low : 0.0, sum, sum_low, inverse) * scale;
+}
+
+/* x((1 + e^x)² − 1) / ((1 + e^x)² + 1), for x > 0 by e^−x */
+LOCAL double VECTOR_NAME(one_mish)(double x, double *slope)
+{
+    int right = x > 0.0;
+    double many_low, unwanted, also, many = VECTOR_NAME(decay)(-fabs(x), 64.0, &many_low, &unwanted, &also);
+    double e = many * 0x1p-64, e_low = many_low * 0x1p-64, h = 2.0 + e, h_low = ((2.0 - h) + e) + e_low;
+    double part, part_low, top, top_low, bottom, bottom_low, inverse, fraction, scale = right ? 1.0 : 0x1p-64;
+    double top_right = 1.0 + 2.0 * e, low_right = (2.0 * e - (top_right - 1.0)) + 2.0 * e_low;
+    double square = 2.0 * e * e, square_low = VECTOR_NAME(lost)(2.0 * e, e, square) + 4.0 * e * e_low;
+    many = x < EXP_LOWER ? 0.0 : many, many_low = x < EXP_LOWER ? 0.0 : many_low;
+    top = many * h, top_low = VECTOR_NAME(lost)(many, h, top) + (many * h_low + many_low * h);
+    part = right ? square : top * 0x1p-64, part_low = right ? square_low + low_right : top_low * 0x1p-64;
+    top = right ? top_right : top, top_low = right ? low_right : top_low;
+    bottom = (right ? top_right : 2.0) + part;
+    bottom_low = (part - (bottom - (right ? top_right : 2.0))) + part_low;
+    inverse = 1.0 / bottom;
+    fraction = VECTOR_NAME(quotient)(top, top_low, bottom, bottom_low, inverse);
+    if (slope)
+        *slope = (fraction + x * (4.0 * (right ? e * e : many) * (1.0 + e) * inverse * inverse)) * scale;
+    return x * fraction * scale;
+}
+
+LOCAL double VECTOR_NAME(one_elu)(double x, double *slope)
+{
+    double less_one, e = VECTOR_NAME(exponential)(x, &less_one);
+    if (slope)
+        *slope = x > 0.0 ? 1.0 : e;
+    return x > 0.0 ? x : copysign(less_one, x);
+}
+
+LOCAL double VECTOR_NAME(one_selu)(double x, double *slope)
+{
+    double less_one, e = VECTOR_NAME(exponential)(x, &less_one);
+    if (slope)
+        *slope = x > 0.0 ? SELU_SCALE : SELU_SCALE_ALPHA * e;
+    return x > 0.0 ? SELU_SCALE * x : SELU_SCALE_ALPHA * copysign(less_one, x);
+}
+
+LOCAL double VECTOR_NAME(one_hardtanh)(double x, double *slope)
+{
+    if (slope)
+        *slope = fabs(x) > 1.0 ? 0.0 : 1.0;
+    return x > 1.0 ? 1.0 : x < -1.0 ? -1.0 : x;
+}
+
+LOCAL double VECTOR_NAME(one_softsign)(double x, double *slope)
+{
+    double sum = 1.0 + fabs(x), inverse = 1.0 / sum;
+    if (slope)
+        *slope = inverse * inverse + (x - x); /* nan at infinity */
+    return x / sum;
+}
+
+/* Φ, the distribution of a standard normal number, with xΦ(x) and the density Φ′. Beyond ½, |x|e^(x²/2)Φ(−|x|) is a
+   polynomial in (|x| − m) / (|x| + m), as in the engine's activations.py: m = 1 as far as 2, then m = 5. */
+LOCAL double VECTOR_NAME(normal)(double x, double *times_x, double *density, double *slope_of_times_x)
+{
+    double t = fabs(x) > 40.0 ? 40.0 : fabs(x); /* nan stays */
+    int near = t < 2.0, middle = t < 0.5, left = x < 0.0;
+    double square = t * t, square_low = VECTOR_NAME(lost)(t, t, square), s, p, value, low, product, product_low, of_middle;
+    double many_low, unwanted, also, many = VECTOR_NAME(decay)(-0.5 * square, 64.0, &many_low, &unwanted, &also);
+    double most, cdf, slope;
+    many = t > 39.0 ? 0.0 : many;
+    many_low = t > 39.0 ? 0.0 : many_low - 0.5 * square_low * many;
+    s = (t - (near ? 1.0 : 5.0)) / (t + (near ? 1.0 : 5.0));
+    p = near ? 0x0.0p+0 : -0x1.343bb8149d3f9p-29;
+    p = MULTIPLY_ADD(p, s, near ? 0x0.0p+0 : 0x1.0cc2e34ac1864p-27);
+    p = MULTIPLY_ADD(p, s, near ? 0x0.0p+0 : 0x1.cee7338373131p-29);
+    p = MULTIPLY_ADD(p, s, near ? 0x0.0p+0 : -0x1.5fe45f384608ep-25);
+    p = MULTIPLY_ADD(p, s, near ? 0x1.7838b247e488dp-14 : -0x1.11326089ddcd4p-26);
+    p = MULTIPLY_ADD(p, s, near ? 0x1.5bb963a992b36p-13 : 0x1.00895fd5730a0p-22);
+    p = MULTIPLY_ADD(p, s, near ? 0x1.72cccbda72ed9p-13 : 0x1.b7a04504b08fcp-25);
+    p = MULTIPLY_ADD(p, s, near ? 0x1.0613427f3103fp-13 : -0x1.a0d2a8d338897p-20);
+    p = MULTIPLY_ADD(p, s, near ? -0x1.7851691a339f6p-15 : 0x1.4480ba767e62fp-21);
+    p = MULTIPLY_ADD(p, s, near ? -0x1.87da5fb808555p-12 : 0x1.5aa44efedc4ecp-17);
+    p = MULTIPLY_ADD(p, s, near ? -0x1.aba476c437476p-11 : -0x1.1580635184b53p-16);
+    p = MULTIPLY_ADD(p, s, near ? -0x1.34cb949706465p-10 : -0x1.c9c25052e9005p-15);
+    p = MULTIPLY_ADD(p, s, near ? -0x1.16035bf8992bcp-10 : 0x1.fd1ba2855d17ap-13);
+    p = MULTIPLY_ADD(p, s, near ? 0x1.d5586d07899cap-14 : -0x1.0942395b90edcp-13);
+    p = MULTIPLY_ADD(p, s, near ? 0x1.6f142af21e816p-9 : -0x1.f0ed1c73416cap-10);
+    p = MULTIPLY_ADD(p, s, near ? 0x1.afa050f02a8c5p-8 : 0x1.23a9b32193718p-7);
+    p = MULTIPLY_ADD(p, s, near ? 0x1.20531398f1aa4p-7 : -0x1.8bdde01f0609ep-6);
+    p = MULTIPLY_ADD(p, s, near ? 0x1.935cb91623827p-9 : 0x1.88d03ff15f303p-5);
+    p = MULTIPLY_ADD(p, s, near ? -0x1.3e2dedcc263b9p-6 : -0x1.30277951e9676p-4);
+    p = MULTIPLY_ADD(p, s, near ? -0x1.d6a94baf22f97p-5 : 0x1.74451e8002c89p-4);
+    p = MULTIPLY_ADD(p, s, near ? -0x1.aee38df59e172p-5 : -0x1.5c51455904950p-4);
+    p = MULTIPLY_ADD(p, s, near ? 0x1.fcc82327e204dp-3 : 0x1.a9353f7be5cafp-5);
+    p *= s;
+    most = near ? 0x1.0bdb2e039df32p-2 : 0x1.89d3abe1f95aep-2;
+    value = most + p;
+    low = ((most - value) + p) + (near ? -0x1.389f1b0bbd828p-57 : -0x1.0451ad682ff5dp-57);
+    product = many * value; /* 2^64 tΦ(−t) */
+    product_low = VECTOR_NAME(lost)(many, value, product) + (many * low + many_low * value);
+    p = -0x1.ddc738b863ab4p-43;
+    p = MULTIPLY_ADD(p, square, 0x1.67c1700ad73d2p-38);
+    p = MULTIPLY_ADD(p, square, -0x1.f107e1883d947p-34);
+    p = MULTIPLY_ADD(p, square, 0x1.3878b823c4d4ep-29);
+    p = MULTIPLY_ADD(p, square, -0x1.62226a4aabe03p-25);
+    p = MULTIPLY_ADD(p, square, 0x1.658a2177b2739p-21);
+    p = MULTIPLY_ADD(p, square, -0x1.3ce8fac15e2c4p-17);
+    p = MULTIPLY_ADD(p, square, 0x1.e42b0d5216fc8p-14);
+    p = MULTIPLY_ADD(p, square, -0x1.37403f6ba1100p-10);
+    p = MULTIPLY_ADD(p, square, 0x1.46d04297691dap-7);
+    p = MULTIPLY_ADD(p, square, -0x1.1058377e2cee0p-4);
+    p = MULTIPLY_ADD(p, square, 0x1.9884533d43651p-2);
+    of_middle = 0.5 + x * p;
+    product += product_low;
+    cdf = middle ? of_middle : left ? product / t * 0x1p-64 : 1.0 - product / t * 0x1p-64;
+    *times_x = middle ? x * of_middle : left ? (x < -39.0 ? x * 0.0 : product * -0x1p-64) : x - product * 0x1p-64;
+    *density = (many + many_low) * DENSITY_AT_0 * 0x1p-64;
+    slope = (x * DENSITY_AT_0 + value / t) * (many + many_low) * 0x1p-64;
+    *slope_of_times_x = left && !middle ? (slope == 0.0 ? 0.0 : slope) : cdf + x * *density;
+    return cdf;
+}
+
+LOCAL double VECTOR_NAME(one_normal_cdf)(double x, double *slope)
+{
+    double times_x, density, slope_of_times_x, cdf = VECTOR_NAME(normal)(x, &times_x, &density, &slope_of_times_x);
+    if (slope)
+        *slope = density;
+    return cdf;
+}
+
+LOCAL double VECTOR_NAME(one_gelu)(double x, double *slope)
+{
+    double times_x, density, slope_of_times_x;
+    VECTOR_NAME(normal)(x, &times_x, &density, &slope_of_times_x);
+    if (slope)
+        *slope = slope_of_times_x;
+    return times_x;
+}
+
 /* --- many numbers --- */
 
 /* The rest of an array is filled up to a whole AT_ONCE: one number after the other would take longer. */
@@ -225,10 +382,20 @@ VECTOR_LOOP(log1p)
 VECTOR_LOOP(sigmoid)
 VECTOR_LOOP(tanh)
 VECTOR_LOOP(softplus)
+VECTOR_LOOP(normal_cdf)
+VECTOR_LOOP(gelu)
+VECTOR_LOOP(silu)
+VECTOR_LOOP(elu)
+VECTOR_LOOP(selu)
+VECTOR_LOOP(mish)
+VECTOR_LOOP(hardtanh)
+VECTOR_LOOP(softsign)
 
 static const VectorFunction VECTOR_NAME(vector_functions)[VECTOR_FUNCTIONS] = {
     VECTOR_NAME(exp), VECTOR_NAME(expm1), VECTOR_NAME(log), VECTOR_NAME(log1p),
     VECTOR_NAME(sigmoid), VECTOR_NAME(tanh), VECTOR_NAME(softplus),
+    VECTOR_NAME(normal_cdf), VECTOR_NAME(gelu), VECTOR_NAME(silu), VECTOR_NAME(elu), VECTOR_NAME(selu),
+    VECTOR_NAME(mish), VECTOR_NAME(hardtanh), VECTOR_NAME(softsign),
 };
 
 #undef VECTOR_LOOP

@@ -10,6 +10,7 @@ import numpy as np
 
 from tinygrad_scalar.vectorize.block_memory import AFTER, BACKWARD, BEFORE_BACKWARD, BEFORE_FORWARD, FORWARD, Memory
 from tinygrad_scalar.vectorize.buffers import affine, contiguous
+from tinygrad_scalar.vectorize.everyday_operations import ACTIVATIONS
 from tinygrad_scalar.vectorize.program import (
     Array,
     DistancesGradient,
@@ -35,7 +36,10 @@ SAME, EACH, SUMMED = range(3)  # what a number depends on: no example, its examp
 FEW = 4  # rows of an operand that a product's loop reads at once
 
 # Slopes, and operations of the backward pass, that a forward operation of the same operand computes by the way.
-BY_THE_WAY: dict[Any, str] = {("tanh", 0): "tanh", ("sigmoid", 0): "sigmoid", "sigmoid": "softplus"}
+BY_THE_WAY: dict[Any, str] = {
+    "sigmoid": "softplus",
+    **{(name, 0): name for name in ("tanh", "sigmoid", *ACTIVATIONS)},
+}
 
 
 class NotNativeError(Exception):

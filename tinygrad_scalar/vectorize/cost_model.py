@@ -57,8 +57,8 @@ FRESH = 1 << 14  # numbers of an array from which on it gets memory of its own
 # Operations by how long they take. Any other power is one of "powers".
 KINDS = {
     "quick": ("+", "-", "*", "neg", "**2"),
-    "comparisons": ("maximum", "minimum", "greater", "greater_equal", "where", "relu", "leaky_relu", "abs"),
-    "quotients": ("/", "sqrt", "**0.5"),
+    "comparisons": ("maximum", "minimum", "greater", "greater_equal", "where", "relu", "leaky_relu", "abs", "hardtanh"),
+    "quotients": ("/", "sqrt", "**0.5", "softsign"),
     "exponentials": (
         "exp",
         "expm1",
@@ -67,6 +67,12 @@ KINDS = {
         "sigmoid",
         "tanh",
         "softplus",
+        "silu",
+        "elu",
+        "selu",
+        "mish",
+        "gelu",
+        "normal cdf",
         "binary cross-entropy",
         "sigmoid slope",
         "tanh slope",

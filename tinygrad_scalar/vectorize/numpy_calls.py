@@ -9,7 +9,7 @@ import math
 from collections.abc import Sequence
 
 from tinygrad_scalar.engine.ops import operation
-from tinygrad_scalar.vectorize import recorded_operations
+from tinygrad_scalar.vectorize import everyday_operations, recorded_operations
 from tinygrad_scalar.vectorize.program import Slope
 
 # An operation's call, by its name or its family: {0}, {1}, {2} stand for its operands and {n} for its constant. A * in
@@ -44,6 +44,7 @@ CALLS = {
     "where": "*where({0}, {1}, {2}, out={out})",
     "binary cross-entropy": "*binary_entropy({1}, {2}, out={out})",  # a is always σ(z) here
     **recorded_operations.CALLS,
+    **everyday_operations.CALLS,
 }
 # The call of a slope, by its operation and operand: {0} stands for the result, {1}, {2}, … for the operands.
 SLOPES = {
@@ -71,6 +72,7 @@ SLOPES = {
     ("binary cross-entropy", 0): "*slope_of_entropy({2}, {3}, out={out})",
     ("binary cross-entropy", 1): "*far_slope_of_entropy({2}, {3}, out={out})",
     ("binary cross-entropy", 2): "negative({2}, out={out})",
+    **everyday_operations.SLOPES,
 }
 
 
@@ -115,12 +117,13 @@ NUMPY = (
     "absolute", "add", "arccos", "arccosh", "arcsin", "arcsinh", "arctan", "arctanh", "copysign", "copyto", "cos",
     "cosh", "divide", "exp", "expm1", "greater", "greater_equal", "hypot", "log", "log1p", "logaddexp", "matmul",
     "maximum", "minimum", "multiply", "negative", "power", "reciprocal", "sin", "sinh", "sqrt", "subtract", "take",
-    "tan", "tanh", "vdot",
+    "tan", "tanh", "vdot", *everyday_operations.NUMPY,
 )  # fmt: skip
 
 # The helpers; the source contains those that it uses. The slopes are as accurate as those of ops.py.
 HELPERS = {
     **recorded_operations.HELPERS,
+    **everyday_operations.HELPERS,
     "sigmoid": '''
 def sigmoid(z, out):
     """1/(1 + exp(-z)); where exp(-z) overflows, exp(z)."""

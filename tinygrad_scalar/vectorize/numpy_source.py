@@ -112,7 +112,7 @@ class NumpySource:
             "    return forward, backward",
         ]
         used, helpers = _names_in(body), list[str]()
-        for _ in range(2):  # a helper can use another one
+        for _ in range(4):  # a helper can use another one
             helpers = [HELPERS[name].strip("\n") for name in HELPERS if name in used]
             used |= _names_in(re.sub(r'""".*?"""', "", helper, flags=re.DOTALL) for helper in helpers)
         head = [*(["import math\n"] if "math" in used else []), "import numpy as np"]

@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_scalar.vectorize.program import Array
+from tinygrad_scalar.engine.ops import operation
+from tinygrad_scalar.vectorize.program import Array, Slope
 
 # As in numpy_calls.py.
 CALLS = {
@@ -46,6 +47,17 @@ def one_minus_square(x, out):
 
 def constant(number: float) -> Array:
     return Array((1,), False, values=np.array([number]))
+
+
+def times_slopes(op: str, *reads: tuple[int, ...]) -> Callable[..., Any]:
+    """d·∂v/∂x for each operand x; reads[i] says which of (v, *operands) the i-th slope is computed from."""
+    slopes = [Slope(op, i, read) for i, read in enumerate(reads)]
+
+    def rule(write: Callable[..., Array], d: Array, *numbers: Array) -> list[Array]:
+        times = "* on path" if operation(op).piecewise else "*"
+        return [write(times, d, write(slope, *(numbers[i] for i in slope.reads))) for slope in slopes]
+
+    return rule
 
 
 # As in reverse.py.

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_scalar.engine.ops import Operation, operation
+from tinygrad_scalar.vectorize.everyday_operations import RULES as EVERYDAY
 from tinygrad_scalar.vectorize.factors import factors_of, results_of
 from tinygrad_scalar.vectorize.program import (
     Array,
@@ -32,7 +33,7 @@ from tinygrad_scalar.vectorize.program import (
     Slope,
     Statement,
 )
-from tinygrad_scalar.vectorize.recorded_operations import RULES as RECORDED, constant
+from tinygrad_scalar.vectorize.recorded_operations import RULES as RECORDED, constant, times_slopes
 from tinygrad_scalar.vectorize.shifts import find_shifts
 
 ONES = {batched: Array((1,), batched, values=np.ones(1)) for batched in (False, True)}  # ∂C/∂C, in each example
@@ -45,17 +46,6 @@ Parts = dict[Array, list[tuple[Array, Any]]]
 Rule = Callable[..., Sequence[Array | None]]
 
 
-def _times_slopes(op: str, *reads: tuple[int, ...]) -> Rule:
-    """d·∂v/∂x for each operand x; reads[i] says which of (v, *operands) the i-th slope is computed from."""
-    slopes = [Slope(op, i, read) for i, read in enumerate(reads)]
-
-    def rule(write: Write, d: Array, *numbers: Array) -> list[Array]:
-        times = "* on path" if operation(op).piecewise else "*"
-        return [write(times, d, write(slope, *(numbers[i] for i in slope.reads))) for slope in slopes]
-
-    return rule
-
-
 def _times(op: str) -> Rule:
     """d·f(x), for a slope that is itself an operation f of ops.py."""
     return lambda write, d, v, x: (write("*", d, write(op, x)),)
@@ -66,7 +56,7 @@ def _constant_power_rule(row: Operation) -> Rule:
         return lambda write, d, v, x: (None,)
     if row.constant == 2.0:
         return lambda write, d, v, x: (write("*", d, write("*", constant(2.0), x)),)
-    return _times_slopes(row.name, (0, 1))
+    return times_slopes(row.name, (0, 1))
 
 
 # Rules that are shorter or read less than d·∂v/∂x from all of (v, *operands), which any other operation gets.
@@ -82,9 +72,9 @@ RULES: dict[str, Rule] = {
         write("*", d, write("**-1", y)),
         write("neg", write("*", d, write("/", v, y))),
     ),
-    "**": _times_slopes("**", (0, 1, 2), (0, 1, 2)),
+    "**": times_slopes("**", (0, 1, 2), (0, 1, 2)),
     "neg": lambda write, d, v, x: (write("neg", d),),
-    "abs": _times_slopes("abs", (1,)),
+    "abs": times_slopes("abs", (1,)),
     "exp": lambda write, d, v, x: (write("*", d, v),),
     "expm1": _times("exp"),
     "log": lambda write, d, v, x: (write("*", d, write("**-1", x)),),
@@ -93,23 +83,23 @@ RULES: dict[str, Rule] = {
     "sin": _times("cos"),
     "cos": lambda write, d, v, x: (write("neg", write("*", d, write("sin", x))),),
     "tan": lambda write, d, v, x: (write("*", d, write("+", constant(1.0), write("*", v, v))),),
-    "asin": _times_slopes("asin", (1,)),
-    "acos": _times_slopes("acos", (1,)),
-    "atan": _times_slopes("atan", (1,)),
+    "asin": times_slopes("asin", (1,)),
+    "acos": times_slopes("acos", (1,)),
+    "atan": times_slopes("atan", (1,)),
     "sinh": _times("cosh"),
     "cosh": _times("sinh"),
-    "tanh": _times_slopes("tanh", (0, 1)),
-    "asinh": _times_slopes("asinh", (1,)),
-    "acosh": _times_slopes("acosh", (1,)),
-    "atanh": _times_slopes("atanh", (1,)),
-    "sigmoid": _times_slopes("sigmoid", (0, 1)),
-    "relu": _times_slopes("relu", (1,)),
+    "tanh": times_slopes("tanh", (0, 1)),
+    "asinh": times_slopes("asinh", (1,)),
+    "acosh": times_slopes("acosh", (1,)),
+    "atanh": times_slopes("atanh", (1,)),
+    "sigmoid": times_slopes("sigmoid", (0, 1)),
+    "relu": times_slopes("relu", (1,)),
     "softplus": _times("sigmoid"),
-    "erf": _times_slopes("erf", (1,)),
-    "maximum": _times_slopes("maximum", (1, 2), (1, 2)),
-    "minimum": _times_slopes("minimum", (1, 2), (1, 2)),
-    "logaddexp": _times_slopes("logaddexp", (1, 2), (1, 2)),
-    "binary cross-entropy": _times_slopes("binary cross-entropy", (1, 2, 3), (1, 2, 3), (1, 2)),
+    "erf": times_slopes("erf", (1,)),
+    "maximum": times_slopes("maximum", (1, 2), (1, 2)),
+    "minimum": times_slopes("minimum", (1, 2), (1, 2)),
+    "logaddexp": times_slopes("logaddexp", (1, 2), (1, 2)),
+    "binary cross-entropy": times_slopes("binary cross-entropy", (1, 2, 3), (1, 2, 3), (1, 2)),
     "1 at infinity": lambda write, d, v, x, y: (d, None),
     "greater": lambda write, d, v, x, y: (None, None),
     "greater_equal": lambda write, d, v, x, y: (None, None),
@@ -119,10 +109,11 @@ RULES: dict[str, Rule] = {
         write("where", c, constant(0.0), d),
     ),
     **RECORDED,
+    **EVERYDAY,
 }
 FAMILIES: dict[str, Callable[[Operation], Rule]] = {
     "**n": _constant_power_rule,
-    "leaky_relu": lambda row: _times_slopes(row.name, (1,)),
+    "leaky_relu": lambda row: times_slopes(row.name, (1,)),
 }
 
 
@@ -133,7 +124,7 @@ def rule_of(op: str) -> Rule:
     row = operation(op)
     if row.family in FAMILIES:
         return FAMILIES[row.family](row)
-    return _times_slopes(op, *[tuple(range(row.arity + 1))] * row.arity)
+    return times_slopes(op, *[tuple(range(row.arity + 1))] * row.arity)
 
 
 class NotByExampleError(Exception):
