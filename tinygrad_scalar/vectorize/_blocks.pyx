@@ -304,6 +304,7 @@ by_engine("xlogy", _ops.XLOGY, 0)
 by_engine("cosine", _ops.COSINE, 0)
 by_engine(("cosine", 0), _ops.COSINE, 1)
 by_engine(("cosine", 1), _ops.COSINE, 2)
+by_engine("exp of difference", _ops.EXP_OF_DIFFERENCE, 0)
 named("**n", NUMPY_POWER)
 named(("**n", 0), POWER_SLOPE)
 for _name, _kind in {

@@ -21,6 +21,7 @@ CALLS = {
     "atan2": "arctan2({0}, {1}, out={out})",
     "xlogy": "*xlogy({0}, {1}, out={out})",
     "cosine": "*cosine({0}, {1}, out={out})",
+    "exp of difference": "*exp_of_difference({0}, {1}, out={out})",
     **{name: f"*{name.replace(' ', '_')}({{0}}, out={{out}})" for name in ACTIVATIONS},
 }
 SLOPES = {
@@ -40,6 +41,11 @@ def _polynomial(coefficients: tuple[float, ...]) -> str:
 
 
 HELPERS = {
+    "exp_of_difference": '''
+def exp_of_difference(x, y, out):
+    """exp(x - y)."""
+    return exp(subtract(x, y, out=out), out=out)
+''',
     "signed_one": '''
 def signed_one(x, out):
     """The sign of x, with that of 0."""
@@ -243,6 +249,7 @@ RULES: dict[str, Callable[..., Any]] = {
     "atan2": times_slopes("atan2", (1, 2), (1, 2)),
     "hypot": lambda write, d, v, x, y: (write("*", d, write("cosine", x, y)), write("*", d, write("cosine", y, x))),
     "xlogy": lambda write, d, v, x, y: (write("*", d, write("log", y)), write("*", d, write("/", x, y))),
+    "exp of difference": lambda write, d, v, x, y: (share := write("*", d, v), write("neg", share)),
     "cosine": times_slopes("cosine", (1, 2), (0, 1, 2)),
     **{name: times_slopes(name, (1,)) for name in ACTIVATIONS},
 }
