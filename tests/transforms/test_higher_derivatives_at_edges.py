@@ -139,3 +139,10 @@ def test_the_tables_hold_what_jax_answers():
         hessian = jax.hessian(f, argnums=(0, 1))(*at)
         found = [float(number) for row in hessian for number in row]
         assert found == pytest.approx(second, rel=1e-14, nan_ok=True), (name, at)
+
+
+@pytest.mark.parametrize("x", [1e160, -1e200, 1e300])
+def test_the_recorded_slope_of_asinh_does_not_vanish_where_the_square_overflows(x):
+    v = ts.Value(x)
+    (slope,) = ts.gradient(v.asinh(), [v])
+    assert slope.data == pytest.approx(1.0 / abs(x), rel=1e-15, abs=0.0)

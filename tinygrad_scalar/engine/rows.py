@@ -166,7 +166,7 @@ ROWS = (
     Operation(
         "asinh", "asinh", "asinh({0})", "asinh(x)", math.asinh, lambda v, x: (asinh_slope(x),),
         ("1/√(1 + {0}²)",),
-        vjps=(lambda u, v, x: u / (1.0 + x * x).sqrt(),),
+        vjps=(lambda u, v, x: u / recorded.hypot(x, 1.0),),
     ),
     Operation(
         "acosh", "acosh", "acosh({0})", "acosh(x)", acosh,
