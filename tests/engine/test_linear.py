@@ -130,3 +130,13 @@ def test_graphs_can_be_deep():
         y = y + x
     linear = Linear([y], [x], start)
     assert linear.push([1.0]) == linear.pull([1.0]) == [100_001.0]
+
+
+def test_an_infinite_slope_below_what_is_not_chosen_is_what_backward_has():
+    def f(x):
+        return ts.where(ts.greater(x, 0.0), ts.log(x), x * x)
+
+    x = Value(0.0)
+    f(x).backward()
+    assert isnan(x.grad) and isnan(ts.grad(f)(0.0)) and isnan(ts.gradient(f(x), x).data)
+    assert ts.jvp(f, (0.0,), (1.0,)) == (0.0, 0.0)  # forwards, nothing comes from there, as in JAX

@@ -191,11 +191,12 @@ cdef class Linear:
                 if reached[self.n_inputs + i]:
                     upstream = found[self.n_inputs + i]
                     for e in range(self.starts[i], self.starts[i + 1]):
-                        if not self.unused[e]:
-                            below = self.operands[e]
-                            amount = self.slopes[e] * upstream
-                            found[below] = found[below] + amount if reached[below] else amount
-                            reached[below] = True
+                        below = self.operands[e]
+                        amount = self.slopes[e] * upstream
+                        if amount != amount and self.unused[e]:
+                            amount = 0.0
+                        found[below] = found[below] + amount if reached[below] else amount
+                        reached[below] = True
             for j in range(self.n_inputs):
                 numbers.append(found[j] if reached[j] else 0.0)
             return numbers

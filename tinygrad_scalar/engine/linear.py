@@ -38,7 +38,7 @@ class Linear:
         self.n_inputs = len(inputs)
         self.closed = True
         self._used: list[list[int]] = []
-        self._edges: list[tuple[list[int], list[float]]] = []
+        self._edges: list[tuple[list[int], list[float], bool]] = []
         place: dict[Any, int] = {x: j for j, x in enumerate(inputs)}
         order: list[Any] = []
         todo: list[Any] = [output for output in outputs if isinstance(output, Value)]
@@ -68,10 +68,9 @@ class Linear:
         ]
         if not edges:
             return -1
-        self._used.append([place for place, _ in edges])
-        if row.piecewise:  # as in graph.contribution
-            edges = [(place, slope) for place, slope in edges if slope != 0.0]
-        self._edges.append(([place for place, _ in edges], [slope for _, slope in edges]))
+        places = [place for place, _ in edges]
+        self._used.append(places)
+        self._edges.append((places, [slope for _, slope in edges], row.piecewise))
         return self.n_inputs + len(self._edges) - 1
 
     def used(self) -> list[list[int]]:
@@ -85,11 +84,11 @@ class Linear:
         """For each output Σ ∂output/∂input · direction; None is no direction: 0 even where a slope is infinite."""
         _require_length(directions, self.n_inputs)
         moved = list(directions)
-        for places, slopes in self._edges:
+        for places, slopes, piecewise in self._edges:
             total = None
             for place, slope in zip(places, slopes):
                 amount = moved[place]
-                if amount is not None:
+                if amount is not None and not (piecewise and slope == 0.0):
                     total = slope * amount if total is None else total + slope * amount
             moved.append(total)
         return [_number(moved[place]) if place >= 0 else 0.0 for place in self.outputs]
@@ -105,9 +104,13 @@ class Linear:
         for i in range(len(self._edges) - 1, -1, -1):
             upstream = found[self.n_inputs + i]
             if upstream is not None:
-                for place, slope in zip(*self._edges[i]):
+                places, slopes, piecewise = self._edges[i]
+                for place, slope in zip(places, slopes):
+                    amount = slope * upstream
+                    if amount != amount and piecewise and slope == 0.0:  # as in graph.contribution
+                        amount = 0.0
                     before = found[place]
-                    found[place] = slope * upstream if before is None else before + slope * upstream
+                    found[place] = amount if before is None else before + amount
         return [_number(amount) for amount in found[: self.n_inputs]]
 
 
