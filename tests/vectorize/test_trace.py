@@ -69,6 +69,13 @@ def test_looking_at_a_traced_number_is_an_error_that_names_the_line_and_the_way_
     assert w.data == 0.5
 
 
+@pytest.mark.parametrize("function", [math.floor, math.ceil])
+def test_pythons_floor_and_ceil_of_a_traced_number_are_recorded(function):
+    value, (gradient,) = ts.vectorize(lambda x: w * function(x), [w])(np.array([-1.5, 0.25, 2.0]))
+    expected = sum(map(function, (-1.5, 0.25, 2.0))) / 3
+    assert (value, gradient) == (pytest.approx(0.5 * expected), pytest.approx(expected))
+
+
 def test_after_an_error_values_can_be_read_again():
     with pytest.raises(TraceError):
         ts.vectorize(lambda x: w * x.data, [w])(X)
