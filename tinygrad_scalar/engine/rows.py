@@ -124,7 +124,7 @@ ROWS = (
         vjps=(lambda u, v, x: u / (2.0 * v),),
     ),
     Operation(
-        "cbrt", "∛", "cbrt({0})", "Piecewise((x**Rational(1, 3), x >= 0), (-(-x)**Rational(1, 3), True))", cbrt,
+        "cbrt", "³√", "cbrt({0})", "Piecewise((x**Rational(1, 3), x >= 0), (-(-x)**Rational(1, 3), True))", cbrt,
         lambda v, x: (divide(1.0, 3.0 * (v * v)),), ("1/(3·cbrt({0})²)",),
         vjps=(lambda u, v, x: u * (v**-2.0 / 3.0),),  # at 0, all its derivatives are infinite
     ),
@@ -237,10 +237,10 @@ ROWS = (
             lambda u, v, x, y: u * recorded.logaddexp_share(y, x),
         ),
     ),
-    Operation("floor", "⌊x⌋", "floor({0})", "floor(x)", floor, lambda v, x: (0.0,), ("0",),
+    Operation("floor", "floor", "floor({0})", "floor(x)", floor, lambda v, x: (0.0,), ("0",),
         piecewise=True, detached=(0,), vjps=(None,),
     ),
-    Operation("ceil", "⌈x⌉", "ceil({0})", "ceiling(x)", ceil, lambda v, x: (0.0,), ("0",),
+    Operation("ceil", "ceil", "ceil({0})", "ceiling(x)", ceil, lambda v, x: (0.0,), ("0",),
         piecewise=True, detached=(0,), vjps=(None,),
     ),
     Operation("sign", "sign", "sign({0})", "sign(x)", sign, lambda v, x: (0.0,), ("0",),
