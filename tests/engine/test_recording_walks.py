@@ -109,3 +109,14 @@ def test_derivatives_inside_a_long_computation_do_not_walk_all_that_came_before(
         position = position + ts.gradient((y - position) ** 2 * (0.5 / n), y)
     assert sum(map(len, walked)) < 12 * n  # none of them the compiled Value's, which would take an hour instead
     assert ts.gradient(position, start).data == pytest.approx((1.0 - 1.0 / n) ** n, rel=1e-9)
+
+
+def test_nor_do_derivatives_by_its_computed_values():
+    """v ← v − ∂/∂x x²/2 · h, x ← x + v·h: each walk begins where the last one ended."""
+    n, h = 100_000 if ts.accelerated else 1_000, 1e-3
+    start = x = Value(1.0)
+    v = Value(0.0)
+    for _ in range(n):
+        v = v - ts.gradient(x * x * 0.5, x) * h
+        x = x + v * h
+    assert ts.gradient(x, start).data == pytest.approx(x.data, rel=1e-9)  # x(t) = x(0)·cos t, nearly

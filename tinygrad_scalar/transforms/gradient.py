@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import overload
 
-from tinygrad_scalar.engine import Value, gradients
+from tinygrad_scalar.engine import Value, gradients, tick
 from tinygrad_scalar.engine.errors import shown
 
 
@@ -42,5 +42,6 @@ def gradient(C: Value, wrt: Value | Iterable[Value]) -> Value | list[Value]:
         if not isinstance(value, Value):
             flat = ": make it one flat list" if isinstance(value, Iterable) and not isinstance(value, str) else ""
             raise TypeError(f"gradient can differentiate only by Values, got {shown(value)}{flat}")
+    tick()  # the next walk, from what is computed after this one, leaves out what came before
     found = [Value(slope) if isinstance(slope, float) else slope for slope in gradients(C, values)]
     return found[0] if isinstance(wrt, Value) else found
