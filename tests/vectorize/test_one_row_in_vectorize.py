@@ -14,7 +14,7 @@ from tinygrad_scalar.vectorize import naming, numpy_calls, reverse
 
 ROWS = [
     Operation(
-        "atan2", "atan2", "atan2({0}, {1})", "atan2(x, y)", math.atan2,
+        "bearing", "bearing", "bearing({0}, {1})", "atan2(x, y)", math.atan2,
         lambda v, x, y: (y / (x * x + y * y), -x / (x * x + y * y)),
         ("{1}/({0}² + {1}²)", "−{0}/({0}² + {1}²)"),
     ),
@@ -82,11 +82,11 @@ def test_the_source_computes_a_row_by_itself(row):
 
 
 def test_equations_print_a_row_and_its_slopes_as_ops_has_them():
-    cost, params, arrays = case_of("atan2")
+    cost, params, arrays = case_of("bearing")
     run = ts.vectorize(cost, params)
     run(*arrays)
-    assert r"\mathrm{atan2}\left(" in run.equations
-    assert r"^{2} + " in run.equations  # the y² + x² below ∂atan2/∂y
+    assert r"\mathrm{bearing}\left(" in run.equations
+    assert r"^{2} + " in run.equations  # the y² + x² below ∂v/∂y
     assert r"\frac{\partial" not in run.equations
 
 
@@ -109,7 +109,7 @@ def test_a_network_is_trained_with_a_row():
     X, Y = rng.normal(size=(20, 2)), rng.uniform(0.2, 0.8, size=(20, 1))
 
     def loss(a, y):
-        return record("atan2", a - y[0], Value(1.0)) ** 2
+        return record("bearing", a - y[0], Value(1.0)) ** 2
 
     nets = [ts.MLP(2, [3, 1], "tanh", seed=0) for _ in range(2)]
     for net, vectorized in zip(nets, (True, False)):
@@ -119,7 +119,7 @@ def test_a_network_is_trained_with_a_row():
 
 
 def test_the_gradients_of_the_inputs_come_from_a_row_too():
-    cost, params, arrays = case_of("atan2", 1)
+    cost, params, arrays = case_of("bearing", 1)
     _, _, (dX,) = ts.vectorize(cost, params, wrt_inputs=True)(*arrays)
     x = [Value(float(number)) for number in arrays[0][0]]
     cost(x).backward()
