@@ -180,3 +180,10 @@ def test_every_result_can_be_copied_printed_or_not(how, is_printed):
                 assert str(copied.expression) == str(result.expression)
             else:
                 assert str(copied) == str(result)
+
+
+def test_a_second_derivative_of_the_sigmoid_is_written_with_its_slope():
+    w, a = Value(0.5, "w"), Value(1.2, "a")
+    slope = ts.gradient((w * a).sigmoid(), w)
+    slope.label = "slope"
+    assert ts.explain(slope, w).text == "∂slope/∂w = a²·(−σ′(a·w)·tanh(a·w/2)) = −0.0959727"

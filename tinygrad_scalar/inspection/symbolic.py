@@ -144,10 +144,11 @@ def _function_name(text: str) -> str:
 
 
 def _keeps_its_name(row: Operation) -> bool:
-    """Whether this is an activation that SymPy lacks: it stays σ(z), and its derivative is σ′(z) (000 Eq. 5)."""
+    """Whether SymPy lacks this activation or slope: it stays σ(z), and its derivative is σ′(z) (000 Eq. 5)."""
     import sympy
 
-    return row.steepest is not None and not hasattr(sympy, row.name) and _function_name(row.text) != ""
+    name = _function_name(row.text)
+    return (row.steepest is not None or name.endswith("′")) and not hasattr(sympy, row.name) and name != ""
 
 
 @lru_cache(maxsize=1024)
