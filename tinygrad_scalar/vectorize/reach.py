@@ -18,7 +18,7 @@ from functools import lru_cache, partial
 from itertools import chain, zip_longest
 from operator import attrgetter, is_, methodcaller
 from types import BuiltinFunctionType, CellType, CodeType, FrameType, FunctionType, MethodType, ModuleType
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 
@@ -254,7 +254,7 @@ class Reach:
                 if name in function.__globals__:
                     self._place(Entry(function.__globals__, name, function.__globals__[name]))
                 else:
-                    self._todo.append(function.__builtins__.get(name))  # type: ignore[attr-defined]
+                    self._todo.append(cast(Any, function).__builtins__.get(name))
 
     def _place(self, place: Entry | Slot) -> None:
         self.places.append(place)
