@@ -273,8 +273,10 @@ cdef inline void silu(double x, double* v, double* d) noexcept nogil:
         d[0] = s + x * e * s * s
     elif x > -700.0:
         e = exp(x)
-        v[0] = x * e / (1.0 + e)
-        s = 1.0 / (1.0 + e)
+        s = 1.0 + e
+        v[0] = x * e / s
+        v[0] = v[0] - v[0] * ((e - (s - 1.0)) / s)
+        s = 1.0 / s
         d[0] = e * s * (1.0 + x * s)
     else:
         e = exp(0.5 * x)

@@ -111,7 +111,9 @@ def silu(x: float) -> float:
         return x / (1.0 + math.exp(-x))
     if x > SMALL:
         e = math.exp(x)
-        return x * e / (1.0 + e)
+        s = 1.0 + e
+        value = x * e / s
+        return value - value * ((e - (s - 1.0)) / s)  # what 1 + e lost in rounding
     e = math.exp(0.5 * x)
     return x * e * e
 
