@@ -6,6 +6,7 @@ JAX's definitions, and its answers at kinks and infinities. Nothing overflows on
 from __future__ import annotations
 
 import math
+from typing import Any
 
 from tinygrad_scalar.engine import recorded
 from tinygrad_scalar.engine.elementary import exp, expm1, inf, nan
@@ -202,6 +203,12 @@ def _elu_vjp(u: object, x: object, right: float, left: float) -> object:
     return recorded.where(positive, u * right, u * (left * e))  # type: ignore[operator]
 
 
+def _softsign_vjp(u: Any, x: Any) -> Any:
+    size = abs(x)
+    slope = _square(1.0 / (1.0 + size))
+    return u * recorded.where(recorded.greater_equal(size, inf), nan, slope)
+
+
 def _square(x: object) -> object:
     return x * x  # type: ignore[operator]
 
@@ -245,7 +252,7 @@ ROWS = (
     Operation(
         "softsign", "softsign", "softsign({0})", "x/(1 + Abs(x))", softsign, lambda v, x: (softsign_slope(x),),
         ("softsign′({0})",), steepest=1.0,
-        vjps=(lambda u, v, x: u * _square(1.0 / (1.0 + abs(x))),),
+        vjps=(lambda u, v, x: _softsign_vjp(u, x),),
     ),
     Operation(
         "normal cdf", "Φ", "Φ({0})", "(1 + erf(x/sqrt(2)))/2", normal_cdf, lambda v, x: (density(x),),
