@@ -29,6 +29,7 @@ from tinygrad_scalar.vectorize.program import (
     Program,
     Scatter,
     Statement,
+    needed,
 )
 from tinygrad_scalar.vectorize.shifts import find_shifts
 from tinygrad_scalar.vectorize.ways import require
@@ -50,7 +51,7 @@ class Exported:
         self.has_no_arguments = shapes == NO_ARGUMENTS
         self.guards: Guards = [(guard.refused, guard.message) for _, guard in traced.guards]
         self.program, self.outputs = _with_outputs(traced, n_parameters, [int(np.prod(shape)) for shape, _ in shapes])
-        self.statements = _needed(self.program.forward, [self.outputs, *self.program.guarded])
+        self.statements = needed(self.program.forward, [self.outputs, *self.program.guarded])
         shifts = find_shifts(self.program).items()
         # what they shift by counts as a constant: its slope is 0 but for rounding
         self.shifted = {id(shift.shifted): shift.shifted.operands[1] for _, shift in shifts}
@@ -91,16 +92,6 @@ def _with_outputs(traced: Trace, n_parameters: int, sizes: Sequence[int]) -> tup
     every = Gather(Array(places.shape, last.source.batched), last.source, places)
     program.forward[program.forward.index(last)] = every
     return replace(program, arguments=program.arguments[:-1]), every.out
-
-
-def _needed(statements: Sequence[Statement], wanted: Sequence[Array]) -> list[Statement]:
-    read = set(wanted)
-    needed = []
-    for statement in reversed(statements):
-        if statement.out in read:
-            read.update(statement.operands)
-            needed.append(statement)
-    return needed[::-1]
 
 
 def _before_a_constant(statements: Sequence[Statement]) -> Iterator[int]:

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, NamedTuple
 from tinygrad_scalar.engine.ops import Operation, operation
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import numpy as np
     from numpy.typing import NDArray
 
@@ -287,3 +289,14 @@ class Program:
     factors: list[Factors] = field(default_factory=list)
     reduce: str = "mean"
     gradients: dict[Array, Array] = field(default_factory=dict)  # of each array that has one
+
+
+def needed(statements: Sequence[Statement], wanted: Sequence[Array]) -> list[Statement]:
+    """The statements whose results are among `wanted` or are read, directly or indirectly, by one that is needed."""
+    read = set(wanted)
+    found = []
+    for statement in reversed(statements):
+        if statement.out in read:
+            read.update(statement.operands)
+            found.append(statement)
+    return found[::-1]

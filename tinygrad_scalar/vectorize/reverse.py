@@ -32,6 +32,7 @@ from tinygrad_scalar.vectorize.program import (
     Shares,
     Slope,
     Statement,
+    needed,
 )
 from tinygrad_scalar.vectorize.recorded_operations import RULES as RECORDED, constant, times_slopes
 from tinygrad_scalar.vectorize.shifts import find_shifts
@@ -374,15 +375,7 @@ def differentiate(
     program.gradient = backward.total_of(program.parameters)
     program.differentiated = arguments
     program.input_gradients = [*map(backward.total_of, arguments), *results_of(program)]
-    program.backward = _alive(backward.statements, [program.gradient, *program.input_gradients])
-
-
-def _alive(statements: list[Statement], results: Sequence[Array]) -> list[Statement]:
-    """The statements whose results are read, directly or indirectly."""
-    read = set(results)
-    alive = []
-    for statement in reversed(statements):
-        if statement.out in read:
-            read.update(statement.operands)
-            alive.append(statement)
-    return alive[::-1]
+    results = [program.gradient, *program.input_gradients]
+    program.backward = needed(backward.statements, results)
+    read = [operand for statement in program.backward for operand in statement.operands]
+    program.forward = needed(program.forward, [program.cost, *program.guarded, *results, *read])
