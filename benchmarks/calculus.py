@@ -1,4 +1,4 @@
-"""What compiled derivatives cost: the gradient beside the value, and second derivatives beside the gradient.
+"""The cost of compiled derivatives: a gradient relative to its value, second derivatives relative to a gradient.
 
 Three functions of a vector: Rosenbrock's in 100 variables, the cost of a 2-16-16-1 network over 20 examples as a
 function of its 337 parameters, and 2,000 random operations on 20 numbers. With compiled=True: the value and gradient

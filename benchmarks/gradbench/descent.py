@@ -1,4 +1,4 @@
-"""What `saddle` and `particle` share: a gradient inside a gradient, in each mode of both, and the descent around them.
+"""The common part of `saddle` and `particle`: gradients in either mode, and the descent that uses them.
 
 All implementations of GradBench share the descent, so that they take the same steps: the rate starts at 1e-5, doubles
 after ten steps in a row that go down, and halves at one that does not.
@@ -36,7 +36,7 @@ def minimum(function, x):
 
 
 def with_gradient(mode):
-    """What turns a function of an array into one of its value and gradient."""
+    """A function that takes f of an array and returns the function that gives f's value and gradient, in this mode."""
     return {"reverse": ts.value_and_grad, "forward": _forward}[mode]
 
 

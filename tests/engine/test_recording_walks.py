@@ -41,7 +41,7 @@ def _if_fresh(compute):
 
 
 def _course(program, everything):
-    """What each derivative on the way is; with `everything`, walks know of nothing that it is up to date."""
+    """Every derivative taken while the program runs; with `everything`, each walk has to visit the whole graph."""
     values, found, unrelated = [Value(0.5), Value(1.5)], [], Value(0.0)
     for name, i, j, number in program:
         x, y = values[-1 - i % len(values)], values[-1 - j % len(values)]

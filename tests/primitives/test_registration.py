@@ -1,4 +1,4 @@
-"""What `ts.primitive` refuses, and what it must not: derivatives are tried against the nudge."""
+"""The functions and derivatives that `ts.primitive` refuses, and those that it must accept."""
 
 import importlib
 import math

@@ -43,7 +43,7 @@ class Outcome(NamedTuple):
 
 @functools.cache
 def outcome(call, instead=""):
-    """What the call does with Values, or what an expression instead of it does."""
+    """The result of the call with Values, or of the expression `instead`."""
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore")
         values = {name: _lifted(array) for name, array in INPUTS.items()}
@@ -254,7 +254,7 @@ def _instead(call, outcome):
 
 
 def remark(call):
-    """What to do where no expression does it."""
+    """Advice for a call that no expression can replace."""
     return REMARKS.get(call) or (REMARKS["np.linalg"] if call.startswith("np.linalg.") else "")
 
 

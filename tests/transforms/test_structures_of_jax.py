@@ -1,4 +1,4 @@
-"""What the transformations return has the structure and the shapes of what JAX returns, also for nested arguments."""
+"""The transformations return the same structures and shapes as JAX, for nested arguments too."""
 
 import numpy as np
 import pytest

@@ -318,6 +318,6 @@ forks = pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork")
 @pytest.mark.parametrize("way", ["arrays", "scalar"])
 def test_a_process_is_fine_when(code, way):
     program = [sys.executable, "-W", "ignore", "-c", PROGRAM.replace("WAY", way) + code]
-    for _ in range(3):
+    for _ in range(5):
         done = subprocess.run(program, capture_output=True, text=True, timeout=300)
         assert done.returncode == 0, done.stderr

@@ -96,6 +96,7 @@ class NumpySource:
         forward = [*copies, *self._columns(forward, arguments), *forward]
         backward = [*self._columns(backward, arguments), *backward]
         passes = "\n".join([*forward, *backward])
+        self.variables.leave_out_unread(passes)
         given = ", ".join(f"{name} (m, {a.rows})" for name, a in zip(arguments, program.arguments))
         body = [
             "def prepare(m, parameters):",

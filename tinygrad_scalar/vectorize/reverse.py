@@ -375,7 +375,4 @@ def differentiate(
     program.gradient = backward.total_of(program.parameters)
     program.differentiated = arguments
     program.input_gradients = [*map(backward.total_of, arguments), *results_of(program)]
-    results = [program.gradient, *program.input_gradients]
-    program.backward = needed(backward.statements, results)
-    read = [operand for statement in program.backward for operand in statement.operands]
-    program.forward = needed(program.forward, [program.cost, *program.guarded, *results, *read])
+    program.backward = needed(backward.statements, [program.gradient, *program.input_gradients])

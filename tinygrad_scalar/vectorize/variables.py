@@ -63,6 +63,15 @@ class Variables:
             self.views.append((self._variables[expression], expression))
         return self._variables[expression]
 
+    def leave_out_unread(self, passes: str) -> None:
+        """Drop the views that the lines of the passes do not read: a call can need fewer than all operands."""
+        read, kept = set(re.findall(r"\w+", passes)), []
+        for name, expression in reversed(self.views):
+            if name in read:
+                read.update(re.findall(r"\w+", expression))
+                kept.append((name, expression))
+        self.views = kept[::-1]
+
     def table(self, values: NDArray[Any], wanted: str = "index") -> str:
         """A variable of the source that holds numbers."""
         key = (values.dtype.kind, values.shape, values.tobytes())
