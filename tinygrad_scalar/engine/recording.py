@@ -68,9 +68,8 @@ def _reached(order: Sequence[Any], root: Any) -> dict[Any, Any]:
     if not any(node.op == ops.COND.name for node in order):
         return {}
     reached: dict[Any, Any] = {root: None}  # None: by all
-    sides: dict[
-        Any, tuple[Any, Any]
-    ] = {}  # by their condition: those for which it holds, and those for which it does not
+    # by the condition: the examples for which it holds, and those for which it does not
+    sides: dict[Any, tuple[Any, Any]] = {}
     whole: dict[Any, tuple[Any, Any]] = {}  # for each side, the other one, and the examples of both
     for node in reversed(order):
         if node not in reached:
