@@ -24,6 +24,7 @@ Values and functions of Values
 
 Seeing gradients
     draw, Drawing: the graph as a picture
+    group: a name for the values made in a block, by which pictures fold them
     step, Step, Stepper: forward and backward, one operation at a time
     explain, Explanation: a derivative by the chain rule, written out
     to_sympy, from_sympy: a graph as a SymPy expression, and the way back
@@ -78,6 +79,9 @@ from tinygrad_scalar.engine.errors import (
 from tinygrad_scalar.engine.graph import (
     leaves as leaves,
     topological_order as topological_order,
+)
+from tinygrad_scalar.engine.groups import (
+    group as group,
 )
 from tinygrad_scalar.functions import (
     abs as abs,

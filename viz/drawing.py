@@ -21,8 +21,9 @@ from tinygrad_scalar.atomic_write import write_atomically
 from tinygrad_scalar.engine import Value, ops
 from tinygrad_scalar.engine.errors import shown
 from tinygrad_scalar.engine.graph import require_fresh, shown_operands, topological_order
+from tinygrad_scalar.inspection.kinds import kinds
 from tinygrad_scalar.inspection.layout import fitted
-from tinygrad_scalar.inspection.names import caller_variables, names_of, symbol
+from tinygrad_scalar.inspection.names import caller_variables, names_of
 from tinygrad_scalar.inspection.notation import leaf_names, unicode_of, written
 from tinygrad_scalar.inspection.stepper import Stepper
 from tinygrad_scalar.viz.marks import DIGITS, Marks
@@ -180,35 +181,6 @@ def draw(root: Value | Stepper, *, direction: str = "LR", names: Mapping[str, ob
     if len(nodes) <= LARGEST:
         drawing.source  # noqa: B018 the numbers of now
     return drawing
-
-
-def kinds(nodes: Sequence[Value], called: Mapping[Value, str]) -> dict[Value, str]:
-    """The kind of each of `nodes` (in topological order), a key of LOOKS.
-
-    >>> w, x = Value(0.5, "w"), Value(2.0, "x")
-    >>> nodes = topological_order(w * x + 1)
-    >>> list(kinds(nodes, names_of(nodes, {})).values())
-    ['parameter', 'input', 'value', 'constant', 'output']
-    """
-    letters = {node: _letter(called[node]) if node in called else None for node in nodes if not node.op}
-    of_letter = _ROLES if "w" in letters.values() else {}
-    found = {}
-    for node in nodes:
-        if node.op:
-            found[node] = "output" if node is nodes[-1] else "value"
-        else:
-            letter = letters[node]
-            found[node] = "constant" if letter is None else of_letter.get(letter, "leaf")
-    return found
-
-
-_ROLES = {"w": "parameter", "b": "parameter", "a": "input", "x": "input", "y": "input"}
-
-
-def _letter(name: str) -> str:
-    """The notes' letter in a name: w for w(1)[0,2], w1, w[0] and W."""
-    parts = symbol(name)
-    return parts.letter.rstrip("0123456789_").lower() if parts else ""
 
 
 def _dot(

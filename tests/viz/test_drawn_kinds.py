@@ -9,7 +9,8 @@ from support.pictures import SVG, groups, texts, word_in
 from tinygrad_scalar import Value
 from tinygrad_scalar.engine.graph import topological_order
 from tinygrad_scalar.inspection import names as graph
-from tinygrad_scalar.viz.drawing import LOOKS, draw, kinds
+from tinygrad_scalar.inspection.kinds import kinds
+from tinygrad_scalar.viz.drawing import LOOKS, draw
 
 # name of a leaf, its kind where the graph has a weight
 ROLES = [

@@ -20,6 +20,11 @@ def weighted_sum(w, x, b):
     return binary_node(_ADD, total, checked(b))
 
 
+def group_of(Value value not None):
+    cdef PyObject* label = label_of(<PyObject*>value)
+    return None if label is NULL else getattr(<object>label, "group", None)
+
+
 def clear_gradients(values):
     for value in values:
         checked(value)._grad = 0.0

@@ -165,8 +165,8 @@ cdef list_node(str family, list operands):
     out.left = owned(values[0])
     out.row = owned(row)
     compute_list(out, row.code)
-    if watching:
-        anomaly.watch(out)
+    if observed:
+        observers.tell(out)
     return out
 
 

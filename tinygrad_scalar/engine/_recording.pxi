@@ -391,7 +391,7 @@ cdef inline PyObject* node_of(PyObject* row, Code code, PyObject* x, PyObject* y
     _ops.binary(
         code, (<Value>x)._data, (<Value>y)._data, &(<Value>node)._data, &(<Value>node).d_left, &(<Value>node).d_right
     )
-    return owned(made(node)) if watching else node
+    return owned(made(node)) if observed else node
 
 
 cdef inline PyObject* sum_of(PyObject* x, PyObject* y) except NULL:
@@ -445,6 +445,8 @@ cdef where(Value condition, x, y):
     wide.operands[1] = owned(right)
     node.right = <PyObject*>(<size_t>wide | 1)
     compute(node)
+    if observed:
+        observers.tell(node)
     return node
 
 

@@ -27,7 +27,6 @@ from cpython.float cimport PyFloat_AS_DOUBLE, PyFloat_CheckExact
 from cpython.long cimport PyLong_CheckExact
 from cpython.mem cimport PyMem_Calloc, PyMem_Free, PyMem_Malloc, PyMem_Realloc
 from cpython.object cimport PyObject
-from cpython.unicode cimport PyUnicode_FromObject
 from libc.string cimport memcpy, memset
 from tinygrad_scalar.engine cimport _ops
 from tinygrad_scalar.engine._ops cimport Code
@@ -35,8 +34,8 @@ from tinygrad_scalar.engine._ops cimport Code
 import os
 import sys
 
-from tinygrad_scalar.engine import anomaly, bulk, errors, graph, graph_arrays, lists, numpy_names, ops
-from tinygrad_scalar.engine import pickling, tracing, value as plain
+from tinygrad_scalar.engine import anomaly, bulk, errors, graph, graph_arrays, groups, lists, numpy_names, observers
+from tinygrad_scalar.engine import ops, pickling, tracing, value as plain
 from tinygrad_scalar.engine.number import as_float, required
 from tinygrad_scalar.screen import counted
 
@@ -99,6 +98,17 @@ def _set_watching(int blocks):
 
 
 anomaly.listeners.append(_set_watching)
+
+cdef bint observed = False  # whether new nodes are to be told of
+cdef dict told_of_nodes = observers.active
+
+
+def _look_for_observers():
+    global observed
+    observed = len(told_of_nodes) > 0
+
+
+observers.listeners.append(_look_for_observers)
 
 cdef bint traced = False  # whether a function is being traced
 cdef dict tracers = tracing.active
@@ -303,7 +313,7 @@ cdef class Value:
     @property
     def label(self):
         cdef PyObject* label = label_of(<PyObject*>self)
-        return "" if label is NULL else <object>label
+        return "" if label is NULL else str(<object>label)
 
     @label.setter
     def label(self, label):
@@ -543,6 +553,8 @@ cdef class Value:
             if older(node):
                 clock = larger(clock, now)
                 compute(<Value>node)
+                if watching:
+                    anomaly.watch(<Value>node)
                 (<Value>node).time = now
         order.time = clock if clock <= now else -1
         keep(order)
@@ -582,7 +594,8 @@ cdef class Value:
 cdef tuple state(Value node):
     tracing.forbid(node, "copy")
     op = "" if node.row is NULL else (<Row>node.row).operation.primitive or (<Row>node.row).operation.name
-    return op, node._data, node._grad, node.label, node.time, node.local_grads
+    cdef PyObject* label = label_of(<PyObject*>node)
+    return op, node._data, node._grad, "" if label is NULL else <object>label, node.time, node.local_grads
 
 
 def _restore(below, state, operands):
@@ -890,11 +903,11 @@ cdef double number_of(thing, str what) except? -1.0:
 cdef int set_label(Value node, label) except -1:
     if not isinstance(label, str):
         raise TypeError(f"a Value's label must be a str, got {errors.shown(label)}")
-    if type(label) is not str:
-        label = PyUnicode_FromObject(label)  # a subclass of str could refer back to the node
     cdef PyObject* old = label_of(<PyObject*>node)
     cdef size_t collected = <size_t>node._label & 1
-    node._label = <PyObject*>(<size_t>(owned(label) if label else NULL) | collected)
+    if type(label) is not str or (old is not NULL and type(<object>old) is not str):
+        label = groups.relabelled("" if old is NULL else <object>old, label)
+    node._label = <PyObject*>(<size_t>(owned(label) if label or type(label) is not str else NULL) | collected)
     Py_XDECREF(old)
     return 0
 
@@ -960,8 +973,8 @@ cdef piecewise_node(Row row, Value left, Value right):
     wide.operands[0] = out.right
     out.right = <PyObject*>(<size_t>wide | 1)
     _ops.binary(row.code, left._data, right._data, &out._data, &out.d_left, wide.local_grads)
-    if watching:
-        anomaly.watch(out)
+    if observed:
+        observers.tell(out)
     return out
 
 
@@ -974,8 +987,8 @@ cdef unary_node(Row row, Value x):
 cdef inline made(PyObject* node):
     """A new node as an operator returns it."""
     out = STEAL(node)
-    if watching:
-        anomaly.watch(out)
+    if observed:
+        observers.tell(out)
     return out
 
 
@@ -1018,8 +1031,6 @@ cdef int compute(Value node) except -1:
         node.d_left = 0.0
         local_grad(self, 1)[0] = 1.0 if chosen else 0.0
         local_grad(self, 2)[0] = 0.0 if chosen else 1.0
-    if watching:
-        anomaly.watch(node)
     return 0
 
 
@@ -1039,6 +1050,8 @@ def record(name, *operands):
     out = leaf_for(tuple(values))
     hold(out, row, tuple(values))
     compute(out)
+    if observed:
+        observers.tell(out)
     return out
 
 

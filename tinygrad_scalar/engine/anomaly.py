@@ -7,7 +7,7 @@ from collections.abc import Callable, Container, Iterator
 from contextlib import contextmanager
 from threading import get_ident
 
-from tinygrad_scalar.engine import ops
+from tinygrad_scalar.engine import observers, ops
 from tinygrad_scalar.engine.errors import AnomalyError, SourceLine, label_of, user_line
 from tinygrad_scalar.engine.graph import contribution, cut_off
 from tinygrad_scalar.engine.node import Node
@@ -40,7 +40,8 @@ def detect_anomaly() -> Iterator[None]:
     """
     _count(+1)
     try:
-        yield
+        with observers.told(watch):
+            yield
     finally:
         _count(-1)
         if not watching:

@@ -15,6 +15,8 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 if TYPE_CHECKING:
     import numpy as np
 
+    from tinygrad_scalar.engine.groups import Group
+
     Array = np.ndarray[tuple[int], np.dtype[np.float64]]
 
 
@@ -83,6 +85,11 @@ def acyclic(cls: type[AnyNode]) -> type[AnyNode]:
     No graph of them can be part of a cycle, so the compiled Value does not trouble the garbage collector with it.
     """
     return cls
+
+
+def group_of(value: Value) -> Group | None:
+    """The innermost `group` that a Value was made in, or None; a leaf was made in none."""
+    return getattr(value._label, "group", None)
 
 
 def now() -> int:

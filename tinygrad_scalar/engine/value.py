@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from tinygrad_scalar.engine import anomaly, errors, numpy_names, ops, pickling, tracing
+from tinygrad_scalar.engine import anomaly, errors, groups, numpy_names, observers, ops, pickling, tracing
 from tinygrad_scalar.engine.graph import contribution, interior, require_fresh, topological_order, zeroed
 from tinygrad_scalar.engine.number import as_float, required
 
@@ -131,13 +131,13 @@ class Value:
     @property
     def label(self) -> str:
         """The name that drawings and explanations use; "" for none."""
-        return self._label
+        return str(self._label)
 
     @label.setter
     def label(self, label: str) -> None:
         if not isinstance(label, str):
             raise TypeError(f"a Value's label must be a str, got {errors.shown(label)}")
-        self._label = str.__str__(label)  # of a subclass of str, which could refer back to this Value, a plain copy
+        self._label = groups.relabelled(getattr(self, "_label", ""), label)
 
     @property
     def op(self) -> str:
@@ -194,8 +194,8 @@ class Value:
         out._d_left = out._d_right = 1.0  # ∂(x + y)/∂x and ∂(x + y)/∂y
         out._time = _clock
         out._mark = None
-        if anomaly.watching:
-            anomaly.watch(out)
+        if observers.active:
+            observers.tell(out)
         return out
 
     def __mul__(self, other: Value | Number) -> Value:
@@ -213,8 +213,8 @@ class Value:
         out._d_right = x  # ∂(x·y)/∂y
         out._time = _clock
         out._mark = None
-        if anomaly.watching:
-            anomaly.watch(out)
+        if observers.active:
+            observers.tell(out)
         return out
 
     def __sub__(self, other: Value | Number) -> Value:
@@ -380,6 +380,8 @@ class Value:
                 if _clock < now:  # a leaf that is set while this computes is newer
                     _clock = now
                 _compute(node, ops.operation(node._op), operands)
+                if anomaly.watching:
+                    anomaly.watch(node)
                 node._time = now  # not before: what an interruption leaves undone stays stale
         return self
 
@@ -407,17 +409,16 @@ class Value:
 
     def _state(self) -> tuple[Any, ...]:
         tracing.forbid(self, "copy")
-        return pickling.saved(self._op), self._data, self._grad, self.label, self._time, self.local_grads
+        return pickling.saved(self._op), self._data, self._grad, self._label, self._time, self.local_grads
 
 
 def _restore(below: object, state: tuple[Any, ...], operands: tuple[Value, ...]) -> Value:
     """A node as it was saved; `below` only makes pickle save the nodes below it first."""
     global _clock
     out = _new(Value)
-    out._left = out._right = None
+    out._left = out._right = out._mark = None
     out._wide = ()
     out._op, out._data, out._grad, out.label, out._time, local_grads = pickling.restored(state)
-    out._mark = None
     _clock = max(_clock, out._time) + 1
     if out._op:
         _hold(out, ops.operation(out._op), operands, local_grads)
@@ -446,8 +447,7 @@ def _constant(number: object, function: str = "") -> Any:
     out = _new(Value)
     out._data = data
     out._grad = 0.0
-    out._label = ""
-    out._op = ""
+    out._label = out._op = ""
     out._left = out._right = None
     out._wide = ()
     out._time = -1  # never set: a part of the formula, see is_bare_number in graph.py
@@ -464,6 +464,8 @@ def _record(row: ops.Operation, *operands: Value) -> Value:
     out._time = _clock
     out._mark = None
     _compute(out, row, operands)
+    if observers.active:
+        observers.tell(out)
     return out
 
 
@@ -471,8 +473,6 @@ def _compute(node: Value, row: ops.Operation, operands: tuple[Value, ...]) -> No
     numbers = [operand._data for operand in operands]
     node._data = data = row.forward(*numbers)
     _hold(node, row, operands, row.local_grads(data, *numbers))
-    if anomaly.watching:
-        anomaly.watch(node)
 
 
 def _hold(node: Value, row: ops.Operation, operands: tuple[Value, ...], local_grads: tuple[float, ...]) -> None:
