@@ -72,9 +72,11 @@ def test_recorded_derivatives_are_vectorized(function):
 def test_the_scalar_machine_says_what_it_lacks():
     if not ts.accelerated:
         pytest.skip("the scalar machine is compiled")
-    output, weights, X = example(swish)
-    with pytest.raises(ValueError, match=r'way="scalar" needs.*lacks swish: use "auto" or "arrays"'):
-        ts.vectorize(output, weights, way="scalar")(X)
+    output, weights, X = example(of_floats)
+    expected = r'way="scalar" runs no Python: use "auto" or "arrays". of_floats is called .*it was made a float'
+    for reduce in ("mean", None):
+        with pytest.raises(ValueError, match=expected):
+            ts.vectorize(output, weights, way="scalar", reduce=reduce)(X)
 
 
 def test_a_new_definition_is_traced_again():

@@ -51,3 +51,71 @@ def of_floats(x):
 @ts.primitive(derivative=lambda x: 1.0 if x > 0 else -1.0)
 def branching(x):
     return abs(x)
+
+
+@ts.primitive(derivative=lambda x: ts.sigmoid(x) * (1.0 + x * ts.sigmoid(-x)))
+def gated(x):
+    return x * ts.sigmoid(x)
+
+
+@ts.primitive(derivative=lambda x: 1.0, check=False)
+def straight(x):
+    return ts.floor(3.0 * x)
+
+
+@ts.primitive(derivative=lambda x: ts.where(ts.greater(abs(x), 0.5), 0.0, 1.0), check=False)
+def clipped(x):
+    return ts.minimum(ts.maximum(x, -0.5), 0.5)
+
+
+@ts.primitive(derivative=lambda x: 3.0 * gated(x), check=False)
+def nested(x):
+    return 2.0 * gated(x) + 1.0
+
+
+@ts.primitive(derivative=(None,), check=False)
+def halted(x):
+    return x * x
+
+
+@ts.primitive(derivative=lambda x: x, check=False)
+def unchanged(x):
+    return x
+
+
+@ts.primitive(derivative=lambda x: 2.0, check=False)
+def constant(x):
+    return 4.0
+
+
+@ts.primitive(derivative=(lambda a, b: a, None), check=False)
+def listed(a, b):
+    return ts.sum([a, b, a * b])
+
+
+@ts.primitive(derivative=lambda m, M, r: (M / r**2, m / r**2, -2.0 * m * M / r**3), text="gravity({m}, {M}, {r})")
+def gravity(m, M, r):
+    return m * M / r**2
+
+
+@ts.primitive(derivative=lambda x: math.cos(x))
+def by_math(x):
+    return math.sin(x)
+
+
+@ts.primitive(derivative=lambda x: ts.cos(x))
+def half_by_math(x):
+    return math.sin(x)
+
+
+temperature = 2.0
+
+
+@ts.primitive(derivative=lambda x: ts.sigmoid(x / temperature))
+def warm(x):
+    return temperature * ts.softplus(x / temperature)
+
+
+@ts.primitive(derivative=lambda x: temperature, check=False)
+def warm_slope(x):
+    return x

@@ -19,6 +19,7 @@ from tinygrad_scalar.primitives.points import points
 from tinygrad_scalar.screen import counted
 
 Function = Callable[..., Any]
+WRITE_IT = "Write it with functions of Values, such as ts.exp"
 
 
 class Derivative:
@@ -58,13 +59,13 @@ class Derivative:
         """∂v/∂operand for each operand, of v and the operands, as a row of the table has them."""
         if self._functions is not None or len(self._operands) > 1:
             return lambda _, *numbers: tuple(
-                [slope if type(slope) is float else self._number(slope) for slope in self._slopes(numbers)]
+                [slope if type(slope) is float else self.number(slope) for slope in self._slopes(numbers)]
             )
         function = self._together
 
         def slope_of_one(_: float, x: float) -> tuple[float]:
             slope = function(x)
-            return (slope if type(slope) is float else self._number(self._checked(slope)[0]),)
+            return (slope if type(slope) is float else self.number(self._checked(slope)[0]),)
 
         return slope_of_one
 
@@ -74,6 +75,10 @@ class Derivative:
             None if i in self.detached else lambda u, _, *operands, i=i: self._recorded(u, i, operands)
             for i in range(len(self._operands))
         )
+
+    def of_operand(self, i: int, operands: Sequence[Any]) -> Any:
+        """∂v/∂(operand i), of numbers or of Values."""
+        return self._functions[i](*operands) if self._functions is not None else self._slopes(operands)[i]  # type: ignore[misc]
 
     def _slopes(self, operands: Sequence[Any]) -> Sequence[Any]:
         if self._functions is not None:
@@ -94,7 +99,7 @@ class Derivative:
             )
         return slopes
 
-    def _number(self, slope: Any) -> float:
+    def number(self, slope: Any) -> float:
         number = number_of(slope)
         if number is None:
             raise TypeError(f"the derivative of {self.name} must return a number, got {shown(slope)}")
@@ -107,9 +112,9 @@ class Derivative:
                 f"the derivative of {self.name} cannot be recorded, to be differentiated again, because "
                 f"{self.looks}; backward() gives the gradient as a number"
             )
-        slope = self._functions[i](*operands) if self._functions is not None else self._slopes(operands)[i]  # type: ignore[misc]
+        slope = self.of_operand(i, operands)
         if not isinstance(slope, Value):
-            slope = self._number(slope)
+            slope = self.number(slope)
             return 0.0 if slope == 0.0 and self.detached else u * slope
         # Such a row is piecewise: a slope of 0 passes nothing on, not even an infinite u.
         return recorded.where(slope, u * slope, 0.0) if self.detached else u * slope
@@ -120,12 +125,17 @@ class Derivative:
         return obstacle(self._slopes, self._operands)
 
 
-def obstacle(compute: Callable[[Sequence[Value]], Sequence[Any]], operands: Sequence[str]) -> str:
-    """Why the numbers that `compute` makes of operands cannot be recorded with Values instead; "" if they can."""
+def obstacle(
+    compute: Callable[[Sequence[Value]], Sequence[Any]], operands: Sequence[str], *, refusing: bool = False
+) -> str:
+    """Why the numbers that `compute` makes of operands cannot be recorded with Values instead; "" if they can.
+
+    With `refusing`, that it refuses some numbers is a reason too.
+    """
     for point in points(len(operands)):
         values = [Value(number, name) for number, name in zip(point, operands)]
         try:
-            with tracing.followed_by(_Watch(values)):
+            with tracing.followed_by(Watch(values, refusing=refusing)):
                 found = compute(values)
             others = [result for result in found if not isinstance(result, Value) and number_of(result) is None]
             return f"it returned {shown(others[0])} for Values" if others else ""
@@ -134,10 +144,7 @@ def obstacle(compute: Callable[[Sequence[Value]], Sequence[Any]], operands: Sequ
         except ArithmeticError:  # a point outside of its domain
             continue
         except Exception as error:
-            return (
-                f"it works with numbers only: with Values it raised {type(error).__name__}: {error}. Write it with "
-                "functions of Values, such as ts.exp"
-            )
+            return f"it works with numbers only: with Values it raised {type(error).__name__}: {error}. {WRITE_IT}"
     return ""
 
 
@@ -150,11 +157,11 @@ class _LookedError(Exception):
     """A number was looked at; not an error that the derivative itself would handle."""
 
 
-class _Watch:
-    """A tracer that lets nobody look at a number that depends on `operands`."""
+class Watch:
+    """A tracer that lets nobody look at a number that depends on `operands`, nor refuse some if it is `refusing`."""
 
-    def __init__(self, operands: Iterable[Value]) -> None:
-        self._operands = set(operands)
+    def __init__(self, operands: Iterable[Value], *, refusing: bool = False) -> None:
+        self._operands, self._refusing = set(operands), refusing
 
     def traces(self, value: Any) -> bool:
         return not self._operands.isdisjoint(leaves(value))
@@ -170,7 +177,8 @@ class _Watch:
         raise _LookedError("ts.cond decided on it once and for all: use ts.where")
 
     def guard(self, value: Any, refused: Callable[[Any], Any], message: Callable[[float], str]) -> None:
-        pass  # it refuses numbers, but chooses nothing by them
+        if self._refusing:
+            raise _LookedError("it refuses some numbers")  # otherwise it chooses nothing by them
 
 
 def _other_operands(function: Function, n: int) -> str:

@@ -20,6 +20,7 @@ from tinygrad_scalar.engine.errors import shown
 from tinygrad_scalar.engine.number import as_float
 from tinygrad_scalar.engine.ops import OPERATIONS, Operation, operation
 from tinygrad_scalar.primitives.derivative import Derivative, number_of, obstacle
+from tinygrad_scalar.primitives.recipe import Recipe, recipe_of
 from tinygrad_scalar.primitives.spelling import expression_by_position, operands_of, text_by_position
 from tinygrad_scalar.primitives.trial import require_agreement, require_expression
 from tinygrad_scalar.screen import counted
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from tinygrad_scalar.engine.number import Number
 
 # Names that vectorize gives to steps of its programs; a row of such a name would be taken for one.
-TAKEN = {"add", "distances", "gather", "lookup", "put", "shares", "zero", "LR", "RT", "TR"}
+TAKEN = {"add", "attach", "distances", "gather", "lookup", "put", "shares", "zero", "LR", "RT", "TR"}
 
 
 class Primitive:
@@ -43,6 +44,7 @@ class Primitive:
         self,
         function: Callable[..., Any],
         derivative: Any,
+        slopes: Derivative,
         name: str,
         operands: tuple[str, ...],
         place: tuple[str, str],
@@ -51,6 +53,7 @@ class Primitive:
         self.__name__ = self.op = name
         self.__module__, self.__qualname__ = place
         self.function, self.derivative, self.operands = function, derivative, operands
+        self._slopes = slopes
 
     @overload
     def __call__(self, x: Value, /, *others: Value | Number) -> Value: ...
@@ -101,6 +104,20 @@ class Primitive:
         result = self.function(*operands)
         return result if isinstance(result, Value) else Value(result)
 
+    def recipe(self, operand: int | None = None) -> Recipe:
+        """The operations that the function is made of, or its derivative in one operand.
+
+        They are recorded anew each time, because they can depend on variables. NotImplementedError, which says why, if
+        it must be called with numbers.
+        """
+        if operand is None:
+            row = OPERATIONS[self.op]
+            return recipe_of(lambda x: self.function(*x), lambda x: row.forward(*x), self.operands)
+        slopes, i = self._slopes, operand
+        return recipe_of(
+            lambda x: slopes.of_operand(i, x), lambda x: slopes.number(slopes.of_operand(i, x)), self.operands
+        )
+
     def __repr__(self) -> str:
         return f"<primitive {self.__name__}({', '.join(self.operands)})>"
 
@@ -148,6 +165,10 @@ def primitive(
     them, element by element. It is recorded as one node, and everything that reads graphs knows it: `backward`,
     `forward`, `draw`, `step`, `explain`, `check_gradients`, `vectorize`, pickle. It is an activation for `Layer` and
     `MLP` too. Parameters with a default are no operands and keep their default.
+
+    `vectorize` runs a function of Values, such as `x * ts.sigmoid(x)`, as the operations that it is made of, at array
+    speed, by IEEE 754 (1/0 is ∞), with the derivative given here. A function of floats alone, with `math.exp` or `if`,
+    is called for each number, which `run.explain()` says.
 
     derivative  a function of the same operands that returns ∂result/∂operand, for several operands a tuple; or a tuple
                 with a function for each operand, None for one that gets no gradient. It is called with numbers; by
@@ -226,7 +247,7 @@ def _registered(
         raise ValueError(f"the name of a primitive must be an identifier, such as swish, got {shown(name)}{hint}")
     operands = operands_of(function, name)
     compute, slopes = _forward(function, name), Derivative(derivative, name, operands)
-    made = Primitive(function, derivative, name, operands, _place(function, name, caller))
+    made = Primitive(function, derivative, slopes, name, operands, _place(function, name, caller))
     call = f"{name}({', '.join(f'{{{i}}}' for i in range(len(operands)))})"
     row = Operation(
         _free(name), symbol or name, text_by_position(text, operands) if text else call,

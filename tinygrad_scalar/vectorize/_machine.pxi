@@ -131,7 +131,7 @@ cdef inline bint commutes(int code) noexcept nogil:
 
 
 cdef inline int arity(int code) noexcept nogil:
-    return 3 if code == _ops.WHERE or code == _ops.BINARY_ENTROPY else 2 if is_binary(code) else 1
+    return 3 if code in (_ops.WHERE, _ops.BINARY_ENTROPY, ATTACH) else 2 if is_binary(code) else 1
 
 
 cdef inline int slopes_kept(int code, double number) noexcept nogil:
@@ -144,7 +144,7 @@ cdef inline int slopes_kept(int code, double number) noexcept nogil:
         return 0
     if code == _ops.CONSTANT_POWER and number == 2.0:
         return 0
-    return 3 if code == _ops.BINARY_ENTROPY else 2 if is_binary(code) else 1
+    return 3 if code in (_ops.BINARY_ENTROPY, ATTACH) else 2 if is_binary(code) else 1
 
 
 cdef void unary_rows(int code, double number, Py_ssize_t n, double* x, double* out, double* slope) noexcept nogil:
@@ -214,7 +214,7 @@ cdef inline void unary_rows_back(
         rows_add_one_plus_square(n, d, sd, out, 1, u)
     elif code == _ops.CONSTANT_POWER and number == 2.0:
         rows_add_twice_product(n, d, sd, x, sx, u)
-    elif _ops.piecewise(<Code>code, number):
+    elif is_piecewise(code, number):
         rows_add_product_on_path(n, d, sd, slope, 1, u)
     else:
         rows_add_product(n, d, sd, slope, 1, u)
@@ -251,6 +251,11 @@ cdef void other_rows(
             if slope is not NULL:
                 for k in range(3):
                     slope[k * kept + i] = slopes[k]
+    elif code == ATTACH:
+        for i in range(n):
+            out[i] = x[i * sx]
+            if slope is not NULL:
+                slope[i], slope[kept + i], slope[2 * kept + i] = 1.0, z[i * sz], 0.0
     else:
         for i in range(n):
             _ops.binary(<Code>code, x[i * sx], y[i * sy], out + i, slopes, slopes + 1)
@@ -288,7 +293,7 @@ cdef void other_rows_back(
             rows_add_where(n, d, sd, x, sx, u)
         else:
             rows_add_unless(n, d, sd, x, sx, u)
-    elif _ops.piecewise(<Code>code, number):
+    elif is_piecewise(code, number):
         rows_add_product_on_path(n, d, sd, slope + k * kept, 1, u)
     else:
         rows_add_product(n, d, sd, slope + k * kept, 1, u)
@@ -1032,6 +1037,10 @@ cdef class Machine:
             out[0] = v[order.y] if x != 0.0 else v[order.z]
         elif code == _ops.BINARY_ENTROPY:
             _ops.binary_entropy(x, v[order.y], v[order.z], out, slope)
+        elif code == ATTACH:
+            out[0] = x
+            if order.n_slopes:
+                slope[0], slope[1], slope[2] = 1.0, v[order.z], 0.0
         elif code == LOOKUP:
             out[0] = self.looked_up(order, theta, 0)
         else:
@@ -1401,7 +1410,7 @@ cdef class Machine:
                 d[back.x] += u if x > y else 0.5 * u
             if back.y >= 0 and y >= x:
                 d[back.y] += u if y > x else 0.5 * u
-        elif order.n_slopes == 1 and not _ops.piecewise(<Code>code, order.number):
+        elif order.n_slopes == 1 and not is_piecewise(code, order.number):
             d[back.x] += self.slopes[order.slope] * u
         else:
             self.step_back(order, back, u, 0)
@@ -1494,7 +1503,7 @@ cdef class Machine:
         if code in (_ops.MULTIPLY, _ops.ADD, _ops.SUBTRACT, _ops.DIVIDE, DOT):
             self.indexed_one_by_one(descent, order, back, u)
             return
-        if order.n_slopes == 1 and arity(code) == 1 and not _ops.piecewise(<Code>code, order.number):
+        if order.n_slopes == 1 and arity(code) == 1 and not is_piecewise(code, order.number):
             places, slope = descent.tables + back.x, self.slopes + order.slope
             for i in range(order.n):
                 if places[i] >= 0:

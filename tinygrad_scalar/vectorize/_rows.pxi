@@ -172,7 +172,7 @@ cdef class Rows(Executor):
                     slot = operand(step, k)
                     if not has_gradient(step, k) or not depends[slot] or self.is_repeated(step, k):
                         continue
-                    careful = step.code == _ops.WHERE or _ops.piecewise(<Code>step.code, step.number)
+                    careful = step.code == _ops.WHERE or is_piecewise(step.code, step.number)
                     found.append((step.out, slot, first[steps[s]] + k, not depends[step.out], careful))
                     depends[step.out] = 1
             every.append(found)

@@ -103,6 +103,11 @@ def vector_function(str name, str instruction_set, double[::1] z, double[::1] a,
 
 cdef enum:
     LOOKUP = 63  # as in pickles; slot `out` is slot tables[y + i] of the z from y on, i being the number in slot x
+    ATTACH = 64  # slot `out` is slot x, but its slope in slot y is the number in slot z: see attach.py
+
+cdef enum:  # parts of the number of ATTACH
+    PASSES = 1  # whether the gradient goes to slot x too
+    ON_PATH = 2  # whether a slope of 0 lets nothing through
 
 cdef struct Instruction:
     int code
@@ -113,7 +118,12 @@ cdef struct Instruction:
     int slope  # where its local gradients are kept, if at all
     double number
 
-CODES = {**_value.CODES, "lookup": LOOKUP}
+CODES = {**_value.CODES, "lookup": LOOKUP, "attach": ATTACH}
+
+
+cdef inline bint is_piecewise(int code, double number) noexcept nogil:
+    """As `piecewise` in _ops.pxd."""
+    return <int>number & ON_PATH if code == ATTACH else _ops.piecewise(<Code>code, number)
 
 
 cdef inline bint is_binary(int code) noexcept nogil:
@@ -128,6 +138,8 @@ cdef inline bint has_gradient_of(int code, double number, Py_ssize_t k) noexcept
     """Whether an operation has an operand k to which a gradient goes; of a lookup this is another question."""
     if code == _ops.WHERE:
         return k > 0
+    if code == ATTACH:
+        return k == 1 or (k == 0 and <int>number & PASSES)
     if _ops.detached(<Code>code, number):
         return False
     return k == 0 or code == _ops.BINARY_ENTROPY or (k == 1 and is_binary(code))
@@ -140,7 +152,7 @@ cdef inline bint has_gradient(Instruction* step, Py_ssize_t k) noexcept nogil:
 cdef inline double contribution_of(int code, double number, double slope, double upstream) noexcept nogil:
     """slope × upstream, as `contribution` in ops.py."""
     cdef double amount = slope * upstream
-    return 0.0 if amount != amount and slope == 0.0 and _ops.piecewise(<Code>code, number) else amount
+    return 0.0 if amount != amount and slope == 0.0 and is_piecewise(code, number) else amount
 
 
 cdef inline double contribution(Instruction* step, double slope, double upstream) noexcept nogil:
@@ -292,7 +304,7 @@ cdef class Executor:
             self.steps[i].z = rows[i, 4]
             self.steps[i].number = their_numbers[i]
             self.steps[i].slope = <int>self.n_slopes
-            self.n_slopes += 3 if rows[i, 0] == _ops.BINARY_ENTROPY else 2 if is_binary(rows[i, 0]) else 1
+            self.n_slopes += 3 if rows[i, 0] in (_ops.BINARY_ENTROPY, ATTACH) else 2 if is_binary(rows[i, 0]) else 1
         self.lanes = 0
         self.find_way_back()
 
@@ -540,6 +552,8 @@ cdef class Executor:
                 v[step.out] = v[step.y] if v[step.x] != 0.0 else v[step.z]
             elif step.code == _ops.BINARY_ENTROPY:
                 _ops.binary_entropy(v[step.x], v[step.y], v[step.z], v + step.out, slope)
+            elif step.code == ATTACH:
+                v[step.out] = v[step.x]
             elif step.code == LOOKUP:
                 v[step.out] = v[self.row(step, v[step.x])]
             else:
@@ -587,6 +601,10 @@ cdef class Executor:
                 d[step.x] += slope[0] * upstream
                 d[step.y] += slope[1] * upstream
                 d[step.z] += slope[2] * upstream
+            elif step.code == ATTACH:
+                if has_gradient(step, 0):
+                    d[step.x] += upstream
+                d[step.y] += contribution(step, v[step.z], upstream)
             elif step.code == LOOKUP:
                 d[self.row(step, v[step.x])] += upstream
             else:
@@ -674,6 +692,8 @@ cdef class Executor:
                     _ops.binary_entropy(x[i], v[step.y * LANES + i], v[step.z * LANES + i], out + i, d_entropy)
                     for k in range(3):
                         slope[k * LANES + i] = d_entropy[k]
+            elif code == ATTACH:
+                memcpy(out, x, LANES * sizeof(double))
             elif code == LOOKUP:
                 for i in range(LANES):
                     out[i] = v[self.row(step, x[i]) * LANES + i]
@@ -707,7 +727,7 @@ cdef class Executor:
             dx = d + step.x * LANES
             slope = self.slopes + step.slope * LANES
             if by_choice:
-                dy = d + step.y * LANES if is_binary(code) else dx
+                dy = d + step.y * LANES if is_binary(code) or code == ATTACH else dx
                 memcpy(kept_x, dx, sizeof(kept_x))
                 memcpy(kept_y, dy, sizeof(kept_y))
             elif has_choices and code == LOOKUP:
@@ -728,7 +748,7 @@ cdef class Executor:
                 elif code == _ops.DIVIDE:
                     lanes_add_over(dx, y, upstream)
                     lanes_subtract_quotient_product(dy, v + step.out * LANES, y, upstream)
-                elif _ops.piecewise(<Code>code, step.number):
+                elif is_piecewise(code, step.number):
                     lanes_add_product_on_path(dx, slope, upstream)
                     lanes_add_product_on_path(dy, slope + LANES, upstream)
                 else:
@@ -738,6 +758,13 @@ cdef class Executor:
                 lanes_add_product(dx, slope, upstream)
                 lanes_add_product(d + step.y * LANES, slope + LANES, upstream)
                 lanes_add_product(d + step.z * LANES, slope + 2 * LANES, upstream)
+            elif code == ATTACH:
+                if has_gradient(step, 0):
+                    lanes_add_to(dx, upstream)
+                if is_piecewise(code, step.number):
+                    lanes_add_product_on_path(d + step.y * LANES, v + step.z * LANES, upstream)
+                else:
+                    lanes_add_product(d + step.y * LANES, v + step.z * LANES, upstream)
             elif code == _ops.NEGATE:
                 lanes_subtract_from(dx, upstream)
             elif code == _ops.EXP:
@@ -749,7 +776,7 @@ cdef class Executor:
             elif code == _ops.WHERE:
                 lanes_add_where(d + step.y * LANES, x, upstream)
                 lanes_add_unless(d + step.z * LANES, x, upstream)
-            elif _ops.piecewise(<Code>code, step.number):
+            elif is_piecewise(code, step.number):
                 lanes_add_product_on_path(dx, slope, upstream)
             elif code == LOOKUP:
                 for i in range(LANES):

@@ -13,6 +13,7 @@ from tinygrad_scalar.vectorize.block_costs import block_counts
 from tinygrad_scalar.vectorize.block_program import BlockProgram, block_program, layout, native_blocks
 from tinygrad_scalar.vectorize.cached_property import cached_property
 from tinygrad_scalar.vectorize.cost_model import ArrayCounts, Counts, Estimate, array_counts
+from tinygrad_scalar.vectorize.made_of import lowered
 from tinygrad_scalar.vectorize.numpy_source import NumpySource
 from tinygrad_scalar.vectorize.ways import require
 
@@ -41,8 +42,9 @@ class ArrayWay:
         self._program, self._integer = program, integer
         if written is not None:
             self.written = written
-        self.blocks = block_program(program) if dtype == np.float64 else None
-        self.counts = array_counts(program)
+        runs = lowered(program)
+        self.blocks = block_program(runs) if dtype == np.float64 else None
+        self.counts = array_counts(runs)
         self._build()
 
     def _build(self) -> None:

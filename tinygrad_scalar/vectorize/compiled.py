@@ -97,13 +97,13 @@ class Unwritten:
     def explanation(self) -> str:
         if self.left_out:
             return self.left_out
-        named = self.written.program
+        named = self.written.named
         return explanation(self._traced.nodes, self._traced.captured, named, self._labels)
 
     def equations(self) -> Equations:
         if self.left_out:
             return Equations([Equation(rf"C = \text{{{self.left_out}}}", r"1 \times 1", "")])
-        return equations(self.written.program, self._labels)
+        return equations(self.written.named, self._labels)
 
 
 class Compiled:

@@ -10,6 +10,7 @@ from tinygrad_scalar.engine import Value
 from tinygrad_scalar.inspection.brackets import SINGLE, with_brackets
 from tinygrad_scalar.inspection.notation import written
 from tinygrad_scalar.vectorize.buffers import contiguous
+from tinygrad_scalar.vectorize.made_of import called_in_python
 from tinygrad_scalar.vectorize.program import (
     ONLY_OF_ARRAYS,
     Array,
@@ -39,6 +40,7 @@ def explanation(n: int, captured: Sequence[Value], program: Program, labels: Seq
     width = max((len(scalars) for scalars, _ in rows), default=0)
     lines = [f"{n:,} scalars of one example become {_counted(len(rows), 'array')}"]
     lines += [f"{scalars:>{width}} → {text}" for scalars, text in rows]
+    lines += called_in_python(program)
     if captured:
         names = sorted({value.label for value in captured if value.label})
         shown = [*names[:8], *(["…"] if len(names) > 8 else [])] or [f"{len(captured)} without a label"]

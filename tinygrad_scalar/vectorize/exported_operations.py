@@ -193,11 +193,18 @@ def rule_of(name: str) -> Rule:
     """The rule of an operation; NotImplementedError if this table lacks it and its row has no expression."""
     if name in OWN_VJPS:
         return Rule(FORWARD[name], OWN_VJPS[name])
-    return Rule(FORWARD[name]) if name in THEIRS else _rule_of_row(operation(name))
+    if name in THEIRS:
+        return Rule(FORWARD[name])
+    row = operation(name)
+    return _rule_of_row(row) if row.primitive is None else _rule(row)  # a primitive can depend on variables
 
 
 @lru_cache(maxsize=1024)
 def _rule_of_row(row: Operation) -> Rule:
+    return _rule(row)
+
+
+def _rule(row: Operation) -> Rule:
     return Rule(_forward_of(row), tuple(None if vjp is None else _recorded(vjp, row.arity) for vjp in row.vjps))
 
 

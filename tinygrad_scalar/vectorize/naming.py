@@ -64,6 +64,18 @@ def name_arrays(program: Program) -> None:
     _name_others(program.backward, count)
 
 
+def name_steps(program: Program) -> None:
+    """Name what primitives compute on the way to their results, once all other arrays have names."""
+    taken = {statement.out.name for statement in (*program.forward, *program.backward)}
+    count: Counter[str] = Counter()
+    for statement in (*program.forward, *program.backward):
+        while not statement.out.name:
+            word = _word(statement)
+            count[word] += 1
+            if (name := f"{word}{count[word]}") not in taken:
+                statement.out.name = name
+
+
 def _name_layers(program: Program) -> None:
     made_by = {statement.out: statement for statement in program.forward}
     layers = 0
@@ -156,6 +168,19 @@ def _name_gradients(program: Program) -> None:
 def is_of_layer(name: str) -> bool:
     """Whether this is the name of a layer's W, b, Z or A."""
     return name[:1] in ("W", "b", "Z", "A") and name[1:].isdecimal()
+
+
+def comment_of(statement: Statement) -> str:
+    """The number of a layer's statement in the notes, and the primitive whose result it computes, or ""."""
+    parts = [equation_of(statement)]
+    if isinstance(statement, Elementwise) and statement.of is not None:
+        of = statement.of
+        row = operation(of.op.op if isinstance(of.op, Slope) else of.op)
+        name = row.primitive.__name__
+        if isinstance(of.op, Slope):
+            name += "'" if row.arity == 1 else f", the slope in {row.primitive.operands[of.op.operand]}"
+        parts.append(name)
+    return ": ".join(filter(None, parts))
 
 
 def equation_of(statement: Statement) -> str:

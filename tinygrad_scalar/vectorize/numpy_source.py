@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tinygrad_scalar.vectorize.buffers import Buffers, contiguous
-from tinygrad_scalar.vectorize.naming import argument_name, equation_of, name_arrays
+from tinygrad_scalar.vectorize.made_of import lowered
+from tinygrad_scalar.vectorize.naming import argument_name, comment_of, name_arrays, name_steps
 from tinygrad_scalar.vectorize.numpy_calls import HELPERS as OF_ELEMENTS, NUMPY, call_of
 from tinygrad_scalar.vectorize.product_calls import (
     HELPERS as OF_PRODUCTS,
@@ -52,11 +53,13 @@ class NumpySource:
     """The source of a program; integer[a] says whether argument a holds integers.
 
     text     a program that a person can run, with its tables of numbers
+    named    the program with names, in which primitives are operations, as texts have them
     """
 
     def __init__(self, program: Program, integer: Sequence[bool]) -> None:
-        self.program = program
         name_arrays(program)
+        name_steps(runs := lowered(program))
+        self.named, self.program, program = program, runs, runs
         self.buffers = Buffers(program, integer)
         self.variables = Variables(program, self.buffers, {*NUMPY, *HELPERS})
         self._head, self._body = self._written()
@@ -189,7 +192,7 @@ class NumpySource:
             if statement.out in self.buffers.views or id(statement) not in run:
                 continue
             its_lines: list[str] = getattr(self, f"_{type(statement).__name__.lower()}")(statement)
-            equation = equation_of(statement)
+            equation = comment_of(statement)
             if before is not None and isinstance(statement, Elementwise) and self._is_read_only_by(statement, before):
                 call, its_equation = lines[-1]
                 if statement.op == "* on path" and call.startswith("greater("):

@@ -80,6 +80,7 @@ class Elementwise(Statement):
     op: str | Slope
     sources: tuple[Array, ...]
     chooses: bool = False  # a "where" from which a gradient only goes to the operand that an example takes
+    of: Elementwise | None = None  # the statement of a primitive for which it is the last one: see made_of.py
 
     @property
     def operands(self) -> tuple[Array, ...]:
@@ -289,6 +290,7 @@ class Program:
     factors: list[Factors] = field(default_factory=list)
     reduce: str = "mean"
     gradients: dict[Array, Array] = field(default_factory=dict)  # of each array that has one
+    lowered: Program | None = None  # what runs, once it is made: see made_of.py
 
 
 def needed(statements: Sequence[Statement], wanted: Sequence[Array]) -> list[Statement]:

@@ -24,6 +24,7 @@ import numpy as np
 
 from tinygrad_scalar.engine import Value
 from tinygrad_scalar.engine.errors import PACKAGE
+from tinygrad_scalar.primitives.primitive import Primitive
 from tinygrad_scalar.vectorize.code_names import imported, names_in, with_nested
 
 MOST_OBJECTS = 100_000  # what lies beyond is not followed: a function that reads so much has a large table of data
@@ -190,6 +191,8 @@ class Reach:
             self._todo += [thing.func, thing.args, thing.keywords]
         elif issubclass(kind, (staticmethod, classmethod)):
             self._todo.append(thing.__func__)
+        elif issubclass(kind, Primitive):
+            self._todo += [thing.function, thing.derivative]
         elif "__wrapped__" in _own_attributes(thing):  # functools.cache's keep their function there
             self._todo.append(_own_attributes(thing)["__wrapped__"])
             self._own(thing)

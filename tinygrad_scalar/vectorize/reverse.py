@@ -14,8 +14,10 @@ from typing import Any
 import numpy as np
 
 from tinygrad_scalar.engine.ops import Operation, operation
+from tinygrad_scalar.primitives.recipe import Recipe
 from tinygrad_scalar.vectorize.everyday_operations import RULES as EVERYDAY
 from tinygrad_scalar.vectorize.factors import factors_of, results_of
+from tinygrad_scalar.vectorize.made_of import recipe_or_why
 from tinygrad_scalar.vectorize.program import (
     Array,
     Distances,
@@ -118,11 +120,31 @@ FAMILIES: dict[str, Callable[[Operation], Rule]] = {
 }
 
 
+def _rule_of_primitive(row: Operation) -> Rule:
+    """A slope that has a recipe reads operands alone; one that is always the same number is that number."""
+    times = "* on path" if row.piecewise else "*"
+
+    def contribution(write: Write, d: Array, numbers: Sequence[Array], i: int) -> Array | None:
+        if i in row.detached:
+            return None
+        recipe = recipe_or_why((row.name, i))
+        if not isinstance(recipe, str) and (slope := recipe.constant) is not None:
+            if d.values is not None and slope != 1.0:
+                return Array(d.shape, d.batched, values=slope * d.values)
+            return d if slope == 1.0 else write(times, constant(slope), d)
+        reads = range(isinstance(recipe, Recipe), row.arity + 1)
+        return write(times, d, write(Slope(row.name, i, tuple(reads)), *(numbers[k] for k in reads)))
+
+    return lambda write, d, *numbers: [contribution(write, d, numbers, i) for i in range(row.arity)]
+
+
 def rule_of(op: str) -> Rule:
     """The reverse rule of an element-wise operation; without one here, from the slopes in its row of ops.py."""
     if op in RULES:
         return RULES[op]
     row = operation(op)
+    if row.primitive is not None:
+        return _rule_of_primitive(row)
     if row.family in FAMILIES:
         return FAMILIES[row.family](row)
     return times_slopes(op, *[tuple(range(row.arity + 1))] * row.arity)

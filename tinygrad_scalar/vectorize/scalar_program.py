@@ -10,6 +10,7 @@ import numpy as np
 
 from tinygrad_scalar.engine import accelerated
 from tinygrad_scalar.engine.ops import operation
+from tinygrad_scalar.vectorize.attach import attached, code_and_number, without_recipe
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -46,11 +47,11 @@ def scalar_program(
     trace: Trace, n_parameters: int, sizes: Sequence[int], codes: dict[str, int]
 ) -> ScalarProgram | None:
     """The steps of a trace; None if the executor has no code for one of its operations."""
+    trace = attached(trace)
     tape = trace.tape
-    rows = [operation(name) for name in tape.names]
-    code_of = [codes.get("lookup" if row.name == "cond" else row.family or row.name, -1) for row in rows]
-    number_of = [row.constant or 0.0 for row in rows]
-    if -1 in code_of:
+    found = [code_and_number(name, codes) for name in tape.names]
+    code_of, number_of = [code for code, _ in found], [number for _, number in found]
+    if any(code_of[code] < 0 for code in np.unique(tape.codes).tolist() if code >= 0):
         return None
     offsets = n_parameters + np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
     arrays = tape.codes, tape.starts, tape.operands, trace.parameter, trace.argument, trace.place
@@ -93,14 +94,18 @@ def _are_steps(trace: Trace) -> NDArray[np.bool_]:
 def slots_of_outputs(trace: Trace, n_parameters: int, sizes: Sequence[int]) -> list[int]:
     """The slots of a trace's outputs in its scalar program."""
     offsets = n_parameters + np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
+    trace = attached(trace)
     slots: list[int] = _slots(trace, offsets)[trace.outputs].tolist()
     return slots
 
 
 def no_scalar_program(trace: Trace) -> ValueError:
     """The error where a scalar program is wanted and there is none."""
-    native = executor()
-    without = [name for name in trace.tape.names if ((row := operation(name)).family or row.name) not in native.CODES]
+    codes = executor().CODES
+    rows = [operation(name) for name in trace.tape.names]
+    if reasons := [why for row in rows if row.primitive is not None and (why := without_recipe(row))]:
+        return ValueError(f'way="scalar" runs no Python: use "auto" or "arrays". {". ".join(reasons)}')
+    without = [row.name for row in rows if row.primitive is None and code_and_number(row.name, codes)[0] < 0]
     return ValueError(
         f'way="scalar" needs every operation in the compiled executor, which lacks {", ".join(without)}: use "auto" or '
         '"arrays"'

@@ -68,7 +68,7 @@ class TextsOfOutputs:
         program = assemble(grouping, len(self._labels), [int(np.prod(shape)) for shape, _ in shapes])
         program.reduce = self._reduce
         differentiate(program, wrt_inputs=self._wrt_inputs)
-        return ArrayWay(program, [integer for _, integer in shapes]).written.program
+        return ArrayWay(program, [integer for _, integer in shapes]).written.named
 
     def explanation(self) -> str:
         """A line for each array of all outputs."""
