@@ -183,6 +183,9 @@ from tinygrad_scalar.lists import (
 from tinygrad_scalar.nn.gradient import (
     Gradient as Gradient,
 )
+from tinygrad_scalar.nn.history import (
+    History as History,
+)
 from tinygrad_scalar.nn.losses import (
     absolute_error as absolute_error,
     binary_cross_entropy as binary_cross_entropy,
@@ -211,7 +214,6 @@ from tinygrad_scalar.nn.saving import (
     save as save,
 )
 from tinygrad_scalar.nn.training import (
-    History as History,
     fit as fit,
 )
 from tinygrad_scalar.primitives.primitive import (

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from tinygrad_scalar.atomic_write import write_atomically
+from tinygrad_scalar.charts.text import xml_text
 from tinygrad_scalar.engine import Value, ops
 from tinygrad_scalar.engine.errors import shown
 from tinygrad_scalar.engine.graph import require_fresh, shown_operands, topological_order
@@ -27,7 +28,6 @@ from tinygrad_scalar.inspection.names import caller_variables, names_of
 from tinygrad_scalar.inspection.notation import leaf_names, unicode_of, written
 from tinygrad_scalar.inspection.stepper import Stepper
 from tinygrad_scalar.viz.marks import DIGITS, Marks
-from tinygrad_scalar.viz.text import xml_text
 
 if TYPE_CHECKING:
     from graphviz import Digraph

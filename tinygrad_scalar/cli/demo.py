@@ -19,7 +19,6 @@ from tinygrad_scalar.nn.optim import Adam
 from tinygrad_scalar.nn.training import fit
 from tinygrad_scalar.screen import printable
 from tinygrad_scalar.viz.drawing import draw
-from tinygrad_scalar.viz.plots import plot_cost
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -104,7 +103,7 @@ def learn_iris(loss_path: Path, cost_path: Path, seed: int) -> None:
         seed=seed,
     )
     report_result(console, model, history, held_out)
-    plot_cost(history, "Iris: mean cross-entropy of the training rows").save(loss_path)
+    history.plot(title="Iris: mean cross-entropy of the training rows").save(loss_path)
 
     model.net.zero_grad()
     C = LOSSES[model.loss](model.net(model.inputs(held_out)[0]), model.targets(held_out)[0])

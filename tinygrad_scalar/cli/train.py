@@ -19,7 +19,6 @@ from tinygrad_scalar.nn.losses import LOSSES
 from tinygrad_scalar.nn.optim import OPTIMIZERS, Optimizer
 from tinygrad_scalar.nn.training import History, fit
 from tinygrad_scalar.screen import counted, for_stdout, left, printable, quoted, right, width
-from tinygrad_scalar.viz.plots import plot_cost
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -117,7 +116,7 @@ def run(options: argparse.Namespace) -> None:
             f"the training diverged, and nothing was saved: {cause}; try a smaller learning rate (--learning-rate)"
         ) from None
     report_result(console, model, history, held_out)
-    plot = plot_cost(history, f"{options.target}: mean {model.loss} of the training rows")
+    plot = history.plot(title=f"{options.target}: mean {model.loss} of the training rows")
     model.save(options.output)
     plot.save(plot_path)
     console.print(f"{printable(options.output)} holds the model, {printable(plot_path)} shows its loss curve")

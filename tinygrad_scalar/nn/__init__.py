@@ -2,11 +2,12 @@
 
 from tinygrad_scalar.nn.activations import ACTIVATIONS, Activation, linear
 from tinygrad_scalar.nn.gradient import Gradient
+from tinygrad_scalar.nn.history import History
 from tinygrad_scalar.nn.losses import LOSSES, Loss
 from tinygrad_scalar.nn.mlp import MLP, Layer, Module, Neuron
 from tinygrad_scalar.nn.optim import OPTIMIZERS, Optimizer
 from tinygrad_scalar.nn.saving import load, load_with, save
-from tinygrad_scalar.nn.training import History, fit
+from tinygrad_scalar.nn.training import fit
 
 __all__ = [
     "ACTIVATIONS",

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import warnings
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from tinygrad_scalar.engine import Value
@@ -13,35 +12,18 @@ from tinygrad_scalar.engine.errors import shown
 from tinygrad_scalar.engine.graph import topological_order
 from tinygrad_scalar.engine.number import required_integer
 from tinygrad_scalar.nn.examples import Examples, batches
+from tinygrad_scalar.nn.history import History
 from tinygrad_scalar.nn.losses import LOSSES, find_loss
 from tinygrad_scalar.nn.mlp import generator_of
 from tinygrad_scalar.nn.optim import OPTIMIZERS, Optimizer
 from tinygrad_scalar.nn.standstill import warn_of_standstill
 from tinygrad_scalar.nn.trainers import trainer_for
-from tinygrad_scalar.screen import for_stdout
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
     from tinygrad_scalar.nn.losses import LossFunction
     from tinygrad_scalar.nn.trainers import Network
-
-
-@dataclass
-class History:
-    """The course of training: entry e of each list belongs to epoch e.
-
-    cost             mean loss over the epoch's training examples, each as it was before its batch's step
-    validation_cost  mean loss over the validation examples after the epoch; empty if there were none
-    """
-
-    cost: list[float] = field(default_factory=list)
-    validation_cost: list[float] = field(default_factory=list)
-
-    def __repr__(self) -> str:
-        if not self.cost:
-            return "History(no epochs)"
-        return for_stdout(f"History({len(self.cost)} epochs, cost {self.cost[0]:.4g} → {self.cost[-1]:.4g})")
 
 
 def fit(

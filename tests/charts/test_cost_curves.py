@@ -1,4 +1,4 @@
-"""`plot_cost`: one point per epoch, round ticks inside the plot, well-formed whatever the costs and the title."""
+"""`History.plot`: one point per epoch, round ticks inside the plot, well-formed whatever the costs and the title."""
 
 import math
 import re
@@ -9,8 +9,9 @@ import pytest
 from hypothesis import example, given, strategies as st
 
 from tinygrad_scalar import History
+from tinygrad_scalar.charts.lines import BOTTOM, LEFT, RIGHT, TOP
+from tinygrad_scalar.charts.plot import HEIGHT, WIDTH, Plot
 from tinygrad_scalar.screen import printable
-from tinygrad_scalar.viz.plots import BOTTOM, HEIGHT, LEFT, RIGHT, TOP, WIDTH, Plot, plot_cost
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -38,7 +39,7 @@ COSTS = st.lists(st.floats(0.0, 1.7e308), min_size=1, max_size=50)
 
 
 def parsed(costs, validation=(), title="Cost"):
-    return ElementTree.fromstring(plot_cost(History(list(costs), list(validation)), title).svg)
+    return ElementTree.fromstring(History(list(costs), list(validation)).plot(title=title).svg)
 
 
 def points(curve):
@@ -183,7 +184,7 @@ def test_the_epochs_ticks_are_whole_numbers_from_1_to_the_last(epochs):
 @example("\ud800")
 @example("\uffff")
 def test_any_title_stands_in_the_picture_as_text(title):
-    plot = plot_cost(History([1.0, 0.5]), title)
+    plot = History([1.0, 0.5]).plot(title=title)
     svg = ElementTree.fromstring(plot.svg.encode())
     for shown in (
         svg.get("aria-label"),
@@ -202,12 +203,12 @@ def test_the_picture_has_colours_for_a_light_and_for_a_dark_page():
 
 
 def test_jupyter_shows_the_svg():
-    plot = plot_cost(History([1.0]))
+    plot = History([1.0]).plot()
     assert plot._repr_svg_() == plot.svg
 
 
 def test_saving_writes_the_svg(tmp_path):
-    plot = plot_cost(History([1.0, 0.5]), "Cost of 2·x → ∂")
+    plot = History([1.0, 0.5]).plot(title="Cost of 2·x → ∂")
     plot.save(tmp_path / "cost.svg")
     plot.save(str(tmp_path / "COST.SVG"))
     assert (tmp_path / "cost.svg").read_text("utf-8") == plot.svg == (tmp_path / "COST.SVG").read_text("utf-8")
@@ -231,15 +232,64 @@ def test_a_path_that_cannot_be_written_is_an_error_and_nothing_is_written(name, 
 
 def test_a_history_without_epochs_is_refused():
     with pytest.raises(ValueError, match="no epochs"):
-        plot_cost(History())
+        History().plot()
 
 
-@pytest.mark.parametrize("bad", [math.nan, math.inf])
-def test_a_validation_cost_that_is_not_finite_does_not_spoil_the_picture(bad):
+@pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
+def test_a_cost_that_is_not_finite_leaves_a_gap_and_is_counted(bad):
     """`fit` refuses a training cost that is not finite, but keeps such a validation cost."""
-    try:
-        svg = parsed([1.0, 0.5], [bad, 0.5])
-    except ValueError as error:
-        assert "finite" in str(error)  # a refusal in plain words is as good
-    else:
-        assert not re.search(r"nan|inf", ElementTree.tostring(svg, "unicode"))
+    svg = parsed([1.0, 0.5, 0.4, 0.3], [2.0, bad, 0.5, 0.4])
+    assert [len(points(curve)) for curve in svg.iter(f"{SVG}polyline")] == [4, 1, 2]
+    assert "validation, ⚠ 1 not shown" in {text.text for text in svg.iter(f"{SVG}text")}
+    assert not re.search(r"\bnan|\binf", ElementTree.tostring(svg, "unicode"))
+
+
+def test_a_history_whose_costs_are_all_nan_is_refused_and_jupyter_shows_its_text():
+    history = History([math.nan, math.inf])
+    with pytest.raises(ValueError, match="none of its costs is finite"):
+        history.plot()
+    assert history._repr_svg_() is None
+    assert History()._repr_svg_() is None
+
+
+# --- the logarithmic axis --------------------------------------------------------------------------------------------
+
+
+def test_on_a_logarithmic_axis_equal_factors_are_equal_distances():
+    svg = ElementTree.fromstring(History([1.0, 0.1, 0.01, 0.001]).plot(log=True).svg)
+    heights = [y for _, y in points(next(svg.iter(f"{SVG}polyline")))]
+    assert heights == pytest.approx([TOP + i * (HEIGHT - BOTTOM - TOP) / 3 for i in range(4)], abs=0.1)
+    numbers, places = y_ticks(svg)
+    assert dict(zip(numbers, places)) == pytest.approx(dict(zip([1.0, 0.1, 0.01, 0.001], heights)), abs=0.1)
+
+
+@given(st.lists(st.floats(5e-324, 1.7e308), min_size=1, max_size=50))
+@example([5e-324])
+@example([1.1, 1.5])
+@example([0.9, 1.1])
+@example([1e-300, 1e300])
+def test_any_positive_costs_stand_inside_a_logarithmic_plot_with_one_to_nine_ticks(costs):
+    svg = ElementTree.fromstring(History(costs).plot(log=True).svg)
+    drawn = [y for curve in svg.iter(f"{SVG}polyline") for _, y in points(curve)]
+    numbers, places = y_ticks(svg)
+    assert all(TOP - 0.1 <= y <= HEIGHT - BOTTOM + 0.1 for y in [*drawn, *places])
+    assert 1 <= len(numbers) <= 9
+    assert numbers == sorted(set(numbers))
+
+
+def test_a_cost_of_zero_is_a_gap_on_a_logarithmic_axis_and_costs_of_zero_alone_are_refused():
+    svg = ElementTree.fromstring(History([1.0, 0.0]).plot(log=True).svg)
+    assert [len(points(curve)) for curve in svg.iter(f"{SVG}polyline")] == [1]
+    with pytest.raises(ValueError, match=r"needs a positive cost.*log=False"):
+        History([0.0, -1.0]).plot(log=True)
+
+
+def test_a_long_run_keeps_its_peaks_and_is_a_picture_of_bounded_size():
+    costs = [1.0] * 100_000
+    costs[77_777], costs[33_333] = 5.0, 0.25
+    plot = History(costs).plot()
+    (curve,) = ElementTree.fromstring(plot.svg).iter(f"{SVG}polyline")
+    heights = {y for _, y in points(curve)}
+    assert len(heights) == 3
+    assert min(heights) == TOP
+    assert len(plot.svg) < 50_000
