@@ -41,8 +41,9 @@ def test_every_room_is_on_the_map(room):
 @pytest.mark.parametrize("room", LISTED)
 def test_every_file_of_a_room_is_listed(room):
     folder = TOP / "viz" if room == "viz" else PACKAGE / room
-    files = {path.name for path in folder.iterdir() if path.suffix in (".py", ".pyx", ".pxd", ".pxi", ".h")}
-    assert set(re.findall(r"`(\w+\.\w+)`", LISTED[room])) == files - {"__init__.py"}
+    suffixes = (".py", ".pyx", ".pxd", ".pxi", ".h", ".js", ".css")
+    files = {path.name for path in folder.rglob("*") if path.suffix in suffixes}
+    assert set(re.findall(r"`([\w-]+\.\w+)`", LISTED[room])) == files - {"__init__.py"}
 
 
 def test_rooms_of_several_files_have_a_list():

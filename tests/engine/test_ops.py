@@ -67,6 +67,11 @@ def _same(number, expected):
     return number == expected or (math.isnan(number) and math.isnan(expected))
 
 
+def test_hypot_of_nan_is_nan_after_an_overflow_too():
+    forward = ops.operation("hypot").forward
+    assert [forward(1.7e308, 1.7e308), str(forward(1.0, math.nan))] == [math.inf, "nan"]  # CPython keeps errno
+
+
 @pytest.mark.parametrize(("name", "operands", "data", "local_grads"), EDGES)
 def test_edges_follow_the_conventions_of_jax(name, operands, data, local_grads):
     row = ops.operation(name)

@@ -137,8 +137,8 @@ def hypot(x: float, y: float) -> float:
     """√(x² + y²), by libm as in C, which math.hypot is not."""
     try:
         return abs(complex(x, y))
-    except OverflowError:
-        return inf
+    except OverflowError:  # CPython also raises it for a nan that follows an overflow
+        return inf if x == x and y == y else nan
 
 
 def cosine(x: float, y: float) -> float:
