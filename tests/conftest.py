@@ -46,15 +46,17 @@ def pytest_collection_modifyitems(config, items):
         items[:] = [item for item in items if item not in long]
 
 
-def pytest_collection_finish():
-    gc.collect()
-    gc.freeze()  # so that the many tests that call gc.collect() do not go through thousands of tests each time
-
-
 @pytest.fixture(scope="session")
 def thorough(request):
     """Whether to test with large graphs and many repetitions."""
     return request.config.getoption("thorough")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def what_is_there_is_not_collected_again():
+    """The hundreds of tests that call gc.collect() must not go through all tests, reports and SymPy each time."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="module", autouse=True)
