@@ -7,7 +7,8 @@ looks up. Outputs are counted in order.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from bisect import bisect_left
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -30,11 +31,16 @@ class Wanted(NamedTuple):
     where: list[int]
     at: list[int]
 
+    def add(self, slots: Sequence[int], where: int, at: Iterable[int]) -> None:
+        self.slots.extend(slots)
+        self.where.extend([where] * len(slots))
+        self.at.extend(at)
+
 
 class Layout:
     """The places of all derivatives.
 
-    n         the number of parameters; reads[j] are the slots that output j depends on
+    n         the number of parameters; reads[j] are the slots that output j depends on, in order
     reduce    "mean", "sum" or "each"
     sparse    whether matrices are SciPy's: row j of each example's block has the entries reads[j] only
     """
@@ -70,29 +76,28 @@ class Layout:
         dense_inputs = self.n_gathered * (not self.sparse) + self.starts[-1] * self.wrt_inputs
         of_inputs: list[tuple[int, int, int]] = []  # output, number of its entry in `wanted`, argument
         for j, slots in enumerate(reads):
+            of_parameters, of_gathered = bisect_left(slots, p), bisect_left(slots, first_gathered)
+            columns = [direct[slot] for slot in slots[:of_parameters]]
+            start = len(self.columns)
             wanted = Wanted([], [], [])
-            before = len(self.columns)
-            for slot in slots:
-                if slot < p:
-                    at = len(self.columns) if self.sparse else j * n + direct[slot]
-                    self._want(wanted, slot, main, at)
-                    self.columns.append(direct[slot])
-                elif slot >= first_gathered:
-                    g = slot - first_gathered
-                    where = EACH if self.sparse else INPUTS
-                    self._want(wanted, slot, where, len(self.columns) if self.sparse else j * dense_inputs + g)
-                    self.columns.append(-1 - g)
-                elif self.wrt_inputs:
-                    column = slot - p
-                    a = argument_of[column]
-                    if self.shapes[a][1]:
-                        continue  # integers
-                    if self.sparse:
-                        of_inputs.append((j, len(wanted.at), a))
-                        self.input_entries[a].append((j, column - self.starts[a]))
-                    at = j * dense_inputs + self.n_gathered * (not self.sparse) + column
-                    self._want(wanted, slot, INPUTS, at)
-            self.counts.append(len(self.columns) - before)
+            at: Iterable[int] = [j * n + column for column in columns]
+            wanted.add(slots[:of_parameters], main, range(start, start + len(columns)) if self.sparse else at)
+            self.columns += columns
+            if self.wrt_inputs:
+                found = [slot for slot in slots[of_parameters:of_gathered] if not self.shapes[argument_of[slot - p]][1]]
+                first = j * dense_inputs + self.n_gathered * (not self.sparse) - p
+                if self.sparse:
+                    for number, slot in enumerate(found, len(columns)):
+                        a = argument_of[slot - p]
+                        of_inputs.append((j, number, a))
+                        self.input_entries[a].append((j, slot - p - self.starts[a]))
+                wanted.add(found, INPUTS, [first + slot for slot in found])
+            gathered = [slot - first_gathered for slot in slots[of_gathered:]]
+            after = len(self.columns)
+            at = range(after, after + len(gathered)) if self.sparse else [j * dense_inputs + g for g in gathered]
+            wanted.add(slots[of_gathered:], EACH if self.sparse else INPUTS, at)
+            self.columns += [-1 - g for g in gathered]
+            self.counts.append(len(self.columns) - start)
             self.wanted.append(wanted)
         if self.sparse:
             starts = np.cumsum([0, *map(len, self.input_entries)]).tolist()
@@ -103,12 +108,6 @@ class Layout:
         self.width_of_inputs = sum(map(len, self.input_entries)) if self.sparse else self.k * dense_inputs
         self.width = len(self.columns) if self.sparse else self.k * n
         self.main = main
-
-    @staticmethod
-    def _want(wanted: Wanted, slot: int, where: int, at: int) -> None:
-        wanted.slots.append(slot)
-        wanted.where.append(where)
-        wanted.at.append(at)
 
     # --- after a run -------------------------------------------------------------------------------------------------
 
