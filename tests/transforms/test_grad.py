@@ -1,5 +1,8 @@
 """grad and value_and_grad: the numbers are HIPS autograd's; what comes back has the argument's structure and types."""
 
+import copy
+import inspect
+import pickle
 import threading
 from collections import OrderedDict, defaultdict, namedtuple
 
@@ -290,3 +293,42 @@ def test_threads_do_not_see_each_other():
     for thread in threads:
         thread.join()
     assert found == [True] * 4
+
+
+MADE = [
+    (ts.grad, {}),
+    (ts.grad, {"argnums": 1}),
+    (ts.value_and_grad, {"argnums": (0, 1)}),
+    (ts.jacobian, {"compiled": True}),
+    (ts.hessian, {"argnums": (0, 1)}),
+]
+
+
+@pytest.mark.parametrize(("transformation", "options"), MADE)
+def test_what_is_made_of_a_function_of_a_module_is_copied_and_pickled(transformation, options):
+    made = transformation(volume, **options)
+    again = pickle.loads(pickle.dumps(made))
+    assert again(2.0, 3.0) == made(2.0, 3.0) and repr(again) == repr(made)
+    assert copy.deepcopy(made) is made and copy.copy(made) is made
+    both = pickle.loads(pickle.dumps(ts.grad(ts.grad(volume))))
+    assert both(2.0, 3.0) == ts.grad(ts.grad(volume))(2.0, 3.0)
+
+
+def test_what_is_made_says_how_and_has_the_signature_of_its_function():
+    assert repr(ts.grad(volume)) == "<function grad(volume)>"
+    assert repr(ts.hessian(volume, (0, 1))) == "<function hessian(volume), argnums=(0, 1)>"
+    assert repr(ts.grad(ts.grad(volume), compiled=True)) == "<function grad(grad(volume)), compiled=True>"
+    assert inspect.signature(ts.jacobian(volume)) == inspect.signature(volume)
+    assert ts.grad(volume).__module__ == volume.__module__
+
+
+def test_what_is_made_is_bound_to_an_instance_as_functions_are():
+    class Scaled:
+        factor = 3.0
+
+        def f(self, x):
+            return self.factor * x * x
+
+        slope = ts.grad(f, argnums=1)
+
+    assert Scaled().slope(2.0) == 12.0

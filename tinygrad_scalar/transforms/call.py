@@ -241,12 +241,3 @@ def places_of(verb: str, argnums: Argnums, n: int) -> list[int]:
     if len(set(places)) < len(places):
         raise ValueError(f"{verb}: argnums must name each argument once, got {shown(argnums)}")
     return places
-
-
-def derived(verb: str, f: Callable[..., Any], function: Callable[..., Any]) -> Callable[..., Any]:
-    """`function`, made from `f` by a transformation, with a name and a docstring that say so."""
-    require_function(verb, f)
-    name = getattr(f, "__name__", type(f).__name__)
-    function.__name__ = function.__qualname__ = f"{verb}({name})"
-    function.__doc__ = f"{verb} of {name}, with the same arguments."
-    return function

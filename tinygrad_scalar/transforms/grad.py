@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from tinygrad_scalar.transforms.call import Call, derived, is_compiled, required_argnums
+from tinygrad_scalar.transforms.call import Call, is_compiled, required_argnums
+from tinygrad_scalar.transforms.derived import derived
 from tinygrad_scalar.transforms.structure import filled
 
 
@@ -50,13 +51,13 @@ def grad(
             program, _, found, aux = run(args, kwargs)
             return program.with_aux(aux, filled(program.structure, found))
 
-        return derived("grad", f, by_program)
+        return derived(grad, f, by_program, argnums=argnums, has_aux=has_aux, compiled=True)
 
     def gradient(*args: Any, **kwargs: Any) -> Any:
         call = Call("grad", args, argnums, has_aux).run(f, kwargs)
         return call.with_aux(_gradient(call))
 
-    return derived("grad", f, gradient)
+    return derived(grad, f, gradient, argnums=argnums, has_aux=has_aux)
 
 
 def value_and_grad(
@@ -79,14 +80,14 @@ def value_and_grad(
             program, value, found, aux = run(args, kwargs)
             return program.with_aux(aux, value), filled(program.structure, found)
 
-        return derived("value_and_grad", f, by_program)
+        return derived(value_and_grad, f, by_program, argnums=argnums, has_aux=has_aux, compiled=True)
 
     def value_and_gradient(*args: Any, **kwargs: Any) -> Any:
         call = Call("value_and_grad", args, argnums, has_aux).run(f, kwargs)
         gradient = _gradient(call)
         return call.with_aux(call.value), gradient
 
-    return derived("value_and_grad", f, value_and_gradient)
+    return derived(value_and_grad, f, value_and_gradient, argnums=argnums, has_aux=has_aux)
 
 
 def _gradient(call: Call) -> Any:

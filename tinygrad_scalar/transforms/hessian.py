@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from tinygrad_scalar.transforms.call import Call, derived, is_compiled, required_argnums
+from tinygrad_scalar.transforms.call import Call, is_compiled, required_argnums
+from tinygrad_scalar.transforms.derived import derived
 from tinygrad_scalar.transforms.jacobian import derivatives
 from tinygrad_scalar.transforms.sparse import sparse_matrix
 from tinygrad_scalar.transforms.structure import nested
@@ -33,10 +34,12 @@ def hessian(
     ((4.0, 6.0), (6.0, 0.0))
     """
     argnums = required_argnums("hessian", argnums)
+    options = {"argnums": argnums, "has_aux": has_aux, "sparse": sparse, "compiled": compiled}
     if is_compiled("hessian", f, compiled):
         from tinygrad_scalar.transforms.compiled import matrix
 
-        return derived("hessian", f, matrix("hessian", f, argnums, has_aux, second=True, sparse=sparse))
+        made = matrix("hessian", f, argnums, has_aux, second=True, sparse=sparse)
+        return derived(hessian, f, made, **options)
 
     def of_all(*args: Any, **kwargs: Any) -> Any:
         call = Call("hessian", args, argnums, has_aux).run(f, kwargs)
@@ -50,4 +53,4 @@ def hessian(
 
         return call.with_aux(nested([call.returns, call.structure, call.structure], entries))
 
-    return derived("hessian", f, of_all)
+    return derived(hessian, f, of_all, **options)

@@ -6,7 +6,8 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from tinygrad_scalar.engine import Value, tangents
-from tinygrad_scalar.transforms.call import Call, derived, is_compiled, required_argnums
+from tinygrad_scalar.transforms.call import Call, is_compiled, required_argnums
+from tinygrad_scalar.transforms.derived import derived
 from tinygrad_scalar.transforms.sparse import sparse_matrix
 from tinygrad_scalar.transforms.structure import nested
 
@@ -40,10 +41,12 @@ def jacobian(
     [[-1.0, 1.0, 0.0], [0.0, -1.0, 1.0]]
     """
     argnums = required_argnums("jacobian", argnums)
+    options = {"argnums": argnums, "has_aux": has_aux, "sparse": sparse, "compiled": compiled}
     if is_compiled("jacobian", f, compiled):
         from tinygrad_scalar.transforms.compiled import matrix
 
-        return derived("jacobian", f, matrix("jacobian", f, argnums, has_aux, second=False, sparse=sparse))
+        made = matrix("jacobian", f, argnums, has_aux, second=False, sparse=sparse)
+        return derived(jacobian, f, made, **options)
 
     def of_all(*args: Any, **kwargs: Any) -> Any:
         call = Call("jacobian", args, argnums, has_aux).run(f, kwargs)
@@ -57,7 +60,7 @@ def jacobian(
 
         return call.with_aux(nested([call.returns, call.structure], entries))
 
-    return derived("jacobian", f, of_all)
+    return derived(jacobian, f, of_all, **options)
 
 
 def derivatives(call: Call, outputs: Sequence[Any], *, forward: bool = False) -> list[list[Any]]:
