@@ -47,6 +47,7 @@ Networks and training
     cost: the mean of a loss over examples
     GradientDescent, SGD, RMSProp, Adam, AdamW: optimizers
     fit, History: training and how it went
+    plot_decision_boundary, plot_gradient_flow, plot_weights, Plot: pictures of it
     Gradient: all gradients of a network, by name
     save, load: a network in a file
 
@@ -64,6 +65,9 @@ import sys as _sys
 from types import ModuleType as _Module
 
 from tinygrad_scalar import former_modules as _former_modules  # noqa: F401
+from tinygrad_scalar.charts.plot import (
+    Plot as Plot,
+)
 from tinygrad_scalar.engine import (
     Value as Value,
     accelerated as accelerated,
@@ -234,9 +238,18 @@ from tinygrad_scalar.vectorize import (
 )
 
 try:
+    from tinygrad_scalar.viz.decision_boundary import (
+        plot_decision_boundary as plot_decision_boundary,
+    )
     from tinygrad_scalar.viz.drawing import (
         Drawing as Drawing,
         draw as draw,
+    )
+    from tinygrad_scalar.viz.gradient_flow import (
+        plot_gradient_flow as plot_gradient_flow,
+    )
+    from tinygrad_scalar.viz.weights import (
+        plot_weights as plot_weights,
     )
 except ModuleNotFoundError as error:
     if error.name != "tinygrad_scalar.viz":  # which a checkout has beside this folder

@@ -59,11 +59,12 @@ role="img" aria-label="{title}" font-family="Helvetica, Arial, sans-serif" font-
 <style>
   rect {{ fill: #ffffff }} text {{ fill: #3f3f46 }} .title {{ font-size: 15px; font-weight: bold }}
   .bad {{ fill: #b42318; font-weight: bold }} .point {{ stroke: #ffffff; stroke-width: 1 }}
+  .ring {{ fill: none; stroke: #18181b; stroke-width: 1.5 }}
   .grid {{ stroke: #e4e4e7 }} polyline, path {{ fill: none; stroke-width: 1 }}
   LIGHT
   @media (prefers-color-scheme: dark) {{
     rect {{ fill: #18181b }} text {{ fill: #d4d4d8 }} .grid {{ stroke: #3f3f46 }}
-    .bad {{ fill: #ff8a80 }} .point {{ stroke: #18181b }}
+    .bad {{ fill: #ff8a80 }} .point {{ stroke: #18181b }} .ring {{ stroke: #f4f4f5 }}
     DARK
   }}
 </style>

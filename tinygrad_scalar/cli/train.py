@@ -15,9 +15,10 @@ from tinygrad_scalar.cli.table_model import TableModel, accuracy, confusion_matr
 from tinygrad_scalar.datasets import Table, read_csv
 from tinygrad_scalar.engine.errors import AnomalyError
 from tinygrad_scalar.nn.activations import ACTIVATIONS
+from tinygrad_scalar.nn.history import History
 from tinygrad_scalar.nn.losses import LOSSES
 from tinygrad_scalar.nn.optim import OPTIMIZERS, Optimizer
-from tinygrad_scalar.nn.training import History, fit
+from tinygrad_scalar.nn.training import fit
 from tinygrad_scalar.screen import counted, for_stdout, left, printable, quoted, right, width
 
 if TYPE_CHECKING:
