@@ -24,6 +24,7 @@ Values and functions of Values
 
 Seeing gradients
     draw, Drawing: the graph as a picture
+    explore, Explorer: the graph as a page to play, edit and be asked about
     group: a name for the values made in a block, by which pictures fold them
     step, Step, Stepper: forward and backward, one operation at a time
     explain, Explanation: a derivative by the chain rule, written out
@@ -244,6 +245,10 @@ try:
     from tinygrad_scalar.viz.drawing import (
         Drawing as Drawing,
         draw as draw,
+    )
+    from tinygrad_scalar.viz.explore import (
+        Explorer as Explorer,
+        explore as explore,
     )
     from tinygrad_scalar.viz.gradient_flow import (
         plot_gradient_flow as plot_gradient_flow,

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from typing import NoReturn
 
-from tinygrad_scalar.cli import check, demo, draw, explain, notebooks, predict, step, train
+from tinygrad_scalar.cli import check, demo, draw, explain, explore, notebooks, predict, step, train
 from tinygrad_scalar.cli.command import add_expression
 from tinygrad_scalar.cli.console import ended_by_signals, open_streams, stop_printing
 from tinygrad_scalar.engine.errors import AnomalyError
@@ -20,7 +20,7 @@ from tinygrad_scalar.inspection.layout import fitted
 
 PROGRAM = "tinygrad-scalar"
 LONGEST = 800  # characters of an error: argparse and the system quote arguments in full
-COMMANDS = {file.COMMAND.name: file.COMMAND for file in (draw, step, explain, check, train, predict, demo, notebooks)}
+COMMANDS = {file.COMMAND.name: file.COMMAND for file in (draw, explore, step, explain, check, train, predict, demo, notebooks)}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

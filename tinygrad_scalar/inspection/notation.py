@@ -114,7 +114,8 @@ class Notation:
                 self._number[node] = len(self._number) + 1
 
     @cached_property
-    def _letter(self) -> str:
+    def letter(self) -> str:
+        """The letter of values without a name: v of v₁, v₂, …."""
         taken = {name[0] for name in self.called.values() if _LETTER.fullmatch(name)}
         return next((letter for letter in LETTERS if letter not in taken), "v")
 
@@ -125,7 +126,7 @@ class Notation:
 
     @cached_property
     def _names_of_numbers(self) -> dict[Value, str]:
-        return _numbered(self._numbers, OF_NUMBERS, self.called, self._letter)
+        return _numbered(self._numbers, OF_NUMBERS, self.called, self.letter)
 
     def stand_ins(self, text: str) -> list[Value]:
         """The values whose names in a text are not the user's, such as v₁ and v₂, as they come.
@@ -140,12 +141,12 @@ class Notation:
         for name, letter, i in re.findall(r"(?<![^\W\d])(([^\W\d_])([₀-₉]*))(?!\w)", text):
             if name in leaves:
                 meant[name] = leaves[name]
-            elif letter == self._letter and i and 0 < (k := int(i.translate(_FLAT))) <= len(numbered):
+            elif letter == self.letter and i and 0 < (k := int(i.translate(_FLAT))) <= len(numbered):
                 meant[name] = numbered[k - 1]
         return [value for name, value in meant.items() if self.name(value) == name]  # w·a is not called v₁ anywhere
 
     def _numbered_name(self, i: int) -> Formula:
-        return Formula(f"{self._letter}{i}".translate(SUBSCRIPTS), f"{self._letter}_{{{i}}}", SINGLE)
+        return Formula(f"{self.letter}{i}".translate(SUBSCRIPTS), f"{self.letter}_{{{i}}}", SINGLE)
 
     def named(self, node: Value) -> Formula:
         """A value's name."""

@@ -1,0 +1,37 @@
+// The view as a file of SVG: what is on the screen, with the colours of now.
+
+const PROPERTIES = ["fill", "stroke", "stroke-width", "stroke-dasharray", "opacity", "font-family", "font-size", "font-weight", "font-style", "paint-order", "stroke-linejoin"];
+
+export function viewAsSvg(svg) {
+  const copy = svg.cloneNode(true);
+  const originals = svg.querySelectorAll("*"), copies = copy.querySelectorAll("*");
+  originals.forEach((element, k) => {
+    const style = getComputedStyle(element);
+    for (const name of ["class", "tabindex", "role", "aria-pressed", "data-id"]) copies[k].removeAttribute(name);
+    if (style.display === "none" || style.visibility === "hidden") copies[k].setAttribute("display", "none");
+    for (const property of PROPERTIES) {
+      const value = style.getPropertyValue(property);
+      if (value) copies[k].setAttribute(property, value);
+    }
+  });
+  const { width, height } = svg.getBoundingClientRect();
+  for (const name of ["class", "role", "tabindex", "style"]) copy.removeAttribute(name);
+  copy.setAttribute("xmlns", "http://www.w3.org/2000/svg");
+  copy.setAttribute("viewBox", `0 0 ${width} ${height}`);
+  copy.setAttribute("width", width);
+  copy.setAttribute("height", height);
+  const ground = document.createElementNS("http://www.w3.org/2000/svg", "rect");
+  ground.setAttribute("width", "100%");
+  ground.setAttribute("height", "100%");
+  ground.setAttribute("fill", getComputedStyle(svg).backgroundColor);
+  copy.prepend(ground);
+  return new XMLSerializer().serializeToString(copy);
+}
+
+export function download(name, text) {
+  const link = document.createElement("a");
+  link.href = URL.createObjectURL(new Blob([text], { type: "image/svg+xml" }));
+  link.download = name;
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 1000);
+}
