@@ -83,8 +83,9 @@ def style() -> str:
 def widget_script() -> str:
     """The module of the notebook widget: the explorer, `graphviz` for it, and widget.js, which exports `render`."""
     # in a function with `exports`, so that no AMD loader of the notebook takes it for a module of its own
-    layout = f"const graphviz = (() => {{ const exports = {{}}, module = {{}};\n{graphviz()}\nreturn exports.instance; }})();"
-    return "\n".join([script(), layout, _without_imports((FOLDER / "widget.js").read_text("utf-8"))])
+    layout = f"(() => {{ const exports = {{}}, module = {{}};\n{graphviz()}\nreturn exports.instance; }})()"
+    widget = _without_imports((FOLDER / "widget.js").read_text("utf-8"))
+    return "\n".join([script(), f"const graphviz = {layout};", widget])
 
 
 def page(data: Mapping[str, Any]) -> str:

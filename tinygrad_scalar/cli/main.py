@@ -20,7 +20,8 @@ from tinygrad_scalar.inspection.layout import fitted
 
 PROGRAM = "tinygrad-scalar"
 LONGEST = 800  # characters of an error: argparse and the system quote arguments in full
-COMMANDS = {file.COMMAND.name: file.COMMAND for file in (draw, explore, step, explain, check, train, predict, demo, notebooks)}
+FILES = (draw, explore, step, explain, check, train, predict, demo, notebooks)
+COMMANDS = {file.COMMAND.name: file.COMMAND for file in FILES}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -69,7 +69,7 @@ class Explorer {
     this.ready = this.options.graphviz().then((viz) => {
       this.viz = viz;
       this.draw(true);
-      this.resized = new ResizeObserver(() => { if (!this.hasMoved) this.picture.fit(); });
+      this.resized = new ResizeObserver(() => { if (!this.hasMoved) this.fit(); });
       this.resized.observe(this.ui.svg);
     }).catch((error) => {
       this.notice(`The picture cannot be laid out: ${error.message}`);
@@ -109,18 +109,22 @@ class Explorer {
       ...this.shown, frames, groups: parts.groups, sizes: (item) => picture.size(item, graph), direction: this.direction,
     });
     picture.show(graph, this.shown, layout, parts.groups);
-    if (isFitted || !this.hasMoved) picture.fit();
-    const least = picture.room.width < NARROW ? 0.8 : 0.6;
-    if (picture.view.scale < least) {
-      picture.setView(picture.view.x, picture.view.y, least);
-      picture.seek(parts.idOf(this.selected ?? parts.focus), true);
-    }
+    if (isFitted || !this.hasMoved) this.fit();
     const left = this.shown.isPart ? graph.n - this.shown.items.length : 0;
     this.notice(this.shown.isPart ? `The neighbourhood of ${this.notation.name(parts.focus)}; ${left.toLocaleString("en")} more values. “…” goes on.` : "");
     this.ui.foldAll.hidden = parts.groups.length === 0;
     setText(this.ui.foldAll, parts.folded.size ? "Unfold" : "Fold");
     this.refresh();
     this.giveFocus(parts.idOf(this.selected ?? graph.root));
+  }
+
+  // All of the picture, or as much around the value in focus as can be read.
+  fit() {
+    const { picture, parts } = this, least = picture.room.width < NARROW ? 0.8 : 0.6;
+    picture.fit();
+    if (picture.view.scale >= least) return;
+    picture.setView(0, 0, least);
+    picture.seek(parts.idOf(this.selected ?? parts.focus), true);
   }
 
   notice(text) {

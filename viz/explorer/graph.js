@@ -4,7 +4,8 @@ const WIDTHS = { i2: Int16Array, i4: Int32Array, f8: Float64Array, u1: Uint8Arra
 export const KINDS = ["constant", "leaf", "input", "parameter", "value", "output"];
 
 export function column(text, type) {
-  const bytes = Uint8Array.from(atob(text), (sign) => sign.charCodeAt(0));
+  const signs = atob(text), bytes = new Uint8Array(signs.length);
+  for (let i = 0; i < bytes.length; i += 1) bytes[i] = signs.charCodeAt(i);
   return new WIDTHS[type](bytes.buffer);
 }
 
