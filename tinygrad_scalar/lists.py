@@ -66,9 +66,9 @@ def norm(values: Iterable[Scalar], /) -> Any:
 
 @in_c
 def max(values: Iterable[Scalar], /) -> Any:
-    """The largest of a list of Values or numbers, one node; its gradient is that of a chain of `maximum`.
+    """The largest of a list of Values or numbers, one node.
 
-    In a tie the last two share the gradient equally, and what the left one gets is shared on in the same way.
+    The largest one gets the gradient; in a tie each of the k largest gets 1/k of it, as in JAX.
 
     >>> v = [Value(1.0), Value(3.0), Value(2.0)]
     >>> max(v).backward()
@@ -80,7 +80,7 @@ def max(values: Iterable[Scalar], /) -> Any:
 
 @in_c
 def min(values: Iterable[Scalar], /) -> Any:
-    """The smallest of a list of Values or numbers, one node, with the gradient of a chain of `minimum`."""
+    """The smallest of a list of Values or numbers, one node; in a tie of k each gets 1/k of the gradient."""
     return _of_list("min", _some("min", values))
 
 

@@ -263,7 +263,7 @@ cdef class Writing:
         """Write a node as the operations that it is made of, and return the index of the last."""
         cdef Code code = row.code
         cdef Row step = _ADD
-        cdef Py_ssize_t i, n = arity(node), half = n // 2
+        cdef Py_ssize_t i, n = arity(node), half = n // 2, first = 1
         cdef int found = index_of(node, 0, base), most, one, s, x
         if code == _ops.EXP_OF_DIFFERENCE:
             return self.one(_EXP, self.two(_SUBTRACT, found, index_of(node, 1, base)))
@@ -286,13 +286,15 @@ cdef class Writing:
                 x = self.two(_DIVIDE, index_of(node, i, base), s)
                 found = self.two(_ADD, found, self.two(_MULTIPLY, x, x))
             return self.two(_MULTIPLY, s, self.one(_SQRT, found))
-        if code == _ops.MAX:
-            step = _MAXIMUM
-        elif code == _ops.MIN:
-            step = _MINIMUM
+        if code == _ops.MAX or code == _ops.MIN:
+            if n > 2:
+                found = self.two(_MAX_OF_FIRST if code == _ops.MAX else _MIN_OF_FIRST, found, index_of(node, 1, base))
+                step, first = _MAX_OF_NEXT if code == _ops.MAX else _MIN_OF_NEXT, 2
+            else:
+                step = _MAXIMUM if code == _ops.MAX else _MINIMUM
         elif code == _ops.LOGSUMEXP:
             step = _LOGADDEXP
-        for i in range(1, n):
+        for i in range(first, n):
             found = self.two(step, found, index_of(node, i, base))
         return self.two(_DIVIDE, found, self.constant(<double>n)) if code == _ops.MEAN else found
 

@@ -70,17 +70,15 @@ cdef void compute_list(Value node, Code code) noexcept:
             (first if i == 0 else &others[i - 1])[0] = (x if e == 0 else ldexp(x, -e)) / rest
     elif code == _ops.MAX or code == _ops.MIN:
         for i in range(1, n):
-            others[i - 1] = total  # the largest so far
             x = of_operand(self, wide, i)
             total = _ops.maximum(total, x) if code == _ops.MAX else _ops.minimum(total, x)
         node._data = total
-        rest = 1.0
-        for i in range(n - 1, 0, -1):
+        for i in range(n):
+            at += of_operand(self, wide, i) == total
+        share_of_rest = 1.0 / at if at else 0.0  # none is equal to nan
+        for i in range(n):
             x = of_operand(self, wide, i)
-            total = others[i - 1]
-            others[i - 1] = (_ops.share(x, total) if code == _ops.MAX else _ops.share(total, x)) * rest
-            rest *= _ops.share(total, x) if code == _ops.MAX else _ops.share(x, total)
-        first[0] = rest
+            (first if i == 0 else &others[i - 1])[0] = 1.0 if n == 1 else share_of_rest if x == total else 0.0
     else:  # logsumexp
         for i in range(1, n):
             total = _ops.maximum(total, of_operand(self, wide, i))

@@ -40,11 +40,14 @@ cdef enum Code:
     NEGATE, ABSOLUTE, EXP, EXPM1, LOG, LOG1P, SQRT, SIN, COS, TAN, ASIN, ACOS, ATAN, SINH, COSH, TANH, ASINH, ACOSH
     ATANH, SIGMOID, RELU, SOFTPLUS, ERF, CONSTANT_POWER, LEAKY_RELU  # one operand
     WHERE, BINARY_ENTROPY  # three
-    # from here on in the order of their arrival: programs in pickles hold the numbers; 62 and 63 are _tape.pyx's
+    # from here on in the order of their arrival: programs in pickles hold the numbers; 62 to 64 are _tape.pyx's
     SIGMOID_SLOPE, TANH_SLOPE, ONE_MINUS_SQUARE, COPY  # one operand
     SIGMOID_OF_DIFFERENCE  # two
     ATAN2, HYPOT, XLOGY, COSINE  # two
     LOG2, LOG10, EXP2, CBRT, FLOOR, CEIL, SIGN, NORMAL_CDF, GELU, SILU, ELU, SELU, MISH, HARDTANH, SOFTSIGN  # one
+    # three; x the extreme so far, y the next number, z how many so far are equal to it: scalar programs alone have these
+    TIES_OF_MAX = 65
+    TIES_OF_MIN, SHARED_MAX, SHARED_MIN
     # read by vectorize as what they are made of, see made_of in _bulk.pxi: no program holds these
     SUM = 1000  # of any number of operands, as all to LOGSUMEXP: _lists.pxi
     TOTAL, MEAN, DOT, NORM, MAX, MIN, LOGSUMEXP
@@ -55,12 +58,16 @@ cdef inline bint piecewise(Code code, double n) noexcept nogil:
     """Whether a slope of 0 means that the result does not depend on the operand."""
     if code == CONSTANT_POWER:
         return n == 0.0
-    return code in (HARDTANH, FLOOR, CEIL, SIGN, RELU, LEAKY_RELU, MAXIMUM, MINIMUM, GREATER, GREATER_EQUAL, WHERE)
+    return code in (
+        HARDTANH, FLOOR, CEIL, SIGN, RELU, LEAKY_RELU, MAXIMUM, MINIMUM, GREATER, GREATER_EQUAL, WHERE, SHARED_MAX, SHARED_MIN,
+    )
 
 
 cdef inline bint detached(Code code, double n) noexcept nogil:
     """Whether no gradient goes to the operands; of `where`, this holds for the condition."""
-    return code in (GREATER, GREATER_EQUAL, FLOOR, CEIL, SIGN) or (code == CONSTANT_POWER and n == 0.0)
+    return code in (GREATER, GREATER_EQUAL, FLOOR, CEIL, SIGN, TIES_OF_MAX, TIES_OF_MIN) or (
+        code == CONSTANT_POWER and n == 0.0
+    )
 
 
 @cython.cdivision(True)
@@ -543,3 +550,22 @@ cdef inline void binary_entropy(double a, double z, double y, double* v, double*
     else:
         d[0] = on * (1.0 + 1.0 / e) - off * (1.0 + e)
         d[1] = 0.0
+
+
+@cython.cdivision(True)
+cdef inline void ternary(Code code, double x, double y, double z, double* v, double* d) noexcept nogil:
+    """v = f(x, y, z) with its three partial derivatives."""
+    cdef bint of_max = code == TIES_OF_MAX or code == SHARED_MAX
+    if code == BINARY_ENTROPY:
+        binary_entropy(x, y, z, v, d)
+        return
+    d[0] = d[1] = d[2] = 0.0
+    if code == TIES_OF_MAX or code == TIES_OF_MIN:
+        v[0] = z + 1.0 if x == y else 1.0 if (y > x if of_max else y < x) else z
+        return
+    v[0] = maximum(x, y) if of_max else minimum(x, y)
+    if x == y:  # z counts y
+        d[0] = 1.0 - 1.0 / z
+        d[1] = 1.0 / z
+    elif x > y or x < y:
+        d[0 if (x > y) == of_max else 1] = 1.0

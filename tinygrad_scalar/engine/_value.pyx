@@ -140,6 +140,10 @@ CODES = {  # by name or family; used by the scalar programs of `vectorize` too
     "where": _ops.WHERE, "binary cross-entropy": _ops.BINARY_ENTROPY,
     "sigmoid slope": _ops.SIGMOID_SLOPE, "tanh slope": _ops.TANH_SLOPE, "one minus square": _ops.ONE_MINUS_SQUARE,
     "σ of difference": _ops.SIGMOID_OF_DIFFERENCE, "copy": _ops.COPY,
+    "max of first": _ops.MAXIMUM, "max of next": _ops.MAXIMUM,
+    "min of first": _ops.MINIMUM, "min of next": _ops.MINIMUM,
+    "ties of max": _ops.TIES_OF_MAX, "ties of min": _ops.TIES_OF_MIN,
+    "shared max": _ops.SHARED_MAX, "shared min": _ops.SHARED_MIN,
 }
 cdef dict OWN_CODES = {  # the same of what vectorize reads as other operations
     "sum(n)": _ops.SUM, "total(n)": _ops.TOTAL, "mean(n)": _ops.MEAN, "dot(n)": _ops.DOT, "norm(n)": _ops.NORM,
@@ -227,6 +231,8 @@ cdef Row _LOG10 = row_named("log10"), _EXP2 = row_named("exp2"), _CBRT = row_nam
 cdef Row _CEIL = row_named("ceil"), _SIGN = row_named("sign"), _ATAN2 = row_named("atan2"), _HYPOT = row_named("hypot")
 cdef Row _GELU = row_named("gelu"), _SILU = row_named("silu"), _ELU = row_named("elu"), _SELU = row_named("selu")
 cdef Row _MISH = row_named("mish"), _HARDTANH = row_named("hardtanh"), _SOFTSIGN = row_named("softsign")
+cdef Row _MAX_OF_FIRST = row_named("max of first"), _MAX_OF_NEXT = row_named("max of next")
+cdef Row _MIN_OF_FIRST = row_named("min of first"), _MIN_OF_NEXT = row_named("min of next")
 cdef Row _XLOGY = row_named("xlogy"), _MAXIMUM = row_named("maximum"), _MINIMUM = row_named("minimum")
 cdef Row _LOGADDEXP = row_named("logaddexp"), _GREATER = row_named("greater"), _WHERE = row_named("where")
 cdef Row _GREATER_EQUAL = row_named("greater_equal")

@@ -174,6 +174,15 @@ class _Written:
             found = self.node(op, found, operand)
         return found
 
+    def extreme(self, family: str, operands: Sequence[int]) -> int:
+        """The largest or smallest: of two that is `maximum`, in which ties share equally; of more see STEPS in ops.py."""
+        if len(operands) < 3:
+            return self.chain(f"{family}imum", operands)
+        found = self.node(f"{family} of first", *operands[:2])
+        for operand in operands[2:]:
+            found = self.node(f"{family} of next", found, operand)
+        return found
+
     def dot(self, operands: Sequence[int]) -> int:
         half = len(operands) // 2
         found = self.node("*", operands[0], operands[half])
@@ -205,8 +214,8 @@ MADE_OF: dict[str, Callable[[_Written, list[int]], int]] = {
     "mean(n)": lambda tape, x: tape.node("/", tape.chain("+", x), tape.constant(float(len(x)))),
     "dot(n)": _Written.dot,
     "norm(n)": _Written.norm,
-    "max(n)": lambda tape, x: tape.chain("maximum", x),
-    "min(n)": lambda tape, x: tape.chain("minimum", x),
+    "max(n)": lambda tape, x: tape.extreme("max", x),
+    "min(n)": lambda tape, x: tape.extreme("min", x),
     "logsumexp(n)": lambda tape, x: tape.chain("logaddexp", x),
     "exp of difference": lambda tape, x: tape.node("exp", tape.node("-", *x)),
 }

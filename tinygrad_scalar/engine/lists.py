@@ -10,11 +10,10 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache, partial
-from itertools import accumulate
 from typing import Any, overload
 
 from tinygrad_scalar.engine import recorded
-from tinygrad_scalar.engine.elementary import divide, exp_of_difference, maximum, minimum, share
+from tinygrad_scalar.engine.elementary import divide, exp_of_difference, maximum, minimum
 from tinygrad_scalar.engine.operation import Operation
 
 Floats = tuple[float, ...]
@@ -119,22 +118,13 @@ def smallest(*x: float) -> float:
     return found
 
 
-def largest_slopes(v: float, *x: float) -> Floats:
-    """Those of a chain of maximum: in a tie the last gets half, and the half of the others is shared on."""
-    return _shares(x, list(accumulate(x, maximum)), share)
-
-
-def smallest_slopes(v: float, *x: float) -> Floats:
-    return _shares(x, list(accumulate(x, minimum)), lambda x, y: share(y, x))
-
-
-def _shares(x: Sequence[float], so_far: Sequence[float], share: Callable[[float, float], float]) -> Floats:
-    rest, slopes = 1.0, [0.0] * len(x)
-    for i in range(len(x) - 1, 0, -1):
-        slopes[i] = share(x[i], so_far[i - 1]) * rest
-        rest *= share(so_far[i - 1], x[i])
-    slopes[0] = rest
-    return tuple(slopes)
+def extreme_slopes(v: float, *x: float) -> Floats:
+    """1/k for each of the k operands that are equal to the largest or smallest, as in JAX; 0 where that is nan."""
+    if len(x) == 1:
+        return (1.0,)
+    ties = [number == v for number in x]
+    k = ties.count(True)
+    return tuple([1.0 / k if is_tie else 0.0 for is_tie in ties])
 
 
 def log_sum_exp(*x: float) -> float:
@@ -194,32 +184,27 @@ def _times_quotient(number: Any, u: Any, v: Any) -> Any:
 
 
 def _recorded_max(v: Any, x: Sequence[Any]) -> Vjps:
-    return _recorded_shares("maximum", x, recorded.greater, recorded.greater_equal)
+    return _recorded_shares(v, x, lambda number: recorded.greater_equal(number, v))
 
 
 def _recorded_min(v: Any, x: Sequence[Any]) -> Vjps:
-    return _recorded_shares(
-        "minimum", x, lambda x, y: recorded.greater(y, x), lambda x, y: recorded.greater_equal(y, x)
-    )
+    return _recorded_shares(v, x, lambda number: recorded.greater_equal(v, number))
 
 
-def _recorded_shares(step: str, x: Sequence[Any], beats: Callable[..., Any], is_level: Callable[..., Any]) -> Vjps:
-    """Those of a chain of maximum or minimum; `beats` says which of two operands is taken."""
-    so_far = [x[0]]
-    for number in x[1:]:
-        so_far.append(number._recorded(step, so_far[-1], number))
-    rest: Any = 1.0
-    shares = []
-    for number, other in zip(x[:0:-1], so_far[-2::-1]):
-        above, level, half = beats(number, other), is_level(number, other), 0.5 * rest
-        shares.append(recorded.where(above, rest, recorded.where(level, half, 0.0)))
-        below = recorded.where(beats(other, number), rest, 0.0)  # 0 where one of them is nan
-        rest = recorded.where(above, 0.0, recorded.where(level, half, below))
-    return [partial(_times_share, share) for share in (rest, *reversed(shares))]
+def _recorded_shares(v: Any, x: Sequence[Any], is_extreme: Callable[[Any], Any]) -> Vjps:
+    """u/k for each of the k numbers that are extreme, 0 for all others."""
+    if len(x) == 1:
+        return _recorded_total(v, x)
+    ties = [is_extreme(number) for number in x]
+    share = 1.0 / v._recorded(f"sum({len(x)})", *ties)
+    shared: dict[Any, Any] = {}  # u·share, once for all numbers
 
+    def vjp(tie: Any, u: Any, v: Any) -> Any:
+        if u not in shared:
+            shared[u] = u * share
+        return recorded.where(tie, shared[u], 0.0)
 
-def _times_share(share: Any, u: Any, v: Any) -> Any:
-    return u if isinstance(share, float) else recorded.where(share, u * share, 0.0)
+    return [partial(vjp, tie) for tie in ties]
 
 
 def _recorded_softmax(v: Any, x: Sequence[Any]) -> Vjps:
@@ -300,13 +285,13 @@ def _norm(n: int) -> Operation:
 def _max(n: int) -> Operation:
     text = f"max({_listed(n, _operand)})"
     slopes = _Texts(n, lambda i: f"[{{{i}}} = {text}]")
-    return Operation("", "max", text, "", largest, largest_slopes, slopes, piecewise=True, vjps_of_list=_recorded_max)
+    return Operation("", "max", text, "", largest, extreme_slopes, slopes, piecewise=True, vjps_of_list=_recorded_max)
 
 
 def _min(n: int) -> Operation:
     text = f"min({_listed(n, _operand)})"
     slopes = _Texts(n, lambda i: f"[{{{i}}} = {text}]")
-    return Operation("", "min", text, "", smallest, smallest_slopes, slopes, piecewise=True, vjps_of_list=_recorded_min)
+    return Operation("", "min", text, "", smallest, extreme_slopes, slopes, piecewise=True, vjps_of_list=_recorded_min)
 
 
 def _logsumexp(n: int) -> Operation:

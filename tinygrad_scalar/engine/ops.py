@@ -22,6 +22,13 @@ COND = OPERATIONS["where"]._replace(
     name="cond", symbol="cond", text="cond({0}, {1}, {2})",
     vjps=(None, lambda u, v, c, x, y: recorded.cond(c, u, 0.0), lambda u, v, c, x, y: recorded.cond(c, 0.0, u)),
 )  # fmt: skip
+# What `vectorize` reads ts.max and ts.min as: the extreme of the first two of a list, then that of it and each of the
+# others. Unlike in a chain of maximum, all ties share the gradient equally, which no step by itself can do.
+STEPS = {
+    f"{family} of {which}": OPERATIONS[step]._replace(name=f"{family} of {which}")
+    for family, step in (("max", "maximum"), ("min", "minimum"))
+    for which in ("first", "next")
+}
 
 # --- operations with a constant, which is part of the name, as in micrograd's "**2" -----------------------------------
 
@@ -92,6 +99,8 @@ def operation(name: str) -> Operation:
         return row
     if name == COND.name:
         return COND
+    if name in STEPS:
+        return STEPS[name]
     if name.startswith("**"):
         return constant_power(float(name[2:]))
     if name.startswith("leaky_relu(") and name.endswith(")"):

@@ -129,7 +129,7 @@ cdef extern from "_blocks.h":
 cdef extern from "_per_example.h":
     void loop_sum_of_products(
         Py_ssize_t, Py_ssize_t, double*, const double*, Py_ssize_t, const double*, Py_ssize_t) noexcept nogil
-    void loop_shares(Py_ssize_t, Py_ssize_t, double*, const double*, const double*) noexcept nogil
+    void loop_shares(Py_ssize_t, Py_ssize_t, int, double*, const double*, const double*) noexcept nogil
 
 cdef extern from "_distances.h":
     void squared_distances(
@@ -865,7 +865,7 @@ cdef void shares(Instruction* step, Run* run) noexcept nogil:
     cdef double* folded = at(run, &step.operands[1], 0)
     cdef double* out = at(run, &step.out, 0)
     for i in range(step.p):
-        loop_shares(n, k, out + i * k * n, x + i * k * n, folded + i * n)
+        loop_shares(n, k, step.number != 0.0, out + i * k * n, x + i * k * n, folded + i * n)
 
 
 cdef void over_examples(Instruction* step, Run* run, Py_ssize_t start, Py_ssize_t stop) noexcept nogil:

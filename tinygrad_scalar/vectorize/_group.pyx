@@ -23,9 +23,9 @@ include "_rounding.pxi"
 
 def chains(
     const int[::1] codes, const int[::1] starts, const int[::1] operands, const signed char[::1] kind,
-    int minus, const unsigned char[::1] zero, roots,
+    int minus, const unsigned char[::1] closed, const unsigned char[::1] zero, roots,
 ):
-    """The results of `group._Chains`, as a tuple; `minus` is the code of subtraction, or −2."""
+    """The results of `group._chains`, as a tuple; `minus` is the code of subtraction, or −2."""
     cdef Py_ssize_t n = codes.shape[0], i, e, first, x
     absorbed_ = np.zeros(n, np.bool_)
     fold_ = np.full(n, -1, np.int8)
@@ -49,7 +49,7 @@ def chains(
             if uses[x] < 2:
                 uses[x] += 1
             sign[x] = -1 if e == first + 1 and codes[i] == minus else 1
-            if e == first + 1 and (kind[i] == 1 or kind[i] == 2):
+            if (e == first + 1 and kind[i] in (1, 2, 4, 5)) or closed[codes[i]]:
                 uses[x] = 2  # in a tie (a, (b, c)) shares the gradient unlike ((a, b), c): only the latter is a fold
     for i in range(n - 1, -1, -1):
         absorbed[i] = uses[i] == 1 and kind[i] >= 0 and kind[head[i]] == kind[i]

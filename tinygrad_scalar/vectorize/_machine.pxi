@@ -131,7 +131,7 @@ cdef inline bint commutes(int code) noexcept nogil:
 
 
 cdef inline int arity(int code) noexcept nogil:
-    return 3 if code in (_ops.WHERE, _ops.BINARY_ENTROPY, ATTACH) else 2 if is_binary(code) else 1
+    return 3 if code in (_ops.WHERE, ATTACH) or is_ternary(code) else 2 if is_binary(code) else 1
 
 
 cdef inline int slopes_kept(int code, double number) noexcept nogil:
@@ -139,12 +139,12 @@ cdef inline int slopes_kept(int code, double number) noexcept nogil:
     if code in (
         _ops.ADD, _ops.SUBTRACT, _ops.MULTIPLY, _ops.DIVIDE, _ops.MAXIMUM, _ops.MINIMUM, _ops.GREATER,
         _ops.GREATER_EQUAL, _ops.NEGATE, _ops.ABSOLUTE, _ops.EXP, _ops.LOG, _ops.SQRT, _ops.TAN, _ops.RELU, _ops.WHERE,
-        LOOKUP, DOT,
+        _ops.TIES_OF_MAX, _ops.TIES_OF_MIN, LOOKUP, DOT,
     ):
         return 0
     if code == _ops.CONSTANT_POWER and number == 2.0:
         return 0
-    return 3 if code in (_ops.BINARY_ENTROPY, ATTACH) else 2 if is_binary(code) else 1
+    return 3 if code == ATTACH or is_ternary(code) else 2 if is_binary(code) else 1
 
 
 cdef void unary_rows(int code, double number, Py_ssize_t n, double* x, double* out, double* slope) noexcept nogil:
@@ -245,9 +245,9 @@ cdef void other_rows(
         rows_greater_equal(n, out, x, sx, y, sy)
     elif code == _ops.WHERE:
         rows_where(n, out, x, sx, y, sy, z, sz)
-    elif code == _ops.BINARY_ENTROPY:
+    elif is_ternary(code):
         for i in range(n):
-            _ops.binary_entropy(x[i * sx], y[i * sy], z[i * sz], out + i, slopes)
+            _ops.ternary(<Code>code, x[i * sx], y[i * sy], z[i * sz], out + i, slopes)
             if slope is not NULL:
                 for k in range(3):
                     slope[k * kept + i] = slopes[k]
@@ -1035,8 +1035,8 @@ cdef class Machine:
             _ops.binary(<Code>code, x, v[order.y], out, slope, slope + 1)
         elif code == _ops.WHERE:
             out[0] = v[order.y] if x != 0.0 else v[order.z]
-        elif code == _ops.BINARY_ENTROPY:
-            _ops.binary_entropy(x, v[order.y], v[order.z], out, slope)
+        elif is_ternary(code):
+            _ops.ternary(<Code>code, x, v[order.y], v[order.z], out, slope)
         elif code == ATTACH:
             out[0] = x
             if order.n_slopes:

@@ -42,8 +42,9 @@ static BEST void loop_sum_of_products(
     }
 }
 
-/* The shares of k rows x of n columns in their fold by maximum or minimum: of ties, the last takes half, and so on. */
-static BEST void loop_shares(ptrdiff_t n, ptrdiff_t k, double *out, const double *x, const double *folded)
+/* The shares of k rows x of n columns in their fold by maximum or minimum: of ties, each has as much if `even`, else
+   the last takes half, and so on. */
+static BEST void loop_shares(ptrdiff_t n, ptrdiff_t k, int even, double *out, const double *x, const double *folded)
 {
     ptrdiff_t start, width, j, c;
     if (n == 1) {
@@ -55,7 +56,9 @@ static BEST void loop_shares(ptrdiff_t n, ptrdiff_t k, double *out, const double
         VECTOR_EACH for (j = 0; j < k; j++)
             out[j] = x[j] == *folded ? 1.0 : 0.0;
         for (j = most > 1 ? k - 1 : -1; j >= 0; j--)
-            if (out[j] != 0.0) {
+            if (out[j] != 0.0 && even)
+                out[j] = 1.0 / most;
+            else if (out[j] != 0.0) {
                 left = ties > 1 ? 0.5 * left : left;
                 ties--;
                 out[j] = left;
@@ -77,8 +80,10 @@ static BEST void loop_shares(ptrdiff_t n, ptrdiff_t k, double *out, const double
             most = ties[c] > most ? ties[c] : most;
         for (c = 0; c < width && most > 1.0; c++) {
             double left = 1.0;
-            for (j = k - 1; j >= 0; j--)
-                if (out[j * n + start + c] != 0.0) {
+            for (j = ties[c] > 1.0 ? k - 1 : -1; j >= 0; j--)
+                if (out[j * n + start + c] != 0.0 && even)
+                    out[j * n + start + c] = 1.0 / ties[c];
+                else if (out[j * n + start + c] != 0.0) {
                     left = ties[c] > 1.0 ? 0.5 * left : left;
                     ties[c] -= 1.0;
                     out[j * n + start + c] = left;

@@ -130,6 +130,11 @@ cdef inline bint is_binary(int code) noexcept nogil:
     return _ops.ADD <= code <= _ops.GREATER_EQUAL or _ops.SIGMOID_OF_DIFFERENCE <= code <= _ops.COSINE
 
 
+cdef inline bint is_ternary(int code) noexcept nogil:
+    """Whether it has three operands, and a slope for each."""
+    return code == _ops.BINARY_ENTROPY or _ops.TIES_OF_MAX <= code <= _ops.SHARED_MIN
+
+
 cdef inline int operand(Instruction* step, Py_ssize_t k) noexcept nogil:
     return step.x if k == 0 else step.y if k == 1 else step.z
 
@@ -142,6 +147,8 @@ cdef inline bint has_gradient_of(int code, double number, Py_ssize_t k) noexcept
         return k == 1 or (k == 0 and <int>number & PASSES)
     if _ops.detached(<Code>code, number):
         return False
+    if code == _ops.SHARED_MAX or code == _ops.SHARED_MIN:
+        return k < 2
     return k == 0 or code == _ops.BINARY_ENTROPY or (k == 1 and is_binary(code))
 
 
@@ -304,7 +311,7 @@ cdef class Executor:
             self.steps[i].z = rows[i, 4]
             self.steps[i].number = their_numbers[i]
             self.steps[i].slope = <int>self.n_slopes
-            self.n_slopes += 3 if rows[i, 0] in (_ops.BINARY_ENTROPY, ATTACH) else 2 if is_binary(rows[i, 0]) else 1
+            self.n_slopes += 3 if rows[i, 0] == ATTACH or is_ternary(rows[i, 0]) else 2 if is_binary(rows[i, 0]) else 1
         self.lanes = 0
         self.find_way_back()
 
@@ -550,8 +557,8 @@ cdef class Executor:
                 _ops.binary(<Code>step.code, v[step.x], v[step.y], v + step.out, slope, slope + 1)
             elif step.code == _ops.WHERE:
                 v[step.out] = v[step.y] if v[step.x] != 0.0 else v[step.z]
-            elif step.code == _ops.BINARY_ENTROPY:
-                _ops.binary_entropy(v[step.x], v[step.y], v[step.z], v + step.out, slope)
+            elif is_ternary(step.code):
+                _ops.ternary(<Code>step.code, v[step.x], v[step.y], v[step.z], v + step.out, slope)
             elif step.code == ATTACH:
                 v[step.out] = v[step.x]
             elif step.code == LOOKUP:
@@ -596,11 +603,11 @@ cdef class Executor:
                 d[step.y] += contribution(step, slope[1], upstream)
             elif step.code == _ops.WHERE:
                 d[step.y if v[step.x] != 0.0 else step.z] += upstream
-            elif step.code == _ops.BINARY_ENTROPY:
+            elif is_ternary(step.code):
                 slope = self.slopes + step.slope
-                d[step.x] += slope[0] * upstream
-                d[step.y] += slope[1] * upstream
-                d[step.z] += slope[2] * upstream
+                d[step.x] += contribution(step, slope[0], upstream)
+                d[step.y] += contribution(step, slope[1], upstream)
+                d[step.z] += contribution(step, slope[2], upstream)
             elif step.code == ATTACH:
                 if has_gradient(step, 0):
                     d[step.x] += upstream
@@ -614,7 +621,7 @@ cdef class Executor:
 
     cdef void forward_lanes(self) noexcept nogil:
         cdef Py_ssize_t s, i, k
-        cdef double d_entropy[3]
+        cdef double slopes[3]
         cdef Instruction* step
         cdef double* v = self.v
         cdef double* x
@@ -687,11 +694,11 @@ cdef class Executor:
                 lanes_multiply(out, x, x)
             elif code == _ops.WHERE:
                 lanes_where(out, x, v + step.y * LANES, v + step.z * LANES)
-            elif code == _ops.BINARY_ENTROPY:
+            elif is_ternary(code):
                 for i in range(LANES):
-                    _ops.binary_entropy(x[i], v[step.y * LANES + i], v[step.z * LANES + i], out + i, d_entropy)
+                    _ops.ternary(<Code>code, x[i], v[step.y * LANES + i], v[step.z * LANES + i], out + i, slopes)
                     for k in range(3):
-                        slope[k * LANES + i] = d_entropy[k]
+                        slope[k * LANES + i] = slopes[k]
             elif code == ATTACH:
                 memcpy(out, x, LANES * sizeof(double))
             elif code == LOOKUP:
@@ -727,7 +734,7 @@ cdef class Executor:
             dx = d + step.x * LANES
             slope = self.slopes + step.slope * LANES
             if by_choice:
-                dy = d + step.y * LANES if is_binary(code) or code == ATTACH else dx
+                dy = d + step.y * LANES if is_binary(code) or is_ternary(code) or code == ATTACH else dx
                 memcpy(kept_x, dx, sizeof(kept_x))
                 memcpy(kept_y, dy, sizeof(kept_y))
             elif has_choices and code == LOOKUP:
@@ -754,6 +761,9 @@ cdef class Executor:
                 else:
                     lanes_add_product(dx, slope, upstream)
                     lanes_add_product(dy, slope + LANES, upstream)
+            elif code == _ops.SHARED_MAX or code == _ops.SHARED_MIN:
+                lanes_add_product_on_path(dx, slope, upstream)
+                lanes_add_product_on_path(d + step.y * LANES, slope + LANES, upstream)
             elif code == _ops.BINARY_ENTROPY:
                 lanes_add_product(dx, slope, upstream)
                 lanes_add_product(d + step.y * LANES, slope + LANES, upstream)

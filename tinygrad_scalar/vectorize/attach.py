@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 # (2), if a slope of 0 lets nothing through; see _tape.pyx.
 ATTACH = ("attach", "attach to sum", "attach on path", "attach to sum on path")
 
+OTHERWISE = {"cond": "lookup", "max of next": "shared max", "min of next": "shared min"}  # names of codes that differ
+
 
 class Node(NamedTuple):
     """A node of a primitive; operands ≥ 0 are nodes before it, −1 − k is operand k of the primitive."""
@@ -36,7 +38,7 @@ def code_and_number(name: str, codes: dict[str, int]) -> tuple[int, float]:
     if name in ATTACH:
         return codes["attach"], float(ATTACH.index(name))
     row = operation(name)
-    return codes.get("lookup" if row.name == "cond" else row.family or row.name, -1), row.constant or 0.0
+    return codes.get(OTHERWISE.get(row.name) or row.family or row.name, -1), row.constant or 0.0
 
 
 def without_recipe(row: Operation) -> str:

@@ -194,7 +194,7 @@ class _Writer:
         n, k = s.out.shape
         for operand in s.operands:
             self._require_like(operand, s.out)
-        self._add(s, "shares", s.out, s.operands, rows=n, p=n, k=k)
+        self._add(s, "shares", s.out, s.operands, rows=n, p=n, k=k, number=float(s.fold.even))
 
     def _over_examples(self, s: OverExamples) -> None:
         if not s.source.batched or s.source.values is not None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
+from tinygrad_scalar.engine.ops import STEPS
 from tinygrad_scalar.vectorize.program import (
     ONLY_OF_ARRAYS,
     Distances,
@@ -57,7 +58,18 @@ FRESH = 1 << 14  # numbers of an array from which on it gets memory of its own
 # Operations by how long they take. Any other power is one of "powers".
 KINDS = {
     "quick": ("+", "-", "*", "neg", "**2"),
-    "comparisons": ("maximum", "minimum", "greater", "greater_equal", "where", "relu", "leaky_relu", "abs", "hardtanh"),
+    "comparisons": (
+        "maximum",
+        "minimum",
+        *STEPS,
+        "greater",
+        "greater_equal",
+        "where",
+        "relu",
+        "leaky_relu",
+        "abs",
+        "hardtanh",
+    ),
     "quotients": ("/", "sqrt", "**0.5", "softsign"),
     "exponentials": (
         "exp",

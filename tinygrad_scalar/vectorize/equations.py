@@ -52,10 +52,11 @@ class Equations(str):
         return f"$${self}$$"
 
 
-TIES = (
-    r"\text{in a tie, the last one takes } \frac{1}{2} \text{, the one before it } \frac{1}{4} "
-    r"\text{, and so on; the first takes what is left}"
-)
+TIES = {  # by whether a fold shares evenly
+    False: r"\text{in a tie, the last one takes } \frac{1}{2} \text{, the one before it } \frac{1}{4} "
+    r"\text{, and so on; the first takes what is left}",
+    True: r"\text{in a tie of } k \text{, each takes } \frac{1}{k}",
+}
 
 
 class _Writer(RightSides):
@@ -158,7 +159,8 @@ class _Writer(RightSides):
         for i in range(1, len(found)):
             if (found[i - 1].number, found[i].number) == ("11c", "11b"):  # the notes have the weights first
                 found[i - 1], found[i] = found[i], found[i - 1]
-        ties = [Equation(TIES, "", "")] if any(isinstance(s, Shares) for s in program.backward) else []
+        kinds = {s.fold.even for s in program.backward if isinstance(s, Shares)}
+        ties = [Equation(TIES[even], "", "") for even in sorted(kinds)]
         return found + self._of_the_gradient() + self._of_the_inputs() + ties
 
 

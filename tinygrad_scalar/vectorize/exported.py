@@ -219,8 +219,11 @@ class _Pass:
         largest = self.lib.fixed(f.amax(x, 1) if s.op == "maximum" else f.amin(x, 1))
         if s.fixed:
             return largest
-        # from the last tie on, each takes half of what is left
         ties = self.lib.constant(np.ones(1)) * (x == largest[:, None])
+        if s.even:
+            share = self.lib.fixed(ties / f.where(ties.sum(1) == 0.0, 1.0, ties.sum(1))[:, None])
+            return f.where(f.isnan(largest), largest, (f.where(share == 0.0, 0.0, x) * share).sum(1))
+        # from the last tie on, each takes half of what is left
         place = f.flip(f.cumsum(f.flip(ties, (1,)), 1), (1,))  # 1 for the last
         share = self.lib.fixed(ties * 0.5 ** (place - ties * (place == ties.sum(1)[:, None])))
         return f.where(f.isnan(largest), largest, (f.where(share == 0.0, 0.0, x) * share).sum(1))

@@ -20,6 +20,7 @@ import numpy as np
 
 from tinygrad_scalar.engine import accelerated
 from tinygrad_scalar.engine.graph_arrays import may_cut_off, passing, reached
+from tinygrad_scalar.engine.ops import STEPS
 from tinygrad_scalar.vectorize.branches import paths_with_branches
 from tinygrad_scalar.vectorize.cached_property import cached_property
 from tinygrad_scalar.vectorize.cost_model import most_colours
@@ -31,7 +32,8 @@ if TYPE_CHECKING:
 
     Indices = NDArray[Any]  # of 32 or 64 bits
 
-FOLDED = ("+", "maximum", "minimum", "logaddexp")
+FOLDED = ("+", "maximum", "minimum", "logaddexp", "max", "min")  # max and min are those of a list, with equal shares
+EXTREMES = {name: name.split()[0] for name in STEPS}
 CONSTANT, PARAMETER = 0, 1  # colours; those of the arguments follow
 
 
@@ -62,14 +64,16 @@ class _Sums:
         zero[list(trace.lookups)] = False
         loops = native()
         chains = _chains if loops is None else loops.chains
-        found = chains(tape.codes, tape.starts, tape.operands, kind, minus, zero.view(np.uint8), roots)
+        closed = _codes(tape.names, ("max of first", "min of first"))
+        found = chains(tape.codes, tape.starts, tape.operands, kind, minus, closed, zero.view(np.uint8), roots)
         self.terms, self.signs, self.starts, self.absorbed, self.fold = found
 
     @staticmethod
     def _kinds(trace: Trace, constant: NDArray[np.bool_]) -> NDArray[np.int8]:
         """For each node the index of its operation in FOLDED, a difference counting as a sum; −1 for any other."""
         tape = trace.tape
-        of_code = [FOLDED.index(name) if name in FOLDED else 0 if name == "-" else -1 for name in tape.names]
+        names = [EXTREMES.get(name, name) for name in tape.names]
+        of_code = [FOLDED.index(name) if name in FOLDED else 0 if name == "-" else -1 for name in names]
         kind = np.array([*of_code, -1], np.int8)[tape.codes]  # the last one for leaves, whose code is −1
         # Adding a large constant can be a way to round: then the order matters.
         large = constant & (np.abs(trace.data) > 2.0**32)
@@ -79,10 +83,25 @@ class _Sums:
         return kind
 
 
+def _codes(names: Sequence[str], wanted: Sequence[str]) -> NDArray[np.uint8]:
+    """For each code of operation, and at the end for that of leaves, whether its name is wanted."""
+    return np.array([*(name in wanted for name in names), False], np.uint8)
+
+
 def _chains(
-    codes: Indices, starts: Indices, operands: Indices, kind: Any, minus: int, zero: Any, roots: Sequence[int]
+    codes: Indices,
+    starts: Indices,
+    operands: Indices,
+    kind: Any,
+    minus: int,
+    closed: Any,
+    zero: Any,
+    roots: Sequence[int],
 ) -> tuple[Any, ...]:
-    """What `_Sums` holds, from each node's kind; `minus` is the code of subtraction. In C: _group.pyx."""
+    """What `_Sums` holds, from each node's kind. In C: _group.pyx.
+
+    `minus` is the code of subtraction; `closed` says of which codes the operands are in no chain with them.
+    """
     n = len(codes)
     source = np.repeat(np.arange(n), np.diff(starts))  # of each edge
     slot = np.arange(len(operands)) - starts[source]
@@ -95,7 +114,8 @@ def _chains(
     # In a tie (a, (b, c)) shares the gradient unlike ((a, b), c), and only the latter is a fold.
     from_right = np.zeros(n, bool)
     from_right[operands[slot == 1]] = True
-    absorbed &= ~(from_right & ((kind == 1) | (kind == 2)))
+    absorbed &= ~(from_right & np.isin(kind[user], [1, 2, 4, 5]))
+    absorbed &= closed[codes[user]] == 0
     edge_sign = np.where((slot == 1) & subtracts[source], -1, 1).astype(np.int8)
     sign = np.ones(n, np.int8)
     sign[operands] = edge_sign  # of an absorbed node, in its only user

@@ -261,11 +261,13 @@ def slope_of_abs(x, out):
     return out
 ''',
     "shares": '''
-def shares(x, folded, out):
-    """The share of each term in a fold by maximum or minimum: from the last tie on, each takes half of what is left."""
+def shares(x, folded, out, even):
+    """Each term's share in a fold by maximum or minimum: of ties all have as much, or the last half of what is left."""
     np.equal(x, folded, out=out)
     ties = add.reduce(out, axis=1, keepdims=True)
-    if ties.size and ties.max() > 1.0:
+    if even:
+        divide(out, maximum(ties, 1.0), out=out)
+    elif ties.size and ties.max() > 1.0:
         place = np.cumsum(out[:, ::-1], axis=1)[:, ::-1]  # 1 for the last
         multiply(out, 0.5 ** (place - (place == ties)), out=out)
     return out

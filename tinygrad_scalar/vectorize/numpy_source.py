@@ -255,7 +255,8 @@ class NumpySource:
         n, k = s.out.shape
         source, folded, out = (self.variables.flat(array) for array in (*s.operands, s.out))
         return [
-            f"shares({source}.reshape({n}, {k}, -1), {folded}.reshape({n}, 1, -1), out={out}.reshape({n}, {k}, -1))"
+            f"shares({source}.reshape({n}, {k}, -1), {folded}.reshape({n}, 1, -1), {out}.reshape({n}, {k}, -1), "
+            f"even={s.fold.even})"
         ]
 
     def _overexamples(self, s: OverExamples) -> list[str]:

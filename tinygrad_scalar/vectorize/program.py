@@ -186,12 +186,14 @@ class DistancesGradient(Statement):
 class Fold(Statement):
     """Row i of out folds row i of the operand of shape (n, k) by "+", "maximum" or "minimum", from left to right.
 
-    `fixed` is a result that counts as a constant.
+    `fixed` is a result that counts as a constant. With `even`, all ties share the gradient equally, as in ts.max of a
+    list; else two at a time, as in a chain of maximum.
     """
 
     op: str
     source: Array
     fixed: bool = False
+    even: bool = False
 
     @property
     def operands(self) -> tuple[Array, ...]:

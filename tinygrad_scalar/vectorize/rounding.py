@@ -19,7 +19,7 @@ import numpy as np
 from tinygrad_scalar.engine import Tape
 from tinygrad_scalar.engine.graph import contribution
 from tinygrad_scalar.engine.graph_arrays import cut_off
-from tinygrad_scalar.engine.ops import Operation, operation
+from tinygrad_scalar.engine.ops import STEPS, Operation, operation
 from tinygrad_scalar.vectorize.group import native
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ ROUNDINGS = 24
 SUMS = ("+", "-")
 EXACT = (
     "neg", "abs", "relu", "hardtanh", "floor", "ceil", "sign", "maximum", "minimum",
-    "greater", "greater_equal", "where",
+    "greater", "greater_equal", "where", *STEPS,
 )  # fmt: skip
 ROUNDED = ("*", "/", "sqrt", "leaky_relu")  # at most by a unit; all others are also as uncertain as their operands
 KINDS = {"+": 1, "-": 2, **dict.fromkeys(EXACT, 3), **dict.fromkeys(ROUNDED, 4)}  # in _rounding.pxi

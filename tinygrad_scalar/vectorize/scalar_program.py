@@ -58,6 +58,8 @@ def scalar_program(
     slot, table, numbers, constant = executor().steps_of(
         *(np.ascontiguousarray(array, np.int32) for array in arrays), offsets, code_of, number_of, trace.lookups
     )
+    constant_slots, constants = slot[constant], trace.data[constant]
+    n_slots = int(slot.max(initial=offsets[-1] - 1) + 1)
     tables: list[int] = []
     has_branches = "cond" in tape.names
     step_of = np.cumsum(_are_steps(trace)) - 1 if trace.lookups or has_branches else np.empty(0, np.int64)
@@ -70,17 +72,54 @@ def scalar_program(
             _, then, otherwise = table[i, 2:].tolist()
             table[i, 3:] = len(tables), 2
             tables += [otherwise, then]
+    if not {"max of next", "min of next"}.isdisjoint(tape.names):
+        table, numbers = _with_ties(table, numbers, codes, n_slots)
+        constant_slots, constants = np.append(constant_slots, np.int32(n_slots)), np.append(constants, 1.0)
+        n_slots = int(table[:, 1].max()) + 1
     return ScalarProgram(
         table,
         numbers,
         tables,
-        int(slot.max(initial=offsets[-1] - 1) + 1),
+        n_slots,
         n_parameters,
         int(offsets[-1] - n_parameters),
-        slot[constant],
-        trace.data[constant],
+        constant_slots,
+        constants,
         int(slot[trace.cost]),
         [int(slot[i]) for i, _ in trace.guards],
+    )
+
+
+def _with_ties(
+    table: NDArray[np.int32], numbers: NDArray[np.float64], codes: dict[str, int], one: int
+) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
+    """The steps and their numbers with those that count ties, before each that shares a gradient among them.
+
+    The slot `one` holds 1, how many ties there are when an extreme is that of one number; the counts follow it.
+    """
+    family_of = {codes["shared max"]: "max", codes["shared min"]: "min"}
+    sharing = np.flatnonzero(np.isin(table[:, 0], list(family_of)))
+    made_by = {int(out): i for i, out in enumerate(table[:, 1])}
+    before: list[int] = []  # for each step that counts, the step that it comes before
+    counting: list[tuple[int, ...]] = []
+    counts: dict[int, int] = {}  # for each extreme so far, the slot with the number of its ties
+
+    def count(i: int, ties: int, family: str) -> None:
+        """Write the step that counts ties after step i; the slot `ties` has how many there were before."""
+        code, out, x, y, _ = table[i].tolist()
+        before.append(i)
+        counts[out] = one + 1 + len(counting)
+        counting.append((codes[f"ties of {family}"], counts[out], x, y, ties))
+
+    for i in sharing.tolist():
+        family, extreme = family_of[int(table[i, 0])], int(table[i, 2])
+        if extreme not in counts:
+            count(made_by[extreme], one, family)  # of the first two of a list
+        count(i, counts[extreme], family)
+        table[i, 4] = counts[int(table[i, 1])]
+    return (
+        np.insert(table, before, np.array(counting, np.int32), axis=0),
+        np.insert(numbers, before, 0.0),
     )
 
 
