@@ -1,7 +1,6 @@
 """Σ of the points' squared distances to the nearest of k centroids; its gradient and the diagonal of its Hessian.
 
-Away from ties, the second derivative by each coordinate of centroid j is twice the number of points that are nearest to
-it. That number is the derivative by an offset bⱼ = 0 added to the squared distances from centroid j.
+The Hessian is diagonal away from ties, so that its diagonal is the derivative of the sum of the gradient.
 """
 
 from __future__ import annotations
@@ -19,20 +18,21 @@ def inputs(k, n, d):
 
 
 def vectorized(points, centroids):
-    k, d = centroids.shape
     c = [[ts.Value(number) for number in row] for row in centroids.tolist()]
-    b = [ts.Value(0.0) for _ in range(k)]
+    parameters = [number for row in c for number in row]
 
     def cost(x):
-        distances = [sum((c_i - x_i) ** 2 for c_i, x_i in zip(c_j, x)) + b_j for c_j, b_j in zip(c, b)]
-        return ts.min(distances)
+        return ts.min([ts.sum((c_i - x_i) ** 2 for c_i, x_i in zip(c_j, x)) for c_j in c])
 
-    run = ts.vectorize(cost, [value for row in c for value in row] + b, reduce="sum")
+    def slopes(x):
+        return ts.sum(ts.gradient(cost(x), parameters))
+
+    run, run_again = (ts.vectorize(f, parameters, reduce="sum") for f in (cost, slopes))
 
     def step():
         value, gradient = run(points)
-        diagonal = np.repeat(2 * gradient[k * d :, None], d, 1)
-        return value, gradient[: k * d].reshape(k, d), diagonal
+        _, diagonal = run_again(points)
+        return value, gradient.reshape(centroids.shape), diagonal.reshape(centroids.shape)
 
     return step, lambda: cost([ts.Value(number) for number in points[0].tolist()])
 

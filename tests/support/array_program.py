@@ -61,6 +61,9 @@ def computed(statement, operands, numbers, m):
             return fold(operands[0].reshape(n, k, m), axis=1)
         case p.Shares(fold=fold):
             columns = operands[0].reshape(*fold.source.shape, m)
+            if fold.even:
+                ties = columns == operands[1].reshape(-1, 1, m)
+                return (ties / np.maximum(ties.sum(axis=1, keepdims=True), 1)).reshape(out.shape)
             return np.apply_along_axis(shares, 1, columns, fold.op).reshape(out.shape)
         case p.OverExamples():
             return np.repeat(operands[0].sum(axis=1, keepdims=True), m, axis=1)

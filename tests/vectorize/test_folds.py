@@ -1,4 +1,4 @@
-"""A chain of maximum or minimum is one statement, with the engine's gradient, ties included."""
+"""A chain of maximum or minimum, or ts.max of a list, is one statement, with the engine's gradient, ties included."""
 
 import math
 
@@ -13,10 +13,12 @@ from tinygrad_scalar import Value
 from tinygrad_scalar.vectorize.program import Fold
 
 NUMBERS = st.sampled_from([0.0, 1.0, -1.0, 2.0, 0.25, math.inf, -math.inf, math.nan])
-FOLDS = st.sampled_from([ts.maximum, ts.minimum])
+FOLDS = st.sampled_from([ts.maximum, ts.minimum, ts.max, ts.min])
 
 
 def folded(fold, start, terms):
+    if fold in (ts.max, ts.min):
+        return fold([start, *terms])
     for term in terms:
         start = fold(start, term)
     return start
@@ -47,6 +49,28 @@ def test_a_fold_has_the_engines_gradient_where_terms_tie(fold, n, rows, numbers,
     expected = [p.grad for p in params]
     for _, gradient in by_every_way(run, [np.array(X)]):
         np.testing.assert_allclose(gradient, expected, rtol=1e-12, atol=1e-15)
+
+
+def test_lists_within_lists_and_chains_share_by_themselves():
+    """Each list shares equally among its own ties, whatever it is a part of."""
+    w = [Value(1.0) for _ in range(7)]
+
+    def cost(x):
+        a, b, c, d, e, f, g = (p * x for p in w)
+        return ts.max([ts.max([a, b, c]), d, ts.maximum(ts.min([e, f, g]), a)])
+
+    for _, gradient in by_every_way(ts.vectorize(cost, w), [np.ones(20)]):
+        assert gradient == pytest.approx([1 / 9 + 1 / 6, 1 / 9, 1 / 9, 1 / 3, 1 / 18, 1 / 18, 1 / 18], rel=1e-15)
+
+
+def test_the_equations_say_how_a_tie_is_shared():
+    params = [Value(float(k)) for k in range(4)]
+    of_list = ts.vectorize(lambda x: ts.max([p * x for p in params]), params)
+    of_chain = ts.vectorize(lambda x: folded(ts.maximum, params[0] * x, [p * x for p in params[1:]]), params)
+    for run in (of_list, of_chain):
+        run(np.ones(9))
+    assert r"\text{, each takes } \frac{1}{k}" in of_list.equations
+    assert r"the last one takes" in of_chain.equations
 
 
 def test_a_fold_of_thousands_is_one_statement():

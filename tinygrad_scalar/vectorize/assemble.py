@@ -17,6 +17,7 @@ from tinygrad_scalar.vectorize.products import NOWHERE
 from tinygrad_scalar.vectorize.program import (
     Array,
     Distances,
+    DistancesGradient,
     Elementwise,
     Fold,
     Gather,
@@ -26,7 +27,7 @@ from tinygrad_scalar.vectorize.program import (
     Scatter,
     Statement,
 )
-from tinygrad_scalar.vectorize.sums import MatrixPart, Part, TermsPart, better_order, parts_of
+from tinygrad_scalar.vectorize.sums import MatrixPart, Part, PullPart, TermsPart, better_order, parts_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -113,7 +114,7 @@ class _Writer:
         found: set[int] = set()
         for parts in self._parts.values():
             for part in parts:
-                if isinstance(part, MatrixPart):
+                if isinstance(part, (MatrixPart, PullPart)):
                     for read in part.reads():
                         found.update(numbered(g.colour[read.ravel()])[0].tolist())
         for entries, _, _ in g.trace.lookups.values():
@@ -155,6 +156,8 @@ class _Writer:
     def _places_of(self, part: Part) -> Indices:
         if isinstance(part, MatrixPart):
             return part.blocks.places
+        if isinstance(part, PullPart):
+            return part.table
         assert isinstance(part, TermsPart)
         return self.g.place[part.terms] if self.g.batched[part.colour] else np.empty(0, np.int64)
 
@@ -202,6 +205,8 @@ class _Writer:
                 return self.operand(part.terms[:, 0])
             gathered = self.gathered(self.array_of(part.colour), g.place[part.terms])
             return self.add(Fold(Array((len(part.terms),), gathered.batched), "+", gathered))
+        if isinstance(part, PullPart):
+            return self._pull(part)
         assert isinstance(part, MatrixPart)
         left, right, _, places = part.blocks
         (b, p, k), q = left.shape, right.shape[2]
@@ -215,6 +220,16 @@ class _Writer:
             there = None if (left != NOWHERE).all() else (left != NOWHERE).reshape(matrix.shape)
             product = self.add(Product(out, "LR", matrix, operand, b, there))
         return product if _is_in_order(places, product.rows) else self.gathered(product, places)
+
+    def _pull(self, part: PullPart) -> Array:
+        """Σ dᵢ·2(leftᵢₜ − rightₜ), the gradient of distances by what is the right operand here, but for its sign."""
+        pull, n = part.pull, len(part.sums)
+        d, left, right = (self.matrix_of(nodes) for nodes in (pull.d, pull.left, pull.right))
+        distances = Distances(Array(d.shape, right.batched), left, right)
+        out = self.add(DistancesGradient(Array(right.shape, True), "right", d, distances))
+        rows = self.gathered(out, part.table if part.table.shape[1] > 1 else part.table.ravel())
+        total = self.add(Fold(Array((n,), True), "+", rows)) if part.table.shape[1] > 1 else rows
+        return self.elementwise("neg", total)
 
     def _joined(self, pieces: Sequence[tuple[Array, Indices]], *shape: int) -> Array:
         """An array put together from pieces; row i of a piece is added to row index[i]."""

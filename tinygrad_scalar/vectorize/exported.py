@@ -21,6 +21,7 @@ from tinygrad_scalar.vectorize.localize import of_one_output
 from tinygrad_scalar.vectorize.program import (
     Array,
     Distances,
+    DistancesGradient,
     Elementwise,
     Fold,
     Gather,
@@ -207,6 +208,13 @@ class _Pass:
         apart = self[s.left].reshape(p, k, 1) - self.right_of(s).reshape(1, k, -1)
         return (apart * apart).sum(1).reshape(p * q, -1)
 
+    def pull(self, s: DistancesGradient) -> Any:
+        p, k, q = s.distances.sizes
+        assert s.side == "right" and q == 1, "any other is of the backward pass"
+        right = self[s.distances.right].reshape(1, k, -1)
+        apart = self[s.distances.left].reshape(p, k, 1) - right
+        return (-2.0 * self[s.source][:, None] * apart).sum(0)
+
     def right_of(self, s: Distances) -> Any:
         return self[s.right] if self.reach is None else self.reach.factors(s, None, self[s.right])[1]
 
@@ -263,6 +271,7 @@ RUN: dict[type[Statement], Callable[[_Pass, Any], Any]] = {
     Elementwise: _Pass.elementwise,
     Product: _Pass.product,
     Distances: _Pass.distances,
+    DistancesGradient: _Pass.pull,
     Fold: _Pass.fold,
     Scatter: _Pass.scatter,
     Lookup: _Pass.lookup,

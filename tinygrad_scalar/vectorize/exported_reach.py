@@ -15,6 +15,7 @@ import numpy as np
 from tinygrad_scalar.vectorize.program import (
     Array,
     Distances,
+    DistancesGradient,
     Elementwise,
     Fold,
     Gather,
@@ -39,7 +40,7 @@ def is_needed(statements: Sequence[Statement], outputs: Array) -> bool:
             chosen = isinstance(statement, Lookup) or (isinstance(statement, Elementwise) and statement.chooses)
             (some if chosen else always).update(_reached(statement))
         elif statement.out in some:
-            if isinstance(statement, (Product, Distances)):
+            if isinstance(statement, (Product, Distances, DistancesGradient)):
                 return True
             if isinstance(statement, Elementwise) and statement.op not in EVEN and not statement.chooses:
                 return True
@@ -122,6 +123,9 @@ class Reach:
         elif isinstance(s, Fold):
             n = s.out.rows
             self._add(s.source, self._rows(where[:, None], (n, s.source.rows // n)))
+        elif isinstance(s, DistancesGradient):
+            for operand in s.operands:
+                self._add(operand, self._rows(where.any(0)[None], (operand.rows,)))
         else:
             assert isinstance(s, (Product, Distances))
             p, k, q = s.sizes

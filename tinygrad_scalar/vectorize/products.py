@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from tinygrad_scalar.vectorize.group import CONSTANT
 from tinygrad_scalar.vectorize.distinct import by_key, connected, distinct_rows, equal_rows, numbered, ragged
 
 if TYPE_CHECKING:
@@ -108,6 +109,75 @@ def distances(g: Grouping, owner: Indices, terms: Indices) -> list[tuple[Indices
     some = np.sort(np.concatenate(squared)) if squared else np.empty(0, np.int64)
     found = _grids(g, owner, terms, some, False, factors)
     return [(which, product) for which, product in found if product.left.shape[1] > 1]
+
+
+class Pull(NamedTuple):
+    """Nodes d (p), left (p, k) and right (k), of which sums have the terms dᵢ·2(leftᵢₜ − rightₜ), or less that.
+
+    sums   the sums, which ascend
+    table  for each of them the t of its terms, of which it has those of every i
+    """
+
+    d: Indices
+    left: Indices
+    right: Indices
+    sums: Indices
+    table: Indices
+    is_less: bool
+
+
+def pulls(g: Grouping, owner: Indices, terms: Indices) -> list[tuple[Indices, Pull]]:
+    """Derivatives of squared distances among products and what is less them, each with which of the terms it has; see `matrix_products`.
+
+    d differs between the examples, as what a minimum gives each distance does.
+    """
+    found: list[tuple[Indices, Pull]] = []
+    for colour, which in by_key(g.colour[terms]):
+        nodes, is_negative = terms[which], g.keys[colour][0] == "neg"
+        if is_negative:
+            nodes, colour = g.operands_of(nodes, 0), g.keys[colour][1]
+        kind, *factors = g.keys[colour]
+        if kind != "*":
+            continue
+        twice = [slot for slot in (0, 1) if _is_twice_a_difference(g, factors[slot]) and g.batched[factors[1 - slot]]]
+        if len(twice) != 1:
+            continue
+        scaled = g.operands_of(nodes, twice[0])
+        if (g.trace.data[g.operands_of(scaled, 0)] != 2.0).any():
+            continue
+        differences = g.operands_of(scaled, 1)
+        x, y = (g.operands_of(differences, slot) for slot in (0, 1))
+        is_swapped = bool(g.batched[int(g.colour[x[0]])])
+        pull = _pull(owner[which], g.operands_of(nodes, 1 - twice[0]), *((y, x) if is_swapped else (x, y)))
+        if pull is not None:
+            found.append((which, pull._replace(is_less=is_swapped != is_negative)))
+    return found
+
+
+def _is_twice_a_difference(g: Grouping, colour: int) -> bool:
+    """Whether nodes are a number times a difference of which one side is the same in all examples."""
+    kind, *below = g.keys[colour]
+    if kind != "*" or below[0] != CONSTANT or g.keys[below[1]][0] != "-":
+        return False
+    return {g.batched[side] for side in g.keys[below[1]][1:]} == {False, True}
+
+
+def _pull(owner: Indices, d: Indices, left: Indices, right: Indices) -> Pull | None:
+    """Terms as the derivative of distances, if each pair of a distinct d and a distinct right occurs exactly once."""
+    (d_first, i), (right_first, t) = (equal_rows(nodes[:, None]) for nodes in (d, right))
+    p, k = len(d_first), len(right_first)
+    if p < 2 or p * k != len(d) or np.bincount(i * k + t, minlength=p * k).max() > 1:
+        return None
+    sum_of = owner[right_first]
+    if (sum_of[t] != owner).any():
+        return None
+    sums, number = np.unique(sum_of, return_inverse=True)
+    if (np.bincount(number) * len(sums) != k).any():
+        return None
+    table = np.argsort(number, kind="stable").reshape(len(sums), -1)
+    matrix = np.empty((p, k), np.int64)
+    matrix[i, t] = left
+    return Pull(d[d_first], matrix, right[right_first], sums, table, False)
 
 
 def _grids(

@@ -246,6 +246,8 @@ class _Backward:
             self._reverse_product(statement, self._full(d, statement.out), chosen)
         elif isinstance(statement, Distances):
             self._reverse_distances(statement, self._full(d, statement.out))
+        elif isinstance(statement, DistancesGradient):
+            self._reverse_pull(statement, d)
         elif isinstance(statement, Gather):
             self.contribute(statement.source, d, statement.index.ravel(), chosen=chosen)
         elif isinstance(statement, Fold):
@@ -345,6 +347,29 @@ class _Backward:
             if operand in self.counts:
                 out = Array(operand.shape, operand.batched)
                 self.contribute(operand, self.add(DistancesGradient(out, side, d, statement)))
+
+    def _reverse_pull(self, statement: DistancesGradient, e: Array) -> None:
+        """Of outₜ = Σᵢ −2dᵢ(leftᵢₜ − rightₜ), with e for ∂C/∂out: no difference is taken apart."""
+        if self.by_example and statement.distances.left in self.counts:
+            raise NotByExampleError
+        d, left, right = statement.operands
+        p, k, _ = statement.distances.sizes
+        e = self.write("*", constant(-2.0), e)
+        if left in self.counts:  # Σ of e·dᵀ over the examples
+            if e.rows == 1:
+                amount = self.write("*", e, d)
+                amount = self.add(OverExamples(Array(amount.shape, False), amount))
+                self.contribute(left, self._rows(amount, np.repeat(np.arange(p), k)))
+            else:
+                e_of_each = self._full(e, right)
+                self.contribute(left, self.add(Product(Array(left.shape, False), "RT", d, e_of_each)))
+        if right in self.counts:
+            total = self._added_up(d, np.arange(p)[None])
+            self.contribute(right, self.write("neg", self.write("*", e, total)))
+        if d in self.counts:
+            apart = self.write("-", left, self._rows(right, np.tile(np.arange(k), p)))
+            amount = self.write("*", self._rows(e, np.tile(np.arange(k), p)), apart)
+            self.contribute(d, self._added_up(amount, np.arange(p * k).reshape(p, k)))
 
     def _full(self, d: Array, out: Array) -> Array:
         """d with all its rows and examples, where one number stood for several."""

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tinygrad_scalar.vectorize.distinct import all_differ, by_key, numbered
-from tinygrad_scalar.vectorize.products import NOWHERE, Blocks, distances, matrix_products, square_of
+from tinygrad_scalar.vectorize.products import NOWHERE, Blocks, Pull, distances, matrix_products, pulls, square_of
 from tinygrad_scalar.vectorize.program import Distances, Product
 
 if TYPE_CHECKING:
@@ -74,6 +74,21 @@ class MatrixPart(Part):
         self.blocks = self.blocks._replace(sums=self.sums, places=self.blocks.places[order])
 
 
+class PullPart(Part):
+    """Terms that are the derivative of squared distances."""
+
+    def __init__(self, sign: float, pull: Pull) -> None:
+        self.sign, self.pull, self.sums, self.table = -sign if pull.is_less else sign, pull, pull.sums, pull.table
+
+    def reads(self) -> Iterator[Indices]:
+        yield self.pull.left
+        yield self.pull.right
+        yield self.pull.d
+
+    def _reorder(self, order: Indices) -> None:
+        self.table = self.table[order]
+
+
 def parts_of(g: Grouping, nodes: Indices) -> list[Part]:
     """The parts of sums of one colour: matrix products first, so that the rest is added to them in place."""
     owner, terms, signs = g.terms_of(nodes)
@@ -90,10 +105,17 @@ def parts_of(g: Grouping, nodes: Indices) -> list[Part]:
     # What a lookup did not choose has no part in the gradient: that of distances does not know about it.
     by_choice = bool(g.by_choice[nodes].any())
     is_square &= not by_choice
+    is_signed_product = is_product | np.array([g.keys[c][0] == "neg" for c in kinds], bool)
+    if not by_choice:
+        for sign in (1.0, -1.0) if is_signed_product.any() else ():
+            chosen = np.flatnonzero(is_signed_product[kind] & (signs == sign))
+            for which, pull in pulls(g, owner[chosen], terms[chosen]) if chosen.size else ():
+                parts.append(PullPart(sign, pull))
+                left[chosen[which]] = False
     find_products = partial(matrix_products, plain=by_choice)
     for form, some, find in ((Distances, is_square, distances), (Product, is_product, find_products)):
         for sign in (1.0, -1.0) if some.any() else ():
-            chosen = np.flatnonzero(some[kind] & (signs == sign))
+            chosen = np.flatnonzero(some[kind] & (signs == sign) & left)
             for which, blocks in find(g, owner[chosen], terms[chosen]) if chosen.size else ():
                 op = g.keys[int(distinct[kind[chosen[which[0]]]])][0]
                 parts.append(MatrixPart(form, op, sign, blocks))
