@@ -207,6 +207,18 @@ def nearest_centroid_by_a_product(d):
 
 
 @structure
+def curvature_of_the_nearest_centroid(d, n=3, k=4):
+    """What k-means has on the diagonal of its Hessian is the gradient of this."""
+    centroids = d.values(k, n)
+
+    def cost(x):
+        nearest = ts.min([ts.sum((c - x_j) ** 2 for c, x_j in zip(centroid, x)) for centroid in centroids])
+        return ts.sum(ts.gradient(nearest, flat(centroids)))
+
+    return cost, flat(centroids), [d.normal(5, n)]
+
+
+@structure
 def radial_basis_functions(d, n=3, k=5):
     centres, weights, widths = d.values(k, n), d.values(k), d.values(k)
 

@@ -5,7 +5,8 @@ import pytest
 
 import tinygrad_scalar as ts
 from tinygrad_scalar import Value
-from tinygrad_scalar.vectorize.group import FOLDED, Grouping, group
+from tinygrad_scalar.vectorize.chains import FOLDED
+from tinygrad_scalar.vectorize.group import Grouping, group
 from tinygrad_scalar.vectorize.trace import trace
 
 

@@ -71,7 +71,12 @@ def test_derivatives_of_derivatives_have_the_engines_digits(p, k, distance, of_d
 
 
 def test_ties_share_in_it_equally():
-    centroids = [[Value(1.0), Value(0.0)], [Value(-1.0), Value(0.0)], [Value(0.0), Value(1.0)], [Value(3.0), Value(0.0)]]
+    centroids = [
+        [Value(1.0), Value(0.0)],
+        [Value(-1.0), Value(0.0)],
+        [Value(0.0), Value(1.0)],
+        [Value(3.0), Value(0.0)],
+    ]
     run = ts.vectorize(recorded(centroids, "c - x", "nearest"), flat(centroids))
     value, diagonal = run(np.zeros((20, 2)))
     assert value == pytest.approx(2 / 3, rel=1e-15)

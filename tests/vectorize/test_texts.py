@@ -92,7 +92,7 @@ def test_a_tie_of_maxima_is_said_to_share_the_gradient():
     assert any(r"\left[b > " in line and r"+ \frac{1}{2} \left[" in line for line in lines)
     for fold in (ts.max, ts.min):
         lines = equations_of(lambda x, fold=fold: fold([w * v for v in x]), [w], [X.reshape(2, 3)])
-        assert lines[-1].startswith(r"\text{in a tie, the last one takes } \frac{1}{2}")
+        assert lines[-1].startswith(r"\text{in a tie of } k \text{, each takes } \frac{1}{k}")
     assert not any("tie" in line for line in equations_of(outputs, [w, b], [X]))
 
 

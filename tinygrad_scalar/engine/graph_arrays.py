@@ -175,7 +175,7 @@ class _Written:
         return found
 
     def extreme(self, family: str, operands: Sequence[int]) -> int:
-        """The largest or smallest: of two that is `maximum`, in which ties share equally; of more see STEPS in ops.py."""
+        """The largest or smallest: of two that is `maximum`, as ties share equally there; of more, STEPS in ops.py."""
         if len(operands) < 3:
             return self.chain(f"{family}imum", operands)
         found = self.node(f"{family} of first", *operands[:2])

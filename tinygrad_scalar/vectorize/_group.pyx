@@ -25,7 +25,7 @@ def chains(
     const int[::1] codes, const int[::1] starts, const int[::1] operands, const signed char[::1] kind,
     int minus, const unsigned char[::1] closed, const unsigned char[::1] zero, roots,
 ):
-    """The results of `group._chains`, as a tuple; `minus` is the code of subtraction, or −2."""
+    """The results of `chains._chains`, as a tuple; `minus` is the code of subtraction, or −2."""
     cdef Py_ssize_t n = codes.shape[0], i, e, first, x
     absorbed_ = np.zeros(n, np.bool_)
     fold_ = np.full(n, -1, np.int8)

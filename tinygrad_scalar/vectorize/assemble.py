@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from tinygrad_scalar.vectorize.chains import FOLDED
 from tinygrad_scalar.vectorize.distinct import by_key, numbered
-from tinygrad_scalar.vectorize.group import CONSTANT, FOLDED, Grouping
+from tinygrad_scalar.vectorize.group import CONSTANT, Grouping
 from tinygrad_scalar.vectorize.products import NOWHERE
 from tinygrad_scalar.vectorize.program import (
     Array,

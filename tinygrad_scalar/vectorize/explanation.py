@@ -15,6 +15,7 @@ from tinygrad_scalar.vectorize.program import (
     ONLY_OF_ARRAYS,
     Array,
     Distances,
+    DistancesGradient,
     Elementwise,
     Fold,
     Gather,
@@ -112,6 +113,9 @@ class _Texts:
             p, k, q = s.sizes
             left, right = f"{self.shaped(s.left, f'{p}×{k}')}", self.shaped(s.right, f"{k}×{q if q > 1 else ''}m")
             return f"squared distances between the rows of {left} and the columns of {right}"
+        if isinstance(s, DistancesGradient):
+            d, left, right = map(self.name, s.operands)
+            return f"2·Σ {d}·({right} − {left}), the gradient of squared distances by {right}"
         if isinstance(s, Elementwise):
             names = [self.name(operand) for operand in s.operands]
             fixed = ", the latter held fixed" if s.op == "minus fixed" else ""

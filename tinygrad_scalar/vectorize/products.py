@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from tinygrad_scalar.vectorize.group import CONSTANT
 from tinygrad_scalar.vectorize.distinct import by_key, connected, distinct_rows, equal_rows, numbered, ragged
+from tinygrad_scalar.vectorize.group import CONSTANT
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -127,7 +127,7 @@ class Pull(NamedTuple):
 
 
 def pulls(g: Grouping, owner: Indices, terms: Indices) -> list[tuple[Indices, Pull]]:
-    """Derivatives of squared distances among products and what is less them, each with which of the terms it has; see `matrix_products`.
+    """Derivatives of squared distances among products and what is less a product, as in `matrix_products`.
 
     d differs between the examples, as what a minimum gives each distance does.
     """

@@ -349,26 +349,23 @@ class _Backward:
                 self.contribute(operand, self.add(DistancesGradient(out, side, d, statement)))
 
     def _reverse_pull(self, statement: DistancesGradient, e: Array) -> None:
-        """Of outₜ = Σᵢ −2dᵢ(leftᵢₜ − rightₜ), with e for ∂C/∂out: no difference is taken apart."""
-        if self.by_example and statement.distances.left in self.counts:
-            raise NotByExampleError
+        """Of outₜ = Σᵢ −2dᵢ(leftᵢₜ − rightₜ), with e for ∂C/∂out."""
         d, left, right = statement.operands
-        p, k, _ = statement.distances.sizes
-        e = self.write("*", constant(-2.0), e)
+        if self.by_example and left in self.counts:
+            raise NotByExampleError
+        (p, k, _), e = statement.distances.sizes, self.write("*", constant(-2.0), e)
         if left in self.counts:  # Σ of e·dᵀ over the examples
             if e.rows == 1:
-                amount = self.write("*", e, d)
-                amount = self.add(OverExamples(Array(amount.shape, False), amount))
+                amount = self.add(OverExamples(Array((p,), False), self.write("*", e, d)))
                 self.contribute(left, self._rows(amount, np.repeat(np.arange(p), k)))
             else:
-                e_of_each = self._full(e, right)
-                self.contribute(left, self.add(Product(Array(left.shape, False), "RT", d, e_of_each)))
+                self.contribute(left, self.add(Product(Array(left.shape, False), "RT", d, self._full(e, right))))
         if right in self.counts:
             total = self._added_up(d, np.arange(p)[None])
             self.contribute(right, self.write("neg", self.write("*", e, total)))
         if d in self.counts:
-            apart = self.write("-", left, self._rows(right, np.tile(np.arange(k), p)))
-            amount = self.write("*", self._rows(e, np.tile(np.arange(k), p)), apart)
+            e, right = (self._rows(each, np.tile(np.arange(k), p)) for each in (e, right))
+            amount = self.write("*", e, self.write("-", left, right))
             self.contribute(d, self._added_up(amount, np.arange(p * k).reshape(p, k)))
 
     def _full(self, d: Array, out: Array) -> Array:

@@ -106,7 +106,7 @@ def _with_ties(
 
     def count(i: int, ties: int, family: str) -> None:
         """Write the step that counts ties after step i; the slot `ties` has how many there were before."""
-        code, out, x, y, _ = table[i].tolist()
+        out, x, y = table[i, 1:4].tolist()
         before.append(i)
         counts[out] = one + 1 + len(counting)
         counting.append((codes[f"ties of {family}"], counts[out], x, y, ties))
