@@ -16,7 +16,7 @@ from tinygrad_scalar.engine.ops import OPERATIONS, operation
 from tinygrad_scalar.vectorize.equations import _Writer
 from tinygrad_scalar.vectorize.naming import name_arrays
 from tinygrad_scalar.vectorize.program import Slope
-from tinygrad_scalar.vectorize.reverse import rule_of
+from tinygrad_scalar.vectorize.rules import rule_of
 
 X = np.array([0.0, 1.0, 2.0])
 

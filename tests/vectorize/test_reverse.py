@@ -18,7 +18,8 @@ from tinygrad_scalar.vectorize.program import (
     Scatter,
     Slope,
 )
-from tinygrad_scalar.vectorize.reverse import ONES, differentiate, rule_of
+from tinygrad_scalar.vectorize.reverse import ONES, differentiate
+from tinygrad_scalar.vectorize.rules import rule_of
 
 POINTS = [-2.5, -1.0, -0.3, 0.0, 0.3, 0.9, 1.0, 1.7, 3.0]
 

@@ -237,7 +237,7 @@ def _over(number: float) -> Callable[..., Any]:
     return lambda write, d, v, x: (write("*", d, write("/", constant(number), x)),)
 
 
-# As in reverse.py.
+# As in rules.py.
 RULES: dict[str, Callable[..., Any]] = {
     "log2": _over(1.0 / math.log(2.0)),
     "log10": _over(1.0 / math.log(10.0)),

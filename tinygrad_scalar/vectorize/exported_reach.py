@@ -24,7 +24,7 @@ from tinygrad_scalar.vectorize.program import (
     Scatter,
     Statement,
 )
-from tinygrad_scalar.vectorize.reverse import EVEN
+from tinygrad_scalar.vectorize.rules import EVEN
 
 if TYPE_CHECKING:
     from tinygrad_scalar.vectorize.exported_library import Library

@@ -253,11 +253,9 @@ class NumpySource:
 
     def _shares(self, s: Shares) -> list[str]:
         n, k = s.out.shape
-        source, folded, out = (self.variables.flat(array) for array in (*s.operands, s.out))
-        return [
-            f"shares({source}.reshape({n}, {k}, -1), {folded}.reshape({n}, 1, -1), {out}.reshape({n}, {k}, -1), "
-            f"even={s.fold.even})"
-        ]
+        x, folded, out = (self.variables.flat(array) for array in (*s.operands, s.out))
+        shaped = f"{x}.reshape({n}, {k}, -1), {folded}.reshape({n}, 1, -1), {out}.reshape({n}, {k}, -1)"
+        return [f"shares({shaped}, even={s.fold.even})"]
 
     def _overexamples(self, s: OverExamples) -> list[str]:
         out = self.variables.flat(s.out)

@@ -60,7 +60,7 @@ def times_slopes(op: str, *reads: tuple[int, ...]) -> Callable[..., Any]:
     return rule
 
 
-# As in reverse.py.
+# As in rules.py.
 RULES: dict[str, Callable[..., Any]] = {
     "sigmoid slope": lambda write, d, v, x: (
         write("neg", write("*", d, write("*", v, write("tanh", write("*", constant(0.5), x))))),

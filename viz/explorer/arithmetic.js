@@ -58,18 +58,11 @@ function normSlopes(x) {
   return x.map((number) => scaled(number, -e) / root);
 }
 
-/** Those of a chain of maximum or minimum: in a tie the last gets half, and the half of the others is shared on. */
-function shares(x, choose, shareOf) {
-  const soFar = [x[0]];
-  for (const number of x.slice(1)) soFar.push(choose(soFar[soFar.length - 1], number));
-  const slopes = x.map(() => 0);
-  let rest = 1;
-  for (let i = x.length - 1; i > 0; i--) {
-    slopes[i] = shareOf(x[i], soFar[i - 1]) * rest;
-    rest *= shareOf(soFar[i - 1], x[i]);
-  }
-  slopes[0] = rest;
-  return slopes;
+/** 1/k for each of the k numbers that are equal to the largest or smallest, v. */
+function shares(x, v) {
+  if (x.length === 1) return [1];
+  const k = x.filter((number) => number === v).length;
+  return x.map((number) => (number === v ? 1 / k : 0));
 }
 
 function logSumExp(x) {
@@ -177,7 +170,7 @@ export const OPERATIONS = {
   "mean(n)": ofList((x) => summed(x) / x.length, (x) => x.map(() => 1 / x.length)),
   "dot(n)": ofList(dot, dotSlopes),
   "norm(n)": ofList(norm, normSlopes),
-  "max(n)": ofList((x) => x.reduce(maximum), (x) => shares(x, maximum, share)),
-  "min(n)": ofList((x) => x.reduce(minimum), (x) => shares(x, minimum, (a, b) => share(b, a))),
+  "max(n)": ofList((x) => x.reduce(maximum), shares),
+  "min(n)": ofList((x) => x.reduce(minimum), shares),
   "logsumexp(n)": ofList(logSumExp, logSumExpSlopes),
 };
