@@ -44,7 +44,9 @@ def lowered(program: Program) -> Program:
     """The program that runs, made once: with the operations that primitives are made of."""
     if program.lowered is None:
         keys = {key_of(statement) for statement in (*program.forward, *program.backward)} - {None}
-        program.lowered = program if not keys else _Lowering(program).lowered()
+        if not keys:
+            return program  # which does not refer to itself: without a cycle it goes when its last user does
+        program.lowered = _Lowering(program).lowered()
     return program.lowered
 
 
