@@ -1,5 +1,8 @@
-"""A function is watched unless all that it reaches is known to compute and nothing else."""
+"""A function is watched unless all that it reaches is known to compute and nothing else; it then runs once, if it also
+cannot tell addresses and changes nothing that it reads.
+"""
 
+import contextlib
 import functools
 import importlib
 import itertools
@@ -14,7 +17,10 @@ import pytest
 
 import tinygrad_scalar as ts
 from tinygrad_scalar import Value
-from tinygrad_scalar.vectorize.can_draw import can_draw
+from tinygrad_scalar.engine.errors import TraceError
+from tinygrad_scalar.vectorize import repeat
+from tinygrad_scalar.vectorize.can_draw import can_draw, repeats
+from tinygrad_scalar.vectorize.compiled import Compiled
 from tinygrad_scalar.vectorize.reach import Reach
 
 w, W, TABLE, ARRAY = Value(0.5, "w"), [Value(1.0), Value(2.0)], [[1.0, 2.0], [3.0]], np.ones((2, 2))
@@ -193,3 +199,116 @@ def test_what_only_computes_is_not_watched(name):
 @pytest.mark.parametrize("name", DRAWING)
 def test_whatever_may_draw_is_watched(name):
     assert can_draw(Reach(DRAWING[name]))
+
+
+class Named:
+    def __init__(self):
+        self._time, self.ctypes = 1.0, 2.0
+
+
+named, counts, numbers, settings, seen = Named(), [], [1.0], {"scale": 2.0}, {1.0}
+
+
+def counting(x, calls=[0]):  # noqa: B006
+    calls[0] += 1
+    return w * x * calls[0]
+
+
+def remembering(x):
+    settings[len(settings)] = 1.0
+    return w * x * len(settings)
+
+
+def in_turn(x):
+    numbers.append(numbers.pop(0) + 1.0)
+    return w * x * numbers[0]
+
+
+def of_a_global(x):
+    global number_of_calls
+    number_of_calls += 1
+    return w * x * number_of_calls
+
+
+def of_a_closure():
+    calls = 0
+
+    def cost(x):
+        nonlocal calls
+        calls += 1
+        return w * x * calls
+
+    return cost
+
+
+number_of_calls = 0
+BY_ADDRESS = {
+    "a set": lambda x: sorted({w * x, w + x}, key=lambda _: 0.0)[0],
+    "a set comprehension": lambda x: sum(y for y in {p * x for p in W}),
+    "set": lambda x: sum(set(map(x.__mul__, W))),
+    "frozenset": lambda x: sum(frozenset(map(w.__mul__, [x]))),
+    "keys": lambda x: sum({p * x: p for p in W}.keys() | W),
+    "union": lambda x: w * sum(seen.union([x])),
+    "a text": lambda x: w * x * len(f"{[lambda: 0]}"),
+    "str": lambda x: w * x * len(str(lambda: 0)),
+    "a percent sign": lambda x: w * x * len("%r" % (lambda: 0)),
+    "the time of a Value": lambda x: w * x * (named._time + (w * x)._time),
+    "the memory of an array": lambda x: w * x * (named.ctypes + ARRAY.copy().ctypes.data),
+}
+CHANGING = {
+    "a default": counting, "a dict": remembering, "a list": in_turn, "a global": of_a_global,
+    "a closure": of_a_closure(), "a bound method": COMPUTING["a bound method of a list"],
+}  # fmt: skip
+
+
+def runs_of_a_first_call(cost, monkeypatch):
+    runs, traced = [], repeat.trace
+    monkeypatch.setattr(repeat, "trace", lambda *given, **options: runs.append(1) or traced(*given, **options))
+    with contextlib.suppress(TraceError):
+        ts.vectorize(cost, [w])(np.array([0.5, 2.0, 3.0]))
+    return len(runs)
+
+
+@pytest.mark.parametrize("name", COMPUTING.keys() - {"an error", "a bound method of a list"})
+def test_what_only_computes_runs_once_in_a_first_call(name, monkeypatch):
+    assert repeats(Reach(COMPUTING[name]))
+    assert runs_of_a_first_call(COMPUTING[name], monkeypatch) == 1
+
+
+@pytest.mark.parametrize("name", CHANGING)
+def test_what_changes_something_that_it_reads_runs_more_than_once(name, monkeypatch):
+    assert repeats(Reach(CHANGING[name]))
+    assert runs_of_a_first_call(CHANGING[name], monkeypatch) > 1
+
+
+@pytest.mark.parametrize("name", CHANGING.keys() - {"a bound method"})
+def test_a_number_that_a_plain_function_changes_for_its_next_run_is_not_frozen(name):
+    with pytest.raises(TraceError, match="not the same each time"):
+        ts.vectorize(CHANGING[name], [w])(np.array([0.5, 2.0, 3.0]))
+
+
+@pytest.mark.parametrize("name", BY_ADDRESS)
+def test_what_can_tell_an_address_or_a_time_runs_more_than_once(name):
+    assert not repeats(Reach(BY_ADDRESS[name]))
+
+
+def test_a_run_that_is_enough_is_compared_on_two_examples(monkeypatch):
+    compared, by_every_way = [], Compiled.by_every_way
+
+    def noted(program, parameters, rows):
+        compared.append(float(rows[0][0, 0]))
+        return by_every_way(program, parameters, rows)
+
+    monkeypatch.setattr(Compiled, "by_every_way", noted)
+    cost = COMPUTING["arithmetic"]
+    ts.vectorize(cost, [w])(np.array([0.5, 2.0, 3.0]))
+    assert sorted(compared) == [2.0, 3.0]
+
+
+def test_the_second_example_leaves_a_captured_result_that_is_out_of_date_as_it_is():
+    v = Value(2.0)
+    shared, twice = v * 3.0, lambda x: w * x * shared
+    v.data = 5.0
+    with contextlib.suppress(ValueError):  # no matter what becomes of it
+        ts.vectorize(twice, [w])(np.array([0.5, 2.0]))
+    assert shared.data == 6.0

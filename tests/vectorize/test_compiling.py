@@ -140,7 +140,7 @@ def test_the_work_of_a_first_call_is_linear_and_small_beside_the_function(make):
         run = ts.vectorize(cost, w)
         x = Value(0.5)
         of_function = calls_within(lambda cost=cost, x=x: cost(x))
-        work.append(calls_within(lambda run=run: run(np.array([0.5]))) - 2 * of_function)
+        work.append(calls_within(lambda run=run: run(np.array([0.5]))) - of_function)
     assert work[1] < 5 * work[0]
     assert work[1] < 32_000
 

@@ -19,8 +19,8 @@ from tinygrad_scalar.engine.graph_arrays import Tape
 
 __all__ = [
     "Linear", "Tape", "Value", "_restore", "accelerated", "acyclic", "clear_gradients", "compute_gradients",
-    "gradients", "group_of", "in_c", "now", "read_data", "read_gradients", "read_graph", "record", "set_data",
-    "tangents", "tick", "turn_memory", "turn_memory_back", "weighted_sum",
+    "gradients", "group_of", "in_c", "now", "read_data", "read_gradients", "read_graph", "recompute", "record",
+    "set_data", "tangents", "tick", "turn_memory", "turn_memory_back", "weighted_sum",
 ]  # fmt: skip
 
 accelerated = False
@@ -46,6 +46,7 @@ if TYPE_CHECKING or not accelerated:
         now,
         read_data,
         read_gradients,
+        recompute,
         set_data,
         tick,
         turn_memory,
@@ -71,6 +72,7 @@ else:
         read_data,
         read_gradients,
         read_graph,
+        recompute,
         record,
         set_data,
         tangents,

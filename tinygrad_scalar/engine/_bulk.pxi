@@ -87,6 +87,7 @@ def compute_gradients(Value root, list values, out):
         found = <double*>PyMem_Malloc(size * sizeof(double))
         if found is NULL:
             raise MemoryError
+        ask_for_huge_pages(found, size * sizeof(double))
         base = walks
         root.mark = base + 1
         found[0] = 1.0
@@ -112,6 +113,18 @@ def compute_gradients(Value root, list values, out):
     finally:
         PyMem_Free(found)
         PyBuffer_Release(&buffer)
+
+
+def recompute(Value root, long long since):
+    cdef Nodes order = interior(root)
+    cdef Py_ssize_t i
+    for i in range(order.size):
+        if (<Value>order.nodes[i]).time < since and older(order.nodes[i]):
+            keep(order)
+            return False
+    keep(order)
+    root.forward()
+    return True
 
 
 def now():
@@ -193,7 +206,14 @@ cdef class Growing:
             self.blocks[k] = NULL
             self.blocks[k] = owned(PyBytes_FromStringAndSize(NULL, size))
             return 0
-        return _PyBytes_Resize(&self.blocks[k], size)
+        if size < 2 * SLAB_SIZE or size < PyBytes_GET_SIZE(<object>self.blocks[k]):
+            return _PyBytes_Resize(&self.blocks[k], size)
+        grown = PyBytes_FromStringAndSize(NULL, size)
+        ask_for_huge_pages(PyBytes_AS_STRING(grown), size)
+        memcpy(PyBytes_AS_STRING(grown), PyBytes_AS_STRING(<object>self.blocks[k]), PyBytes_GET_SIZE(<object>self.blocks[k]))
+        Py_XDECREF(self.blocks[k])
+        self.blocks[k] = owned(grown)
+        return 0
 
 
 cdef class Writing:

@@ -18,18 +18,8 @@ cdef extern from "Python.h":
     void* PyObject_Malloc(size_t)
     void PyObject_Free(void*)
 
-cdef extern from *:
-    """
-    #ifdef __linux__
-    #include <sys/mman.h>
-    #endif
-    #ifdef MADV_HUGEPAGE
-    #define ADVISE_HUGE_PAGES(address, size) ((void)madvise(address, size, MADV_HUGEPAGE))
-    #else
-    #define ADVISE_HUGE_PAGES(address, size) ((void)(address), (void)(size))
-    #endif
-    """
-    void ADVISE_HUGE_PAGES(void*, size_t) noexcept
+cdef extern from "_huge_pages.h":
+    void ask_for_huge_pages(void*, size_t) noexcept
 
 cdef enum:
     SLAB_SIZE = 1 << 21  # and alignment, so that a node's address tells its slab
@@ -74,10 +64,6 @@ cdef inline void make_empty(Slab* slab) noexcept:
 
 cdef inline size_t aligned(size_t address) noexcept:
     return (address + SLAB_SIZE - 1) & ~<size_t>(SLAB_SIZE - 1)
-
-
-cdef inline void ask_for_huge_pages(void* start, size_t size) noexcept:
-    ADVISE_HUGE_PAGES(start, size & ~<size_t>(SLAB_SIZE - 1))
 
 
 cdef bint next_slab() noexcept:

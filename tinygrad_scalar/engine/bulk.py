@@ -61,6 +61,15 @@ def compute_gradients(root: Value, values: Sequence[Value], out: Array) -> None:
     out[:] = [found.get(value, 0.0) for value in values]
 
 
+def recompute(root: Value, since: int) -> bool:
+    """`root.forward()`, unless that would change a node from before the time `since`; returns whether it was done."""
+    for node in graph.interior(root):
+        if node._time < since and any(operand._time > node._time for operand in node.operands):
+            return False
+    root.forward()
+    return True
+
+
 def turn_memory(dropped: list[Value]) -> bool:
     """Empty the list, and let nodes lie elsewhere than those that go with it, but in their memory, which is kept.
 

@@ -1,8 +1,10 @@
-# Whether places still hold the same objects, in nanoseconds each; which places: see readings.py.
+# Whether places still hold the same objects, in nanoseconds each; which places: see readings.py. And which types many
+# objects have, for reach.py.
 
 cdef extern from "Python.h":
     PyObject* PyTuple_GET_ITEM(object items, Py_ssize_t i)
     PyObject* PyList_GET_ITEM(object items, Py_ssize_t i)
+    PyObject* Py_TYPE(PyObject* thing)
     PyObject* PyCell_GET(PyObject* cell)
     bint PyCell_Check(PyObject* thing)
     bint PyDict_CheckExact(PyObject* thing)
@@ -78,3 +80,47 @@ cdef bint all_held(tuple places) except -1:
 
 def still_held(tuple places):
     return all_held(places)
+
+
+def same_objects(list now, list held):
+    """Whether two lists hold the same objects."""
+    cdef Py_ssize_t i, n = len(held)
+    if len(now) != n:
+        return False
+    for i in range(n):
+        if PyList_GET_ITEM(now, i) is not PyList_GET_ITEM(held, i):
+            return False
+    return True
+
+
+def kinds(list things):
+    """The types of the elements."""
+    cdef set found = set()
+    cdef PyObject* kind = NULL
+    cdef Py_ssize_t i
+    for i in range(len(things)):
+        add_kind(found, PyList_GET_ITEM(things, i), &kind)
+    return found
+
+
+def kinds_in_rows(list rows):
+    """The types of the elements of lists and tuples."""
+    cdef set found = set()
+    cdef PyObject* kind = NULL
+    cdef Py_ssize_t i, k
+    for i in range(len(rows)):
+        row = rows[i]
+        if type(row) is tuple:
+            for k in range(len(<tuple>row)):
+                add_kind(found, PyTuple_GET_ITEM(row, k), &kind)
+        else:
+            for k in range(len(<list>row)):
+                add_kind(found, PyList_GET_ITEM(row, k), &kind)
+    return found
+
+
+cdef inline int add_kind(set found, PyObject* thing, PyObject** last) except -1:
+    if Py_TYPE(thing) is not last[0]:
+        last[0] = Py_TYPE(thing)
+        found.add(<object>last[0])
+    return 0

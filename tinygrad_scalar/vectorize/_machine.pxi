@@ -366,6 +366,7 @@ cdef class Machine:
 
     cdef readonly Py_ssize_t n_orders, n_read  # orders, and parameters that have places: what cost_model.py asks for
     cdef readonly Py_ssize_t n_parameters, n_inputs, n_uniform, n_places, n_slopes
+    cdef readonly Py_ssize_t few  # with fewer examples they run one after the other
     cdef Py_ssize_t n_watched, n_groups
     cdef Py_ssize_t n_tables, n_constants, first_constant
     cdef int cost
@@ -412,6 +413,8 @@ cdef class Machine:
             np.array(tables, np.int32), n_slots, constant_slots, constants, cost, watched,
         )
         self.work = self.estimated_work()
+        is_large = (self.n_places - self.n_uniform + self.n_slopes) * LANES * <Py_ssize_t>sizeof(double) > IN_MEMORY
+        self.few = FEW_IN_MEMORY if is_large else FEW
 
     cdef int share(self, Machine other) except -1:
         """Run the program of another machine, with memory of its own."""
@@ -423,7 +426,7 @@ cdef class Machine:
         self.cost, self.orders, self.dots, self.tables = other.cost, other.orders, other.dots, other.tables
         self.watched, self.read, self.constants = other.watched, other.read, other.constants
         self.group_of, self.first_of, self.has_rows = other.group_of, other.first_of, other.has_rows
-        self.sums, self.work = other.sums, other.work
+        self.sums, self.work, self.few = other.sums, other.work, other.few
         self.descents[0], self.descents[1] = other.descents[0], other.descents[1]
         return 0
 
@@ -717,6 +720,7 @@ cdef class Machine:
         memory = <double*>PyMem_Calloc(numbers, sizeof(double))
         if memory is NULL:
             raise MemoryError
+        ask_for_huge_pages(memory, numbers * sizeof(double))
         PyMem_Free(self.memory)
         self.memory, self.size = memory, numbers
         memory = <double*>((<size_t>memory + 63) & ~<size_t>63)
@@ -783,7 +787,7 @@ cdef class Machine:
             self.make_descent(&self.descents[with_inputs], with_inputs)
         if self.busy:  # a signal handler calls what it interrupted, or another thread this machine
             return Machine(self).run_call(call, m)
-        self.make_memory(LANES if m >= FEW else 1)
+        self.make_memory(LANES if m >= self.few else 1)
         self.busy = True
         self.missing_row = NULL
         try:

@@ -313,6 +313,9 @@ cdef class Schedule:
             level = self.level[self.steps[kept[i], 1]]
             by_level[start[level]] = kept[i]
             start[level] += 1
+        # as many orders as there can be, so that they are never moved: the system gives memory only where it is used
+        machine.orders = <Order*>grown(NULL, n_kept, &self.room_for_orders, sizeof(Order))
+        ask_for_huge_pages(machine.orders, n_kept * sizeof(Order))
         i = 0
         for level in range(1, highest + 1):
             machine.first_of[machine.n_groups] = <int>self.n_places

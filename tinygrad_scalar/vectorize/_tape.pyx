@@ -73,6 +73,10 @@ cdef extern from "_vector.h":
     bint vector_use(const char*) noexcept nogil
 
 
+cdef extern from "../engine/_huge_pages.h":
+    void ask_for_huge_pages(void*, size_t) noexcept
+
+
 include "_numpy_loops.pxi"
 
 
@@ -168,6 +172,8 @@ cdef inline double contribution(Instruction* step, double slope, double upstream
 
 cdef enum:
     FEW = 4  # from this many examples on a block is faster
+    FEW_IN_MEMORY = 6  # or from this many, if a block is larger than any cache
+    IN_MEMORY = 64 << 20  # bytes
     USUAL_ARGUMENTS = 16  # memory for more is allocated in each call
 
 
@@ -175,6 +181,7 @@ cdef void* block(Py_ssize_t size) except NULL:
     cdef void* memory = PyMem_Malloc(max(size, 1))
     if memory is NULL:
         raise MemoryError
+    ask_for_huge_pages(memory, size)
     return memory
 
 

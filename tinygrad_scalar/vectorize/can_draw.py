@@ -1,5 +1,5 @@
 """Whether a function could draw or read a clock at all. Watching it (repeat.py) makes every call in it slower, so what
-plainly computes is not watched.
+plainly computes is not watched. If it leaves all that it reads as it was, it also need not run twice to be compared.
 
 That it cannot is only said where all that it can reach is known: its own code, containers, numbers, plain objects, and
 functions of Python and of ours that compute and nothing else. Whatever is not known here is watched.
@@ -64,12 +64,28 @@ OF_ARRAYS = {
 OF_VALUES = {"data", "label", *(vars(Value).keys() & functions.__all__)}
 ATTRIBUTES = OF_ARRAYS | OF_VALUES | {name for kind in (*CONTAINERS, str, float, int, complex) for name in vars(kind)}
 ATTRIBUTES -= {"format", "format_map"}
+# Attributes that can be others in the next run, should an object that is reached have one of that name: a Value's time,
+# an array's address; and what makes sets and texts, which go by addresses too (code_names.py).
+ELSEWHERE = {name for name in dir(Value) if name[:2] != "__"} - ATTRIBUTES | {"ctypes", "items", "keys"}
+BY_ADDRESS = (set, frozenset, str)
 OF_FRAMES = ("__", "ag_", "co_", "cr_", "f_", "gi_", "tb_")  # by these names code can reach everything
 
 
 def can_draw(reach: Reach) -> bool:
     """Whether a function may call something that gives something else each time, as far as what it reaches tells."""
     return not (reach.is_complete and all(map(_only_computes, reach.objects)) and _reads_known_names(reach))
+
+
+def repeats(reach: Reach) -> bool:
+    """Whether a function that cannot draw also does the same each time, as long as all that it reaches stays as it is.
+
+    It is deterministic then but for addresses, which sets and texts tell.
+    """
+    of_addresses = any(
+        thing in BY_ADDRESS if type(thing) is type else type(thing) in BY_ADDRESS for thing in reach.objects
+    )
+    of_addresses = of_addresses or not ELSEWHERE.isdisjoint(reach.attributes)
+    return not (of_addresses or can_draw(reach) or any(names_in(code).tells_addresses for code in reach.codes))
 
 
 def _reads_known_names(reach: Reach) -> bool:

@@ -8,6 +8,11 @@ from functools import lru_cache
 from types import CodeType
 from typing import Any, NamedTuple
 
+# Steps that make sets, whose order goes by addresses, or texts, which can tell an address.
+BY_ADDRESS = (
+    "BUILD_SET", "SET_ADD", "SET_UPDATE", "BUILD_STRING", "CONVERT_VALUE", "FORMAT_VALUE", "FORMAT_SIMPLE",
+    "FORMAT_WITH_SPEC",
+)  # fmt: skip
 READS = ("LOAD_ATTR", "LOAD_METHOD", "LOAD_SUPER_ATTR", "IMPORT_FROM")
 
 
@@ -18,12 +23,14 @@ class Names(NamedTuple):
     attributes  attributes that it reads, also by getattr and a literal
     imports     modules, each after the number of dots before it
     sets_attributes  whether it sets or deletes attributes
+    tells_addresses  whether it makes sets or texts, which can be others where the same Values lie elsewhere
     """
 
     variables: frozenset[str]
     attributes: frozenset[str]
     imports: tuple[tuple[int, str], ...]
     sets_attributes: bool
+    tells_addresses: bool
 
 
 @lru_cache(maxsize=1024)
@@ -37,7 +44,9 @@ def names_in(code: CodeType) -> Names:
     ]
     variables = {step.argval for step in steps if step.opname in ("LOAD_GLOBAL", "LOAD_NAME")}
     sets_attributes = any(step.opname in ("STORE_ATTR", "DELETE_ATTR") for step in steps)
-    return Names(frozenset(variables), frozenset(attributes), tuple(imports), sets_attributes)
+    tells_addresses = any(step.opname in BY_ADDRESS for step in steps)
+    tells_addresses |= any(isinstance(constant, str) and "%" in constant for constant in code.co_consts)
+    return Names(frozenset(variables), frozenset(attributes), tuple(imports), sets_attributes, tells_addresses)
 
 
 def with_nested(code: CodeType) -> Iterator[CodeType]:

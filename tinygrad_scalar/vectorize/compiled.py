@@ -18,6 +18,7 @@ from tinygrad_scalar.vectorize.cost_model import FEW, LANES, pays_to_write_array
 from tinygrad_scalar.vectorize.costs import Costs, CostsByScalars, costs_of
 from tinygrad_scalar.vectorize.each_example import EachExample
 from tinygrad_scalar.vectorize.equations import Equation, Equations, equations
+from tinygrad_scalar.vectorize.executor import executor
 from tinygrad_scalar.vectorize.explanation import explanation
 from tinygrad_scalar.vectorize.group import Grouping, group
 from tinygrad_scalar.vectorize.numpy_source import NumpySource
@@ -25,7 +26,7 @@ from tinygrad_scalar.vectorize.program import Program
 from tinygrad_scalar.vectorize.readings import NOTHING, Readings
 from tinygrad_scalar.vectorize.repeat import Witness, repeated_trace
 from tinygrad_scalar.vectorize.reverse import differentiate
-from tinygrad_scalar.vectorize.scalar_program import executor, no_scalar_program, scalar_program
+from tinygrad_scalar.vectorize.scalar_program import no_scalar_program, scalar_program
 from tinygrad_scalar.vectorize.scalar_way import ScalarWay
 from tinygrad_scalar.vectorize.texts import instead_of_source, too_many
 from tinygrad_scalar.vectorize.trace import Trace, trace
@@ -255,7 +256,8 @@ class Compiled:
             return all(expected <= other.expected(m) for other in self._candidates(m) if other is not scalars)
 
         most, beyond = 0, MOST_QUICK
-        for m in (1, 2, 3, FEW, *range(LANES + 1, 4 * LANES + 2, LANES)):  # where a block of examples begins
+        blocks = range(LANES + 1, 4 * LANES + 2, LANES)  # where a block of examples begins
+        for m in (1, 2, 3, FEW, scalars.counts.few, *blocks):
             if not is_faster(m):
                 return most
             most = m

@@ -50,7 +50,7 @@ WORDS = {  # for people
     "slow": "slow operations",
 }
 LANES = 16  # examples that the scalar program runs at once
-FEW = 4  # with fewer examples it runs one after the other
+FEW = 4  # with fewer examples it runs one after the other, or with a few more if a block is large: see _machine.pxi
 VECTOR = 8  # numbers that a loop takes at once
 L1, L2 = 40 << 10, 1 << 20  # bytes of arrays that stay in a cache from one operation to the next
 FRESH = 1 << 14  # numbers of an array from which on it gets memory of its own
@@ -220,19 +220,21 @@ class ScalarCounts(NamedTuple):
     """The work of the scalar program: once in a call, for each of a few examples, for each block of LANES examples.
 
     numbers  that a block holds: they are gone through forwards and backwards
+    few      with fewer examples it runs one after the other
     """
 
     fixed: dict[str, float]
     alone: dict[str, float]
     block: dict[str, float]
     numbers: float
+    few: int = FEW
 
     def features(self, m: int) -> dict[str, float]:
-        times, each = (m, self.alone) if m < FEW else (-(-m // LANES), self.block)
+        times, each = (m, self.alone) if m < self.few else (-(-m // LANES), self.block)
         found = defaultdict(float, self.fixed)
         for what, number in each.items():
             found[what] += number * times
-        numbers = self.numbers if m < FEW else self.numbers * LANES
+        numbers = self.numbers if m < self.few else self.numbers * LANES
         found["beyond L1"] = numbers * times * beyond(L1, 8.0 * numbers)
         found["beyond the cache"] = numbers * times * beyond(L2, 8.0 * numbers)
         return found
@@ -267,7 +269,8 @@ def scalar_counts(machine: Any, codes: dict[str, int]) -> ScalarCounts:
     alone["examples"] = block["blocks"] = 1.0
     fixed = {"calls": 1.0, "parameters": float(machine.n_parameters), "parameters read": float(machine.n_read)}
     fixed["fresh parameters"] = fresh(machine.n_parameters)
-    return ScalarCounts(fixed, dict(alone), dict(block), float(machine.n_places - machine.n_uniform + machine.n_slopes))
+    numbers = float(machine.n_places - machine.n_uniform + machine.n_slopes)
+    return ScalarCounts(fixed, dict(alone), dict(block), numbers, machine.few)
 
 
 def statements_worth_writing(ns: float) -> int:

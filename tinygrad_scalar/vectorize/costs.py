@@ -10,9 +10,10 @@ import numpy as np
 from tinygrad_scalar.vectorize.array_way import ArrayWay
 from tinygrad_scalar.vectorize.assemble import assemble
 from tinygrad_scalar.vectorize.cost_model import Estimate
+from tinygrad_scalar.vectorize.executor import executor
 from tinygrad_scalar.vectorize.group import group
 from tinygrad_scalar.vectorize.reverse import differentiate
-from tinygrad_scalar.vectorize.scalar_program import ScalarProgram, executor, scalar_program
+from tinygrad_scalar.vectorize.scalar_program import ScalarProgram, scalar_program
 from tinygrad_scalar.vectorize.scalar_way import ScalarWay
 from tinygrad_scalar.vectorize.ways import cast
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from tinygrad_scalar.vectorize.distinct import by_key, connected
-from tinygrad_scalar.vectorize.scalar_program import executor
+from tinygrad_scalar.vectorize.executor import executor
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

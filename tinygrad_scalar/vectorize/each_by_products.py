@@ -18,11 +18,11 @@ import numpy as np
 from tinygrad_scalar.vectorize.array_way import ArrayWay
 from tinygrad_scalar.vectorize.assemble import assemble
 from tinygrad_scalar.vectorize.cost_model import L2, beyond, most_colours
+from tinygrad_scalar.vectorize.executor import executor
 from tinygrad_scalar.vectorize.group import group
 from tinygrad_scalar.vectorize.naming import argument_name
 from tinygrad_scalar.vectorize.program import Array, Program
 from tinygrad_scalar.vectorize.reverse import NotByExampleError, differentiate
-from tinygrad_scalar.vectorize.scalar_program import executor
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tinygrad_scalar.vectorize.cached_property import cached_property
+from tinygrad_scalar.vectorize.executor import executor
 from tinygrad_scalar.vectorize.localize import in_one_argument
 from tinygrad_scalar.vectorize.row_costs import RowCosts
-from tinygrad_scalar.vectorize.scalar_program import ScalarProgram, executor, scalar_program, slots_of_outputs
+from tinygrad_scalar.vectorize.scalar_program import ScalarProgram, scalar_program, slots_of_outputs
 from tinygrad_scalar.vectorize.ways import require
 
 if TYPE_CHECKING:

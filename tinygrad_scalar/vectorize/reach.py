@@ -26,6 +26,7 @@ from tinygrad_scalar.engine import Value
 from tinygrad_scalar.engine.errors import PACKAGE
 from tinygrad_scalar.primitives.primitive import Primitive
 from tinygrad_scalar.vectorize.code_names import imported, names_in, with_nested
+from tinygrad_scalar.vectorize.executor import executor
 
 MOST_OBJECTS = 100_000  # what lies beyond is not followed: a function that reads so much has a large table of data
 LIBRARIES = tuple({PACKAGE, *(sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib"))})
@@ -77,8 +78,7 @@ class Elements(NamedTuple):
     held: list[Any]
 
     def unchanged(self) -> bool:
-        now = elements_of(self.container)
-        return len(now) == len(self.held) and all(map(is_, now, self.held))
+        return _same_objects(elements_of(self.container), self.held)
 
     def has_new_number(self) -> bool:
         now = elements_of(self.container)
@@ -92,8 +92,7 @@ class Table(NamedTuple):
     held: list[Any]
 
     def unchanged(self) -> bool:
-        now = [*chain.from_iterable(self.rows)]
-        return len(now) == len(self.held) and all(map(is_, now, self.held))
+        return _same_objects([*chain.from_iterable(self.rows)], self.held)
 
     def has_new_number(self) -> bool:
         return True
@@ -152,6 +151,10 @@ class Reach:
         while frame is not None and frame.f_code not in self.codes:
             frame = frame.f_back
         return frame is not None
+
+    def unchanged(self) -> bool:
+        """Whether all that it can read still stands where it stood."""
+        return all(place.unchanged() for place in chain(self.places, self.inside))
 
     def numbers_changed(self) -> bool:
         """Whether a plain number changed, such as a count of the function's calls."""
@@ -224,10 +227,12 @@ class Reach:
         elements = elements_of(container)
         if not issubclass(type(container), (tuple, frozenset)):
             self.places.append(Elements(container, elements))
-        if NUMBERS.issuperset(map(type, elements)):
+        kinds = kinds_of(elements)
+        if NUMBERS.issuperset(kinds):
             return
-        if ROWS.issuperset(map(type, elements)) and PLAIN.issuperset(map(type, chain.from_iterable(elements))):
-            if rows := [row for row in elements if type(row) is list]:  # nothing in a tuple changes
+        if ROWS.issuperset(kinds) and PLAIN.issuperset(_kinds_in_rows(elements)):
+            if list in kinds:  # nothing in a tuple changes
+                rows = [row for row in elements if type(row) is list]
                 self.places.append(Table(rows, [*chain.from_iterable(rows)]))
         else:
             self._todo += [element for element in elements if type(element) not in NUMBERS]
@@ -329,6 +334,27 @@ def elements_of(container: Any) -> list[Any]:
     if kind is dict:
         return [*dict.__iter__(container), *dict.values(container)]
     return [*kind.__iter__(container)]
+
+
+def kinds_of(things: list[Any]) -> set[type]:
+    """The types of the elements."""
+    native = executor()
+    found: set[type] = set(map(type, things)) if native is None else native.kinds(things)
+    return found
+
+
+def _kinds_in_rows(rows: list[Any]) -> set[type]:
+    """The types of the elements of lists and tuples."""
+    native = executor()
+    found: set[type] = set(map(type, chain.from_iterable(rows))) if native is None else native.kinds_in_rows(rows)
+    return found
+
+
+def _same_objects(now: list[Any], held: list[Any]) -> bool:
+    native = executor()
+    if native is not None:
+        return bool(native.same_objects(now, held))
+    return len(now) == len(held) and all(map(is_, now, held))
 
 
 def is_same_number(now: object, held: object) -> bool:

@@ -16,6 +16,7 @@ from types import MappingProxyType, ModuleType
 from typing import Any
 
 from tinygrad_scalar.engine import Value
+from tinygrad_scalar.vectorize.executor import executor
 from tinygrad_scalar.vectorize.reach import (
     ABSENT,
     PLAIN,
@@ -27,8 +28,8 @@ from tinygrad_scalar.vectorize.reach import (
     Table,
     elements_of,
     is_same_number,
+    kinds_of,
 )
-from tinygrad_scalar.vectorize.scalar_program import executor
 
 SMALL = 128  # elements of a container; a dict has two for each entry
 NUMBERS = frozenset({int, float, bool, complex})
@@ -59,7 +60,7 @@ def _is_looked_at(place: Place) -> bool:
 
 def _is_of_numbers(place: Elements) -> bool:
     """Whether it is a list of numbers, or another container of many; numbers and texts of small ones are looked at."""
-    kinds = set(map(type, place.held))
+    kinds = kinds_of(place.held)
     if len(place.held) > SMALL:
         return PLAIN.issuperset(kinds)
     return bool(kinds) and issubclass(type(place.container), LISTS) and NUMBERS.issuperset(kinds)
@@ -73,7 +74,7 @@ def _is_quick(place: Place) -> bool:
 
 
 def _is_of_weights(place: Elements) -> bool:
-    kinds = set(map(type, place.held))
+    kinds = kinds_of(place.held)
     return type(place.container) is list and bool(kinds) and all(issubclass(kind, Value) for kind in kinds)
 
 

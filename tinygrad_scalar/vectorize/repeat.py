@@ -9,6 +9,9 @@ program, however rarely it matters: so its sources are watched, not only its res
   process, if the function can reach some that cannot be found by following its names.
 - The graphs of all runs must be equal, bit for bit in their constants. Where something that the function reads changes
   from run to run, such as a count of its calls, many runs are compared.
+
+A function that plainly computes (can_draw.py) and changes nothing that it can read runs only once: the next run would
+do the same.
 """
 
 from __future__ import annotations
@@ -32,13 +35,21 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from tinygrad_scalar.engine import compute_gradients, read_data, turn_memory, turn_memory_back
+from tinygrad_scalar.engine import (
+    anomaly,
+    compute_gradients,
+    read_data,
+    recompute,
+    set_data,
+    turn_memory,
+    turn_memory_back,
+)
 from tinygrad_scalar.engine.errors import SourceLine, TraceError
-from tinygrad_scalar.vectorize.can_draw import can_draw
+from tinygrad_scalar.vectorize.can_draw import can_draw, repeats
 from tinygrad_scalar.vectorize.clocks import is_only_shown
+from tinygrad_scalar.vectorize.executor import executor
 from tinygrad_scalar.vectorize.reach import Reach, is_of_a_library
 from tinygrad_scalar.vectorize.readings import Readings
-from tinygrad_scalar.vectorize.scalar_program import executor
 from tinygrad_scalar.vectorize.trace import trace
 
 if TYPE_CHECKING:
@@ -192,14 +203,37 @@ class Repeated(NamedTuple):
 def repeated_trace(cost: Callable[..., Any], parameters: Sequence[Value], examples: Sequence[NDArray[Any]]) -> Repeated:
     """The trace of `cost` after several runs; TraceError if they differ, or it drew what will.
 
-    The runs take two examples in turn, so that their graphs are witnesses of both.
+    The runs take two examples in turn, so that their graphs are witnesses of both. One run is enough if the function
+    plainly computes and left all that it reads as it was; its graph is computed anew with the other example.
     """
     last = len(examples[0]) - 1
     i = last // 2
+    before = Reach(cost)
+    plain = repeats(before)
     first = trace(cost, parameters, examples, i)  # which can make what later runs use
     witnesses = {i: _witness(first, i, parameters)}
+    plain = plain and before.unchanged() and not first.has_branches
+    if plain and _witnessed(last, first, witnesses, parameters, examples):
+        first.roots.clear()
+        return Repeated(first, Readings(before.places, before.inside), _of_costs(first, witnesses))
+    del before
     with _dropped_if_large(first):
         return _compared(first, witnesses, cost, parameters, examples, itertools.cycle((last, i)))
+
+
+def _witnessed(
+    j: int, first: Trace, witnesses: dict[int, Witness], parameters: Sequence[Value], examples: Sequence[NDArray[Any]]
+) -> bool:
+    """Compute the graph anew with example j, for a witness; False if a Value that is not its own would change."""
+    if j in witnesses or not _has_witnesses(first):
+        return True
+    with anomaly.not_watched():
+        numbers = np.concatenate([array[j].ravel() for array in examples], dtype=np.float64)
+        set_data(list(itertools.chain(*first.example)), numbers)
+        if not recompute(first.roots[-1], first.start):
+            return False
+    witnesses[j] = _witness(first, j, parameters, first.roots[-1].data)
+    return True
 
 
 @contextmanager
@@ -255,9 +289,19 @@ def _compared(
     if traced.has_branches:
         _require_independent_sides(traced, trace(cost, parameters, examples, j, apart=True))
     traced.roots.clear()
-    # What was looked up has no number in a trace, and the engine records only one side of a condition.
-    can_witness = traced.shape is None and not traced.lookups and not traced.has_branches
-    return Repeated(traced, Readings(reach.places, reach.inside), [*witnesses.values()] if can_witness else [])
+    return Repeated(traced, Readings(reach.places, reach.inside), _of_costs(traced, witnesses))
+
+
+def _of_costs(traced: Trace, witnesses: dict[int, Witness]) -> list[Witness]:
+    return [*witnesses.values()] if _has_witnesses(traced) else []
+
+
+def _has_witnesses(traced: Trace) -> bool:
+    """Whether the engine can tell what a cost and its gradient should be from the graph alone.
+
+    What was looked up has no number in a trace, and the engine records only one side of a condition.
+    """
+    return traced.shape is None and not traced.lookups and not traced.has_branches
 
 
 def _drop_arrays(first: Trace) -> None:
@@ -267,10 +311,11 @@ def _drop_arrays(first: Trace) -> None:
     first.parameter = first.argument = first.place = nothing
 
 
-def _witness(traced: Trace, i: int, parameters: Sequence[Value]) -> Witness:
+def _witness(traced: Trace, i: int, parameters: Sequence[Value], cost: float | None = None) -> Witness:
+    """What the engine gives for example i; its cost is the traced number, unless it was computed anew."""
     numbers, results = np.empty(len(parameters)), np.empty(1 + len(parameters))
     read_data(list(parameters), numbers)
-    results[0] = traced.data[traced.cost]
+    results[0] = traced.data[traced.cost] if cost is None else cost
     compute_gradients(traced.roots[-1], list(parameters), results[1:])
     return Witness(i, numbers, results)
 

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from tinygrad_scalar.engine import accelerated
 from tinygrad_scalar.engine.ops import operation
 from tinygrad_scalar.vectorize.attach import attached, code_and_number, without_recipe
+from tinygrad_scalar.vectorize.executor import executor
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -31,16 +30,6 @@ class ScalarProgram(NamedTuple):
     constants: NDArray[np.float64]
     cost: int
     watched: list[int]
-
-
-def executor() -> Any:
-    """The native executor's module, or None if it was not built or the plain Value is in use."""
-    if not accelerated:
-        return None
-    try:
-        return importlib.import_module("tinygrad_scalar.vectorize._tape")
-    except ImportError:
-        return None
 
 
 def scalar_program(

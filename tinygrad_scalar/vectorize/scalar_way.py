@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tinygrad_scalar.vectorize.cost_model import Estimate, scalar_counts
-from tinygrad_scalar.vectorize.scalar_program import ScalarProgram, executor
+from tinygrad_scalar.vectorize.executor import executor
+from tinygrad_scalar.vectorize.scalar_program import ScalarProgram
 from tinygrad_scalar.vectorize.ways import cast, require
 
 if TYPE_CHECKING:

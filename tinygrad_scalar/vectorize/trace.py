@@ -33,7 +33,6 @@ if TYPE_CHECKING:
 
 MOST_LABELS = 1000  # numbers of an argument that get a label each
 
-
 PARAMETER, PLACEHOLDER = 1, 2  # kinds of leaves
 
 
@@ -228,6 +227,7 @@ class Trace:
     outputs     the indices of what the function returned, in order; `shape` is how it was nested, None for one Value
     has_branches  whether it met ts.cond: both sides are here, even where their results are the same node
     undone      what its sides changed outside of them, if that was undone
+    example     the Values of each argument; `start` is the time before the function ran
     """
 
     tape: Tape
@@ -244,6 +244,8 @@ class Trace:
     shape: tuple[int, ...] | None = None
     has_branches: bool = False
     undone: list[str] = field(default_factory=list)
+    example: Sequence[Sequence[Value]] = ()
+    start: int = 0
 
     @property
     def data(self) -> Floats:
@@ -394,5 +396,5 @@ def trace(
     places = of_outputs.tolist()
     return Trace(
         tape, places[0], parameter, argument, place, lookups, guards, list(captured), roots, reached, places, shape,
-        recorder.branches.met, recorder.branches.undone,
+        recorder.branches.met, recorder.branches.undone, numbers, recorder.start,
     )  # fmt: skip

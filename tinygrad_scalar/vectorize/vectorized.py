@@ -17,11 +17,11 @@ from tinygrad_scalar.engine.errors import label_of, shown
 from tinygrad_scalar.vectorize.anomalies import run_watched
 from tinygrad_scalar.vectorize.compiled import Compiled, compiled, watched
 from tinygrad_scalar.vectorize.each_example import EachExample
+from tinygrad_scalar.vectorize.executor import executor
 from tinygrad_scalar.vectorize.exports import Exports
 from tinygrad_scalar.vectorize.first_call import require_agreement
 from tinygrad_scalar.vectorize.layout import require_scipy
 from tinygrad_scalar.vectorize.real_array import examples_of, real_array
-from tinygrad_scalar.vectorize.scalar_program import executor
 from tinygrad_scalar.vectorize.ways import cast, data_of, same
 
 if TYPE_CHECKING:
