@@ -47,7 +47,7 @@ Networks and training
     binary_cross_entropy, binary_cross_entropy_with_logits, cross_entropy, kl_divergence: losses for classes
     cost: the mean of a loss over examples
     GradientDescent, SGD, RMSProp, Adam, AdamW: optimizers
-    fit, History: training and how it went
+    fit, History, EarlyStopping: training, how it went, and when it stops
     plot_decision_boundary, plot_gradient_flow, plot_weights, Plot: pictures of it
     Gradient: all gradients of a network, by name
     save, load: a network in a file
@@ -184,6 +184,9 @@ from tinygrad_scalar.lists import (
     norm as norm,
     softmax as softmax,
     sum as sum,
+)
+from tinygrad_scalar.nn.callbacks import (
+    EarlyStopping as EarlyStopping,
 )
 from tinygrad_scalar.nn.gradient import (
     Gradient as Gradient,

@@ -1,5 +1,7 @@
 """`fit`: the loop of 003's last section, its history and its progress bar."""
 
+import sys
+
 import pytest
 from support.trainings import TASKS, X, Y, by_hand, data, fit, network
 
@@ -170,7 +172,7 @@ def test_repr_of_a_history_says_how_many_epochs_and_how_the_cost_went():
 
 
 def test_progress_is_a_bar_with_the_costs_on_stderr(capsys):
-    ts.fit(network(), X, Y, epochs=3, validation=(X, Y))
+    ts.fit(network(), X, Y, epochs=3, validation=(X, Y), progress=True)
     out, err = capsys.readouterr()
     assert out == ""
     for words in ("training", "100%", "3/3", "cost=", "validation="):
@@ -180,3 +182,13 @@ def test_progress_is_a_bar_with_the_costs_on_stderr(capsys):
 def test_without_progress_nothing_is_written(capsys):
     ts.fit(network(), X, Y, epochs=3, progress=False)
     assert capsys.readouterr() == ("", "")
+
+
+def test_by_default_only_a_terminal_sees_the_bar(capsys, monkeypatch):
+    ts.fit(network(), X, Y, epochs=3)
+    assert capsys.readouterr() == ("", "")
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    ts.fit(network(), X, Y, epochs=3, metrics=["rmse"])
+    err = capsys.readouterr().err
+    assert "rmse=" in err
+    assert "examples/s" in err

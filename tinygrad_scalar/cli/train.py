@@ -110,6 +110,8 @@ def run(options: argparse.Namespace) -> None:
             progress=sys.stderr.isatty(),
             seed=options.seed,
         )
+        if history.stopped == "interrupted":
+            raise KeyboardInterrupt
         model.require_finite()
     except AnomalyError as error:
         cause = str(error).partition(":")[0]  # the rest is advice for Python

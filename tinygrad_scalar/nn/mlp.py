@@ -39,6 +39,9 @@ def generator_of(seed: Seed) -> random.Random:
     return random.Random(None if seed is None else operator.index(seed))
 
 
+KEPT = "_programs"  # the attribute that holds what `fit` derived from a network
+
+
 class Module(ABC):
     """A neuron, a layer or a network: `parameters()` lists its parameters, `zero_grad()` clears their gradients."""
 
@@ -49,6 +52,9 @@ class Module(ABC):
     def __setattr__(self, name: str, value: object) -> None:
         super().__setattr__(name, value)
         tick()  # for vectorize, which looks only then whether the parts of a network were replaced
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: part for name, part in vars(self).items() if name != KEPT}  # a copy derives its own
 
     def zero_grad(self) -> None:
         """Set the gradient of every parameter to 0."""
@@ -223,7 +229,7 @@ class MLP(Module):
         return [parameter for layer in self.layers for parameter in layer.parameters()]
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "z": [], "a": []}  # a copy or a pickle has no last call
+        return {**super().__getstate__(), "z": [], "a": []}  # a copy or a pickle has no last call
 
     def __repr__(self) -> str:
         output = (

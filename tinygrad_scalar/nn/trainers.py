@@ -15,10 +15,13 @@ from typing import TYPE_CHECKING, Any, Protocol
 from tinygrad_scalar.engine import Value, clear_gradients, read_data, read_gradients, set_data
 from tinygrad_scalar.engine.errors import AnomalyError, label_of, shown
 from tinygrad_scalar.nn.examples import Examples
+from tinygrad_scalar.nn.gradient_rule import GradientRule
+from tinygrad_scalar.nn.kept_program import kept_programs
 from tinygrad_scalar.nn.optim import Optimizer
-from tinygrad_scalar.vectorize import vectorize
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from tinygrad_scalar.engine.bulk import Array
     from tinygrad_scalar.nn.losses import LossFunction
 
@@ -33,10 +36,22 @@ class Network(Protocol):
 
 
 class ScalarTrainer:
-    """Training steps with the engine: each example's graph is built, differentiated and dropped."""
+    """Training steps with the engine: each example's graph is built, differentiated and dropped.
 
-    def __init__(self, net: Network, evaluate: LossFunction, optimizer: Optimizer, examples: Examples) -> None:
+    `rule` changes the gradient before the optimizer gets it; `weights` says how much each example counts, mean 1.
+    """
+
+    def __init__(
+        self,
+        net: Network,
+        evaluate: LossFunction,
+        optimizer: Optimizer,
+        examples: Examples,
+        rule: GradientRule | None = None,
+        weights: Array | None = None,
+    ) -> None:
         self.net, self.evaluate, self.optimizer, self.examples = net, evaluate, optimizer, examples
+        self.rule, self.weights = rule, weights
 
     def step(self, batch: Sequence[int], epoch: int) -> float:
         """Take one step on a batch; returns its mean loss before the step."""
@@ -53,8 +68,9 @@ class ScalarTrainer:
             _require_value(C)
             if not math.isfinite(C.data):
                 raise _not_finite(f"the loss of the example x = {shown(self.examples.x[i])}", C.data, epoch)
-            C.backward(1.0 / len(batch))  # ∂C/∂w = 1/m Σₖ ∂Cₖ/∂w
-            losses.append(C.data)
+            weight = 1.0 if self.weights is None else float(self.weights[i])
+            C.backward(weight / len(batch))  # ∂C/∂w = 1/m Σₖ ∂Cₖ/∂w
+            losses.append(weight * C.data)
         return losses
 
     def _step_if_finite(self, epoch: int) -> None:
@@ -66,6 +82,9 @@ class ScalarTrainer:
         read_data(parameters, before)
         read_gradients(parameters, numbers)
         _require_finite(numbers, "the gradient of", parameters, epoch)
+        if self.rule is not None:
+            for parameter, grad in zip(parameters, self.rule(before, numbers).tolist()):
+                parameter.grad = grad
         self.optimizer.step()
         read_data(parameters, numbers)
         try:
@@ -78,6 +97,28 @@ class ScalarTrainer:
         """The mean loss of `examples`."""
         return _mean([self.evaluate(self.net(x), y).data for x, y in zip(examples.x, examples.y)])
 
+    def outputs(self, examples: Examples) -> NDArray[Any]:
+        """The network's outputs for each example, shape (m, k)."""
+        import numpy as np
+
+        outputs = (self.net(x) for x in examples.x)
+        return np.array(
+            [[a.data for a in (found if isinstance(found, (list, tuple)) else [found])] for found in outputs]
+        )
+
+    @property
+    def parameters(self) -> Array:
+        """A copy of the optimizer's parameters as they are now; setting it sets them."""
+        import numpy as np
+
+        numbers = np.empty(len(self.optimizer.parameters))
+        read_data(self.optimizer.parameters, numbers)
+        return numbers
+
+    @parameters.setter
+    def parameters(self, numbers: Array) -> None:
+        set_data(self.optimizer.parameters, numbers)
+
     def close(self) -> None:
         """Leave the parameters, and the gradients of the last step, in the Values; clear all other gradients."""
         stepped = set(self.optimizer.parameters)
@@ -87,24 +128,39 @@ class ScalarTrainer:
 class VectorTrainer(ScalarTrainer):
     """The same steps with the array program of net and loss (003 Eq. 1 and 11); TraceError if there is none."""
 
-    def __init__(self, net: Network, evaluate: LossFunction, optimizer: Optimizer, examples: Examples) -> None:
-        super().__init__(net, evaluate, optimizer, examples)
-        self.vectorized = vectorize(lambda x, y: evaluate(net(x), y), optimizer.parameters)
+    def __init__(
+        self,
+        net: Network,
+        evaluate: LossFunction,
+        optimizer: Optimizer,
+        examples: Examples,
+        rule: GradientRule | None = None,
+        weights: Array | None = None,
+    ) -> None:
+        super().__init__(net, evaluate, optimizer, examples, rule, weights)
+        # raises a TraceError now, not in mid-training
+        self.programs = kept_programs(net, evaluate, optimizer.parameters, weights is not None, self._first_two)
+        self.vectorized = self.programs.cost
         self.gradient: Array | None = None
-        self.vectorized.value(examples.X[:2], examples.Y[:2])  # raises a TraceError now, not in mid-training
+
+    def _first_two(self) -> list[Array]:
+        """The arguments of the cost's program for two examples."""
+        weights = [] if self.weights is None else [self.weights[:2]]
+        return [self.examples.X[:2], self.examples.Y[:2], *weights]
 
     def step(self, batch: Sequence[int], epoch: int) -> float:
         import numpy as np
 
         theta, parameters = self.vectorized.parameters, self.optimizer.parameters
         cost: float
-        cost, gradient = _mean_over_pieces(self.examples, batch, self.vectorized)
+        cost, gradient = _mean_over_pieces(self.examples, self.weights, batch, self.vectorized)
         if not math.isfinite(cost):  # the engine names the example whose loss is not finite, unless only the sum is
             self.vectorized.write_back()
             cost = _mean(self.backpropagate(batch, epoch))
             read_gradients(parameters, gradient)
         _require_finite(gradient, "the gradient of", parameters, epoch)
         with np.errstate(all="ignore"):  # as in the arithmetic of Values
+            gradient = gradient if self.rule is None else self.rule(theta, gradient)
             stepped = self.optimizer.stepped(theta, gradient)
         _require_finite(stepped, "the parameter", parameters, epoch)
         theta[:] = stepped
@@ -113,11 +169,29 @@ class VectorTrainer(ScalarTrainer):
 
     def cost(self, examples: Examples) -> float:
         everyone = range(len(examples))
-        cost: float = _mean_over_pieces(examples, everyone, lambda X, Y: (self.vectorized.value(X, Y), 0.0))[0]
+        weights = None if self.weights is None else _ones(len(examples))
+        cost: float = _mean_over_pieces(examples, weights, everyone, lambda *XY: (self.vectorized.value(*XY), 0.0))[0]
         if math.isfinite(cost):
             return cost
         self.vectorized.write_back()
         return super().cost(examples)
+
+    def outputs(self, examples: Examples) -> NDArray[Any]:
+        import numpy as np
+
+        run = self.programs.outputs
+        run.parameters = self.vectorized.parameters
+        pieces = [run.values(examples.X[start : start + PIECE]) for start in range(0, len(examples), PIECE)]
+        return np.concatenate(pieces).reshape(len(examples), -1)
+
+    @property
+    def parameters(self) -> Array:
+        numbers: Array = self.vectorized.parameters.copy()
+        return numbers
+
+    @parameters.setter
+    def parameters(self, numbers: Array) -> None:
+        self.vectorized.parameters = numbers
 
     def close(self) -> None:
         super().close()
@@ -128,16 +202,22 @@ class VectorTrainer(ScalarTrainer):
 
 
 def trainer_for(
-    net: Network, evaluate: LossFunction, optimizer: Optimizer, examples: Examples, vectorized: bool
+    net: Network,
+    evaluate: LossFunction,
+    optimizer: Optimizer,
+    examples: Examples,
+    vectorized: bool,
+    rule: GradientRule | None = None,
+    weights: Array | None = None,
 ) -> ScalarTrainer:
     """The array program's trainer if `vectorized` and there is such a program, else the engine's.
 
     An optimizer with a step() of its own is stepped by the engine: the array program knows only `stepped`.
     """
     if not vectorized or type(optimizer).step is not Optimizer.step:
-        return ScalarTrainer(net, evaluate, optimizer, examples)
+        return ScalarTrainer(net, evaluate, optimizer, examples, rule, weights)
     try:
-        return VectorTrainer(net, evaluate, optimizer, examples)
+        return VectorTrainer(net, evaluate, optimizer, examples, rule, weights)
     except TypeError as error:  # a TraceError, or an operation that numbers have and Values do not
         _require_value(evaluate(net(examples.x[0]), examples.y[0]))
         warnings.warn(
@@ -145,22 +225,28 @@ def trainer_for(
             "Pass vectorized=False to silence this warning.",
             stacklevel=3,
         )
-        return ScalarTrainer(net, evaluate, optimizer, examples)
+        return ScalarTrainer(net, evaluate, optimizer, examples, rule, weights)
 
 
-def _mean_over_pieces(examples: Examples, batch: Sequence[int], run: Callable[[Array, Array], Any]) -> Any:
+def _mean_over_pieces(examples: Examples, weights: Array | None, batch: Sequence[int], run: Callable[..., Any]) -> Any:
     """The mean cost and gradient of a batch, run in pieces of at most PIECE examples."""
     whole = len(batch) == len(examples)
     cost, gradient = 0.0, 0.0
     for start in range(0, len(batch), PIECE):
         piece = slice(start, start + PIECE) if whole else batch[start : start + PIECE]
         X, Y = examples.X[piece], examples.Y[piece]
-        its_cost, its_gradient = run(X, Y)
+        its_cost, its_gradient = run(X, Y) if weights is None else run(X, Y, weights[piece])
         if len(X) == len(batch):
             return its_cost, its_gradient
         cost += its_cost * (len(X) / len(batch))
         gradient = gradient + its_gradient * (len(X) / len(batch))
     return cost, gradient
+
+
+def _ones(m: int) -> Array:
+    import numpy as np
+
+    return np.ones(m)
 
 
 def _mean(losses: Sequence[float]) -> float:

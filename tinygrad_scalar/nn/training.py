@@ -4,26 +4,35 @@ from __future__ import annotations
 
 import math
 import warnings
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from tinygrad_scalar.engine import Value
 from tinygrad_scalar.engine.errors import shown
 from tinygrad_scalar.engine.graph import topological_order
 from tinygrad_scalar.engine.number import required_integer
+from tinygrad_scalar.nn.callbacks import Epoch, checked_callbacks, watch_for
+from tinygrad_scalar.nn.example_weights import weights_of
 from tinygrad_scalar.nn.examples import Examples, batches
+from tinygrad_scalar.nn.gradient_rule import gradient_rule
 from tinygrad_scalar.nn.history import History
 from tinygrad_scalar.nn.losses import LOSSES, find_loss
+from tinygrad_scalar.nn.metrics import find_metrics, measured
 from tinygrad_scalar.nn.mlp import generator_of
 from tinygrad_scalar.nn.optim import OPTIMIZERS, Optimizer
+from tinygrad_scalar.nn.progress import progress_bar, show_costs
+from tinygrad_scalar.nn.schedules import find_schedule, rate_at
 from tinygrad_scalar.nn.standstill import warn_of_standstill
 from tinygrad_scalar.nn.trainers import trainer_for
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
+    from tinygrad_scalar.nn.callbacks import Callback, EarlyStopping
     from tinygrad_scalar.nn.losses import LossFunction
-    from tinygrad_scalar.nn.trainers import Network
+    from tinygrad_scalar.nn.metrics import Metric
+    from tinygrad_scalar.nn.schedules import Schedule
+    from tinygrad_scalar.nn.trainers import Network, ScalarTrainer
 
 
 def fit(
@@ -36,7 +45,16 @@ def fit(
     epochs: int = 100,
     batch_size: int | None = None,
     validation: tuple[ArrayLike, ArrayLike] | None = None,
-    progress: bool = True,
+    metrics: Sequence[str | Metric] = (),
+    callbacks: Callback | Sequence[Callback] = (),
+    early_stopping: EarlyStopping | int | None = None,
+    schedule: str | Schedule | None = None,
+    clip_norm: float | None = None,
+    l1: float = 0.0,
+    l2: float = 0.0,
+    sample_weight: ArrayLike | None = None,
+    class_weight: Mapping[Any, float] | str | None = None,
+    progress: bool | None = None,
     seed: int | None = 0,
     vectorized: bool = True,
 ) -> History:
@@ -48,14 +66,30 @@ def fit(
     optimizer   an optimizer over net.parameters(), or the name of one, which then uses its defaults
     batch_size  the number of examples per step; None: all of them. Batches are drawn in an order shuffled by `seed`
     validation  (X, Y) whose cost is measured after every epoch, without training on them
-    progress    show a progress bar on stderr
+    metrics     numbers to record beside the cost, of the validation examples if there are some: "accuracy", "rmse",
+                "mae", "r2", or functions (outputs of shape (m, k), Y) -> number
+    callbacks   functions that are called after every epoch with an Epoch (its number, costs, metrics, parameters); if
+                one returns True, training stops
+    early_stopping  a number of epochs: stop when the validation cost (without validation, the cost) has not fallen for
+                so long, and go back to the parameters of the best epoch; or an EarlyStopping
+    schedule    of the learning rate: "constant", "step", "cosine", "warm_up", or a function of the epochs done and
+                their number that returns a factor of the optimizer's learning rate; `ts.nn` has step_decay,
+                cosine_decay and warm_up
+    clip_norm   the greatest length of the gradient that the optimizer gets
+    l1, l2      penalties l1·Σ|w| and l2·Σw² on the weights; biases (labelled b…) have none. They count in the gradient,
+                not in the recorded cost
+    sample_weight, class_weight  how much each example counts: m numbers; {class: number} or "balanced". They are scaled
+                to a mean of 1; the cost of the validation examples is not weighted
+    progress    show a progress bar on stderr; None: where that is a terminal or a notebook
     vectorized  run the matrix equations that `vectorize` derives from net and loss; False: the engine, scalar by
                 scalar. The result is the same to rounding. Warns if net or loss cannot be vectorized. The numbers in
                 lists and arrays that net or loss read are then fixed while fit runs.
 
     Bad input raises a ValueError or TypeError before anything has changed. AnomalyError if a loss or a gradient becomes
     nan or infinite; that batch's step is then not taken. Warns if the cost never moved, or the gradients died on the
-    way, although it could be lower.
+    way, although it could be lower. Ctrl-C ends the training as early stopping would, with a warning: the history has
+    the epochs until then. What was derived from net and loss stays with an MLP, Layer or Neuron, so that further calls
+    begin at once.
 
     >>> from tinygrad_scalar import MLP, GradientDescent
     >>> net = MLP(1, [1], "linear", seed=0)
@@ -95,25 +129,71 @@ def fit(
     epochs = required_integer(epochs, "epochs")
     batch_size = None if batch_size is None else required_integer(batch_size, "batch_size")
     generator = generator_of(seed)
+    measures = find_metrics(metrics, evaluate)
+    listeners, watch = checked_callbacks(callbacks), watch_for(early_stopping)
+    if watch is not None:
+        listeners.append(watch)
+    factor = find_schedule(schedule)
+    rule = gradient_rule(optimize.parameters, l1, l2, clip_norm)
+    weights = weights_of(examples, sample_weight, class_weight)
     for part in filter(None, (examples, held_out)):  # fail now, not in mid-training
         _require_trainable(net, evaluate, optimize, part)
-    trainer = trainer_for(net, evaluate, optimize, examples, vectorized)
+    trainer = trainer_for(net, evaluate, optimize, examples, vectorized, rule, weights)
     history = History()
+    rate = 0.0 if schedule is None else optimize.learning_rate
     try:
-        with _progress_bar(epochs, progress) as bar:
+        with progress_bar(epochs, progress) as bar:
             for epoch in bar:
-                costs = [
-                    (trainer.step(batch, epoch), len(batch)) for batch in batches(len(examples), batch_size, generator)
-                ]
+                costs = []
+                chosen = batches(len(examples), batch_size, generator)
+                for done, batch in enumerate(chosen):
+                    if schedule is not None:
+                        t = epoch + done * (batch_size or 0) / len(examples)
+                        optimize.learning_rate = rate_at(factor, rate, t, epochs)
+                    costs.append((trainer.step(batch, epoch), len(batch)))
                 history.cost.append(math.fsum(cost * (n / len(examples)) for cost, n in costs))
                 if held_out is not None:
                     history.validation_cost.append(trainer.cost(held_out))
-                if progress:
-                    bar.set_postfix(_last_costs(history), refresh=False)
+                if measures:
+                    judged = held_out or examples
+                    outputs = trainer.outputs(judged)
+                    for name, metric in measures.items():
+                        history.metrics.setdefault(name, []).append(measured(name, metric, outputs, judged.Y))
+                show_costs(bar, history, len(examples))
+                if listeners:
+                    now = _epoch(epochs, history, net, optimize, trainer)
+                    answers = [callback(now) for callback in listeners]
+                    if True in answers:
+                        history.stopped = "early"
+                        break
+    except KeyboardInterrupt:
+        history.stopped = "interrupted"
+        warnings.warn(
+            f"fit was interrupted after {len(history.cost)} of {epochs} epochs; the network is as it was then",
+            stacklevel=2,
+        )
     finally:
+        if watch is not None and watch.parameters is not None:
+            trainer.parameters, history.best_epoch = watch.parameters, watch.best
+        if schedule is not None:
+            optimize.learning_rate = rate
         trainer.close()
     warn_of_standstill(history.cost, net, evaluate, optimize, examples)
     return history
+
+
+def _epoch(epochs: int, history: History, net: Network, optimizer: Optimizer, trainer: ScalarTrainer) -> Epoch:
+    return Epoch(
+        len(history.cost),
+        epochs,
+        history.cost[-1],
+        history.validation_cost[-1] if history.validation_cost else None,
+        {name: numbers[-1] for name, numbers in history.metrics.items()},
+        history,
+        net,
+        optimizer,
+        lambda: trainer.parameters,
+    )
 
 
 def _optimizer_for(net: Network, optimizer: str | Optimizer) -> Optimizer:
@@ -146,20 +226,3 @@ def _require_trainable(net: Network, evaluate: LossFunction, optimizer: Optimize
 
         for i in sorted(np.unique(examples.Y, axis=0, return_index=True)[1].tolist()):  # equal targets once
             evaluate(outputs, examples.y[i])
-
-
-def _progress_bar(epochs: int, progress: bool) -> AbstractContextManager[Any]:
-    """The epochs, with a bar of tqdm if wanted: tqdm has locks, which a forked child could wait for in vain."""
-    if not progress:
-        return nullcontext(range(epochs))
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # in Jupyter without ipywidgets the bar is text
-        from tqdm.auto import trange
-
-    bar: AbstractContextManager[Any] = trange(epochs, desc="training", unit="epoch")
-    return bar
-
-
-def _last_costs(history: History) -> dict[str, str]:
-    costs = {"cost": history.cost, "validation": history.validation_cost}
-    return {name: f"{course[-1]:.4g}" for name, course in costs.items() if course}

@@ -1,0 +1,75 @@
+"""How much each example counts in `fit`: sample weights and class weights."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from tinygrad_scalar.engine.errors import shown
+from tinygrad_scalar.engine.number import as_float
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
+    from tinygrad_scalar.engine.bulk import Array
+    from tinygrad_scalar.nn.examples import Examples
+
+
+def weights_of(
+    examples: Examples, sample_weight: ArrayLike | None, class_weight: Mapping[Any, float] | str | None
+) -> Array | None:
+    """The weight of each example, their mean 1; None if all count alike.
+
+    `class_weight` maps a target to a weight, or is "balanced": each class then counts alike, however many examples it
+    has. An example's weight is the product of both.
+    """
+    import numpy as np
+
+    from tinygrad_scalar.vectorize.real_array import real_array
+
+    if sample_weight is None and class_weight is None:
+        return None
+    weights: Array = np.ones(len(examples))
+    if sample_weight is not None:
+        given = real_array(sample_weight, "sample_weight")
+        if given.shape != (len(examples),):
+            raise ValueError(f"sample_weight must have the shape ({len(examples)},), got {given.shape}")
+        _require_weights(given, "sample_weight")
+        weights = given.astype(np.float64)
+    if class_weight is not None:
+        weights = weights * _by_class(examples.Y, class_weight)
+    mean = float((weights / len(weights)).sum())
+    if not mean > 0.0:
+        raise ValueError("all examples have the weight 0: there is nothing to learn from")
+    return weights / mean
+
+
+def _by_class(Y: Array, class_weight: Mapping[Any, float] | str) -> Array:
+    import numpy as np
+
+    if Y.size != len(Y):
+        raise ValueError(f"class_weight needs one target an example, of shape (m,), got Y of shape {Y.shape}")
+    classes, which, counts = np.unique(Y.reshape(len(Y)), return_inverse=True, return_counts=True)
+    if class_weight == "balanced":
+        balanced: Array = (len(Y) / (len(classes) * counts))[which]
+        return balanced
+    if not isinstance(class_weight, Mapping):
+        raise TypeError(f'class_weight must be a dict {{class: weight}} or "balanced", got {shown(class_weight)}')
+    missing = [number for number in classes.tolist() if number not in class_weight]
+    if missing:
+        raise ValueError(f"class_weight has no weight for the class {missing[0]:g} of Y")
+    numbers = [as_float(class_weight[number]) for number in classes.tolist()]
+    if None in numbers:
+        raise TypeError(f"class_weight must map classes to numbers, got {shown(class_weight)}")
+    weights = np.array(numbers, dtype=np.float64)
+    _require_weights(weights, "class_weight")
+    chosen: Array = weights[which]
+    return chosen
+
+
+def _require_weights(weights: Array, name: str) -> None:
+    import numpy as np
+
+    wrong = weights[~((weights >= 0.0) & np.isfinite(weights))]
+    if wrong.size:
+        raise ValueError(f"{name} must hold finite numbers ≥ 0, got {wrong[0]:g}")

@@ -1,0 +1,94 @@
+"""Metrics: numbers beside the cost by which a network is judged, computed from all outputs and targets at once."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any
+
+from tinygrad_scalar.engine.errors import shown
+from tinygrad_scalar.engine.number import as_float
+from tinygrad_scalar.nn.losses import LOSSES
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from tinygrad_scalar.nn.losses import LossFunction
+
+    Floats = NDArray[Any]
+    Metric = Callable[[Floats, Floats], float]
+
+
+def rmse(outputs: Floats, Y: Floats) -> float:
+    """√ of the mean of (output − target)², in the target's units."""
+    return math.sqrt(((outputs - _like(Y, outputs)) ** 2).mean())
+
+
+def mae(outputs: Floats, Y: Floats) -> float:
+    """The mean of |output − target|, in the target's units."""
+    return float(abs(outputs - _like(Y, outputs)).mean())
+
+
+def r2(outputs: Floats, Y: Floats) -> float:
+    """R², 1 − Σ(output − target)²/Σ(target − mean target)²; the mean over several outputs."""
+    Y = _like(Y, outputs)
+    spread = ((Y - Y.mean(axis=0)) ** 2).sum(axis=0)
+    if not spread.all():
+        raise ValueError("r2 compares with the spread of the targets, and all targets of an output are equal")
+    return float((1.0 - ((outputs - Y) ** 2).sum(axis=0) / spread).mean())
+
+
+METRICS: dict[str, Metric] = {"rmse": rmse, "mae": mae, "r2": r2}  # and "accuracy", which depends on the loss
+
+
+def find_metrics(metrics: Iterable[str | Metric] | str, evaluate: LossFunction) -> dict[str, Metric]:
+    """The metrics by their names; a function has its own name."""
+    if isinstance(metrics, str) or not isinstance(metrics, Iterable):
+        raise TypeError(f'metrics must be a list such as ["accuracy"], got {shown(metrics)}')
+    found: dict[str, Metric] = {}
+    for metric in metrics:
+        if metric == "accuracy":
+            found["accuracy"] = _accuracy(evaluate)
+        elif isinstance(metric, str) and metric in METRICS:
+            found[metric] = METRICS[metric]
+        elif callable(metric):
+            found[getattr(metric, "__name__", type(metric).__name__)] = metric
+        else:
+            names = ", ".join(["accuracy", *METRICS])
+            raise ValueError(
+                f"a metric must be one of {names}, or a function (outputs, Y) -> number; got {shown(metric)}"
+            )
+    return found
+
+
+def measured(name: str, metric: Metric, outputs: Floats, Y: Floats) -> float:
+    """The metric's number; TypeError if it gives none."""
+    number = as_float(metric(outputs, Y))
+    if number is None:
+        raise TypeError(f"the metric {name} must return a number, got {shown(metric(outputs, Y))}")
+    return number
+
+
+def _accuracy(evaluate: LossFunction) -> Metric:
+    """The share of examples whose class is the network's answer: its largest output, or the side of its only one."""
+    row = next((row for row in LOSSES.values() if evaluate in (row, row.function)), None)
+    if row is None:
+        raise ValueError(
+            'metrics=["accuracy"] needs one of our losses, which say what an output means; with a loss of your own '
+            "pass a function (outputs, Y) -> number"
+        )
+    off, on = row.off_and_on or (0.0, 1.0)
+    boundary = (off + on) / 2 if row.output_activation == "sigmoid" else 0.0
+
+    def accuracy(outputs: Floats, Y: Floats) -> float:
+        if outputs.shape[1] == 1:
+            return float(((outputs[:, 0] > boundary) == (Y.reshape(len(Y)) > (off + on) / 2)).mean())
+        classes = Y if Y.ndim == 1 else Y.argmax(axis=1)
+        return float((outputs.argmax(axis=1) == classes).mean())
+
+    return accuracy
+
+
+def _like(Y: Floats, outputs: Floats) -> Floats:
+    targets: Floats = Y.reshape(outputs.shape)
+    return targets
