@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +16,11 @@ from tinygrad_scalar.inspection.named_graph import NamedGraph
 from tinygrad_scalar.inspection.names import caller_variables
 from tinygrad_scalar.viz.explore_data import explored
 from tinygrad_scalar.viz.explore_page import page
+from tinygrad_scalar.viz.widget import HEIGHT, widget
 
 
 class Explorer:
-    """The result of `explore`: `.html` is its page, `.save(path)` writes it; Jupyter displays it.
+    """The result of `explore`: `.html` is its page, `.save(path)` writes it; notebooks display it.
 
     total     the number of steps: forwards, the root's gradient, backwards
     position  where the player stands, from 0 to `total`, at the beginning `total`; can be set
@@ -26,7 +28,9 @@ class Explorer:
     on_edit   call a function with the name and the number of every leaf that is edited
     data      the graph as the page reads it
 
-    Edits change the page's own copy of the graph, never the Values.
+    Position and edits come from the widget that Jupyter, VS Code, Colab and marimo show where anywidget is installed
+    (the extra `widgets`); without it they show the page in a frame. Edits change the page's own copy of the graph, not
+    the Values.
     """
 
     def __init__(self, graph: NamedGraph) -> None:
@@ -79,6 +83,34 @@ class Explorer:
     def on_edit(self, listener: Callable[[str, float], object]) -> None:
         """Call `listener(name, number)` whenever a leaf is edited in the notebook widget."""
         self._listeners.append(listener)
+
+    # --- in notebooks ------------------------------------------------------------------------------------------------
+
+    def _repr_mimebundle_(self, **options: Any) -> Any:
+        """The widget; without anywidget nothing, and Jupyter takes `_repr_html_`."""
+        shown = self._made_widget()
+        return None if shown is None else shown._repr_mimebundle_(**options)
+
+    def _display_(self) -> object:
+        """The same for marimo, which asks for an object."""
+        import marimo
+
+        shown = self._made_widget()
+        return marimo.Html(self._repr_html_()) if shown is None else shown
+
+    def _repr_html_(self) -> str:
+        """The page in a frame."""
+        frame = f'sandbox="allow-scripts allow-downloads" style="width: 100%; height: {HEIGHT}; border: 0"'
+        return f'<iframe title="graph" srcdoc="{escape(self.html)}" {frame}></iframe>'
+
+    def _made_widget(self) -> Any:
+        """The one widget of all displays, so that they show the same; None without anywidget."""
+        if self._widget is None:
+            try:
+                self._widget = widget(self.data, self._position, self._moved, self._edited)
+            except ImportError:
+                return None
+        return self._widget
 
     # --- what the widget calls ---------------------------------------------------------------------------------------
 
