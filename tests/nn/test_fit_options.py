@@ -10,7 +10,7 @@ from support.trainings import CLASSES, SIGNS, X, Y, by_hand, data, fit, network
 
 import tinygrad_scalar as ts
 from tinygrad_scalar.nn import EarlyStopping, cosine_decay, step_decay, warm_up
-from tinygrad_scalar.nn.mlp import KEPT
+from tinygrad_scalar.nn.kept_program import KEPT
 
 both_ways = pytest.mark.parametrize("vectorized", [True, False])
 

@@ -335,4 +335,4 @@ def test_several_examples_at_once_are_an_error_that_says_what_takes_them(n_input
     with pytest.raises((TypeError, ValueError), match=words) as caught:
         called(x)
     assert "\n" not in str(caught.value)
-    assert "this takes one example: for many use [net(x) for x in X], ts.vectorize or ts.fit" in str(caught.value)
+    assert "this takes one example: for many use net.predict(X), ts.vectorize or ts.fit" in str(caught.value)

@@ -20,7 +20,7 @@ class Examples:
     """
 
     def __init__(self, X: ArrayLike, Y: ArrayLike, kind: str = "") -> None:
-        self.X, self.Y = _rows(X, f"{kind}X"), _rows(Y, f"{kind}Y")
+        self.X, self.Y = rows_of(X, f"{kind}X"), rows_of(Y, f"{kind}Y")
         if len(self.X) != len(self.Y):
             examples = f"{len(self.X)} example{'s' * (len(self.X) != 1)}"
             raise ValueError(f"{kind}X has {examples} but {kind}Y has {len(self.Y)}")
@@ -43,7 +43,7 @@ class Rows(Sequence[Any]):
         return self._array[i].tolist()
 
 
-def _rows(array: ArrayLike, name: str) -> Array:
+def rows_of(array: ArrayLike, name: str) -> Array:
     """A (m, n) or (m,) array of finite numbers."""
     import numpy as np
 

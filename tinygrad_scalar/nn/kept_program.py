@@ -6,14 +6,31 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from tinygrad_scalar.engine import Value
-from tinygrad_scalar.nn.mlp import KEPT, Module
+from tinygrad_scalar.engine.errors import TraceError
 from tinygrad_scalar.vectorize import vectorize
 from tinygrad_scalar.vectorize.cached_property import cached_property
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from tinygrad_scalar.engine.bulk import Array
-    from tinygrad_scalar.nn.losses import LossFunction
     from tinygrad_scalar.vectorize.vectorized import Vectorized
+
+KEPT = "_programs"  # the attribute that holds them
+PIECE = 1024  # examples that an array program takes at once: memory stays small however many there are
+
+
+class Keeping:
+    """A network with attributes of its own, which keeps its programs in one of them; its copies do not."""
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: part for name, part in vars(self).items() if name != KEPT}
+
+    def __call__(self, x: Any, /) -> Any:
+        raise NotImplementedError
+
+    def parameters(self) -> list[Value]:
+        raise NotImplementedError
 
 
 class Programs:
@@ -22,35 +39,40 @@ class Programs:
     With `weighted`, cost takes a third argument, the weight of each example.
     """
 
-    def __init__(self, net: Any, evaluate: LossFunction, parameters: Sequence[Value], weighted: bool) -> None:
-        self._net, self._evaluate, self._parameters, self._weighted = net, evaluate, parameters, weighted
+    def __init__(
+        self, net: Any, evaluate: Callable[[Any, Any], Value] | None, parameters: Sequence[Value], weighted: bool
+    ) -> None:
+        self.net, self._evaluate, self._parameters, self._weighted = net, evaluate, parameters, weighted
 
     @cached_property
     def cost(self) -> Vectorized:
-        net, evaluate = self._net, self._evaluate
+        net, evaluate = self.net, self._evaluate
+        assert evaluate is not None
         if self._weighted:
             return vectorize(lambda x, y, weight: weight * evaluate(net(x), y), self._parameters)
         return vectorize(lambda x, y: evaluate(net(x), y), self._parameters)
 
     @cached_property
     def outputs(self) -> Vectorized:
-        net = self._net
+        net = self.net
         return vectorize(lambda x: net(x), self._parameters)
 
-    def are_of(self, net: Module, evaluate: LossFunction, parameters: Sequence[Value], weighted: bool) -> bool:
-        """Whether these are the programs of all that, with the network's parts as they are now."""
+    def are_of(self, net: Keeping, parameters: Sequence[Value]) -> bool:
+        """Whether these are programs of that, with the network's parts as they are now."""
         return (
-            self._evaluate == evaluate
-            and self._weighted == weighted
-            and len(self._parameters) == len(parameters)
+            len(self._parameters) == len(parameters)
             and all(own is other for own, other in zip(self._parameters, parameters))
-            and _parts(self._net) == _parts(net)
+            and _parts(self.net) == _parts(net)
         )
+
+    def train(self, evaluate: Callable[[Any, Any], Value], weighted: bool) -> bool:
+        """Whether `cost` is that of this loss."""
+        return self._evaluate == evaluate and self._weighted == weighted
 
 
 def kept_programs(
     net: Any,
-    evaluate: LossFunction,
+    evaluate: Callable[[Any, Any], Value],
     parameters: Sequence[Value],
     weighted: bool,
     first: Callable[[], list[Array]],
@@ -60,19 +82,51 @@ def kept_programs(
     They are run once, on the arguments `first`, which raises a TraceError if there is no array program. What the
     programs read, such as the network's layers, they check themselves at every call.
     """
-    if not isinstance(net, Module):  # what it is made of cannot be known
+    if not isinstance(net, Keeping):  # what it is made of cannot be known
         programs = Programs(net, evaluate, list(parameters), weighted)
         programs.cost.value(*first())
         return programs
     kept = vars(net).get(KEPT)
-    if not isinstance(kept, Programs) or not kept.are_of(net, evaluate, parameters, weighted):
+    if not isinstance(kept, Programs) or not kept.are_of(net, parameters) or not kept.train(evaluate, weighted):
         kept = Programs(_twin(net), evaluate, list(parameters), weighted)
     kept.cost.value(*first())
     vars(net)[KEPT] = kept
     return kept
 
 
-def _twin(net: Module) -> Any:
+def predicted(net: Keeping, X: Array) -> NDArray[Any]:
+    """The network's outputs for each row of X, shape (m,) or (m, k); by the engine where there is no array program."""
+    twin = _twin(net)
+    twin(X[0].tolist())  # an input that does not fit is an error of the network
+    kept = vars(net).get(KEPT)
+    if not isinstance(kept, Programs) or _parts(kept.net) != _parts(net):
+        kept = Programs(twin, None, net.parameters(), False)
+    try:
+        outputs = in_pieces(kept.outputs, X)
+    except TraceError:
+        return engine_outputs(net, X)
+    vars(net)[KEPT] = kept
+    return outputs
+
+
+def in_pieces(run: Vectorized, X: Array) -> NDArray[Any]:
+    """The values of all examples, a piece at a time."""
+    import numpy as np
+
+    values: NDArray[Any] = np.concatenate([run.values(X[start : start + PIECE]) for start in range(0, len(X), PIECE)])
+    return values
+
+
+def engine_outputs(net: Any, X: Sequence[Any] | Array) -> NDArray[Any]:
+    """The outputs of a network that is called with one example after the other."""
+    import numpy as np
+
+    rows = X.tolist() if isinstance(X, np.ndarray) else X
+    found = [net(x) for x in rows]
+    return np.array([[a.data for a in out] if isinstance(out, (list, tuple)) else out.data for out in found])
+
+
+def _twin(net: Keeping) -> Any:
     """A network of the same parts: the programs hold it in place of `net`, which holds them, lest there be a cycle."""
     twin = object.__new__(type(net))
     vars(twin).update((name, part) for name, part in vars(net).items() if name != KEPT)

@@ -21,9 +21,14 @@ from tinygrad_scalar.engine import Value, clear_gradients, tick, weighted_sum
 from tinygrad_scalar.engine.errors import shown
 from tinygrad_scalar.engine.number import required_integer
 from tinygrad_scalar.nn.activations import ACTIVATIONS, Named, find_activation, named, of_a_function, printed
+from tinygrad_scalar.nn.examples import rows_of
 from tinygrad_scalar.nn.gradient import Gradient
+from tinygrad_scalar.nn.kept_program import Keeping, predicted
+from tinygrad_scalar.nn.probabilities import probabilities
 
 if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
+
     from tinygrad_scalar.engine.number import Number
 
     Inputs = Value | Number | Iterable[Value | Number]
@@ -39,10 +44,7 @@ def generator_of(seed: Seed) -> random.Random:
     return random.Random(None if seed is None else operator.index(seed))
 
 
-KEPT = "_programs"  # the attribute that holds what `fit` derived from a network
-
-
-class Module(ABC):
+class Module(Keeping, ABC):
     """A neuron, a layer or a network: `parameters()` lists its parameters, `zero_grad()` clears their gradients."""
 
     @abstractmethod
@@ -52,9 +54,6 @@ class Module(ABC):
     def __setattr__(self, name: str, value: object) -> None:
         super().__setattr__(name, value)
         tick()  # for vectorize, which looks only then whether the parts of a network were replaced
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {name: part for name, part in vars(self).items() if name != KEPT}  # a copy derives its own
 
     def zero_grad(self) -> None:
         """Set the gradient of every parameter to 0."""
@@ -70,6 +69,32 @@ class Module(ABC):
         True
         """
         return Gradient(self.parameters())
+
+    def predict(self, X: ArrayLike) -> NDArray[Any]:
+        """The outputs for each row of X, at array speed: shape (m,) if there is one output, else (m, k).
+
+        X has the shape (m, n), or (m,) if there is one input. ValueError if it does not fit, or is not finite.
+
+        >>> MLP(2, [3], "linear", seed=0).predict([[0.5, -1.0], [1.0, 2.0]]).shape
+        (2, 3)
+        """
+        return predicted(self, rows_of(X, "X"))
+
+    def predict_proba(self, X: ArrayLike) -> NDArray[Any]:
+        """The probability of each class for each row of X, shape (m, k), each row with the sum 1.
+
+        Several linear outputs are logits: their softmax. One output is the probability of class 1, σ(z) of a linear
+        one: the columns are those of class 0 and of class 1. ValueError for other outputs, which are no probabilities.
+
+        >>> MLP(2, [1], "sigmoid", seed=0).predict_proba([[0.0, 0.0]])
+        array([[0.5, 0.5]])
+        """
+        outputs = self.predict(X)
+        return probabilities(outputs.reshape(len(outputs), -1), self._outputs_activation())
+
+    def _outputs_activation(self) -> object:
+        """The activation behind the outputs; a class of your own that has `output_activation` needs no more."""
+        return getattr(self, "output_activation", "an unknown activation")
 
 
 class Neuron(Module):
@@ -125,6 +150,9 @@ class Neuron(Module):
     def parameters(self) -> list[Value]:
         return [*self.w, self.b]
 
+    def _outputs_activation(self) -> object:
+        return self.activation
+
     def __repr__(self) -> str:
         return f"Neuron({len(self.w)}, {printed(self.activation)})"
 
@@ -160,6 +188,9 @@ class Layer(Module):
 
     def parameters(self) -> list[Value]:
         return [w for neuron in self.neurons for w in neuron.w] + [neuron.b for neuron in self.neurons]
+
+    def _outputs_activation(self) -> object:
+        return self.neurons[0].activation
 
     def __repr__(self) -> str:
         first = self.neurons[0]
@@ -266,7 +297,7 @@ def _inputs(x: Inputs, n: int) -> list[Value]:
             raise
     rows = _are_rows(given)
     got = f"{len(given)} row{'s' * (len(given) != 1)}" if rows else str(len(given))
-    many = "; this takes one example: for many use [net(x) for x in X], ts.vectorize or ts.fit" * (rows or n == 1)
+    many = "; this takes one example: for many use net.predict(X), ts.vectorize or ts.fit" * (rows or n == 1)
     error = TypeError if len(given) == n else ValueError
     raise error(f"an example must have {n} input{'s' * (n != 1)}, got {got}: {shown(x)}{many}")
 

@@ -16,7 +16,7 @@ from tinygrad_scalar.engine import Value, clear_gradients, read_data, read_gradi
 from tinygrad_scalar.engine.errors import AnomalyError, label_of, shown
 from tinygrad_scalar.nn.examples import Examples
 from tinygrad_scalar.nn.gradient_rule import GradientRule
-from tinygrad_scalar.nn.kept_program import kept_programs
+from tinygrad_scalar.nn.kept_program import PIECE, in_pieces, kept_programs
 from tinygrad_scalar.nn.optim import Optimizer
 
 if TYPE_CHECKING:
@@ -24,8 +24,6 @@ if TYPE_CHECKING:
 
     from tinygrad_scalar.engine.bulk import Array
     from tinygrad_scalar.nn.losses import LossFunction
-
-PIECE = 1024  # examples that the array program takes at once: memory stays small however many there are
 
 
 class Network(Protocol):
@@ -177,12 +175,10 @@ class VectorTrainer(ScalarTrainer):
         return super().cost(examples)
 
     def outputs(self, examples: Examples) -> NDArray[Any]:
-        import numpy as np
 
         run = self.programs.outputs
         run.parameters = self.vectorized.parameters
-        pieces = [run.values(examples.X[start : start + PIECE]) for start in range(0, len(examples), PIECE)]
-        return np.concatenate(pieces).reshape(len(examples), -1)
+        return in_pieces(run, examples.X).reshape(len(examples), -1)
 
     @property
     def parameters(self) -> Array:
