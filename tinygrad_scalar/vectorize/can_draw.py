@@ -65,9 +65,10 @@ OF_VALUES = {"data", "label", *(vars(Value).keys() & functions.__all__)}
 ATTRIBUTES = OF_ARRAYS | OF_VALUES | {name for kind in (*CONTAINERS, str, float, int, complex) for name in vars(kind)}
 ATTRIBUTES -= {"format", "format_map"}
 # Attributes that can be others in the next run, should an object that is reached have one of that name: a Value's time,
-# an array's address; and what makes sets and texts, which go by addresses too (code_names.py).
-ELSEWHERE = {name for name in dir(Value) if name[:2] != "__"} - ATTRIBUTES | {"ctypes", "items", "keys"}
-BY_ADDRESS = (set, frozenset, str)
+# an array's address.
+ELSEWHERE = {name for name in dir(Value) if name[:2] != "__"} - ATTRIBUTES | {"ctypes"}
+SETS = (set, frozenset)
+VIEWS = {"items", "keys"}  # of dicts, which sets can be made of
 OF_FRAMES = ("__", "ag_", "co_", "cr_", "f_", "gi_", "tb_")  # by these names code can reach everything
 
 
@@ -79,13 +80,19 @@ def can_draw(reach: Reach) -> bool:
 def repeats(reach: Reach) -> bool:
     """Whether a function that cannot draw also does the same each time, as long as all that it reaches stays as it is.
 
-    It is deterministic then but for addresses, which sets and texts tell.
+    It is deterministic then but for addresses, which the order of sets and texts can tell.
     """
-    of_addresses = any(
-        thing in BY_ADDRESS if type(thing) is type else type(thing) in BY_ADDRESS for thing in reach.objects
+    makes_texts = any(thing is str for thing in reach.objects) or any(
+        names_in(code).makes_texts for code in reach.codes
     )
-    of_addresses = of_addresses or not ELSEWHERE.isdisjoint(reach.attributes)
-    return not (of_addresses or can_draw(reach) or any(names_in(code).tells_addresses for code in reach.codes))
+    reads_others = not reach.attributes.isdisjoint(ELSEWHERE | VIEWS)
+    return not (makes_texts or reads_others or makes_sets(reach) or can_draw(reach))
+
+
+def makes_sets(reach: Reach) -> bool:
+    """Whether it can make sets, whose order goes by addresses if they are of Values."""
+    by_name = any(thing is kind or type(thing) is kind for thing in reach.objects for kind in SETS)
+    return by_name or any(names_in(code).makes_sets for code in reach.codes)
 
 
 def _reads_known_names(reach: Reach) -> bool:

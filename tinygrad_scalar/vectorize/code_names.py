@@ -8,11 +8,9 @@ from functools import lru_cache
 from types import CodeType
 from typing import Any, NamedTuple
 
-# Steps that make sets, whose order goes by addresses, or texts, which can tell an address.
-BY_ADDRESS = (
-    "BUILD_SET", "SET_ADD", "SET_UPDATE", "BUILD_STRING", "CONVERT_VALUE", "FORMAT_VALUE", "FORMAT_SIMPLE",
-    "FORMAT_WITH_SPEC",
-)  # fmt: skip
+# Steps that make sets, whose order goes by addresses, and texts, which can tell an address.
+MAKES_SETS = ("BUILD_SET", "SET_ADD", "SET_UPDATE")
+MAKES_TEXTS = ("BUILD_STRING", "CONVERT_VALUE", "FORMAT_VALUE", "FORMAT_SIMPLE", "FORMAT_WITH_SPEC")
 READS = ("LOAD_ATTR", "LOAD_METHOD", "LOAD_SUPER_ATTR", "IMPORT_FROM")
 
 
@@ -23,14 +21,16 @@ class Names(NamedTuple):
     attributes  attributes that it reads, also by getattr and a literal
     imports     modules, each after the number of dots before it
     sets_attributes  whether it sets or deletes attributes
-    tells_addresses  whether it makes sets or texts, which can be others where the same Values lie elsewhere
+    makes_sets  whether it does, by itself; their order goes by addresses
+    makes_texts  the same of texts, which can tell an address
     """
 
     variables: frozenset[str]
     attributes: frozenset[str]
     imports: tuple[tuple[int, str], ...]
     sets_attributes: bool
-    tells_addresses: bool
+    makes_sets: bool
+    makes_texts: bool
 
 
 @lru_cache(maxsize=1024)
@@ -44,9 +44,10 @@ def names_in(code: CodeType) -> Names:
     ]
     variables = {step.argval for step in steps if step.opname in ("LOAD_GLOBAL", "LOAD_NAME")}
     sets_attributes = any(step.opname in ("STORE_ATTR", "DELETE_ATTR") for step in steps)
-    tells_addresses = any(step.opname in BY_ADDRESS for step in steps)
-    tells_addresses |= any(isinstance(constant, str) and "%" in constant for constant in code.co_consts)
-    return Names(frozenset(variables), frozenset(attributes), tuple(imports), sets_attributes, tells_addresses)
+    makes_sets = any(step.opname in MAKES_SETS for step in steps)
+    makes_texts = any(step.opname in MAKES_TEXTS for step in steps)
+    makes_texts |= any(isinstance(constant, str) and "%" in constant for constant in code.co_consts)
+    return Names(frozenset(variables), frozenset(attributes), tuple(imports), sets_attributes, makes_sets, makes_texts)
 
 
 def with_nested(code: CodeType) -> Iterator[CodeType]:

@@ -45,7 +45,7 @@ from tinygrad_scalar.engine import (
     turn_memory_back,
 )
 from tinygrad_scalar.engine.errors import SourceLine, TraceError
-from tinygrad_scalar.vectorize.can_draw import can_draw, repeats
+from tinygrad_scalar.vectorize.can_draw import can_draw, makes_sets, repeats
 from tinygrad_scalar.vectorize.clocks import is_only_shown
 from tinygrad_scalar.vectorize.executor import executor
 from tinygrad_scalar.vectorize.reach import Reach, is_of_a_library
@@ -74,7 +74,6 @@ FILES = {"open", "input", "read", "readline", "readlines", "readinto"}
 RANDOM = {"random", "getrandbits"}
 SEEDS = {"seed", "setstate"}
 NAMES = frozenset(CLOCKS | SYSTEM | ADDRESSES | FILES | RANDOM | SEEDS)
-
 
 READERS = (*np.__path__, pathlib.__file__)  # these read files for the user
 WAY_OUT = (
@@ -276,7 +275,8 @@ def _compared(
     changing = any([moved, draws_elsewhere, seen.saw_addresses, reach.iterators, reach.numbers_changed()])
     changing = changing or bool(first.difference(traced))
     _drop_arrays(first)
-    runs = max(4, min(RUNS, NODES // traced.nodes)) if changing else 2
+    by_address = makes_sets(reach) and traced.nodes <= LARGE  # if not, `turn_memory` has seen to it
+    runs = max(4, min(RUNS, NODES // traced.nodes)) if changing else 4 if by_address else 2
     traces = [first, traced]  # all are kept, or a small one would get the addresses of an earlier one
     for _ in range(runs - 2):
         i = next(runs_on)
