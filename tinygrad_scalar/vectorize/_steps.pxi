@@ -41,7 +41,9 @@ def steps_of(
             slot[i] = following
             following += 1
         if codes[i] >= 0:
-            step[at, 0], step[at, 1], number_at[at] = code[codes[i]], slot[i], number[codes[i]]
+            step[at, 0], step[at, 1] = code[codes[i]], slot[i]
+            if number[codes[i]] != 0.0:  # nan too; pages of nothing but zeros take no memory
+                number_at[at] = number[codes[i]]
             k = 2
             for e in range(starts[i], starts[i + 1]):
                 step[at, k] = slot[operands[e]]

@@ -213,7 +213,8 @@ def repeated_trace(cost: Callable[..., Any], parameters: Sequence[Value], exampl
     witnesses = {i: _witness(first, i, parameters)}
     plain = plain and before.unchanged() and not first.has_branches
     if plain and _witnessed(last, first, witnesses, parameters, examples):
-        first.roots.clear()
+        with _dropped_if_large(first):
+            first.roots.clear()
         return Repeated(first, Readings(before.places, before.inside), _of_costs(first, witnesses))
     del before
     with _dropped_if_large(first):

@@ -86,30 +86,23 @@ def _with_ties(
 
     The slot `one` holds 1, how many ties there are when an extreme is that of one number; the counts follow it.
     """
-    family_of = {codes["shared max"]: "max", codes["shared min"]: "min"}
-    sharing = np.flatnonzero(np.isin(table[:, 0], list(family_of)))
-    made_by = {int(out): i for i, out in enumerate(table[:, 1])}
-    before: list[int] = []  # for each step that counts, the step that it comes before
-    counting: list[tuple[int, ...]] = []
-    counts: dict[int, int] = {}  # for each extreme so far, the slot with the number of its ties
-
-    def count(i: int, ties: int, family: str) -> None:
-        """Write the step that counts ties after step i; the slot `ties` has how many there were before."""
-        out, x, y = table[i, 1:4].tolist()
-        before.append(i)
-        counts[out] = one + 1 + len(counting)
-        counting.append((codes[f"ties of {family}"], counts[out], x, y, ties))
-
-    for i in sharing.tolist():
-        family, extreme = family_of[int(table[i, 0])], int(table[i, 2])
-        if extreme not in counts:
-            count(made_by[extreme], one, family)  # of the first two of a list
-        count(i, counts[extreme], family)
-        table[i, 4] = counts[int(table[i, 1])]
-    return (
-        np.insert(table, before, np.array(counting, np.int32), axis=0),
-        np.insert(numbers, before, 0.0),
-    )
+    is_max, is_min = table[:, 0] == codes["shared max"], table[:, 0] == codes["shared min"]
+    sharing = np.flatnonzero(is_max | is_min)
+    made_by = np.full(one, -1, np.int32)
+    made_by[table[:, 1]] = np.arange(len(table))
+    maker = made_by[table[sharing, 2]]  # of the extreme so far
+    of_two = ~(is_max | is_min)[maker]  # the first two of a list
+    firsts, first_use = np.unique(maker[of_two], return_index=True)
+    counted = np.concatenate([firsts, sharing])  # the steps before each of which another counts ties
+    of_max = is_max[np.concatenate([sharing[of_two][first_use], sharing])]
+    count = np.full(len(table), one, np.int32)  # for each step the slot with the number of its ties
+    count[counted] = one + 1 + np.arange(counted.size)
+    counting = np.empty((counted.size, 5), np.int32)
+    counting[:, 0] = np.where(of_max, codes["ties of max"], codes["ties of min"])
+    counting[:, 1], counting[:, 2:4] = count[counted], table[counted, 2:4]
+    counting[:, 4] = np.concatenate([np.full(firsts.size, one), count[maker]])  # how many there were before
+    table[sharing, 4] = count[sharing]
+    return np.insert(table, counted, counting, axis=0), np.insert(numbers, counted, 0.0)
 
 
 def _are_steps(trace: Trace) -> NDArray[np.bool_]:

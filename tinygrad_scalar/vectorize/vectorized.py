@@ -76,7 +76,7 @@ class Vectorized(Exports):
                 raise TypeError(f"params must be leaves, Values made by Value(…) and not computed; got {shown(value)}")
         if not values and not wrt_inputs:
             raise ValueError("params must hold at least one Value unless wrt_inputs=True, got none")
-        if len(set(values)) < len(values):
+        if np.unique(np.fromiter(map(id, values), np.int64)).size < len(values):
             raise ValueError("params must be different Values, got the same one twice")
         for name, given in (("wrt_inputs", wrt_inputs), ("check", check)):
             if not isinstance(given, (bool, np.bool_)):
