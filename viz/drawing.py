@@ -11,6 +11,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 import sysconfig
 from collections.abc import Callable, Container, Mapping, Sequence
 from functools import cache
@@ -27,6 +28,7 @@ from tinygrad_scalar.inspection.layout import fitted
 from tinygrad_scalar.inspection.names import caller_variables, names_of
 from tinygrad_scalar.inspection.notation import leaf_names, unicode_of, written
 from tinygrad_scalar.inspection.stepper import Stepper
+from tinygrad_scalar.viz.graphviz_in_browser import rendered
 from tinygrad_scalar.viz.marks import DIGITS, Marks
 
 if TYPE_CHECKING:
@@ -119,6 +121,8 @@ class Drawing:
                 f"this graph has {self._size:,} values, too many for a readable picture (at most {LARGEST:,}): "
                 "draw a part of it, or save it as .dot for another program"
             )
+        if sys.platform == "emscripten":
+            return rendered(self.source, format_)
         command = [_dot_program(), f"-T{format_}", *options]
         try:
             run = subprocess.run(
