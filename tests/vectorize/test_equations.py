@@ -231,3 +231,28 @@ def test_a_label_that_stands_for_something_else_is_not_used(label):
     run(np.ones(3))
     assert r"{\theta}_{0} \odot X" in run.equations
     assert ("+ b" in run.equations) == (label != "b")  # which two parameters would share
+
+
+@pytest.mark.parametrize(
+    ("cost", "latex"),
+    [
+        (lambda u, v, x: x.exp() * (-2.0 * u * x), r"\exp\left(X\right) \odot \left(-2\, u \odot X\right)"),
+        (lambda u, v, x: x + -3.0 * x, r"X + \left(-3\, X\right)"),
+        (lambda u, v, x: (u + 1.0) / x - -3.0 * x.exp(), r"\frac{u + 1}{X} - \left(-3\, \exp\left(X\right)\right)"),
+        (lambda u, v, x: x.exp() * -2.0, r"-2\, \exp\left(X\right)"),
+        (lambda u, v, x: 1.0 / (-2.0 * x), r"\frac{1}{-2\, X}"),
+        (lambda u, v, x: 3.0 * (4.0 * x), r"3 \cdot 4\, X"),
+    ],
+)
+def test_what_begins_with_a_minus_is_in_parentheses_behind_a_sign(cost, latex):
+    u, v = Value(0.5, "u"), Value(0.75, "v")
+    assert printed(lambda x: cost(u, v, x), [u, v], X) == latex
+
+
+def test_no_factor_of_a_recorded_derivative_begins_with_a_minus_behind_another_one():
+    w, b = Value(0.5, "w"), Value(0.75, "b")
+    functions = [ts.tanh, ts.sigmoid, ts.gelu, ts.cos, ts.log, ts.mish, ts.atan, ts.softplus, ts.erf]
+    for function in functions:
+        run = ts.vectorize(lambda x, f=function: ts.gradient(f(w * x + b) ** 2, [w])[0], [w, b])
+        run(np.array([1.0, 2.0]))
+        assert not re.search(r"(\\odot|\\,|\+|\\frac\{1\}\{m\}) -|\d\\, \d", run.equations), function

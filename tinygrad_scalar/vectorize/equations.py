@@ -17,7 +17,7 @@ from tinygrad_scalar.inspection.brackets import SINGLE, SUM, with_brackets
 from tinygrad_scalar.inspection.latex import filled as latex_of
 from tinygrad_scalar.vectorize.naming import is_of_layer
 from tinygrad_scalar.vectorize.program import Array, Elementwise, Gather, Product, Program, Scatter, Shares
-from tinygrad_scalar.vectorize.right_sides import RightSides, symbol, text_of
+from tinygrad_scalar.vectorize.right_sides import RightSides, guarded, symbol, text_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -103,7 +103,8 @@ class _Writer(RightSides):
         """An array as the last factor: its name, or its right side if it has no equation of its own."""
         made_by = self.made_by.get(array)
         written_out = made_by and (self._is_result(array) or not self.named(array))
-        return self.as_factor(made_by, last=True) if made_by and written_out else self.written(array)
+        last = self.as_factor(made_by, last=True) if made_by and written_out else self.written(array)
+        return guarded(last) if self._factor else last
 
     @property
     def _factor(self) -> str:
@@ -137,6 +138,8 @@ class _Writer(RightSides):
         cost = self.written(program.cost) if made_by is None else self.right_side(made_by)
         if isinstance(made_by, Elementwise) and self.binds(made_by) == SUM:
             cost = rf"\left({cost}\right)"
+        if program.reduce != "each":
+            cost = guarded(cost)
         if program.reduce == "each":
             found.append(Equation(f"{self.cost} = {cost}", r"1 \times 1", ""))
         else:
@@ -149,7 +152,8 @@ class _Writer(RightSides):
                 continue
             right, number = self.right_side(statement), ""
             if re.fullmatch(r"d[Wb]\d+", out.name):
-                right = self._factor + self.as_factor(statement, last=True)
+                right = self.as_factor(statement, last=True)
+                right = self._factor + (guarded(right) if self._factor else right)
                 number = "11b" if out.name[1] == "W" else "11c"
             elif out.name.startswith("delta"):
                 number = "11a"

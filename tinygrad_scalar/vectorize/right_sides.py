@@ -84,6 +84,7 @@ class RightSides:
             for operand in statement.operands:
                 self.uses[operand] = self.uses.get(operand, 0) + 1
         self._long = self._find_long()
+        self._written: dict[tuple[Array, bool], str] = {}  # what has no name and was written
 
     def _find_long(self) -> set[Array]:
         """The arrays that get an equation only because what they are in would be too long otherwise."""
@@ -128,7 +129,18 @@ class RightSides:
             return latex_number(first) if same else r"\mathrm{constants}"
         if self.named(array):
             return symbol(array.name)
-        return self.as_factor(self.made_by[array]) if within else self.right_side(self.made_by[array])
+        if (array, within) not in self._written:
+            made_by = self.made_by[array]
+            self._written[array, within] = self.as_factor(made_by) if within else self.right_side(made_by)
+        return self._written[array, within]
+
+    def following(self, array: Array) -> str:
+        """An array as a factor that is not the first one, or of which a sum is taken."""
+        return guarded(self.written(array, within=True))
+
+    def transposed(self, array: Array) -> str:
+        written = self.written(array)
+        return _transposed(written if self._array_binds(array) == SINGLE else rf"\left({written}\right)")
 
     def as_factor(self, statement: Statement, *, last: bool = False) -> str:
         """A statement's right side as a factor: a sum in parentheses, but not a Σ that is the `last` factor."""
@@ -139,12 +151,15 @@ class RightSides:
 
     def right_side(self, s: Statement) -> str:
         if isinstance(s, Product):
-            left, right = self.written(s.left, within=True), self.written(s.right, within=True)
             if s.blocks > 1:  # b numbers them
-                left, right = f"{{{left}}}_b", f"{{{right}}}_b"
-            if s.form == "LR":
+                left, right = (f"{{{self.following(array)}}}_b" for array in (s.left, s.right))
+                left, right = (
+                    _transposed(left) if s.form == "TR" else left,
+                    _transposed(right) if s.form == "RT" else right,
+                )
                 return f"{left} {right}"
-            return f"{_transposed(left)} {right}" if s.form == "TR" else rf"{left} {_transposed(right)}"
+            left = self.transposed(s.left) if s.form == "TR" else self.written(s.left, within=True)
+            return f"{left} {self.transposed(s.right) if s.form == 'RT' else self.following(s.right)}"
         if isinstance(s, Distances):
             left, right = self._entries(s)
             return rf"\sum_t \left({left} - {right}\right)^2"
@@ -164,7 +179,7 @@ class RightSides:
             fold = {"+": r"\sum", "maximum": r"\max", "minimum": r"\min"}[s.op]
             made = self.made_by.get(s.source)
             if s.out.rows == 1 or (isinstance(made, Gather) and self._is_of_columns(made)):
-                return f"{fold}_j {self.written(s.source, within=True)}"
+                return f"{fold}_j {self.following(s.source)}"
             terms, n = self.written(s.source), s.source.rows // s.out.rows  # row i folds n rows, one after the other
             terms = rf"\left({terms}\right)" if " " in terms else terms
             return rf"{fold}_{{0 \leq j < {n}}} {{{terms}}}_{{{n} i + j}}"
@@ -186,7 +201,8 @@ class RightSides:
         assert isinstance(s, Scatter)
         together = " + " if all(index is None for _, index in s.parts) else r",\ "
         parts = [part for part in s.parts if not getattr(self.made_by.get(part[0]), "is_of_companion", False)]
-        return together.join(self._placed(part, index, s.out.rows) for part, index in parts) or "0"
+        first, *others = [self._placed(part, index, s.out.rows) for part, index in parts] or ["0"]
+        return together.join([first, *map(guarded, others)])
 
     def _entries(self, s: Distances) -> tuple[str, str]:
         """An entry of the left and one of the right operand of distances."""
@@ -241,13 +257,17 @@ class RightSides:
         if s.op in ("+", "-", "minus fixed"):
             first, second = s.operands
             left = self.written(first, within=isinstance(self.made_by.get(first), SUMS))
-            right = self.written(second, within=s.op != "+" or self._begins_with_minus(second))
-            return f"{left} {'+' if s.op == '+' else '-'} {right}"
+            right = self.written(second, within=s.op != "+")
+            return f"{left} {'+' if s.op == '+' else '-'} {guarded(right)}"
         if s.op == "1 at infinity":
             return self.written(s.operands[0])
         if s.op in ("*", "* on path"):
-            left, right = (self.written(operand, within=True) for operand in s.operands)
-            return f"{left}\\, {right}" if s.operands[0].values is not None else rf"{left} \odot {right}"
+            first, second = s.operands
+            if first.values is None and second.values is not None:
+                first, second = second, first
+            left, right = self.written(first, within=True), self.following(second)
+            times = r" \odot " if first.values is None else r" \cdot " if right[0].isdigit() else r"\, "
+            return f"{left}{times}{right}"
         text = text_of(s)
         if not isinstance(s.op, Slope):
             return self._filled(text, s.operands)
@@ -289,7 +309,9 @@ class RightSides:
         statement = self.made_by.get(array)
         if array.values is not None:
             return formula(number_text(float(array.values.flat[0])), "").binds
-        return SINGLE if statement is None or self.named(array) else self.binds(statement)
+        if statement is None or self.named(array):
+            return SINGLE
+        return SUM if self.written(array).startswith("-") else self.binds(statement)
 
     def binds(self, statement: Statement) -> int:
         """How tightly a statement's right side binds."""
@@ -302,12 +324,6 @@ class RightSides:
             return SUM
         return PRODUCT if isinstance(statement, Product) else SINGLE
 
-    def _begins_with_minus(self, array: Array) -> bool:
-        made_by = self.made_by.get(array)
-        if array.values is not None:
-            return float(array.values.flat[0]) < 0.0
-        return not self.named(array) and isinstance(made_by, Elementwise) and text_of(made_by).startswith("−")
-
 
 def text_of(s: Elementwise) -> str:
     """The text of an operation or a slope as in ops.py, "" where there is none."""
@@ -315,6 +331,15 @@ def text_of(s: Elementwise) -> str:
         slopes = operation(s.op.op).slopes
         return slopes[s.op.operand] if slopes else ""
     return operation(s.op).text if s.row else ONLY_OF_ARRAYS[s.op]
+
+
+def guarded(latex: str) -> str:
+    """A factor that stands behind another one or a sign: in parentheses if it begins with a minus.
+
+    >>> guarded(r"-2\\, x"), guarded(r"2\\, x")
+    ('\\\\left(-2\\\\, x\\\\right)', '2\\\\, x')
+    """
+    return rf"\left({latex}\right)" if latex.startswith("-") else latex
 
 
 def _listed(rows: NDArray[np.int64]) -> str:
