@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from tinygrad_scalar.engine import Value, in_c, ops, record
 from tinygrad_scalar.engine.errors import shown
@@ -16,24 +16,24 @@ if TYPE_CHECKING:
 
 
 @in_c
-def sum(values: Iterable[Scalar], /) -> Any:
+def sum(values: Iterable[Scalar], /, *others: NoReturn) -> Any:
     """The sum of a list of Values or numbers, one node, added from left to right; 0.0 of an empty list.
 
     >>> sum([Value(1.0), 2.0, Value(0.5)]).data
     3.5
     """
-    numbers = _listed("sum", values)
+    numbers = _listed("sum", values, others)
     return _of_list("sum", numbers) if numbers else 0.0
 
 
 @in_c
-def mean(values: Iterable[Scalar], /) -> Any:
+def mean(values: Iterable[Scalar], /, *others: NoReturn) -> Any:
     """The mean of a list of Values or numbers, one node: their sum divided by their number.
 
     >>> mean([Value(1.0), 2.0, Value(6.0)]).data
     3.0
     """
-    return _of_list("mean", _some("mean", values))
+    return _of_list("mean", _some("mean", values, others))
 
 
 @in_c
@@ -53,7 +53,7 @@ def dot(a: Iterable[Scalar], b: Iterable[Scalar], /) -> Any:
 
 
 @in_c
-def norm(values: Iterable[Scalar], /) -> Any:
+def norm(values: Iterable[Scalar], /, *others: NoReturn) -> Any:
     """√Σ xᵢ², the Euclidean length of a list of Values or numbers, one node, without overflow on the way.
 
     Its gradient is x/‖x‖; at the zero vector, which has none, it is nan, as in JAX.
@@ -61,11 +61,11 @@ def norm(values: Iterable[Scalar], /) -> Any:
     >>> norm([Value(3.0), Value(4.0)]).data
     5.0
     """
-    return _of_list("norm", _some("norm", values))
+    return _of_list("norm", _some("norm", values, others))
 
 
 @in_c
-def max(values: Iterable[Scalar], /) -> Any:
+def max(values: Iterable[Scalar], /, *others: NoReturn) -> Any:
     """The largest of a list of Values or numbers, one node.
 
     The largest one gets the gradient; in a tie each of the k largest gets 1/k of it, as in JAX.
@@ -75,17 +75,17 @@ def max(values: Iterable[Scalar], /) -> Any:
     >>> [x.grad for x in v]
     [0.0, 1.0, 0.0]
     """
-    return _of_list("max", _some("max", values))
+    return _of_list("max", _some("max", values, others))
 
 
 @in_c
-def min(values: Iterable[Scalar], /) -> Any:
+def min(values: Iterable[Scalar], /, *others: NoReturn) -> Any:
     """The smallest of a list of Values or numbers, one node; in a tie of k each gets 1/k of the gradient."""
-    return _of_list("min", _some("min", values))
+    return _of_list("min", _some("min", values, others))
 
 
 @in_c
-def logsumexp(values: Iterable[Scalar], /) -> Any:
+def logsumexp(values: Iterable[Scalar], /, *others: NoReturn) -> Any:
     """log Σ exp(xᵢ) of a list of Values or numbers, one node, without overflow; its gradient is their softmax.
 
     Where it is infinite the gradient is that of a chain of `logaddexp`: 1 for each +∞, 0 for all else.
@@ -93,29 +93,29 @@ def logsumexp(values: Iterable[Scalar], /) -> Any:
     >>> round(logsumexp([Value(1000.0), Value(1000.0)]).data, 6)
     1000.693147
     """
-    return _of_list("logsumexp", _some("logsumexp", values))
+    return _of_list("logsumexp", _some("logsumexp", values, others))
 
 
-def softmax(values: Iterable[Scalar], /) -> list[Any]:
+def softmax(values: Iterable[Scalar], /, *others: NoReturn) -> list[Any]:
     """exp(xᵢ)/Σ exp(xⱼ) for each of a list of Values or numbers, without overflow.
 
     >>> [p.data for p in softmax([Value(1000.0), Value(1000.0)])]
     [0.5, 0.5]
     """
-    numbers = _some("softmax", values)
+    numbers = _some("softmax", values, others)
     most = max(numbers)
     powers = [_below(x, most) for x in numbers]
     total = _of_list("total", powers)
     return [power / total for power in powers]
 
 
-def log_softmax(values: Iterable[Scalar], /) -> list[Any]:
+def log_softmax(values: Iterable[Scalar], /, *others: NoReturn) -> list[Any]:
     """xᵢ − log Σ exp(xⱼ) for each of a list of Values or numbers, also where both are large.
 
     >>> [p.data for p in log_softmax([Value(1000.0), Value(0.0)])]
     [0.0, -1000.0]
     """
-    numbers = _some("log_softmax", values)
+    numbers = _some("log_softmax", values, others)
     most = max(numbers)
     below = [x - most for x in numbers]  # ≤ 0, as is −log Σ exp of them: nothing cancels
     total = logsumexp(below)
@@ -138,16 +138,18 @@ def _of_list(family: str, numbers: list[Any]) -> Any:
     return ops.operation(f"{family}({len(numbers)})").forward(*numbers)
 
 
-def _some(name: str, values: Iterable[Scalar]) -> list[Any]:
+def _some(name: str, values: Iterable[Scalar], others: tuple[()] = ()) -> list[Any]:
     """The same as `_listed`; a ValueError if the list is empty."""
-    numbers = _listed(name, values)
+    numbers = _listed(name, values, others)
     if not numbers:
         raise ValueError(f"{name} expected at least one Value or number, got an empty list")
     return numbers
 
 
-def _listed(name: str, values: Iterable[Scalar]) -> list[Any]:
-    """The Values and numbers of a list."""
+def _listed(name: str, values: Iterable[Scalar], others: tuple[()] = ()) -> list[Any]:
+    """The Values and numbers of a list; `others` are arguments behind it, which are refused."""
+    if others:
+        raise TypeError(f"ts.{name} takes one list, got {1 + len(others)} arguments: write ts.{name}([a, b])")
     if isinstance(values, Value) or not hasattr(values, "__iter__") or getattr(values, "shape", True) == ():
         raise TypeError(f"{name} expected a list of Values or numbers, got {shown(values)}")
     listed = []

@@ -396,3 +396,19 @@ def test_nothing_is_imported(monkeypatch):
             parse(text, {})
     monkeypatch.undo()
     assert "antigravity" not in imported
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("x - y", "column 5: y has no number; give y=…"),
+        ("z = x\ny*z", "line 2, column 1: y has no number; give y=…"),
+        ("z = x\nz + * 2", "cannot read 'z + * 2' in line 2, column 5: invalid syntax"),
+        ("x*exp", "column 3: exp is a function; give it arguments in parentheses"),
+        ("x*'y'", "\"'y'\" (column 3): not a number"),
+    ],
+)
+def test_an_error_quotes_what_it_is_about_once_and_says_where(text, message):
+    with pytest.raises(ExpressionError) as caught:
+        parse(text, {"x": 1.0})
+    assert str(caught.value) == message

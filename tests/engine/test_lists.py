@@ -277,3 +277,11 @@ def test_what_vectorize_reads_of_a_graph_is_the_same_in_both(implementations):
         tape = package.engine.read_graph(roots, roots)
         tapes.append([tape.names, *(array.tolist() for array in tape[1:6])])
     assert tapes[0] == tapes[1]
+
+
+@pytest.mark.parametrize("name", ["sum", "mean", "norm", "max", "min", "logsumexp", "softmax", "log_softmax"])
+@pytest.mark.parametrize("numbers", [(Value(1.0), Value(2.0)), (1.0, 2.0, 3.0), ([1.0], [2.0])])
+def test_numbers_that_are_not_in_a_list_are_a_type_error(name, numbers):
+    expected = rf"^ts\.{name} takes one list, got {len(numbers)} arguments: write ts\.{name}\(\[a, b\]\)$"
+    with pytest.raises(TypeError, match=expected):
+        getattr(ts, name)(*numbers)

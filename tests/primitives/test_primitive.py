@@ -164,6 +164,12 @@ def test_too_few_or_too_many_operands_are_a_type_error(operands):
         swish(*operands)
 
 
+@pytest.mark.parametrize("operands", [(), (Value(0.5),)])
+def test_an_operand_by_name_is_a_type_error(operands):
+    with pytest.raises(TypeError, match=r"^swish takes its operands by position, got x=: write swish\(x\)$"):
+        swish(*operands, x=Value(0.5))
+
+
 def test_parameters_with_a_default_are_no_operands():
     @ts.primitive(derivative=lambda x: 3.0)
     def scaled(x, k=3.0, *, shift=1.0):

@@ -147,6 +147,9 @@ def _statements(text: str) -> list[ast.stmt]:
         reason = error.msg.split(". ")[0]  # Python goes on: "Maybe you meant '=='", which is not in this language
         reason = _REASONS.get(reason, reason)
         place = f" at column {error.offset}" if error.offset else ""
+        lines = text.split("\n")
+        if len(lines) > 1 and error.lineno is not None and 0 < error.lineno <= len(lines):
+            text, place = lines[error.lineno - 1], place.replace(" at column", f" in line {error.lineno}, column")
         raise ExpressionError(f"cannot read {_quoted(text)}{place}: {reason}") from None
     except (RecursionError, MemoryError):
         raise ExpressionError("the expression is too long or too deeply nested for Python's parser") from None
@@ -168,8 +171,11 @@ class _Builder:
     def error(self, node: ast.stmt | ast.expr, message: str, hint: str = "") -> ExpressionError:
         line = self.text.split("\n")[node.lineno - 1]
         column = len(line.encode()[: node.col_offset].decode()) + 1
+        place = f"line {node.lineno}, column {column}" if "\n" in self.text else f"column {column}"
         found = ast.get_source_segment(self.text, node) or line
-        return ExpressionError(f"{_quoted(found)} (column {column}): {message}", hint)
+        if message.startswith(f"{fitted(found, LONGEST)} "):  # it need not be quoted too
+            return ExpressionError(f"{place}: {message}", hint)
+        return ExpressionError(f"{_quoted(found)} ({place}): {message}", hint)
 
     def assign(self, statement: ast.Assign) -> None:
         target = statement.targets[0]
@@ -323,4 +329,5 @@ def _kinds(node: ast.expr) -> list[type[ast.AST]]:
 
 def _quoted(text: str) -> str:
     """A text as an error quotes it, on one line and shortened."""
-    return f"'{fitted(text, LONGEST)}'"
+    shortened = fitted(text, LONGEST)
+    return f'"{shortened}"' if "'" in shortened else f"'{shortened}'"

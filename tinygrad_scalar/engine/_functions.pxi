@@ -62,12 +62,12 @@ def greater(x, y, /): return of_two(_GREATER, "greater", x, y, False)
 def greater_equal(x, y, /): return of_two(_GREATER_EQUAL, "greater_equal", x, y, False)
 def less(x, y, /): return of_two(_GREATER, "less", x, y, True)
 def less_equal(x, y, /): return of_two(_GREATER_EQUAL, "less_equal", x, y, True)
-def sum(values, /): return of_list("sum", values)
-def mean(values, /): return of_list("mean", values)
-def norm(values, /): return of_list("norm", values)
-def max(values, /): return of_list("max", values)
-def min(values, /): return of_list("min", values)
-def logsumexp(values, /): return of_list("logsumexp", values)
+def sum(values, /, *others): return plain_functions["sum"](values, *others) if others else of_list("sum", values)
+def mean(values, /, *others): return plain_functions["mean"](values, *others) if others else of_list("mean", values)
+def norm(values, /, *others): return plain_functions["norm"](values, *others) if others else of_list("norm", values)
+def max(values, /, *others): return plain_functions["max"](values, *others) if others else of_list("max", values)
+def min(values, /, *others): return plain_functions["min"](values, *others) if others else of_list("min", values)
+def logsumexp(values, /, *others): return plain_functions["logsumexp"](values, *others) if others else of_list("logsumexp", values)
 
 
 def dot(a, b, /):

@@ -61,7 +61,10 @@ class Primitive:
     def __call__(self, x: Number, /) -> float: ...
     @overload
     def __call__(self, /, *operands: Any) -> Any: ...
-    def __call__(self, /, *operands: Any) -> Any:
+    def __call__(self, /, *operands: Any, **keywords: Any) -> Any:
+        if keywords:
+            call = f"{self.__name__}({', '.join(self.operands)})"
+            raise TypeError(f"{self.__name__} takes its operands by position, got {', '.join(keywords)}=: write {call}")
         if len(operands) != len(self.operands):
             raise TypeError(
                 f"{self.__name__} takes {counted(len(self.operands), 'operand')} ({', '.join(self.operands)}), got "
