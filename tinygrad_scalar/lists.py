@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from tinygrad_scalar.engine import Value, in_c, ops, record
@@ -138,7 +138,7 @@ def _of_list(family: str, numbers: list[Any]) -> Any:
     return ops.operation(f"{family}({len(numbers)})").forward(*numbers)
 
 
-def _some(name: str, values: Iterable[Scalar], others: tuple[()] = ()) -> list[Any]:
+def _some(name: str, values: Iterable[Scalar], others: Sequence[Any] = ()) -> list[Any]:
     """The same as `_listed`; a ValueError if the list is empty."""
     numbers = _listed(name, values, others)
     if not numbers:
@@ -146,7 +146,7 @@ def _some(name: str, values: Iterable[Scalar], others: tuple[()] = ()) -> list[A
     return numbers
 
 
-def _listed(name: str, values: Iterable[Scalar], others: tuple[()] = ()) -> list[Any]:
+def _listed(name: str, values: Iterable[Scalar], others: Sequence[Any] = ()) -> list[Any]:
     """The Values and numbers of a list; `others` are arguments behind it, which are refused."""
     if others:
         raise TypeError(f"ts.{name} takes one list, got {1 + len(others)} arguments: write ts.{name}([a, b])")
