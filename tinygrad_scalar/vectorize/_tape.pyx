@@ -883,7 +883,10 @@ cdef class Quick:
         self.places, self.held = places or None, all_held
 
     def answer(self, tuple arrays):
-        """The mean cost and its gradient; None unless the arrays are float64 or int64 and of the expected shapes."""
+        """The mean cost and its gradient; None unless the arrays are float64 or int64 and of the expected shapes.
+
+        None too if there is a row missing: the way that takes longer says whose it is.
+        """
         cdef Call call
         cdef Py_ssize_t m
         cdef double[FEW_INTEGERS] floats
@@ -909,6 +912,8 @@ cdef class Quick:
             call.theta = <double*>fields.data
             call.d_theta = <double*>(<ArrayFields*><PyObject*>gradient).data
             return self.machine.run_call(&call, m), gradient
+        except ValueError:
+            return None
         finally:
             PyMem_Free(call.memory)
 

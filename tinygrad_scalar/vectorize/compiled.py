@@ -21,6 +21,7 @@ from tinygrad_scalar.vectorize.equations import Equation, Equations, equations
 from tinygrad_scalar.vectorize.executor import executor
 from tinygrad_scalar.vectorize.explanation import explanation
 from tinygrad_scalar.vectorize.group import Grouping, group
+from tinygrad_scalar.vectorize.missing_rows import Index, indices_of, names_missing_rows
 from tinygrad_scalar.vectorize.numpy_source import NumpySource
 from tinygrad_scalar.vectorize.program import Program
 from tinygrad_scalar.vectorize.readings import NOTHING, Readings
@@ -119,6 +120,7 @@ class Compiled:
 
     suspicious = irregular = rarely = has_array_way = has_branches = False
     witnesses: Sequence[Witness] = ()
+    indices: Sequence[Index] = ()  # of its lookups
     reduce = "mean"
     _unwritten: Unwritten | None = None
     _was_read = False  # the source of a program that runs as a scalar one: then pickles have it
@@ -139,10 +141,7 @@ class Compiled:
         self._captured, self._constants, self.read = captured, data_of(captured), read
         self.arrays: ArrayWay | None = None
         self._explanation, self._equations = "", Equations(())
-        self._chosen: dict[int, ArrayWay | ScalarWay] = {}
-        self._natively: dict[int, Any] = {}  # the executors of the chosen
-        self._costs: Costs | None = None
-        self._write_costs: Callable[[], Costs] | None = None
+        self._chosen, self._natively = dict[int, ArrayWay | ScalarWay](), dict[int, Any]()  # and its executors
         self._unwritten = unwritten
 
     def __getstate__(self) -> dict[str, Any]:
@@ -280,10 +279,12 @@ class Compiled:
         ).answer
         return answer
 
+    @names_missing_rows
     def run(self, parameters: Floats, rows: Sequence[Floats], backwards: bool) -> Result:
         """The mean cost; with `backwards` its gradient, with respect to the arguments too where that was wanted."""
         return self._way(len(rows[0])).run(parameters, rows, backwards, self.guards)
 
+    @names_missing_rows
     def each(self, parameters: Floats, rows: Sequence[Floats]) -> Floats:
         """The cost of each example, by a program of its own that is written when first needed."""
         if self._costs is None:
@@ -304,6 +305,7 @@ class Compiled:
             if 0 not in shape
         ]
 
+    @names_missing_rows
     def alarmed(self, parameters: Floats, rows: Sequence[Floats], backwards: bool) -> tuple[Result, bool]:
         """The same, and whether a number on the way there may not have been finite."""
         alarms: list[bool] = []
@@ -367,8 +369,8 @@ def compiled(
         read,
         unwritten,
     )
-    made.irregular = irregular
-    made.reduce = reduce
+    made.irregular, made.reduce = irregular, reduce
+    made.indices = indices_of(traced.lookups, traced.reached)
     made.witnesses = witnesses
     made._write_costs = lambda: costs_of(traced, len(parameters), shapes, dtype)
     made.has_branches = traced.has_branches

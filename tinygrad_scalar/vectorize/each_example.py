@@ -24,6 +24,7 @@ from tinygrad_scalar.vectorize.equations import Equations
 from tinygrad_scalar.vectorize.frontier import split
 from tinygrad_scalar.vectorize.layout import Layout
 from tinygrad_scalar.vectorize.localize import localized
+from tinygrad_scalar.vectorize.missing_rows import Index, indices_of, names_missing_rows
 from tinygrad_scalar.vectorize.readings import NOTHING, Readings
 from tinygrad_scalar.vectorize.reverse import NotByExampleError
 from tinygrad_scalar.vectorize.scalar_program import no_scalar_program
@@ -48,6 +49,7 @@ class EachExample:
 
     suspicious = has_branches = is_irregular = False
     read = NOTHING  # in a pickle
+    indices: Sequence[Index] = ()  # of its lookups
     _worth = 0  # how many statements of an array program were worth it to write
     _to_write: TextsOfOutputs | None = None
     quicker: InOnePart | InTwoParts | None = None  # pickles written before have none
@@ -73,6 +75,7 @@ class EachExample:
         self.local = localized(traced, len(sizes))
         self.guards: Guards = [(guard.refused, guard.message) for _, guard in traced.guards]
         self.has_branches = traced.has_branches
+        self.indices = indices_of(traced.lookups, traced.reached)
         self.suspicious = not bool(np.isfinite(traced.data).all())
         self.scalars = by_scalars(self.local, sizes) if way != "arrays" else None
         if self.scalars is None and way == "scalar":
@@ -152,6 +155,7 @@ class EachExample:
 
     # --- running -----------------------------------------------------------------------------------------------------
 
+    @names_missing_rows
     def run(self, parameters: Floats, rows: Sequence[Floats], backwards: bool, alarms: list[bool] | None = None) -> Any:
         """The values, and with `backwards` the Jacobian and the list of those with respect to the arguments."""
         if backwards and alarms is None and (quicker := self._quicker_for(len(rows[0]))) is not None:
@@ -219,6 +223,7 @@ class EachExample:
     def _cast(numbers: Any, parameters: Floats) -> Any:
         return numbers if numbers.dtype == parameters.dtype else numbers.astype(parameters.dtype)
 
+    @names_missing_rows
     def each(self, parameters: Floats, rows: Sequence[Floats]) -> Floats:
         """The values of every example."""
         if self._costs is None and self._write_costs is not None:

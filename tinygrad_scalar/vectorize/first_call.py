@@ -18,6 +18,7 @@ from tinygrad_scalar.engine.errors import TraceError, label_of
 from tinygrad_scalar.engine.graph import leaves as leaves_of
 from tinygrad_scalar.vectorize.compiled import Compiled
 from tinygrad_scalar.vectorize.each_example import EachExample
+from tinygrad_scalar.vectorize.missing_rows import require_rows
 from tinygrad_scalar.vectorize.repeat import Witness
 from tinygrad_scalar.vectorize.rounding import ROUNDINGS, Range, rounded
 from tinygrad_scalar.vectorize.trace import called, example_arguments, flat
@@ -37,6 +38,10 @@ def require_agreement(
     program: Compiled | EachExample, cost: Callable[..., Any], values: list[Value], examples: Sequence[Floats]
 ) -> None:
     """Raise TraceError unless `program` and the engine agree on two of the examples; if they branch, on more."""
+    require_rows(program.indices, program.shapes, examples)
+    if any(index.missing(examples)[1] for index in program.indices):
+        rows = [array.reshape(len(array), -1) for array in examples]
+        program.run(data_of(values), rows, False)  # raises if an example gets there
     last = len(examples[0]) - 1
     checked: tuple[int, ...] = (last, (last + 1) // 2)
     if program.has_branches:

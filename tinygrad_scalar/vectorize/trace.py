@@ -22,6 +22,7 @@ from tinygrad_scalar.engine.graph import leaves
 from tinygrad_scalar.engine.graph_arrays import without_copies
 from tinygrad_scalar.vectorize.branches import Branches, accepted_by, row_guard
 from tinygrad_scalar.vectorize.cached_property import cached_property
+from tinygrad_scalar.vectorize.missing_rows import INTEGERS_WANTED, no_index
 from tinygrad_scalar.vectorize.outputs import Outputs, outputs_of
 from tinygrad_scalar.vectorize.reach import Reach
 
@@ -179,11 +180,8 @@ class Recorder:
     def lookup(self, table: Any, index: Value) -> Any:
         argument, place = self._place_of.get(index, (-1, -1))
         if argument < 0 or self._examples[argument].dtype.kind not in "bui":
-            self._label(index)
-            raise errors.TraceError(
-                f"{errors.user_line()}: the index of a lookup must be an argument passed as an array of integers, "
-                f"got {label_of(index, 'a computed value')}"
-            )
+            given = no_index(argument, place, self._examples) if argument >= 0 else label_of(index, "a computed value")
+            raise errors.TraceError(f"{errors.user_line()}: {INTEGERS_WANTED}, got {given}")
         if self.branches.when is None:
             return self._chosen(list(table), argument, place)
         self.guard(index, *row_guard(len(table)))
