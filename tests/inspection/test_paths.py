@@ -1,5 +1,6 @@
 """explain: the numbers along the paths, and which values have an equation."""
 
+import functools
 import math
 
 import pytest
@@ -50,19 +51,36 @@ def test_the_value_is_the_gradient_and_so_are_the_symbols(program, numbers, labe
                     assert value == pytest.approx(factor.value, rel=1e-4, abs=1e-4)
 
 
+@functools.cache
+def forms():
+    """The functions that SymPy has not, and their slopes, as expressions in t."""
+    import sympy
+
+    t = sympy.Symbol("t", real=True)
+    elu = sympy.Piecewise((t, t > 0), (sympy.exp(t) - 1, True))
+    functions = {
+        "σ": 1 / (1 + sympy.exp(-t)),
+        "relu": sympy.Max(t, 0),
+        "softplus": sympy.log(1 + sympy.exp(t)),
+        "gelu": t * (1 + sympy.erf(t / sympy.sqrt(2))) / 2,
+        "silu": t / (1 + sympy.exp(-t)),
+        "mish": t * sympy.tanh(sympy.log(1 + sympy.exp(t))),
+        "softsign": t / (1 + sympy.Abs(t)),
+        "elu": elu,
+        "selu": 1.0507009873554805 * elu.subs(sympy.exp(t) - 1, 1.6732632423543772 * (sympy.exp(t) - 1)),
+        "hardtanh": sympy.Max(sympy.Min(t, 1), -1),
+    }
+    slopes = {f"{name}′": form.diff(t) for name, form in functions.items()}
+    return t, {**functions, **slopes, "relu′": sympy.Heaviside(t, 0)}
+
+
 def evaluated(expression, numbers):
     import sympy
 
-    expression = sympy.sympify(expression)
-    for name, slope in (("σ", lambda x: 1 / (1 + sympy.exp(-x))), ("relu", lambda x: sympy.Max(x, 0))):
-        expression = expression.replace(lambda e, n=name: e.func.__name__ == n, lambda e, s=slope: s(e.args[0]))
-    primes = {
-        "σ′": lambda x: sympy.exp(-x) / (1 + sympy.exp(-x)) ** 2,
-        "relu′": lambda x: sympy.Heaviside(x, 0),
-        "softplus": lambda x: sympy.log(1 + sympy.exp(x)),
-    }
-    for name, slope in primes.items():
-        expression = expression.replace(lambda e, n=name: e.func.__name__ == n, lambda e, s=slope: s(e.args[0]))
+    t, functions = forms()
+    expression = sympy.sympify(expression).replace(
+        lambda e: e.func.__name__ in functions, lambda e: functions[e.func.__name__].subs(t, e.args[0])
+    )
     return float(expression.subs(numbers))
 
 

@@ -9,7 +9,7 @@ from programs import LEAVES, PROGRAM, result_of
 from support.operands import ORDINARY, ROWS
 
 import tinygrad_scalar as ts
-from tinygrad_scalar import Value, functions
+from tinygrad_scalar import Value
 from tinygrad_scalar.engine import ops, record
 from tinygrad_scalar.engine.ops import Operation
 
@@ -53,7 +53,7 @@ def test_each_operation_has_its_value_and_slopes_in_sympy_and_back(name):
 @given(PROGRAM, LEAVES)
 def test_random_programs_have_their_value_and_gradient_in_sympy_and_back(program, data):
     leaves = [Value(number, f"x{i}") for i, number in enumerate(data)]
-    C = result_of(program, functions, leaves) * 1.0
+    C = result_of(program, ts, leaves) * 1.0
     E = ts.to_sympy(C)
     back = ts.from_sympy(E, {leaf.label: leaf for leaf in leaves})
     expected = gradients(C, leaves)

@@ -1,4 +1,4 @@
-"""Random programs of every operation: values, gradients and Hessian-vector products, in both modes, are exact."""
+"""Random programs of all smooth operations: values, gradients and Hessian-vector products, in both modes, are exact."""
 
 import math
 

@@ -15,7 +15,7 @@ from support.operands import EDGES, ORDINARY, ROWS
 from support.vectorize_cases import CASES
 
 import tinygrad_scalar as ts
-from tinygrad_scalar import Value, functions
+from tinygrad_scalar import Value
 from tinygrad_scalar.engine import record
 
 pytestmark = pytest.mark.peers
@@ -202,12 +202,12 @@ def test_what_is_the_same_in_all_examples_and_functions_without_arguments(peer, 
 @given(PROGRAM, LEAVES)
 def test_second_derivatives_are_those_that_the_engine_records(peer, program, numbers):
     params = [Value(number) for number in numbers]
-    C = result_of(program, functions, params)
+    C = result_of(program, ts, params)
     C = C if isinstance(C, Value) and C.op else params[0] * 1.0
     slopes = [g if isinstance(g, Value) else Value(g) for g in ts.gradient(C, params)]
     rows = [ts.gradient(slope, params) if slope.op else [Value(0.0)] * len(params) for slope in slopes]
     expected = np.array([[getattr(h, "data", h) for h in row] for row in rows])
-    run = ts.vectorize(lambda: result_of(program, functions, params) * 1.0, params)
+    run = ts.vectorize(lambda: result_of(program, ts, params) * 1.0, params)
     run()
     scale = 1.0 + np.abs(expected).max()
     np.testing.assert_allclose(
