@@ -229,3 +229,48 @@ def test_the_explanation_in_sympy_has_the_value_of_the_explanation(name):
     symbols = {symbol.name for symbol in E.free_symbols}
     assert symbols <= {"w", "x", "z"}, symbols
     assert numbers(E, w=0.6, x=1.5, z=0.6) == pytest.approx(explanation.value, rel=1e-9)
+
+
+x_, y_ = sympy.symbols("x y", real=True)
+PIECEWISE = [
+    sympy.Mod(x_, y_),
+    sympy.Mod(x_, 3) * y_,
+    sympy.frac(x_) * y_,
+    sympy.KroneckerDelta(x_, y_) + x_,
+    sympy.UnevaluatedExpr(x_ + 1) * y_,
+    sympy.Piecewise((x_, sympy.Xor(x_ > 0, y_ > 0)), (y_, True)),
+    sympy.Piecewise((x_, sympy.Implies(x_ > 0, y_ > 0)), (y_, True)),
+    sympy.Piecewise((x_, sympy.Equivalent(x_ > 0, y_ > 0)), (y_, True)),
+]
+
+
+@pytest.mark.parametrize("expression", PIECEWISE, ids=str)
+@pytest.mark.parametrize(("x", "y"), [(0.7, 0.4), (-5.3, 0.4), (7.9, -0.3), (-2.25, -2.5), (0.3, 0.1)])
+def test_remainders_and_logic_have_sympys_values(expression, x, y):
+    found = ts.from_sympy(expression, {"x": Value(x), "y": Value(y)})
+    assert found.data == pytest.approx(float(expression.subs({x_: x, y_: y}).doit()), rel=1e-12, abs=1e-15)
+
+
+def test_a_remainder_has_the_slopes_of_its_piece():
+    a, b = Value(7.9), Value(-0.3)
+    ts.from_sympy(sympy.Mod(x_, y_), {x_: a, y_: b}).backward()
+    assert (a.grad, b.grad) == (1.0, 27.0)
+
+
+def test_entries_of_indexed_symbols_and_matrices_are_given_by_name():
+    A, M, i = sympy.IndexedBase("A"), sympy.MatrixSymbol("M", 2, 2), sympy.Idx("i")
+    a = Value(2.0)
+    expression = A[0] * A[1, 2] + A[i] * M[0, 1] + A[0]
+    C = ts.from_sympy(expression, {"A[0]": a, A[1, 2]: 3.0, "A[i]": 5.0, "M[0,1]": 7.0})
+    C.backward()
+    assert (C.data, a.grad) == (43.0, 4.0)
+    with pytest.raises(ValueError, match=r"^from_sympy needs a value for A\[1\]; got A\[0\]$"):
+        ts.from_sympy(A[0] + A[1], {"A[0]": 1.0})
+
+
+@pytest.mark.parametrize(
+    "expression", [sympy.Lambda(x_, x_), sympy.LambertW(x_), sympy.gamma(x_), sympy.arg(x_)], ids=str
+)
+def test_what_there_is_no_operation_for_is_one_clear_error(expression):
+    with pytest.raises(ValueError, match=r"^from_sympy cannot express .*: there is no operation for "):
+        ts.from_sympy(expression, {"x": 0.5})

@@ -8,7 +8,14 @@ from typing import Any
 from tinygrad_scalar.engine import Value
 from tinygrad_scalar.engine.errors import shown
 from tinygrad_scalar.engine.number import as_float
-from tinygrad_scalar.inspection.sympy_forms import Part, forms, is_no_function, name_of, rounded, text_of
+from tinygrad_scalar.inspection.sympy_forms import (
+    Part,
+    forms,
+    is_no_function,
+    name_of,
+    rounded,
+    text_of,
+)
 from tinygrad_scalar.screen import quoted
 
 DEEPEST = 50  # levels of an expression of numbers that SymPy works out to many digits, recursively
@@ -17,7 +24,7 @@ DEEPEST = 50  # levels of an expression of numbers that SymPy works out to many 
 def from_sympy(expression: Any, values: Mapping[Any, Any]) -> Value:
     """A SymPy expression of real numbers as a graph of Values.
 
-    values  for each symbol, or its name, a Value or a number
+    values  for each symbol, or its name, a Value or a number; for entries such as x[0] or M[0, 1] too
 
     Equal parts become one node. Numbers such as π, √2 and ⅓ are rounded once, to the nearest float64. Quotients, roots
     and powers become /, sqrt and **; and 1/(1 + exp(−x)), log(1 + x), log(1 + exp(x)), exp(x) − 1 and
@@ -53,20 +60,18 @@ def from_sympy(expression: Any, values: Mapping[Any, Any]) -> Value:
 
 def _given(values: Mapping[Any, Any]) -> tuple[dict[Any, Any], dict[str, Any]]:
     """The Values by symbol and by name."""
-    import sympy
-
     if not isinstance(values, Mapping):
         raise TypeError(f"values must be a dict such as {{x: Value(2.0)}}, got {shown(values)}")
     by_symbol: dict[Any, Any] = {}
     by_name: dict[str, Any] = {}
     for key, value in values.items():
-        if not isinstance(key, (sympy.Symbol, str)):
+        if not isinstance(key, str) and not is_variable(key):
             raise TypeError(f"the keys of values must be symbols or their names, got {shown(key)}")
         number = value if isinstance(value, Value) else as_float(value)
         if number is None:
             raise TypeError(f"the value of {quoted(str(key))} must be a Value or a number, got {shown(value)}")
         if isinstance(key, str):
-            by_name[key] = number
+            by_name[name_of_variable(key)] = number
         else:
             by_symbol[key] = number
     return by_symbol, by_name
@@ -115,7 +120,7 @@ class _Reader:
         """How a part is made of its own parts; None if it has none that count."""
         import sympy
 
-        if not part.args:
+        if not part.args or is_variable(part):
             return None
         form: Callable[[Part], Any] | None = self._forms.get(part.func)
         if form is None and isinstance(part, sympy.core.function.AppliedUndef):
@@ -128,10 +133,8 @@ class _Reader:
         return form
 
     def _require_values(self) -> None:
-        import sympy
-
-        symbols = [part.expression for part in self._parts if isinstance(part.expression, sympy.Symbol)]
-        missing = [s.name for s in symbols if s not in self._by_symbol and s.name not in self._by_name]
+        variables = [part.expression for part in self._parts if is_variable(part.expression)]
+        missing = [str(s) for s in variables if s not in self._by_symbol and name_of_variable(s) not in self._by_name]
         if missing:
             given = sorted([str(s) for s in self._by_symbol] + list(self._by_name))
             raise ValueError(
@@ -143,12 +146,12 @@ class _Reader:
         import sympy
 
         expression = part.expression
-        if isinstance(expression, sympy.Symbol):
+        if is_variable(expression):
             found = self._by_symbol.get(expression)
-            part.made = self._by_name[expression.name] if found is None else found
+            part.made = self._by_name[name_of_variable(expression)] if found is None else found
         elif part.form is None and isinstance(expression, sympy.logic.boolalg.BooleanAtom):
             part.made = float(bool(expression))
-        elif part.form is None and expression.is_number:
+        elif part.form is None and expression.is_number and not is_no_function(expression):
             part.constant = expression
         elif part.form is None:
             raise ValueError(f"from_sympy cannot express {text_of(expression)}: there is no operation for it")
@@ -163,3 +166,15 @@ class _Reader:
 
 def _listed(names: list[str]) -> str:
     return ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")
+
+
+def is_variable(expression: Any) -> bool:
+    """Whether an expression is a symbol, or an entry of an indexed symbol or of a matrix, such as x[0] or M[0, 1]."""
+    import sympy
+
+    return isinstance(expression, (sympy.Symbol, sympy.Indexed, sympy.matrices.expressions.matexpr.MatrixElement))
+
+
+def name_of_variable(variable: Any) -> str:
+    """What the caller can call a variable: its name, without spaces between indices."""
+    return str(getattr(variable, "name", variable)).replace(", ", ",")

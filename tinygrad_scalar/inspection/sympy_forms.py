@@ -64,7 +64,8 @@ def is_no_function(expression: Any) -> bool:
     """Whether an expression with parts is not a function of their numbers."""
     import sympy
 
-    return isinstance(expression, (sympy.Integral, sympy.Sum, sympy.Product, sympy.Derivative, sympy.Limit, sympy.Subs))
+    unevaluated = sympy.Integral, sympy.Sum, sympy.Product, sympy.Derivative, sympy.Limit, sympy.Subs
+    return isinstance(expression, (*unevaluated, sympy.Lambda))
 
 
 def forms() -> dict[Any, Form]:
@@ -139,6 +140,11 @@ def _fixed() -> dict[Any, Form]:
         sympy.sinc: of_one(lambda x: functions.where(x, functions.sin(x) / functions.where(x, x, 1.0), 1.0)),
         sympy.erfc: of_one(lambda x: 2.0 * record("normal cdf", -math.sqrt(2.0) * x)),
         sympy.sign: of_one(lambda x: functions.greater(x, 0.0) - functions.greater(0.0, x)),
+        sympy.frac: of_one(lambda x: x - functions.floor(x)),
+        sympy.Mod: of_two(_remainder),
+        sympy.KroneckerDelta: lambda part: _equal(*part.operands[:2]),
+        **{function: of_one(lambda x: x) for function in (sympy.re, sympy.conjugate, sympy.UnevaluatedExpr)},
+        sympy.im: lambda part: 0.0,
         sympy.Heaviside: lambda part: _step(*part.operands),
         sympy.StrictGreaterThan: of_two(functions.greater),
         sympy.GreaterThan: of_two(functions.greater_equal),
@@ -149,11 +155,20 @@ def _fixed() -> dict[Any, Form]:
         sympy.And: lambda part: reduce(operator.mul, part.operands),
         sympy.Or: lambda part: lists.max(part.operands),
         sympy.Not: of_one(lambda condition: 1.0 - condition),
+        sympy.Xor: lambda part: reduce(lambda a, b: 1.0 - _equal(a, b), part.operands),
+        sympy.Implies: of_two(functions.less_equal),
+        sympy.Equivalent: lambda part: reduce(operator.mul, [_equal(part.operands[0], x) for x in part.operands[1:]]),
     }
 
 
 def _equal(x: Any, y: Any) -> Any:
     return functions.greater_equal(x, y) * functions.less_equal(x, y)
+
+
+def _remainder(x: Any, y: Any) -> Any:
+    """x − y·⌊x/y⌋, which has the sign of y, also where x/y was rounded up to an integer."""
+    found = x - y * functions.floor(x / y)
+    return functions.where(functions.less(found * y, 0.0), found + y, found)
 
 
 def _step(x: Any, at_zero: Any = 0.5) -> Any:
