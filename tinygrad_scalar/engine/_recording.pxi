@@ -21,6 +21,7 @@ cdef enum:
     NOWHERE = -1
 
 
+@cython.final
 cdef class Recording:
     """The nodes between `wrt` and the roots, and what is found for each: its adjoint or its tangent."""
 
@@ -74,18 +75,14 @@ cdef class Recording:
         self.n_places = places
         return 0
 
-    cdef int add(self, int place, PyObject* amount) except -1:
+    cdef inline int add(self, int place, PyObject* amount) except -1:
         """Add to what is found for a place; takes the reference over."""
         cdef PyObject* before = self.found[place]
         if before is NULL:
             self.found[place] = amount
             return 0
         self.found[place] = NULL
-        try:
-            self.found[place] = sum_of(before, amount)
-        finally:
-            Py_DECREF(before)
-            Py_DECREF(amount)
+        self.found[place] = sum_of(before, amount)
         return 0
 
     cdef inline int pass_on(self, int place, PyObject* node, Py_ssize_t k, PyObject* u, Py_ssize_t n_vjps) except -1:
@@ -179,10 +176,15 @@ cdef inline int place_of(PyObject* node, unsigned long long base) noexcept:
     return <int>((<Value>node).mark - base) - 1 if (<Value>node).mark > base else NOWHERE
 
 
+cdef inline int dependent(int place, const char* depends) noexcept:
+    return place if place != NOWHERE and depends[place] else NOWHERE
+
+
 cdef int find_between(Recording self, unsigned long long base) except -1:
     cdef PyObject** nodes = self.order.nodes
     cdef PyObject* node
     cdef PyObject* below
+    cdef PyObject* right
     cdef char* depends = self.depends
     cdef int* operands = self.operands
     cdef Py_ssize_t i, j, n, size = self.order.size, n_between = 0
@@ -193,17 +195,27 @@ cdef int find_between(Recording self, unsigned long long base) except -1:
             PREFETCH(&(<Value>nodes[i + NODES_AHEAD]).mark)
             PREFETCH(&(<Value>nodes[i + NODES_AHEAD]).row)
         node = nodes[i]
-        n = arity(node)
-        reached = False
-        for j in range(n):
-            below = operand(node, j)
-            if (<Value>below).time > (<Value>node).time:
+        right = (<Value>node).right
+        if right is not NULL and wide_of(right) is NULL:  # never piecewise, so no operand of it is detached
+            n = 2
+            below = (<Value>node).left
+            if (<Value>below).time > (<Value>node).time or (<Value>right).time > (<Value>node).time:
                 graph.require_fresh([<Value>node])  # raises
-            place = place_of(below, base)
-            if place != NOWHERE and (not depends[place] or is_detached(node, j)):
-                place = NOWHERE
-            reached |= place != NOWHERE
-            operands[j] = place
+            operands[0] = dependent(place_of(below, base), depends)
+            operands[1] = dependent(place_of(right, base), depends)
+            reached = (operands[0] & operands[1]) != NOWHERE
+        else:
+            n = arity(node)
+            reached = False
+            for j in range(n):
+                below = operand(node, j)
+                if (<Value>below).time > (<Value>node).time:
+                    graph.require_fresh([<Value>node])  # raises
+                place = dependent(place_of(below, base), depends)
+                if place != NOWHERE and is_detached(node, j):
+                    place = NOWHERE
+                reached |= place != NOWHERE
+                operands[j] = place
         if reached:
             depends[i] |= 1
             self.between[n_between] = <int>i
@@ -319,17 +331,24 @@ def gradients(root, wrt):
         (<Value>node).mark = self.fresh
         n = arity(node)
         operands -= n
-        n_vjps -= not self.all_cased and not has_case(node)
         u = self.found[place]
-        if u is NULL:
-            continue
-        upstream = <object>u  # which holds it
+        if (<Row>(<Value>node).row).code == _ops.MULTIPLY:
+            if u is NULL:
+                continue
+            if operands[0] != NOWHERE:
+                self.add(operands[0], product_of(u, (<Value>node).right))
+            if operands[1] != NOWHERE:
+                self.add(operands[1], product_of(u, (<Value>node).left))
+        else:
+            n_vjps -= not self.all_cased and not has_case(node)
+            if u is NULL:
+                continue
+            for k in range(n):
+                if operands[k] != NOWHERE:
+                    self.pass_on(operands[k], node, k, u, n_vjps)
         if self.depends[place] == 1:
             self.found[place] = NULL
             Py_DECREF(u)
-        for k in range(n):
-            if operands[k] != NOWHERE:
-                self.pass_on(operands[k], node, k, u, n_vjps)
     found = self.at(self.wanted, len(values))
     keep_memory(self)
     return found
@@ -378,34 +397,36 @@ cdef inline bint has_case(PyObject* node) noexcept:
     return code != _ops.TABLE and code != _ops.BINARY_ENTROPY and code < _ops.SUM
 
 
-cdef inline bint is_plain(PyObject* x) noexcept:
-    return Py_TYPE(x) is <PyTypeObject*>Value
-
-
 cdef inline bint plainly(x, y) noexcept:
-    return is_plain(<PyObject*>x) and is_plain(<PyObject*>y)
+    return type(x) is Value and type(y) is Value
 
 
-cdef inline PyObject* node_of(PyObject* row, Code code, PyObject* x, PyObject* y) except NULL:
-    cdef PyObject* node = new_node(row, x, y)
-    _ops.binary(
-        code, (<Value>x)._data, (<Value>y)._data, &(<Value>node)._data, &(<Value>node).d_left, &(<Value>node).d_right
-    )
+cdef inline PyObject* watched(PyObject* node) except NULL:
     return owned(made(node)) if observed else node
 
 
 cdef inline PyObject* sum_of(PyObject* x, PyObject* y) except NULL:
-    if is_plain(x) and is_plain(y):
-        return node_of(<PyObject*>_ADD, _ops.ADD, x, y)
-    return owned(<object>x + <object>y)
+    """x + y; takes both references over."""
+    cdef PyObject* node
+    if not (is_light(x) and is_light(y)):
+        return owned(STEAL(x) + STEAL(y))
+    node = light_node(<PyObject*>_ADD, x, y)
+    (<Value>node)._data = (<Value>x)._data + (<Value>y)._data
+    (<Value>node).d_left = (<Value>node).d_right = 1.0
+    return watched(node)
 
 
 cdef inline PyObject* product_of(PyObject* x, PyObject* y) except NULL:
-    if is_plain(x) and is_plain(y):
-        return node_of(<PyObject*>_MULTIPLY, _ops.MULTIPLY, x, y)
+    cdef PyObject* node
     if x is <PyObject*>ONE:
         return same(y)
-    return owned(<object>x * <object>y)
+    if not (is_light(x) and is_light(y)):
+        return owned(<object>x * <object>y)
+    node = light_node(<PyObject*>_MULTIPLY, same(x), same(y))
+    (<Value>node)._data = (<Value>x)._data * (<Value>y)._data
+    (<Value>node).d_left = (<Value>y)._data
+    (<Value>node).d_right = (<Value>x)._data
+    return watched(node)
 
 
 cdef inline PyObject* same(PyObject* x) noexcept:

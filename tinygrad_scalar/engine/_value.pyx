@@ -76,9 +76,15 @@ cdef extern from *:
     #define PREFETCH(address)
     #endif
     #define STEAL(object) (object)
+    #if PY_VERSION_HEX < 0x030E0000 && !defined(Py_GIL_DISABLED) && !defined(Py_TRACE_REFS) && !defined(Py_REF_DEBUG)
+    #define BEGIN(node, type) ((node)->ob_refcnt = 1, (node)->ob_type = (type))
+    #else
+    #define BEGIN(node, type) PyObject_Init((node), (type))
+    #endif
     """
     void PREFETCH(void*) noexcept
     object STEAL(PyObject*)  # the same reference, counted by Cython from here on
+    void BEGIN(PyObject*, PyTypeObject*)  # PyObject_Init for a static type
 
 include "_memory.pxi"
 
@@ -637,7 +643,28 @@ cdef inline PyObject* new_node(PyObject* row, PyObject* left, PyObject* right) e
     node = <PyObject*>take_place()
     if node is NULL:
         raise MemoryError
-    PyObject_Init(node, <PyTypeObject*>Value)
+    BEGIN(node, <PyTypeObject*>Value)
+    Py_XINCREF(row)
+    Py_XINCREF(left)
+    Py_XINCREF(right)
+    fill(node, row, left, right)
+    return node
+
+
+cdef inline bint is_light(PyObject* x) noexcept:
+    """Whether it is a Value itself, of no subclass, and not collected."""
+    return Py_TYPE(x) is <PyTypeObject*>Value and not is_collected(x)
+
+
+cdef inline PyObject* light_node(PyObject* row, PyObject* left, PyObject* right) except NULL:
+    """new_node for two light operands, whose references it takes over."""
+    cdef PyObject* node = <PyObject*>take_place()
+    if node is NULL:
+        Py_DECREF(left)
+        Py_DECREF(right)
+        raise MemoryError
+    BEGIN(node, <PyTypeObject*>Value)
+    Py_INCREF(row)
     fill(node, row, left, right)
     return node
 
@@ -646,6 +673,9 @@ cdef PyObject* collected_node(PyObject* row, PyObject* left, PyObject* right) ex
     cdef PyObject* node = _PyObject_GC_New(<PyTypeObject*>Value)
     if node is NULL:
         raise MemoryError
+    Py_XINCREF(row)
+    Py_XINCREF(left)
+    Py_XINCREF(right)
     fill(node, row, left, right)
     (<Value>node)._label = <PyObject*><size_t>1
     PyObject_GC_Track(node)
@@ -664,9 +694,6 @@ cdef Value leaf_for(tuple operands):
 
 
 cdef inline void fill(PyObject* node, PyObject* row, PyObject* left, PyObject* right) noexcept:
-    Py_XINCREF(row)
-    Py_XINCREF(left)
-    Py_XINCREF(right)
     (<Value>node)._grad = 0.0
     (<Value>node).left = left
     (<Value>node).right = right
@@ -699,15 +726,28 @@ cdef void deallocate(PyObject* node) noexcept:
         give_place_back(node)
 
 
-cdef inline PyObject* released(PyObject* operand, PyObject* pending) noexcept:
+cdef struct Pending:
+    # nodes with operands of which the last reference is gone: a queue, linked by their marks, so that what they refer to
+    # is on its way from memory while those before them are freed
+    PyObject* first
+    PyObject* last
+
+
+cdef inline void release(PyObject* operand, Pending* pending) noexcept:
     """Drop one reference to an operand; if it was the last to a node with operands, that node waits in `pending`."""
-    if Py_REFCNT(operand) == 1 and (<Value>operand).left is not NULL:
-        (<Value>operand).mark = <size_t>pending
-        if is_collected(operand):
-            PyObject_GC_UnTrack(operand)  # or gc.get_objects() could find it meanwhile
-        return operand
-    Py_DECREF(operand)
-    return pending
+    if Py_REFCNT(operand) != 1 or (<Value>operand).left is NULL:
+        Py_DECREF(operand)
+        return
+    PREFETCH((<Value>operand).left)
+    PREFETCH(<void*>(<size_t>(<Value>operand).right & ~<size_t>1))
+    PREFETCH(&(<Value>operand).row)
+    if is_collected(operand):
+        PyObject_GC_UnTrack(operand)  # or gc.get_objects() could find it meanwhile
+    if pending.first is NULL:
+        pending.first = operand
+    else:
+        (<Value>pending.last).mark = <size_t>operand
+    pending.last = operand
 
 
 cdef inline void drop_row(PyObject* first) noexcept:
@@ -717,36 +757,42 @@ cdef inline void drop_row(PyObject* first) noexcept:
 
 
 cdef void drop(PyObject* first) noexcept:
-    cdef PyObject* pending = NULL
+    cdef Pending pending
     cdef PyObject* node = first
     cdef PyObject* left
     cdef PyObject* right
     cdef PyObject* row
     cdef Wide* wide
     cdef Py_ssize_t i
+    pending.first = NULL
     while True:
         if node == last_root:
             forget()
         row = (<Value>node).row
         left = (<Value>node).left
         right = (<Value>node).right
-        (<Value>node).row = (<Value>node).left = (<Value>node).right = NULL
-        if node is not first:
+        if node is first:
+            (<Value>node).row = (<Value>node).left = (<Value>node).right = NULL
+        elif is_light(node):
+            Py_XDECREF((<Value>node)._label)
+            give_place_back(node)
+        else:
+            (<Value>node).row = (<Value>node).left = (<Value>node).right = NULL
             Py_DECREF(node)  # the last reference
-        pending = released(left, pending)
+        release(left, &pending)
         if right is not NULL:
             wide = wide_of(right)
             if wide is NULL:
-                pending = released(right, pending)
+                release(right, &pending)
             else:
                 for i in range(wide.n):
-                    pending = released(wide.operands[i], pending)
+                    release(wide.operands[i], &pending)
                 PyMem_Free(wide)
         Py_DECREF(row)
-        if pending is NULL:
+        node = pending.first
+        if node is NULL:
             return
-        node = pending
-        pending = <PyObject*><size_t>(<Value>node).mark
+        pending.first = NULL if node is pending.last else <PyObject*><size_t>(<Value>node).mark
 
 
 # --- what the garbage collector knows of ----------------------------------------------------------------------------
