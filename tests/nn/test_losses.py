@@ -371,3 +371,12 @@ def test_what_the_error_for_a_wrong_class_recommends_is_taken(Y):
         ts.cross_entropy(net(X[0]), Y[0].tolist())
     ts.fit(net, X, taken, loss="cross_entropy", epochs=1, progress=False)
     ts.cross_entropy(net(X[0]), taken[0])
+
+
+@pytest.mark.parametrize(
+    "error, slope", [(1.0, 1.0), (-1.0, -1.0), (0.5, 0.5), (3.0, 1.0), (math.nan, math.nan), (math.inf, 1.0)]
+)
+def test_huber_pulls_by_the_error_up_to_delta_and_of_nan_by_nan(error, slope):
+    a = Value(error)
+    ts.huber([a], [0.0]).backward()
+    assert a.grad == pytest.approx(slope, nan_ok=True)

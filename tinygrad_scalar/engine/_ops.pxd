@@ -45,6 +45,7 @@ cdef enum Code:
     SIGMOID_OF_DIFFERENCE  # two
     ATAN2, HYPOT, XLOGY, COSINE  # two
     LOG2, LOG10, EXP2, CBRT, FLOOR, CEIL, SIGN, NORMAL_CDF, GELU, SILU, ELU, SELU, MISH, HARDTANH, SOFTSIGN  # one
+    ATAN2_SLOPE = 64  # two
     # three; x the extreme so far, y the next number, z how many so far are equal to it: scalar programs alone have these
     TIES_OF_MAX = 65
     TIES_OF_MIN, SHARED_MAX, SHARED_MIN
@@ -359,7 +360,7 @@ cdef inline void unary(Code code, double n, double x, double* v, double* d) noex
         d[0] = -1.0 / sqrt((1.0 - x) * (1.0 + x))
     elif code == ATAN:
         v[0] = atan(x)
-        d[0] = 1.0 / (1.0 + x * x)
+        d[0] = atan2_slope(1.0, x)
     elif code == SINH:
         v[0] = sinh(x)
         d[0] = cosh(x)
@@ -457,7 +458,7 @@ cdef inline void unary(Code code, double n, double x, double* v, double* d) noex
 @cython.cdivision(True)
 cdef inline void binary(Code code, double x, double y, double* v, double* d_x, double* d_y) noexcept nogil:
     """v = f(x, y) with its two partial derivatives."""
-    cdef double size, scale, sine, over
+    cdef double size, scale, sine, over, product
     if code == ADD:
         v[0] = x + y
         d_x[0] = 1.0
@@ -510,6 +511,14 @@ cdef inline void binary(Code code, double x, double y, double* v, double* d_x, d
         over = sine / hypot(x * scale, y * scale)
         d_x[0] = over * sine * scale
         d_y[0] = -over * v[0] * scale
+        if size == 0.0:
+            d_x[0] = d_y[0] = 0.0
+    elif code == ATAN2_SLOPE:
+        v[0] = atan2_slope(x, y)
+        size = hypot(x, y)
+        d_x[0] = ((y - x) / size) * ((y + x) / size) / size / size
+        product = (x / size) * (y / size)
+        d_y[0] = -2.0 * (product / size / size)
     elif code == EXP_OF_DIFFERENCE:
         v[0] = exp_of_difference(x, y)
         d_x[0] = v[0]
@@ -524,7 +533,7 @@ cdef inline void binary(Code code, double x, double y, double* v, double* d_x, d
         d_y[0] = 0.0
     elif code == SIGMOID_OF_DIFFERENCE:
         v[0] = logaddexp_share(x, y)
-        d_x[0] = v[0] * logaddexp_share(y, x)
+        d_x[0] = v[0] * logaddexp_share(y, x) if x != y or isfinite(x) else 0.0
         d_y[0] = -d_x[0]
 
 

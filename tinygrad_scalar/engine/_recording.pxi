@@ -8,17 +8,30 @@ A walk that found this so leaves `last_set` in the nodes as their mark, which is
 history of a long computation is not walked again for each derivative inside it.
 """
 
-from tinygrad_scalar.engine import recording
+import math
+
+from tinygrad_scalar.engine import activations, recorded, recording, rows
 
 cdef object ONE = recording.ONE
 cdef Row _SIGMOID_SLOPE = row_named("sigmoid slope"), _COPY = row_named("copy")
 cdef Row _TANH_SLOPE = row_named("tanh slope"), _ONE_MINUS_SQUARE = row_named("one minus square")
-cdef Row _SIGMOID_OF_DIFFERENCE = row_named("σ of difference")
+cdef Row _SIGMOID_OF_DIFFERENCE = row_named("σ of difference"), _COSINE = row_named("cosine")
+cdef Row _ATAN2_SLOPE = row_named("atan2 slope"), _NORMAL_CDF = row_named("normal cdf")
+cdef double LN2 = rows.LN2, LN10 = rows.LN10, ERF_SLOPE_AT_0 = 2.0 / math.sqrt(math.pi)
+cdef double DENSITY_AT_0 = recorded.DENSITY_AT_0
 
 cdef unsigned long long RETURNED = 1 << 61  # the mark of a derivative, until a walk meets it
 
 cdef enum:
     NOWHERE = -1
+
+cdef enum:
+    MOST_ABOVE_A_COMPANION = 8  # as in recording.py
+
+cdef enum:  # what is known of a node in `depends`: bits
+    DEPENDS = 1
+    WANTED = 2
+    BY_COMPANION = 4
 
 
 @cython.final
@@ -28,7 +41,8 @@ cdef class Recording:
     cdef Nodes order  # the computed nodes below the roots, operands first
     cdef int* tops  # the place of each root
     cdef int* wanted  # the place of each of `wrt`, which come after `order` unless they are in it
-    cdef char* depends  # by place: 0, 1 or, if it is one of `wrt`, 2
+    # by place: whether it depends on others of `wrt`, is one of them, and has `companion_vjps`
+    cdef char* depends
     cdef int* between  # the places of the nodes that depend on others of `wrt`
     cdef Py_ssize_t n_between
     cdef int* operands  # the places of their operands, one node after the other; NOWHERE where there is no derivative
@@ -85,9 +99,14 @@ cdef class Recording:
         self.found[place] = sum_of(before, amount)
         return 0
 
-    cdef inline int pass_on(self, int place, PyObject* node, Py_ssize_t k, PyObject* u, Py_ssize_t n_vjps) except -1:
-        """Add u·∂node/∂operand k for a place; if the node has no case in `vjp`, its own vjps are number `n_vjps`."""
-        if self.all_cased or has_case(node):
+    cdef inline int pass_on(self, int place, int of, Py_ssize_t k, PyObject* u, Py_ssize_t n_vjps) except -1:
+        """Add u·∂node/∂operand k for a place, of the node at another; if it has no case in `vjp`, its own vjps are number `n_vjps`."""
+        cdef PyObject* node = self.order.nodes[of]
+        if (<Row>(<Value>node).row).code == _ops.BINARY_ENTROPY:
+            amount = entropy_vjp(<Value>node, k, <object>u, self.depends[of] & BY_COMPANION)
+            if amount is not None:
+                self.add(place, owned(amount))
+        elif self.all_cased or has_case(node):
             self.add(place, vjp(node, k, u))
         elif is_of_list((<Row>(<Value>node).row).code):  # its vjps know its operands
             self.add(place, owned(self.vjps[n_vjps][k](<object>u, <Value>node)))
@@ -155,7 +174,7 @@ cdef Recording recording_of(list roots, list wrt):
                 n += 1
                 (<Value>node).mark = base + n
             self.wanted[i] = place_of(node, base)
-            self.depends[self.wanted[i]] = 2
+            self.depends[self.wanted[i]] = WANTED
         for i in range(len(roots)):
             self.tops[i] = place_of(<PyObject*>roots[i], base)
         find_between(self, base)
@@ -217,7 +236,11 @@ cdef int find_between(Recording self, unsigned long long base) except -1:
                 reached |= place != NOWHERE
                 operands[j] = place
         if reached:
-            depends[i] |= 1
+            depends[i] |= DEPENDS
+            if (<Row>(<Value>node).row).code == _ops.BINARY_ENTROPY and leads_only_to(
+                operand(node, 1), (<Value>node).left, base, depends
+            ):
+                depends[i] |= BY_COMPANION
             self.between[n_between] = <int>i
             n_between += 1
             operands += n
@@ -227,6 +250,39 @@ cdef int find_between(Recording self, unsigned long long base) except -1:
     self.n_between = n_between
     self.n_operands = operands - self.operands
     return 0
+
+
+cdef bint leads_only_to(PyObject* companion, PyObject* node, unsigned long long base, const char* depends) noexcept:
+    """The same as in recording.py."""
+    cdef PyObject* above[MOST_ABOVE_A_COMPANION]
+    cdef PyObject* upper
+    cdef PyObject* below
+    cdef PyObject* other_end = companion  # −z is the companion of 1 − σ(z)
+    cdef Py_ssize_t i = 0, j, k, before, n = 1
+    cdef int place
+    cdef bint known, reached = False
+    if (<Value>companion).row is not NULL and (<Row>(<Value>companion).row).code == _ops.NEGATE:
+        other_end = (<Value>companion).left
+    above[0] = node
+    while i < n:
+        upper = above[i]
+        i += 1
+        place = place_of(upper, base)
+        if place != NOWHERE and depends[place] & WANTED:
+            return False
+        before = n
+        for j in range(arity(upper)):
+            below = operand(upper, j)
+            known = below is companion or below is other_end
+            reached |= known
+            for k in range(before):
+                known |= above[k] is below
+            if not known:
+                if n == MOST_ABOVE_A_COMPANION:
+                    return False
+                above[n] = below
+                n += 1
+    return reached
 
 
 cdef Py_ssize_t list_below(list roots, Nodes order, unsigned long long base, long long oldest) except -1:
@@ -345,8 +401,8 @@ def gradients(root, wrt):
                 continue
             for k in range(n):
                 if operands[k] != NOWHERE:
-                    self.pass_on(operands[k], node, k, u, n_vjps)
-        if self.depends[place] == 1:
+                    self.pass_on(operands[k], place, k, u, n_vjps)
+        if not self.depends[place] & WANTED:
             self.found[place] = NULL
             Py_DECREF(u)
     found = self.at(self.wanted, len(values))
@@ -375,7 +431,7 @@ def tangents(roots, wrt, directions):
         n = arity(node)
         for k in range(n):
             if operands[k] != NOWHERE and self.found[operands[k]] is not NULL:
-                self.pass_on(self.between[i], node, k, self.found[operands[k]], n_vjps)
+                self.pass_on(self.between[i], self.between[i], k, self.found[operands[k]], n_vjps)
         n_vjps += not self.all_cased and not has_case(node)
         operands += n
     found = self.at(self.tops, len(tops))
@@ -394,7 +450,7 @@ cdef list checked_list(values):
 
 cdef inline bint has_case(PyObject* node) noexcept:
     cdef Code code = (<Row>(<Value>node).row).code
-    return code != _ops.TABLE and code != _ops.BINARY_ENTROPY and code < _ops.SUM
+    return code != _ops.TABLE and code < _ops.SUM
 
 
 cdef inline bint plainly(x, y) noexcept:
@@ -492,6 +548,7 @@ cdef other_vjp(Value v, Py_ssize_t k, u):
     cdef Code code = row.code
     cdef double n = row.number
     cdef Value x = <Value>v.left, y
+    cdef object left, right
     cdef PyObject* second = operand(<PyObject*>v, 1) if v.right is not NULL else NULL
     if code == _ops.COPY:
         return u
@@ -514,24 +571,7 @@ cdef other_vjp(Value v, Py_ssize_t k, u):
     if code == _ops.LOG:
         return over(u, x)
     if second is not NULL:
-        y = <Value>second
-        if code == _ops.DIVIDE:
-            return over(u, y) if k == 0 else negative(times(u, over(v, y)))
-        if code == _ops.POWER:
-            if k == 0:
-                return times(u, times(y, binary_node(_POWER, x, binary_node(_SUBTRACT, y, 1.0))))
-            return times(u, times(v, unary_node(_LOG, where(x, x, 1.0))))
-        if code == _ops.MAXIMUM:
-            return larger_share(u, x, y) if k == 0 else larger_share(u, y, x)
-        if code == _ops.MINIMUM:
-            return larger_share(u, y, x) if k == 0 else larger_share(u, x, y)
-        if code == _ops.LOGADDEXP:
-            return times(u, binary_node(_SIGMOID_OF_DIFFERENCE, x if k == 0 else y, y if k == 0 else x))
-        if code == _ops.SIGMOID_OF_DIFFERENCE:
-            u = times(u, times(v, binary_node(_SIGMOID_OF_DIFFERENCE, y, x)))
-            return u if k == 0 else negative(u)
-        if code == _ops.WHERE:
-            return where(x, u, 0.0) if k == 1 else where(x, 0.0, u)
+        return vjp_of_two(v, k, u, code, x, <Value>second)
     if code == _ops.LEAKY_RELU:
         return where(binary_node(_GREATER_EQUAL, x, 0.0), u, scaled(n, u))
     if code == _ops.ABSOLUTE:
@@ -554,5 +594,138 @@ cdef other_vjp(Value v, Py_ssize_t k, u):
         return times(u, times(binary_node(_MULTIPLY, -2.0, v), unary_node(_TANH, x)))
     if code == _ops.ONE_MINUS_SQUARE:
         return times(u, binary_node(_MULTIPLY, -2.0, x))
+    if code == _ops.TAN:
+        return times(u, one_plus(times(v, v)))
+    if code == _ops.ASIN:
+        return over(u, unary_node(_SQRT, unary_node(_ONE_MINUS_SQUARE, x)))
+    if code == _ops.ACOS:
+        return negative(over(u, unary_node(_SQRT, unary_node(_ONE_MINUS_SQUARE, x))))
+    if code == _ops.ATAN:
+        return times(u, binary_node(_ATAN2_SLOPE, 1.0, x))
+    if code == _ops.SINH:
+        return times(u, unary_node(_COSH, x))
+    if code == _ops.COSH:
+        return times(u, unary_node(_SINH, x))
+    if code == _ops.ASINH:
+        return over(u, binary_node(_HYPOT, x, 1.0))
+    if code == _ops.ACOSH:
+        left = raised(binary_node(_SUBTRACT, x, 1.0), -0.5)
+        return times(u, over(left, unary_node(_SQRT, binary_node(_ADD, x, 1.0))))
+    if code == _ops.ATANH:
+        return over(u, unary_node(_ONE_MINUS_SQUARE, x))
+    if code == _ops.ERF:
+        return times(u, scaled(ERF_SLOPE_AT_0, unary_node(_EXP, negative(times(x, x)))))
+    if code == _ops.LOG2:
+        return over(u, binary_node(_MULTIPLY, x, LN2))
+    if code == _ops.LOG10:
+        return over(u, binary_node(_MULTIPLY, x, LN10))
+    if code == _ops.EXP2:
+        return times(u, binary_node(_MULTIPLY, v, LN2))
+    if code == _ops.CBRT:
+        return times(u, binary_node(_DIVIDE, raised(v, -2.0), 3.0))
+    if code == _ops.NORMAL_CDF:
+        return times(u, density(x))
+    if code == _ops.GELU:
+        left = unary_node(_NORMAL_CDF, x)
+        return times(u, binary_node(_ADD, left, times(x, density(x))))
+    if code == _ops.SILU:
+        left = unary_node(_SIGMOID, x)
+        return times(u, binary_node(_ADD, left, times(x, unary_node(_SIGMOID_SLOPE, x))))
+    if code == _ops.MISH:
+        y = <Value>unary_node(_SOFTPLUS, x)
+        left = unary_node(_TANH, y)
+        right = unary_node(_TANH_SLOPE, y)
+        return times(u, binary_node(_ADD, left, times(x, times(right, unary_node(_SIGMOID, x)))))
+    if code == _ops.ELU:
+        return elu_vjp(u, x, 1.0, 1.0)
+    if code == _ops.SELU:
+        return elu_vjp(u, x, activations.SCALE, activations.SCALE_ALPHA)
+    if code == _ops.HARDTANH:
+        left = binary_node(_GREATER, x, 1.0)
+        return where(left, 0.0, where(binary_node(_GREATER, negative(x), 1.0), 0.0, u))
+    if code == _ops.SOFTSIGN:
+        left = unary_node(_ABSOLUTE, x)
+        right = binary_node(_DIVIDE, 1.0, one_plus(left))
+        right = times(right, right)
+        return times(u, where(binary_node(_GREATER_EQUAL, left, math.inf), math.nan, right))
     f = row.operation.vjps[k]
     return f(u, v, *v.operands)
+
+
+cdef vjp_of_two(Value v, Py_ssize_t k, u, Code code, Value x, Value y):
+    cdef object h, s
+    if code == _ops.DIVIDE:
+        return over(u, y) if k == 0 else negative(times(u, over(v, y)))
+    if code == _ops.POWER:
+        if k == 0:
+            return times(u, times(y, binary_node(_POWER, x, binary_node(_SUBTRACT, y, 1.0))))
+        return times(u, times(v, unary_node(_LOG, where(x, x, 1.0))))
+    if code == _ops.MAXIMUM:
+        return larger_share(u, x, y) if k == 0 else larger_share(u, y, x)
+    if code == _ops.MINIMUM:
+        return larger_share(u, y, x) if k == 0 else larger_share(u, x, y)
+    if code == _ops.LOGADDEXP:
+        return times(u, binary_node(_SIGMOID_OF_DIFFERENCE, x if k == 0 else y, y if k == 0 else x))
+    if code == _ops.SIGMOID_OF_DIFFERENCE:
+        s = binary_node(_SIGMOID_OF_DIFFERENCE, y, x)
+        h = binary_node(_GREATER, binary_node(_ADD, v, s), 1.5)
+        u = times(u, where(h, 0.0, times(v, s)))
+        return u if k == 0 else negative(u)
+    if code == _ops.WHERE:
+        return where(x, u, 0.0) if k == 1 else where(x, 0.0, u)
+    if code == _ops.XLOGY:
+        return times(u, unary_node(_LOG, y) if k == 0 else over(x, y))
+    if code == _ops.HYPOT:
+        return times(u, binary_node(_COSINE, x, y) if k == 0 else binary_node(_COSINE, y, x))
+    if code == _ops.COSINE:
+        s = binary_node(_COSINE, y, x)
+        if k == 1:
+            s = times(s, v)
+        h = binary_node(_HYPOT, x, y)
+        h = over(s, where(binary_node(_GREATER, h, 0.0), h, math.inf))
+        return times(u, times(h, s)) if k == 0 else negative(times(u, h))
+    if code == _ops.ATAN2:
+        if k == 0:
+            return times(u, binary_node(_ATAN2_SLOPE, y, x))
+        return negative(times(u, binary_node(_ATAN2_SLOPE, x, y)))
+    if code == _ops.ATAN2_SLOPE:
+        if k == 0:
+            s = binary_node(_SUBTRACT, y, x)
+            h = binary_node(_HYPOT, x, y)
+            s = over(s, h)
+            s = times(s, over(binary_node(_ADD, y, x), h))
+            return times(u, over(over(s, h), h))
+        h = binary_node(_HYPOT, x, y)
+        s = over(x, h)
+        s = times(s, over(y, h))
+        return times(u, scaled(-2.0, over(over(s, h), h)))
+    f = (<Row>v.row).operation.vjps[k]
+    return f(u, v, x, y)
+
+
+cdef entropy_vjp(Value v, Py_ssize_t k, u, bint by_companion):
+    """Of the binary cross-entropy, where None means that an operand gets nothing."""
+    cdef Value a = <Value>v.left, z = <Value>operand(<PyObject*>v, 1), y = <Value>operand(<PyObject*>v, 2)
+    cdef object left
+    if k == (0 if by_companion else 1):
+        return None
+    if by_companion:
+        return times(u, binary_node(_SUBTRACT, unary_node(_SIGMOID, z), y)) if k == 1 else negative(times(u, z))
+    if k == 0:
+        left = binary_node(_SUBTRACT, 1.0, y)
+        left = over(left, binary_node(_SUBTRACT, 1.0, a))
+        return times(u, binary_node(_SUBTRACT, left, over(y, a)))
+    left = unary_node(_LOG, binary_node(_SUBTRACT, 1.0, a))
+    return times(u, binary_node(_SUBTRACT, left, unary_node(_LOG, a)))
+
+
+cdef density(Value x):
+    square = times(x, x)
+    bounded = where(binary_node(_GREATER, square, 1600.0), 1600.0, square)
+    return scaled(DENSITY_AT_0, unary_node(_EXP, scaled(-0.5, bounded)))
+
+
+cdef elu_vjp(u, Value x, double right, double left):
+    positive = binary_node(_GREATER, x, 0.0)
+    e = unary_node(_EXP, where(positive, 0.0, x))
+    return where(positive, u if right == 1.0 else times(u, right), times(u, e if left == 1.0 else scaled(left, e)))

@@ -145,7 +145,7 @@ CODES = {  # by name or family; used by the scalar programs of `vectorize` too
     "softplus": _ops.SOFTPLUS, "erf": _ops.ERF, "**n": _ops.CONSTANT_POWER, "leaky_relu": _ops.LEAKY_RELU,
     "where": _ops.WHERE, "binary cross-entropy": _ops.BINARY_ENTROPY,
     "sigmoid slope": _ops.SIGMOID_SLOPE, "tanh slope": _ops.TANH_SLOPE, "one minus square": _ops.ONE_MINUS_SQUARE,
-    "σ of difference": _ops.SIGMOID_OF_DIFFERENCE, "copy": _ops.COPY,
+    "σ of difference": _ops.SIGMOID_OF_DIFFERENCE, "copy": _ops.COPY, "atan2 slope": _ops.ATAN2_SLOPE,
     "max of first": _ops.MAXIMUM, "max of next": _ops.MAXIMUM,
     "min of first": _ops.MINIMUM, "min of next": _ops.MINIMUM,
     "ties of max": _ops.TIES_OF_MAX, "ties of min": _ops.TIES_OF_MIN,

@@ -12,7 +12,7 @@ from tinygrad_scalar.engine import recorded
 from tinygrad_scalar.engine.elementary import exp, expm1, inf, nan
 from tinygrad_scalar.engine.operation import Operation
 
-SQRT_HALF, DENSITY_AT_0 = math.sqrt(0.5), 1.0 / math.sqrt(2.0 * math.pi)
+SQRT_HALF, DENSITY_AT_0 = math.sqrt(0.5), recorded.DENSITY_AT_0
 SCALE, SCALE_ALPHA = 1.0507009873554805, 1.7580993408473766  # Klambauer et al. 2017, Self-Normalizing Neural Networks
 SMALL = -700.0  # below, exp(x) has lost digits on the way to 0, and is the square of exp(x/2)
 NONE_BELOW = -39.0  # where Φ(x) is 0
@@ -197,10 +197,10 @@ def softsign_slope(x: float) -> float:
     return r * r if abs(x) < inf else nan
 
 
-def _elu_vjp(u: object, x: object, right: float, left: float) -> object:
+def _elu_vjp(u: Any, x: Any, right: float, left: float) -> Any:
     positive = recorded.greater(x, 0.0)
     e = recorded.where(positive, 0.0, x).exp()  # where it is not used, it must not overflow
-    return recorded.where(positive, u * right, u * (left * e))  # type: ignore[operator]
+    return recorded.where(positive, u if right == 1.0 else u * right, u * (e if left == 1.0 else left * e))
 
 
 def _softsign_vjp(u: Any, x: Any) -> Any:
@@ -217,7 +217,7 @@ ROWS = (
     Operation(
         "gelu", "gelu", "gelu({0})", "x*(1 + erf(x/sqrt(2)))/2", gelu, lambda v, x: (gelu_slope(x),),
         ("gelu′({0})",), steepest=1.1289041451851548,
-        vjps=(lambda u, v, x: u * (recorded.normal_cdf(x) + x * (DENSITY_AT_0 * (-0.5 * (x * x)).exp())),),
+        vjps=(lambda u, v, x: u * (recorded.normal_cdf(x) + x * recorded.density(x)),),
     ),
     Operation(
         "silu", "silu", "silu({0})", "x/(1 + exp(-x))", silu, lambda v, x: (silu_slope(x),), ("silu′({0})",),
@@ -257,6 +257,6 @@ ROWS = (
     Operation(
         "normal cdf", "Φ", "Φ({0})", "(1 + erf(x/sqrt(2)))/2", normal_cdf, lambda v, x: (density(x),),
         ("exp(−{0}²/2)/√(2·π)",),
-        vjps=(lambda u, v, x: u * (DENSITY_AT_0 * (-0.5 * (x * x)).exp()),),
+        vjps=(lambda u, v, x: u * recorded.density(x),),
     ),
 )  # fmt: skip

@@ -155,6 +155,8 @@ def cosine(x: float, y: float) -> float:
 
 
 def cosine_slopes(c: float, x: float, y: float) -> tuple[float, float]:
+    if x == 0.0 and y == 0.0:
+        return 0.0, 0.0  # as in JAX, and as of |x|, which this is in two dimensions
     s, v = cosine(y, x), hypot(x, y)  # sine² is 1 − cosine² with all its digits
     scale = 0.25 if v > 1e290 else SCALE if v < 1e-290 else 1.0
     over = divide(s, hypot(x * scale, y * scale))
@@ -169,6 +171,13 @@ def atan2_slope(x: float, y: float) -> float:
     scale = 1.0 / SCALE if d > 1.0 else SCALE
     x, y = x * scale, y * scale
     return divide(x, x * x + y * y) * scale
+
+
+def atan2_slope_slopes(v: float, x: float, y: float) -> tuple[float, float]:
+    """(y² − x²)/(x² + y²)² in factors, of which neither loses digits where |x| is near |y|; and −2xy/(x² + y²)²."""
+    h = hypot(x, y)
+    difference, product = divide(y - x, h) * divide(y + x, h), divide(x, h) * divide(y, h)
+    return divide(divide(difference, h), h), -2.0 * divide(divide(product, h), h)
 
 
 def xlogy(x: float, y: float) -> float:
@@ -257,6 +266,11 @@ def logaddexp_share(x: float, y: float) -> float:
     shift = difference - x  # what x − y lost in rounding (Knuth's two-sum), or the share would be off by |x − y| ulp
     lost = (x - (difference - shift)) - (y + shift)
     return sigmoid(difference) + sigmoid_slope(difference) * lost
+
+
+def logaddexp_share_slope(v: float, x: float, y: float) -> float:
+    """v·σ(y − x); 0 where both are +∞, of which each has the share 1."""
+    return v * logaddexp_share(y, x) if x != y or math.isfinite(x) else 0.0
 
 
 def binary_entropy(a: float, z: float, y: float) -> float:

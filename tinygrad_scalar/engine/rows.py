@@ -21,6 +21,7 @@ from tinygrad_scalar.engine.elementary import (
     asin,
     asinh_slope,
     atan2_slope,
+    atan2_slope_slopes,
     atanh,
     binary_entropy,
     binary_entropy_slopes,
@@ -44,6 +45,7 @@ from tinygrad_scalar.engine.elementary import (
     log10,
     logaddexp,
     logaddexp_share,
+    logaddexp_share_slope,
     maximum,
     minimum,
     power,
@@ -148,9 +150,9 @@ ROWS = (
         vjps=(lambda u, v, x: -(u / recorded.one_minus_square(x).sqrt()),),
     ),
     Operation(
-        "atan", "atan", "atan({0})", "atan(x)", math.atan, lambda v, x: (1.0 / (1.0 + x * x),),
+        "atan", "atan", "atan({0})", "atan(x)", math.atan, lambda v, x: (atan2_slope(1.0, x),),
         ("1/(1 + {0}²)",),
-        vjps=(lambda u, v, x: u / (1.0 + x * x),),
+        vjps=(lambda u, v, x: u * recorded.atan2_slope(1.0, x),),
     ),
     Operation("sinh", "sinh", "sinh({0})", "sinh(x)", sinh, lambda v, x: (cosh(x),), ("cosh({0})",),
         vjps=(lambda u, v, x: u * x.cosh(),),
@@ -214,8 +216,8 @@ ROWS = (
         lambda v, y, x: (atan2_slope(x, y), -atan2_slope(y, x)),
         ("{1}/({0}² + {1}²)", "−{0}/({0}² + {1}²)"),
         vjps=(
-            lambda u, v, y, x: u * (x / (h := recorded.hypot(x, y)) / h),
-            lambda u, v, y, x: -(u * (y / (h := recorded.hypot(x, y)) / h)),
+            lambda u, v, y, x: u * recorded.atan2_slope(x, y),
+            lambda u, v, y, x: -(u * recorded.atan2_slope(y, x)),
         ),
     ),
     Operation(
@@ -295,19 +297,27 @@ ROWS = (
     ),
     Operation(
         "σ of difference", "σ", "σ({0} − {1})", "1/(1 + exp(y - x))", logaddexp_share,
-        lambda v, x, y: (v * logaddexp_share(y, x), -v * logaddexp_share(y, x)),
+        lambda v, x, y: (slope := logaddexp_share_slope(v, x, y), -slope),
         ("σ′({0} − {1})", "−σ′({0} − {1})"),
         vjps=(
-            lambda u, v, x, y: u * (v * recorded.logaddexp_share(y, x)),
-            lambda u, v, x, y: -(u * (v * recorded.logaddexp_share(y, x))),
+            lambda u, v, x, y: u * recorded.logaddexp_share_slope(v, x, y),
+            lambda u, v, x, y: -(u * recorded.logaddexp_share_slope(v, x, y)),
         ),
     ),
     Operation(
         "cosine", "x/hypot", "{0}/hypot({0}, {1})", "x/sqrt(x**2 + y**2)", cosine, cosine_slopes,
         ("{1}²/hypot({0}, {1})³", "−{0}·{1}/hypot({0}, {1})³"),
         vjps=(
-            lambda u, v, x, y: u * ((s := recorded.cosine(y, x)) / recorded.hypot(x, y) * s),
-            lambda u, v, x, y: -(u * (recorded.cosine(y, x) / recorded.hypot(x, y) * v)),
+            lambda u, v, x, y: u * ((s := recorded.cosine(y, x)) / recorded.distance(x, y) * s),
+            lambda u, v, x, y: -(u * (recorded.cosine(y, x) * v / recorded.distance(x, y))),
+        ),
+    ),
+    Operation(
+        "atan2 slope", "x/(x² + y²)", "{0}/({0}² + {1}²)", "x/(x**2 + y**2)", atan2_slope,
+        atan2_slope_slopes, ("({1}² − {0}²)/({0}² + {1}²)²", "−2·{0}·{1}/({0}² + {1}²)²"),
+        vjps=(
+            lambda u, v, x, y: u * ((y - x) / (h := recorded.hypot(x, y)) * ((y + x) / h) / h / h),
+            lambda u, v, x, y: u * (-2.0 * (x / (h := recorded.hypot(x, y)) * (y / h) / h / h)),
         ),
     ),
     Operation(  # exp(x − m) of a softmax

@@ -22,7 +22,6 @@ from tinygrad_scalar.functions import (
     logaddexp,
     lookup,
     maximum,
-    minimum,
     relu,
     softplus,
     where,
@@ -242,8 +241,9 @@ def huber(a: Outputs, y: Outputs, delta: float = 1.0) -> Value:
 
 
 def _huber(size: Value, delta: float) -> Value:
-    near = minimum(size, delta)  # its square does not overflow where it is not used
-    return where(greater(size, delta), delta * (size - 0.5 * delta), 0.5 * near * near)
+    far = greater(size, delta)
+    near = where(far, delta, size)  # its square does not overflow where it is not used
+    return where(far, delta * (size - 0.5 * delta), 0.5 * near * near)
 
 
 def kl_divergence(a: Outputs, y: Outputs) -> Value:

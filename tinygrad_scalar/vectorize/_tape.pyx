@@ -131,7 +131,11 @@ cdef inline bint is_piecewise(int code, double number) noexcept nogil:
 
 
 cdef inline bint is_binary(int code) noexcept nogil:
-    return _ops.ADD <= code <= _ops.GREATER_EQUAL or _ops.SIGMOID_OF_DIFFERENCE <= code <= _ops.COSINE
+    return (
+        _ops.ADD <= code <= _ops.GREATER_EQUAL
+        or _ops.SIGMOID_OF_DIFFERENCE <= code <= _ops.COSINE
+        or code == _ops.ATAN2_SLOPE
+    )
 
 
 cdef inline bint is_ternary(int code) noexcept nogil:

@@ -21,6 +21,7 @@ CALLS = {
     "atan2": "arctan2({0}, {1}, out={out})",
     "xlogy": "*xlogy({0}, {1}, out={out})",
     "cosine": "*cosine({0}, {1}, out={out})",
+    "atan2 slope": "*slope_of_atan2({0}, {1}, out={out})",
     "exp of difference": "*exp_of_difference({0}, {1}, out={out})",
     **{name: f"*{name.replace(' ', '_')}({{0}}, out={{out}})" for name in ACTIVATIONS},
 }
@@ -29,6 +30,8 @@ SLOPES = {
     ("atan2", 1): "*negative(slope_of_atan2({1}, {2}, out={out}), out={out})",
     ("cosine", 0): "*slope_of_cosine({1}, {2}, cosine({2}, {1}), out={out})",
     ("cosine", 1): "*negative(slope_of_cosine({1}, {2}, {0}, out={out}), out={out})",
+    ("atan2 slope", 0): "*slopes_of_atan2_slope({1}, {2}, subtract({2}, {1}), add({2}, {1}), 1.0, out={out})",
+    ("atan2 slope", 1): "*slopes_of_atan2_slope({1}, {2}, {1}, {2}, -2.0, out={out})",
     **{(name, 0): f"*slope_of_{name.replace(' ', '_')}({{1}}, out={{out}})" for name in ACTIVATIONS},
 }
 NUMPY = ("arctan2", "cbrt", "ceil", "exp2", "floor", "log10", "log2")
@@ -76,7 +79,8 @@ def slope_of_cosine(x, y, factor, out):
     """y/hypot(x, y)**2 times a factor."""
     size = hypot(x, y)
     scale = np.where(size > 1e290, 0.25, np.where(size < 1e-290, 2.0**600, 1.0))
-    multiply(cosine(y, x) / hypot(x * scale, y * scale) * factor, scale, out=out)
+    bottom = hypot(x * scale, y * scale)
+    multiply(cosine(y, x) / np.where(bottom == 0.0, np.inf, bottom) * factor, scale, out=out)
     return out
 ''',
     "slope_of_atan2": '''
@@ -91,6 +95,12 @@ def slope_of_atan2(x, y, out):
         scaled = scaled_x / (scaled_x * scaled_x + scaled_y * scaled_y) * scale
         copyto(out, scaled, where=~usual & np.isfinite(x) & np.isfinite(y))
     return out
+''',
+    "slopes_of_atan2_slope": '''
+def slopes_of_atan2_slope(x, y, left, right, factor, out):
+    """A factor times left right/(x**2 + y**2)**2."""
+    size = hypot(x, y)
+    return multiply((left / size) * (right / size) / size / size, factor, out=out)
 ''',
     "silu": '''
 def silu(z, out):
@@ -251,5 +261,6 @@ RULES: dict[str, Callable[..., Any]] = {
     "xlogy": lambda write, d, v, x, y: (write("*", d, write("log", y)), write("*", d, write("/", x, y))),
     "exp of difference": lambda write, d, v, x, y: (share := write("*", d, v), write("neg", share)),
     "cosine": times_slopes("cosine", (1, 2), (0, 1, 2)),
+    "atan2 slope": times_slopes("atan2 slope", (1, 2), (1, 2)),
     **{name: times_slopes(name, (1,)) for name in ACTIVATIONS},
 }

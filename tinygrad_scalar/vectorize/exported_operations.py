@@ -92,6 +92,11 @@ def _cosine(lib: Library, x: Any, y: Any) -> Any:
     return lib.f.where(at_origin, 0.5, quotient)
 
 
+def _atan2_slope(lib: Library, x: Any, y: Any) -> Any:
+    size = lib.f.hypot(x, y)
+    return x / size / size
+
+
 def _normal_cdf(lib: Library, x: Any) -> Any:
     return 0.5 * lib.erfc(-SQRT_HALF * x)  # its digits last into the tail, where 1 + erf has none
 
@@ -133,6 +138,7 @@ FORWARD: dict[str, Forward] = {
     "atan2": _of_numpy("arctan2"),
     "cbrt": _cbrt,
     "cosine": _cosine,
+    "atan2 slope": _atan2_slope,
     "exp of difference": lambda lib, x, y: lib.f.exp(x - y),
     "xlogy": _xlogy,
     "sigmoid": _sigmoid,

@@ -328,6 +328,8 @@ def slope_of_atan(x, out):
     multiply(x, x, out=out)
     add(out, 1.0, out=out)
     reciprocal(out, out=out)
+    if not out.size or not out.item(out.argmin()) > 1e-290:  # the square overflows
+        copyto(out, 1.0 / x / x, where=absolute(x) > 1e145)
     return out
 ''',
     "slope_of_asinh": '''

@@ -60,6 +60,12 @@ def times_slopes(op: str, *reads: tuple[int, ...]) -> Callable[..., Any]:
     return rule
 
 
+def _slope_of_share(write: Callable[..., Array], share: Array, other: Array) -> Array:
+    """Their product; 0 where both operands are +∞, of which each has the share 1."""
+    both = write("greater", write("+", share, other), constant(1.5))
+    return write("where", both, constant(0.0), write("*", share, other))
+
+
 # As in rules.py.
 RULES: dict[str, Callable[..., Any]] = {
     "sigmoid slope": lambda write, d, v, x: (
@@ -68,7 +74,7 @@ RULES: dict[str, Callable[..., Any]] = {
     "tanh slope": lambda write, d, v, x: (write("*", d, write("*", constant(-2.0), write("*", v, write("tanh", x)))),),
     "one minus square": lambda write, d, v, x: (write("*", d, write("*", constant(-2.0), x)),),
     "σ of difference": lambda write, d, v, x, y: (
-        share := write("*", d, write("*", v, write("σ of difference", y, x))),
+        share := write("*", d, _slope_of_share(write, v, write("σ of difference", y, x))),
         write("neg", share),
     ),
 }
