@@ -45,10 +45,10 @@ cdef enum Code:
     SIGMOID_OF_DIFFERENCE  # two
     ATAN2, HYPOT, XLOGY, COSINE  # two
     LOG2, LOG10, EXP2, CBRT, FLOOR, CEIL, SIGN, NORMAL_CDF, GELU, SILU, ELU, SELU, MISH, HARDTANH, SOFTSIGN  # one
-    ATAN2_SLOPE = 64  # two
     # three; x the extreme so far, y the next number, z how many so far are equal to it: scalar programs alone have these
     TIES_OF_MAX = 65
     TIES_OF_MIN, SHARED_MAX, SHARED_MIN
+    ATAN2_SLOPE = 69  # two
     # read by vectorize as what they are made of, see made_of in _bulk.pxi: no program holds these
     SUM = 1000  # of any number of operands, as all to LOGSUMEXP: _lists.pxi
     TOTAL, MEAN, DOT, NORM, MAX, MIN, LOGSUMEXP
