@@ -10,7 +10,7 @@ import tinygrad_scalar as ts
 from tinygrad_scalar import Value
 from tinygrad_scalar.engine import elementary, ops, record
 from tinygrad_scalar.engine.ops import Operation
-from tinygrad_scalar.vectorize import naming, numpy_calls, reverse
+from tinygrad_scalar.vectorize import naming, numpy_calls, rules
 
 ROWS = [
     Operation(
@@ -148,13 +148,13 @@ def test_what_a_row_raises_is_raised(monkeypatch):
 
 def test_an_operation_that_nobody_knows_is_named():
     with pytest.raises(ValueError, match="unknown operation 'unknown'"):
-        reverse.rule_of("unknown")
+        rules.rule_of("unknown")
 
 
 @pytest.mark.parametrize("name", [*ops.OPERATIONS, "**3", "**-1", "leaky_relu(0.1)"])
 def test_every_list_of_operations_in_vectorize_is_optional(name, monkeypatch):
     row = ops.operation(name)
-    for table in (reverse.RULES, reverse.FAMILIES, numpy_calls.CALLS, naming.WORDS):
+    for table in (rules.RULES, rules.FAMILIES, numpy_calls.CALLS, naming.WORDS):
         for key in (name, row.family):
             monkeypatch.delitem(table, key, raising=False)
     for i in range(row.arity):
