@@ -43,6 +43,9 @@ def said(shell, line):
         (["%step C", "%step 3", "%step back"], 2),
         (["%step C", "%step 5", "%step back 3"], 2),
         (["%step C", "%step to z"], 2),
+        (["%step C", "%step to 7"], 7),
+        (["%step C", "%step next 4"], 4),
+        (["%step C", "%step 4", "%step next value"], 5),
         (["%step C", "%step 7", "%step reset"], 0),
         (["%step C", "%step 7", "%step (z + 1) * 2"], 0),
         (["%step C", "%step 7", "%step C"], 0),
@@ -95,7 +98,19 @@ def test_a_users_error_is_one_line(shell, line, message):
     assert "Traceback" not in text
 
 
-@pytest.mark.parametrize("line", ["%step back x", "%step back 1 2", "%step to v", "%step watch v", "%step to"])
+@pytest.mark.parametrize(
+    "line",
+    [
+        "%step back x",
+        "%step back 1 2",
+        "%step to v",
+        "%step watch v",
+        "%step to",
+        "%step to 12",
+        "%step next layer",
+        "%step next z",
+    ],
+)
 def test_a_move_that_is_refused_moves_nothing(shell, line):
     stepper = shell.run_cell("%step C").result
     said(shell, "%step 3")

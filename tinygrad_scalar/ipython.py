@@ -1,19 +1,20 @@
 """In IPython and Jupyter: a stepper shows its equations and its picture; `%load_ext tinygrad_scalar` adds magics.
 
-%step C       start stepping through C         %step        the next step       %step 3      three steps
-%step back    one step back (back 3: three)    %step to w   on to a name        %step reset  to the beginning
-%step watch w b                                %explain C w(1)[0,1]             ∂C/∂w⁽¹⁾₀₁ by the chain rule
+%step C           start stepping through C         %step         the next step        %step 3      three steps
+%step next value  on to the next named value       %step to w    on to a name         %step reset  to the beginning
+%step next layer  through the next layer           %step to 20   to a step            %step watch w b
+%step back        one step back (back 3: three)    %explain C w(1)[0,1]               ∂C/∂w⁽¹⁾₀₁ by the chain rule
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 from tinygrad_scalar.cli.console import new_console
-from tinygrad_scalar.engine.number import required_integer
 from tinygrad_scalar.inspection.explain import Explanation, explain
+from tinygrad_scalar.inspection.moves import MOVES, move
 from tinygrad_scalar.inspection.stepper import Stepper, step as begin
 from tinygrad_scalar.viz.drawing import draw
 
@@ -64,19 +65,22 @@ class _Magics:
         """%step C: start stepping through C, any expression whose value is a Value or a stepper. Then:
 
         %step, %step 3            the next step, the next three
+        %step next value          on to the next value with a name
+        %step next layer          through the next layer
         %step back, %step back 3  one step back, three
         %step to w(1)[0,1]        on to the next step that involves that name
+        %step to 20               to the step of that number, forward or back
         %step watch w b           print these with every step
         %step reset               to the beginning
 
         Returns the stepper: s = %step C.
         """
         with _errors_in_one_line():
-            word, *rest = line.split() or ["1"]
-            if word.isdecimal():
-                self._begun.next(int(word))
-            elif word in _MOVES:
-                _MOVES[word](self._begun, rest)
+            word, _, words = line.strip().partition(" ")
+            if not word or word.isdecimal():
+                move(self._begun, "next", word)
+            elif word in MOVES:
+                move(self._begun, word, words.strip())
             else:
                 root = self._shell.ev(line)
                 self._stepper = root if isinstance(root, Stepper) else begin(root, names=self._shell.user_ns)
@@ -95,25 +99,6 @@ class _Magics:
             if not root:
                 raise ValueError("expected a Value and a name in its graph, such as %explain C w")
             return explain(self._shell.ev(root), name, names=self._shell.user_ns)
-
-
-_MOVES: dict[str, Callable[[Stepper, list[str]], object]] = {
-    "back": lambda stepper, rest: stepper.back(_steps(rest)),
-    "to": lambda stepper, rest: stepper.to(_name(rest)),
-    "watch": lambda stepper, rest: stepper.watch(*rest),
-    "reset": lambda stepper, rest: stepper.reset(),
-}
-
-
-def _name(words: list[str]) -> str:
-    if not words:
-        raise ValueError("expected a name, such as %step to w")
-    return " ".join(words)
-
-
-def _steps(words: list[str]) -> int:
-    text = " ".join(words) or "1"
-    return required_integer(int(text) if text.isdecimal() else text, "the number of steps", least=0)
 
 
 @contextmanager

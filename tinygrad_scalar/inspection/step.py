@@ -33,6 +33,7 @@ class Contribution(NamedTuple):
         return self.done == self.of
 
 
+DONE = "done: every gradient is complete, as after backward()"
 NO_STEP_LEFT = "no step is left: this is still the last; back() or reset() goes back"
 
 
@@ -148,9 +149,22 @@ class Step:
             return rf"$$\begin{{gathered}} {self.latex} \\ \text{{{NO_STEP_LEFT}}} \end{{gathered}}$$"
         return f"$${self.latex}$$"
 
+    @property
+    def where(self) -> str:
+        """Which step it is of how many."""
+        n, at = self._computed, self.position
+        phase = f"forward {at} of {n}" if at <= n else f"backward {at - n - 1} of {n}"
+        return f"{phase} (step {at} of {2 * n + 1})"
+
+    @property
+    def _computed(self) -> int:
+        return sum(bool(node.op) for node in self._graph.nodes)
+
     def __repr__(self) -> str:
-        again = f"; {NO_STEP_LEFT}" if self.again else ""
-        return for_stdout(f"<Step {self.position}, {self.phase}: {self.equation}{again}>")
+        """What a prompt shows: where it is, the step, and at the end that it is the last."""
+        lines = [self.where, *(f"  {line}" for line in str(self).splitlines())]
+        done = [DONE] if self.position == 2 * self._computed + 1 else []
+        return for_stdout("\n".join([*lines, *done]))
 
 
 def _factor(value: float) -> str:

@@ -11,18 +11,20 @@ so that at the end every gradient is what backward() gives (000's sum over j is 
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tinygrad_scalar.engine import Value, now
+from tinygrad_scalar.engine.errors import shown
 from tinygrad_scalar.engine.graph import contribution, pass_order, require_fresh, shown_operands
 from tinygrad_scalar.engine.number import required_integer
 from tinygrad_scalar.inspection.layout import wrapped
 from tinygrad_scalar.inspection.named_graph import NamedGraph
 from tinygrad_scalar.inspection.names import caller_variables
 from tinygrad_scalar.inspection.notation import written
-from tinygrad_scalar.inspection.step import Contribution, Step
+from tinygrad_scalar.inspection.step import DONE, Contribution, Step
+from tinygrad_scalar.inspection.structure import structure_of
 from tinygrad_scalar.screen import for_stdout
 
 if TYPE_CHECKING:
@@ -48,7 +50,9 @@ class Stepper:
     """The result of `step`: it stands after `.position` of `.total` steps, and prints where it is.
 
     next, back  go n steps forward or back, or as many as there are; the last step taken is `.current`
-    to          go on to the next step that computes a value, passes back through it or adds to its gradient
+    next        also on to the next value with a name, "value", or through the next layer, "layer"
+    to          go on to the next step that computes a value, passes back through it or adds to its gradient; or to the
+                step of that number, forward or back
     reset       go back to the beginning and restore every gradient that the steps changed
     watch       values to print whenever the stepper prints
     progress    how far along a value and its gradient are
@@ -58,6 +62,8 @@ class Stepper:
     Setting a leaf in between makes the graph stale. If anything else changes a gradient in between, the next step that
     needs it raises a ValueError.
     """
+
+    _layer_stops: Sequence[int] | None = None  # found when it is asked for
 
     def __init__(self, root: Value, names: Mapping[str, object]) -> None:
         graph = NamedGraph(root, "step", names)
@@ -91,8 +97,15 @@ class Stepper:
 
     # --- moving ------------------------------------------------------------------------------------------------------
 
-    def next(self, n: int = 1) -> Step | None:
-        """Take n steps, or as many as are left; returns the last step taken, which says so if none was left."""
+    def next(self, n: int | str = 1) -> Step | None:
+        """Take n steps, or as many as are left; returns the last step taken, which says so if none was left.
+
+        "value": to the next step that computes or passes back through a value with a name. "layer": until the next
+        layer is computed, or passed back through. To the end if there is none.
+        """
+        if isinstance(n, str):
+            stop = next((stop for stop in self._stops(n) if stop > self.position), self.total)
+            n = max(stop - self.position, 1)
         n = required_integer(n, "the number of steps", least=0)
         left = self.total - self.position
         for _ in range(min(n, left)):
@@ -112,11 +125,16 @@ class Stepper:
         """Go back to the beginning and restore every gradient that the steps changed."""
         self.back(self.position)
 
-    def to(self, target: str | Value) -> Step | None:
+    def to(self, target: str | Value | int) -> Step | None:
         """Go on to the next step that computes the value, passes back through it, or adds to its gradient.
 
-        `target` is a Value of the graph or its name. ValueError if no such step is left; then none is taken.
+        `target` is a Value of the graph or its name. ValueError if no such step is left; then none is taken. An int is
+        the number of a step, to which it goes forward or back.
         """
+        if isinstance(target, int) and not isinstance(target, bool):
+            if not 0 <= target <= self.total:
+                raise ValueError(f"the steps are numbered from 0 to {self.total}, got {target}")
+            return self.next(target - self.position) if target > self.position else self.back(self.position - target)
         value = self._graph.find(target)
         for position in range(self.position, self.total):
             node = self._node(position)
@@ -146,6 +164,28 @@ class Stepper:
         if self.position > len(self._forward):
             return Progress(True, self._uses[i] - self._left[i], self._uses[i])
         return Progress(not value.op or self._order[i] < self.position, 0, 0)
+
+    def _stops(self, of_each: str) -> Iterable[int]:
+        """How many steps lead to the end of what concerns each named value, or each layer."""
+        if of_each == "value":
+            return (at + 1 for at in range(self.position, self.total) if self._node(at) in self.notation.called)
+        if of_each != "layer":
+            raise ValueError(
+                f'the number of steps must be an integer ≥ 0, "value" or "layer", got {shown(of_each)}; '
+                "to() takes a name"
+            )
+        if self._layer_stops is None:
+            layers = [
+                [node for i in part.members if (node := self.nodes[i]).op]
+                for part in structure_of(self.nodes, self.notation.called).walk()
+                if part.kind == "layer"
+            ]
+            if not layers:
+                raise ValueError('no layers were found in this graph; next("value") goes on to the next named value')
+            forth = {node: at + 1 for at, node in enumerate(self._forward)}
+            back = {node: len(forth) + 2 + at for at, node in enumerate(self._backward)}
+            self._layer_stops = sorted(max(map(way.__getitem__, layer)) for way in (forth, back) for layer in layers)
+        return self._layer_stops
 
     def _node(self, position: int) -> Value:
         """The value that the step after `position` steps computes or passes through."""
@@ -256,8 +296,7 @@ class Stepper:
             older = sum(leaf.grad != 0.0 for leaf in self._graph.leaves)
             hold = "leaf already holds" if older == 1 else "leaves already hold"
             return f"{start}; {older} {hold} a gradient, to which this adds: zero_grad() clears it" if older else start
-        phase = f"forward {at} of {n}" if at <= n else f"backward {at - n - 1} of {n}"
-        return f"{phase} (step {at} of {self.total})"
+        return self._step(at - 1).where
 
     def __rich__(self) -> Text:
         """The same for rich: the position stands out, what comes next is dim."""
@@ -277,7 +316,7 @@ class Stepper:
         if self.position == self.total:
             older = sum(start != 0.0 for start in self._starts)
             on_top = f", on top of what {older} of the leaves held before" if older else ""
-            return f"done: every gradient is complete, as after backward(){on_top}"
+            return f"{DONE}{on_top}"
         n, notation, node = len(self._forward), self.notation, self._node(self.position)
         if self.position == n:
             return f"next: {notation.derivative(self.root, self.root).text} = 1, and backwards from there"
@@ -305,8 +344,22 @@ def step(root: Value, *, names: Mapping[str, object] | None = None) -> Stepper:
     >>> y = w * x
     >>> y.label = "y"
     >>> s = step(y)
-    >>> s.next(3)
-    <Step 3, backward: ∂y/∂w, ∂y/∂x from ∂y/∂y>
+    >>> s.next()
+    forward 1 of 1 (step 1 of 3)
+      y = w·x
+        = 2·3 = 6
+    >>> s.next(2)
+    backward 1 of 1 (step 3 of 3)
+      y = w·x
+      ∂y/∂w += ∂y/∂w · ∂y/∂y
+             = x · ∂y/∂y
+             = 3 · 1 = 3
+               w.grad: 0 + 3 = 3, complete
+      ∂y/∂x += ∂y/∂x · ∂y/∂y
+             = w · ∂y/∂y
+             = 2 · 1 = 2
+               x.grad: 0 + 2 = 2, complete
+    done: every gradient is complete, as after backward()
     >>> w.grad, x.grad
     (3.0, 2.0)
     >>> s.reset()

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -77,6 +77,14 @@ class Structure:
     operands: list[tuple[int, ...]]
     parts: list[Part]
     home: list[Part | None]
+
+    def walk(self) -> Iterator[Part]:
+        """All parts, each before those within it."""
+        todo = self.parts[::-1]
+        while todo:
+            part = todo.pop()
+            yield part
+            todo += reversed(part.parts)
 
 
 def structure_of(nodes: Sequence[Value], called: Mapping[Value, str], parameters: Collection[Value] = ()) -> Structure:
