@@ -1,8 +1,7 @@
 """`draw`: a computation graph as a picture (SVG, PNG), laid out by Graphviz.
 
-A value is a box with its name, data and gradient; an operation is a small dark box before the value it makes. The kind
-of a value shows in the shape of its box, in a word, and in the colour. Boxes have their own light background, so that
-the picture is readable on a dark page too.
+A value is a box with its name, data and gradient; an operation is a small dark box before the value it makes. What is
+too large for that is folded: see `folding.py`.
 """
 
 from __future__ import annotations
@@ -13,74 +12,64 @@ import shutil
 import subprocess
 import sys
 import sysconfig
-from collections.abc import Callable, Container, Mapping, Sequence
-from functools import cache
+from collections.abc import Callable, Mapping
+from functools import cache, cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from tinygrad_scalar.atomic_write import write_atomically
-from tinygrad_scalar.charts.text import xml_text
-from tinygrad_scalar.engine import Value, ops
+from tinygrad_scalar.engine import Value
 from tinygrad_scalar.engine.errors import shown
-from tinygrad_scalar.engine.graph import require_fresh, shown_operands, topological_order
-from tinygrad_scalar.inspection.kinds import kinds
-from tinygrad_scalar.inspection.layout import fitted
+from tinygrad_scalar.engine.graph import is_bare_number, require_fresh, topological_order
+from tinygrad_scalar.engine.number import required_integer
+from tinygrad_scalar.inspection.named_graph import NamedGraph
 from tinygrad_scalar.inspection.names import caller_variables, names_of
-from tinygrad_scalar.inspection.notation import leaf_names, unicode_of, written
+from tinygrad_scalar.inspection.notation import leaf_names
 from tinygrad_scalar.inspection.stepper import Stepper
+from tinygrad_scalar.inspection.structure import structure_of, without_parts
+from tinygrad_scalar.viz.dot import dot_of
+from tinygrad_scalar.viz.folding import SMALL, Choice, Graph, Wish, choose
 from tinygrad_scalar.viz.graphviz_in_browser import rendered
-from tinygrad_scalar.viz.marks import DIGITS, Marks
+from tinygrad_scalar.viz.marks import Marks
+from tinygrad_scalar.viz.view import LEVELS, View
 
 if TYPE_CHECKING:
     from graphviz import Digraph
 
 DIRECTIONS = ("LR", "TB", "RL", "BT")
-LARGEST = 3000  # values in a picture that is still readable
-LONGEST = 40  # characters of a name
+LARGEST = 3000  # boxes in a picture that is still readable
 PAGE = 640  # points: the width of a notebook's page
 PATIENCE = 120  # seconds for Graphviz
-
-
-class Look(NamedTuple):
-    """How one kind of value is drawn: its word, the colours of its line and background, its box in Graphviz's terms."""
-
-    word: str
-    line: str
-    fill: str
-    box: dict[str, str]
-
-
-LOOKS = {
-    "constant": Look("", "#71717a", "#f4f4f5", {"shape": "box", "style": "filled,dashed"}),
-    "leaf": Look("leaf", "#475569", "#e8edf4", {"shape": "box", "style": "filled"}),
-    "input": Look("input", "#0b63a5", "#e3f1fd", {"shape": "note", "style": "filled"}),
-    "parameter": Look("parameter", "#9a5b00", "#fdeecb", {"shape": "box", "style": "filled", "peripheries": "2"}),
-    "value": Look("", "#52525b", "#ffffff", {"shape": "box", "style": "filled,rounded"}),
-    "output": Look("output", "#1a6b32", "#ddf3e1", {"shape": "box", "style": "filled,rounded", "penwidth": "3"}),
-}
+DOTS, PIXELS = 144, 16e6  # of a PNG: dots per inch, and at most so many pixels
 
 
 class Drawing:
     """A picture of a graph: `.svg` (text), `.png` (bytes), `.source` (DOT), `.save(path)`. Jupyter displays it."""
 
-    def __init__(self, dot: Callable[[], Digraph], size: int) -> None:
+    def __init__(self, dot: Callable[[], Digraph], size: int, n_boxes: int | None = None) -> None:
         self._dot = cache(dot)
         self._size = size
+        self._n_boxes = size if n_boxes is None else n_boxes
 
     @property
     def source(self) -> str:
         """The graph in Graphviz's language, DOT."""
         return str(self._dot().source)
 
-    @property
+    @cached_property
     def svg(self) -> str:
         """The picture as SVG text."""
         return self._render("svg").decode()
 
-    @property
+    @cached_property
     def png(self) -> bytes:
-        """The picture as PNG, 144 dots per inch."""
-        return self._render("png", "-Gdpi=144")
+        """The picture as PNG, 144 dots per inch; a huge one has fewer, so that it has at most 16 million pixels."""
+        dots = DOTS
+        if self._n_boxes > SMALL:  # of a small one it is quicker not to look how large it is
+            size = re.search(_SIZE, self.svg)
+            area = float(size[1]) * float(size[2]) if size else 0.0  # points²
+            dots = min(DOTS, 72 * (PIXELS / area) ** 0.5) if area else DOTS
+        return self._render("png", f"-Gdpi={dots:.4g}")
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the picture atomically, as .svg, .png, .dot or .html by the suffix of `path`.
@@ -110,34 +99,36 @@ class Drawing:
             scale = min(1.0, PAGE / width)
             return f'width="{scale * width:.0f}pt" height="{scale * height:.0f}pt"'
 
-        return re.sub(r'width="([\d.]+)pt" height="([\d.]+)pt"', scaled, self.svg, count=1)
+        return re.sub(_SIZE, scaled, self.svg, count=1)
 
     def __repr__(self) -> str:
-        return f"<Drawing of {self._size} values; .save('graph.svg') writes it>"
+        boxes = f" in {self._n_boxes} boxes" if self._n_boxes != self._size else ""
+        return f"<Drawing of {self._size} values{boxes}; .save('graph.svg') writes it>"
 
     def _render(self, format_: str, *options: str) -> bytes:
-        if self._size > LARGEST:
+        if self._n_boxes > LARGEST:
             raise ValueError(
-                f"this graph has {self._size:,} values, too many for a readable picture (at most {LARGEST:,}): "
-                "draw a part of it, or save it as .dot for another program"
+                f"this graph has {self._n_boxes:,} values, too many for a readable picture (at most {LARGEST:,}): "
+                f"{_INSTEAD}"
             )
-        if sys.platform == "emscripten":
-            return rendered(self.source, format_)
-        command = [_dot_program(), f"-T{format_}", *options]
+        program = _dot_program()
+        command = [program, f"-T{format_}", *options]
         try:
             run = subprocess.run(
                 command, input=self.source.encode(), capture_output=True, timeout=PATIENCE, check=False
             )
         except subprocess.TimeoutExpired:
             raise RuntimeError(
-                f"Graphviz did not finish the layout of this graph of {self._size:,} values in {PATIENCE} s: "
-                "draw a part of it, or save it as .dot for another program"
+                f"Graphviz did not finish the layout of this graph of {self._n_boxes:,} values in {PATIENCE} s: "
+                f"{_INSTEAD}"
             ) from None
         if run.returncode or not run.stdout:
-            raise RuntimeError(f"{command[0]} could not draw the graph: {run.stderr.decode(errors='replace').strip()}")
+            raise RuntimeError(f"{program} could not draw the graph: {run.stderr.decode(errors='replace').strip()}")
         return run.stdout
 
 
+_SIZE = r'width="([\d.]+)pt" height="([\d.]+)pt"'
+_INSTEAD = "leave out fold=None, draw a part of it (around=, depth=, wrt=), or save it as .dot for another program"
 _PAGE = """<!doctype html>
 <html lang="en"><meta charset="utf-8"><title>Computation graph</title>
 <style>:root {{ color-scheme: light dark }} body {{ margin: 1rem }} svg {{ max-width: 100%; height: auto }}</style>
@@ -146,118 +137,96 @@ _PAGE = """<!doctype html>
 """
 
 
-def draw(root: Value | Stepper, *, direction: str = "LR", names: Mapping[str, object] | None = None) -> Drawing:
+def draw(
+    root: Value | Stepper,
+    *,
+    direction: str = "LR",
+    names: Mapping[str, object] | None = None,
+    fold: str | None = "auto",
+    around: Value | str | None = None,
+    depth: int | None = None,
+    wrt: Value | str | None = None,
+    hide_constants: bool = False,
+) -> Drawing:
     """The computation graph of `root` as a picture; that of a stepper (`step`) marks the last step.
 
-    direction  from the leaves to the root: "LR" (to the right), "TB" (down), "RL" or "BT"
-    names      names for values without a label, such as {"w": w, "b": b}; None: the variables of the calling code
+    direction       from the leaves to the root: "LR" (to the right), "TB" (down), "RL" or "BT"
+    names           names for values without a label, such as {"w": w, "b": b}; None: the variables of the calling code
+    fold            what is one box: "sum" a sum of many terms, "neuron" a neuron too, "layer" a layer or a `ts.group`
+                    too; None nothing; "auto" as little as leaves the text readable on a page of 900 pixels
+    around, depth   only what is within `depth` operations of this value (the root, if only `depth` is given)
+    wrt             only what depends on this value, with the leaves beside it: what its gradient is made of
+    hide_constants  numbers in a formula, such as the 1 of 1 − x, stand in the box of their operation
+
+    Values are given as such or by their names. A graph of up to 30 values is drawn whole; of one that is too large
+    even folded, what is nearest to the root. What the picture leaves out or folds, a line in it says.
 
     Where the graph has weights (a leaf called w), the notes' letters tell its leaves apart: w and b are parameters;
-    a, x and y are inputs. A stepper brings its own names; in a graph of more than 60 values only those around its step
-    are drawn. A graph of more than 3,000 values has no picture, only `.source`, written when it is asked for. Raises
-    StaleGraphError if a leaf was set since the graph was computed.
+    a, x and y are inputs. A stepper brings its own names, and is not folded; in a graph of more than 60 values only
+    those around its step are drawn. More than 3,000 boxes make no picture, only `.source`, written when it is asked
+    for. Raises StaleGraphError if a leaf was set since the graph was computed.
 
     >>> w, x = Value(0.5), Value(2.0)
     >>> y = w * x
     >>> draw(y)
     <Drawing of 3 values; .save('graph.svg') writes it>
+    >>> from tinygrad_scalar import MLP
+    >>> draw(MLP(4, [8, 3], seed=0)([0.1, 0.2, 0.3, 0.4])[0], fold="layer")
+    <Drawing of 142 values in 6 boxes; .save('graph.svg') writes it>
     """
     if not isinstance(root, (Value, Stepper)):
         raise TypeError(f"draw expects a stepper or the Value at the root of a graph, got {shown(root)}")
     if direction not in DIRECTIONS:
         raise ValueError(f"direction must be one of {', '.join(DIRECTIONS)}, got {shown(direction)}")
+    if not (fold is None or isinstance(fold, str)) or fold not in ("auto", *LEVELS):
+        raise ValueError(f'fold must be "auto", "sum", "neuron", "layer" or None, got {shown(fold)}')
+    if depth is not None:
+        depth = required_integer(depth, "depth")
     if isinstance(root, Stepper):
-        marks = Marks(root)
-        unknown = getattr(root.notation, "unknown", {})  # pickles written before have none
-        picture = _dot(root.nodes, root.notation.called, unknown, direction, marks)
-        return Drawing(lambda: picture, len(marks.nodes))
+        if fold != "auto" or hide_constants or any(option is not None for option in (around, depth, wrt)):
+            raise TypeError(
+                "the picture of a stepper shows what is around its step: it takes no fold, around, depth, "
+                "wrt or hide_constants; draw its root for these"
+            )
+        return _of_stepper(root, direction)
+    variables = caller_variables() if names is None else names
     nodes = topological_order(root)
     require_fresh(nodes)
-    called = names_of(nodes, caller_variables() if names is None else names)
-    unknown = leaf_names(nodes, called)
-    called.update(unknown)
+    called = names_of(nodes, variables)
+    places = {node: i for i, node in enumerate(nodes)} if around is not None or wrt is not None else {}
+    about = [None if value is None else places[_found(root, variables, value)] for value in (around, wrt)]
+    structure = structure_of(nodes, called)
+    called.update(leaf_names(nodes, called))
+    graph = Graph(structure, [called.get(node, "") for node in nodes])
+    hidden = {i for i, node in enumerate(nodes) if hide_constants and is_bare_number(node) and node not in called}
+    choice = choose(graph, Wish(fold, about[0], depth, about[1], hidden, direction))
 
     def dot() -> Digraph:
         require_fresh(nodes)
-        return _dot(nodes, called, unknown, direction)
+        return dot_of(graph, choice, direction)
 
-    drawing = Drawing(dot, len(nodes))
-    if len(nodes) <= LARGEST:
+    drawing = Drawing(dot, len(nodes), len(choice.boxes))
+    if len(choice.boxes) <= LARGEST:
         drawing.source  # noqa: B018 the numbers of now
     return drawing
 
 
-def _dot(
-    nodes: Sequence[Value],
-    called: Mapping[Value, str],
-    unknown: Container[Value],
-    direction: str,
-    marks: Marks | None = None,
-) -> Digraph:
-    """The picture; the letters of `unknown` leaves are not the user's, and tell nothing about their kind."""
-    from graphviz import Digraph
-
-    dot = Digraph("computation graph", graph_attr={**_GRAPH, "rankdir": direction}, node_attr=_NODE, edge_attr=_EDGE)
-    numbers = {node: i for i, node in enumerate(nodes)}
-    found = kinds(nodes, {node: name for node, name in called.items() if node not in unknown})
-    drawn = set(marks.nodes if marks else nodes)
-    for node, i in numbers.items():
-        if node not in drawn:
-            continue
-        name, look = called.get(node, ""), LOOKS[found[node]]
-        tooltip = f"{found[node]} {_escaped(name)}: data = {node.data!r}, grad = {node.grad!r}"
-        box = {"color": look.line, "fillcolor": look.fill, **look.box, **(marks.box(node) if marks else {})}
-        dot.node(f"v{i}", _label(node, name, look, marks), tooltip=tooltip, **box)
-        if not drawn.isdisjoint(node.operands):
-            row = ops.operation(node.op)
-            names = [_escaped(called.get(operand) or written(operand.data, DIGITS)) for operand in node.operands]
-            order = (
-                {} if (row.family or row.name) in _IN_ANY_ORDER else {"ordering": "in"}
-            )  # operands from top to bottom
-            dot.node(f"o{i}", _escaped(row.symbol), tooltip=row.text.format(*names), **_OPERATION, **order)
-            way = marks.edge(node) if marks else {}
-            dot.edge(f"o{i}", f"v{i}", arrowhead="none", **{**way, **({"arrowtail": "none"} if way else {})})
-            for place, operand in shown_operands(node):
-                if operand not in drawn:
-                    dot.node(f"c{i}_{place}", "…", tooltip=_escaped(names[place]), **_CUT_OFF)
-                dot.edge(f"v{numbers[operand]}" if operand in drawn else f"c{i}_{place}", f"o{i}", **way)
-    return dot
+def _of_stepper(stepper: Stepper, direction: str) -> Drawing:
+    marks = Marks(stepper)
+    unknown = getattr(stepper.notation, "unknown", {})  # pickles written before have none
+    nodes, called = stepper.nodes, stepper.notation.called
+    structure = without_parts(nodes, {node: name for node, name in called.items() if node not in unknown})
+    view = View(structure)
+    boxes = {view.box(i) for i, node in enumerate(nodes) if node in set(marks.nodes)}
+    picture = dot_of(Graph(structure, [called.get(node, "") for node in nodes]), Choice(view, boxes), direction, marks)
+    return Drawing(lambda: picture, len(marks.nodes))
 
 
-_IN_ANY_ORDER = ("+", "*", "sum(n)", "total(n)", "mean(n)", "norm(n)", "max(n)", "min(n)", "logsumexp(n)")
-_FONT = "Helvetica"
-# nslimit: without it a leaf used all over a long graph takes minutes to place, for a picture hardly better
-_GRAPH = {
-    "bgcolor": "transparent", "ranksep": "0.3", "nodesep": "0.18", "pad": "0.1", "nslimit": "1", "nslimit1": "1",
-}  # fmt: skip
-_NODE = {"fontname": _FONT, "fontsize": "11", "fontcolor": "#18181b", "margin": "0.07,0.03", "height": "0.3"}
-_EDGE = {"color": "#85858f", "arrowsize": "0.6", "penwidth": "1.1"}
-_OPERATION = {
-    "shape": "box", "style": "filled,rounded", "fillcolor": "#3f3f46", "color": "#a1a1aa", "fontcolor": "#ffffff",
-    "fontsize": "12", "width": "0.32", "height": "0.32", "margin": "0.07,0.02",
-}  # fmt: skip
-_CUT_OFF = {"shape": "plaintext", "fontcolor": "#71717a", "width": "0.2", "height": "0.2", "margin": "0"}
-
-
-def _label(node: Value, name: str, look: Look, marks: Marks | None) -> str:
-    """The box's content, in Graphviz's HTML: name and kind, data, grad."""
-    rows = []
-    shown_name = fitted(unicode_of(name), LONGEST)
-    bold = f"<b>{_escaped(shown_name)}</b>" if shown_name else ""
-    word = f'<font point-size="9" color="{look.line}"><i>{look.word}</i></font>' if look.word else ""
-    if bold or word:
-        rows.append(f'<tr><td colspan="2">{bold} {word}</td></tr>')
-    data, grad = (marks.data(node), marks.grad(node)) if marks else (written(node.data, DIGITS), "grad")
-    width = ' width="48"' if marks else ""  # so that from step to step the boxes stay where they are
-    for what, number in (("data", data), (grad, written(node.grad, DIGITS))):
-        left = f'<td align="left"{width}><font color="#52525b">{what}</font></td>'
-        rows.append(f'<tr>{left}<td align="right"{width}>{number}</td></tr>')
-    return f'<<table border="0" cellborder="0" cellspacing="0" cellpadding="2">{"".join(rows)}</table>>'
-
-
-def _escaped(text: str) -> str:
-    """Text for Graphviz, for which a single backslash begins an escape."""
-    return xml_text(text).replace("\\", "\\\\")
+def _found(root: Value, variables: Mapping[str, object], value: Value | str) -> Value:
+    """The value of the graph that is asked for, as such or by its name."""
+    if value is root:
+        return root
+    return NamedGraph(root, "draw", variables).find(value)
 
 
 def _dot_program() -> str:

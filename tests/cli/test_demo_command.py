@@ -83,8 +83,9 @@ def test_the_demonstrations_pictures_show_what_it_says(demonstrated):
     (curve,) = ElementTree.parse(folder / "loss.svg").iter(f"{SVG}polyline")
     assert len(curve.get("points").split()) == int(re.search(r"in (\d+) epochs", out)[1])
     cost = [text.text for text in ElementTree.parse(folder / "iris-cost.svg").iter(f"{SVG}text")]
-    assert {"w⁽²⁾₀₇", "b⁽¹⁾₀", "a⁽⁰⁾₃", "C"} <= set(cost)
-    assert cost.count("parameter") == 67
+    assert {"a⁽⁰⁾₃", "a⁽¹⁾₇", "z⁽²⁾₂", "C"} <= set(cost)
+    assert (cost.count("neuron"), cost.count("input")) == (8 + 3, 4)
+    assert {"layer 1 (8 × 4)", "layer 2 (3 × 8)"} <= set(cost)
 
 
 def test_the_next_thing_that_the_demonstration_names_works(demonstrated, tmp_path, monkeypatch):

@@ -43,7 +43,7 @@ GRAPHS = {
 @pytest.mark.parametrize("build", GRAPHS.values(), ids=GRAPHS)
 def test_every_value_is_a_box_and_every_operation_a_node_between_its_operands_and_its_result(build):
     root = build()
-    drawing = draw(root, names={})
+    drawing = draw(root, names={}, fold=None)
     nodes = topological_order(root)
     number = {node: i for i, node in enumerate(nodes)}
     computed = [node for node in nodes if node.op]
@@ -91,7 +91,7 @@ def test_every_operation_of_the_table_is_drawn_with_its_sign():
     for name in set(ops.OPERATIONS) - {result.op for result in results}:  # those without a function
         results.append(record(name, *[x, y, c][: ops.OPERATIONS[name].arity]))
     root = sum(results)
-    drawn = groups(draw(root, names={}))
+    drawn = groups(draw(root, names={}, fold=None))
     for i, node in enumerate(topological_order(root)):
         if node.op:
             assert texts(drawn[f"o{i}"]) == [without_spaces(ops.operation(node.op).symbol)]
@@ -122,7 +122,7 @@ def test_in_jupyter_a_wide_picture_is_as_wide_as_the_page():
     chain = Value(1.0, "x")
     for _ in range(30):
         chain = chain.tanh()
-    drawing = draw(chain)
+    drawing = draw(chain, fold=None)
     shown, whole = (ElementTree.fromstring(svg) for svg in (drawing._repr_svg_(), drawing.svg))
     scale = 640.0 / float(whole.get("width")[:-2])
     assert scale < 0.5
@@ -179,7 +179,7 @@ def chain(operations):
 
 
 def test_a_graph_too_large_to_read_is_refused_as_a_picture_and_kept_as_dot(tmp_path):
-    drawing = draw(chain(3_500), names={})
+    drawing = draw(chain(3_500), names={}, fold=None)
     for refused in (lambda: drawing.svg, lambda: drawing.png, lambda: drawing.save(tmp_path / "chain.svg")):
         with pytest.raises(ValueError, match=r"3,501 values.*3,000.*\.dot"):
             refused()

@@ -125,7 +125,7 @@ def test_without_any_graphviz_the_error_says_what_to_install(tmp_path, monkeypat
 def test_a_graph_too_large_for_a_picture_is_refused_before_any_of_it_is_written(monkeypatch):
     root = sum((Value(1.0) for _ in range(drawing.LARGEST)), Value(0.0))
     written = []
-    monkeypatch.setattr(drawing, "_dot", lambda *arguments: written.append(arguments))
+    monkeypatch.setattr(drawing, "dot_of", lambda *arguments: written.append(arguments))
     with pytest.raises(ValueError, match="too many for a readable picture"):
-        drawing.draw(root).svg  # noqa: B018
+        drawing.draw(root, fold=None).svg  # noqa: B018
     assert written == []

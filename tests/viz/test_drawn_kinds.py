@@ -10,7 +10,8 @@ from tinygrad_scalar import Value
 from tinygrad_scalar.engine.graph import topological_order
 from tinygrad_scalar.inspection import names as graph
 from tinygrad_scalar.inspection.kinds import kinds
-from tinygrad_scalar.viz.drawing import LOOKS, draw
+from tinygrad_scalar.viz.boxes import LOOKS
+from tinygrad_scalar.viz.drawing import draw
 
 # name of a leaf, its kind where the graph has a weight
 ROLES = [

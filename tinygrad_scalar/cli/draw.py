@@ -7,6 +7,7 @@ import argparse
 from tinygrad_scalar.cli.command import Command, explain_not_finite, named_values
 from tinygrad_scalar.screen import printable
 from tinygrad_scalar.viz import drawing
+from tinygrad_scalar.viz.view import LEVELS
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -17,13 +18,32 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default="LR",
         help="direction from the leaves to the root (default %(default)s)",
     )
+    parser.add_argument(
+        "--fold",
+        choices=[name or "none" for name in ("auto", *LEVELS)],
+        default="auto",
+        help="what is one box: long sums, neurons too, layers too, nothing (default: as little as is readable)",
+    )
+    parser.add_argument("--around", metavar="NAME", help="only what is near this value")
+    parser.add_argument("--depth", type=int, metavar="N", help="how many operations around it, or before the root")
+    parser.add_argument("--wrt", metavar="NAME", help="only what depends on this value")
+    parser.add_argument("--hide-constants", action="store_true", help="numbers stand in the box of their operation")
 
 
 def run(options: argparse.Namespace) -> None:
     values = named_values(options)
     *_, root = values.values()
     root.backward()
-    drawing.draw(root, direction=options.direction, names={}).save(options.output)
+    drawing.draw(
+        root,
+        direction=options.direction,
+        names={},
+        fold=None if options.fold == "none" else options.fold,
+        around=options.around,
+        depth=options.depth,
+        wrt=options.wrt,
+        hide_constants=options.hide_constants,
+    ).save(options.output)
     for name, value in values.items():
         print(f"{name or 'result'} = {value.data:.6g}, grad {value.grad:.6g}")
     explain_not_finite(root)

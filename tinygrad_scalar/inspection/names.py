@@ -21,6 +21,7 @@ from tinygrad_scalar.engine.number import SUBSCRIPTS, SUPERSCRIPTS
 
 SMALL = 1_000  # items of a container that is looked into
 MOST = 100_000  # items that are looked at for the names of one graph
+MOST_IN_VAIN = 50_000  # the same of containers that hold nothing of interest, each counted as 100 more
 LONGEST = 80  # characters of a key in a name
 
 __all__ = ["Symbol", "caller_variables", "distinct", "leaves", "names", "symbol", "topological_order"]
@@ -91,16 +92,30 @@ def _held(variables: Mapping[str, object]) -> Iterator[tuple[tuple[Any, ...], Va
     ours = (name for name in variables if not name.startswith("_") and name not in ("In", "Out"))  # not IPython's own
     todo: deque[tuple[tuple[Any, ...], object]] = deque(((name,), variables[name]) for name in ours)
     opened: dict[int, object] = {}  # a container can contain itself
-    left = MOST
+    left, left_in_vain = MOST, MOST_IN_VAIN
     while todo:
         path, item = todo.popleft()
         if issubclass(type(item), Value):
             yield path, item  # type: ignore[misc]
-        elif id(item) not in opened and left > 0:
+        elif id(item) not in opened and left > 0 and left_in_vain > 0:
+            if type(item) in (list, tuple) and not _is_worth_opening(item, home):  # type: ignore[arg-type]
+                left_in_vain -= 100 + min(len(item), SMALL)  # type: ignore[arg-type]
+                continue
             opened[id(item)] = item
             parts = _parts(item, home)
             left -= len(parts)
             todo.extend(((*path, key), part) for key, part in parts if _may_hold(part, home))
+
+
+def _is_worth_opening(items: Sequence[object], home: set[str]) -> bool:
+    """Whether a list or tuple is small, and one of its items may hold a Value; quick where all are numbers."""
+    if len(items) > SMALL:
+        return False
+    kinds = {*map(type, items)}
+    return not kinds <= _NUMBERS and any(_may_hold(item, home) for item in items)
+
+
+_NUMBERS = {float, int, bool, str, type(None)}
 
 
 def _may_hold(item: object, home: set[str]) -> bool:

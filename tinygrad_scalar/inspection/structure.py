@@ -1,6 +1,7 @@
 """`structure_of`: the parts that a graph is made of: its layers, neurons, long sums and named groups.
 
-They are found in the graph itself: a sum is a staircase of + whose partial sums are used nowhere else; a neuron is
+They are found in the graph itself: a sum is a staircase of + (or of max, min or log Σ exp) whose partial sums are used
+nowhere else; a neuron is
 Σₖ wₖaₖ + b and the activation after it (000 Eq. 1 and 2); a layer is the neurons that share their inputs (003 Eq. 1).
 Named groups are those of `ts.group`. All of this in a time proportional to the size of the graph.
 """
@@ -20,7 +21,13 @@ from tinygrad_scalar.inspection.names import distinct, symbol
 from tinygrad_scalar.inspection.notation import unicode_of
 
 MANY = 3  # terms of a sum that is a part
-_ADDITIONS = ("+", "sum(n)", "total(n)")
+_STAIRS = {  # operations of which a staircase is one part, with those that can stand in it
+    **dict.fromkeys(("+", "sum(n)", "total(n)"), ("+", "sum(n)", "total(n)")),
+    **dict.fromkeys(("logaddexp", "logsumexp(n)"), ("logaddexp", "logsumexp(n)")),
+    **dict.fromkeys(("maximum", "max(n)"), ("maximum", "max(n)")),
+    **dict.fromkeys(("minimum", "min(n)"), ("minimum", "min(n)")),
+}
+_WEIGHTED = ("+", "sum(n)", "total(n)", "dot(n)")
 _ACTIVATIONS = (
     "sigmoid", "tanh", "relu", "leaky_relu", "gelu", "silu", "elu", "selu", "mish", "hardtanh", "softsign", "softplus",
 )  # fmt: skip
@@ -69,12 +76,14 @@ class Structure:
 
     nodes     in topological order; other fields give nodes by their places in it
     operands  of each node
+    kinds     of each node, see `kinds`
     parts     those that are in no other
     home      of each node the innermost part it belongs to, or None
     """
 
     nodes: Sequence[Value]
     operands: list[tuple[int, ...]]
+    kinds: list[str]
     parts: list[Part]
     home: list[Part | None]
 
@@ -102,7 +111,16 @@ def structure_of(nodes: Sequence[Value], called: Mapping[Value, str], parameters
     layer 1 (3, 2) 24 ['a⁽¹⁾₀', 'a⁽¹⁾₁', 'a⁽¹⁾₂']
     layer 2 (1, 3) 11 ['a⁽²⁾₀']
     """
-    return _Search(nodes, called, parameters).result()
+    return _Search(without_parts(nodes, called, parameters), called).result()
+
+
+def without_parts(nodes: Sequence[Value], called: Mapping[Value, str], parameters: Collection[Value] = ()) -> Structure:
+    """The same without any search for parts."""
+    place = {node: i for i, node in enumerate(nodes)}
+    operands = [tuple([place[operand] for operand in node.operands]) if node.op else () for node in nodes]
+    found = kinds(nodes, called)
+    of_each = ["parameter" if node in parameters else found[node] for node in nodes]
+    return Structure(nodes, operands, of_each, [], [None] * len(nodes))
 
 
 class _Neuron(NamedTuple):
@@ -114,24 +132,20 @@ class _Neuron(NamedTuple):
 
 
 class _Search:
-    def __init__(self, nodes: Sequence[Value], called: Mapping[Value, str], parameters: Collection[Value]) -> None:
-        self.nodes, self.called, self.distinct = nodes, called, distinct(called)
-        place = {node: i for i, node in enumerate(nodes)}
-        self.operands = [tuple([place[operand] for operand in node.operands]) if node.op else () for node in nodes]
-        self.uses = [0] * len(nodes)
-        self.consumer = [-1] * len(nodes)  # of a node that is used once
+    def __init__(self, graph: Structure, called: Mapping[Value, str]) -> None:
+        self.graph, self.called, self.distinct = graph, called, distinct(called)
+        self.nodes, self.operands, self.kinds = graph.nodes, graph.operands, graph.kinds
+        self.parts, self.home = graph.parts, graph.home
+        self.uses = [0] * len(self.nodes)
+        self.consumer = [-1] * len(self.nodes)  # of a node that is used once
         for i, operands in enumerate(self.operands):
             for operand in operands:
                 self.uses[operand] += 1
                 self.consumer[operand] = i
-        row = {op: ops.operation(op) for op in {node.op for node in nodes} if op}
-        family = {op: found.family or op for op, found in row.items()}
-        self.ops = [family.get(node.op, "") for node in nodes]
-        self.named = [node in called for node in nodes]
-        found = kinds(nodes, called)
-        self.kinds = ["parameter" if node in parameters else found[node] for node in nodes]
-        self.home: list[Part | None] = [None] * len(nodes)
-        self.parts: list[Part] = []  # in no other
+        family = {op: ops.operation(op).family or op for op in {node.op for node in self.nodes} if op}
+        self.ops = [family.get(node.op, "") for node in self.nodes]
+        self.named = [node in called for node in self.nodes]
+        self.has_parameters = "parameter" in self.kinds
         self.ordinals: dict[int, int] = {}  # of layers without a number, by their first weight
         self.seen: set[int] = set()  # leaves
 
@@ -141,7 +155,7 @@ class _Search:
         self.layers(neurons)
         self.leaves({weight for neuron in neurons for weight in neuron.weights})
         self.finish()
-        return Structure(self.nodes, self.operands, self.parts, self.home)
+        return self.graph
 
     def put(self, part: Part, inside: Part | None) -> Part:
         part.inside = inside
@@ -174,10 +188,10 @@ class _Search:
         neurons = []
         taken = [False] * len(self.nodes)
         for top in range(len(self.nodes) - 1, -1, -1):
-            if taken[top] or self.ops[top] not in (*_ADDITIONS, "dot(n)"):
+            if taken[top] or not (self.ops[top] in _STAIRS or self.ops[top] == "dot(n)"):
                 continue
             chain, terms = self.terms_of(top)
-            pairs = self.pairs_in(terms, top)
+            pairs = self.pairs_in(terms, top) if self.ops[top] in _WEIGHTED else []
             if pairs:
                 neurons.append(self.neuron(top, chain, terms, pairs))
             elif len(terms) >= MANY:
@@ -188,12 +202,13 @@ class _Search:
 
     def terms_of(self, top: int) -> tuple[list[int], list[int]]:
         """The additions of the sum that `top` is, and its terms from left to right."""
-        if self.ops[top] not in _ADDITIONS:
+        if self.ops[top] not in _STAIRS:
             return [], [top]
+        stairs = _STAIRS[self.ops[top]]
         chain, terms, todo = [top], [], [*reversed(self.operands[top])]
         while todo:
             i = todo.pop()
-            if self.ops[i] in _ADDITIONS and self.within(i, top):
+            if self.ops[i] in stairs and self.within(i, top):
                 chain.append(i)
                 todo.extend(reversed(self.operands[i]))
             else:
@@ -223,7 +238,7 @@ class _Search:
         """Whether leaf i is a weight, and `other` what it weighs."""
         if self.operands[i] or self.kinds[i] not in ("parameter", "leaf"):
             return False
-        if self.kinds[i] == "parameter" or self.operands[other] or self.kinds[other] != "leaf":
+        if self.kinds[i] == "parameter" or (self.has_parameters and self.kinds[other] != "leaf"):
             return True
         return self.initial(i) == "w" != self.initial(other)  # such as wq beside t
 
