@@ -111,6 +111,8 @@ class Drawing:
                 f"this graph has {self._n_boxes:,} values, too many for a readable picture (at most {LARGEST:,}): "
                 f"{_INSTEAD}"
             )
+        if sys.platform == "emscripten":
+            return rendered(self.source, format_)
         program = _dot_program()
         command = [program, f"-T{format_}", *options]
         try:
