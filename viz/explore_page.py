@@ -23,7 +23,7 @@ FOLDER = Path(__file__).parent / "explorer"
 MODULES = (
     "elementary", "activations", "arithmetic", "elements", "formula", "graph", "player", "notation", "parts", "layout",
     "picture", "quiz", "check", "panel", "editor", "tools", "finder", "keys", "pointer", "save", "skeleton", "cards",
-    "explore",
+    "playback", "explore",
 )  # fmt: skip
 START = """
 const data = JSON.parse(document.getElementById("graph").textContent);

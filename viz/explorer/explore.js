@@ -9,16 +9,16 @@ import { dialogContent, keyFor } from "./keys.js";
 import { laidOut } from "./layout.js";
 import { Notation } from "./notation.js";
 import { hints, stepView, valueHeading, valueView, whereText } from "./panel.js";
-import { Parts } from "./parts.js";
+import { LARGEST, Parts } from "./parts.js";
 import { Picture } from "./picture.js";
+import { Playback } from "./playback.js";
 import { Player } from "./player.js";
 import { followPointer } from "./pointer.js";
 import { Finder } from "./finder.js";
 import { download, viewAsSvg } from "./save.js";
-import { icon, skeleton } from "./skeleton.js";
+import { skeleton } from "./skeleton.js";
 import { checkView, Quiz } from "./tools.js";
 
-const PACE = 1000;  // milliseconds for a step at speed 1
 const NARROW = 560;  // pixels; a narrower picture goes from top to bottom
 let mounted = 0;
 
@@ -46,11 +46,12 @@ class Explorer {
     this.tool = null;  // "quiz", "check" or null
     this.litFrom = this.player.position;  // where the last move began
     this.lastTouched = new Set();
+    const playback = this.playback = new Playback(this);
     const act = {
-      prefix: `ts-${(mounted += 1)}`, quiz: () => this.toggleTool("quiz"), check: () => this.toggleTool("check"), play: () => this.toggle(),
-      start: () => this.go(0), end: () => this.go(this.player.total), next: () => this.next(), back: () => this.back(), fit: () => this.picture.fit(),
+      prefix: `ts-${(mounted += 1)}`, quiz: () => this.toggleTool("quiz"), check: () => this.toggleTool("check"), play: () => playback.toggle(),
+      start: () => playback.go(0), end: () => playback.go(this.total), next: () => playback.next(), back: () => playback.back(), fit: () => this.picture.fit(),
       zoomIn: () => this.picture.zoom(1.25), zoomOut: () => this.picture.zoom(0.8), turn: () => this.turn(), theme: () => this.turnTheme(),
-      save: () => this.save(), help: () => this.help(), foldAll: () => this.foldAll(), reverse: () => this.reverse(),
+      save: () => this.save(), help: () => this.help(), foldAll: () => this.foldAll(), reverse: () => playback.reverse(),
     };
     this.act = act;
     this.ui = skeleton(data.title, act);
@@ -62,15 +63,15 @@ class Explorer {
       group: (g) => this.groupTexts(g),
     });
     this.finder = new Finder(this);
-    this.direction = (this.ui.svg.getBoundingClientRect().width || NARROW) < NARROW ? "TB" : "LR";
+    this.direction = (this.ui.stage.getBoundingClientRect().width || NARROW) < NARROW ? "TB" : "LR";
     this.listen();
     this.refreshPlayer();
     this.refreshValue();
     this.ready = this.options.graphviz().then((viz) => {
       this.viz = viz;
       this.draw(true);
-      this.resized = new ResizeObserver(() => { if (!this.hasMoved) this.fit(); });
-      this.resized.observe(this.ui.svg);
+      this.resized = new ResizeObserver(() => { this.picture.measureRoom(); if (!this.hasMoved) this.fit(); });
+      this.resized.observe(this.ui.stage);
     }).catch((error) => {
       this.notice(`The picture cannot be laid out: ${error.message}`);
       options.onError?.(error.message);
@@ -80,19 +81,19 @@ class Explorer {
   listen() {
     const { ui } = this;
     ui.slider.max = this.player.total;
-    ui.slider.oninput = () => this.go(Number(ui.slider.value));
+    ui.slider.oninput = () => this.playback.go(Number(ui.slider.value));
     this.onKey = (event) => keyFor(this, event);
     (this.options.keys ?? this.element).addEventListener("keydown", this.onKey);
-    followPointer(ui.svg, this.picture, () => { this.hasMoved = true; });
-    ui.svg.addEventListener("click", (event) => {
+    followPointer(ui.stage, this.picture, () => { this.hasMoved = true; });
+    ui.stage.addEventListener("click", (event) => {
       const card = event.target.closest("[data-id]");
       if (card) this.press(card.dataset.id);
-      else if (!event.defaultPrevented) this.select(null);
+      else if (!event.target.closest("button")) this.select(null);
     });
   }
 
   destroy() {
-    this.pause();
+    this.playback.pause();
     this.resized?.disconnect();
     (this.options.keys ?? this.element).removeEventListener("keydown", this.onKey);
     this.element.replaceChildren();
@@ -110,8 +111,7 @@ class Explorer {
     });
     picture.show(graph, this.shown, layout, parts.groups);
     if (isFitted || !this.hasMoved) this.fit();
-    const left = this.shown.isPart ? graph.n - this.shown.items.length : 0;
-    this.notice(this.shown.isPart ? `The neighbourhood of ${this.notation.name(parts.focus)}; ${left.toLocaleString("en")} more values. “…” goes on.` : "");
+    this.noticeOfPart();
     this.ui.foldAll.hidden = parts.groups.length === 0;
     setText(this.ui.foldAll, parts.folded.size ? "Unfold" : "Fold");
     this.refresh();
@@ -127,9 +127,19 @@ class Explorer {
     picture.seek(parts.idOf(this.selected ?? parts.focus), true);
   }
 
-  notice(text) {
-    this.ui.notice.hidden = !text;
-    setText(this.ui.notice, text);
+  notice(...content) {
+    this.ui.notice.hidden = content.length === 0;
+    this.ui.notice.replaceChildren(...content);
+  }
+
+  noticeOfPart() {
+    const { parts, shown } = this;
+    if (!shown.isPart) {
+      this.notice();
+      return;
+    }
+    const all = make("button", { type: "button", class: "ts-link", onclick: () => { parts.most = LARGEST; this.draw(true); } }, `Show all ${parts.count.toLocaleString("en")}.`);
+    this.notice(`The neighbourhood of ${this.notation.name(parts.focus)}; “…” goes on. `, ...(parts.count <= LARGEST ? [all] : []));
   }
 
   groupTexts(g) {
@@ -158,16 +168,11 @@ class Explorer {
     this.draw(true);
   }
 
-  // --- the player --------------------------------------------------------------------------------------------------
+  // --- where the player stands --------------------------------------------------------------------------------------------------
 
   get position() { return this.player.position; }
   set position(to) { this.move(to, false); }
   get total() { return this.player.total; }
-
-  go(position) {
-    this.pause();
-    this.move(position);
-  }
 
   move(position, isOwn = true) {
     this.leaveQuiz();
@@ -177,79 +182,6 @@ class Explorer {
     this.player.to(position);
     this.refreshStep();
     if (isOwn && this.player.position !== from) this.options.onPosition?.(this.player.position);
-  }
-
-  isStop(position) {
-    if (!this.shown) return true;
-    const id = this.parts.idOf(this.player.node(position - 1));
-    if (!this.picture.cards.has(id)) return false;
-    return id.startsWith("v") || position === this.total || this.parts.idOf(this.player.node(position)) !== id;
-  }
-
-  next() {
-    this.pause();
-    this.forth();
-  }
-
-  forth() {
-    let to = Math.min(this.position + 1, this.total);
-    while (to < this.total && !this.isStop(to)) to += 1;
-    this.move(to);
-    this.announceStep();
-  }
-
-  back() {
-    this.pause();
-    this.retreat();
-  }
-
-  retreat() {
-    let to = Math.max(this.position - 1, 0);
-    while (to > 0 && !this.isStop(to)) to -= 1;
-    this.move(to);
-    this.announceStep();
-  }
-
-  toggle() {
-    if (this.timer) this.pause();
-    else this.play();
-  }
-
-  play() {
-    const isForward = !this.isReversed;
-    if (isForward && this.position === this.total) this.move(0);
-    if (!isForward && this.position === 0) this.move(this.total);
-    const tick = () => {
-      if (isForward) this.forth();
-      else this.retreat();
-      const isOver = this.position === (isForward ? this.total : 0);
-      if (isOver) this.pause();
-      else this.timer = setTimeout(tick, PACE / Number(this.ui.speed.value));
-    };
-    this.timer = setTimeout(tick, Math.min(250, PACE / Number(this.ui.speed.value)));
-    this.showPlay("pause", "Pause");
-  }
-
-  reverse() {
-    const isPlaying = Boolean(this.timer);
-    this.pause();
-    this.isReversed = !this.isReversed;
-    this.ui.direction.setAttribute("aria-pressed", String(this.isReversed));
-    this.say(this.isReversed ? "plays backwards" : "plays forwards");
-    if (isPlaying) this.play();
-  }
-
-  pause() {
-    if (!this.timer) return;
-    clearTimeout(this.timer);
-    this.timer = null;
-    this.showPlay("play", "Play");
-  }
-
-  showPlay(name, label) {
-    this.ui.play.replaceChildren(icon(name));
-    this.ui.play.setAttribute("aria-label", label);
-    this.ui.play.title = `${label} (space)`;
   }
 
   // --- what the numbers of now look like -----------------------------------------------------------------------------
@@ -312,10 +244,6 @@ class Explorer {
     const inside = player.step && this.parts.foldedGroup(player.step.node);
     setText(ui.where, inside >= 0 && inside !== null ? `${where} · inside ${this.parts.groups[inside].name}` : where);
     ui.step.replaceChildren(...(this.quiz ? [] : stepView(this)));
-  }
-
-  announceStep() {
-    if (!this.timer) this.say(`${whereText(this.player)}: ${this.ui.step.textContent}`);
   }
 
   say(text) { setText(this.ui.live, text); }
@@ -396,7 +324,7 @@ class Explorer {
   // --- quiz, check, and the rest of the bar ---------------------------------------------------------------------------
 
   toggleTool(name) {
-    this.pause();
+    this.playback.pause();
     const next = this.tool === name ? null : name;
     this.tool = next;
     if (next === "quiz") {
@@ -448,7 +376,7 @@ class Explorer {
     this.element.dataset.theme = isDark ? "light" : "dark";
   }
 
-  save() { download("graph.svg", viewAsSvg(this.ui.svg)); }
+  save() { download("graph.svg", viewAsSvg(this.ui.svg, this.picture)); }
 
   help() {
     const { dialog } = this.ui;

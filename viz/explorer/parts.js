@@ -3,7 +3,8 @@
 
 import { column } from "./graph.js";
 
-const MOST = 450;  // parts; of a graph with more, only a neighbourhood is on show
+const MOST = 450;  // parts; of a graph with more, only a neighbourhood is on show at first
+export const LARGEST = 2500;  // parts that can be on show at all
 const NEAR = 90;  // parts of a neighbourhood
 
 export class Parts {
@@ -16,6 +17,7 @@ export class Parts {
     this.findOutputs();
     this.folded = new Set(data.folded ?? []);
     this.focus = graph.root;
+    this.most = MOST;
   }
 
   // For each group its only value that is used outside of it; null if there are several.
@@ -77,7 +79,8 @@ export class Parts {
     }
     all.forEach((item, at) => index.set(item.id, at));
     const edges = this.edgesBetween(all, place);
-    if (all.length <= MOST) {
+    this.count = all.length;
+    if (all.length <= this.most) {
       return { items: all, edges: edges.map((e) => ({ ...e, from: all[e.from].id, to: all[e.to].id })), isPart: false };
     }
     return neighbourhood(all, edges, index.get(this.idOf(this.focus)));

@@ -7,6 +7,7 @@ import { KINDS } from "./graph.js";
 import { middleOf, pathOf } from "./layout.js";
 
 const HEIGHT = 58, LOW = 42, LEAST = 132, MOST_WIDE = 236, PADDING = 9;
+const MOST_DRAWN = 300, FAR_AWAY = 0.35;
 const FONT = "13px system-ui, sans-serif";
 let pictures = 0;
 
@@ -64,6 +65,8 @@ export class Picture {
 
   show(graph, shown, layout, groups) {
     this.layout = layout;
+    this.svg.setAttribute("width", Math.ceil(layout.width));
+    this.svg.setAttribute("height", Math.ceil(layout.height));
     this.cards = new Map();
     this.edges = new Map();
     const frames = makeSvg("g", { class: "ts-frames" }), lines = makeSvg("g", { class: "ts-edges", "aria-hidden": "true" });
@@ -88,6 +91,8 @@ export class Picture {
       cards.append(card.element);
     }
     this.world.replaceChildren(frames, lines, cards, amounts);
+    this.svg.classList.remove("ts-far");
+    this.svg.classList.toggle("ts-still", this.cards.size > MOST_DRAWN);
   }
 
   frame(g, { x, y, width, height }, group) {
@@ -235,16 +240,37 @@ export class Picture {
     if (record.text !== text) amount.textContent = record.text = text;
   }
 
-  // --- the view: which part of the world is on the screen -------------------------------------------------------------
+  // --- the view: the whole element moves, which costs no layout of its texts -------------------------------------------------------------
 
   setView(x, y, scale) {
     this.view = { x, y, scale };
-    this.world.setAttribute("transform", `translate(${x.toFixed(1)} ${y.toFixed(1)}) scale(${scale.toFixed(4)})`);
+    this.svg.style.transform = `translate(${x.toFixed(1)}px, ${y.toFixed(1)}px) scale(${scale.toFixed(4)})`;
+    if (this.cards?.size > MOST_DRAWN) this.cull();
   }
 
+  // Of a large picture only what is on the screen is drawn; and far away no numbers, which nobody could read.
+  cull() {
+    const { width, height } = this.room, { x, y, scale } = this.view;
+    this.svg.classList.toggle("ts-far", scale < FAR_AWAY);
+    for (const card of this.cards.values()) {
+      const left = x + (card.x - card.width) * scale, top = y + (card.y - card.height) * scale;
+      const isOut = left > width || top > height || left + 2 * card.width * scale < 0 || top + 2 * card.height * scale < 0;
+      if (card.isOut === isOut) continue;
+      card.isOut = isOut;
+      if (isOut) card.element.setAttribute("visibility", "hidden");
+      else card.element.removeAttribute("visibility");
+    }
+  }
+
+  // The size of the picture's element; it is asked for once, because an answer costs a layout of the page.
   get room() {
-    const { width, height } = this.svg.getBoundingClientRect();
-    return { width: width || 800, height: height || 500 };
+    if (!this.roomFound) this.measureRoom();
+    return this.roomFound;
+  }
+
+  measureRoom() {
+    const { width, height } = this.svg.parentNode.getBoundingClientRect();
+    this.roomFound = { width: width || 800, height: height || 500 };
   }
 
   fit(most = 1.6) {

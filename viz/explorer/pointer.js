@@ -1,17 +1,18 @@
 // Mouse, wheel and fingers on the picture: drag to pan, wheel or pinch to zoom.
 
-export function followPointer(svg, picture, moved) {
+export function followPointer(stage, picture, moved) {
   const down = new Map();
   let dragged = 0;
   const at = (event) => {
-    const { left, top } = svg.getBoundingClientRect();
+    const { left, top } = stage.getBoundingClientRect();
     return [event.clientX - left, event.clientY - top];
   };
-  svg.addEventListener("pointerdown", (event) => {
+  stage.addEventListener("pointerdown", (event) => {
+    if (event.target.closest("button")) return;
     down.set(event.pointerId, at(event));
     if (down.size === 1) dragged = 0;
   });
-  svg.addEventListener("pointermove", (event) => {
+  stage.addEventListener("pointermove", (event) => {
     if (!down.has(event.pointerId)) return;
     const before = down.get(event.pointerId), now = at(event);
     const [dx, dy] = [now[0] - before[0], now[1] - before[1]];
@@ -24,16 +25,16 @@ export function followPointer(svg, picture, moved) {
     dragged += Math.abs(dx) + Math.abs(dy);
     if (dragged > 4) {
       moved();
-      if (!svg.hasPointerCapture(event.pointerId)) svg.setPointerCapture(event.pointerId);
+      if (!stage.hasPointerCapture(event.pointerId)) stage.setPointerCapture(event.pointerId);
     }
   });
-  for (const name of ["pointerup", "pointercancel", "pointerleave"]) svg.addEventListener(name, (event) => down.delete(event.pointerId));
-  svg.addEventListener("click", (event) => {  // the end of a drag is no click
-    if (dragged <= 4) return;
+  for (const name of ["pointerup", "pointercancel", "pointerleave"]) stage.addEventListener(name, (event) => down.delete(event.pointerId));
+  stage.addEventListener("click", (event) => {  // the end of a drag is no click
+    if (dragged <= 4 || event.target.closest("button")) return;
     event.preventDefault();
     event.stopImmediatePropagation();
   }, true);
-  svg.addEventListener("wheel", (event) => {
+  stage.addEventListener("wheel", (event) => {
     event.preventDefault();
     moved();
     picture.zoom(Math.exp(-event.deltaY * (event.ctrlKey ? 0.01 : 0.0016)), at(event));

@@ -2,7 +2,7 @@
 
 const PROPERTIES = ["fill", "stroke", "stroke-width", "stroke-dasharray", "opacity", "font-family", "font-size", "font-weight", "font-style", "paint-order", "stroke-linejoin"];
 
-export function viewAsSvg(svg) {
+export function viewAsSvg(svg, { room, view }) {
   const copy = svg.cloneNode(true);
   const originals = svg.querySelectorAll("*"), copies = copy.querySelectorAll("*");
   originals.forEach((element, k) => {
@@ -14,16 +14,15 @@ export function viewAsSvg(svg) {
       if (value) copies[k].setAttribute(property, value);
     }
   });
-  const { width, height } = svg.getBoundingClientRect();
+  const { width, height } = room, box = [-view.x / view.scale, -view.y / view.scale, width / view.scale, height / view.scale];
   for (const name of ["class", "role", "tabindex", "style"]) copy.removeAttribute(name);
   copy.setAttribute("xmlns", "http://www.w3.org/2000/svg");
-  copy.setAttribute("viewBox", `0 0 ${width} ${height}`);
+  copy.setAttribute("viewBox", box.map((number) => number.toFixed(2)).join(" "));
   copy.setAttribute("width", width);
   copy.setAttribute("height", height);
   const ground = document.createElementNS("http://www.w3.org/2000/svg", "rect");
-  ground.setAttribute("width", "100%");
-  ground.setAttribute("height", "100%");
-  ground.setAttribute("fill", getComputedStyle(svg).backgroundColor);
+  ["x", "y", "width", "height"].forEach((name, k) => ground.setAttribute(name, box[k].toFixed(2)));
+  ground.setAttribute("fill", getComputedStyle(svg.parentNode).backgroundColor);
   copy.prepend(ground);
   return new XMLSerializer().serializeToString(copy);
 }

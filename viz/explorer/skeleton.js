@@ -54,5 +54,5 @@ export function skeleton(title, act) {
     iconButton("start", "To the beginning", "Home", act.start), iconButton("back", "Step back", "←", act.back), play,
     iconButton("next", "Step", "→", act.next), iconButton("end", "To the end", "End", act.end), slider, direction, speed,
   );
-  return { ...parts, root: [bar, make("div", { class: "ts-main" }, stage, side), player, parts.live, parts.dialog] };
+  return { ...parts, stage, root: [bar, make("div", { class: "ts-main" }, stage, side), player, parts.live, parts.dialog] };
 }
