@@ -151,7 +151,9 @@ class Explorer {
     this.parts.toggle(g);
     const state = this.parts.folded.has(g) ? "folded" : "unfolded";
     this.draw(true);
-    this.giveFocus(state === "folded" ? `g${g}` : this.picture.world.querySelector(`[data-id="f${g}"]`) ? `f${g}` : "", true);
+    const id = state === "folded" ? `g${g}` : `f${g}`;
+    this.picture.seek(id);
+    this.giveFocus(id, true);
     this.say(`${this.parts.groups[g].name} ${state}`);
   }
 

@@ -18,13 +18,22 @@ export function written(number, digits = 6) {
   if (Number.isNaN(number)) return "nan";
   if (!Number.isFinite(number)) return number > 0 ? "∞" : "−∞";
   if (number === 0) return Object.is(number, -0) ? "−0" : "0";
-  const [mantissa, power] = number.toExponential(digits - 1).split("e");
+  const [mantissa, power] = rounded(number, digits).split("e");
   const exponent = Number(power);
   const trimmed = (text) => (text.includes(".") ? text.replace(/\.?0+$/, "") : text);
   const text = exponent < -4 || exponent >= digits
     ? `${trimmed(mantissa)}e${exponent < 0 ? "-" : "+"}${String(Math.abs(exponent)).padStart(2, "0")}`
-    : trimmed(Number(number).toFixed(Math.max(0, digits - 1 - exponent)));
+    : trimmed(Number(`${mantissa}e${power}`).toFixed(Math.max(0, digits - 1 - exponent)));
   return text.replaceAll("-", "−");
+}
+
+// With so many digits; halves to the even digit, as Python has it, where JavaScript rounds them up.
+function rounded(number, digits) {
+  const up = number.toExponential(digits - 1);
+  if (!/5e/.test(number.toExponential(digits))) return up;
+  const [exact, power] = number.toExponential(60).split("e");
+  const end = exact.length - 60 + digits - 1;  // the digits that are kept
+  return /^50*$/.test(exact.slice(end)) && "02468".includes(exact[end - 1]) ? `${exact.slice(0, end)}e${power}` : up;
 }
 
 export function numberFormula(number) {
@@ -65,13 +74,13 @@ export function filledIn(template, operands) {
   const needed = withBrackets(template, operands);
   let text = needed.replace(/\{(\d+)\}/g, (_, i) => operands[i].text);
   for (const { text: own } of Object.values(operands)) {
-    if (own.startsWith("(") && bindsOf(own) === SINGLE) text = text.replaceAll(`(${own})`, own);
+    if (own.startsWith("(") && bindsOf(own) === SINGLE) text = text.replaceAll(`(${own})`, () => own);
   }
   return { text, math: mathOfText(needed, operands), binds: bindsOf(text) };
 }
 
 function withBrackets(template, operands) {
-  const bare = template.replace(/(?<![\w′√²])\((\{\d+\})\)/gu, "$1");
+  const bare = template.replace(/(?<![\p{L}\p{N}_′√])\((\{\d+\})\)/gu, "$1");
   return bare.replace(/\{(\d+)\}/g, (place, i, at) => {
     const before = bare.slice(0, at), after = bare.slice(at + place.length);
     const needs = /[/^]$/.test(before) || /^[⁰¹²³⁴⁵⁶⁷⁸⁹⁻^]/u.test(after) ? SINGLE

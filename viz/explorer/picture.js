@@ -288,18 +288,23 @@ export class Picture {
 
   pan(dx, dy) { this.setView(this.view.x + dx, this.view.y + dy, this.view.scale); }
 
-  // Bring a card to where it can be seen; to the middle if `isCentred`.
+  // Bring a card, or the frame of a group, to where it can be seen; a card to the middle if `isCentred`.
   seek(id, isCentred = false) {
-    const card = this.cards.get(id);
-    if (!card) return;
+    const frame = id[0] === "f" && this.layout.frames.get(Number(id.slice(1)));
+    const box = frame ? { ...frame, x: frame.x + frame.width / 2, y: frame.y + frame.height / 2 } : this.cards.get(id);
+    if (!box) return;
     const { width, height } = this.room, { x, y, scale } = this.view;
-    const at = [x + card.x * scale, y + card.y * scale];
-    if (isCentred) this.setView(width / 2 - card.x * scale, height / 2 - card.y * scale, scale);
-    else {
-      const lack = (place, half, room) => Math.max(0, half + 12 - place) - Math.max(0, place + half + 12 - room);
-      const [dx, dy] = [lack(at[0], (card.width * scale) / 2, width), lack(at[1], (card.height * scale) / 2, height)];
-      if (dx || dy) this.pan(dx, dy);
+    if (isCentred) {
+      this.setView(width / 2 - box.x * scale, height / 2 - box.y * scale, scale);
+      return;
     }
+    // what is too large shows its upper left corner
+    const lack = (from, to, room) => (to - from > room - 24 || from < 12 ? 12 - from : Math.min(0, room - 12 - to));
+    const [dx, dy] = [
+      lack(x + (box.x - box.width / 2) * scale, x + (box.x + box.width / 2) * scale, width),
+      lack(y + (box.y - box.height / 2) * scale, y + (box.y + box.height / 2) * scale, height),
+    ];
+    if (dx || dy) this.pan(dx, dy);
   }
 }
 

@@ -48,7 +48,7 @@ export function skeleton(title, act) {
   );
   const zoom = make("div", { class: "ts-zoom", role: "group", "aria-label": "view" }, iconButton("plus", "Zoom in", "+", act.zoomIn), iconButton("minus", "Zoom out", "−", act.zoomOut), iconButton("fit", "Fit", "0", act.fit), iconButton("turn", "Turn the picture", "d", act.turn));
   const stage = make("div", { class: "ts-stage" }, svg, parts.notice, zoom);
-  const side = make("aside", { class: "ts-side", "aria-label": "step and value" }, make("section", { class: "ts-now-panel" }, where, parts.step), parts.tool, make("section", { class: "ts-value-panel" }, parts.heading, parts.editor, parts.value));
+  const side = make("aside", { class: "ts-side", tabindex: 0, "aria-label": "step and value" }, make("section", { class: "ts-now-panel" }, where, parts.step), parts.tool, make("section", { class: "ts-value-panel" }, parts.heading, parts.editor, parts.value));
   const player = make(
     "footer", { class: "ts-player", role: "group", "aria-label": "player" },
     iconButton("start", "To the beginning", "Home", act.start), iconButton("back", "Step back", "←", act.back), play,
