@@ -60,7 +60,7 @@ def _module(name: str) -> str:
     """A module as a function that is called once, for scripts that cannot import: what it exports is in `name_js`."""
     text = _without_imports((FOLDER / f"{name}.js").read_text("utf-8"))
     exported = re.findall(r"^export (?:const|function|class) (\w+|\{[^}]*\})", text, flags=re.M)
-    text = re.sub(r"^export ", "", text, flags=re.M)
+    text = re.sub(r"^export |^ *//.*\n", "", text, flags=re.M)  # the page goes without lines of comment
     names = ", ".join(names.strip("{} ") for names in exported)
     return f"const {name}_js = (() => {{\n{text}return {{ {names} }};\n}})();"
 
