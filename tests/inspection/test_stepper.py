@@ -375,7 +375,9 @@ def one_named():
 
 def test_next_layer_goes_on_until_a_whole_layer_is_computed_or_passed_back_through():
     s = network()
-    layers = [[node for node in s.nodes if s.notation.name(node).startswith(name)] for name in ("a⁽¹⁾", "a⁽²⁾")]
+    layers = [
+        [node for node in s.notation.called if s.notation.name(node).startswith(name)] for name in ("a⁽¹⁾", "a⁽²⁾")
+    ]
     assert [len(layer) for layer in layers] == [3, 1]
     s.next("layer")
     assert all(s.progress(node).computed for node in layers[0])
