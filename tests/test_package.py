@@ -27,7 +27,7 @@ HEAVY = ["numpy", "graphviz", "tqdm", "rich", "safetensors", "sympy"]
 # The rooms, lowest first: a room imports only from rooms before it in this list.
 ROOMS = [
     "former_modules", "screen", "atomic_write", "datasets", "engine", "functions", "lists", "inspection",
-    "charts", "primitives", "vectorize", "transforms", "nn", "viz", "cli", "ipython", "__main__",
+    "charts", "primitives", "vectorize", "transforms", "nn", "estimators", "viz", "cli", "ipython", "__main__",
 ]  # fmt: skip
 COMPILED = "engine._value"
 

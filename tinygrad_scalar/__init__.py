@@ -51,6 +51,7 @@ Networks and training
     plot_decision_boundary, plot_gradient_flow, plot_weights, Plot: pictures of it
     Gradient: all gradients of a network, by name
     save, load: a network in a file
+    estimators.NetworkClassifier, estimators.NetworkRegressor: networks for scikit-learn, which they need
 
 Speed
     vectorize: run a function of one example on many, as an array program
@@ -63,6 +64,7 @@ Errors
 """
 
 import sys as _sys
+from importlib import import_module as _import_module
 from types import ModuleType as _Module
 
 from tinygrad_scalar import former_modules as _former_modules  # noqa: F401
@@ -277,6 +279,13 @@ for _name in __all__:  # tracebacks, help and pickles do not show in which modul
         _thing.__module__ = __name__
         if "__firstlineno__" in vars(_thing):  # from Python 3.13 on, inspect would show that line of this file
             delattr(_thing, "__firstlineno__")
+
+
+def __getattr__(name: str) -> object:
+    """`ts.estimators`, which needs scikit-learn, is imported when it is asked for."""
+    if name == "estimators":
+        return _import_module("tinygrad_scalar.estimators")
+    raise AttributeError(f"module 'tinygrad_scalar' has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
