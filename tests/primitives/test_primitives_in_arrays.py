@@ -5,7 +5,21 @@ import pickle
 import numpy as np
 import pytest
 from programs import by_the_engine
-from support.own_operations import angle, bent, blend, branching, of_floats, product, swish, weighted
+from support.own_operations import (
+    angle,
+    bent,
+    blend,
+    branching,
+    constant,
+    halted,
+    of_floats,
+    product,
+    straight,
+    swish,
+    unchanged,
+    warm,
+    weighted,
+)
 
 import tinygrad_scalar as ts
 from tinygrad_scalar import Value
@@ -103,6 +117,19 @@ def test_what_is_made_of_functions_of_values_is_exported():
     exported.backward()
     np.testing.assert_allclose(exported.item(), value, rtol=1e-12)
     np.testing.assert_allclose(parameters.grad.numpy(), gradient, rtol=1e-12)
+
+
+@pytest.mark.peers
+@pytest.mark.parametrize("function", [constant, unchanged, straight, halted, warm], ids=lambda f: f.__name__)
+def test_what_reads_no_operand_or_has_another_derivative_is_exported(function):
+    jax = pytest.importorskip("jax")
+    jax.config.update("jax_enable_x64", True)
+    output, weights, X = example(function)
+    run = ts.vectorize(lambda x: output(x) ** 2 + weights[0] * x[0], weights)
+    value, gradient = run(X)
+    found = jax.value_and_grad(run.to_jax())(jax.numpy.array(run.parameters), jax.numpy.array(X))
+    np.testing.assert_allclose(found[0], value, rtol=1e-12)
+    np.testing.assert_allclose(found[1], gradient, rtol=1e-12)
 
 
 @pytest.mark.peers

@@ -221,7 +221,7 @@ def _forward_of(row: Operation) -> Forward:
     if row.primitive is not None:
         operands = [Value(0.5) for _ in range(row.arity)]
         try:
-            return _Recorded(row.primitive.recorded(*operands), operands)
+            return _Recorded(row.primitive.recorded(*operands), operands).for_all_operands
         except NotImplementedError:  # it is made of numbers
             if not row.expression:
                 raise
@@ -273,6 +273,14 @@ class _Recorded:
                 self.steps.append(("given", place[node]))
             else:
                 self.steps.append(("number", node.data))
+
+    def for_all_operands(self, lib: Library, *operands: Any) -> Any:
+        """The same, with the shape that all operands have together, also of those that it does not read."""
+        result = self(lib, *operands)
+        for i, operand in enumerate(operands):
+            if ("given", i) not in self.steps:
+                result = result + lib.f.zeros_like(operand)
+        return result
 
     def __call__(self, lib: Library, *operands: Any) -> Any:
         found: list[Any] = []
