@@ -183,3 +183,33 @@ def test_edges_are_the_engines(way, x):
         value, gradient, _ = by_the_engine(cost, [w], [np.full(m, x)])
         found = run(np.full(m, x))
         np.testing.assert_allclose([found[0], *found[1]], [value, *gradient], rtol=1e-12)
+
+
+@pytest.mark.parametrize("x", [0.0, -0.0, -2.0, 1e200, -800.0])
+@pytest.mark.parametrize("way", WAYS)
+def test_where_floats_raise_it_is_what_values_give_in_every_way(way, x):
+    @ts.primitive(derivative=(lambda a, b: -b / a**2 + 0.5 * a**-0.5, lambda a, b: 1.0 / a + ts.exp(-b)))
+    def steep(a, b):
+        return b / a + a**0.5 - ts.exp(-b)
+
+    def made_of(a, b):
+        return b / a + a**0.5 - ts.exp(-b)
+
+    w = Value(1.0, "w")
+    for place in range(3):
+        X = np.array([[1.0, 2.0]] * 3)
+        X[place, 0] = x
+        value, gradient, _ = by_the_engine(lambda x: made_of(w * x[0], x[1] + 0.0 * w), [w], [X])
+        found = ts.vectorize(lambda x: steep(w * x[0], x[1] + 0.0 * w), [w], way=way)(X)
+        np.testing.assert_allclose([found[0], *found[1]], [value, *gradient], rtol=1e-12)
+    assert math.isnan(steep(-2.0, 1.0)) and steep(0.0, 1.0) == math.inf
+
+
+def test_what_is_not_made_for_values_still_raises():
+    @ts.primitive(derivative=lambda x: -1.0 / x**2)
+    def inverse(x):
+        return 1.0 / float(x) if float(x) > -5.0 else 1.0 / math.fsum([float(x)])
+
+    assert inverse(0.5) == 2.0
+    with pytest.raises(OverflowError, match="math range error"):
+        ts.primitive(derivative=lambda x: math.exp(x), name="by_floats")(lambda x: math.exp(x))(1000.0)

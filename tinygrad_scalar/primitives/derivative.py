@@ -59,12 +59,17 @@ class Derivative:
         """∂v/∂operand for each operand, of v and the operands, as a row of the table has them."""
         if self._functions is not None or len(self._operands) > 1:
             return lambda _, *numbers: tuple(
-                [slope if type(slope) is float else self.number(slope) for slope in self._slopes(numbers)]
+                [slope if type(slope) is float else self.number(slope) for slope in self._of_numbers(numbers)]
             )
         function = self._together
 
         def slope_of_one(_: float, x: float) -> tuple[float]:
-            slope = function(x)
+            try:
+                slope = function(x)
+            except ArithmeticError as error:
+                slope = by_values(self._slopes, [x], error)[0]
+            if isinstance(slope, complex):
+                slope = by_values(self._slopes, [x], slope)[0]
             return (slope if type(slope) is float else self.number(self._checked(slope)[0]),)
 
         return slope_of_one
@@ -79,6 +84,13 @@ class Derivative:
     def of_operand(self, i: int, operands: Sequence[Any]) -> Any:
         """∂v/∂(operand i), of numbers or of Values."""
         return self._functions[i](*operands) if self._functions is not None else self._slopes(operands)[i]  # type: ignore[misc]
+
+    def _of_numbers(self, numbers: Sequence[float]) -> Sequence[Any]:
+        try:
+            slopes = self._slopes(numbers)
+        except ArithmeticError as error:
+            return by_values(self._slopes, numbers, error)
+        return by_values(self._slopes, numbers, slopes) if complex in map(type, slopes) else slopes
 
     def _slopes(self, operands: Sequence[Any]) -> Sequence[Any]:
         if self._functions is not None:
@@ -146,6 +158,20 @@ def obstacle(
         except Exception as error:
             return f"it works with numbers only: with Values it raised {type(error).__name__}: {error}. {WRITE_IT}"
     return ""
+
+
+def by_values(compute: Callable[[Sequence[Value]], Sequence[Any]], numbers: Sequence[float], found: Any) -> Any:
+    """What `compute` makes of Values, by IEEE 754, where floats raised an error or became complex: `found`.
+
+    If it is not made for Values, the error is raised, or what was found is returned.
+    """
+    try:
+        results = compute([Value(number) for number in numbers])
+        return [result.data if isinstance(result, Value) else result for result in results]
+    except Exception:
+        if isinstance(found, Exception):
+            raise found from None
+        return found if isinstance(found, (list, tuple)) else [found]
 
 
 def number_of(result: Any) -> float | None:

@@ -19,7 +19,7 @@ from tinygrad_scalar.engine import Value, record
 from tinygrad_scalar.engine.errors import shown
 from tinygrad_scalar.engine.number import as_float
 from tinygrad_scalar.engine.ops import OPERATIONS, Operation, operation
-from tinygrad_scalar.primitives.derivative import Derivative, number_of, obstacle
+from tinygrad_scalar.primitives.derivative import Derivative, by_values, number_of, obstacle
 from tinygrad_scalar.primitives.recipe import Recipe, recipe_of
 from tinygrad_scalar.primitives.spelling import expression_by_position, operands_of, text_by_position
 from tinygrad_scalar.primitives.trial import require_agreement, require_expression
@@ -170,8 +170,8 @@ def primitive(
     `MLP` too. Parameters with a default are no operands and keep their default.
 
     `vectorize` runs a function of Values, such as `x * ts.sigmoid(x)`, as the operations that it is made of, at array
-    speed, by IEEE 754 (1/0 is ∞), with the derivative given here. A function of floats alone, with `math.exp` or `if`,
-    is called for each number, which `run.explain()` says.
+    speed, with the derivative given here. A function of floats alone, with `math.exp` or `if`, is called for each
+    number, which `run.explain()` says. Where floats raise, as in 1/0, the result is that of Values, by IEEE 754: ∞.
 
     derivative  a function of the same operands that returns ∂result/∂operand, for several operands a tuple; or a tuple
                 with a function for each operand, None for one that gets no gradient. It is called with numbers; by
@@ -279,9 +279,14 @@ def _forward(function: Callable[..., Any], name: str) -> Callable[..., float]:
     """The function as a row has it: its result is a float."""
 
     def forward(*numbers: float) -> float:
-        result = function(*numbers)
+        try:
+            result = function(*numbers)
+        except ArithmeticError as error:
+            result = by_values(lambda values: [function(*values)], numbers, error)[0]
         if type(result) is float:
             return result
+        if isinstance(result, complex):
+            result = by_values(lambda values: [function(*values)], numbers, result)[0]
         number = number_of(result)
         if number is None:
             hint = "; a Value that it reads must be one of its operands" if isinstance(result, Value) else ""
