@@ -20,7 +20,7 @@ from tinygrad_scalar.viz.view import Box
 if TYPE_CHECKING:
     from graphviz import Digraph
 
-_IN_ANY_ORDER = ("+", "*", "sum(n)", "total(n)", "mean(n)", "norm(n)", "max(n)", "min(n)", "logsumexp(n)")
+_IN_ANY_ORDER = ("+", "*", "sum(n)", "total(n)", "mean(n)", "norm(n)", "max(n)", "min(n)", "logsumexp(n)", "largest(n)")
 _INFIX = ("+", "-", "*", "/")
 _ONE_BY_ONE = 3  # operands that are cut off: more are one
 

@@ -17,6 +17,7 @@ from tinygrad_scalar.viz import drawing
 MODULE = Path(drawing.__file__).parent / "explorer" / "arithmetic.js"
 ULPS = 4.0
 SIZES = (1, 2, 3, 8)
+SOME_SIZES = {"dot": [n for n in SIZES if n % 2 == 0], "logsumexp_below": [n for n in SIZES if n > 1]}
 ROWS = {
     row.name: row
     for row in [
@@ -24,7 +25,7 @@ ROWS = {
         ops.COND,
         *map(ops.constant_power, (*POWERS, 1e-3, 2.0**60, -101.0, inf, -inf)),
         *map(ops.leaky_relu, (*SLOPES, 1e300, inf)),
-        *(lists.of_list(family, n) for family in lists.OF_LISTS for n in SIZES if family != "dot" or n % 2 == 0),
+        *(lists.of_list(family, n) for family in lists.OF_LISTS for n in SIZES if n in SOME_SIZES.get(family, SIZES)),
     ]
 }
 KINKS = [-1.0, -0.5, -0.35, 0.5, 1.0, 2.0, -2.0, 1e9, -39.0, 40.0, 354.0, 700.0, -700.0, 745.0, 709.782712893384, 800.0]
@@ -141,6 +142,7 @@ def is_near(found, exact, terms):
 TERMS = {
     "logaddexp": lambda x, y: {0: (max(x, y),)},
     "logsumexp(n)": lambda *x: {0: (max(x),)},
+    "logsumexp_below(n)": lambda *x: {0: (max(x[:-1]) - x[-1],)},
     "gelu": lambda x: {1: (activations.normal_cdf(x), x * activations.density(x))},
     "silu": lambda x: {1: (elementary.sigmoid(x), x * elementary.sigmoid_slope(x))},
     "mish": lambda x: {

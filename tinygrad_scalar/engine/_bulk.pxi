@@ -284,7 +284,8 @@ cdef class Writing:
         cdef Code code = row.code
         cdef Row step = _ADD
         cdef Py_ssize_t i, n = arity(node), half = n // 2, first = 1
-        cdef int found = index_of(node, 0, base), most, one, s, x
+        cdef int found = index_of(node, 0, base), most, one, s, x, y
+        cdef list differences
         if code == _ops.EXP_OF_DIFFERENCE:
             return self.one(_EXP, self.two(_SUBTRACT, found, index_of(node, 1, base)))
         if code == _ops.DOT:
@@ -312,8 +313,17 @@ cdef class Writing:
                 step, first = _MAX_OF_NEXT if code == _ops.MAX else _MIN_OF_NEXT, 2
             else:
                 step = _MAXIMUM if code == _ops.MAX else _MINIMUM
+        elif code == _ops.LARGEST_OF_LIST:
+            step = _LARGEST_OF_TWO
         elif code == _ops.LOGSUMEXP:
             step = _LOGADDEXP
+        elif code == _ops.LOGSUMEXP_BELOW:
+            y = index_of(node, n - 1, base)
+            differences = [self.two(_SUBTRACT, index_of(node, i, base), y) for i in range(n - 1)]
+            found = differences[0]
+            for i in range(1, n - 1):
+                found = self.two(_LOGADDEXP, found, differences[i])
+            return found
         for i in range(first, n):
             found = self.two(step, found, index_of(node, i, base))
         return self.two(_DIVIDE, found, self.constant(<double>n)) if code == _ops.MEAN else found

@@ -1,6 +1,6 @@
 """The operations of a list in C, bit for bit as in lists.py, which says what and why: a part of `_value.pyx`."""
 
-from libc.math cimport INFINITY, fabs, frexp, isfinite, ldexp, log1p as log1p_of, sqrt as sqrt_of
+from libc.math cimport INFINITY, fabs, frexp, isfinite, ldexp, sqrt as sqrt_of
 
 cdef Row list_row(str family, Py_ssize_t n):
     cdef dict rows = OF_LISTS[family]
@@ -33,7 +33,7 @@ cdef void compute_list(Value node, Code code) noexcept:
     cdef Wide* wide = NULL if node.right is NULL else wide_of(node.right)
     cdef double* first = &node.d_left
     cdef double* others = &node.d_right if wide is NULL else wide.local_grads  # of all operands but the first
-    cdef double total = (<Value>node.left)._data, x, share_of_rest, rest, lost
+    cdef double total = (<Value>node.left)._data, x, share_of_rest, rest, lost, shift
     cdef int e
     if code == _ops.SUM or code == _ops.MEAN:
         for i in range(1, n):
@@ -79,29 +79,65 @@ cdef void compute_list(Value node, Code code) noexcept:
         for i in range(n):
             x = of_operand(self, wide, i)
             (first if i == 0 else &others[i - 1])[0] = 1.0 if n == 1 else share_of_rest if x == total else 0.0
-    else:  # logsumexp
-        for i in range(1, n):
+    elif code == _ops.LARGEST_OF_LIST:
+        for i in range(n):
             total = _ops.maximum(total, of_operand(self, wide, i))
-        if not isfinite(total):
-            for i in range(n):
-                x = of_operand(self, wide, i)
-                (first if i == 0 else &others[i - 1])[0] = total if total != total else 1.0 if x == INFINITY else 0.0
-            if n == 1:
-                first[0] = 1.0
+            (first if i == 0 else &others[i - 1])[0] = 0.0
+        node._data = total
+    elif code == _ops.LOGSUMEXP_BELOW:
+        x = of_operand(self, wide, n - 1)
+        log_of_sum(self, wide, n - 1, &total, &rest, &lost)
+        node._data = (total - x) + (rest + lost) if isfinite(total) else total - x
+        others[n - 2] = -1.0
+    else:  # logsumexp
+        x = log_of_sum(self, wide, n, &total, &rest, &lost)
+        if n == 1 or not isfinite(total):
             node._data = total
             return
-        while of_operand(self, wide, at) != total:
-            at += 1
-        rest = lost = 0.0
+        node._data = total + rest
+        shift = node._data - total
+        node._data += ((total - (node._data - shift)) + (rest - shift)) + lost
+        if total < 0.0 and fabs(node._data) < (2.0 * rest if x < 0.0625 else 0.03125):
+            node._data = exactly(node)
+
+
+cdef double log_of_sum(PyObject* self, Wide* wide, Py_ssize_t n, double* most, double* above, double* more) noexcept:
+    """The largest of n operands, and log Σ exp(xᵢ − most) in two parts, with the local gradients; returns the rest."""
+    cdef Py_ssize_t i, at = 0
+    cdef double x, low, power, new, found = 0.0, lost = 0.0, total
+    most[0] = of_operand(self, wide, 0)
+    for i in range(1, n):
+        most[0] = _ops.maximum(most[0], of_operand(self, wide, i))
+    if n == 1 or not isfinite(most[0]):
         for i in range(n):
-            x = _ops.exp_of_difference(of_operand(self, wide, i), total)
-            (first if i == 0 else &others[i - 1])[0] = x
-            if i != at:
-                compensated(x, &rest, &lost)
-        rest += lost
-        node._data = total + log1p_of(rest)
-        for i in range(n):
-            local_grad(self, i)[0] /= 1.0 + rest
+            x = of_operand(self, wide, i)
+            local_grad(self, i)[0] = (
+                1.0 if n == 1 else most[0] if most[0] != most[0] else 1.0 if x == INFINITY else 0.0
+            )
+        above[0] = more[0] = 0.0
+        return 0.0
+    while of_operand(self, wide, at) != most[0]:
+        at += 1
+    for i in range(n):
+        if i != at:
+            power = _ops.pair_of_difference(of_operand(self, wide, i), most[0], &low)
+            new = found + power
+            lost += ((found - new) + power if found >= power else (power - new) + found) + low
+            found = new
+    new = found + lost
+    lost -= new - found
+    above[0] = _ops.log_of_one_more(new, lost, more)
+    total = _ops.one_more(new, lost, &found)
+    for i in range(n):
+        power = _ops.pair_of_difference(of_operand(self, wide, i), most[0], &low)
+        local_grad(self, i)[0] = _ops.quotient(power, low, total, found)
+    return new
+
+
+cdef double exactly(Value node) noexcept:
+    """log Σ exp(xᵢ) of the operands, by Python."""
+    cdef double found = exact_log_of_sum([(<Value>operand)._data for operand in node.operands])
+    return found
 
 
 cdef void root_of_squares(PyObject* node, Wide* wide, Py_ssize_t n, double* root, int* e) noexcept:

@@ -7,7 +7,7 @@ without a code here still works: it is then computed by its row of the table.
 cimport cython
 from libc.math cimport (
     acos, acosh, asin, asinh, atan, atan2, atanh, ceil, copysign, cos, cosh, erf, exp, expm1, fabs, floor, hypot,
-    NAN, isfinite, isinf, log, log1p, log2, log10, pow, sin, sinh, sqrt, tan, tanh,
+    NAN, isfinite, isinf, ldexp, log, log1p, log2, log10, pow, sin, sinh, sqrt, tan, tanh,
 )
 
 cdef extern from *:
@@ -28,10 +28,36 @@ cdef extern from *:
         5.117920845932942e-08, 2.3891834407815234e-07, -1.5902145856597262e-08, -4.096562950163233e-08,
         3.3680635517757292e-09, 7.821982746854172e-09, -2.2426922630685485e-09,
     };
+    static const double POWERS_OF_E[47][2] = {
+        {0.6981125100681258, 4.379112262891346e-17}, {0.7091061824373984, -1.2868055655346304e-17},
+        {0.7202729799554398, -3.7374088280484695e-17}, {0.7316156289466418, 8.35576468031604e-18},
+        {0.7431368986687583, -9.001102395673582e-19}, {0.7548396019890073, -9.844076038651084e-18},
+        {0.76672659607082, 2.5682592802096574e-17}, {0.7788007830714049, -1.0231869534531498e-17},
+        {0.791065110850296, 5.426586044764942e-17}, {0.8035225736890608, -3.661886830920417e-17},
+        {0.8161762130223398, 6.554697808700811e-18}, {0.8290291181804004, -2.7604408719539223e-17},
+        {0.8420844271433824, -3.8967887440685524e-17}, {0.8553453273074225, 1.7204900005057594e-17},
+        {0.8688150562628432, 6.146598011714697e-19}, {0.8824969025845955, -5.224526916735663e-17},
+        {0.8963942066351505, -4.7460497709066285e-17}, {0.9105103613800342, -3.325048324577564e-17},
+        {0.9248488132162048, 1.0614261758612887e-17}, {0.9394130628134758, -2.152447043447057e-17},
+        {0.9542066659691884, -3.392457164103672e-17}, {0.9692332344763441, -4.801151707083219e-17},
+        {0.9844964370054085, -4.7493026566356186e-17}, {1.0, 0.0}, {1.0157477085866857, 2.0530467874932267e-17},
+        {1.0317434074991028, -8.944417741043132e-17}, {1.0479910020166328, -5.327900898877614e-17},
+        {1.0644944589178593, 1.0872888143211957e-16}, {1.0812578074490395, 6.013904942011385e-17},
+        {1.0982851403078258, 9.070644949793751e-17}, {1.1155806146424807, 5.298211318168963e-17},
+        {1.1331484530668263, -5.370737708558031e-18}, {1.1509929446911764, 3.7613173622701076e-17},
+        {1.1691184461695043, 6.945488167320411e-17}, {1.1875293827631006, 6.415816207759217e-19},
+        {1.2062302494209807, 3.9295715071105525e-17}, {1.2252256118773075, 8.279379001181868e-17},
+        {1.2445201077660952, -7.440512295261056e-17}, {1.2641184477534664, -1.541497933603795e-17},
+        {1.2840254166877414, 8.968972781793724e-17}, {1.3042458747676378, 1.7093578107981658e-17},
+        {1.3247847587288655, 9.422682377542367e-17}, {1.3456470830494105, 3.415854209639032e-17},
+        {1.3668379411737963, 5.1449446596411544e-17}, {1.3883625067566268, 6.691963657219203e-17},
+        {1.4102260349257107, -4.1758810273684196e-17}, {1.4324338635650782, -6.53862212642198e-17},
+    };
     """
     double TWO
     const double* NEAR_TAIL
     const double* FAR_TAIL
+    const double (*POWERS_OF_E)[2]
 
 
 cdef enum Code:
@@ -49,9 +75,10 @@ cdef enum Code:
     TIES_OF_MAX = 65
     TIES_OF_MIN, SHARED_MAX, SHARED_MIN
     ATAN2_SLOPE = 69  # two
+    LARGEST  # two; without a derivative
     # read by vectorize as what they are made of, see made_of in _bulk.pxi: no program holds these
-    SUM = 1000  # of any number of operands, as all to LOGSUMEXP: _lists.pxi
-    TOTAL, MEAN, DOT, NORM, MAX, MIN, LOGSUMEXP
+    SUM = 1000  # of any number of operands, as all to LOGSUMEXP_BELOW: _lists.pxi
+    TOTAL, MEAN, DOT, NORM, MAX, MIN, LOGSUMEXP, LARGEST_OF_LIST, LOGSUMEXP_BELOW
     EXP_OF_DIFFERENCE  # two
 
 
@@ -66,7 +93,7 @@ cdef inline bint piecewise(Code code, double n) noexcept nogil:
 
 cdef inline bint detached(Code code, double n) noexcept nogil:
     """Whether no gradient goes to the operands; of `where`, this holds for the condition."""
-    return code in (GREATER, GREATER_EQUAL, FLOOR, CEIL, SIGN, TIES_OF_MAX, TIES_OF_MIN) or (
+    return code in (GREATER, GREATER_EQUAL, FLOOR, CEIL, SIGN, TIES_OF_MAX, TIES_OF_MIN, LARGEST) or (
         code == CONSTANT_POWER and n == 0.0
     )
 
@@ -136,12 +163,63 @@ cdef inline double logaddexp(double x, double y) noexcept nogil:
     return maximum(x, y) + log1p(exp(-fabs(x - y)))
 
 
-cdef inline double exp_of_difference(double x, double y) noexcept nogil:
-    cdef double difference = x - y, shift
-    if not fabs(difference) < 800.0:
+cdef inline double exp_pair(double x, double lost, double* low) noexcept nogil:
+    """exp(x + lost), and in low what is lost in rounding it: exponentials.py says how, here and below."""
+    cdef double k = floor(x * 1.4426950408889634 + 0.5), r = x - k * 0.6931471805598903, more = lost - k * 5.497923018708371e-14
+    cdef double j = floor(r * 64.0 + 0.5), s = r - j / 64.0, t = s + more, curved, added, found
+    cdef const double* power = POWERS_OF_E[<int>j + 23]
+    more -= t - s
+    curved = t * t * (0.5 + t * (1.0 / 6.0 + t * (1.0 / 24.0 + t * (1.0 / 120.0 + t * (1.0 / 720.0)))))
+    added = power[0] * t + (power[0] * (curved + more) + power[1])
+    found = power[0] + added
+    low[0] = ldexp(added - (found - power[0]), <int>k)
+    return ldexp(found, <int>k)
+
+
+cdef inline double pair_of_difference(double x, double y, double* low) noexcept nogil:
+    cdef double difference = x - y, shift, lost
+    low[0] = 0.0
+    if not -800.0 < difference < 800.0:
         return exp(difference)
     shift = difference - x
-    return exp(difference) * (1.0 + ((x - (difference - shift)) - (y + shift)))
+    lost = (x - (difference - shift)) - (y + shift)
+    return exp_pair(difference, lost, low) if difference < 700.0 else exp(difference) * (1.0 + lost)
+
+
+cdef inline double exp_of_difference(double x, double y) noexcept nogil:
+    cdef double low
+    return pair_of_difference(x, y, &low)
+
+
+cdef inline double one_more(double rest, double lost, double* more) noexcept nogil:
+    cdef double total = 1.0 + rest, shift = total - 1.0
+    more[0] = ((1.0 - (total - shift)) + (rest - shift)) + lost
+    return total
+
+
+@cython.cdivision(True)
+cdef inline double log_of_one_more(double rest, double lost, double* part) noexcept nogil:
+    cdef double found = log1p(rest), more, low, power, total = one_more(rest, lost, &more)
+    if rest < 0.0625:
+        part[0] = lost / total
+        return found
+    power = exp_pair(found, 0.0, &low)
+    part[0] = ((total - power) + (more - low)) / total
+    return found
+
+
+@cython.cdivision(True)
+cdef inline double quotient(double power, double low, double total, double more) noexcept nogil:
+    cdef double found = power / total, product, high, top, below, under, lost
+    if power < 1e-280:
+        return found
+    product = found * total
+    high, top = 134217729.0 * found, 134217729.0 * total
+    high -= high - found
+    top -= top - total
+    below, under = found - high, total - top
+    lost = ((high * top - product) + high * under + below * top) + below * under
+    return found + (((power - product) - lost) + (low - found * more)) / total
 
 
 cdef inline double logaddexp_share(double x, double y) noexcept nogil:
@@ -483,6 +561,10 @@ cdef inline void binary(Code code, double x, double y, double* v, double* d_x, d
         v[0] = maximum(x, y)
         d_x[0] = share(x, y)
         d_y[0] = share(y, x)
+    elif code == LARGEST:
+        v[0] = maximum(x, y)
+        d_x[0] = 0.0
+        d_y[0] = 0.0
     elif code == MINIMUM:
         v[0] = minimum(x, y)
         d_x[0] = share(y, x)

@@ -36,6 +36,7 @@ import sys
 
 from tinygrad_scalar.engine import anomaly, bulk, errors, graph, graph_arrays, groups, lists, numpy_names, observers
 from tinygrad_scalar.engine import ops, pickling, tracing, value as plain
+from tinygrad_scalar.engine.exponentials import exact_log_of_sum
 from tinygrad_scalar.engine.number import as_float, required
 from tinygrad_scalar.screen import counted
 
@@ -149,11 +150,12 @@ CODES = {  # by name or family; used by the scalar programs of `vectorize` too
     "max of first": _ops.MAXIMUM, "max of next": _ops.MAXIMUM,
     "min of first": _ops.MINIMUM, "min of next": _ops.MINIMUM,
     "ties of max": _ops.TIES_OF_MAX, "ties of min": _ops.TIES_OF_MIN,
-    "shared max": _ops.SHARED_MAX, "shared min": _ops.SHARED_MIN,
+    "largest of two": _ops.LARGEST, "shared max": _ops.SHARED_MAX, "shared min": _ops.SHARED_MIN,
 }
 cdef dict OWN_CODES = {  # the same of what vectorize reads as other operations
     "sum(n)": _ops.SUM, "total(n)": _ops.TOTAL, "mean(n)": _ops.MEAN, "dot(n)": _ops.DOT, "norm(n)": _ops.NORM,
     "max(n)": _ops.MAX, "min(n)": _ops.MIN, "logsumexp(n)": _ops.LOGSUMEXP, "exp of difference": _ops.EXP_OF_DIFFERENCE,
+    "largest(n)": _ops.LARGEST_OF_LIST, "logsumexp_below(n)": _ops.LOGSUMEXP_BELOW,
 }
 
 
@@ -238,6 +240,7 @@ cdef Row _CEIL = row_named("ceil"), _SIGN = row_named("sign"), _ATAN2 = row_name
 cdef Row _GELU = row_named("gelu"), _SILU = row_named("silu"), _ELU = row_named("elu"), _SELU = row_named("selu")
 cdef Row _MISH = row_named("mish"), _HARDTANH = row_named("hardtanh"), _SOFTSIGN = row_named("softsign")
 cdef Row _MAX_OF_FIRST = row_named("max of first"), _MAX_OF_NEXT = row_named("max of next")
+cdef Row _LARGEST_OF_TWO = row_named("largest of two")
 cdef Row _MIN_OF_FIRST = row_named("min of first"), _MIN_OF_NEXT = row_named("min of next")
 cdef Row _XLOGY = row_named("xlogy"), _MAXIMUM = row_named("maximum"), _MINIMUM = row_named("minimum")
 cdef Row _LOGADDEXP = row_named("logaddexp"), _GREATER = row_named("greater"), _WHERE = row_named("where")
@@ -1045,7 +1048,7 @@ cdef inline made(PyObject* node):
 
 
 cdef inline bint is_of_list(Code code) noexcept:
-    return _ops.SUM <= code <= _ops.LOGSUMEXP
+    return _ops.SUM <= code <= _ops.LOGSUMEXP_BELOW
 
 
 cdef int compute(Value node) except -1:

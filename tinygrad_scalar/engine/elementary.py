@@ -247,15 +247,6 @@ def logaddexp(x: float, y: float) -> float:
     return maximum(x, y) + math.log1p(math.exp(-abs(x - y)))
 
 
-def exp_of_difference(x: float, y: float) -> float:
-    """exp(x − y) with the digits that x − y lost in rounding (Knuth's two-sum), or it would be off by |x − y| ulp."""
-    difference = x - y
-    if not abs(difference) < 800.0:  # 0 or infinite, whatever was lost
-        return exp(difference)
-    shift = difference - x
-    return exp(difference) * (1.0 + ((x - (difference - shift)) - (y + shift)))
-
-
 def logaddexp_share(x: float, y: float) -> float:
     """eˣ/(eˣ + eʸ): of +∞ always 1, as in JAX; of −∞ always 0, as JAX's nan for two of them spoils longer sums."""
     if x == y:

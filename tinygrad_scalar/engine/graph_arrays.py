@@ -217,5 +217,7 @@ MADE_OF: dict[str, Callable[[_Written, list[int]], int]] = {
     "max(n)": lambda tape, x: tape.extreme("max", x),
     "min(n)": lambda tape, x: tape.extreme("min", x),
     "logsumexp(n)": lambda tape, x: tape.chain("logaddexp", x),
+    "largest(n)": lambda tape, x: tape.chain("largest of two", x),
+    "logsumexp_below(n)": lambda tape, x: tape.chain("logaddexp", [tape.node("-", x_i, x[-1]) for x_i in x[:-1]]),
     "exp of difference": lambda tape, x: tape.node("exp", tape.node("-", *x)),
 }

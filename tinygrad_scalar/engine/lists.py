@@ -13,7 +13,15 @@ from functools import lru_cache, partial
 from typing import Any, overload
 
 from tinygrad_scalar.engine import recorded
-from tinygrad_scalar.engine.elementary import divide, exp_of_difference, maximum, minimum
+from tinygrad_scalar.engine.elementary import divide, maximum, minimum
+from tinygrad_scalar.engine.exponentials import (
+    exact_log_of_sum,
+    log_of_one_more,
+    one_more,
+    pair_of_difference,
+    quotient,
+    rest_of_powers,
+)
 from tinygrad_scalar.engine.operation import Operation
 
 Floats = tuple[float, ...]
@@ -128,16 +136,18 @@ def extreme_slopes(v: float, *x: float) -> Floats:
 
 
 def log_sum_exp(*x: float) -> float:
-    """log Σ exp(xᵢ), without overflow."""
+    """log Σ exp(xᵢ), without overflow, and with its digits where the largest and the rest cancel."""
     most = largest(*x)
-    return most + math.log1p(_rest(x, most)[1]) if math.isfinite(most) else most
-
-
-def _rest(x: Sequence[float], most: float) -> tuple[list[float], float]:
-    """exp(xᵢ − most) for each number, and the sum of these without the first largest, which is 1."""
-    shares = [exp_of_difference(number, most) for number in x]
-    at = x.index(most)
-    return shares, _compensated(shares[:at] + shares[at + 1 :])
+    if len(x) == 1 or not math.isfinite(most):
+        return most
+    rest, lost = rest_of_powers(x, most)
+    above, more = log_of_one_more(rest, lost)
+    found = most + above
+    shift = found - most
+    found += ((most - (found - shift)) + (above - shift)) + more
+    if most < 0.0 and abs(found) < (2.0 * above if rest < 0.0625 else 0.03125):
+        return exact_log_of_sum(x)
+    return found
 
 
 def log_sum_exp_slopes(v: float, *x: float) -> Floats:
@@ -147,14 +157,32 @@ def log_sum_exp_slopes(v: float, *x: float) -> Floats:
         return (1.0,)
     if not math.isfinite(most):
         return tuple([most if most != most else 1.0 if number == math.inf else 0.0 for number in x])
-    shares, rest = _rest(x, most)
-    return tuple([number / (1.0 + rest) for number in shares])
+    total = one_more(*rest_of_powers(x, most))
+    return tuple([quotient(*pair_of_difference(number, most), *total) for number in x])
+
+
+def log_sum_exp_below(*x: float) -> float:
+    """log Σ exp(xᵢ − y), where y comes last and is the largest x: there log_sum_exp(…) − y has lost its digits."""
+    *numbers, y = x
+    most = largest(*numbers)
+    if not math.isfinite(most):
+        return most - y
+    found, more = log_of_one_more(*rest_of_powers(numbers, most))
+    return (most - y) + (found + more)
+
+
+def log_sum_exp_below_slopes(v: float, *x: float) -> Floats:
+    return (*log_sum_exp_slopes(v, *x[:-1]), -1.0)
+
+
+def no_slopes(v: float, *x: float) -> Floats:
+    return (0.0,) * len(x)
 
 
 # --- their derivatives as Values: functions of the result v and the operands x that give, for each operand, (u, v) ->
 # u·∂v/∂operand. What these have in common is recorded once.
 
-Vjps = Sequence[Callable[[Any, Any], Any]]
+Vjps = Sequence[Callable[[Any, Any], Any] | None]
 
 
 def _recorded_total(v: Any, x: Sequence[Any]) -> Vjps:
@@ -216,6 +244,13 @@ def _recorded_softmax(v: Any, x: Sequence[Any]) -> Vjps:
     powers = [number._recorded("exp of difference", number, near) for number in x]
     of_all = v._recorded(f"total({len(x)})", *powers)
     return [partial(_times, recorded.where(infinite, at, power / of_all)) for at, power in zip(at_infinity, powers)]
+
+
+def _recorded_below(v: Any, x: Sequence[Any]) -> Vjps:
+    *numbers, y = x
+    powers = [number._recorded("exp of difference", number, y) for number in numbers]
+    of_all = v._recorded(f"total({len(powers)})", *powers)
+    return [*[partial(_times, power / of_all) for power in powers], lambda u, v: -u]
 
 
 # --- how they print ---------------------------------------------------------------------------------------------------
@@ -288,6 +323,13 @@ def _max(n: int) -> Operation:
     return Operation("", "max", text, "", largest, extreme_slopes, slopes, piecewise=True, vjps_of_list=_recorded_max)
 
 
+def _largest(n: int) -> Operation:
+    """The same as a constant: what a softmax subtracts, as its derivative in that is 0 altogether."""
+    return _max(n)._replace(
+        local_grads=no_slopes, slopes=_Texts(n, lambda i: "0"), detached=range(n), vjps_of_list=lambda v, x: [None] * n
+    )
+
+
 def _min(n: int) -> Operation:
     text = f"min({_listed(n, _operand)})"
     slopes = _Texts(n, lambda i: f"[{{{i}}} = {text}]")
@@ -302,10 +344,19 @@ def _logsumexp(n: int) -> Operation:
     )
 
 
+def _logsumexp_below(n: int) -> Operation:
+    powers = _listed(n - 1, lambda i: f"exp({{{i}}} − {{{n - 1}}})", " + ")
+    slopes = _Texts(n, lambda i: "−1" if i == n - 1 else f"exp({{{i}}} − {{{n - 1}}})/({powers})")
+    return Operation(
+        "", "log Σ exp", f"log({powers})", "", log_sum_exp_below, log_sum_exp_below_slopes, slopes,
+        vjps_of_list=_recorded_below,
+    )  # fmt: skip
+
+
 ALSO_OF_ARRAYS = (total, total_slopes, mean, mean_slopes, dot, dot_slopes)  # they compute with arrays as with numbers
 OF_LISTS: dict[str, Callable[[int], Operation]] = {
     "sum": _sum, "total": _total, "mean": _mean, "dot": _dot, "norm": _norm, "max": _max,
-    "min": _min, "logsumexp": _logsumexp,
+    "min": _min, "logsumexp": _logsumexp, "largest": _largest, "logsumexp_below": _logsumexp_below,
 }  # fmt: skip
 
 
@@ -316,7 +367,7 @@ def of_list(family: str, n: int) -> Operation:
     >>> of_list("sum", 3).text, of_list("max", 7).text, of_list("dot", 4).text
     ('{0} + {1} + {2}', 'max({0}, {1}, …, {6})', '{0}·{2} + {1}·{3}')
     """
-    if n < 1 or (family == "dot" and n % 2):
+    if n < 1 or (family == "dot" and n % 2) or (family == "logsumexp_below" and n < 2):
         raise ValueError(f"{family} has no form with {n} operands")
     return OF_LISTS[family](n)._replace(name=f"{family}({n})", family=f"{family}(n)", constant=float(n))
 

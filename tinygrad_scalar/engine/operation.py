@@ -46,11 +46,11 @@ class Operation(NamedTuple):
     constant: float | None = None
     steepest: float | None = None
     piecewise: bool = False
-    detached: tuple[int, ...] = ()
+    detached: Sequence[int] = ()
     companions: tuple[int, ...] = ()
     vjps: tuple[Callable[..., Any] | None, ...] = ()
     companion_vjps: tuple[Callable[..., Any] | None, ...] = ()
-    vjps_of_list: Callable[[Any, Sequence[Any]], Sequence[Callable[..., Any]]] | None = None
+    vjps_of_list: Callable[[Any, Sequence[Any]], Sequence[Callable[..., Any] | None]] | None = None
     primitive: Any = None
 
     @property

@@ -29,6 +29,9 @@ STEPS = {
     for family, step in (("max", "maximum"), ("min", "minimum"))
     for which in ("first", "next")
 }
+STEPS["largest of two"] = STEPS["max of first"]._replace(  # a step of what a softmax subtracts
+    name="largest of two", local_grads=lambda v, x, y: (0.0, 0.0), slopes=("0", "0"), detached=(0, 1), vjps=(None, None)
+)
 
 # --- operations with a constant, which is part of the name, as in micrograd's "**2" -----------------------------------
 

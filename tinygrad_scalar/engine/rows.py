@@ -35,7 +35,6 @@ from tinygrad_scalar.engine.elementary import (
     erf_slope,
     exp,
     exp2,
-    exp_of_difference,
     expm1,
     floor,
     hypot,
@@ -64,6 +63,7 @@ from tinygrad_scalar.engine.elementary import (
     where,
     xlogy,
 )
+from tinygrad_scalar.engine.exponentials import exp_of_difference
 from tinygrad_scalar.engine.operation import Operation
 
 LN2, LN10 = math.log(2.0), math.log(10.0)

@@ -68,6 +68,8 @@ OF_LISTS: dict[str, Callable[[Any, Sequence[Any]], Any]] = {
     "norm(n)": lambda sympy, x: sympy.sqrt(sympy.Add(*[number**2 for number in x])),
     "max(n)": lambda sympy, x: sympy.Max(*x),
     "min(n)": lambda sympy, x: sympy.Min(*x),
+    "largest(n)": lambda sympy, x: sympy.Max(*x),
+    "logsumexp_below(n)": lambda sympy, x: sympy.log(sympy.Add(*(sympy.exp(x_i - x[-1]) for x_i in x[:-1]))),
     "logsumexp(n)": lambda sympy, x: sympy.log(sympy.Add(*map(sympy.exp, x))),
 }
 

@@ -134,7 +134,7 @@ cdef inline bint is_binary(int code) noexcept nogil:
     return (
         _ops.ADD <= code <= _ops.GREATER_EQUAL
         or _ops.SIGMOID_OF_DIFFERENCE <= code <= _ops.COSINE
-        or code == _ops.ATAN2_SLOPE
+        or _ops.ATAN2_SLOPE <= code <= _ops.LARGEST
     )
 
 

@@ -252,10 +252,9 @@ class _Writer:
         """Each row of `terms` folded into one number; two terms are folded element by element."""
         colours = self.g.colour[terms]
         one_colour = bool((colours == colours[0, 0]).all())
-        even = kind in ("max", "min")
-        if even:
-            kind = f"{kind}imum"
-        if terms.shape[1] < 3 or (kind == "logaddexp" and not one_colour):
+        even, fixed = kind in ("max", "min"), kind == "largest"
+        kind = f"{kind}imum" if even else "maximum" if fixed else kind
+        if (not fixed and terms.shape[1] < 3) or (kind == "logaddexp" and not one_colour):
             folded = self._mixed(terms[:, 0])
             for k in range(1, terms.shape[1]):
                 folded = self.elementwise(kind, folded, self._mixed(terms[:, k]))
@@ -264,7 +263,7 @@ class _Writer:
             places = np.arange(terms.size) if not one_colour else self.g.place[terms.ravel()]
             source = self._mixed(terms.ravel()) if not one_colour else self.array_of(int(colours[0, 0]))
             x = self.gathered(source, places.reshape(terms.shape))
-            return self.add(Fold(Array((len(terms),), x.batched), kind, x, even=even))
+            return self.add(Fold(Array((len(terms),), x.batched), kind, x, fixed, even))
         # log Σₖ exp(xₖ) = M + log Σₖ exp(xₖ − M), where M is the largest; M's slope cancels. Where M is infinite, 1 for
         # the sum makes the slopes those of logaddexp in ops.py: 1 for each +∞, 0 for all else.
         n, k = terms.shape

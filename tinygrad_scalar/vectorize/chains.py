@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     Indices = NDArray[Any]  # of 32 or 64 bits
 
-FOLDED = ("+", "maximum", "minimum", "logaddexp", "max", "min")  # max and min are those of a list
+FOLDED = ("+", "maximum", "minimum", "logaddexp", "max", "min", "largest")  # the last three of a list
 EXTREMES = {name: name.split()[0] for name in STEPS}
 
 

@@ -67,7 +67,7 @@ function shares(x, v) {
 
 function logSumExp(x) {
   const most = x.reduce(maximum);
-  return Number.isFinite(most) ? most + log1p(powers(x, most)[1]) : most;
+  return x.length > 1 && Number.isFinite(most) ? most + log1p(powers(x, most)[1]) : most;
 }
 
 /** exp(xᵢ − most) for each number, and the sum of these without the first largest, which is 1. */
@@ -82,6 +82,12 @@ function logSumExpSlopes(x) {
   if (!Number.isFinite(most)) return x.map((number) => (most !== most ? most : number === Infinity ? 1 : 0));
   const [found, rest] = powers(x, most);
   return found.map((number) => number / (1 + rest));
+}
+
+/** log Σ exp(xᵢ − y), where y comes last. */
+function logSumExpBelow(x) {
+  const numbers = x.slice(0, -1), y = x[x.length - 1], most = numbers.reduce(maximum);
+  return Number.isFinite(most) ? most - y + log1p(powers(numbers, most)[1]) : most - y;
 }
 
 // --- the table -------------------------------------------------------------------------------------------------------
@@ -173,4 +179,6 @@ export const OPERATIONS = {
   "max(n)": ofList((x) => x.reduce(maximum), shares),
   "min(n)": ofList((x) => x.reduce(minimum), shares),
   "logsumexp(n)": ofList(logSumExp, logSumExpSlopes),
+  "largest(n)": ofList((x) => x.reduce(maximum), (x) => x.map(() => 0)),
+  "logsumexp_below(n)": ofList(logSumExpBelow, (x) => [...logSumExpSlopes(x.slice(0, -1)), -1]),
 };
