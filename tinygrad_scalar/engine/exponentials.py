@@ -126,11 +126,11 @@ def exact_log_of_sum(x: Sequence[float]) -> float:
     """log Σ exp(xᵢ) where the sum is so near to 1 that float64 has not the digits of its logarithm."""
     from decimal import Context, Decimal
 
-    total, digits = Decimal(1), 60
-    while abs(total - 1) < Decimal(10) ** (25 - digits) and digits < 1000:
+    for digits in (60, 200, 700):  # 700: the sum of what is equal to 1 but for the smallest numbers there are
         context = Context(prec=digits, traps=[])
         total = Decimal(0)
         for number in x:
             total = context.add(total, context.exp(Decimal(number)))
-        digits *= 2
+        if abs(context.subtract(total, 1)) > Decimal(10) ** (25 - digits):
+            break
     return float(context.ln(total))
