@@ -158,7 +158,9 @@ def _shape(part: Part) -> str:
     if part.kind == "sum":
         return f"{part.shape[0]} terms"
     sizes = [f"{size:,}" for size in part.shape]
-    return f"{sizes[-1]} → {sizes[0]}" if len(sizes) == 2 else f"{sizes[0]} inputs" if sizes else ""
+    if len(sizes) == 2:
+        return f"{sizes[1]} → {sizes[0]}"
+    return f"{sizes[0]} input{'s' * (sizes[0] != '1')}" if sizes else ""
 
 
 def _folded(parts: Sequence[Part], n: int) -> list[int]:

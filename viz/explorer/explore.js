@@ -125,6 +125,7 @@ class Explorer {
     if (picture.view.scale >= least) return;
     picture.setView(0, 0, least);
     picture.seek(parts.idOf(this.selected ?? parts.focus), true);
+    picture.fill();
   }
 
   notice(...content) {
@@ -243,8 +244,8 @@ class Explorer {
     ui.slider.value = player.position;
     const where = whereText(player);
     ui.slider.setAttribute("aria-valuetext", where);
-    const inside = player.step && this.parts.foldedGroup(player.step.node);
-    setText(ui.where, inside >= 0 && inside !== null ? `${where} · inside ${this.parts.groups[inside].name}` : where);
+    const inside = player.step && !this.isResting ? this.parts.foldedGroup(player.step.node) : -1;
+    setText(ui.where, inside >= 0 ? `${where} · inside ${this.parts.groups[inside].name}` : where);
     ui.step.replaceChildren(...(this.quiz ? [] : stepView(this)));
   }
 
@@ -314,6 +315,7 @@ class Explorer {
 
   edit(leaf, number, isOwn = false) {
     this.graph.edit(leaf, number);
+    this.quiz?.answers.clear();
     this.player.refresh();
     this.refresh();
     this.refreshValue();

@@ -38,7 +38,7 @@ function placed(viz, { items, edges, frames, groups, sizes, direction }, isMirro
   ].join("\n");
   const outer = [...frames.keys()].filter((g) => groups[g].parent < 0).map(cluster);
   const dot = [
-    `digraph { rankdir=${direction}; ranksep=${direction === "LR" ? 0.85 : 0.5}; nodesep=0.18; nslimit=1; nslimit1=1; pad=0;`,
+    `digraph { rankdir=${direction}; ranksep=${direction === "LR" ? 0.85 : 0.65}; nodesep=0.18; nslimit=1; nslimit1=1; pad=0;`,
     "node [shape=box, fixedsize=true, label=\"\"]; edge [dir=none];",
     ...outer,
     ...nodes.values(),

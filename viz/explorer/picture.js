@@ -7,7 +7,7 @@ import { KINDS } from "./graph.js";
 import { middleOf, pathOf } from "./layout.js";
 
 const HEIGHT = 58, LOW = 42, LEAST = 132, MOST_WIDE = 236, PADDING = 9;
-const MOST_DRAWN = 300, FAR_AWAY = 0.35;
+const MOST_DRAWN = 300, FAR = 0.35, FARTHER = 0.2;
 const FONT = "13px system-ui, sans-serif";
 let pictures = 0;
 
@@ -46,7 +46,7 @@ export class Picture {
       return [Math.min(Math.max(wide, LEAST), 300), output === null ? 52 : 78];
     }
     const word = kindWord(graph.kind[item.node]);
-    if (!word && !this.texts.name(item.node)) return [96, LOW];
+    if (!word && !this.texts.name(item.node)) return [116, LOW];
     const head = this.width(this.shownName(item.node), `600 ${FONT}`) + (word ? this.width(word, "italic 10px system-ui, sans-serif") + 6 : 0);
     return [Math.min(Math.max(LEAST, head + 2 * PADDING), MOST_WIDE) + this.badge(item.node), HEIGHT];
   }
@@ -91,7 +91,7 @@ export class Picture {
       cards.append(card.element);
     }
     this.world.replaceChildren(frames, lines, cards, amounts);
-    this.svg.classList.remove("ts-far");
+    this.svg.classList.remove("ts-far", "ts-farther");
     this.svg.classList.toggle("ts-still", this.cards.size > MOST_DRAWN);
   }
 
@@ -248,10 +248,11 @@ export class Picture {
     if (this.cards?.size > MOST_DRAWN) this.cull();
   }
 
-  // Of a large picture only what is on the screen is drawn; and far away no numbers, which nobody could read.
+  // Of a large picture only what is on the screen is drawn; and far away no numbers and names, which nobody could read.
   cull() {
     const { width, height } = this.room, { x, y, scale } = this.view;
-    this.svg.classList.toggle("ts-far", scale < FAR_AWAY);
+    this.svg.classList.toggle("ts-far", scale < FAR);
+    this.svg.classList.toggle("ts-farther", scale < FARTHER);
     for (const card of this.cards.values()) {
       const left = x + (card.x - card.width) * scale, top = y + (card.y - card.height) * scale;
       const isOut = left > width || top > height || left + 2 * card.width * scale < 0 || top + 2 * card.height * scale < 0;
@@ -277,6 +278,13 @@ export class Picture {
     const { width, height } = this.room, layout = this.layout;
     const scale = Math.min((width - 36) / layout.width, (height - 48) / layout.height, most);
     this.setView((width - scale * layout.width) / 2, (height - scale * layout.height) / 2, scale);
+  }
+
+  // Move the picture so that it fills the room as far as it can.
+  fill() {
+    const { width, height } = this.room, { x, y, scale } = this.view;
+    const held = (from, size, room) => (size < room - 36 ? (room - size) / 2 : Math.min(18, Math.max(from, room - 18 - size)));
+    this.setView(held(x, scale * this.layout.width, width), held(y, scale * this.layout.height, height), scale);
   }
 
   zoom(factor, at) {
