@@ -49,6 +49,7 @@ Networks and training
     GradientDescent, SGD, RMSProp, Adam, AdamW: optimizers
     fit, History, EarlyStopping: training, how it went, and when it stops
     plot_decision_boundary, plot_gradient_flow, plot_weights, Plot: pictures of it
+    viz.network: the picture of a network, as in the notes' figures
     Gradient: all gradients of a network, by name
     save, load: a network in a file
     estimators.NetworkClassifier, estimators.NetworkRegressor: networks for scikit-learn, which they need

@@ -1,1 +1,3 @@
-"""Pictures of graphs and of training."""
+"""Pictures of graphs, of networks and of training."""
+
+from tinygrad_scalar.viz.network_figures import network as network
