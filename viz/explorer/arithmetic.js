@@ -65,6 +65,12 @@ function shares(x, v) {
   return x.map((number) => (number === v ? 1 / k : 0));
 }
 
+/** (y² − x²)/(x² + y²)² in factors, of which neither loses digits where |x| is near |y|; and −2xy/(x² + y²)². */
+function atan2SlopeSlopes(x, y) {
+  const h = hypot(x, y);
+  return [(((y - x) / h) * ((y + x) / h)) / h / h, -2 * (((x / h) * (y / h)) / h / h)];
+}
+
 function logSumExp(x) {
   const most = x.reduce(maximum);
   return x.length > 1 && Number.isFinite(most) ? most + log1p(powers(x, most)[1]) : most;
@@ -128,7 +134,7 @@ export const OPERATIONS = {
   tan: of1(tan, (v) => 1 + v * v),
   asin: of1(asin, (v, x) => 1 / sqrt((1 - x) * (1 + x))),
   acos: of1(acos, (v, x) => -1 / sqrt((1 - x) * (1 + x))),
-  atan: of1(atan, (v, x) => 1 / (1 + x * x)),
+  atan: of1(atan, (v, x) => atan2Slope(1, x)),
   sinh: of1(sinh, (v, x) => cosh(x)),
   cosh: of1(cosh, (v, x) => sinh(x)),
   tanh: of1(tanh, (v, x) => tanhSlope(x)),
@@ -169,6 +175,7 @@ export const OPERATIONS = {
   "one minus square": of1((x) => (1 - x) * (1 + x), (v, x) => -2 * x),
   "σ of difference": of2(logaddexpShare, (v, x, y) => [v * logaddexpShare(y, x), -v * logaddexpShare(y, x)]),
   cosine: of2(cosine, cosineSlopes),
+  "atan2 slope": of2(atan2Slope, (v, x, y) => atan2SlopeSlopes(x, y)),
   "exp of difference": of2(expOfDifference, (v) => [v, -v]),
   copy: of1((x) => x, () => 1),
   "sum(n)": ofList(summed, (x) => x.map(() => 1)),

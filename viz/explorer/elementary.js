@@ -111,6 +111,7 @@ export function cosine(x, y) {
 }
 
 export function cosineSlopes(c, x, y) {
+  if (x === 0 && y === 0) return [0, 0];
   const s = cosine(y, x), v = hypot(x, y); // sine² is 1 − cosine² with all its digits
   const scale = v > 1e290 ? 0.25 : v < 1e-290 ? SQUARES : 1;
   const over = s / hypot(x * scale, y * scale);
