@@ -152,13 +152,89 @@ def test_a_narrow_screen_loses_no_text_and_a_low_one_keeps_the_keys(terminal):
     screen.until("quit")
     screen.press("nnnnnnnn")
     screen.until("backward 2 of 5")
-    screen.until("…")  # in place of lines that do not fit
+    screen.until("1.28213, complete")
+    assert "…" in screen.until("to · w").split("backward 2 of 5")[1]  # in place of lines that do not fit
     assert "σ(z).grad: 0 + 1.28213 = 1.28213" in " ".join(screen.text.split())
     screen.raw = ""
     screen.press("x")
     screen.until("quit")
     screen.press("\x04")  # Ctrl-D
     assert screen.end() == 0
+
+
+def test_the_screen_shows_the_expression_the_values_so_far_and_the_step(terminal):
+    screen = terminal(*COST, rows=30)
+    screen.until("q quit")
+    assert COST[0] in screen.text
+    assert "σ(z)" not in screen.text
+    screen.press("nnn")
+    screen.until("forward 3 of 5")
+    rows = [line.split() for line in screen.text.splitlines()]
+    assert ["w", "0.6", "0"] in rows and ["σ(z)", "0.641067"] in rows
+    screen.press("t9\r")
+    screen.until("backward 3 of 5")
+    rows = [line.split() for line in screen.text.splitlines()]
+    assert ["z", "0.58", "0.295019", "complete"] in rows
+    assert ["w", "0.6", "0", "0", "of", "1", "contributions"] in rows
+    while screen.read(0.5):
+        pass
+    screen.press("x")
+    screen.until("unknown key 'x'")
+    while screen.read(0.5):
+        pass
+    assert len(screen.text.splitlines()) == 30  # the whole screen
+
+
+def test_longer_moves_have_keys_and_a_prompt(terminal):
+    screen = terminal(*COST)
+    screen.until("q quit")
+    for keys, words in [
+        ("v", "forward 2 of 5"),
+        ("tC\r", "forward 5 of 5"),
+        ("t2\r", "forward 2 of 5"),
+        ("tq\x7fz\r", "backward 3 of 5"),
+        ("l", "no layers were found"),
+        ("t99\r", "numbered from 0 to 11, got 99"),
+        ("tt\x1bn", "backward 4 of 5"),
+        ("r", "5 values to compute"),
+    ]:
+        screen.press(keys)
+        screen.until(words)
+        screen.until("q quit")
+    screen.press("q")
+    assert screen.end() == 0
+
+
+def test_the_keys_are_listed_until_another_is_pressed(terminal):
+    screen = terminal(*COST)
+    screen.until("q quit")
+    screen.press("?")
+    screen.until("through the next layer")
+    screen.press("n")
+    screen.until("w·a = 0.6·0.8 = 0.48")
+    screen.press("q")
+    assert screen.end() == 0
+
+
+def test_a_table_or_a_step_that_does_not_fit_is_scrolled(terminal):
+    sum_of_many = " + ".join(f"x{i}" for i in range(30))
+    screen = terminal(f"s = {sum_of_many}", *(f"x{i}={i}" for i in range(30)))
+    screen.until("q quit")
+    screen.press("t29\r")
+    screen.until("forward 29 of 29")
+    screen.press("b")
+    screen.until("forward 28 of 29")
+    screen.until("q quit")
+    assert "x0    " not in screen.text
+    screen.press("\x1b[5~" * 6)
+    screen.until("x0    ")
+    low = terminal(*COST, rows=12, columns=40)
+    low.until("quit")
+    low.press("nnnnnnnn")
+    low.until("backward 2 of 5")
+    low.until("…")
+    low.press("\x1b[B" * 9)
+    low.until("next: back through")
 
 
 def test_a_polite_kill_leaves_the_terminal_as_it_was(terminal):
@@ -231,10 +307,21 @@ def test_piped_lines_are_keys():
     assert [page.split("\n")[0] for page in pages] == [
         "C: 5 values to compute, then the chain rule backwards", "forward 1 of 5 (step 1 of 11)",
         "forward 2 of 5 (step 2 of 11)", "forward 2 of 5 (step 2 of 11)", "forward 1 of 5 (step 1 of 11)",
-        "unknown key 'x': n next · b back · w watch a value · q quit",
+        "unknown key 'x': n next · b back · v value · l layer · t to · w watch · ? keys · q quit",
     ]  # fmt: skip
     assert "  b: data 0.1, grad 0" in pages[3]
     assert "\x1b" not in done.stdout
+
+
+def test_piped_lines_are_moves_in_words_too():
+    done = piped("next 4\nto z\nb 2\nnext value\nto 11\n?\nto nowhere\nreset\n")
+    pages = done.stdout.split("\n\n")
+    assert [page.split("\n")[0].split(" (")[0] for page in pages[1:]] == [
+        "forward 4 of 5", "backward 3 of 5", "backward 1 of 5", "backward 4 of 5", "backward 5 of 5",
+        "n, →, space, Enter   the next step",
+        "no value of this graph is called 'nowhere'; known names: C, a, b, w, y, z",
+        "C: 5 values to compute, then the chain rule backwards",
+    ]  # fmt: skip
 
 
 def test_all_prints_every_step():

@@ -16,16 +16,23 @@ from typing import TYPE_CHECKING
 
 from tinygrad_scalar.cli.command import Command, explain_not_finite, labelled_root
 from tinygrad_scalar.cli.console import new_console
+from tinygrad_scalar.cli.step_page import HELP, KEYS, Page
+from tinygrad_scalar.inspection.moves import MOVES, move
 from tinygrad_scalar.inspection.stepper import Stepper, step
 
 if TYPE_CHECKING:
     from rich.console import Console, ScreenContext
-    from rich.text import Text
 
-KEYS = "n next · b back · w watch a value · q quit"
 KEY = re.compile(r"\x1b\[[0-9;]*[A-Za-z~]|\x1bO.|.", re.DOTALL)
 QUIT = ("q", "\x04")  # also Ctrl-D
-NEXT, BACK = ("n", " ", "\r", "\n", "\x1b[C"), ("b", "\x7f", "\x1b[D")  # also Enter, space, backspace and the arrows
+# Keys, which are also the words of piped lines, and the moves they stand for (moves.py).
+MOVE_OF = {
+    **dict.fromkeys(("n", " ", "\r", "\n", "\x1b[C", "\x1bOC"), ("next", "")),  # also space, Enter and the arrows
+    **dict.fromkeys(("b", "\x7f", "\x1b[D", "\x1bOD"), ("back", "")),
+    "v": ("next", "value"), "l": ("next", "layer"), "r": ("reset", ""),
+}  # fmt: skip
+PROMPT_OF = {"t": "to", "w": "watch"}
+SCROLL_OF = {"\x1b[A": -1, "\x1bOA": -1, "\x1b[B": 1, "\x1bOB": 1, "\x1b[5~": -10, "\x1b[6~": 10}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -40,7 +47,7 @@ def run(options: argparse.Namespace) -> None:
         transcript(console, stepper)
         explain_not_finite(root)
     elif sys.stdin.isatty() and console.is_terminal and not console.is_dumb_terminal:
-        by_keys(console, stepper)
+        by_keys(console, stepper, options.expression)
     else:
         by_lines(console, stepper, sys.stdin)
 
@@ -54,46 +61,84 @@ def transcript(console: Console, stepper: Stepper) -> None:
 
 
 def by_lines(console: Console, stepper: Stepper, lines: Iterable[str]) -> None:
-    """Treat each line as a key (n, b, q, or w and the name of a value; an empty line is n) and print the result."""
+    """Treat each line as a key or a move in words such as `to z` (an empty line is n), and print the result."""
     console.print(stepper)
     for line in lines:
-        key, _, name = line.strip().partition(" ")
+        key, _, words = line.strip().partition(" ")
         if key == "q":
             break
-        message = _watch(stepper, name.strip()) if key == "w" else _move(stepper, key or "n")
+        verb, fixed = MOVE_OF.get(key or "n", (PROMPT_OF.get(key, key), ""))
+        message = HELP if key == "?" else _moved(stepper, verb, f"{fixed} {words}".strip())
         console.print()
         console.print(message or stepper)
 
 
-def by_keys(console: Console, stepper: Stepper) -> None:
+def by_keys(console: Console, stepper: Stepper, expression: str) -> None:
     """Show the steps on the alternate screen; whatever ends or stops the program, the terminal is restored."""
+    page = Page(stepper, expression)
     with _signals() as signalled:
         while True:
             with _one_key_at_a_time(), console.screen() as screen:
-                ended_by = _show_steps(console, stepper, screen, signalled)
+                ended_by = _show_steps(console, page, screen, signalled)
             if ended_by == "quit":
                 return
             if ended_by == "stop":
                 _stop()
 
 
-def _show_steps(console: Console, stepper: Stepper, screen: ScreenContext, signalled: int | None) -> str:
+def _show_steps(console: Console, page: Page, screen: ScreenContext, signalled: int | None) -> str:
     """Follow the keys until one is "quit", or a signal says "stop" (Ctrl-Z) or "continue"."""
-    message, typed = "", ""
-    screen.update(_page(console, stepper, message, typed))
+    screen.update(page.drawn(console))
     for key in _keys(signalled):
         if key in ("stop", "continue"):
             return key
-        if typed and key:
-            typed, message = _typed(stepper, typed, key)
+        if page.prompt and key:
+            _type(page, key)
         elif key in QUIT:
             break
-        elif key == "w":
-            typed, message = "watch: ", ""
         elif key:
-            message = _move(stepper, key)
-        screen.update(_page(console, stepper, message, typed))
+            _press(page, key)
+        screen.update(page.drawn(console))
     return "quit"
+
+
+def _press(page: Page, key: str) -> None:
+    if key in SCROLL_OF:
+        page.scrolled += SCROLL_OF[key]
+        return
+    was_help, page.is_help, page.message, page.scrolled = page.is_help, False, "", 0
+    if key == "?":
+        page.is_help = not was_help
+    elif key in PROMPT_OF:
+        page.prompt, page.typed = PROMPT_OF[key], ""
+    else:
+        page.message = _moved(page.stepper, *MOVE_OF.get(key, (key, "")))
+
+
+def _type(page: Page, key: str) -> None:
+    """A key at the prompt."""
+    if key in ("\r", "\n"):
+        page.message, page.scrolled = _moved(page.stepper, page.prompt, page.typed.strip()), 0
+        page.prompt = ""
+    elif key == "\x1b":
+        page.prompt = ""
+    elif key in ("\x7f", "\x08"):
+        page.typed = page.typed[:-1]
+    elif key.isprintable():
+        page.typed += key
+
+
+def _moved(stepper: Stepper, verb: str, words: str) -> str:
+    """Do a move; returns what there is to say about it."""
+    if verb not in MOVES:
+        return f"unknown key {verb!r}: {KEYS}"
+    if verb == "next" and stepper.position == stepper.total:
+        return "no step is left; b goes back"
+    try:
+        move(stepper, verb, words)
+    except ValueError as error:
+        return str(error)
+    return ""
 
 
 def _stop() -> None:
@@ -145,50 +190,6 @@ def _keys(signalled: int | None) -> Iterator[str]:
             if not pressed:
                 return
             yield from KEY.findall(decoder.decode(pressed))
-
-
-def _move(stepper: Stepper, key: str) -> str:
-    if key in NEXT:
-        if stepper.position == stepper.total:
-            return "no step is left; b goes back"
-        stepper.next()
-    elif key in BACK:
-        stepper.back()
-    else:
-        return f"unknown key {key!r}: {KEYS}"
-    return ""
-
-
-def _watch(stepper: Stepper, name: str) -> str:
-    try:
-        stepper.watch(*([name] if name else []))
-    except ValueError as error:
-        return str(error)
-    return ""
-
-
-def _typed(stepper: Stepper, typed: str, key: str) -> tuple[str, str]:
-    """The text of the prompt after another key, and a message."""
-    if key in ("\r", "\n"):
-        return "", _watch(stepper, typed.removeprefix("watch: ").strip())
-    if key == "\x1b":
-        return "", ""
-    if key in ("\x7f", "\x08"):
-        return (typed[:-1] if typed != "watch: " else typed), ""
-    return (typed + key if key.isprintable() else typed), ""
-
-
-def _page(console: Console, stepper: Stepper, message: str, typed: str) -> Text:
-    """The stepper as far as it fits, and below it the prompt or the keys."""
-    from rich.text import Text
-
-    page = stepper.__rich__()
-    page.append(f"\n\n{message}" if message else "\n")
-    prompt = Text(f"{typed}▏") if typed else Text(KEYS, style="dim")
-    above, below = (part.wrap(console, console.width, no_wrap=False, overflow="fold") for part in (page, prompt))
-    room = max(console.height - len(below), 1)
-    lines = above if len(above) <= room else [*above[: room - 1], Text("…")]
-    return Text("\n").join([*lines, *below])
 
 
 @contextmanager

@@ -131,10 +131,11 @@ class Stepper:
         `target` is a Value of the graph or its name. ValueError if no such step is left; then none is taken. An int is
         the number of a step, to which it goes forward or back.
         """
-        if isinstance(target, int) and not isinstance(target, bool):
-            if not 0 <= target <= self.total:
+        if isinstance(target, int):
+            ahead = required_integer(target, "the step", least=0) - self.position
+            if target > self.total:
                 raise ValueError(f"the steps are numbered from 0 to {self.total}, got {target}")
-            return self.next(target - self.position) if target > self.position else self.back(self.position - target)
+            return self.next(ahead) if ahead > 0 else self.back(-ahead)
         value = self._graph.find(target)
         for position in range(self.position, self.total):
             node = self._node(position)
