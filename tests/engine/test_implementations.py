@@ -259,6 +259,42 @@ def test_the_compiled_value_computes_every_row_of_the_table_bit_for_bit(implemen
     assert not different, f"{len(different)} differ, as {different[:5]}"
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_two_derivatives_of_every_row_are_recorded_in_the_same_nodes(selected, name):
+    points = random.Random(name).sample(list(_points(name, ARITY.get(name, 1), n=20)), 30)
+
+    def record(ts):
+        for numbers in points:
+            values = [ts.Value(number) for number in numbers]
+            slopes = ts.engine.gradients(ts.engine.record(name, *values) * 0.5, values)
+            yield outcome(lambda: slopes)  # noqa: B023
+            total = sum(slopes, ts.Value(0.0))
+            yield outcome(lambda: [ts.engine.gradients(total, values), ts.engine.tangents([total], values, values)])  # noqa: B023
+
+    compiled, plain = of_both(selected, lambda ts: list(record(ts)))
+    assert compiled == plain
+
+
+@pytest.mark.parametrize("by", ["z", "a", "both", "y", "far above"])
+@pytest.mark.parametrize("negated", [False, True])
+def test_derivatives_of_the_entropy_of_a_sigmoid_are_recorded_in_the_same_nodes(selected, by, negated):
+    def record(ts):
+        z, y = ts.Value(0.75), ts.Value(0.25)
+        a = 1.0 - ts.sigmoid(z) if negated else ts.sigmoid(z)
+        top = z
+        if by == "far above":
+            a = z.sigmoid()
+            for _ in range(9):
+                a = a * 1.0
+        C = ts.engine.record("binary cross-entropy", a, -top if negated else top, y)
+        wrt = {"z": [z], "a": [a], "both": [z, a], "y": [y, z], "far above": [z]}[by]
+        slopes = ts.engine.gradients(C, wrt)
+        return outcome(lambda: [slopes, ts.engine.gradients(slopes[0] * 1.0, wrt)])
+
+    compiled, plain = of_both(selected, record)
+    assert compiled == plain
+
+
 @pytest.mark.parametrize("arity", [1, 2, 3, 4, 7])
 def test_a_row_added_to_the_table_works_in_both(selected, monkeypatch, arity):
     def use(ts):

@@ -119,8 +119,11 @@ def test_binary_cross_entropy_of_a_sure_and_wrong_sigmoid():
         (lambda x: gradient(2.0, x), "expected a Value to differentiate, got"),
         (lambda x: gradient(x, 2.0), "expected a Value or a list of Values to differentiate by, got"),
         (lambda x: gradient(x, [x, 1.0]), "only by Values, got"),
+        (lambda x: gradient(abs, x), r"got <built-in function abs> .*: use grad\(f\)"),
+        (lambda x: gradient([x, x], x), "list.*: use jacobian"),
+        (lambda x: gradient(x, ts.MLP(1, [1])), r"MLP.*: give its .parameters\(\)"),
     ],
-    ids=["no root", "no list", "a number in it"],
+    ids=["no root", "no list", "a number in it", "a function", "several roots", "a network"],
 )
 def test_wrong_use(wrong, message):
     with pytest.raises(TypeError, match=message):

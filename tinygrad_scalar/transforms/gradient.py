@@ -30,9 +30,11 @@ def gradient(C: Value, wrt: Value | Iterable[Value]) -> Value | list[Value]:
     (12.0, 12.0, 0.0)
     """
     if not isinstance(C, Value):
-        raise TypeError(f"gradient expected a Value to differentiate, got {shown(C)}")
+        instead = ": use grad(f)" if callable(C) else ": use jacobian" if isinstance(C, (list, tuple)) else ""
+        raise TypeError(f"gradient expected a Value to differentiate, got {shown(C)}{instead}")
     if not isinstance(wrt, (Value, Iterable)):
-        raise TypeError(f"gradient expected a Value or a list of Values to differentiate by, got {shown(wrt)}")
+        instead = ": give its .parameters()" if hasattr(wrt, "parameters") else ""
+        raise TypeError(f"gradient expected a Value or a list of Values to differentiate by, got {shown(wrt)}{instead}")
     if isinstance(wrt, Mapping):
         raise TypeError(
             f"gradient expected a Value or a list of Values, got {shown(wrt)}: use list(….values()), or grad"
