@@ -45,7 +45,7 @@ def _widget_class() -> Any:
     import anywidget
     import traitlets
 
-    class ExplorerWidget(anywidget.AnyWidget):
+    class ExplorerWidget(anywidget.AnyWidget):  # type: ignore[misc]  # Any where it is not installed
         _esm = widget_script()
         _css = f"{style()}\n.ts-explorer {{ height: {HEIGHT} }}"
         data = traitlets.Dict().tag(sync=True)

@@ -89,7 +89,8 @@ class Derivative:
         try:
             slopes = self._slopes(numbers)
         except ArithmeticError as error:
-            return by_values(self._slopes, numbers, error)
+            answer: Sequence[Any] = by_values(self._slopes, numbers, error)
+            return answer
         return by_values(self._slopes, numbers, slopes) if complex in map(type, slopes) else slopes
 
     def _slopes(self, operands: Sequence[Any]) -> Sequence[Any]:
