@@ -161,7 +161,9 @@ def obstacle(
     return ""
 
 
-def by_values(compute: Callable[[Sequence[Value]], Sequence[Any]], numbers: Sequence[float], found: Any) -> Any:
+def by_values(
+    compute: Callable[[Sequence[Value]], Sequence[Any]], numbers: Sequence[float], found: Any
+) -> Sequence[Any]:
     """What `compute` makes of Values, by IEEE 754, where floats raised an error or became complex: `found`.
 
     If it is not made for Values, the error is raised, or what was found is returned.

@@ -117,7 +117,9 @@ def _only_computes(thing: Any) -> bool:
     if kind in (BuiltinFunctionType, type):
         return thing in COMPUTING or _is_ours(thing)
     if kind is ModuleType:
-        return "__getattr__" not in vars(thing)
+        return (
+            "__getattr__" not in vars(thing) or thing.__name__ == "tinygrad_scalar"
+        )  # which imports, and draws nothing
     if kind is np.ndarray:
         return thing.dtype == object or not thing.dtype.hasobject
     if kind is property:
