@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import math
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -56,7 +57,9 @@ def explored(graph: NamedGraph) -> dict[str, Any]:
         "called": called,
         "plain": {index[node]: name for node, name in notation.called.items() if name != called[index[node]]},
         "letter": notation.letter,
-        "local": {index[n]: [*n.local_grads] for n in nodes if n.op and operation(n.op).primitive is not None},
+        "local": {
+            index[n]: [*map(_in_json, n.local_grads)] for n in nodes if n.op and operation(n.op).primitive is not None
+        },
         "lines": {i: str(line) for i, node in enumerate(nodes) if (line := line_of(node)) is not None},
         "explain": _explanations(graph) if len(nodes) <= EXPLAINED else {},
         **_parts(graph, known),
@@ -68,7 +71,7 @@ def _row(row: Operation) -> dict[str, Any]:
     """What the page knows about an operation; what does not apply is left out."""
     found: dict[str, Any] = {"name": row.name, "key": row.family or row.name, "symbol": row.symbol, "text": row.text}
     if row.constant is not None:
-        found["constant"] = row.constant
+        found["constant"] = _in_json(row.constant)
     if 0 < len(row.slopes) <= MOST_SLOPES:
         found["slopes"] = [*row.slopes]
     if row.piecewise:
@@ -183,6 +186,13 @@ def _is_within(part: Part, folded: set[int]) -> bool:
             return True
         outer = outer.inside
     return False
+
+
+def _in_json(number: float) -> float | str:
+    """A number; for one that JSON does not have, its name in JavaScript."""
+    if math.isfinite(number):
+        return number
+    return "NaN" if math.isnan(number) else "Infinity" if number > 0 else "-Infinity"
 
 
 def _column(numbers: Sequence[float], kind: str) -> str:

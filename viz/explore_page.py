@@ -100,7 +100,7 @@ def page(data: Mapping[str, Any]) -> str:
         policy=html.escape(policy, quote=False),
         title=html.escape(printable(str(data["title"]))),
         style=style(),
-        data=_for_html(json.dumps(data, ensure_ascii=False, separators=(",", ":"))),
+        data=_for_html(json.dumps(data, ensure_ascii=False, allow_nan=False, separators=(",", ":"))),
         **scripts,
     )
 

@@ -57,6 +57,12 @@ def unnamed():
     return (x * y + 1.0).sin() / (x**3 - y.exp()) + (x - y) * (x + y) ** 0.5
 
 
+def not_finite():
+    """nan and infinities, as numbers, as slopes and as the constants of operations."""
+    x, y = Value(0.0, "x"), Value(float("inf"), "y")
+    return labelled(x.log() * x + y**2 - x.sqrt() + (y - y) + (x + 0.5) ** float("inf"), "N")
+
+
 def hostile():
     total = Value(1.0, HOSTILE[0])
     for label in HOSTILE[1:]:
@@ -65,7 +71,7 @@ def hostile():
 
 
 GRAPHS = {
-    build.__name__: build for build in (neuron, two_paths, network, cost, lists, decided, unnamed, hostile)
+    build.__name__: build for build in (neuron, two_paths, network, cost, lists, decided, not_finite, unnamed, hostile)
 }  # fmt: skip
 
 

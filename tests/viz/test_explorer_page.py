@@ -1,12 +1,23 @@
 """The explorer's page in a browser, used as a person does: opened from disk, played, edited, by mouse and by keys."""
 
+import math
 import os
 import re
 import shutil
 import time
 
 import pytest
-from support.explorer_graphs import HOSTILE, cost, fresh_gradients, hostile, labelled, network, neuron, two_paths
+from support.explorer_graphs import (
+    HOSTILE,
+    cost,
+    fresh_gradients,
+    hostile,
+    labelled,
+    network,
+    neuron,
+    not_finite,
+    two_paths,
+)
 
 import tinygrad_scalar as ts
 from tinygrad_scalar import Value, primitive
@@ -445,3 +456,36 @@ def test_hostile_labels_show_as_text(opened):
     for i in range(len(HOSTILE)):
         page.evaluate("(i) => explorer.show(i)", i)
         page.get_by_role("slider", name="step").fill(str(i + len(HOSTILE) * 2))
+
+
+def test_what_is_not_finite_is_marked_with_a_sign(opened):
+    root = not_finite()
+    page = opened(root)
+    unfolded(page)
+    gradients = fresh_gradients(root)
+    for i, node in enumerate(topological_order(root)):
+        for text, number in zip(shown(page, i), (node.data, gradients[i])):
+            assert text == (on_card(number) if math.isfinite(number) else f"⚠ {on_card(number)}")
+    assert page.locator(".ts-bad").count() > 5
+
+
+def test_a_revealed_gradient_does_not_tell_the_hidden_one_above_it(opened):
+    root = neuron()
+    page = opened(root)
+    page.get_by_role("button", name="Quiz").click()
+    find(page, "w")
+    page.get_by_role("button", name="Reveal").click()
+    above = topological_order(root)[place(root, "a(1)")]
+    fresh_gradients(root)
+    assert f"{above.grad:.6g}".replace("-", "−") not in page.locator(".ts-value-panel section").first.text_content()
+
+
+def test_the_focus_stays_in_the_picture_when_it_is_laid_out_anew(opened):
+    page = opened(network())
+    page.locator('.ts-picture [tabindex="0"]').focus()
+    page.keyboard.press("d")
+    assert page.evaluate("() => document.activeElement.closest('.ts-picture') !== null")
+    find(page, "w(1)[0,0]")
+    page.keyboard.press("f")
+    assert card(page, "neuron a⁽¹⁾₀").count() == 1
+    assert page.evaluate("() => document.activeElement.dataset.id").startswith("g")

@@ -11,9 +11,9 @@ export function leafEditor({ graph, notation }, leaf, edit) {
     return [make("p", { class: "ts-hint" }, `It cannot be edited: ${hindrance} is an operation of your own, which is Python and cannot be recomputed here.`)];
   }
   const name = notation.hasName(leaf) ? notation.name(leaf) : "this number";
-  const original = graph.original[leaf], reach = Math.max(2, 2 * Math.abs(original));
+  const original = graph.original[leaf], centre = Number.isFinite(original) ? original : 0, reach = Math.max(2, 2 * Math.abs(centre));
   const field = make("input", { class: "ts-field", type: "text", inputmode: "decimal", "aria-label": `number of ${name}`, autocomplete: "off" });
-  const slider = make("input", { class: "ts-leaf-slider", type: "range", min: original - reach, max: original + reach, step: reach / 200, "aria-label": `slide ${name}` });
+  const slider = make("input", { class: "ts-leaf-slider", type: "range", min: centre - reach, max: centre + reach, step: reach / 200, "aria-label": `slide ${name}` });
   const problem = make("p", { class: "ts-problem", role: "alert" });
   const reset = make("button", { type: "button", class: "ts-button", title: "the number from Python", onclick: () => set(original) }, "reset");
   const show = () => {
@@ -26,7 +26,7 @@ export function leafEditor({ graph, notation }, leaf, edit) {
     slider.value = number;
     show();
   };
-  field.value = written(graph.data[leaf], 12).replace("−", "-").replace("∞", "inf");
+  field.value = written(graph.data[leaf], 12).replace("−", "-");
   slider.value = graph.data[leaf];
   slider.oninput = () => {
     const number = Number(slider.value);

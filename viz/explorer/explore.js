@@ -56,6 +56,7 @@ class Explorer {
     this.act = act;
     this.ui = skeleton(data.title, act);
     element.classList.add("ts-explorer");
+    element.tabIndex = -1;  // a click anywhere gives it the keys
     element.replaceChildren(...this.ui.root);
     this.picture = new Picture(this.ui.svg, {
       name: (i) => (this.notation.hasName(i) || !this.graph.isLeaf(i) ? this.notation.name(i) : ""),
@@ -103,7 +104,7 @@ class Explorer {
 
   draw(isFitted = false) {
     if (!this.viz) return;
-    const { graph, parts, picture } = this;
+    const { graph, parts, picture } = this, focused = this.focusedId();
     this.shown = parts.onShow();
     const frames = parts.frames(this.shown.items);
     const layout = laidOut(this.viz, {
@@ -115,8 +116,12 @@ class Explorer {
     this.ui.foldAll.hidden = parts.groups.length === 0;
     setText(this.ui.foldAll, parts.folded.size ? "Unfold" : "Fold");
     this.refresh();
-    this.giveFocus(parts.idOf(this.selected ?? graph.root));
+    this.giveFocus(parts.idOf(this.selected ?? graph.root), false);
+    if (focused) this.giveFocus(focused, true);
   }
+
+  // The id of the card or frame that has the keyboard's focus, or null.
+  focusedId() { return this.element.getRootNode().activeElement?.closest?.(".ts-picture [data-id]")?.dataset.id ?? null; }
 
   // All of the picture, or as much around the value in focus as can be read.
   fit() {

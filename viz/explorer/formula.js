@@ -16,7 +16,7 @@ export const lowered = (number) => [...String(number)].map((digit) => LOWERED[di
 // A number for people, as Python's format has it: six digits, a minus sign as wide as a digit.
 export function written(number, digits = 6) {
   if (Number.isNaN(number)) return "nan";
-  if (!Number.isFinite(number)) return number > 0 ? "∞" : "−∞";
+  if (!Number.isFinite(number)) return number > 0 ? "inf" : "−inf";
   if (number === 0) return Object.is(number, -0) ? "−0" : "0";
   const [mantissa, power] = rounded(number, digits).split("e");
   const exponent = Number(power);
@@ -44,7 +44,8 @@ export function numberFormula(number) {
   return { text, math, binds: text.startsWith("−") ? SUM : SINGLE };
 }
 
-const signedMath = (text) => (text.startsWith("−") ? ["mrow", ["mo", "−"], ["mn", text.slice(1)]] : ["mn", text]);
+const signedMath = (text) => (text.startsWith("−") ? ["mrow", ["mo", "−"], digitsMath(text.slice(1))] : digitsMath(text));
+const digitsMath = (text) => ["mn", text === "inf" ? "∞" : text];
 
 // How tightly a formula binds of which only the text is known.
 export function bindsOf(text) {

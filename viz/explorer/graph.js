@@ -20,7 +20,7 @@ export class Graph {
     this.kind = column(data.kind, "u1");
     this.order = column(data.order, "i4");
     this.original = column(data.data, "f8");
-    this.rows = data.operations;
+    this.rows = data.operations.map((row) => (row.constant === undefined ? row : { ...row, constant: Number(row.constant) }));
     this.computing = data.operations.map((row) => operations[row.key] ?? null);
     this.data = this.original.slice();
     this.grad = new Float64Array(this.n);
@@ -28,7 +28,7 @@ export class Graph {
     this.edited = new Map();
     this.cut = this.cutOff();
     for (let i = 0; i < this.n; i += 1) if (this.computing[this.code[i]]) this.slopes(i);
-    for (const [node, slopes] of Object.entries(data.local ?? {})) this.local.set(slopes, this.starts[node]);
+    for (const [node, slopes] of Object.entries(data.local ?? {})) this.local.set(slopes.map(Number), this.starts[node]);
     this.consumers = this.consumersOf();
     this.backward();
   }

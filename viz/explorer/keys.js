@@ -12,7 +12,7 @@ const KEYS = [
   ["↑ ↓ ← → in the picture", "to the neighbour in that direction"],
   ["Enter", "select a value, unfold a group"],
   ["e", "edit the selected leaf"],
-  ["f", "fold the group of the selected value"],
+  ["f", "fold the group of the value in focus, or of the selected one"],
   ["g", "fold or unfold all groups"],
   ["/", "find a name"],
   ["q", "quiz"],
@@ -74,7 +74,7 @@ function neighbour(explorer, id, [dx, dy]) {
 }
 
 function actions(explorer) {
-  const { act, ui, parts, selected } = explorer;
+  const { act, ui } = explorer;
   const pick = (select, by) => {
     select.selectedIndex = Math.max(0, Math.min(select.options.length - 1, select.selectedIndex + by));
     explorer.say(select.options[select.selectedIndex].text);
@@ -86,13 +86,19 @@ function actions(explorer) {
     q: act.quiz, c: act.check, "+": act.zoomIn, "=": act.zoomIn, "-": act.zoomOut, 0: act.fit, d: act.turn, t: act.theme, s: act.save,
     "?": act.help, g: act.foldAll, "/": () => ui.search.focus(), e: () => ui.editor.querySelector("input")?.focus(),
     W: pan(0, 60), A: pan(60, 0), X: pan(0, -60), Z: pan(-60, 0),
-    f: () => { if (selected !== null && parts.group[selected] >= 0) explorer.toggleGroup(parts.group[selected]); },
+    f: () => fold(explorer),
     Escape: () => escape(explorer),
   };
 }
 
+// The innermost group of the value that has the focus, or else of the selected one.
+function fold(explorer) {
+  const { parts, selected } = explorer, id = explorer.focusedId() ?? "", i = id[0] === "v" ? Number(id.slice(1)) : selected;
+  if (i !== null && parts.group[i] >= 0) explorer.toggleGroup(parts.group[i]);
+}
+
 function escape(explorer) {
-  const { tool, element } = explorer, active = element.ownerDocument.activeElement;
+  const { tool, element } = explorer, active = element.getRootNode().activeElement;
   if (active?.matches("input")) active.blur();
   else if (tool) explorer.toggleTool(tool);
   else explorer.select(null);

@@ -80,7 +80,7 @@ export function valueView({ graph, player, notation, data, isHidden, go }, i) {
     const name = notation.named(i), made = notation.made(i), value = numberFormula(graph.data[i]).math;
     section("Value", equations(name.math, made.text !== name.text && [EQUALS, made.math], [EQUALS, notation.numbers(i).math, EQUALS, value]));
   }
-  if (!isHidden(i)) section("Gradient", ...gradientView({ graph, player, notation, go }, i));
+  if (!isHidden(i)) section("Gradient", ...gradientView({ graph, player, notation, isHidden, go }, i));
   if (!graph.isLeaf(i)) section("Local derivatives", ...localView({ graph, notation, go, isHidden }, i));
   const explained = data.explain?.[i];
   if (explained && !isHidden(i)) {
@@ -92,7 +92,7 @@ export function valueView({ graph, player, notation, data, isHidden, go }, i) {
 }
 
 // The gradient as the sum over the value's consumers: ∂C/∂a = Σ ∂z/∂a · ∂C/∂z.
-function gradientView({ graph, player, notation, go }, i) {
+function gradientView({ graph, player, notation, isHidden, go }, i) {
   const left = notation.gradient(i).math, total = numberFormula(graph.grad[i]).math;
   if (i === graph.root) return [equations(left, [EQUALS, ["mn", "1"]])];
   const all = graph.consumersIn(i);
@@ -104,11 +104,12 @@ function gradientView({ graph, player, notation, go }, i) {
   const arrived = player.isBackward ? player.done[i] : 0;
   const rows = consumers.map(({ node, edge }, k) => {
     const slope = bracketed(notation.slope(node, edge)).math, amount = graph.contribution(node, edge);
+    const numbers = [makeMath(EQUALS, factor(graph.local[edge]).math, TIMES, factor(graph.grad[node]).math), " ", makeMath(EQUALS, numberFormula(amount).math)];
     const state = !player.isBackward || player.position === player.total ? "" : k < arrived ? "arrived" : "to come";
     return make(
       "li", {},
       make("button", { class: "ts-link", type: "button", onclick: () => go(node) }, `through ${notation.name(node)}`), state ? make("span", { class: "ts-state" }, ` ${state}`) : null,
-      make("div", {}, makeMath(slope, TIMES, notation.gradient(node).math), " ", makeMath(EQUALS, factor(graph.local[edge]).math, TIMES, factor(graph.grad[node]).math), " ", makeMath(EQUALS, numberFormula(amount).math)),
+      make("div", {}, makeMath(slope, TIMES, notation.gradient(node).math), " ", ...(isHidden(node) ? [] : numbers)),
     );
   });
   const note = more ? [make("p", { class: "ts-hint" }, `… and ${(all.length - MOST_TERMS).toLocaleString("en")} more`)] : [];
@@ -133,9 +134,9 @@ function localView({ graph, notation, go, isHidden }, i) {
 // The heading of the panel of a value: its name, kind and numbers.
 export function valueHeading({ graph, notation, isHidden }, i) {
   const kind = KINDS[graph.kind[i]];
-  const gradient = isHidden(i) ? "?" : written(graph.grad[i]);
+  const gradient = isHidden(i) ? "?" : written(graph.grad[i]), typed = notation.plain[i];
   return [
-    make("h2", {}, makeMath(notation.named(i).math), make("span", { class: "ts-kind-word" }, kind === "value" ? "" : ` ${kind}`)),
+    make("h2", {}, makeMath(notation.named(i).math), make("span", { class: "ts-kind-word" }, kind === "value" ? "" : ` ${kind}`), typed ? make("code", { class: "ts-typed" }, typed) : null),
     make("dl", { class: "ts-numbers" }, make("dt", {}, "data"), make("dd", {}, written(graph.data[i])), make("dt", {}, "grad"), make("dd", {}, gradient)),
   ];
 }
