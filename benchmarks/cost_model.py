@@ -1,9 +1,9 @@
 """The times of `tinygrad_scalar/vectorize/cost_model.py`, measured here: fitted to programs, judged by others.
 
 `python benchmarks/cost_model.py` measures the programs of cost_programs.py for 1 to 100,000 examples in each way, fits
-the times (none negative, for the least relative errors) and writes them to times.py. With `judge` it measures the 60
-others of judged_programs.py instead, and prints how much slower what is chosen is than the other way, and than the
-eager engine. -v prints more. Needs SciPy.
+the times (none negative, for the least relative errors) and writes them to times.py; so it does with the ways to the
+derivatives of each example, for 1 to 1,000. With `judge` it measures the 60 others of judged_programs.py instead, and
+prints how much slower what is chosen is than the other way, and than the eager engine. -v prints more. Needs SciPy.
 
 A time is the CPU time of one thread for a call as a user makes it: the ways take turns, and the least of their slices
 counts, which is the least disturbed. All programs are measured in PASSES passes, minutes apart. What was measured is
@@ -42,6 +42,7 @@ NS: dict[str, dict[str, float]] = {{
 '''
 VECTORS = {"avx512f": "AVX-512", "avx2": "AVX2"}
 EXAMPLES = (1, 2, 4, 16, 40, 100, 300, 1_000, 10_000, 100_000)
+EACH_EXAMPLES = (1, 4, 16, 100, 1_000)
 JUDGED_EXAMPLES = (1, 3, 16, 100, 1_000, 10_000)
 MOST = 0.04  # seconds that a call may be expected to take
 BY_NUMPY = (1, 16, 300, 10_000)
@@ -118,7 +119,46 @@ class Program:
         return seconds
 
 
-def measurements(makers, file, examples, more=None):
+class EachProgram:
+    """The same for the values and derivatives of each example: the ways that the whole call can take."""
+
+    def __init__(self, make):
+        self.cost, self.parameters, self.shapes = make()
+        self.ways, self.runs = {}, {}
+        for way in ("scalar", "arrays"):
+            run = ts.vectorize(self.cost, self.parameters, check=False, way=way, reduce=None)
+            run(*arguments(self.shapes, 2))
+            each = run._last
+            if kind := kind_of_each(each.quicker):
+                self.ways[kind], self.runs[kind] = getattr(each.quicker, "way", each.quicker), (run, each.quicker)
+            if each.scalars is not None:
+                self.ways["each by scalars"], self.runs["each by scalars"] = each.scalars.expected, (run, None)
+
+    def calls(self, m):
+        given = arguments(self.shapes, m)
+        return {kind: partial(run_each, *of_kind, given) for kind, of_kind in self.runs.items()}
+
+
+def kind_of_each(found):
+    """The kind of times of a way as `EachExample.quicker` has it, if it has some of its own."""
+    if found is None or hasattr(found, "matrices"):
+        return None if found is None else "each in two parts"
+    return "each by products" if hasattr(found.way, "features") and hasattr(found.way, "parts") else None
+
+
+def run_each(run, quicker, given):
+    """A call of all derivatives by that way, or by the scalar program."""
+    each, rows = run._last, [array.reshape(len(array), -1) for array in given]
+    if quicker is not None:
+        return quicker.run(run.parameters, rows, each.guards)
+    kept, each.quicker = each.quicker, None
+    try:
+        return each.run(run.parameters, rows, True)
+    finally:
+        each.quicker = kept
+
+
+def measurements(makers, file, examples, more=None, of=Program):
     """For each program: its name, how to make it, for each number of examples the seconds of each way, and `more`."""
     kept = json.loads(file.read_text()) if file.exists() else {}
     for number in range(1, PASSES + 1):
@@ -126,13 +166,13 @@ def measurements(makers, file, examples, more=None):
             before = kept.get(name_of(make), {"passes": 0, "times": {}})
             if before["passes"] >= number:
                 continue
-            program = Program(make)
+            program = of(make)
             found = {"passes": number, "times": {}, **(least(before, more(program)) if more else {})}
             for m, following in zip(examples, [*examples[1:], math.inf]):
                 calls = program.calls(m)
                 times = dict(zip(calls, measured(list(calls.values()))))
                 found["times"][str(m)] = least(before["times"].get(str(m), {}), times)
-                if max(times.values()) * following / m > MOST:
+                if max(times.values(), default=0.0) * following / m > MOST:
                     break
             kept[name_of(make)] = found
             half_written = file.with_suffix(".new")
@@ -192,6 +232,12 @@ def fit(verbose):
                 if kind != "NumPy":  # the same in each way, and counted in neither
                     found |= {"integer arguments": integers}
                 of_ways.setdefault(kind, []).append((found, of_kind, name, m, weight_of(kind, seconds)))
+    file = HERE / "measured-each.json"
+    for name, make, times, _ in measurements(cost_programs.FITTED, file, EACH_EXAMPLES, of=EachProgram):
+        ways = EachProgram(make).ways
+        for m, seconds in times.items():
+            for kind, of_kind in seconds.items():
+                of_ways.setdefault(kind, []).append((ways[kind].features(m), of_kind, name, m, 1.0))
     lines = []
     for way, all_of in sorted(of_ways.items()):
         times, (median, most, worst) = fitted([(found, seconds, weight) for found, seconds, _, _, weight in all_of])

@@ -94,9 +94,11 @@ def block_program(program: Program) -> BlockProgram | None:
     if native is None:
         return None
     try:
-        return _Writer(program, native).written()
+        made = _Writer(program, native).written()
     except NotNativeError:
         return None
+    at_once = max(len(made.arguments), len(made.watched), len(made.input_gradients))
+    return made if at_once <= native.MOST else None
 
 
 @dataclass

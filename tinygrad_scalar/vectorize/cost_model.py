@@ -124,8 +124,7 @@ class Estimate:
 
     def __call__(self, m: int) -> float:
         """The time in ns for m examples."""
-        times = NS[self.kind]
-        return self.part * sum(times.get(what, 0.0) * number for what, number in self.counts.features(m).items())
+        return self.part * time_of(self.kind, self.counts.features(m))
 
     def reasons(self, m: int) -> str:
         """The largest parts of that, such as "0.08 ms for 85 statements, 0.004 ms for 1,000 simple operations"."""
@@ -138,6 +137,12 @@ class Estimate:
 def _counted(number: float, what: str) -> str:
     words = WORDS.get(what, what.removeprefix(ALONE))
     return f"{number:,.0f} {words.removesuffix('s') if round(number) == 1 else words}"
+
+
+def time_of(kind: str, features: dict[str, float]) -> float:
+    """The time in ns of what is counted."""
+    times = NS[kind]
+    return sum(times.get(what, 0.0) * number for what, number in features.items())
 
 
 def kind_of(op: str | Slope) -> str:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from tinygrad_scalar.vectorize.cost_model import time_of
 from tinygrad_scalar.vectorize.distinct import by_key, connected
 from tinygrad_scalar.vectorize.executor import executor
 
@@ -28,8 +29,7 @@ if TYPE_CHECKING:
     Found = tuple[Floats, Any, list[Any]]  # values (m, k), Jacobian, derivatives with respect to the arguments
 
 NO_NUMBERS = np.empty((1, 0))  # one example of no numbers
-CALL_NS = 12_000.0  # for each matrix product of the two parts, and what is around it
-PRODUCT_NS, SMALL_NS = 0.25, 0.8  # for each multiplication in there
+KIND = "each in two parts"  # as in times.py
 SMALL = 32  # numbers of a matrix up to which BLAS is slower than a loop
 FEW = 8  # with so many times fewer numbers than parameters, a frontier may stay behind them in memory
 
@@ -152,14 +152,18 @@ class InTwoParts:
 
     def expected(self, m: int) -> float:
         """As in `InOnePart`."""
+        return time_of(KIND, self.features(m))
+
+    def features(self, m: int) -> dict[str, float]:
+        """What the matrix products take, and the time in ns of the two parts."""
         layout = self.rest.layout
         times = m * layout.k if layout.reduce == "each" else layout.k
-        ns: float = self.common.expected(1) + self.rest.expected(m)
+        found = {"parts": self.common.expected(1) + self.rest.expected(m), "products": 0.0}
         for some in self.matrices:
-            of_each = SMALL_NS if some.by_rows else PRODUCT_NS
-            ns += CALL_NS * (1 if some.by_rows else len(some.rows))
-            ns += of_each * times * some.rows.size * some.columns.shape[1]
-        return ns
+            found["products"] += 1 if some.by_rows else len(some.rows)
+            what = "small multiplications" if some.by_rows else "multiplications"
+            found[what] = found.get(what, 0.0) + times * some.rows.size * some.columns.shape[1]
+        return found
 
     def reasons(self, m: int) -> str:
         once = f"{1e-6 * self.common.expected(1):.3g} ms for what depends on parameters alone"

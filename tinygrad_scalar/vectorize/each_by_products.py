@@ -17,7 +17,7 @@ import numpy as np
 
 from tinygrad_scalar.vectorize.array_way import ArrayWay
 from tinygrad_scalar.vectorize.assemble import assemble
-from tinygrad_scalar.vectorize.cost_model import L2, beyond, most_colours
+from tinygrad_scalar.vectorize.cost_model import L2, beyond, most_colours, time_of
 from tinygrad_scalar.vectorize.executor import executor
 from tinygrad_scalar.vectorize.group import group
 from tinygrad_scalar.vectorize.naming import argument_name
@@ -36,8 +36,7 @@ if TYPE_CHECKING:
 PIECE = 4096  # examples, counted once for each output, that run at a time
 MOST_OUTPUTS = 1024  # each example stands there once for each, with a number for each
 MOST_LISTED = 20
-# in ns, around the program: for all, for each run of it, each product, each derivative in the cache, and beyond
-ALL_NS, RUN_NS, PRODUCT_NS, DERIVATIVE_NS, BEYOND_NS = 20_000.0, 12_000.0, 2_500.0, 1.8, 1.2
+KIND = "each by products"  # as in times.py
 
 
 class Part(NamedTuple):
@@ -182,15 +181,23 @@ class EachByProducts:
             notes.append(f"each example's derivatives with respect to {_span_of(part.columns)} are {named}")
         return "\n".join([*(f"# {note[0].upper()}{note[1:]}." for note in notes), self.way.source])
 
+    def features(self, m: int) -> dict[str, float]:
+        """How often a call for m examples does something of each kind; of its program, the time in ns."""
+        if not self.by_example:
+            return {"calls": 1.0, "runs": float(self.k), "program": self.k * self.way.expected(m)}
+        runs, written = -(-m // max(1, PIECE // self.k)), m * sum(part.columns.size for part in self.parts) * self.k
+        return {
+            "calls": 1.0,
+            "runs": float(runs),
+            "products": float(runs * len(self.parts)),
+            "derivatives": float(written),
+            "beyond the cache": written * beyond(L2, 8.0 * written),
+            "program": self.way.expected(m * self.k),
+        }
+
     def expected(self, m: int) -> float:
         """The time in ns for m examples."""
-        if not self.by_example:
-            return ALL_NS + self.k * (RUN_NS + self.way.expected(m))
-        runs, written = -(-m // max(1, PIECE // self.k)), m * sum(part.columns.size for part in self.parts) * self.k
-        of_each = DERIVATIVE_NS + BEYOND_NS * beyond(L2, 8.0 * written)
-        return (
-            ALL_NS + runs * (RUN_NS + PRODUCT_NS * len(self.parts)) + self.way.expected(m * self.k) + of_each * written
-        )
+        return time_of(KIND, self.features(m))
 
     def reasons(self, m: int) -> str:
         return self.way.expected.reasons(m * (self.k if self.by_example else 1))

@@ -1,35 +1,22 @@
 """How long the scalar program should take for the values and derivatives of each example, as `_rows.pxi` runs it.
 
-The times are in ns, fitted to measurements of twelve programs. How much slower an operation is than a simple one comes
-from times.py.
+The times are in times.py. How much slower an operation is than a simple one is what it is in the scalar program.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tinygrad_scalar.vectorize.cost_model import ALONE, FEW, L2, LANES, beyond, kind_of
+from tinygrad_scalar.vectorize.cost_model import ALONE, FEW, L2, LANES, beyond, kind_of, time_of
 from tinygrad_scalar.vectorize.times import NS
 
 if TYPE_CHECKING:
     from tinygrad_scalar.vectorize.scalar_program import ScalarProgram
 
 
-class Times(NamedTuple):
-    """Of a call, a step, a slower one as in times.py, one in a sweep, a derivative, and more beyond the cache."""
-
-    call: float
-    step: float
-    slower: float
-    passed: float
-    derivative: float
-    beyond: float
-
-
-ALONE_NS = Times(18_000.0, 1.8, 0.6, 6.3, 1.2, 2.4)
-BLOCK_NS = Times(18_000.0, 0.8, 2.5, 1.2, 1.6, 2.4)
+KIND = "each by scalars"  # as in times.py
 
 
 class RowCosts:
@@ -40,19 +27,25 @@ class RowCosts:
         names = {code: name for name, code in codes.items()}
         steps, numbers = np.unique(np.column_stack([program.steps[:, 0], program.numbers]), axis=0, return_counts=True)
         kinds = [(_name(names, int(code), number), n) for (code, number), n in zip(steps.tolist(), numbers.tolist())]
-        self.few, self.many = (
-            times.step * len(program.steps)
-            + times.slower * sum(_slower(name, prefix) * n for name, n in kinds)
-            + times.passed * passed
-            for times, prefix in ((ALONE_NS, ALONE), (BLOCK_NS, ""))
-        )
+        self.steps = len(program.steps)
+        self.few, self.many = (sum(_slower(name, prefix) * n for name, n in kinds) for prefix in (ALONE, ""))
+
+    def features(self, m: int) -> dict[str, float]:
+        """How often a call for m examples does something of each kind."""
+        prefix, slower, runs = (ALONE, self.few, m) if m < FEW else ("", self.many, LANES * -(-m // LANES))
+        placed = float(m * self.derivatives)
+        return {
+            "calls": 1.0,
+            f"{prefix}steps": float(runs * self.steps),
+            f"{prefix}slower": runs * slower,
+            f"{prefix}passed": float(runs * self.passed),
+            f"{prefix}derivatives": placed,
+            "beyond the cache": placed * beyond(L2, 8.0 * placed),
+        }
 
     def __call__(self, m: int) -> float:
         """The time in ns for m examples."""
-        times, steps = (ALONE_NS, m * self.few) if m < FEW else (BLOCK_NS, LANES * -(-m // LANES) * self.many)
-        placed = m * self.derivatives
-        of_each = times.derivative + times.beyond * beyond(L2, 8.0 * placed)
-        return float(times.call + steps + placed * of_each)
+        return time_of(KIND, self.features(m))
 
     def reasons(self, m: int) -> str:
         return f"{self.passed:,} operations in all sweeps, {self.derivatives:,} derivatives of an example"
