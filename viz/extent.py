@@ -8,7 +8,7 @@ from tinygrad_scalar.inspection.structure import Structure
 from tinygrad_scalar.viz.boxes import FOLDED, LOOKS, range_of, shown, width_of
 from tinygrad_scalar.viz.view import Box, View
 
-_OPERATION, _BETWEEN, _BESIDE, _ROW, _CUT_OFF, _FRAME = 28.0, 16.0, 13.0, 17.0, 42.0, 12.0
+_OPERATION, _BETWEEN, _BESIDE, _ROW, _CUT_OFF, _FRAME = 28.0, 15.8, 13.0, 17.0, 42.0, 8.0
 
 
 def extent(view: View, boxes: Collection[Box], names: Sequence[str]) -> tuple[float, float]:
@@ -76,13 +76,13 @@ def _width(structure: Structure, box: Box, names: Sequence[str]) -> float:
         shown_values, title, around = [box.value], shown(names[box.value]), 18
     elif box.part is not None:
         word, double = FOLDED[box.part.kind].word, box.part.kind == "neuron"
-        shown_values, title, around = box.part.outputs, shown(box.part.name), 24
+        shown_values, title, around = box.part.outputs, shown(box.part.name), 19
     else:
         word, double = "", False
         shown_values, title, around = (
             box.leaves,
             " … ".join(shown(names[i]) for i in (box.leaves[0], box.leaves[-1])),
-            24,
+            20,
         )
     nodes = [structure.nodes[i] for i in shown_values]
     numbers = [range_of([node.data for node in nodes]), range_of([node.grad for node in nodes])]

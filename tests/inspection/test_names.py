@@ -274,3 +274,14 @@ def test_a_graph_is_written_down_operands_first_and_its_passes_are_left_alone():
     x.grad = y.grad = 0.0
     z.backward()
     assert (x.grad, y.grad) == (2 * 8.0 * 4.0, 2 * 8.0 * 2.0)
+
+
+def test_lists_of_numbers_are_not_searched_for_long(monkeypatch):
+    searched = []
+    worth = names_module._is_worth_opening
+    monkeypatch.setattr(names_module, "_is_worth_opening", lambda items, home: searched.append(1) or worth(items, home))
+    x = Value(1.0)
+    variables = {"table": [[[0.5] * 10 for _ in range(100)] for _ in range(900)], "x": x, "many": [0.5] * 100_000}
+    assert names_module.names(x * 2.0, variables)[x] == "x"
+    assert names_module.names(Value(1.0) * 2.0, variables) == {}
+    assert len(searched) < 2 * (900 + names_module.MOST_IN_VAIN / 100)
