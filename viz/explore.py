@@ -44,8 +44,8 @@ class Explorer:
 
     @property
     def html(self) -> str:
-        """The page as text."""
-        return page(self.data)
+        """The page as text; it opens at `position`."""
+        return page({**self.data, "position": self._position})
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the page atomically, as a file that ends in .html.

@@ -28,7 +28,7 @@ MODULES = (
 START = """
 const data = JSON.parse(document.getElementById("graph").textContent);
 window.explorer = mount(document.getElementById("explorer"), data, {
-  operations: OPERATIONS, graphviz: () => window.Viz.instance(), keys: document,
+  operations: OPERATIONS, graphviz: () => window.Viz.instance(), keys: document, position: data.position,
 });
 """
 PAGE = """<!doctype html>

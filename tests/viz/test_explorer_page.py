@@ -50,12 +50,14 @@ def opened(browser, tmp_path):
     """Opens the page of a root from disk; whatever the browser complains about fails the test."""
     complaints, contexts = [], []
 
-    def open_page(root, size="wide", scheme="light", **options):
+    def open_page(root, size="wide", scheme="light", position=None):
         path = tmp_path / "page.html"
-        explore(root, names={}).save(path)
+        explorer = explore(root, names={})
+        explorer.position = explorer.total if position is None else position
+        explorer.save(path)
         width, height = SIZES[size]
         context = browser.new_context(
-            viewport={"width": width, "height": height}, color_scheme=scheme, reduced_motion="reduce", **options
+            viewport={"width": width, "height": height}, color_scheme=scheme, reduced_motion="reduce"
         )
         contexts.append(context)
         page = context.new_page()
@@ -166,6 +168,12 @@ def test_stepping_back_undoes_a_step(opened):
     for before in reversed(seen[:-1]):
         back.click()
         assert page.locator(".ts-cards").text_content() == before
+
+
+def test_the_page_opens_where_python_left_it(opened):
+    page = opened(neuron(), position=2)
+    assert page.evaluate("explorer.position") == 2
+    assert page.locator(".ts-where").text_content().startswith("forward 2 of 5")
 
 
 def test_backwards_it_plays_to_the_beginning(opened):

@@ -7,6 +7,7 @@ import { KINDS } from "./graph.js";
 import { middleOf, pathOf } from "./layout.js";
 
 const HEIGHT = 58, LOW = 42, LEAST = 132, MOST_WIDE = 236, PADDING = 9;
+const ABOVE_BUTTONS = 56;  // pixels at the lower edge, where the buttons for the view stand
 const MOST_DRAWN = 300, FAR = 0.35, FARTHER = 0.2;
 const FONT = "13px system-ui, sans-serif";
 let pictures = 0;
@@ -283,8 +284,8 @@ export class Picture {
   // Move the picture so that it fills the room as far as it can.
   fill() {
     const { width, height } = this.room, { x, y, scale } = this.view;
-    const held = (from, size, room) => (size < room - 36 ? (room - size) / 2 : Math.min(18, Math.max(from, room - 18 - size)));
-    this.setView(held(x, scale * this.layout.width, width), held(y, scale * this.layout.height, height), scale);
+    const held = (from, size, room, end) => (size < room - 18 - end ? (room - size) / 2 : Math.min(18, Math.max(from, room - end - size)));
+    this.setView(held(x, scale * this.layout.width, width, 18), held(y, scale * this.layout.height, height, ABOVE_BUTTONS), scale);
   }
 
   zoom(factor, at) {
