@@ -40,14 +40,13 @@ export function litEdges(explorer) {
   return lit;
 }
 
-// How a card is marked: "now" for the value of the step, "operand" for those it is computed from or passes on to.
-export function markOf({ player, parts, graph, quiz, isResting }, id) {
-  const { position } = player;
-  if (position === 0 || quiz || isResting) return "";
+// The marks of cards, id → "now" for the value of the step, "operand" for those it is computed from or passes on to.
+export function marksOf({ player, parts, graph, quiz, isResting }) {
+  const { position } = player, marks = new Map();
+  if (position === 0 || quiz || isResting) return marks;
   const node = player.node(position - 1);
-  if (parts.idOf(node) === id) return "now";
-  if (position === player.n + 1) return "";
-  return graph.edgesOf(node).some((edge) => parts.idOf(graph.operands[edge]) === id) ? "operand" : "";
+  if (position !== player.n + 1) for (const edge of graph.edgesOf(node)) marks.set(parts.idOf(graph.operands[edge]), "operand");
+  return marks.set(parts.idOf(node), "now");
 }
 
 // What the card of a value shows, or that of a folded group (`id`) with the one value i that is used outside of it.
@@ -62,7 +61,7 @@ export function cardState(explorer, i, id = `v${i}`) {
   return {
     data, grad, isComputed, gradName: isPartial ? `grad ${progress.done} of ${progress.of}` : "grad",
     part: isPartial && progress.of > 1 ? progress.done / progress.of : 0,
-    mark: markOf(explorer, id), isSelected: selected === i && id[0] === "v", quiz: quiz ? (isHidden ? "asked" : "answered") : "",
+    mark: explorer.marks.get(id) ?? "", isSelected: selected === i && id[0] === "v", quiz: quiz ? (isHidden ? "asked" : "answered") : "",
     label: `${id[0] === "g" ? `${explorer.groupTexts(parts.foldedGroup(i)).name}, folded: ` : ""}${name}, ${KINDS[graph.kind[i]]}, data ${isComputed ? data : "not yet"}, gradient ${gradient}`,
   };
 }

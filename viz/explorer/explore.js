@@ -1,7 +1,7 @@
 // The explorer: a graph that one can play forwards and backwards, edit, and be asked about. `mount` puts it into an
 // element; the page and the notebook widget both call it.
 
-import { cardState, litEdges, markOf, MOST_LIT, touchedBy } from "./cards.js";
+import { cardState, litEdges, marksOf, MOST_LIT, touchedBy } from "./cards.js";
 import { make, setText } from "./elements.js";
 import { leafEditor } from "./editor.js";
 import { Graph } from "./graph.js";
@@ -45,16 +45,15 @@ class Explorer {
     this.asked = null;  // the edge that the quiz points at
     this.tool = null;  // "quiz", "check" or null
     this.litFrom = this.player.position;  // where the last move began
-    this.lastTouched = new Set();
+    [this.lastTouched, this.marks] = [new Set(), new Map()];  // of the cards
     const playback = this.playback = new Playback(this);
-    const act = {
+    this.act = {
       prefix: `ts-${(mounted += 1)}`, quiz: () => this.toggleTool("quiz"), check: () => this.toggleTool("check"), play: () => playback.toggle(),
       start: () => playback.go(0), end: () => playback.go(this.total), next: () => playback.next(), back: () => playback.back(), fit: () => this.picture.fit(),
       zoomIn: () => this.picture.zoom(1.25), zoomOut: () => this.picture.zoom(0.8), turn: () => this.turn(), theme: () => this.turnTheme(),
       save: () => this.save(), help: () => this.help(), foldAll: () => this.foldAll(), reverse: () => playback.reverse(),
     };
-    this.act = act;
-    this.ui = skeleton(data.title, act);
+    this.ui = skeleton(data.title, this.act);
     element.classList.add("ts-explorer");
     element.tabIndex = -1;  // a click anywhere gives it the keys
     element.replaceChildren(...this.ui.root);
@@ -201,6 +200,7 @@ class Explorer {
     const { player } = this, at = player.position, isLeap = Math.abs(at - this.litFrom) > MOST_LIT;
     const isTurn = at <= player.n + 1 && this.litFrom >= player.n || at >= player.n && this.litFrom <= player.n + 1;
     const touched = touchedBy(this);
+    this.marks = marksOf(this);
     if (isLeap || isTurn) this.refreshCards();
     else for (const i of new Set([...touched, ...this.lastTouched])) this.refreshCard(i);
     this.lastTouched = touched;
@@ -218,6 +218,7 @@ class Explorer {
   }
 
   refreshCards() {
+    this.marks = marksOf(this);
     for (const { item } of this.picture.cards?.values() ?? []) {
       if (item.node !== undefined) this.refreshCard(item.node);
       else if (item.group !== undefined) this.refreshGroup(item.group);
@@ -233,7 +234,7 @@ class Explorer {
 
   refreshGroup(g) {
     const { output } = this.groupTexts(g);
-    if (output === null) this.picture.updateGroup(`g${g}`, { mark: markOf(this, `g${g}`), isSelected: false });
+    if (output === null) this.picture.updateGroup(`g${g}`, { mark: this.marks.get(`g${g}`) ?? "", isSelected: false });
     else this.picture.updateCard(`g${g}`, cardState(this, output, `g${g}`));
   }
 
