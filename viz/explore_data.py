@@ -21,7 +21,7 @@ from tinygrad_scalar.inspection.structure import Part, structure_of
 
 KINDS = ("constant", "leaf", "input", "parameter", "value", "output")
 READABLE = 45  # boxes that are on show at the beginning, if folding can do that
-ROW = 12  # leaves of one letter in a group
+ROW = 4  # leaves of one letter in a group, in a graph with more than READABLE values
 EXPLAINED = 200  # values of a graph of which the page has what `explain` says
 MOST_EXPLAINED = 40  # names
 MOST_SLOPES = 2_000  # operands of an operation whose slopes are written out
@@ -126,7 +126,9 @@ def _parts(graph: NamedGraph, known: dict[Any, str]) -> dict[str, Any]:
 
 
 def _rows_of_leaves(graph: NamedGraph, known: dict[Any, str], home: Sequence[Part | None]) -> list[Part]:
-    """Many leaves of one letter and layer that are in no part, such as an image's pixels or the weights of a cost."""
+    """Leaves of one letter and layer that are in no part, such as an image's pixels or the weights of a cost."""
+    if len(graph.nodes) <= READABLE:
+        return []
     alike: dict[tuple[str, str], list[int]] = {}
     for i, node in enumerate(graph.nodes):
         if not node.op and home[i] is None and node in known and (name := symbol(known[node])):
