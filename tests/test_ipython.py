@@ -1,11 +1,14 @@
 """In IPython: %step and %explain with the session's names; steppers have colour in a terminal, a picture in Jupyter."""
 
+import sys
+
 import pytest
 from IPython.core.interactiveshell import InteractiveShell
 from IPython.utils.capture import capture_output
 
 import tinygrad_scalar as ts
 from tinygrad_scalar import ipython
+from tinygrad_scalar.viz import step_widget
 
 NETWORK = """
 from tinygrad_scalar import Value
@@ -121,7 +124,9 @@ def test_a_move_that_is_refused_moves_nothing(shell, line):
 # --- what a stepper looks like ---------------------------------------------------------------------------------------
 
 
-def test_jupyter_shows_a_stepper_as_equations_and_a_picture_with_the_step_marked(shell):
+def test_jupyter_shows_a_stepper_as_equations_and_a_picture_with_the_step_marked(shell, monkeypatch):
+    monkeypatch.setitem(sys.modules, "anywidget", None)
+    step_widget._widget_class.cache_clear()
     shell.kernel = object()  # what tells a notebook's shell from a terminal's
     ipython.show_pictures()
     with capture_output() as captured:
@@ -133,6 +138,18 @@ def test_jupyter_shows_a_stepper_as_equations_and_a_picture_with_the_step_marked
     assert "`next: back through z = w·a + b`" in equations["text/markdown"]
     assert equations["text/plain"] == str(shell.run_cell("%step 0").result)
     assert picture["image/svg+xml"].count("#c2255c") > 2
+
+
+def test_jupyter_shows_a_stepper_as_a_widget_where_anywidget_is(shell):
+    pytest.importorskip("anywidget")
+    shell.kernel = object()
+    ipython.show_pictures()
+    with capture_output() as captured:
+        shell.run_cell("%step C")
+    [shown] = captured.outputs
+    assert "application/vnd.jupyter.widget-view+json" in shown.data
+    assert shown.data["text/markdown"].startswith("**C: 5 values to compute")  # for readers without widgets
+    assert shown.data["text/plain"].startswith("C: 5 values to compute")
 
 
 def test_a_terminal_shows_it_as_it_prints_with_colour_only_where_that_is_wanted(shell, monkeypatch):

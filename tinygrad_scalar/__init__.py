@@ -305,3 +305,7 @@ if "IPython" in _sys.modules:  # a notebook shows a stepper with its picture
     from tinygrad_scalar import ipython as _ipython
 
     _ipython.show_pictures()
+if "marimo" in _sys.modules:
+    from tinygrad_scalar import ipython as _ipython
+
+    _ipython.show_in_marimo()

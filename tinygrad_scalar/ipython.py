@@ -1,4 +1,4 @@
-"""In IPython and Jupyter: a stepper shows its equations and its picture; `%load_ext tinygrad_scalar` adds magics.
+"""In IPython, Jupyter and marimo: a stepper shows its step and its picture; `%load_ext tinygrad_scalar` adds magics.
 
 %step C           start stepping through C         %step         the next step        %step 3      three steps
 %step next value  on to the next named value       %step to w    on to a name         %step reset  to the beginning
@@ -17,6 +17,7 @@ from tinygrad_scalar.inspection.explain import Explanation, explain
 from tinygrad_scalar.inspection.moves import MOVES, move
 from tinygrad_scalar.inspection.stepper import Stepper, step as begin
 from tinygrad_scalar.viz.drawing import draw
+from tinygrad_scalar.viz.step_widget import step_widget
 
 
 def show_pictures() -> None:
@@ -33,10 +34,29 @@ def show_pictures() -> None:
 
 
 def _show(stepper: Stepper) -> None:
+    """The widget, which is updated in place; without anywidget the equations and the picture."""
     from IPython.display import display
 
-    display({"text/markdown": stepper._repr_markdown_(), "text/plain": str(stepper)}, raw=True)
-    display(draw(stepper))
+    equations = {"text/markdown": stepper._repr_markdown_(), "text/plain": str(stepper)}
+    try:
+        data, _ = step_widget(stepper)._repr_mimebundle_()
+    except ImportError:
+        display(equations, raw=True)
+        display(draw(stepper))
+    else:
+        display({**data, **equations}, raw=True)
+
+
+def show_in_marimo() -> None:
+    """Make marimo show steppers by their widget; it asks an object for `_display_`."""
+
+    def shown(stepper: Stepper) -> object:
+        try:
+            return step_widget(stepper)
+        except ImportError:
+            return draw(stepper)
+
+    Stepper._display_ = shown  # type: ignore[attr-defined]  # here, because pictures are a room above the stepper's
 
 
 def _print(stepper: Stepper, printer: Any, cycle: bool) -> None:

@@ -1,4 +1,4 @@
-"""The explorer as a widget in a real JupyterLab and in marimo: stepped and edited there, read back in Python."""
+"""The explorer and a stepper as widgets in a real JupyterLab and in marimo: moved there, read back in Python."""
 
 import json
 
@@ -21,10 +21,34 @@ def edit(page, name, text):
     field.press("Enter")
 
 
-def test_jupyterlab_steps_the_widget_and_reads_it_back(tmp_path):
+STEPPED = "stepper = ts.step((w * x).tanh(), names={})"
+
+
+def step_through(page):
+    """Three steps by its buttons, one back, and to a name: the picture and the text follow in place."""
+    stepper = page.locator(".ts-stepper")
+    stepper.locator("svg").wait_for()
+    for _ in range(3):
+        stepper.get_by_label("Next", exact=True).click()
+    stepper.locator("pre", has_text="step 3 of 5").wait_for()
+    stepper.get_by_label("Back").click()
+    stepper.locator("pre", has_text="step 2 of 5").wait_for()
+    stepper.locator("svg", has_text="0.7616").wait_for()
+    field = stepper.get_by_label("to a name or the number of a step")
+    field.fill("nowhere")
+    field.press("Enter")
+    stepper.get_by_role("alert").get_by_text("no value of this graph is called 'nowhere'").wait_for()
+    field.fill("w")
+    field.press("Enter")
+    stepper.locator("pre", has_text="step 5 of 5").wait_for()
+    assert page.locator(".ts-stepper").count() == 1
+
+
+def test_jupyterlab_moves_the_widgets_and_reads_them_back(tmp_path):
     pytest.importorskip("jupyterlab")
     pytest.importorskip("anywidget")
-    cells = [f"{BEGINNING}\nexplorer", f"print({READ})", "explorer.position = 1", f"print({READ})"]
+    stepper = [f"{STEPPED}\nstepper", "print(f'stepped to {stepper.position}, w.grad = {w.grad:.4f}')"]
+    cells = [f"{BEGINNING}\nexplorer", f"print({READ})", "explorer.position = 1", f"print({READ})", *stepper]
     notebook = {
         "cells": [
             {"cell_type": "code", "id": f"c{i}", "source": cell, "metadata": {}, "outputs": [], "execution_count": None}
@@ -58,10 +82,14 @@ def test_jupyterlab_steps_the_widget_and_reads_it_back(tmp_path):
         step_back.click()
         run(3)
         page.get_by_text("read 0 of 5, w = 3.0, [('w', 3.0)]").wait_for()
+        run(4)
+        step_through(page)
+        run(5)
+        page.get_by_text("stepped to 5, w.grad = 0.8399").wait_for()
         assert errors == []
 
 
-def test_marimo_steps_the_widget_and_reads_it_back(tmp_path):
+def test_marimo_moves_the_widgets_and_reads_them_back(tmp_path):
     pytest.importorskip("marimo")
     pytest.importorskip("anywidget")
     indented = BEGINNING.replace("\n", "\n    ")
@@ -72,7 +100,13 @@ app = marimo.App()
 def _():
     {indented}
     explorer
-    return edits, explorer
+    return edits, explorer, ts, w, x
+
+@app.cell
+def _(ts, w, x):
+    {STEPPED}
+    stepper
+    return (stepper,)
 
 @app.cell
 def _():
@@ -82,9 +116,9 @@ def _():
     return button, mo
 
 @app.cell
-def _(button, edits, explorer, mo):
+def _(button, edits, explorer, mo, stepper):
     button
-    mo.md({READ})
+    mo.md({READ} + f" stepped to {{stepper.position}}")
     return
 """)
     command = ["-m", "marimo", "run", "--headless", "--no-token", "--port={port}", "graph.py"]
@@ -92,8 +126,9 @@ def _(button, edits, explorer, mo):
         page.goto(address)
         page.locator(".ts-explorer svg [data-id]").first.wait_for()
         page.get_by_text("read 5 of 5, w = 0.5, []").wait_for()
+        step_through(page)
         page.get_by_label("Step back").click()
         edit(page, "w", "-1e300")
         page.get_by_text("read it back").click()
-        page.get_by_text("read 4 of 5, w = -1e+300, [('w', -1e+300)]").wait_for()
+        page.get_by_text("read 4 of 5, w = -1e+300, [('w', -1e+300)] stepped to 5").wait_for()
         assert errors == []
