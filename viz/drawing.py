@@ -15,7 +15,7 @@ import sysconfig
 from collections.abc import Callable, Mapping
 from functools import cache, cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tinygrad_scalar.atomic_write import write_atomically
 from tinygrad_scalar.engine import Value
@@ -50,6 +50,9 @@ class Drawing:
         self._dot = cache(dot)
         self._size = size
         self._n_boxes = size if n_boxes is None else n_boxes
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update({"_n_boxes": state["_size"], **state})  # before there was folding each value had a box
 
     @property
     def source(self) -> str:
