@@ -121,10 +121,10 @@ def _header(name: str, look: Look, alarm: bool) -> list[str]:
 def _numbers(what: str, text: str, width: str = "") -> str:
     left = f'<td align="left"{width}><font color="#52525b">{what}</font></td>'
     content = f'<font color="{ALARM}">{text}</font>' if "nan" in text or "inf" in text else text
-    return f'<tr>{left}<td align="right"{width}>{_in_place([(content, text, 11)])}</td></tr>'
+    return f'<tr>{left}<td align="right"{width}>{_in_place([(content, text, 11)], "right")}</td></tr>'
 
 
-def _in_place(parts: Sequence[tuple[str, str, int]]) -> str:
+def _in_place(parts: Sequence[tuple[str, str, int]], align: str = "center") -> str:
     """Pieces of HTML side by side, each with its text and its size in points.
 
     Without Pango, as in graphviz-pure, Graphviz takes each byte of a sign outside of ASCII to be as wide as a space: a
@@ -139,7 +139,7 @@ def _in_place(parts: Sequence[tuple[str, str, int]]) -> str:
         for i, (width, (content, _, _)) in enumerate(zip(widths, parts))
     )
     table = '<table border="0" cellborder="0" cellspacing="0" cellpadding="0" fixedsize="true"'
-    return f'{table} width="{sum(widths)}" height="14"><tr>{cells}</tr></table>'
+    return f'{table} align="{align}" width="{sum(widths)}" height="14"><tr>{cells}</tr></table>'
 
 
 def width_of(text: str) -> float:

@@ -46,10 +46,16 @@ DOTS, PIXELS = 144, 16e6  # of a PNG: dots per inch, and at most so many pixels
 class Drawing:
     """A picture of a graph: `.svg` (text), `.png` (bytes), `.source` (DOT), `.save(path)`. Jupyter displays it."""
 
+    _fewer_boxes: int | None = None  # than values; pickles written before have none
+
     def __init__(self, dot: Callable[[], Digraph], size: int, n_boxes: int | None = None) -> None:
         self._dot = cache(dot)
         self._size = size
-        self._n_boxes = size if n_boxes is None else n_boxes
+        self._fewer_boxes = n_boxes
+
+    @property
+    def _n_boxes(self) -> int:
+        return self._size if self._fewer_boxes is None else self._fewer_boxes
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         vars(self).update({"_n_boxes": state["_size"], **state})  # before there was folding each value had a box
@@ -164,7 +170,8 @@ def draw(
     hide_constants  numbers in a formula, such as the 1 of 1 − x, stand in the box of their operation
 
     Values are given as such or by their names. A graph of up to 30 values is drawn whole; of one that is too large
-    even folded, what is nearest to the root. What the picture leaves out or folds, a line in it says.
+    even folded, what is nearest to the root. What the picture leaves out or folds, a line in it says. A long way from
+    `wrt` is all drawn, however wide; direction="TB" keeps it narrow.
 
     Where the graph has weights (a leaf called w), the notes' letters tell its leaves apart: w and b are parameters;
     a, x and y are inputs. A stepper brings its own names, and is not folded; in a graph of more than 60 values only

@@ -1,5 +1,7 @@
 """Names in a drawing: labels of any text, else the caller's variables, in the notes' notation."""
 
+import re
+
 import pytest
 from hypothesis import given, strategies as st
 from support.pictures import SVG, TOOLTIP, groups, name_in, without_spaces
@@ -10,6 +12,7 @@ from tinygrad_scalar.engine.graph import topological_order
 from tinygrad_scalar.inspection import names as graph
 from tinygrad_scalar.inspection.layout import fitted
 from tinygrad_scalar.screen import printable
+from tinygrad_scalar.viz.boxes import width_of
 from tinygrad_scalar.viz.drawing import draw
 
 of_the_module = Value(5.0)
@@ -116,3 +119,27 @@ def test_a_long_label_is_shortened_and_stands_whole_in_the_tooltip():
     box = groups(draw(Value(1.0, label)))["v0"]
     assert name_in(box) == "aratherlonglabelthatg…andonandon"
     assert next(box.iter(f"{SVG}a")).get(TOOLTIP).startswith(f"leaf {label}: ")
+
+
+# --- where they stand ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["w(1)[0,2]", "a(0)[12]", "name", "z(2)", "∂C"])
+def test_a_name_stands_in_the_middle_of_its_box(name):
+    x = Value(0.5, "x")
+    y = x.exp()
+    y.label = name
+    (box,) = [group for title, group in groups(draw(y * 2.0, names={})).items() if title == "v1"]
+    (text,) = [t for t in box.iter(f"{SVG}text") if t.get("font-weight") == "bold"]
+    places = [float(x) for path in box.iter(f"{SVG}path") for x, _ in re.findall(r"([-\d.]+),([-\d.]+)", path.get("d"))]
+    middle = (min(places) + max(places)) / 2
+    assert float(text.get("x")) + 11 * width_of(text.text) / 2 == pytest.approx(middle, abs=3)
+
+
+def test_numbers_end_below_each_other_whatever_their_sign():
+    x = Value(0.25, "x")
+    x.grad = -1.282
+    box = groups(draw(x, names={}))["v0"]
+    data, grad = (t for t in box.iter(f"{SVG}text") if re.search(r"\d", t.text))
+    ends = [float(t.get("x")) + 11 * width_of(t.text) for t in (data, grad)]
+    assert ends[0] == pytest.approx(ends[1], abs=1)
