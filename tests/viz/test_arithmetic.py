@@ -1,5 +1,6 @@
 """The page's arithmetic, viz/explorer/arithmetic.js, in Node: within 4 ulp of the table of operations, row by row."""
 
+import itertools
 import json
 import math
 import random
@@ -28,6 +29,7 @@ ROWS = {
         *(lists.of_list(family, n) for family in lists.OF_LISTS for n in SIZES if n in SOME_SIZES.get(family, SIZES)),
     ]
 }
+EXTREMES = [0.0, -0.0, 1.0, -1.0, inf, -inf, nan, 5e-324, 1.7976931348623157e308]
 KINKS = [-1.0, -0.5, -0.35, 0.5, 1.0, 2.0, -2.0, 1e9, -39.0, 40.0, 354.0, 700.0, -700.0, 745.0, 709.782712893384, 800.0]
 NUMBERS = [
     0.0, -0.0, inf, -inf, nan, 5e-324, -5e-324, 2.5e-310, 2.2250738585072014e-308, -2.2250738585072014e-308, 1e-300,
@@ -88,6 +90,8 @@ def points(name, n):
     if arity == 1:
         yield from ((x,) for x in NUMBERS)
     else:
+        if arity == 2:  # whatever convention a row has for a pair of edges
+            yield from itertools.product(EXTREMES, repeat=2)
         yield from ([rng.choice(NUMBERS) for _ in range(arity)] for _ in range(n))
     draws = [
         lambda: rng.uniform(-3.0, 3.0), lambda: rng.uniform(-50.0, 50.0), lambda: rng.uniform(-750.0, 750.0),

@@ -10,7 +10,7 @@ import { binaryEntropy, binaryEntropySlopes, cbrt, ceil, cos, cosh, cosine, cosi
 import { erfSlope, exp, exp2, expm1, expOfDifference, exponent, floor, hypot, LN10, LN2, log } from "./elementary.js";
 import { log10, log1p, log2, logaddexp, logaddexpShare, lostInSquare, maximum, minimum, power } from "./elementary.js";
 import { powerSlope, scaled, share, sigmoid, sigmoidSlope, sign, sin, sinh, softplus, sqrt } from "./elementary.js";
-import { tan, tanh, tanhSlope, xlogy } from "./elementary.js";
+import { logaddexpShareSlope, tan, tanh, tanhSlope, xlogy } from "./elementary.js";
 
 // --- of lists --------------------------------------------------------------------------------------------------------
 
@@ -173,7 +173,7 @@ export const OPERATIONS = {
   "sigmoid slope": of1(sigmoidSlope, (v, x) => -v * tanh(0.5 * x)),
   "tanh slope": of1(tanhSlope, (v, x) => -2 * v * tanh(x)),
   "one minus square": of1((x) => (1 - x) * (1 + x), (v, x) => -2 * x),
-  "σ of difference": of2(logaddexpShare, (v, x, y) => [v * logaddexpShare(y, x), -v * logaddexpShare(y, x)]),
+  "σ of difference": of2(logaddexpShare, (v, x, y) => [logaddexpShareSlope(v, x, y), -logaddexpShareSlope(v, x, y)]),
   cosine: of2(cosine, cosineSlopes),
   "atan2 slope": of2(atan2Slope, (v, x, y) => atan2SlopeSlopes(x, y)),
   "exp of difference": of2(expOfDifference, (v) => [v, -v]),

@@ -186,6 +186,9 @@ export function scaled(x, e) {
   return e === 0 ? x : x * 2 ** half * 2 ** (e - half);
 }
 
+/** v·σ(y − x); 0 where both are +∞, of which each has the share 1. */
+export const logaddexpShareSlope = (v, x, y) => (x !== y || Number.isFinite(x) ? v * logaddexpShare(y, x) : 0);
+
 // --- activations, without overflow, and the loss of a sigmoid ---------------------------------------------------------
 
 export function sigmoid(x) {
