@@ -86,7 +86,7 @@ def shown(name: str) -> str:
 def value_label(node: Value, name: str, look: Look, marks: Marks | None = None) -> str:
     """A value's box: name and kind, data, grad."""
     data, grad = (marks.data(node), marks.grad(node)) if marks else (written(node.data, DIGITS), "grad")
-    width = ' width="48"' if marks else ""  # so that from step to step the boxes stay where they are
+    width = ' width="48" height="19"' if marks else ""  # so that from step to step the boxes stay where they are
     rows = [_numbers(what, text, width) for what, text in (("data", data), (grad, written(node.grad, DIGITS)))]
     alarm = (data != "·" and not math.isfinite(node.data)) or not math.isfinite(node.grad)
     return _table([*_header(name, look, alarm), *rows])

@@ -1,6 +1,7 @@
 """The pictures beside this file, made anew: `python docs/pictures/make.py`.
 
-Graphs by `ts.draw`, from one neuron to 300,000 values, and networks by `ts.viz.network`.
+Graphs by `ts.draw`, from one neuron to 300,000 values, networks by `ts.viz.network`, and the steps of one node, which
+move (`moving.py`).
 """
 
 import random
@@ -9,6 +10,25 @@ from pathlib import Path
 
 import tinygrad_scalar as ts
 from tinygrad_scalar import Value
+
+sys.path.insert(0, str(Path(__file__).parent))  # where runpy finds no neighbours
+from moving import Moving
+
+
+def one_node():
+    """The cost of the notes' one node, as in README.md's first block."""
+    w, a0, b, y = Value(0.6, "w"), Value(0.8, "a(0)"), Value(0.1, "b"), Value(0.0, "y")
+    z = w * a0 + b
+    a = ts.sigmoid(z)
+    C = (a - y) ** 2
+    z.label, a.label, C.label = "z", "a", "C"
+    return C
+
+
+def one_node_still():
+    C = one_node()
+    C.backward()
+    return ts.draw(C, names={})
 
 
 def one_neuron():
@@ -119,6 +139,9 @@ def network(figure="neurons", **options):
 
 
 PICTURES = {
+    "one-node": one_node_still,
+    "one-node-steps": lambda: Moving(one_node(), "LR", joined=True, size=14),
+    "one-node-steps-narrow": lambda: Moving(one_node(), "TB", joined=False, size=13),
     "one-neuron": one_neuron,
     "small-network": small_network,
     "one-weight": one_weight,

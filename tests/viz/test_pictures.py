@@ -1,4 +1,4 @@
-"""The pictures in docs/pictures: what the code draws today, and all of them readable."""
+"""The pictures in docs/pictures: what the code draws today, and all readable; those that move show each step."""
 
 import re
 import runpy
@@ -27,3 +27,60 @@ def words(svg):
 def test_a_picture_is_what_the_code_draws(name):
     shown = (FOLDER / f"{name}.svg").read_text("utf-8")
     assert words(PICTURES[name]().svg) == words(shown)
+
+
+# --- the moving ones -------------------------------------------------------------------------------------------------
+
+MOVING = ["one-node-steps", "one-node-steps-narrow"]
+
+
+def steps(name):
+    """The groups of a moving picture that are shown one after the other, in the order in which they are shown."""
+    found = [g for g in ElementTree.parse(FOLDER / f"{name}.svg").iter(f"{SVG}g") if "step" in g.get("class", "")]
+    return sorted(found, key=lambda group: float(re.search(r"animation-delay: (-?[\d.]+)s", group.get("style"))[1]))
+
+
+@pytest.mark.parametrize("name", MOVING)
+def test_a_moving_picture_shows_what_the_stepper_says_at_every_step(name):
+    stepper = PICTURES[name]().stepper
+    stepper.reset()
+    shown = [" ".join("".join(text.itertext()) for text in group.findall(f"{SVG}text")) for group in steps(name)]
+    assert len(shown) == stepper.total + 1
+    for position, text in enumerate(shown[1:], 1):
+        step = stepper.to(position)
+        lines = [line for line in str(step).splitlines() if ".grad: " not in line]
+        assert re.sub(r"\s+", " ", text) == re.sub(r"\s+", " ", " ".join([step.where, *lines]))
+
+
+@pytest.mark.parametrize("name", MOVING)
+def test_only_the_last_step_is_seen_where_nothing_moves(name):
+    text = (FOLDER / f"{name}.svg").read_text("utf-8")
+    still, moving = text.split("@media (prefers-reduced-motion: no-preference)")
+    assert "animation:" not in still
+    assert ".step { visibility: hidden } .last { visibility: visible }" in still
+    assert [group.get("class") for group in steps(name)] == ["step"] * 11 + ["step last"]
+    assert moving.count("animation: step ") == 1
+
+
+@pytest.mark.parametrize("name", MOVING)
+def test_a_moving_picture_can_be_an_image_in_a_page(name):
+    """Which runs no script and loads nothing; it is under 500 kB."""
+    text = (FOLDER / f"{name}.svg").read_text("utf-8")
+    assert len(text.encode()) < 500_000
+    assert not re.search(r"<script|href|url\(|@import|foreignObject", text)
+
+
+@pytest.mark.parametrize("name", MOVING)
+def test_boxes_stay_where_they_are_from_step_to_step(name):
+    """Marked or not, a box has the same place and size: the first numbers of its outline."""
+
+    def outlines(group):
+        shapes = [shape for shape in group.iter() if shape.tag in (f"{SVG}path", f"{SVG}polygon")]
+        boxes = [shape for shape in shapes if shape.get("fill") not in (None, "none") and shape.get("stroke")]
+        return {(shape.get("d") or shape.get("points")).split()[0] for shape in boxes if len(shape.get("d", "")) > 200}
+
+    first, *others = [outlines(group) for group in steps(name)]
+    picture = ElementTree.parse(FOLDER / f"{name}.svg").getroot()
+    in_all = outlines(picture.find(f"{SVG}g"))
+    assert first | in_all
+    assert all(other | in_all == first | in_all for other in others)
