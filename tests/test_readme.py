@@ -51,9 +51,9 @@ def test_the_first_block_prints_exactly_what_the_next_block_shows(tmp_path, monk
     assert printed.strip()
 
 
-def test_the_picture_beside_the_first_block_is_what_it_draws(tmp_path, monkeypatch):
+def test_the_still_picture_beside_the_first_block_is_what_it_draws(tmp_path, monkeypatch):
     # by an absolute link, because a package index shows README.md without its repository
-    (name,) = re.findall(r"^!\[[^]]+\]\(https://[^)]+/main/([^)]+\.svg)\)", README.split("## ")[0], re.MULTILINE)
+    (name,) = re.findall(r"\[a still picture\]\(https://[^)]+/main/([^)]+\.svg)\)", README.split("## ")[0])
     monkeypatch.chdir(tmp_path)
     execute(PYTHON[:1])
     drawn, shown = (
@@ -62,6 +62,22 @@ def test_the_picture_beside_the_first_block_is_what_it_draws(tmp_path, monkeypat
     )
     assert drawn == shown
     assert {"w", "a", "b", "y", "C"} <= set(drawn)
+
+
+def test_the_first_screen_moves_except_where_animation_is_switched_off():
+    (picture,) = re.findall(r"<picture>(.*?)</picture>", README.split("## ")[0], re.DOTALL)
+    sources = dict(re.findall(r'<source media="\(([^"]+)\)" srcset="https://[^"]+/main/([^"]+)">', picture))
+    (moving,) = re.findall(r'<img alt="[^"]+" src="https://[^"]+/main/([^"]+)">', picture)
+    moves = [
+        "animation:" in (TOP / name).read_text("utf-8")
+        for name in (sources["prefers-reduced-motion: reduce"], sources["max-width: 600px"], moving)
+    ]
+    assert moves == [False, True, True]
+
+
+@pytest.mark.parametrize("name", re.findall(r'https://[^)" ]+/main/([^)" ]+)', README))
+def test_every_picture_is_in_the_repository(name):
+    assert (TOP / name).is_file()
 
 
 def test_every_block_of_python_runs(tmp_path, monkeypatch):
