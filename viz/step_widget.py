@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 from tinygrad_scalar.inspection.moves import move
 from tinygrad_scalar.inspection.stepper import Stepper
 from tinygrad_scalar.viz.drawing import draw
-from tinygrad_scalar.viz.explore_page import FOLDER
 
 STYLE = """
 .ts-stepper-bar { display: flex; flex-wrap: wrap; gap: 0.4em }
@@ -55,7 +55,7 @@ def _widget_class() -> Any:
     import traitlets
 
     class StepWidget(anywidget.AnyWidget):
-        _esm = (FOLDER / "step_widget.js").read_text("utf-8")
+        _esm = Path(__file__).with_name("step_widget.js").read_text("utf-8")
         _css = STYLE
         text = traitlets.Unicode().tag(sync=True)
         message = traitlets.Unicode().tag(sync=True)
