@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from types import MemberDescriptorType, MethodType
 from typing import TYPE_CHECKING, Any
 
 from tinygrad_scalar.engine import Value
@@ -20,11 +21,16 @@ KEPT = "_programs"  # the attribute that holds them
 PIECE = 1024  # examples that an array program takes at once: memory stays small however many there are
 
 
+class LastCall(list[Any]):
+    """What a network's last call computed: no part of the network, nor of its copies and pickles."""
+
+
 class Keeping:
     """A network with attributes of its own, which keeps its programs in one of them; its copies do not."""
 
     def __getstate__(self) -> dict[str, Any]:
-        return {name: part for name, part in vars(self).items() if name != KEPT}
+        parts = ((name, part) for name, part in vars(self).items() if name != KEPT)
+        return {name: [] if isinstance(part, LastCall) else part for name, part in parts}
 
     def __call__(self, x: Any, /) -> Any:
         raise NotImplementedError
@@ -57,17 +63,23 @@ class Programs:
         net = self.net
         return vectorize(lambda x: net(x), self._parameters)
 
-    def are_of(self, net: Keeping, parameters: Sequence[Value]) -> bool:
-        """Whether these are programs of that, with the network's parts as they are now."""
+    def are_of(self, net: Keeping) -> bool:
+        """Whether these are programs of that, with its parts and the numbers in lists and arrays as they are now."""
+        derived = [vars(self)[name] for name in ("cost", "outputs") if name in vars(self)]
         return (
-            len(self._parameters) == len(parameters)
-            and all(own is other for own, other in zip(self._parameters, parameters))
+            type(self.net) is type(net)
             and _parts(self.net) == _parts(net)
+            and all(program.numbers_held() for program in derived)
         )
 
-    def train(self, evaluate: Callable[[Any, Any], Value], weighted: bool) -> bool:
-        """Whether `cost` is that of this loss."""
-        return self._evaluate == evaluate and self._weighted == weighted
+    def train(self, evaluate: Callable[[Any, Any], Value], parameters: Sequence[Value], weighted: bool) -> bool:
+        """Whether `cost` is that of this loss and has the gradient of these parameters."""
+        return (
+            _is_same_function(self._evaluate, evaluate)
+            and self._weighted == weighted
+            and len(self._parameters) == len(parameters)
+            and all(own is other for own, other in zip(self._parameters, parameters))
+        )
 
 
 def kept_programs(
@@ -80,14 +92,15 @@ def kept_programs(
     """The programs kept with `net` if they are of this loss and these parameters, else new ones, which are kept.
 
     They are run once, on the arguments `first`, which raises a TraceError if there is no array program. What the
-    programs read, such as the network's layers, they check themselves at every call.
+    programs read, such as the network's layers, they check themselves at every call, all but numbers in lists and
+    arrays.
     """
-    if not isinstance(net, Keeping):  # what it is made of cannot be known
+    if not isinstance(net, Keeping) or _has_slots(net):  # what it is made of cannot be known
         programs = Programs(net, evaluate, list(parameters), weighted)
         programs.cost.value(*first())
         return programs
     kept = vars(net).get(KEPT)
-    if not isinstance(kept, Programs) or not kept.are_of(net, parameters) or not kept.train(evaluate, weighted):
+    if not isinstance(kept, Programs) or not kept.are_of(net) or not kept.train(evaluate, parameters, weighted):
         kept = Programs(_twin(net), evaluate, list(parameters), weighted)
     kept.cost.value(*first())
     vars(net)[KEPT] = kept
@@ -96,16 +109,17 @@ def kept_programs(
 
 def predicted(net: Keeping, X: Array) -> NDArray[Any]:
     """The network's outputs for each row of X, shape (m,) or (m, k); by the engine where there is no array program."""
-    twin = _twin(net)
+    twin = net if _has_slots(net) else _twin(net)
     twin(X[0].tolist())  # an input that does not fit is an error of the network
     kept = vars(net).get(KEPT)
-    if not isinstance(kept, Programs) or _parts(kept.net) != _parts(net):
+    if not isinstance(kept, Programs) or not kept.are_of(net):
         kept = Programs(twin, None, net.parameters(), False)
     try:
         outputs = in_pieces(kept.outputs, X)
     except TraceError:
         return engine_outputs(net, X)
-    vars(net)[KEPT] = kept
+    if twin is not net:
+        vars(net)[KEPT] = kept
     return outputs
 
 
@@ -133,6 +147,18 @@ def _twin(net: Keeping) -> Any:
     return twin
 
 
+def _has_slots(net: Keeping) -> bool:
+    """Whether it has attributes that are not in its __dict__."""
+    return any(isinstance(held, MemberDescriptorType) for base in type(net).__mro__ for held in vars(base).values())
+
+
 def _parts(net: Any) -> dict[str, int]:
-    """The parts that a network is made of, by identity; not what its last call left behind."""
-    return {name: id(part) for name, part in vars(net).items() if name not in (KEPT, "z", "a")}
+    """The parts that a network is made of, by identity."""
+    return {name: id(part) for name, part in vars(net).items() if name != KEPT and not isinstance(part, LastCall)}
+
+
+def _is_same_function(one: object, other: object) -> bool:
+    """Whether two functions are one; a method is made anew each time. Equal objects can still compute other things."""
+    if isinstance(one, MethodType) and isinstance(other, MethodType):
+        return one.__func__ is other.__func__ and one.__self__ is other.__self__
+    return one is other

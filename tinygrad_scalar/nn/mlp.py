@@ -23,7 +23,7 @@ from tinygrad_scalar.engine.number import required_integer
 from tinygrad_scalar.nn.activations import ACTIVATIONS, Named, find_activation, named, of_a_function, printed
 from tinygrad_scalar.nn.examples import rows_of
 from tinygrad_scalar.nn.gradient import Gradient
-from tinygrad_scalar.nn.kept_program import Keeping, predicted
+from tinygrad_scalar.nn.kept_program import Keeping, LastCall, predicted
 from tinygrad_scalar.nn.probabilities import probabilities
 
 if TYPE_CHECKING:
@@ -234,8 +234,8 @@ class MLP(Module):
         for size, name in zip(layer_sizes, activations):
             self.layers.append(Layer(n_inputs, size, name, seed=generator, layer=len(self.layers) + 1))
             n_inputs = size
-        self.z: list[list[Value]] = []
-        self.a: list[list[Value]] = []
+        self.z: list[list[Value]] = LastCall()
+        self.a: list[list[Value]] = LastCall()
 
     @property
     def n_inputs(self) -> int:
@@ -247,8 +247,8 @@ class MLP(Module):
 
     def __call__(self, x: Inputs) -> Value | list[Value]:
         a = _inputs(x, self.n_inputs)
-        cache_z: list[list[Value]] = [[]]
-        cache_a = [a]
+        cache_z: list[list[Value]] = LastCall([[]])
+        cache_a: list[list[Value]] = LastCall([a])
         for layer in self.layers:
             z, a = layer.z_and_a(a)
             cache_z.append(z)
@@ -258,9 +258,6 @@ class MLP(Module):
 
     def parameters(self) -> list[Value]:
         return [parameter for layer in self.layers for parameter in layer.parameters()]
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {**super().__getstate__(), "z": [], "a": []}  # a copy or a pickle has no last call
 
     def __repr__(self) -> str:
         output = (

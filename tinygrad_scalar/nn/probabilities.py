@@ -19,7 +19,8 @@ def probabilities(outputs: NDArray[Any], activation: object) -> NDArray[Any]:
 
     k = outputs.shape[1]
     if activation == "linear" and k > 1:
-        grown: NDArray[Any] = np.exp(outputs - outputs.max(axis=1, keepdims=True))
+        with np.errstate(over="ignore"):  # logits further apart than the largest float: e^(-inf) is 0
+            grown: NDArray[Any] = np.exp(outputs - outputs.max(axis=1, keepdims=True))
         shares: NDArray[Any] = grown / grown.sum(axis=1, keepdims=True)
         return shares
     if k > 1 or activation not in ("linear", "sigmoid"):

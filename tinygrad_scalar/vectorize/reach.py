@@ -249,6 +249,7 @@ class Reach:
             self._place(Slot(cell, "cell_contents", _contents(cell)))
         if is_of_a_library(function.__code__):
             return
+        self.places.append(Slot(function, "__code__", function.__code__))  # IPython's autoreload gives it another
         for name in ("__defaults__", "__kwdefaults__"):
             if getattr(function, name) is not None:
                 self._place(Slot(function, name, getattr(function, name)))

@@ -3,7 +3,7 @@
 That is about variables, globals and attributes to which something else is assigned, functions too, and about small
 lists and dicts of which something is replaced, added or removed. They are looked at in every call; large ones, and the
 weights of the library's networks, when a Value was made or set since, which is what it takes to put a new Value there.
-Numbers in lists and arrays are not looked at.
+Numbers in lists and arrays are looked at only where somebody asks: `fit` does, at its beginning.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from itertools import chain
 from types import MappingProxyType, ModuleType
-from typing import Any
+from typing import Any, NamedTuple
 
 from tinygrad_scalar.engine import Value
 from tinygrad_scalar.vectorize.executor import executor
@@ -36,6 +36,20 @@ NUMBERS = frozenset({int, float, bool, complex})
 LISTS = (list, deque)
 
 
+class Hashed(NamedTuple):
+    """An array and the hash of its numbers: a copy could be large."""
+
+    array: Any
+    held: int
+
+    def unchanged(self) -> bool:
+        return hash_of(self.array) == self.held
+
+
+def hash_of(array: Any) -> int:
+    return hash((array.shape, array.dtype, array.tobytes()))
+
+
 class Readings:
     """The places that stayed the same while the function was traced: its own caches and counts did not.
 
@@ -43,6 +57,7 @@ class Readings:
     """
 
     def __init__(self, places: Iterable[Place] = (), inside: Iterable[Place] = ()) -> None:
+        places = list(places)
         outside = list(filter(_is_looked_at, places))
         quick, beyond = list(filter(_is_quick, outside)), [place for place in outside if not _is_quick(place)]
         self.quick = _flat(quick)
@@ -50,12 +65,20 @@ class Readings:
         held = still_held if native is None else native.still_held
         self.quick_held: Callable[[], bool] = partial(held, self.quick)
         self.all_held: Callable[[], bool] = partial(held, _flat([*quick, *beyond, *filter(_is_looked_at, inside)]))
+        numbers = [place for place in places if _holds_numbers(place) and place.unchanged()]
+        self._numbers = [Hashed(p.array, hash_of(p.array)) if isinstance(p, Numbers) else p for p in numbers]
+
+    def numbers_held(self) -> bool:
+        """Whether the numbers in lists and arrays are the same, too."""
+        return all(place.unchanged() for place in self._numbers)
 
 
 def _is_looked_at(place: Place) -> bool:
-    if isinstance(place, (Numbers, Table)) or (isinstance(place, Elements) and _is_of_numbers(place)):
-        return False
-    return place.unchanged()
+    return not _holds_numbers(place) and place.unchanged()
+
+
+def _holds_numbers(place: Place) -> bool:
+    return isinstance(place, (Numbers, Table)) or (isinstance(place, Elements) and _is_of_numbers(place))
 
 
 def _is_of_numbers(place: Elements) -> bool:

@@ -199,6 +199,13 @@ class Vectorized(Exports):
             "run.parameters = [p.data for p in params] to use the Values'"
         )
 
+    def numbers_held(self) -> bool:
+        """Whether the lists and arrays that the function read hold the numbers that they held when it was traced.
+
+        The programs have those numbers as constants: after a change, vectorize anew.
+        """
+        return all(program.read.numbers_held() for program in list(self._programs.values()))
+
     # --- running -----------------------------------------------------------------------------------------------------
 
     def __call__(self, *arrays: ArrayLike) -> tuple[Any, ...]:
