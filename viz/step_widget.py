@@ -54,7 +54,7 @@ def _widget_class() -> Any:
     import anywidget
     import traitlets
 
-    class StepWidget(anywidget.AnyWidget):
+    class StepWidget(anywidget.AnyWidget):  # type: ignore[misc]  # Any where it is not installed
         _esm = Path(__file__).with_name("step_widget.js").read_text("utf-8")
         _css = STYLE
         text = traitlets.Unicode().tag(sync=True)
