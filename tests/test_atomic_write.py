@@ -218,3 +218,35 @@ def test_a_path_with_a_slash_at_its_end_is_no_file(tmp_path):
 def test_a_number_is_no_path():
     with pytest.raises(TypeError, match="not int"):
         write_atomically(10**400, b"")
+
+
+@POSIX
+def test_the_file_is_synchronised_before_its_new_name_and_the_folder_after_it(tmp_path, monkeypatch):
+    done, sync, replace = [], os.fsync, os.replace
+
+    def note_sync(descriptor):
+        done.append("folder" if stat.S_ISDIR(os.fstat(descriptor).st_mode) else "file")
+        sync(descriptor)
+
+    def note_replace(partial, target):
+        done.append("replace")
+        replace(partial, target)
+
+    monkeypatch.setattr(os, "fsync", note_sync)
+    monkeypatch.setattr(os, "replace", note_replace)
+    write_atomically(tmp_path / "file", b"new")
+    assert done == ["file", "replace", "folder"]
+
+
+@POSIX
+def test_a_folder_that_cannot_be_synchronised_is_no_error(tmp_path, monkeypatch):
+    sync = os.fsync
+
+    def refuse_folders(descriptor):
+        if stat.S_ISDIR(os.fstat(descriptor).st_mode):
+            raise OSError(22, "Invalid argument")
+        sync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", refuse_folders)
+    write_atomically(tmp_path / "file", b"new")
+    assert (tmp_path / "file").read_bytes() == b"new"

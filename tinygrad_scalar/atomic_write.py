@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import re
 import stat
+from contextlib import suppress
 from pathlib import Path
 
 _STREAM = re.compile(r"/dev/std(out|err)|/dev/fd/\d+|/proc/[^/]+/fd/\d+")  # they stay streams when sent to a file
@@ -76,9 +77,20 @@ def _replace(target: Path, content: bytes, mode: int | None) -> None:
                 os.chmod(partial, stat.S_IMODE(mode))
             file.write(content)
             file.flush()
-            os.fsync(
-                file.fileno()
-            )  # before the rename: after a power failure, the new name must not hold an empty file
+            os.fsync(file.fileno())  # before the rename: after a power failure, the new name must hold no empty file
         os.replace(partial, target)
     finally:
         partial.unlink(missing_ok=True)
+    _keep_name(target.parent)
+
+
+def _keep_name(folder: Path) -> None:
+    """Let a rename in the folder survive a power failure, where the file system can; the file is whole in any case."""
+    if os.name != "posix":
+        return  # only there can a folder be opened
+    with suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

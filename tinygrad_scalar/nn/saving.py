@@ -11,10 +11,11 @@ import os
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from tinygrad_scalar.atomic_write import required_path, write_atomically
+from tinygrad_scalar.atomic_write import write_atomically
 from tinygrad_scalar.engine import Value
 from tinygrad_scalar.engine.errors import label_of, shown
 from tinygrad_scalar.nn.activations import at_place, find_activation, place_of, printed
+from tinygrad_scalar.nn.array_file import opened
 from tinygrad_scalar.nn.mlp import MLP, Layer, Module, Neuron
 from tinygrad_scalar.nn.network_file import Contents, read, read_header, to_bytes
 from tinygrad_scalar.screen import counted
@@ -78,10 +79,7 @@ def load_with(
     known: list[Any] = list(activations) if isinstance(activations, Iterable) else [None]
     if not all(map(callable, known)):
         raise TypeError(f"activations must be a list of functions, got {shown(activations)}")
-    path = required_path(path)
-    if path.exists() and not path.is_file() and not path.is_dir():
-        raise ValueError(f"{path} is a pipe or a device, not the file of a network")  # its end might never come
-    with path.open("rb") as file:
+    with opened(path, "network") as (path, file):
         try:
             contents = read(file)
         except ValueError as error:
