@@ -70,18 +70,18 @@ class Watch:
     """The course of one training for an EarlyStopping: its best epoch, and the parameters then."""
 
     def __init__(self, rule: EarlyStopping) -> None:
-        self._rule = rule
-        self._lowest = math.inf
+        self.rule = rule
+        self.lowest = math.inf
         self.best: int | None = None
         self.parameters: Array | None = None
 
     def __call__(self, epoch: Epoch) -> bool:
         cost = epoch.cost if epoch.validation_cost is None else epoch.validation_cost
-        if self.best is None or cost < self._lowest - self._rule.min_delta:
-            self._lowest = cost if math.isfinite(cost) else math.inf
+        if self.best is None or cost < self.lowest - self.rule.min_delta:
+            self.lowest = cost if math.isfinite(cost) else math.inf
             self.best = epoch.number
-            self.parameters = epoch.parameters if self._rule.restore else None
-        return epoch.number - self.best >= self._rule.patience
+            self.parameters = epoch.parameters if self.rule.restore else None
+        return epoch.number - self.best >= self.rule.patience
 
 
 def watch_for(early_stopping: EarlyStopping | int | None) -> Watch | None:

@@ -11,15 +11,17 @@ if TYPE_CHECKING:
     from tinygrad_scalar.nn.history import History
 
 
-def progress_bar(epochs: int, progress: bool | None) -> AbstractContextManager[Any]:
-    """The epochs, with a bar of tqdm if wanted: tqdm has locks, which a forked child could wait for in vain."""
+def progress_bar(epochs: range, progress: bool | None) -> AbstractContextManager[Any]:
+    """The epochs left, with a bar of tqdm if wanted: tqdm has locks, which a forked child could wait for in vain."""
     if not (_is_watched() if progress is None else progress):
-        return nullcontext(range(epochs))
+        return nullcontext(epochs)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # in Jupyter without ipywidgets the bar is text
-        from tqdm.auto import trange
+        from tqdm.auto import tqdm
 
-    bar: AbstractContextManager[Any] = trange(epochs, desc="training", unit="epoch")
+    bar: AbstractContextManager[Any] = tqdm(
+        epochs, desc="training", unit="epoch", initial=epochs.start, total=epochs.stop
+    )
     return bar
 
 
@@ -31,7 +33,7 @@ def show_costs(bar: Any, history: History, m: int) -> None:
     shown = {name.replace("_cost", ""): f"{number:.4g}" for name, number in last.items()}
     seconds = bar.format_dict["elapsed"]
     if seconds > 0.0:
-        shown["examples/s"] = f"{m * len(history.cost) / seconds:,.0f}"
+        shown["examples/s"] = f"{m * (len(history.cost) - bar.initial) / seconds:,.0f}"
     bar.set_postfix(shown, refresh=False)
 
 

@@ -63,7 +63,7 @@ class ScalarTrainer:
         clear_gradients([*self.net.parameters(), *self.optimizer.parameters])
         for i in batch:
             C = self.evaluate(self.net(self.examples.x[i]), self.examples.y[i])
-            _require_value(C)
+            require_value(C)
             if not math.isfinite(C.data):
                 raise _not_finite(f"the loss of the example x = {shown(self.examples.x[i])}", C.data, epoch)
             weight = 1.0 if self.weights is None else float(self.weights[i])
@@ -215,7 +215,7 @@ def trainer_for(
     try:
         return VectorTrainer(net, evaluate, optimizer, examples, rule, weights)
     except TypeError as error:  # a TraceError, or an operation that numbers have and Values do not
-        _require_value(evaluate(net(examples.x[0]), examples.y[0]))
+        require_value(evaluate(net(examples.x[0]), examples.y[0]))
         warnings.warn(
             f"fit trains scalar by scalar, because the network or the loss cannot be vectorized: {error}. "
             "Pass vectorized=False to silence this warning.",
@@ -249,7 +249,7 @@ def _mean(losses: Sequence[float]) -> float:
     return math.fsum(loss / len(losses) for loss in losses)
 
 
-def _require_value(C: Any) -> None:
+def require_value(C: Any) -> None:
     if not isinstance(C, Value):
         raise TypeError(f"a loss must return one Value, got {shown(C)}")
 

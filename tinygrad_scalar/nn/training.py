@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import warnings
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -12,6 +13,7 @@ from tinygrad_scalar.engine.errors import shown
 from tinygrad_scalar.engine.graph import topological_order
 from tinygrad_scalar.engine.number import required_integer
 from tinygrad_scalar.nn.callbacks import Epoch, checked_callbacks, watch_for
+from tinygrad_scalar.nn.checkpoint import Checkpoint, Course
 from tinygrad_scalar.nn.example_weights import weights_of
 from tinygrad_scalar.nn.examples import Examples, batches
 from tinygrad_scalar.nn.gradient_rule import gradient_rule
@@ -24,6 +26,7 @@ from tinygrad_scalar.nn.progress import progress_bar, show_costs
 from tinygrad_scalar.nn.schedules import find_schedule, rate_at
 from tinygrad_scalar.nn.standstill import warn_of_standstill
 from tinygrad_scalar.nn.trainers import trainer_for
+from tinygrad_scalar.nn.training_identity import identity_of
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -54,6 +57,8 @@ def fit(
     l2: float = 0.0,
     sample_weight: ArrayLike | None = None,
     class_weight: Mapping[Any, float] | str | None = None,
+    checkpoint: str | os.PathLike[str] | None = None,
+    resume: bool = False,
     progress: bool | None = None,
     seed: int | None = 0,
     vectorized: bool = True,
@@ -80,6 +85,13 @@ def fit(
                 not in the recorded cost
     sample_weight, class_weight  how much each example counts: m numbers; {class: number} or "balanced". They are scaled
                 to a mean of 1; the cost of the validation examples is not weighted
+    checkpoint  a file that is written atomically after each epoch, less often where writing would take more than 5 % of
+                the time, and after the last: the parameters, the optimizer's state and the random generator's, the
+                history, and what early stopping has seen
+    resume      go on from the checkpoint, to the bits of a training that was not interrupted; begin if there is none.
+                One of another network, optimizer, loss, option or data is a ValueError that names what differs; there
+                can be more epochs if no schedule counts them. Callbacks keep their own state. Without resume, a
+                checkpoint that exists is a FileExistsError
     progress    show a progress bar on stderr; None: where that is a terminal or a notebook
     vectorized  run the matrix equations that `vectorize` derives from net and loss; False: the engine, scalar by
                 scalar. The result is the same to rounding. Warns if net or loss cannot be vectorized. The numbers in
@@ -97,6 +109,17 @@ def fit(
     >>> history = fit(net, [0, 1, 2], [1, 3, 5], optimizer=descent, epochs=300, progress=False)
     >>> round(net.parameters()[0].data, 3), round(net.parameters()[1].data, 3)  # y = 2x + 1
     (2.0, 1.0)
+
+    A training that goes on where an earlier one ended, which may have been killed:
+
+    >>> import os, tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     file = os.path.join(folder, "run.safetensors")
+    ...     for epochs in (100, 200):
+    ...         net = MLP(1, [1], "linear", seed=0)
+    ...         history = fit(net, [0, 1], [1, 3], epochs=epochs, checkpoint=file, resume=True, progress=False)
+    >>> len(history.cost)
+    200
 
     Dropout: a network that draws its mask in each call cannot be vectorized, but vectorized=False trains it, and every
     example of every epoch draws anew (validation too). The array program, many times as fast, needs the mask as an
@@ -131,18 +154,31 @@ def fit(
     generator = generator_of(seed)
     measures = find_metrics(metrics, evaluate)
     listeners, watch = checked_callbacks(callbacks), watch_for(early_stopping)
-    if watch is not None:
-        listeners.append(watch)
+    listeners += [] if watch is None else [watch]
     factor = find_schedule(schedule)
     rule = gradient_rule(optimize.parameters, l1, l2, clip_norm)
     weights = weights_of(examples, sample_weight, class_weight)
     for part in filter(None, (examples, held_out)):  # fail now, not in mid-training
         _require_trainable(net, evaluate, optimize, part)
-    trainer = trainer_for(net, evaluate, optimize, examples, vectorized, rule, weights)
     history = History()
     rate = 0.0 if schedule is None else optimize.learning_rate
+    keeper = None
+    if checkpoint is not None:
+        identity = identity_of(
+            net, optimize, evaluate, examples, held_out, weights, rule,
+            None if schedule is None else (factor, epochs), None if watch is None else watch.rule,
+            batch_size=batch_size, metrics=list(measures), seed=seed, vectorized=vectorized,
+        )  # fmt: skip
+        course = Course(net, evaluate, examples, epochs, optimize, generator, history, watch)
+        keeper = Checkpoint(checkpoint, resume, course, identity)
+        history.stopped = keeper.stopped
+    elif resume:
+        raise ValueError("resume=True goes on from a checkpoint: give its path, as in checkpoint='run.safetensors'")
+    trainer = trainer_for(net, evaluate, optimize, examples, vectorized, rule, weights)
+    begin = len(history.cost)
+    left = range(begin, begin if history.stopped else epochs)
     try:
-        with progress_bar(epochs, progress) as bar:
+        with progress_bar(left, progress) as bar:
             for epoch in bar:
                 costs = []
                 chosen = batches(len(examples), batch_size, generator)
@@ -163,9 +199,11 @@ def fit(
                 if listeners:
                     now = _epoch(epochs, history, net, optimize, trainer)
                     answers = [callback(now) for callback in listeners]
-                    if True in answers:
-                        history.stopped = "early"
-                        break
+                    history.stopped = "early" if True in answers else ""
+                if keeper is not None:
+                    keeper.write(trainer, history.stopped)
+                if history.stopped:
+                    break
     except KeyboardInterrupt:
         history.stopped = "interrupted"
         warnings.warn(
