@@ -156,3 +156,33 @@ def test_memory_is_flat_over_2000_steps_with_the_garbage_collector_off():
         gc.enable()
     assert next(steps, None) is None
     assert abs(max(memory[1000:]) - max(memory[200:1000])) < 2000  # bytes; one example's graph is some 10,000
+
+
+class Remembering(ts.nn.Optimizer):
+    """Keeps what it is given, and writes to it: θ ← θ − α g + ½ (θ − θ before) − 0.01 Σ g."""
+
+    def __init__(self, parameters):
+        super().__init__(parameters, 0.1)
+        self.seen = []
+
+    def stepped(self, theta, g):
+        before = self.seen[-1][0] if self.seen else theta
+        self.seen.append((theta, g))
+        return theta - 0.1 * g + 0.5 * (theta - before) - 0.01 * sum(gradient for _, gradient in self.seen)
+
+
+class InPlace(ts.nn.Optimizer):
+    def stepped(self, theta, g):
+        theta -= self.learning_rate * g
+        return theta
+
+
+@pytest.mark.parametrize("make", [Remembering, lambda p: InPlace(p, 0.1)])
+def test_an_optimizer_may_keep_and_write_to_the_arrays_that_it_is_given(make):
+    nets = [network(), network()]
+    costs = [
+        fit(net, X, Y, optimizer=make(net.parameters()), epochs=10, vectorized=vectorized).cost
+        for net, vectorized in zip(nets, [True, False])
+    ]
+    assert costs[0] == pytest.approx(costs[1], rel=1e-12)
+    assert data(nets[0]) == pytest.approx(data(nets[1]), rel=1e-12)

@@ -159,7 +159,7 @@ class VectorTrainer(ScalarTrainer):
         _require_finite(gradient, "the gradient of", parameters, epoch)
         with np.errstate(all="ignore"):  # as in the arithmetic of Values
             gradient = gradient if self.rule is None else self.rule(theta, gradient)
-            stepped = self.optimizer.stepped(theta, gradient)
+            stepped = self.optimizer.stepped(theta.copy(), gradient)  # which it may keep, or write to
         _require_finite(stepped, "the parameter", parameters, epoch)
         theta[:] = stepped
         self.gradient = gradient
