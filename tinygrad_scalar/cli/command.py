@@ -18,6 +18,10 @@ from tinygrad_scalar.inspection.notation import Notation, written
 from tinygrad_scalar.screen import quoted
 
 
+class DivergedError(RuntimeError):
+    """A training that came to nothing: no mistake in the command, so exit code 1."""
+
+
 class Command(NamedTuple):
     """A subcommand: a file of this folder holds one, and `main.COMMANDS` lists it.
 

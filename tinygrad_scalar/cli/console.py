@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, NoReturn
 
-from tinygrad_scalar.screen import ASCII_SIGNS
+from tinygrad_scalar.screen import ASCII_SIGNS, printable
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -47,6 +47,11 @@ def new_console() -> Console:
     if not (width and height):  # rich would print nothing
         console.size = (width or WIDTH, height or HEIGHT)
     return console
+
+
+def warn(message: str) -> None:
+    """A warning as one line on stderr."""
+    print(f"tinygrad-scalar: warning: {printable(' '.join(message.split()))}", file=sys.stderr)
 
 
 def open_streams() -> io.StringIO | None:

@@ -9,8 +9,9 @@ from pathlib import Path
 from tinygrad_scalar.atomic_write import require_writable, required_path
 from tinygrad_scalar.cli.command import Command
 from tinygrad_scalar.cli.console import new_console
-from tinygrad_scalar.cli.table_model import split, untrained_model
-from tinygrad_scalar.cli.train import report_model, report_result
+from tinygrad_scalar.cli.split import split
+from tinygrad_scalar.cli.table_model import untrained_model
+from tinygrad_scalar.cli.training_report import report_model, report_result
 from tinygrad_scalar.datasets import iris
 from tinygrad_scalar.engine import Value
 from tinygrad_scalar.inspection.notation import unicode_of

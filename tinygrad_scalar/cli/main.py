@@ -13,7 +13,7 @@ from importlib.metadata import version
 from typing import NoReturn
 
 from tinygrad_scalar.cli import check, demo, draw, explain, explore, notebooks, predict, step, train
-from tinygrad_scalar.cli.command import add_expression
+from tinygrad_scalar.cli.command import DivergedError, add_expression
 from tinygrad_scalar.cli.console import ended_by_signals, open_streams, stop_printing
 from tinygrad_scalar.engine.errors import AnomalyError
 from tinygrad_scalar.inspection.layout import fitted
@@ -25,7 +25,7 @@ COMMANDS = {file.COMMAND.name: file.COMMAND for file in FILES}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; the exit code is 0, 1 if `check` finds a wrong gradient, or 2 for a user's error."""
+    """Run one command; the exit code is 0, 1 for a wrong gradient or a training that diverged, 2 for a user's error."""
     unread = open_streams()
     code = None
     try:
@@ -43,6 +43,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except OSError as error:
         stop_printing()  # a full disk would fail again at the interpreter's end
         return _fail(f"{error.filename}: {error.strerror}" if error.filename else str(error))
+    except DivergedError as error:
+        return _fail(str(error), 1)
     except (ValueError, AnomalyError, RuntimeError) as error:
         return _fail(str(error))
     if unread is not None and unread.getvalue():

@@ -1,85 +1,88 @@
-"""A network for a table: its columns as inputs, how they are standardised, and the outputs as predictions.
+"""A network for a table: its columns as inputs, and its outputs as predictions.
 
-Numbers are standardised, (x − mean)/deviation, with the mean and deviation of the training rows alone. A categorical
-target becomes one output per class (an index for cross_entropy, on/off values for the other losses), and the class with
-the largest output is predicted; a numeric target is standardised too and predicted in its own unit.
+A categorical target becomes one output per class (an index for cross_entropy, on/off values for the other losses), and
+the class with the largest output is predicted; a numeric target is standardised and predicted in its own unit.
+`columns.py` makes the inputs.
 """
 
 from __future__ import annotations
 
 import math
 import os
-import random
-import statistics
-from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, fields as fields_of
+from dataclasses import asdict, dataclass
 from itertools import pairwise
-from typing import Any
+from shlex import quote as option  # a column's name as an argument in a shell
+from typing import TYPE_CHECKING, Any
 
+from tinygrad_scalar.cli.columns import CategoryColumn, Column, NumberColumn, Scale, standardised
+from tinygrad_scalar.cli.fitted_columns import column_of, holds_numbers, scale_of
+from tinygrad_scalar.cli.missing_cells import WAYS, require_complete
 from tinygrad_scalar.datasets import Table, is_number
 from tinygrad_scalar.engine.errors import AnomalyError, shown
 from tinygrad_scalar.nn.losses import LOSSES
 from tinygrad_scalar.nn.mlp import MLP
+from tinygrad_scalar.nn.probabilities import probabilities
 from tinygrad_scalar.nn.saving import load_with, save
 from tinygrad_scalar.screen import counted, quoted
 
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
 MOST_PARAMETERS = 2_000_000  # of a network: to train them takes about 3 GB
-
-
-@dataclass
-class Scale:
-    """x ↦ (x − mean)/deviation, and back."""
-
-    mean: float
-    deviation: float
-
-    @classmethod
-    def of(cls, numbers: Sequence[float]) -> Scale:
-        """The scale that gives `numbers` mean 0 and deviation 1; equal numbers all become 0."""
-        return cls(statistics.fmean(numbers), statistics.pstdev(numbers) or 1.0)
-
-    @classmethod
-    def of_fields(cls, fields: Any) -> Scale:
-        """The scale with these fields; ValueError unless they are finite numbers and the deviation is positive."""
-        if not isinstance(fields, dict) or sorted(fields) != ["deviation", "mean"]:
-            raise ValueError(f"a scale must have a mean and a deviation, got {shown(fields)}")
-        mean, deviation = fields["mean"], fields["deviation"]
-        if not _is_finite(mean) or not _is_finite(deviation) or deviation <= 0.0:
-            raise ValueError(f"a scale's mean must be a finite number and its deviation a positive one, got {fields}")
-        return cls(mean, deviation)
-
-    def apply(self, x: float) -> float:
-        return (x - self.mean) / self.deviation
-
-    def undo(self, x: float) -> float:
-        return x * self.deviation + self.mean
+MOST_INDICES = 10  # classes named 0, 1, … that are taken for classes without being told
+FEWEST_OF_A_CLASS = 10  # rows on average, of a number that is to be a class
 
 
 @dataclass
 class TableModel:
     """A network that reads the rows of a table and names its predictions.
 
-    `classes` name the outputs; for a numeric target they are None, and `target_scale` scales it.
+    `classes` name the outputs; for a numeric target they are None, and `target_scale` scales it. `missing` is what
+    missing cells stand for: "mean", "category", "drop" (nothing: such rows were dropped), or None (there were none).
     """
 
     net: MLP
     loss: str
     target: str
-    features: list[str]
-    scales: list[Scale]
+    columns: list[Column]
     classes: list[str] | None
     target_scale: Scale | None
+    missing: str | None = None
 
-    def inputs(self, table: Table) -> list[list[float]]:
-        """The features of every row, standardised; ValueError for a missing column, or a cell that is not a number."""
-        columns = [_standardised(table, name, scale) for name, scale in zip(self.features, self.scales)]
-        return [list(row) for row in zip(*columns)]
+    @property
+    def features(self) -> list[str]:
+        """The names of the columns that are inputs."""
+        return [column.name for column in self.columns]
+
+    @property
+    def scales(self) -> list[Scale | None]:
+        """The scale of each feature that is a number; None for a category."""
+        return [column.scale if isinstance(column, NumberColumn) else None for column in self.columns]
+
+    def inputs(self, table: Table, *, missing: str | None = None, unknown: str = "error") -> list[list[float]]:
+        """The inputs of every row, as lists; see `matrix`."""
+        rows: list[list[float]] = self.matrix(table, missing=missing, unknown=unknown).tolist()
+        return rows
+
+    def matrix(self, table: Table, *, missing: str | None = None, unknown: str = "error") -> NDArray[Any]:
+        """The inputs of every row, shape (m, net.n_inputs).
+
+        missing  "mean" or "category" instead of the model's own way; "drop" is an error for a missing cell
+        unknown  "error", or "other": no category
+
+        ValueError for a missing column or cell, one that is not a number, or an unknown category.
+        """
+        import numpy as np
+
+        way = missing or self.missing
+        way = None if way == "drop" else way
+        return np.concatenate([column.inputs(table, way, unknown) for column in self.columns], axis=1)
 
     def targets(self, table: Table) -> list[Any]:
         """The target of every row, in the form that the loss takes."""
         if self.target_scale is not None:
-            return _standardised(table, self.target, self.target_scale)
+            return standardised(table, self.target, self.target_scale)
         assert self.classes is not None
         index = {name: i for i, name in enumerate(self.classes)}
         indices = [index[cell] for cell in table.column(self.target)]
@@ -88,21 +91,50 @@ class TableModel:
             return indices
         return [[off_and_on[j == index] for j in range(len(self.classes))] for index in indices]
 
-    def predict(self, table: Table) -> list[str] | list[float]:
-        """The class or the number predicted for every row; ValueError, naming the row, where there is none."""
-        outputs = [self._outputs(x) for x in self.inputs(table)]
-        if self.target_scale is not None:
-            outputs = [[self.target_scale.undo(a)] for (a,) in outputs]
-        for line, a in zip(table.lines, outputs):
-            if not all(map(math.isfinite, a)):
-                raise ValueError(f"{table.name}, line {line}: the network's output for this row is not finite: {a}")
-        if self.classes is None:
-            return [a for (a,) in outputs]
-        return [self.classes[a.index(max(a))] for a in outputs]
+    def outputs(self, table: Table, *, missing: str | None = None, unknown: str = "error") -> NDArray[Any]:
+        """The network's outputs for every row, shape (m, k), a number in its own unit; arguments as for `matrix`.
 
-    def _outputs(self, x: list[float]) -> list[float]:
-        self.net(x)
-        return [a.data for a in self.net.a[-1]]
+        ValueError, naming the row, for one that is not finite.
+        """
+        import numpy as np
+
+        X = self.matrix(table, missing=missing, unknown=unknown)
+        if len(X) == 0:
+            return np.zeros((0, self.net.layer_sizes[-1]))
+        with np.errstate(all="ignore"):  # what is not finite is an error below
+            outputs: NDArray[Any] = self.net.predict(X).reshape(len(X), -1)
+            if self.target_scale is not None:
+                outputs = outputs * self.target_scale.deviation + self.target_scale.mean
+        wrong = np.flatnonzero(~np.isfinite(outputs).all(axis=1))
+        if len(wrong):
+            row = int(wrong[0])
+            raise ValueError(
+                f"{table.name}, line {table.lines[row]}: the network's output for this row is not finite: "
+                f"{outputs[row].tolist()}"
+            )
+        return outputs
+
+    def predict(self, table: Table, *, missing: str | None = None, unknown: str = "error") -> list[str] | list[float]:
+        """The class or the number predicted for every row; ValueError, naming the row, where there is none."""
+        return self.answers(self.outputs(table, missing=missing, unknown=unknown))
+
+    def answers(self, outputs: NDArray[Any]) -> list[str] | list[float]:
+        """The class or the number that each row of outputs stands for."""
+        if self.classes is None:
+            numbers: list[float] = outputs[:, 0].tolist()
+            return numbers
+        return [self.classes[i] for i in outputs.argmax(axis=1)]
+
+    def probabilities(self, outputs: NDArray[Any]) -> NDArray[Any]:
+        """The probability of each class, shape (m, k); ValueError if the model's outputs stand for none."""
+        if self.classes is None:
+            raise ValueError(f"{quoted(self.target)} is a number, and only classes have probabilities")
+        if self.loss != "cross_entropy":
+            raise ValueError(
+                f"outputs that were trained with {self.loss} are no probabilities of classes: train with "
+                "--loss cross_entropy"
+            )
+        return probabilities(outputs, "linear")
 
     def require_finite(self) -> None:
         """AnomalyError unless every weight and bias is a finite number."""
@@ -112,13 +144,17 @@ class TableModel:
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the model to `path` atomically."""
+        categories = {c.name: c.categories for c in self.columns if isinstance(c, CategoryColumn)}
+        flagged = [c.name for c in self.columns if isinstance(c, NumberColumn) and c.flagged]
+        optional = {"categories": categories, "flagged": flagged, "missing": self.missing}
         fields = {
             "loss": self.loss,
             "target": self.target,
             "features": self.features,
-            "scales": [asdict(scale) for scale in self.scales],
+            "scales": [scale and asdict(scale) for scale in self.scales],
             "classes": self.classes,
             "target_scale": self.target_scale and asdict(self.target_scale),
+            **{name: field for name, field in optional.items() if field},
         }
         save(self.net, path, {"table": fields})
 
@@ -138,32 +174,58 @@ class TableModel:
     @classmethod
     def _of_fields(cls, net: MLP, fields: Any) -> TableModel:
         """The model of what `save` wrote beside the network; ValueError for the first field that does not fit."""
-        expected = [field.name for field in fields_of(cls)][1:]  # all but net
-        if not isinstance(fields, dict) or sorted(fields) != sorted(expected):
+        expected = ["loss", "target", "features", "scales", "classes", "target_scale"]
+        optional = {"categories", "flagged", "missing"}
+        if not isinstance(fields, dict) or sorted(fields.keys() - optional) != sorted(expected):
             raise ValueError(f"its table must have exactly {', '.join(expected)}, got {shown(fields)}")
-        loss, target, features, classes = (fields[name] for name in ("loss", "target", "features", "classes"))
+        loss, target, classes = (fields[name] for name in ("loss", "target", "classes"))
         outputs = net.layer_sizes[-1]
         if not isinstance(loss, str) or loss not in LOSSES:
             raise ValueError(f"its loss must be one of {', '.join(LOSSES)}, got {shown(loss)}")
         if not _are_names([target]):
             raise ValueError(f"its target must be the name of a column, got {shown(target)}")
-        if not _are_names(features) or len(features) != net.n_inputs or target in features:
-            raise ValueError(f"its features must name {counted(net.n_inputs, 'other column')}, got {shown(features)}")
+        columns = _columns_of_fields(fields)
+        if sum(column.width for column in columns) != net.n_inputs or target in fields["features"]:
+            raise ValueError(
+                f"its features must be other columns with {counted(net.n_inputs, 'input')}, got {shown(columns)}"
+            )
+        missing = fields.get("missing")
+        if "missing" in fields and missing not in WAYS:
+            raise ValueError(f"its missing must be one of {', '.join(WAYS)}, got {shown(missing)}")
         if classes is not None and (not _are_names(classes) or len(classes) != outputs or outputs < 2):
             raise ValueError(f"its classes must name {counted(outputs, 'output')}, got {shown(classes)}")
         if classes is None and (outputs != 1 or not LOSSES[loss].of_numbers):
             raise ValueError(f"it has no classes, but {counted(outputs, 'output')} and the loss {loss}")
-        if not isinstance(fields["scales"], list) or len(fields["scales"]) != len(features):
-            raise ValueError(f"its scales must be a list, one for each feature, got {shown(fields['scales'])}")
-        scales = [Scale.of_fields(scale) for scale in fields["scales"]]
         if classes is not None and fields["target_scale"] is not None:
             raise ValueError(f"its target_scale must be null for classes, got {shown(fields['target_scale'])}")
         target_scale = None if classes is not None else Scale.of_fields(fields["target_scale"])
-        return cls(net, loss, target, features, scales, classes, target_scale)
+        return cls(net, loss, target, columns, classes, target_scale, missing)
 
 
-def _is_finite(number: Any) -> bool:
-    return isinstance(number, float) and math.isfinite(number)
+def _columns_of_fields(fields: dict[str, Any]) -> list[Column]:
+    """The columns that a model's fields describe; ValueError for the first that does not fit."""
+    features, scales, categories = fields["features"], fields["scales"], fields.get("categories", {})
+    flagged = fields.get("flagged", [])
+    if not _are_names(features) or not features:
+        raise ValueError(f"its features must name columns, got {shown(features)}")
+    if not isinstance(scales, list) or len(scales) != len(features):
+        raise ValueError(f"its scales must be a list, one for each feature, got {shown(scales)}")
+    if not isinstance(categories, dict) or not categories.keys() <= set(features):
+        raise ValueError(f"its categories must be those of features, got {shown(categories)}")
+    if not _are_names(flagged) or not set(flagged) <= set(features) - categories.keys():
+        raise ValueError(f"its flagged columns must be features that are numbers, got {shown(flagged)}")
+    columns: list[Column] = []
+    for name, scale in zip(features, scales):
+        if name not in categories:
+            columns.append(NumberColumn(name, Scale.of_fields(scale), name in flagged))
+            continue
+        texts = categories[name]
+        if scale is not None or not isinstance(texts, list) or not _are_names([text for text in texts if text != ""]):
+            raise ValueError(f"the categories of {quoted(name)} must be different texts, got {shown(texts)}")
+        if not any(texts) or texts.count("") > 1:
+            raise ValueError(f'the categories of {quoted(name)} must have a text, and "" once, got {shown(texts)}')
+        columns.append(CategoryColumn(name, texts))
+    return columns
 
 
 def _are_names(names: Any) -> bool:
@@ -175,19 +237,6 @@ def _are_names(names: Any) -> bool:
     )
 
 
-def _standardised(table: Table, column: str, scale: Scale) -> list[float]:
-    """The numbers of a column, standardised; ValueError, naming the line, where the result is beyond float64."""
-    numbers = table.numbers(column)
-    standardised = [scale.apply(number) for number in numbers]
-    for line, number, result in zip(table.lines, numbers, standardised):
-        if not math.isfinite(result):
-            raise ValueError(
-                f"{table.name}, line {line}: {number!r} in column {quoted(column)} is too far from the mean of the "
-                f"training rows, {scale.mean:.4g} ± {scale.deviation:.4g}, to be standardised"
-            )
-    return standardised
-
-
 def untrained_model(
     table: Table,
     training_rows: Sequence[int],
@@ -197,56 +246,104 @@ def untrained_model(
     loss: str | None = None,
     activation: str = "tanh",
     ignore: Sequence[str] = (),
+    categorical: Sequence[str] = (),
+    missing: str | None = None,
     seed: int = 0,
 ) -> TableModel:
-    """A model for `table` with scales from the `training_rows` (counted from 0) and weights from `seed`.
+    """A model for `table` with scales and categories from the `training_rows` (counted from 0) and weights from `seed`.
 
-    The target is a class if it holds text or if `loss` is for classes only; otherwise it is a number. `loss` None means
-    cross_entropy for a class, squared_error for a number. ValueError for an unknown column or loss, or a cell that is
-    missing or not a number.
+    The target is a class if it holds text, if it is `categorical`, if `loss` is for classes only, or if it is 0, 1, …
+    of at most ten classes with ten rows each; otherwise it is a number. `loss` None means cross_entropy for a class,
+    squared_error for a number. Inputs that are 0 in all training rows begin, and stay, without weight.
+
+    ValueError for an unknown column or loss, a missing cell if `missing` is None, a column that is neither numbers nor
+    categories, or a target that has no classes although `loss` is for classes.
     """
-    numeric = all(map(is_number, table.column(target)))
-    loss = loss or ("squared_error" if numeric else "cross_entropy")
-    if loss not in LOSSES:
+    features = features_of(table, target, ignore)
+    for column in categorical:
+        table.position(column)
+    if missing not in ("mean", "category"):
+        require_complete(table, [*features, target], target)
+    if loss is not None and loss not in LOSSES:
         raise ValueError(f"loss must be one of {', '.join(LOSSES)}, got {quoted(loss)}")
-    features = _features(table, target, ignore)
+    numeric = target not in categorical and holds_numbers(table, target)
+    of_numbers = numeric and not is_class(table, target, loss)
+    loss = loss or ("squared_error" if of_numbers else "cross_entropy")
     distinct = set(table.column(target))
     if len(distinct) < 2:
         raise ValueError(
             f"every row of {table.name} has {quoted(distinct.pop())} as {quoted(target)}: there is nothing to learn"
         )
-    of_numbers = numeric and LOSSES[loss].of_numbers
-    sizes = [len(features), *layers, 1 if of_numbers else len(distinct)]
+    if not of_numbers:
+        _require_classes(table, target, numeric)
+    columns = [
+        column_of(table, name, training_rows, categorical=name in categorical, missing=missing) for name in features
+    ]
+    sizes = [sum(column.width for column in columns), *layers, 1 if of_numbers else len(distinct)]
     if sum((n_inputs + 1) * n_outputs for n_inputs, n_outputs in pairwise(sizes)) > MOST_PARAMETERS:
         raise ValueError(
-            f"a network of these layers, for {counted(sizes[0], 'column')} and {counted(sizes[-1], 'output')}, would "
+            f"a network of these layers, for {_inputs_text(columns)} and {counted(sizes[-1], 'output')}, would "
             f"have more than {MOST_PARAMETERS:,} weights and biases, each of them a Value: use smaller --layers"
         )
-    scales = [_scale(table, column, training_rows) for column in features]
-    if of_numbers:
-        net = MLP(sizes[0], sizes[1:], activation, "linear", seed=seed)
-        return TableModel(net, loss, target, features, scales, None, _scale(table, target, training_rows))
-    classes = sorted(distinct, key=float if numeric else str)
-    net = MLP(sizes[0], sizes[1:], activation, LOSSES[loss].output_activation, seed=seed)
-    return TableModel(net, loss, target, features, scales, classes, None)
+    scale = scale_of(table, target, training_rows) if of_numbers else None
+    net = MLP(sizes[0], sizes[1:], activation, "linear" if of_numbers else LOSSES[loss].output_activation, seed=seed)
+    classes = None if of_numbers else sorted(distinct, key=float if all(map(is_number, distinct)) else str)
+    model = TableModel(net, loss, target, columns, classes, scale, missing)
+    heard: list[bool] = (model.matrix(table.select(training_rows)) != 0.0).max(axis=0).tolist()
+    for neuron in net.layers[0].neurons:  # what training never sees must not count in predictions
+        for w, is_heard in zip(neuron.w, heard):
+            if not is_heard:
+                w.data = 0.0
+    return model
 
 
-def _scale(table: Table, column: str, training_rows: Sequence[int]) -> Scale:
-    """The scale of the training rows' numbers in a column."""
-    try:
-        numbers = table.numbers(column)
-    except ValueError as error:
-        raise ValueError(f"{error} (--ignore leaves a column out)") from None
-    try:
-        return Scale.of([numbers[row] for row in training_rows])
-    except OverflowError:
+def _inputs_text(columns: Sequence[Column]) -> str:
+    text = counted(len(columns), "column")
+    width = sum(column.width for column in columns)
+    return text if width == len(columns) else f"{text} ({counted(width, 'input')})"
+
+
+def is_class(table: Table, target: str, loss: str | None) -> bool:
+    """Whether a target of numbers is one of classes: by its loss, else if it is 0, 1, … up to nine, often enough."""
+    if loss is not None:
+        return not LOSSES[loss].of_numbers
+    cells = table.column(target)
+    distinct = set(cells)
+    return (
+        2 <= len(distinct) <= MOST_INDICES
+        and distinct == set(map(str, range(len(distinct))))
+        and len(cells) >= FEWEST_OF_A_CLASS * len(distinct)
+    )
+
+
+def may_be_classes(cells: Sequence[str]) -> bool:
+    """Whether the different values are few, or repeat often enough, to be classes although they are numbers."""
+    distinct = len(set(cells))
+    return distinct <= MOST_INDICES or len(cells) >= FEWEST_OF_A_CLASS * distinct
+
+
+def _require_classes(table: Table, target: str, numeric: bool) -> None:
+    """ValueError if hardly any value of the target repeats, so that they are no classes."""
+    cells = table.column(target)
+    distinct = len(set(cells))
+    if may_be_classes(cells):
+        return
+    if numeric:
         raise ValueError(
-            f"{table.name}: column {quoted(column)} has numbers as large as {max(map(abs, numbers))!r}, which cannot "
-            "be standardised; rescale the column"
-        ) from None
+            f"{quoted(target)} holds {distinct:,} different numbers in {len(cells):,} rows, too many to be classes: "
+            "leave --loss out, or --loss squared_error, to predict a number; or, if they are classes, "
+            f"--categorical {option(target)}"
+        )
+    if distinct * 2 > len(cells):
+        raise ValueError(
+            f"{quoted(target)} holds {distinct:,} different texts in {len(cells):,} rows, and a class is learned from "
+            "several rows: choose a --target that repeats"
+        )
 
 
-def _features(table: Table, target: str, ignore: Sequence[str]) -> list[str]:
+def features_of(table: Table, target: str, ignore: Sequence[str]) -> list[str]:
+    """The columns to predict from; ValueError for an unknown column, or if none is left."""
+    table.position(target)
     for column in ignore:
         table.position(column)
     left_out = {target, *ignore}
@@ -254,88 +351,3 @@ def _features(table: Table, target: str, ignore: Sequence[str]) -> list[str]:
     if not features:
         raise ValueError(f"{table.name} has no column left to predict {quoted(target)} from")
     return features
-
-
-def split(table: Table, target: str, test_fraction: float, seed: int = 0) -> tuple[list[int], list[int]]:
-    """The rows (counted from 0) to train on and those to hold out, drawn by `seed`.
-
-    Where the target is text, every class is split in the same proportion. ValueError unless both parts get a row.
-
-    >>> from tinygrad_scalar.datasets import iris
-    >>> training, held_out = split(iris(), "species", 1 / 3)
-    >>> len(training), len(held_out)
-    (100, 50)
-    """
-    if not 0.0 < test_fraction < 1.0:
-        raise ValueError(f"the test fraction must be above 0 and below 1, got {test_fraction!r}")
-    cells = table.column(target)
-    groups: dict[str, list[int]] = {}
-    for row, cell in enumerate(cells):
-        groups.setdefault("" if is_number(cell) else cell, []).append(row)
-    generator = random.Random(seed)
-    training: list[int] = []
-    held_out: list[int] = []
-    rest = 0.0  # the rounding error carries over to the next class, so that the sizes of the parts come out right
-    for rows in groups.values():
-        generator.shuffle(rows)
-        wanted = test_fraction * len(rows) + rest
-        count = min(max(round(wanted), 0), len(rows) - 1)
-        rest = max(-0.5, min(wanted - count, 0.5))
-        held_out += rows[:count]
-        training += rows[count:]
-    if len(set(cells)) == len(cells) > 1 and list(groups) != [""]:
-        raise ValueError(_nothing_repeats(table, target, test_fraction))
-    if not held_out:
-        raise ValueError(
-            f"a test fraction of {test_fraction!r} holds out none of {table.name}'s {counted(len(cells), 'row')}: "
-            "use a larger fraction or more rows (at least one row, or one of each class, stays for training)"
-        )
-    return sorted(training), sorted(held_out)
-
-
-def _nothing_repeats(table: Table, target: str, test_fraction: float) -> str:
-    """The error for a target of text that is different in every row."""
-    cells = table.column(target)
-    message = (
-        f"a test fraction of {test_fraction!r} holds out none of {table.name}'s {len(cells):,} rows, because "
-        f"{quoted(target)} is text that differs from row to row, and a class is learned from several rows: "
-        "choose a target that repeats"
-    )
-    texts = [(line, cell) for line, cell in zip(table.lines, cells) if not is_number(cell)]
-    if len(texts) > len(cells) / 2:
-        return message
-    line, cell = texts[0]
-    return f"{message}, or, if it should hold numbers, correct line {line}: {quoted(cell)}"
-
-
-def accuracy(actual: Sequence[str], predicted: Sequence[str]) -> float:
-    """The share of correct predictions.
-
-    >>> accuracy(["a", "b", "b", "a"], ["a", "b", "a", "a"])
-    0.75
-    """
-    return sum(map(str.__eq__, actual, predicted)) / len(actual)
-
-
-def confusion_matrix(actual: Sequence[str], predicted: Sequence[str], classes: Sequence[str]) -> list[list[int]]:
-    """How many rows of class i (down) were predicted as class j (across).
-
-    >>> confusion_matrix(["a", "b", "b", "a"], ["a", "b", "a", "a"], ["a", "b"])
-    [[2, 0], [1, 1]]
-    """
-    counts = Counter(zip(actual, predicted))
-    return [[counts[i, j] for j in classes] for i in classes]
-
-
-def r_squared(actual: Sequence[float], predicted: Sequence[float]) -> float:
-    """R² = 1 − Σ(y − ŷ)²/Σ(y − ȳ)²: 1 is perfect, 0 no better than the mean; nan if all y are equal.
-
-    >>> r_squared([1.0, 2.0, 3.0], [1.0, 2.0, 3.0])
-    1.0
-    """
-    if min(actual) == max(actual):
-        return math.nan
-    mean = math.fsum(y / len(actual) for y in actual)
-    # the roots of the two sums: unlike their squares, they neither overflow nor underflow
-    unexplained = math.dist(actual, predicted) / math.dist(actual, [mean] * len(actual))
-    return 1.0 - unexplained * unexplained

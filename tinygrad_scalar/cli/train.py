@@ -6,32 +6,40 @@ import argparse
 import math
 import reprlib
 import sys
-from collections.abc import Sequence
+import warnings
 from typing import TYPE_CHECKING
 
-from tinygrad_scalar.cli.command import Command, require_output
-from tinygrad_scalar.cli.console import new_console
-from tinygrad_scalar.cli.table_model import TableModel, accuracy, confusion_matrix, r_squared, split, untrained_model
-from tinygrad_scalar.datasets import Table, read_csv
+from tinygrad_scalar.cli.command import Command, DivergedError, require_output
+from tinygrad_scalar.cli.console import new_console, warn
+from tinygrad_scalar.cli.decimals import with_decimal_points
+from tinygrad_scalar.cli.missing_cells import WAYS, missing_rows, missing_text, require_complete, without_missing
+from tinygrad_scalar.cli.split import split
+from tinygrad_scalar.cli.table_file import add_table, format_text, inputs_of, names, read_table
+from tinygrad_scalar.cli.table_model import TableModel, features_of, untrained_model
+from tinygrad_scalar.cli.training_report import report_model, report_result, unknown_text
 from tinygrad_scalar.engine.errors import AnomalyError
 from tinygrad_scalar.nn.activations import ACTIVATIONS
-from tinygrad_scalar.nn.history import History
 from tinygrad_scalar.nn.losses import LOSSES
-from tinygrad_scalar.nn.optim import OPTIMIZERS, Optimizer
+from tinygrad_scalar.nn.optim import OPTIMIZERS
 from tinygrad_scalar.nn.training import fit
-from tinygrad_scalar.screen import counted, for_stdout, left, printable, quoted, right, width
+from tinygrad_scalar.screen import counted, printable, quoted
 
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from tinygrad_scalar.datasets import Table
+    from tinygrad_scalar.nn.history import History
+    from tinygrad_scalar.nn.optim import Optimizer
 
-MOST_CLASSES = 100  # of a confusion matrix that is printed
+MISSING_HELP = "drop their rows, take the column's mean (of text, its most frequent), or make them a category"
+DIVERGED = 100.0  # times the cost of outputs that say nothing
+MOST_JUDGED = 200  # rows that show it
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     default = "(default %(default)s)"
     add = parser.add_argument
-    add("file", metavar="FILE.csv", help="a CSV file with a header line, numeric columns and the target")
+    add_table(parser, "with a header line: numbers, categories, and the target")
     add("--target", required=True, metavar="COLUMN", help="the column to predict")
     add("--layers", type=_sizes, default="8,8", metavar="N,N", help=f"sizes of the hidden layers {default}")
     add("--activation", choices=ACTIVATIONS, default="tanh", help=f"activation of the hidden layers {default}")
@@ -41,7 +49,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--epochs", type=_count, default=100, metavar="N", help=default)
     add("--batch-size", type=_count, metavar="N", help="examples per step (default all)")
     add("--test-fraction", type=float, default=0.25, metavar="F", help=f"share of the rows to hold out {default}")
-    add("--ignore", type=_names, default=[], metavar="COLUMN,COLUMN", help="columns to leave out")
+    add("--ignore", type=names, default=[], metavar="COLUMN,COLUMN", help="columns to leave out")
+    add("--categorical", type=names, default=[], metavar="COLUMN,COLUMN", help="columns of numbers that are categories")
+    add("--missing", choices=WAYS, help=f"missing cells: {MISSING_HELP}")
+    add("--early-stopping", type=_count, metavar="N", help="stop when the cost has not fallen for N epochs")
     add(
         "--seed",
         type=int,
@@ -71,18 +82,21 @@ def _positive(text: str) -> int | None:
     return (int(text) or None) if text.isdecimal() and len(text) <= 100 else None
 
 
-def _names(text: str) -> list[str]:
-    return [name.strip() for name in text.split(",")]
-
-
 def run(options: argparse.Namespace) -> None:
     plot_path = f"{options.output}.svg"
     for path in (options.output, plot_path):
-        require_output(path, options.file)
+        require_output(path, *inputs_of(options))
     if options.target in options.ignore:
         raise ValueError(f"{quoted(options.target)} is the target and cannot be ignored")
-    table = read_csv(options.file)
+    console = new_console()
+    table = prepared(console, options)
     training_rows, held_out_rows = split(table, options.target, options.test_fraction, options.seed)
+    held_out, validation = table.select(held_out_rows), None
+    if options.early_stopping is not None:  # the held-out rows must not decide when to stop
+        kept, rest = split(table.select(training_rows), options.target, options.test_fraction, options.seed)
+        validation = table.select([training_rows[i] for i in rest])
+        training_rows = [training_rows[i] for i in kept]
+    training = table.select(training_rows)
     model = untrained_model(
         table,
         training_rows,
@@ -91,73 +105,90 @@ def run(options: argparse.Namespace) -> None:
         loss=options.loss,
         activation=options.activation,
         ignore=options.ignore,
+        categorical=options.categorical,
+        missing=options.missing,
         seed=options.seed,
     )
     optimizer = OPTIMIZERS[options.optimizer](model.net.parameters(), options.learning_rate)
-    training, held_out = table.select(training_rows), table.select(held_out_rows)
-    console = new_console()
-    report_model(console, model, optimizer, training, held_out)
-    inputs, targets = model.inputs(training), model.targets(training)
-    try:
-        history = fit(
-            model.net,
-            inputs,
-            targets,
-            loss=model.loss,
-            optimizer=optimizer,
-            epochs=options.epochs,
-            batch_size=options.batch_size,
-            progress=sys.stderr.isatty(),
-            seed=options.seed,
-        )
-        if history.stopped == "interrupted":
-            raise KeyboardInterrupt
-        model.require_finite()
-    except AnomalyError as error:
-        cause = str(error).partition(":")[0]  # the rest is advice for Python
-        raise ValueError(
-            f"the training diverged, and nothing was saved: {cause}; try a smaller learning rate (--learning-rate)"
-        ) from None
+    report_model(console, model, optimizer, training, held_out, len(validation.rows) if validation else 0)
+    if strange := unknown_text(model, held_out):
+        console.print(strange)
+    history = trained(model, training, validation or held_out, optimizer, options)
     report_result(console, model, history, held_out)
-    plot = history.plot(title=f"{options.target}: mean {model.loss} of the training rows")
+    plot = history.plot(title=f"{options.target}: mean {model.loss}")
     model.save(options.output)
     plot.save(plot_path)
     console.print(f"{printable(options.output)} holds the model, {printable(plot_path)} shows its loss curve")
 
 
-def report_model(console: Console, model: TableModel, optimizer: Optimizer, training: Table, held_out: Table) -> None:
-    """Print the network, its optimizer and the number of rows."""
-    parameters = len(model.net.parameters())
-    console.print(f"{model.net!r}: {counted(parameters, 'parameter')}, loss {model.loss}, {type(optimizer).__name__}")
-    kind = "a number" if model.classes is None else f"one of {len(model.classes)} classes"
-    if model.classes is None and all(cell.isdecimal() for cell in training.column(model.target)):
-        kind += " (--loss cross_entropy treats it as a class)"
-    rows = f"{counted(len(training.rows), 'row')} to train on, {len(held_out.rows)} held out"
-    console.print(f"{printable(model.target)} is {kind}; {rows}")
+def prepared(console: Console, options: argparse.Namespace) -> Table:
+    """The table with the numbers as Python writes them and without the rows that cannot be trained on; says so."""
+    table = read_table(options)
+    used = [*features_of(table, options.target, options.ignore), options.target]
+    table, point = with_decimal_points(
+        table, [name for name in used if name not in options.categorical], options.decimal
+    )
+    if text := format_text(table, point):
+        console.print(text)
+    if options.missing is None:
+        require_complete(table, used, options.target)
+    elif missing := missing_rows(table, used):
+        complete = without_missing(table, used if options.missing == "drop" else [options.target])
+        dropped = len(table.rows) - len(complete.rows)
+        rows = f", {counted(dropped, 'row')} dropped" * (dropped > 0)
+        console.print(f"{missing_text(missing)}: --missing {options.missing}{rows}")
+        table = complete
+    return table
 
 
-def report_result(console: Console, model: TableModel, history: History, held_out: Table) -> None:
-    """Print how the cost fell, and how well the model predicts the held-out rows."""
-    console.print(f"cost {history.cost[0]:.4g} → {history.cost[-1]:.4g} in {len(history.cost)} epochs")
-    predictions = model.predict(held_out)
-    if model.classes is None:
-        score = r_squared(held_out.numbers(model.target), [float(prediction) for prediction in predictions])
-        console.print(f"held-out R²: {'undefined, all targets are equal' if math.isnan(score) else f'{score:.4f}'}")
-        return
-    actual, predicted = held_out.column(model.target), [str(prediction) for prediction in predictions]
-    share = accuracy(actual, predicted)
-    console.print(f"held-out accuracy: {share:.1%} ({round(share * len(actual))} of {len(actual)})")
-    if len(model.classes) > MOST_CLASSES:
-        console.print(f"no confusion matrix for more than {MOST_CLASSES} classes")
-        return
-    counts = confusion_matrix(actual, predicted, model.classes)
-    console.print("rows: actual, columns: predicted")
-    target, *classes = (for_stdout(printable(name)) for name in (model.target, *model.classes))
-    first = max(map(width, (target, *classes)))
-    rows: list[tuple[str, Sequence[object]]] = [(target, classes), *zip(classes, counts)]
-    for heading, cells in rows:
-        columns = "".join(f"  {right(str(cell), max(width(name), 4))}" for cell, name in zip(cells, classes))
-        console.print(f"  {left(heading, first)}{columns}")
+def trained(
+    model: TableModel, training: Table, validation: Table, optimizer: Optimizer, options: argparse.Namespace
+) -> History:
+    """Train the model; DivergedError if it ends with numbers that are not finite, or far worse than saying nothing."""
+    try:
+        with warnings.catch_warnings(record=True) as caught:
+            history = fit(
+                model.net,
+                model.matrix(training),
+                model.targets(training),
+                loss=model.loss,
+                optimizer=optimizer,
+                epochs=options.epochs,
+                batch_size=options.batch_size,
+                validation=(model.matrix(validation, unknown="other"), model.targets(validation)),
+                early_stopping=options.early_stopping,
+                progress=sys.stderr.isatty(),
+                seed=options.seed,
+            )
+        if history.stopped == "interrupted":
+            raise KeyboardInterrupt
+        model.require_finite()
+        require_sane(model, training)
+    except AnomalyError as error:
+        cause = str(error).partition(":")[0]  # the rest is advice for Python
+        raise DivergedError(
+            f"the training diverged, and nothing was saved: {cause}; try a smaller learning rate (--learning-rate)"
+        ) from None
+    for warning in caught:
+        warn(str(warning.message))
+    return history
+
+
+def require_sane(model: TableModel, training: Table) -> None:
+    """AnomalyError if a sample of the training rows has a cost far above that of outputs that say nothing.
+
+    Those are 0 if linear, ½ if sigmoid; for a number, the mean, whose squared error is 1 in standardised units.
+    """
+    some = training.select(range(0, len(training.rows), 1 + len(training.rows) // MOST_JUDGED))
+    loss, k = LOSSES[model.loss], model.net.layer_sizes[-1]
+    targets = model.targets(some)
+    silent = loss([0.5 if model.net.output_activation == "sigmoid" else 0.0] * k, targets[0] if model.classes else 1.0)
+    losses = [loss(model.net(x), y).data for x, y in zip(model.inputs(some), targets)]
+    cost = math.fsum(losses) / len(losses) if all(map(math.isfinite, losses)) else math.inf
+    if cost > DIVERGED * silent.data:
+        raise AnomalyError(
+            f"the cost ended at {cost:.4g}, while answering the same for all rows costs {silent.data:.4g}"
+        )
 
 
 COMMAND = Command("train", "train a network on a CSV file", run, add_arguments)

@@ -6,6 +6,7 @@ import csv
 import io
 import math
 import os
+import re
 import reprlib
 from collections import Counter
 from collections.abc import Sequence
@@ -14,6 +15,7 @@ from importlib.resources import files
 from typing import NamedTuple
 
 from tinygrad_scalar.atomic_write import required_path
+from tinygrad_scalar.datasets.csv_text import decoded, delimiter_of
 from tinygrad_scalar.screen import quoted
 
 
@@ -22,10 +24,12 @@ class _Cells(NamedTuple):
     columns: list[str]
     rows: list[list[str]]
     lines: list[int]
+    delimiter: str = ","
+    encoding: str = "UTF-8"
 
 
 class Table(_Cells):
-    """A CSV file: its column names, its cells as text, and the line of the file where each row begins."""
+    """A CSV file: its column names, its cells as text, the line of the file where each row begins, and its form."""
 
     @cached_property
     def _positions(self) -> dict[str, int]:
@@ -48,7 +52,7 @@ class Table(_Cells):
         position = self.position(name)
         cells = [row[position] for row in self.rows]
         for line, cell in zip(self.lines, cells):
-            if cell.lower() in MISSING:
+            if is_missing(cell):
                 raise ValueError(
                     f"{self.name}, line {line}: the value of column {quoted(name)} is missing ({quoted(cell)})"
                 )
@@ -72,6 +76,11 @@ MOST = 20  # columns that an error names
 MISSING = frozenset(("", "?", "na", "n/a", "nan", "null", "none", "-"))
 
 
+def is_missing(cell: str) -> bool:
+    """Whether the text stands for a missing value: "", "NA", "?" and the like."""
+    return cell.lower() in MISSING
+
+
 def is_number(cell: str) -> bool:
     """Whether the text is a finite decimal number.
 
@@ -84,17 +93,22 @@ def is_number(cell: str) -> bool:
         return False
 
 
-def read_csv(path: str | os.PathLike[str]) -> Table:
-    """Read a UTF-8 CSV file with a header line and commas, semicolons or tabs between the cells.
+def read_csv(path: str | os.PathLike[str], *, encoding: str | None = None) -> Table:
+    """Read a CSV file with a header line and commas, semicolons, tabs or bars between the cells.
+
+    Its encoding is found: UTF-8, UTF-16, or Windows-1252, which includes Latin-1; `encoding` overrides that.
 
     Raises OSError if the file cannot be read; ValueError, naming the line, if it is not such a table.
     """
-    name = str(path)
-    try:
-        text = required_path(path).read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise ValueError(f"{name} is not UTF-8 text (byte {error.start}); save it as CSV UTF-8") from None
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=_delimiter(text), strict=True, skipinitialspace=True)
+    return parse_csv(required_path(path).read_bytes(), str(path), encoding=encoding)
+
+
+def parse_csv(content: bytes, name: str, *, encoding: str | None = None) -> Table:
+    """The table in the bytes of a CSV file; errors call it `name`. As `read_csv`."""
+    text, its_encoding = decoded(content, name, encoding)
+    delimiter = delimiter_of(text)
+    text = re.sub(r"\Asep=.(?=\r?\n)", "", text)
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True, skipinitialspace=True)
     rows: list[list[str]] = []
     lines: list[int] = []
     line = 1
@@ -109,22 +123,9 @@ def read_csv(path: str | os.PathLike[str]) -> Table:
         raise ValueError(f"{name}, line {reader.line_num}: {error}") from None
     if len(rows) < 2:
         raise ValueError(f"{name} has no rows below its header line")
-    table = Table(name, rows[0], rows[1:], lines[1:])
+    table = Table(name, rows[0], rows[1:], lines[1:], delimiter, its_encoding)
     _check(table, header_line=lines[0])
     return table
-
-
-def _delimiter(text: str) -> str:
-    """The delimiter (, or ; or tab) that divides the first line of text into most cells."""
-
-    def cells(delimiter: str) -> int:
-        rows = csv.reader(io.StringIO(text.lstrip("\r\n")), delimiter=delimiter, skipinitialspace=True)
-        try:
-            return len(next(rows, []))
-        except csv.Error:
-            return 0
-
-    return max(",;\t", key=cells)
 
 
 def _check(table: Table, header_line: int) -> None:
@@ -136,9 +137,9 @@ def _check(table: Table, header_line: int) -> None:
     counts = Counter(columns)
     for column in columns:
         if not column:
-            raise ValueError(f"{name}, line {header_line}: column {columns.index(column) + 1} has no name")
+            raise ValueError(f"{name}, line {header_line}: column {columns.index(column) + 1} has no name; give it one")
         if counts[column] > 1:
-            raise ValueError(f"{name}, line {header_line}: two columns are named {quoted(column)}")
+            raise ValueError(f"{name}, line {header_line}: two columns are named {quoted(column)}; rename one")
     for line, row in zip(table.lines, table.rows):
         if len(row) != len(columns):
             cells = f"{len(row)} cell{'s' * (len(row) != 1)}"
