@@ -90,7 +90,7 @@ def fit(
                 history, and what early stopping has seen
     resume      go on from the checkpoint, to the bits of a training that was not interrupted; begin if there is none.
                 One of another network, optimizer, loss, option or data is a ValueError that names what differs; there
-                can be more epochs if no schedule counts them. Callbacks keep their own state. Without resume, a
+                can be more epochs if there is no schedule. Callbacks keep their own state. Without resume, a
                 checkpoint that exists is a FileExistsError
     progress    show a progress bar on stderr; None: where that is a terminal or a notebook
     vectorized  run the matrix equations that `vectorize` derives from net and loss; False: the engine, scalar by
