@@ -26,7 +26,8 @@ class Epoch:
     metrics          {name: number}
     history          of all epochs so far
     parameters       the numbers after the epoch, a copy, in the order of optimizer.parameters
-    net, optimizer   as given to `fit`; while it runs, the numbers are in `parameters`, not in net's Values
+    net, optimizer   as given to `fit`, with the numbers and the gradients of the last step. What a callback changes in
+                     them counts; only the learning rate is set anew before each step if there is a schedule
     """
 
     number: int
@@ -95,6 +96,13 @@ def watch_for(early_stopping: EarlyStopping | int | None) -> Watch | None:
             f"early_stopping must be a number of epochs, an EarlyStopping, or None; got {shown(early_stopping)}"
         )
     return Watch(EarlyStopping(required_integer(early_stopping, "early_stopping")))
+
+
+def is_true(answer: object) -> bool:
+    """Whether a callback returned True: not 1, nor an array."""
+    import numpy as np
+
+    return isinstance(answer, (bool, np.bool_)) and bool(answer)
 
 
 def checked_callbacks(callbacks: Callback | Iterable[Callback]) -> list[Callback]:

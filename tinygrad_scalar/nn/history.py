@@ -6,6 +6,7 @@ import csv
 import io
 import math
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -55,6 +56,14 @@ class History:
             **({"validation_cost": self.validation_cost} if self.validation_cost else {}),
             **self.metrics,
         }
+
+    def end_epoch(self, cost: float, validation_cost: float | None, metrics: Mapping[str, float]) -> None:
+        """Add an epoch's numbers; validation_cost is None without validation."""
+        self.cost.append(cost)
+        if validation_cost is not None:
+            self.validation_cost.append(validation_cost)
+        for name, number in metrics.items():
+            self.metrics.setdefault(name, []).append(number)
 
     def to_csv(self, path: str | os.PathLike[str]) -> None:
         """Write the columns as a CSV file, one row an epoch, atomically and with all digits.

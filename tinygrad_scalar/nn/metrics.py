@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from tinygrad_scalar.engine.errors import shown
@@ -38,6 +38,7 @@ def r2(outputs: Floats, Y: Floats) -> float:
     return float((1.0 - ((outputs - Y) ** 2).sum(axis=0) / spread).mean())
 
 
+OTHER_COLUMNS = ("epoch", "cost", "validation_cost")  # of a history
 METRICS: dict[str, Metric] = {"rmse": rmse, "mae": mae, "r2": r2}  # and "accuracy", which depends on the loss
 
 
@@ -47,26 +48,42 @@ def find_metrics(metrics: Iterable[str | Metric] | str, evaluate: LossFunction) 
         raise TypeError(f'metrics must be a list such as ["accuracy"], got {shown(metrics)}')
     found: dict[str, Metric] = {}
     for metric in metrics:
-        if metric == "accuracy":
-            found["accuracy"] = _accuracy(evaluate)
-        elif isinstance(metric, str) and metric in METRICS:
-            found[metric] = METRICS[metric]
+        if isinstance(metric, str) and metric in ("accuracy", *METRICS):
+            name, function = metric, _accuracy(evaluate) if metric == "accuracy" else METRICS[metric]
         elif callable(metric):
-            found[getattr(metric, "__name__", type(metric).__name__)] = metric
+            name, function = getattr(metric, "__name__", type(metric).__name__), metric
         else:
             names = ", ".join(["accuracy", *METRICS])
             raise ValueError(
                 f"a metric must be one of {names}, or a function (outputs, Y) -> number; got {shown(metric)}"
             )
+        if name in found or name in OTHER_COLUMNS:
+            raise ValueError(
+                f"the history has one column {name!r}, and a metric needs its own: give the function another __name__"
+            )
+        found[name] = function
     return found
 
 
-def measured(name: str, metric: Metric, outputs: Floats, Y: Floats) -> float:
-    """The metric's number; TypeError if it gives none."""
-    number = as_float(metric(outputs, Y))
-    if number is None:
-        raise TypeError(f"the metric {name} must return a number, got {shown(metric(outputs, Y))}")
-    return number
+def require_measurable(metrics: Mapping[str, Metric], example_outputs: Any, Y: Floats) -> None:
+    """Raise now, not in mid-training, if one of our metrics cannot compare outputs with targets of this shape."""
+    import numpy as np
+
+    k = len(example_outputs) if isinstance(example_outputs, (list, tuple)) else 1
+    ours = {name: metric for name, metric in metrics.items() if METRICS.get(name) is metric}
+    measured_all(ours, np.zeros((len(Y), k)), Y)
+
+
+def measured_all(metrics: Mapping[str, Metric], outputs: Floats, Y: Floats) -> dict[str, float]:
+    """The metrics' numbers; TypeError if one gives none."""
+    found = {}
+    for name, metric in metrics.items():
+        answer = metric(outputs, Y)
+        number = as_float(answer)
+        if number is None:
+            raise TypeError(f"the metric {name} must return a number, got {shown(answer)}")
+        found[name] = number
+    return found
 
 
 def _accuracy(evaluate: LossFunction) -> Metric:
@@ -90,5 +107,10 @@ def _accuracy(evaluate: LossFunction) -> Metric:
 
 
 def _like(Y: Floats, outputs: Floats) -> Floats:
+    if Y.size != outputs.size:
+        raise ValueError(
+            f"the metrics {', '.join(METRICS)} compare each output with a target of its own, but there are "
+            f"{outputs.shape[1]} outputs an example and Y has the shape {Y.shape}"
+        )
     targets: Floats = Y.reshape(outputs.shape)
     return targets

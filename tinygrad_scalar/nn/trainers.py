@@ -117,6 +117,9 @@ class ScalarTrainer:
     def parameters(self, numbers: Array) -> None:
         set_data(self.optimizer.parameters, numbers)
 
+    def publish(self) -> None:
+        """Put the parameters, and the gradients of the last step, into the Values, where others look and may change."""
+
     def close(self) -> None:
         """Leave the parameters, and the gradients of the last step, in the Values; clear all other gradients."""
         stepped = set(self.optimizer.parameters)
@@ -175,10 +178,8 @@ class VectorTrainer(ScalarTrainer):
         return super().cost(examples)
 
     def outputs(self, examples: Examples) -> NDArray[Any]:
-
-        run = self.programs.outputs
-        run.parameters = self.vectorized.parameters
-        return in_pieces(run, examples.X).reshape(len(examples), -1)
+        self.publish()  # the program of the outputs reads the Values
+        return in_pieces(self.programs.outputs, examples.X).reshape(len(examples), -1)
 
     @property
     def parameters(self) -> Array:
@@ -189,12 +190,15 @@ class VectorTrainer(ScalarTrainer):
     def parameters(self, numbers: Array) -> None:
         self.vectorized.parameters = numbers
 
-    def close(self) -> None:
-        super().close()
+    def publish(self) -> None:
         self.vectorized.write_back()
         if self.gradient is not None:
             for parameter, grad in zip(self.optimizer.parameters, self.gradient.tolist()):
                 parameter.grad = grad
+
+    def close(self) -> None:
+        super().close()
+        self.publish()
 
 
 def trainer_for(

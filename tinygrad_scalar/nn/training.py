@@ -12,14 +12,14 @@ from tinygrad_scalar.engine import Value
 from tinygrad_scalar.engine.errors import shown
 from tinygrad_scalar.engine.graph import topological_order
 from tinygrad_scalar.engine.number import required_integer
-from tinygrad_scalar.nn.callbacks import Epoch, checked_callbacks, watch_for
+from tinygrad_scalar.nn.callbacks import Epoch, checked_callbacks, is_true, watch_for
 from tinygrad_scalar.nn.checkpoint import Checkpoint, Course
 from tinygrad_scalar.nn.example_weights import weights_of
 from tinygrad_scalar.nn.examples import Examples, batches
 from tinygrad_scalar.nn.gradient_rule import gradient_rule
 from tinygrad_scalar.nn.history import History
 from tinygrad_scalar.nn.losses import LOSSES, find_loss
-from tinygrad_scalar.nn.metrics import find_metrics, measured
+from tinygrad_scalar.nn.metrics import find_metrics, measured_all, require_measurable
 from tinygrad_scalar.nn.mlp import generator_of
 from tinygrad_scalar.nn.optim import OPTIMIZERS, Optimizer
 from tinygrad_scalar.nn.progress import progress_bar, show_costs
@@ -158,8 +158,10 @@ def fit(
     factor = find_schedule(schedule)
     rule = gradient_rule(optimize.parameters, l1, l2, clip_norm)
     weights = weights_of(examples, sample_weight, class_weight)
+    judged = held_out or examples
     for part in filter(None, (examples, held_out)):  # fail now, not in mid-training
         _require_trainable(net, evaluate, optimize, part)
+    require_measurable(measures, net(judged.x[0]), judged.Y)
     history = History()
     rate = 0.0 if schedule is None else optimize.learning_rate
     keeper = None
@@ -187,19 +189,17 @@ def fit(
                         t = epoch + done * (batch_size or 0) / len(examples)
                         optimize.learning_rate = rate_at(factor, rate, t, epochs)
                     costs.append((trainer.step(batch, epoch), len(batch)))
-                history.cost.append(math.fsum(cost * (n / len(examples)) for cost, n in costs))
-                if held_out is not None:
-                    history.validation_cost.append(trainer.cost(held_out))
-                if measures:
-                    judged = held_out or examples
-                    outputs = trainer.outputs(judged)
-                    for name, metric in measures.items():
-                        history.metrics.setdefault(name, []).append(measured(name, metric, outputs, judged.Y))
+                history.end_epoch(
+                    math.fsum(cost * (n / len(examples)) for cost, n in costs),
+                    None if held_out is None else trainer.cost(held_out),
+                    measured_all(measures, trainer.outputs(judged), judged.Y) if measures else {},
+                )
                 show_costs(bar, history, len(examples))
                 if listeners:
+                    trainer.publish()
                     now = _epoch(epochs, history, net, optimize, trainer)
-                    answers = [callback(now) for callback in listeners]
-                    history.stopped = "early" if True in answers else ""
+                    answers = [is_true(callback(now)) for callback in listeners]
+                    history.stopped = "early" if any(answers) else ""
                 if keeper is not None:
                     keeper.write(trainer, history.stopped)
                 if history.stopped:
@@ -211,11 +211,16 @@ def fit(
             stacklevel=2,
         )
     finally:
-        if watch is not None and watch.parameters is not None:
-            trainer.parameters, history.best_epoch = watch.parameters, watch.best
-        if schedule is not None:
-            optimize.learning_rate = rate
-        trainer.close()
+        while True:  # Ctrl-C at the very end must not lose what was learnt
+            try:
+                if watch is not None and watch.parameters is not None:
+                    trainer.parameters, history.best_epoch = watch.parameters, watch.best
+                if schedule is not None:
+                    optimize.learning_rate = rate
+                trainer.close()
+                break
+            except KeyboardInterrupt:
+                history.stopped = "interrupted"
     warn_of_standstill(history.cost, net, evaluate, optimize, examples)
     return history
 

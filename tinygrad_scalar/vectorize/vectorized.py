@@ -22,7 +22,7 @@ from tinygrad_scalar.vectorize.exports import Exports
 from tinygrad_scalar.vectorize.first_call import require_agreement
 from tinygrad_scalar.vectorize.layout import require_scipy
 from tinygrad_scalar.vectorize.real_array import examples_of, real_array
-from tinygrad_scalar.vectorize.ways import cast, data_of, same
+from tinygrad_scalar.vectorize.ways import cast, data_of, in_words, same
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -200,10 +200,7 @@ class Vectorized(Exports):
         )
 
     def numbers_held(self) -> bool:
-        """Whether the lists and arrays that the function read hold the numbers that they held when it was traced.
-
-        The programs have those numbers as constants: after a change, vectorize anew.
-        """
+        """Whether lists and arrays that the function read hold the numbers that are constants of the programs."""
         return all(program.read.numbers_held() for program in list(self._programs.values()))
 
     # --- running -----------------------------------------------------------------------------------------------------
@@ -317,10 +314,10 @@ class Vectorized(Exports):
 
     def _compile(self, shapes: Shapes, examples: Sequence[Floats]) -> Compiled | EachExample:
         if self._cost is None:
-            known = " or ".join(map(_kinds, self._programs)) or "none, as that was before the first call"
+            known = " or ".join(map(in_words, self._programs)) or "none, as that was before the first call"
             raise ValueError(
                 "this was copied or unpickled without the function, so it cannot trace examples of new shapes: "
-                f"expected {known}; got {_kinds(shapes)}"
+                f"expected {known}; got {in_words(shapes)}"
             )
         options = self._wrt_inputs, self._check, self._reduce, self._sparse, self._way, self._parameters.dtype
         program = compiled(self._cost, self._values, examples, shapes, *options)
@@ -394,11 +391,6 @@ def _free_turns() -> None:
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_free_turns)
-
-
-def _kinds(shapes: Shapes) -> str:
-    """The kinds of examples that a program is for, such as "(2,) of floats and () of integers"."""
-    return " and ".join(f"{shape} of {'integers' if integer else 'floats'}" for shape, integer in shapes)
 
 
 def _rows(array: Floats, dtype: Any) -> Floats:

@@ -53,3 +53,8 @@ def all_finite(numbers: Any) -> bool:
     """Whether a number, an array or a sparse matrix holds finite numbers only; None stands for no derivatives."""
     stored = numbers.data if hasattr(numbers, "indptr") else numbers
     return stored is None or bool(np.isfinite(stored).all())
+
+
+def in_words(shapes: Shapes) -> str:
+    """The kinds of examples that a program is for, such as "(2,) of floats and () of integers"."""
+    return " and ".join(f"{shape} of {'integers' if integer else 'floats'}" for shape, integer in shapes)
