@@ -7,8 +7,10 @@ import math
 import reprlib
 import sys
 import warnings
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tinygrad_scalar.atomic_write import required_path
 from tinygrad_scalar.cli.command import Command, DivergedError, require_output
 from tinygrad_scalar.cli.console import new_console, warn
 from tinygrad_scalar.cli.decimals import with_decimal_points
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
     from tinygrad_scalar.nn.optim import Optimizer
 
 MISSING_HELP = "drop their rows, take the column's mean (of text, its most frequent), or make them a category"
+STATE = "training.safetensors"  # in the folder of a checkpoint
 DIVERGED = 100.0  # times the cost of outputs that say nothing
 MOST_JUDGED = 200  # rows that show it
 
@@ -60,6 +63,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help=f"random seed of the split, weights and order of the rows {default}",
     )
+    add("--checkpoint", metavar="DIR", help="folder for the state of the training, from which --resume goes on")
+    add("--resume", action="store_true", help="go on from the checkpoint if there is one, to the same model")
     add("-o", "--output", default="model.safetensors", metavar="MODEL", help=f"file to write {default}")
 
 
@@ -88,6 +93,7 @@ def run(options: argparse.Namespace) -> None:
         require_output(path, *inputs_of(options))
     if options.target in options.ignore:
         raise ValueError(f"{quoted(options.target)} is the target and cannot be ignored")
+    state = _state_file(options)
     console = new_console()
     table = prepared(console, options)
     training_rows, held_out_rows = split(table, options.target, options.test_fraction, options.seed)
@@ -113,12 +119,31 @@ def run(options: argparse.Namespace) -> None:
     report_model(console, model, optimizer, training, held_out, len(validation.rows) if validation else 0)
     if strange := unknown_text(model, held_out):
         console.print(strange)
-    history = trained(model, training, validation or held_out, optimizer, options)
+    if state is not None:
+        state.parent.mkdir(exist_ok=True)
+    if state is not None and state.exists():
+        console.print(f"going on from {printable(str(state))}")
+    history = trained(model, training, validation or held_out, optimizer, options, state)
     report_result(console, model, history, held_out)
     plot = history.plot(title=f"{options.target}: mean {model.loss}")
     model.save(options.output)
     plot.save(plot_path)
     console.print(f"{printable(options.output)} holds the model, {printable(plot_path)} shows its loss curve")
+
+
+def _state_file(options: argparse.Namespace) -> Path | None:
+    """The file of the checkpoint; an error if there is one that is not wanted."""
+    if options.checkpoint is None:
+        if options.resume:
+            raise ValueError("--resume needs the folder of a checkpoint: --checkpoint DIR --resume")
+        return None
+    folder = required_path(options.checkpoint, "folder")
+    if folder.exists() and not folder.is_dir():
+        raise NotADirectoryError(f"{folder} is a file; --checkpoint takes a folder")
+    state = folder / STATE
+    if state.exists() and not options.resume:
+        raise FileExistsError(f"there is a checkpoint at {state}: --resume goes on from it; to begin anew, delete it")
+    return state
 
 
 def prepared(console: Console, options: argparse.Namespace) -> Table:
@@ -142,7 +167,12 @@ def prepared(console: Console, options: argparse.Namespace) -> Table:
 
 
 def trained(
-    model: TableModel, training: Table, validation: Table, optimizer: Optimizer, options: argparse.Namespace
+    model: TableModel,
+    training: Table,
+    validation: Table,
+    optimizer: Optimizer,
+    options: argparse.Namespace,
+    state: Path | None,
 ) -> History:
     """Train the model; DivergedError if it ends with numbers that are not finite, or far worse than saying nothing."""
     try:
@@ -157,10 +187,14 @@ def trained(
                 batch_size=options.batch_size,
                 validation=(model.matrix(validation, unknown="other"), model.targets(validation)),
                 early_stopping=options.early_stopping,
+                checkpoint=state,
+                resume=options.resume,
                 progress=sys.stderr.isatty(),
                 seed=options.seed,
             )
         if history.stopped == "interrupted":
+            if state is not None and state.exists():
+                warn(f"interrupted: --resume goes on from {state}")
             raise KeyboardInterrupt
         model.require_finite()
         require_sane(model, training)
