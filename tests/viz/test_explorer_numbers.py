@@ -210,3 +210,10 @@ def test_what_is_no_number_is_not_right(node):
 def test_the_check_agrees_with_every_gradient(node, build):
     for row in node(build(), ["check"])[0]:
         assert row["agrees"] is not False, row
+
+
+def test_a_zero_edited_to_minus_zero_is_another_number(node):
+    x = Value(0.0, "x")
+    edited, back = node(1 / x + 1, ["edit", [place(1 / x, "x"), "-0"]], ["edit", [place(1 / x, "x"), "0"]])
+    assert edited["data"][-1] == "-Infinity"
+    assert back["data"][-1] == "Infinity"

@@ -497,3 +497,55 @@ def test_the_focus_stays_in_the_picture_when_it_is_laid_out_anew(opened):
     page.keyboard.press("f")
     assert card(page, "neuron a⁽¹⁾₀").count() == 1
     assert page.evaluate("() => document.activeElement.dataset.id").startswith("g")
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_numbers_and_their_counts_of_contributions_do_not_run_into_one_another(opened, size):
+    page = opened(cost(), size)
+    for _ in range(2):
+        page.keyboard.press("g")
+        page.get_by_role("slider", name="step").fill(str(page.evaluate("explorer.total") * 3 // 4))
+        gaps = page.evaluate(
+            """() => [...document.querySelectorAll(".ts-card")].flatMap((card) => {
+              const row = [...card.querySelectorAll(".ts-row")].at(-1), number = card.querySelector(".ts-grad");
+              return number ? [number.getBoundingClientRect().left - row.getBoundingClientRect().right] : [];
+            })"""
+        )
+        assert len(gaps) > 5
+        assert min(gaps) > 0
+
+
+def test_a_graph_goes_downwards_where_its_text_would_be_small_and_that_helps(opened):
+    chain = Value(0.5, "x")
+    for _ in range(7):
+        chain = chain.sin()
+    page = opened(chain)
+    assert page.evaluate("explorer.direction") == "TB"
+    assert page.evaluate("explorer.picture.view.scale") >= 0.8
+    assert opened(two_paths()).evaluate("explorer.direction") == "LR"
+
+
+def test_a_gradient_of_an_expression_is_named_in_brackets(opened):
+    x, y = Value(3.0, "x"), Value(1.0, "y")
+    page = opened(labelled((x - y) ** 2, "C"), position=4)
+    assert "(x − y).grad: complete" in page.locator(".ts-side").text_content()
+
+
+def test_long_equations_scroll_with_the_panel_which_keys_reach(opened):
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe is not installed").Axe()
+    x = Value(2.0, "a name that is long enough for a line of its own")
+    page = opened(labelled(x * x, "and the output has a name that is just as long as the other"))
+    find(page, "a name that is long")
+    assert page.evaluate(
+        "(({ scrollWidth, clientWidth }) => scrollWidth > clientWidth)(document.querySelector('.ts-side'))"
+    )
+    assert [v["id"] for v in axe.run(page).response["violations"] if v["impact"] in ("serious", "critical")] == []
+
+
+def test_printed_are_the_picture_and_the_panel_alone_in_light_colours(opened):
+    page = opened(neuron(), scheme="dark")
+    page.emulate_media(media="print")
+    assert page.locator(".ts-card").first.is_visible()
+    assert page.locator(".ts-side").is_visible()
+    assert not page.locator(".ts-player").is_visible()
+    assert page.evaluate("getComputedStyle(document.querySelector('.ts-explorer')).colorScheme") == "light"

@@ -6,7 +6,7 @@ import { make, setText } from "./elements.js";
 import { leafEditor } from "./editor.js";
 import { Graph } from "./graph.js";
 import { dialogContent, keyFor } from "./keys.js";
-import { laidOut } from "./layout.js";
+import { laidOut, turnIfLarger } from "./layout.js";
 import { Notation } from "./notation.js";
 import { hints, stepView, valueHeading, valueView, whereText } from "./panel.js";
 import { LARGEST, Parts } from "./parts.js";
@@ -70,6 +70,7 @@ class Explorer {
     this.ready = this.options.graphviz().then((viz) => {
       this.viz = viz;
       this.draw(true);
+      turnIfLarger(this);
       this.resized = new ResizeObserver(() => { this.picture.measureRoom(); if (!this.hasMoved) this.fit(); });
       this.resized.observe(this.ui.stage);
     }).catch((error) => {

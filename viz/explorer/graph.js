@@ -139,7 +139,7 @@ export class Graph {
   // everything, to the bit.
   edit(leaf, number) {
     const nodes = this.above(leaf);
-    if (number === this.original[leaf]) this.edited.delete(leaf);
+    if (Object.is(number, this.original[leaf])) this.edited.delete(leaf);  // −0 is not 0: 1/x tells them apart
     else this.edited.set(leaf, number);
     this.data[leaf] = number;
     for (const i of nodes) this.data[i] = this.edited.size ? this.compute(i) : this.original[i];

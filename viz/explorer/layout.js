@@ -2,6 +2,7 @@
 
 const INCH = 72;
 const MOST_TURNED = 150;  // parts of a picture that is laid out a second time, mirrored
+const LEGIBLE = 0.8, MOST_TRIED = 60;  // the scale at which names have 10 pixels; parts of a picture that is tried both ways
 
 // { width, height, boxes: id → { x, y } (centres), frames: group → { x, y, width, height }, paths: one for each edge }.
 export function laidOut(viz, graph) {
@@ -84,4 +85,12 @@ export function middleOf(points) {
   const [a, b, c, d] = points.slice(at, at + 4);
   if (!d) return points[0];
   return [0, 1].map((k) => (a[k] + 3 * b[k] + 3 * c[k] + d[k]) / 8);
+}
+
+// A picture that fits only with its text below 10 pixels goes from top to bottom instead, if it is much larger then.
+export function turnIfLarger(explorer) {
+  const { picture, shown, direction } = explorer, across = picture.fittingScale;
+  if (direction === "TB" || across >= LEGIBLE || shown.isPart || shown.items.length > MOST_TRIED) return;
+  explorer.turn();
+  if (picture.fittingScale < 1.3 * across) explorer.turn();
 }

@@ -1,7 +1,7 @@
 // The panel beside the picture: the step in symbols and numbers, and everything about the value that is selected.
 
 import { make, makeMath } from "./elements.js";
-import { bracketed, numberFormula, written } from "./formula.js";
+import { bracketed, numberFormula, SINGLE, written } from "./formula.js";
 import { KINDS } from "./graph.js";
 
 const EQUALS = ["mo", "="], TIMES = ["mo", "·"], PLUS = ["mo", "+"], ADDS = ["mo", "+="];
@@ -60,7 +60,7 @@ function contributionView({ notation }, node, one, upstream) {
       [EQUALS, slope, TIMES, upstream],
       [EQUALS, factor(one.local).math, TIMES, factor(one.upstream).math, EQUALS, ["mstyle", numberFormula(one.amount).math]],
     ),
-    make("p", { class: one.done === one.of ? "ts-sum ts-complete" : "ts-sum" }, `${notation.name(one.operand)}.grad: ${sum}`),
+    make("p", { class: one.done === one.of ? "ts-sum ts-complete" : "ts-sum" }, `${bracketed(notation.named(one.operand), SINGLE).text}.grad: ${sum}`),
   );
 }
 

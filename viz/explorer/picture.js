@@ -1,15 +1,16 @@
 // The picture: a card for each value (its operation, name, number and gradient), edges, folded groups, frames. `show`
 // draws anew after a layout; `update` changes only what differs, so that a step is quick.
 
-import { makeSvg } from "./elements.js";
+import { makeSvg, setText } from "./elements.js";
 import { written } from "./formula.js";
 import { KINDS } from "./graph.js";
 import { middleOf, pathOf } from "./layout.js";
 
 const HEIGHT = 58, LOW = 42, LEAST = 132, MOST_WIDE = 236, PADDING = 9;
 const ABOVE_BUTTONS = 56;  // pixels at the lower edge, where the buttons for the view stand
+const LARGEST_SCALE = 1.6;  // of a picture that fits
 const MOST_DRAWN = 300, FAR = 0.35, FARTHER = 0.2;
-const FONT = "13px system-ui, sans-serif";
+const FONT = "13px system-ui, sans-serif", ROW_FONT = "11px system-ui, sans-serif", NUMBER_FONT = "12.5px system-ui, sans-serif";
 let pictures = 0;
 
 export class Picture {
@@ -31,11 +32,14 @@ export class Picture {
 
   width(text, font = FONT) {
     const key = `${font}${text}`;
-    if (!this.widths.has(key)) {
-      this.measure.font = font;
-      this.widths.set(key, this.measure.measureText(text).width);
-    }
+    if (!this.widths.has(key)) this.widths.set(key, this.measured(text, font));
     return this.widths.get(key);
+  }
+
+  // The same for what changes all the time and is not worth keeping.
+  measured(text, font) {
+    this.measure.font = font;
+    return this.measure.measureText(text).width;
   }
 
   // Width and height of a part's box.
@@ -43,7 +47,7 @@ export class Picture {
     if (item.more) return [34, 24];
     if (item.group !== undefined) {
       const { name, detail, output } = this.texts.group(item.group);
-      const wide = Math.max(this.width(name, `600 ${FONT}`), this.width(detail, "11px system-ui, sans-serif")) + 44;
+      const wide = Math.max(this.width(name, `600 ${FONT}`), this.width(detail, ROW_FONT)) + 44;
       return [Math.min(Math.max(wide, LEAST), 300), output === null ? 52 : 78];
     }
     const word = kindWord(graph.kind[item.node]);
@@ -184,12 +188,18 @@ export class Picture {
       card.grad.textContent = next.grad;
       card.grad.classList.toggle("ts-bad", isBad(next.grad));
     }
-    if (state.gradName !== next.gradName) card.gradName.textContent = next.gradName;
+    if (state.gradName !== next.gradName || state.grad !== next.grad) setText(card.gradName, this.fitting(next.gradName, next.grad, card.room));
     if (state.part !== next.part) card.bar.setAttribute("width", (next.part * card.room).toFixed(1));
     if (state.isComputed !== next.isComputed) element.classList.toggle("ts-waiting", !next.isComputed);
     if (state.label !== next.label) element.setAttribute("aria-label", next.label);
     this.mark(card, next);
     card.state = next;
+  }
+
+  // "grad 10 of 20", or "10/20" where that would run into the number beside it.
+  fitting(name, number, room) {
+    const isTooWide = name !== "grad" && this.measured(`${name} `, ROW_FONT) + this.measured(number, NUMBER_FONT) > room;
+    return isTooWide ? name.replace("grad ", "").replace(" of ", "/") : name;
   }
 
   // Marks that folded groups have as well.
@@ -275,9 +285,14 @@ export class Picture {
     this.roomFound = { width: width || 800, height: height || 500 };
   }
 
-  fit(most = 1.6) {
-    const { width, height } = this.room, layout = this.layout;
-    const scale = Math.min((width - 36) / layout.width, (height - 48) / layout.height, most);
+  // The scale at which all of the picture is seen.
+  get fittingScale() {
+    const { width, height } = this.room, { layout } = this;
+    return Math.min((width - 36) / layout.width, (height - 48) / layout.height, LARGEST_SCALE);
+  }
+
+  fit() {
+    const { width, height } = this.room, layout = this.layout, scale = this.fittingScale;
     this.setView((width - scale * layout.width) / 2, (height - scale * layout.height) / 2, scale);
   }
 
