@@ -7,10 +7,11 @@ from collections.abc import Iterator
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
-from tinygrad_scalar.charts.axis import Axis
+from tinygrad_scalar.charts.axis import Axis, beyond, tick_text
 from tinygrad_scalar.charts.plot import COLOURS, Plot, plot_of
-from tinygrad_scalar.charts.text import xml_text
+from tinygrad_scalar.charts.text import heading
 from tinygrad_scalar.engine.errors import TraceError, shown
+from tinygrad_scalar.engine.number import required
 from tinygrad_scalar.inspection.notation import written
 from tinygrad_scalar.nn.examples import Examples
 from tinygrad_scalar.vectorize import vectorize
@@ -58,6 +59,13 @@ def plot_decision_boundary(
         raise ValueError(f"X must have the shape (m, 2), two inputs for each example, got {points.shape}")
     if labels.ndim != 1:
         raise ValueError(f"y must have the shape (m,), one class for each example, got {labels.shape}")
+    if not callable(net) or not callable(getattr(net, "parameters", None)):
+        raise TypeError(f"net must be callable with an example and have parameters(), as an MLP does; got {shown(net)}")
+    net(points[0].tolist())  # a network of other inputs says so itself
+    if boundary is not None:
+        boundary = required(boundary, "boundary")
+        if not math.isfinite(boundary):
+            raise ValueError(f"boundary must be finite, got {boundary!r}")
     low, high = _frame(points)
     across, up = (low[i] + (np.arange(CELLS) + 0.5) / CELLS * (high[i] - low[i]) for i in (0, 1))
     grid = np.stack(np.meshgrid(across, up[::-1]), axis=-1).reshape(-1, 2)
@@ -73,13 +81,13 @@ def plot_decision_boundary(
     classes = np.array([names.index(int(label)) for label in labels])
     x, y_axis = Axis(low[0], high[0], LEFT, LEFT + SIZE), Axis(low[1], high[1], TOP + SIZE, TOP)
     parts = [
-        f'<text class="title" x="{LEFT}" y="24">{xml_text(title)}</text>',
+        heading(title, LEFT, SIZE + 110),
         *_plane(shades.reshape(CELLS, CELLS)),
         *_ticks(x, y_axis),
         *_examples(points, classes, answers, x, y_axis),
         *_legend(names, int((answers != classes).sum()), len(labels)),
     ]
-    return plot_of(title, parts, LEFT + SIZE + 130, TOP + SIZE + BOTTOM)
+    return plot_of(title, parts, LEFT + SIZE + 130, TOP + SIZE + BOTTOM, beyond(y_axis, LEFT))
 
 
 def _frame(points: NDArray[Any]) -> tuple[list[float], list[float]]:
@@ -183,9 +191,9 @@ def _plane(shades: NDArray[Any]) -> Iterator[str]:
 
 def _ticks(x: Axis, y: Axis) -> Iterator[str]:
     for tick in x.ticks():
-        yield f'<text x="{x.at(tick):.1f}" y="{TOP + SIZE + 18}" text-anchor="middle">{written(tick, ".12g")}</text>'
+        yield f'<text x="{x.at(tick):.1f}" y="{TOP + SIZE + 18}" text-anchor="middle">{tick_text(tick)}</text>'
     for tick in y.ticks():
-        yield f'<text x="{LEFT - 8}" y="{y.at(tick) + 4:.1f}" text-anchor="end">{written(tick, ".12g")}</text>'
+        yield f'<text x="{LEFT - 8}" y="{y.at(tick) + 4:.1f}" text-anchor="end">{tick_text(tick)}</text>'
     yield f'<text x="{LEFT + SIZE / 2}" y="{TOP + SIZE + 38}" text-anchor="middle">x₁</text>'
     yield f'<text x="12" y="{TOP + SIZE / 2}">x₂</text>'
 

@@ -9,7 +9,7 @@ from typing import Protocol
 
 from tinygrad_scalar.charts.axis import Axis
 from tinygrad_scalar.charts.plot import WIDTH, Plot, plot_of
-from tinygrad_scalar.charts.text import xml_text
+from tinygrad_scalar.charts.text import heading
 from tinygrad_scalar.engine import Value
 from tinygrad_scalar.engine.errors import shown
 from tinygrad_scalar.inspection.notation import written
@@ -41,8 +41,11 @@ def plot_gradient_flow(net: _Layered, *, title: str = "Gradient flow") -> Plot:
     3
     """
     layers = getattr(net, "layers", None)
-    if not isinstance(layers, Iterable) or not layers:
-        raise TypeError(f"plot_gradient_flow takes a network with layers, such as an MLP, got {shown(net)}")
+    layers = list(layers) if isinstance(layers, Iterable) else []
+    if not layers or not all(callable(getattr(layer, "parameters", None)) for layer in layers):
+        raise TypeError(
+            f"plot_gradient_flow takes a network with layers that have parameters(), such as an MLP, got {shown(net)}"
+        )
     sizes = [[abs(parameter.grad) for parameter in layer.parameters()] for layer in layers]
     every = [size for layer in sizes for size in layer]
     if not any(every):
@@ -59,7 +62,7 @@ def plot_gradient_flow(net: _Layered, *, title: str = "Gradient flow") -> Plot:
     )
     height = TOP + ROW * len(sizes) + 44
     parts = [
-        f'<text class="title" x="12" y="24">{xml_text(title)}</text>',
+        heading(title, 12, WIDTH - 24),
         *_grid(axis, height),
         *(part for i, layer in enumerate(sizes) for part in _row(i, layer, axis)),
     ]
@@ -67,7 +70,10 @@ def plot_gradient_flow(net: _Layered, *, title: str = "Gradient flow") -> Plot:
 
 
 def _mean(sizes: Sequence[float]) -> float:
-    return math.fsum(size / len(sizes) for size in sizes)
+    largest = max(sizes, default=0.0)
+    if not largest or not all(map(math.isfinite, sizes)):
+        return math.nan if largest else 0.0
+    return largest * min(1.0, math.fsum(size / largest for size in sizes) / len(sizes))  # neither over- nor underflow
 
 
 def _power_below(number: float) -> float:
@@ -86,7 +92,7 @@ def _row(i: int, sizes: Sequence[float], axis: Axis) -> Iterator[str]:
     """The i-th layer: its name, its bar, and its mean as a number."""
     y = TOP + ROW * i
     yield f'<text x="12" y="{y + 16}">layer {i + 1}</text>'
-    mean, largest = _mean(sizes), max(sizes)
+    mean, largest = _mean(sizes), max(sizes, default=0.0)
     if not all(map(math.isfinite, sizes)):
         bad = sum(not math.isfinite(size) for size in sizes)
         yield f'<text class="bad bar" x="{LEFT + 6}" y="{y + 16}">⚠ {bad} of {len(sizes)} not finite</text>'

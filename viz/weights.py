@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from tinygrad_scalar.charts.axis import Axis
 from tinygrad_scalar.charts.plot import WIDTH, Plot, plot_of
-from tinygrad_scalar.charts.text import xml_text
+from tinygrad_scalar.charts.text import fitted, heading, xml_text
 from tinygrad_scalar.engine import Value
 from tinygrad_scalar.engine.errors import shown
 from tinygrad_scalar.inspection.notation import written
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 BINS = 60
 LARGEST = 1e300  # of a weight: bins between larger ones have no finite width
+EQUAL = 1e-12  # of the weights' size: closer ones are drawn as equal
 MOST = 12  # moments in a picture
 LEFT, RIGHT, TOP, ROW, RISE = 84, 24, 64, 40, 54  # margins, a moment's row, and its highest bin, in pixels
 
@@ -45,18 +46,19 @@ def plot_weights(moments: Mapping[Any, ArrayLike | Sequence[Value]], *, title: s
     numbers = {name: _numbers(name, parameters) for name, parameters in entries}
     low = min(float(array.min()) for array in numbers.values())
     high = max(float(array.max()) for array in numbers.values())
-    pad = 0.05 * (high - low) or max(abs(low), 1.0) * 0.05
+    size = max(abs(low), abs(high))
+    pad = 0.05 * (high - low) if high - low > max(EQUAL * size, 1 / LARGEST) else 0.05 * max(size, 1.0)
     axis = Axis(low - pad, high + pad, LEFT, WIDTH - RIGHT)
     counts = {name: np.histogram(array, BINS, (axis.lowest, axis.highest))[0] for name, array in numbers.items()}
     tallest = max(int(count.max()) for count in counts.values())
     height = TOP + ROW * len(counts) + 44
-    parts = [f'<text class="title" x="12" y="24">{xml_text(title)}</text>', *_grid(axis, height)]
+    parts = [heading(title, 12, WIDTH - RIGHT - 12 - (0 if chosen is None else 130)), *_grid(axis, height)]
     if chosen is not None:
         parts.append(f'<text x="{WIDTH - RIGHT}" y="24" text-anchor="end">{MOST} of {len(moments)} are drawn</text>')
     for i, (name, count) in enumerate(counts.items()):
         base = TOP + ROW * (i + 1)
         parts.append(f'<path class="ridge area0" fill-opacity="0.55" d="{_outline(count, tallest, base, axis)}"/>')
-        parts.append(f'<text x="12" y="{base - 4}">{xml_text(str(name))}</text>')
+        parts.append(f'<text x="12" y="{base - 4}">{xml_text(fitted(str(name), LEFT - 20))}</text>')
     return plot_of(title, parts, WIDTH, height)
 
 

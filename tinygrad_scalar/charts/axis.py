@@ -7,6 +7,9 @@ import sys
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from tinygrad_scalar.charts.text import WIDTH
+from tinygrad_scalar.inspection.notation import written
+
 
 class Axis(NamedTuple):
     """Numbers from `lowest` to `highest` between the pixels `start` and `end`; with `log`, both must be positive.
@@ -35,6 +38,17 @@ class Axis(NamedTuple):
         return _powers(self.lowest, self.highest) if self.log else round_numbers(self.lowest, self.highest)
 
 
+def tick_text(tick: float) -> str:
+    """A tick's number as a picture shows it."""
+    return written(tick, ".12g")
+
+
+def beyond(axis: Axis, margin: float) -> int:
+    """How many pixels the numbers beside an upright axis take beyond its margin."""
+    longest = max(len(tick_text(tick)) for tick in axis.ticks())
+    return max(0, math.ceil(longest * WIDTH + 12 - margin))
+
+
 def round_numbers(lowest: float, highest: float) -> Sequence[float]:
     """Four to nine round numbers (1, 2 or 5 times a power of ten apart) from `lowest` to `highest`."""
     eighth = (highest / 8 - lowest / 8) or abs(highest) / 8 or 0.125
@@ -54,7 +68,9 @@ def _powers(lowest: float, highest: float) -> Sequence[float]:
     for factors in ((1,), (1, 2, 5)):
         ticks = [factor * power for power in powers for factor in factors]
         ticks = [
-            float(f"{tick:.12g}") for tick in ticks if lowest <= tick * (1 + 1e-9) and tick <= highest * (1 + 1e-9)
+            float(f"{tick:.12g}")
+            for tick in ticks
+            if lowest <= tick * (1 + 1e-9) and tick <= highest * (1 + 1e-9) and tick < math.inf
         ]
         if len(ticks) >= 3:
             return ticks

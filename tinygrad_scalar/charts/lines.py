@@ -5,10 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 
-from tinygrad_scalar.charts.axis import Axis, round_numbers
+from tinygrad_scalar.charts.axis import Axis, beyond, round_numbers, tick_text
 from tinygrad_scalar.charts.plot import HEIGHT, WIDTH, Plot, plot_of
-from tinygrad_scalar.charts.text import xml_text
-from tinygrad_scalar.inspection.notation import written
+from tinygrad_scalar.charts.text import heading, xml_text
 
 LEFT, RIGHT, TOP, BOTTOM = 70, 24, 40, 48  # margins around the curves, in pixels
 DASHES = ("", "6 4", "2 3", "9 3 2 3")  # of the curves, so that they differ by more than colour
@@ -30,9 +29,9 @@ def line_chart(title: str, x_label: str, curves: Mapping[str, Sequence[float]], 
         highest = max(highest, round_numbers(lowest, highest)[-1])
     y = Axis(lowest, highest, HEIGHT - BOTTOM, TOP, log)
     x = Axis(1.0, float(max(map(len, curves.values()))), LEFT, WIDTH - RIGHT)
-    parts = [f'<text class="title" x="{LEFT}" y="24">{xml_text(title)}</text>', *_grid(x, y, x_label)]
     labels = [_label(name, numbers, log) for name, numbers in curves.items()]
     legend = WIDTH - RIGHT - sum(map(_label_width, labels))
+    parts = [heading(title, LEFT, legend - LEFT - 12), *_grid(x, y, x_label)]
     for i, (label, numbers) in enumerate(zip(labels, curves.values())):
         parts += _curve(numbers, i, x, y)
         parts.append(
@@ -40,7 +39,7 @@ def line_chart(title: str, x_label: str, curves: Mapping[str, Sequence[float]], 
             f'<text x="{legend + 30}" y="24">{label}</text>'
         )
         legend += _label_width(label)
-    return plot_of(title, parts)
+    return plot_of(title, parts, left=beyond(y, LEFT))
 
 
 def _can_stand(number: float, log: bool) -> bool:
@@ -60,7 +59,7 @@ def _grid(x: Axis, y: Axis, x_label: str) -> Iterator[str]:
     """A line and a number for each tick of y, a number for each whole tick of x."""
     for tick in y.ticks():
         yield f'<path class="grid" d="M{LEFT} {y.at(tick):.1f}H{WIDTH - RIGHT}"/>'
-        yield f'<text x="{LEFT - 8}" y="{y.at(tick) + 4:.1f}" text-anchor="end">{written(tick, ".12g")}</text>'
+        yield f'<text x="{LEFT - 8}" y="{y.at(tick) + 4:.1f}" text-anchor="end">{tick_text(tick)}</text>'
     for tick in x.ticks():
         if tick >= 1.0 and tick.is_integer():
             yield f'<text x="{x.at(tick):.1f}" y="{HEIGHT - BOTTOM + 18}" text-anchor="middle">{tick:g}</text>'

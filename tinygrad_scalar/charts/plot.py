@@ -34,8 +34,8 @@ class Plot:
         return self.svg
 
 
-def plot_of(title: str, content: Iterable[str], width: int = WIDTH, height: int = HEIGHT) -> Plot:
-    """A Plot of SVG elements, whose classes `curve0`, `dot0`, `area0`, … have the colours.
+def plot_of(title: str, content: Iterable[str], width: int = WIDTH, height: int = HEIGHT, left: int = 0) -> Plot:
+    """A Plot of SVG elements from x = −left on, whose classes `curve0`, `dot0`, `area0`, … have the colours.
 
     >>> plot_of("x < y", ['<circle class="dot0" r="3"/>']).svg.startswith("<svg")
     True
@@ -43,7 +43,9 @@ def plot_of(title: str, content: Iterable[str], width: int = WIDTH, height: int 
     light = "\n  ".join(_colours(i, colour) for i, (colour, _) in enumerate(COLOURS))
     dark = "\n    ".join(_colours(i, colour) for i, (_, colour) in enumerate(COLOURS))
     page = _PAGE.replace("LIGHT", light).replace("DARK", dark)
-    return Plot(page.format(title=xml_text(title), content="\n".join(content), width=width, height=height))
+    return Plot(
+        page.format(title=xml_text(title), content="\n".join(content), width=width + left, height=height, x=-left)
+    )
 
 
 def _colours(i: int, colour: str) -> str:
@@ -53,7 +55,7 @@ def _colours(i: int, colour: str) -> str:
     )
 
 
-_PAGE = """<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" height="{height}" \
+_PAGE = """<svg xmlns="http://www.w3.org/2000/svg" viewBox="{x} 0 {width} {height}" width="{width}" height="{height}" \
 role="img" aria-label="{title}" font-family="Helvetica, Arial, sans-serif" font-size="12">
 <title>{title}</title>
 <style>
@@ -68,7 +70,7 @@ role="img" aria-label="{title}" font-family="Helvetica, Arial, sans-serif" font-
     DARK
   }}
 </style>
-<rect class="page" width="100%" height="100%"/>
+<rect class="page" x="{x}" width="100%" height="100%"/>
 {content}
 </svg>
 """
