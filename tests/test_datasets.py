@@ -26,6 +26,11 @@ READ = {
     "quoted after a space": b'a, "b"\n1, "x"\n-2.5, "y"\n',
     "blank lines": b"a,b\n\n1,x\n\n\n-2.5,y\n\n",
     "blank lines before the header": b"\n\na;b\n1;x\n-2.5;y\n",
+    "bars": b"a|b\n1|x\n-2.5|y\n",
+    "a spreadsheet's word for its delimiter": b"sep=;\r\na;b\r\n1;x\r\n-2.5;y\r\n",
+    "UTF-16 with a byte order mark": "a,b\n1,x\n-2.5,y\n".encode("utf-16"),
+    "UTF-16, little end first": "a;b\n1;x\n-2.5;y\n".encode("utf-16-le"),
+    "UTF-16, big end first": "a\tb\n1\tx\n-2.5\ty\n".encode("utf-16-be"),
     "lines of white space": b"a,b\n  \n1,x\n\t\n-2.5,y\n",
 }
 
@@ -36,6 +41,52 @@ def test_the_usual_kinds_of_csv_file_read_the_same(content, tmp_path):
     table = read_csv(tmp_path / "t.csv")
     assert (table.columns, table.rows) == (["a", "b"], ROWS)
     assert table.name == str(tmp_path / "t.csv")
+
+
+# an encoding, a city in it, what the table says of it
+ENCODINGS = {
+    "utf-8": ("Zürich", "UTF-8"),
+    "utf-8-sig": ("東京", "UTF-8"),
+    "utf-16": ("Łódź", "UTF-16"),
+    "utf-16-be": ("Zürich", "UTF-16"),
+    "latin-1": ("Zürich", "Windows-1252 (Latin-1)"),
+    "cp1252": ("Zürich, 5 €", "Windows-1252 (Latin-1)"),
+}
+
+
+@pytest.mark.parametrize("encoding", ENCODINGS)
+def test_the_encoding_of_a_file_is_found_and_told(encoding, tmp_path):
+    city, told = ENCODINGS[encoding]
+    (tmp_path / "t.csv").write_bytes(f"city;size\n{city};1\n".encode(encoding))
+    table = read_csv(tmp_path / "t.csv")
+    assert (table.column("city"), table.encoding, table.delimiter) == ([city], told, ";")
+    assert read_csv(tmp_path / "t.csv", encoding=encoding).column("city") == [city]
+
+
+def test_an_encoding_that_is_given_is_the_one_that_is_read_and_one_that_does_not_fit_is_refused(tmp_path):
+    (tmp_path / "t.csv").write_bytes("a,b\nŁódź,1\n".encode("cp1250"))
+    assert read_csv(tmp_path / "t.csv", encoding="cp1250").column("a") == ["Łódź"]
+    with pytest.raises(ValueError, match=r"t\.csv is not UTF-8 text \(byte 4\)"):
+        read_csv(tmp_path / "t.csv", encoding="utf-8")
+    with pytest.raises(ValueError, match="there is no encoding 'klingon'"):
+        read_csv(tmp_path / "t.csv", encoding="klingon")
+
+
+# content whose first line alone could be divided by several signs, and the sign
+DIVIDED = {
+    "decimal commas": ("size, cm;width, cm;kind\n1,5;2,5;a\n2,5;3,5;b\n", ";"),
+    "decimal commas everywhere": ("x;y\n1,5;2,5\n2,5;3,5\n", ";"),
+    "semicolons in cells": ("name,tags\na,x; y\nb,z\n", ","),
+    "bars in cells": ("a,b | c,d\n1,2,3\n", ","),
+    "tabs among commas": ("length, cm\twidth, cm\n1\t2\n", "\t"),
+    "one column": ("a\n1\n2\n", ","),
+}
+
+
+@pytest.mark.parametrize(("content", "delimiter"), DIVIDED.values(), ids=DIVIDED)
+def test_the_delimiter_is_the_sign_that_divides_all_rows_alike(content, delimiter, tmp_path):
+    (tmp_path / "t.csv").write_text(content, "utf-8")
+    assert read_csv(tmp_path / "t.csv").delimiter == delimiter
 
 
 # content, delimiter by delimiter: a quoted cell may hold anything

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import re
 from collections import Counter
-from collections.abc import Sequence
-from shlex import quote as option  # a column's name as an argument in a shell
+from collections.abc import Iterable, Sequence
+from shlex import quote
 
 from tinygrad_scalar.cli.columns import CategoryColumn, Column, NumberColumn, Scale, cells_of
 from tinygrad_scalar.datasets import Table, is_missing, is_number
 from tinygrad_scalar.screen import quoted
 
+_MOST = 5  # columns that a message names
+_WITH_NUMBER = re.compile(r"[^\w\s]?\s?[+-]?\d")  # $1200, 12 km, 5%
 FEWEST_ROWS = 20  # from which on a text that hardly ever repeats is refused
 _DATE = re.compile(
     r"\d{4}[-/.]\d{1,2}[-/.]\d{1,2}([T ]\d{1,2}:\d\d.*)?|\d{1,2}[-/.]\d{1,2}[-/.](\d{4}|\d\d)([T ]\d{1,2}:\d\d.*)?"
@@ -23,24 +27,22 @@ def column_of(
 ) -> Column:
     """How a column becomes inputs: as its cells are numbers or text, unless it is told to be `categorical`.
 
-    ValueError for a missing cell if `missing` is None, a number with text around, dates, and text that hardly repeats.
+    ValueError for a missing cell if `missing` is None, and for text among numbers.
     """
     if missing is None:
         table.column(name)  # raises for a missing cell
     cells = cells_of(table, name)
-    present = [(line, cell) for line, cell in zip(table.lines, cells) if not is_missing(cell)]
     known = [cells[row] for row in training_rows if not is_missing(cells[row])]
     if not known:
         raise ValueError(
-            f"{table.name}: column {quoted(name)} has no value in the rows to train on; leave it out: {ignoring(name)}"
+            f"{table.name}: column {quoted(name)} has no value in the rows to train on; leave it out: "
+            f"--ignore {option([name])}"
         )
     is_numeric = not categorical and holds_numbers(table, name)
     lacking = len(known) < len(training_rows)
     if is_numeric:
         rows = [row for row in training_rows if not is_missing(cells[row])]
         return NumberColumn(name, scale_of(table, name, rows), lacking and missing == "category")
-    if not categorical:
-        _require_categories(table, name, present)
     counts = Counter(known)
     categories = sorted(counts, key=lambda category: (-counts[category], category))
     return CategoryColumn(name, categories + [""] * (lacking and missing == "category"))
@@ -55,27 +57,41 @@ def holds_numbers(table: Table, name: str) -> bool:
         raise ValueError(
             f"{table.name}, line {line}: {quoted(cell)} in column {quoted(name)} is not a finite number, but "
             f"{len(present) - len(wrong):,} of its {len(present):,} cells are: correct it, or "
-            f"--categorical {option(name)} makes them categories, or leave the column out: {ignoring(name)}"
+            f"--categorical {option([name])} makes them categories, or leave the column out: --ignore {option([name])}"
         )
     return not wrong
 
 
-def _require_categories(table: Table, name: str, present: Sequence[tuple[int, str]]) -> None:
-    """ValueError if a column of text holds dates, or a text of its own in most rows."""
-    dates = [(line, cell) for line, cell in present if _DATE.fullmatch(cell)]
-    if len(dates) * 2 > len(present):
-        line, cell = dates[0]
+def require_categories(table: Table, columns: Sequence[str]) -> None:
+    """ValueError that names all columns of text that hold dates, else all with a text of their own in most rows."""
+    dates: dict[str, str] = {}
+    texts: dict[str, tuple[int, int, str]] = {}
+    for name in columns:
+        present = [cell for cell in cells_of(table, name) if not is_missing(cell)]
+        if not present or all(map(is_number, present)):
+            continue
+        if sum(_DATE.fullmatch(cell) is not None for cell in present) * 2 > len(present):
+            dates[name] = next(cell for cell in present if _DATE.fullmatch(cell))
+        elif len(present) >= FEWEST_ROWS and len(set(present)) * 2 > len(present) and not holds_numbers(table, name):
+            texts[name] = (len(set(present)), len(present), next(cell for cell in present if not is_number(cell)))
+    if dates:
+        examples = ", ".join(f"{quoted(name)} ({quoted(cell)}, …)" for name, cell in list(dates.items())[:_MOST])
         raise ValueError(
-            f"{table.name}, line {line}: column {quoted(name)} holds dates or times such as {quoted(cell)}, which are "
-            "neither numbers nor categories: replace it by numbers (year, month, weekday, days since the first), "
-            f"or leave it out: {ignoring(name)}"
+            f"{table.name} has dates or times, which are neither numbers nor categories: {examples}; replace them by "
+            "numbers (year, month, weekday, days since the first), "
+            f"or leave them out: --ignore {option(dates)}"
         )
-    distinct = len({cell for _, cell in present})
-    if len(present) >= FEWEST_ROWS and distinct * 2 > len(present):
+    if texts:
+        examples = ", ".join(
+            f"{distinct:,} in the {rows:,} cells of {quoted(name)} ({quoted(cell)}, …)"
+            for name, (distinct, rows, cell) in list(texts.items())[:_MOST]
+        )
+        hint = ""
+        if all(_WITH_NUMBER.match(cell) for _, _, cell in texts.values()):
+            hint = "if they are to be numbers, take away what stands beside them; "
         raise ValueError(
-            f"{table.name}: column {quoted(name)} holds {distinct:,} different texts in {len(present):,} rows (such as "
-            f"{quoted(present[0][1])}), too many to learn from: leave it out: {ignoring(name)}; or keep it: "
-            f"--categorical {option(name)}"
+            f"{table.name} has too many different texts to learn from: {examples}; {hint}leave them out: "
+            f"--ignore {option(texts)}; or keep them all: --categorical {option(texts)}"
         )
 
 
@@ -92,6 +108,18 @@ def scale_of(table: Table, column: str, rows: Sequence[int]) -> Scale:
         ) from None
 
 
-def ignoring(name: str) -> str:
-    """The option that leaves a column out."""
-    return f"--ignore {option(name)}"
+def option(columns: Iterable[str]) -> str:
+    """The names of columns as an argument of an option in a shell, which `column_names` reads."""
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\r\n").writerow(columns)  # quotes the signs of the line's end in names
+    return quote(text.getvalue().removesuffix("\r\n"))
+
+
+def column_names(text: str) -> list[str]:
+    """The columns that an option names, divided by commas; a name that has commas stands in double quotes.
+
+    >>> column_names('id, "length, cm"')
+    ['id', 'length, cm']
+    """
+    rows = csv.reader(io.StringIO(text, newline=""), skipinitialspace=True)
+    return [name.strip() for row in rows for name in row]

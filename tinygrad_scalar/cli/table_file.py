@@ -30,11 +30,6 @@ def read_table(options: argparse.Namespace) -> Table:
     return parse_csv(stream.read(), "standard input", encoding=options.encoding)
 
 
-def names(text: str) -> list[str]:
-    """The columns that an option names, divided by commas."""
-    return [name.strip() for name in text.split(",")]
-
-
 def format_text(table: Table, point: str) -> str | None:
     """How the file was read, for its user to check; None for UTF-8, points, and anything between the cells."""
     if table.encoding == "UTF-8" and point == ".":

@@ -12,11 +12,10 @@ import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from itertools import pairwise
-from shlex import quote as option  # a column's name as an argument in a shell
 from typing import TYPE_CHECKING, Any
 
 from tinygrad_scalar.cli.columns import CategoryColumn, Column, NumberColumn, Scale, standardised
-from tinygrad_scalar.cli.fitted_columns import column_of, holds_numbers, scale_of
+from tinygrad_scalar.cli.fitted_columns import column_of, holds_numbers, option, require_categories, scale_of
 from tinygrad_scalar.cli.missing_cells import WAYS, require_complete
 from tinygrad_scalar.datasets import Table, is_number
 from tinygrad_scalar.engine.errors import AnomalyError, shown
@@ -276,6 +275,7 @@ def untrained_model(
         )
     if not of_numbers:
         _require_classes(table, target, numeric)
+    require_categories(table, [name for name in features if name not in categorical])
     columns = [
         column_of(table, name, training_rows, categorical=name in categorical, missing=missing) for name in features
     ]
@@ -332,7 +332,7 @@ def _require_classes(table: Table, target: str, numeric: bool) -> None:
         raise ValueError(
             f"{quoted(target)} holds {distinct:,} different numbers in {len(cells):,} rows, too many to be classes: "
             "leave --loss out, or --loss squared_error, to predict a number; or, if they are classes, "
-            f"--categorical {option(target)}"
+            f"--categorical {option([target])}"
         )
     if distinct * 2 > len(cells):
         raise ValueError(

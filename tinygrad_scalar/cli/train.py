@@ -14,9 +14,10 @@ from tinygrad_scalar.atomic_write import required_path
 from tinygrad_scalar.cli.command import Command, DivergedError, require_output
 from tinygrad_scalar.cli.console import new_console, warn
 from tinygrad_scalar.cli.decimals import with_decimal_points
+from tinygrad_scalar.cli.fitted_columns import column_names
 from tinygrad_scalar.cli.missing_cells import WAYS, missing_rows, missing_text, require_complete, without_missing
 from tinygrad_scalar.cli.split import split
-from tinygrad_scalar.cli.table_file import add_table, format_text, inputs_of, names, read_table
+from tinygrad_scalar.cli.table_file import add_table, format_text, inputs_of, read_table
 from tinygrad_scalar.cli.table_model import TableModel, features_of, untrained_model
 from tinygrad_scalar.cli.training_report import report_model, report_result, unknown_text
 from tinygrad_scalar.engine.errors import AnomalyError
@@ -52,8 +53,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--epochs", type=_count, default=100, metavar="N", help=default)
     add("--batch-size", type=_count, metavar="N", help="examples per step (default all)")
     add("--test-fraction", type=float, default=0.25, metavar="F", help=f"share of the rows to hold out {default}")
-    add("--ignore", type=names, default=[], metavar="COLUMN,COLUMN", help="columns to leave out")
-    add("--categorical", type=names, default=[], metavar="COLUMN,COLUMN", help="columns of numbers that are categories")
+    add("--ignore", type=column_names, default=[], metavar="COLUMN,COLUMN", help="columns to leave out")
+    add(
+        "--categorical",
+        type=column_names,
+        default=[],
+        metavar="COLUMN,COLUMN",
+        help="columns that are categories",
+    )
     add("--missing", choices=WAYS, help=f"missing cells: {MISSING_HELP}")
     add("--early-stopping", type=_count, metavar="N", help="stop when the cost has not fallen for N epochs")
     add(
