@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +23,7 @@ except ImportError as error:
         'python -m pip install "tinygrad_scalar[sklearn]"'
     ) from error
 
+from tinygrad_scalar.engine.number import as_float, required_integer
 from tinygrad_scalar.nn.mlp import MLP
 from tinygrad_scalar.nn.optim import OPTIMIZERS
 from tinygrad_scalar.nn.probabilities import probabilities
@@ -82,9 +84,9 @@ class _NetworkEstimator(BaseEstimator):  # type: ignore[misc]
 
     def _network(self, n_outputs: int, output_activation: str, seed: int) -> MLP:
         hidden = self.hidden_layers
-        sizes = [int(size) for size in hidden] if isinstance(hidden, Iterable) else hidden
-        if not isinstance(sizes, list):
+        if isinstance(hidden, str) or not isinstance(hidden, Iterable):
             raise ValueError(f"hidden_layers must be a list of sizes such as (32, 16), got {hidden!r}")
+        sizes = [required_integer(size, "a size in hidden_layers") for size in hidden]
         return MLP(self.n_features_in_, [*sizes, n_outputs], self.activation, output_activation, seed=seed)
 
     def _train(
@@ -102,12 +104,12 @@ class _NetworkEstimator(BaseEstimator):  # type: ignore[misc]
     ) -> None:
         """Train network_, or with `go_on` train it further; history_ is that of this training."""
         generator = check_random_state(self.random_state)
-        if not go_on:
-            seed = int(generator.randint(np.iinfo(np.int32).max))
-            self.network_ = self._network(n_outputs, output_activation, seed)
-            if self.optimizer not in OPTIMIZERS:
-                raise ValueError(f"optimizer must be one of {', '.join(OPTIMIZERS)}, got {self.optimizer!r}")
-            self.optimizer_ = OPTIMIZERS[self.optimizer](self.network_.parameters(), self.learning_rate)
+        network = self._network(n_outputs, output_activation, int(generator.randint(np.iinfo(np.int32).max)))
+        if self.optimizer not in OPTIMIZERS:
+            raise ValueError(f"optimizer must be one of {', '.join(OPTIMIZERS)}, got {self.optimizer!r}")
+        optimizer = OPTIMIZERS[self.optimizer](network.parameters(), self.learning_rate)
+        if isinstance(self.batch_size, str) and self.batch_size != "auto":
+            raise ValueError(f'batch_size must be a number, None for all examples, or "auto", got {self.batch_size!r}')
         validation = None
         if self.early_stopping is not None and epochs > 1:
             weights = [] if sample_weight is None else [sample_weight]
@@ -118,8 +120,16 @@ class _NetworkEstimator(BaseEstimator):  # type: ignore[misc]
             validation = (held_out, targets)
             sample_weight = kept[4] if weights else None
         size = min(LARGEST_BATCH, len(X)) if isinstance(self.batch_size, str) else self.batch_size
-        if isinstance(self.batch_size, str) and self.batch_size != "auto":
-            raise ValueError(f'batch_size must be a number, None for all examples, or "auto", got {self.batch_size!r}')
+        if not go_on:
+            self.network_, self.optimizer_ = network, optimizer
+        elif repr(network) != repr(self.network_):
+            raise ValueError(
+                f"training goes on with the same network, {self.network_!r}, but the parameters say {network!r}"
+            )
+        elif type(optimizer) is type(self.optimizer_):  # with what it remembers
+            self.optimizer_.learning_rate = self.learning_rate
+        else:
+            self.optimizer_ = type(optimizer)(self.network_.parameters(), self.learning_rate)
         self.history_ = fit(
             self.network_,
             X,
@@ -152,6 +162,13 @@ class _NetworkEstimator(BaseEstimator):  # type: ignore[misc]
         return weights
 
 
+def _class_weight(name: Any, weight: Any) -> float:
+    number = as_float(weight)
+    if number is None or not 0.0 <= number < math.inf:
+        raise ValueError(f"class_weight must map classes to finite numbers ≥ 0, got {weight!r} for {name!r}")
+    return number
+
+
 class NetworkClassifier(ClassifierMixin, _NetworkEstimator):  # type: ignore[misc]
     """A network that tells classes apart: two by one output in sigmoid, more by logits and cross-entropy.
 
@@ -159,8 +176,8 @@ class NetworkClassifier(ClassifierMixin, _NetworkEstimator):  # type: ignore[mis
     activation           of the hidden layers; see Neuron
     optimizer, learning_rate, epochs, batch_size, l1, l2, clip_norm, schedule   as in `fit`; batch_size "auto" is 200
     early_stopping       as in `fit`, on `validation_fraction` of the examples, which are then not trained on
-    class_weight         {class: weight} or "balanced"
-    warm_start           fit goes on from where the last one ended
+    class_weight         {class: weight} or "balanced"; a class without a weight has 1
+    warm_start           fit goes on from where the last one ended, with the learning rate as it is then
     random_state         seeds the initial weights and the order of the examples
 
     After fit: `network_` (an MLP), `classes_`, `history_` (a History), `optimizer_`, `n_features_in_`.
@@ -260,11 +277,15 @@ class NetworkClassifier(ClassifierMixin, _NetworkEstimator):  # type: ignore[mis
         if self.class_weight is None:
             return weights
         one = np.ones(len(index)) if weights is None else weights
-        if self.class_weight == "balanced":
+        if isinstance(self.class_weight, str) and self.class_weight == "balanced":
             totals = np.bincount(index, weights=one, minlength=len(self.classes_))
             factors = one.sum() / (len(self.classes_) * np.where(totals > 0.0, totals, 1.0))
         elif isinstance(self.class_weight, Mapping):
-            factors = np.array([self.class_weight.get(name, 1.0) for name in self.classes_.tolist()], dtype=np.float64)
+            classes = self.classes_.tolist()
+            unknown = [name for name in self.class_weight if name not in classes]
+            if unknown and not set(classes) <= set(self.class_weight):  # no slip: a fold can lack a class
+                raise ValueError(f"class_weight has {unknown[0]!r}, which is none of the classes {classes}")
+            factors = np.array([_class_weight(name, self.class_weight.get(name, 1.0)) for name in classes])
         else:
             raise ValueError(f'class_weight must be a dict {{class: weight}} or "balanced", got {self.class_weight!r}')
         weighted: Floats = one * factors[index]

@@ -16,6 +16,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import check_estimator
 
 import tinygrad_scalar as ts
+from tinygrad_scalar import estimators
 from tinygrad_scalar.estimators import NetworkClassifier, NetworkRegressor
 from tinygrad_scalar.nn import EarlyStopping
 
@@ -165,3 +166,51 @@ def test_held_out_numbers_are_predicted():
         model = make_pipeline(StandardScaler(), NetworkRegressor((8,), epochs=40, l2=0.02, random_state=seed))
         scores.append(model.fit(part[0], part[2]).score(part[1], part[3]))
     assert np.mean(scores) > 0.39  # scikit-learn's network of this size: 0.40
+
+
+def fitted_on_iris(**parameters):
+    X, y = IRIS
+    names = np.array(["setosa", "versicolor", "virginica"])[y]
+    return NetworkClassifier((4,), epochs=3, random_state=0).set_params(**parameters).fit(X, names), X, names
+
+
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [
+        ({"class_weight": {"Setosa": 2.0}}, "'Setosa', which is none of the classes"),
+        ({"class_weight": {"setosa": "2"}}, "finite numbers ≥ 0, got '2' for 'setosa'"),
+        ({"class_weight": {"setosa": -1.0}}, "finite numbers ≥ 0, got -1.0 for 'setosa'"),
+        ({"class_weight": np.ones(3)}, "must be a dict"),
+        ({"hidden_layers": (2.7,)}, "a size in hidden_layers must be a positive integer, got 2.7"),
+        ({"hidden_layers": "12"}, "hidden_layers must be a list of sizes"),
+    ],
+)
+def test_a_slip_in_a_parameter_is_refused(parameters, message):
+    with pytest.raises(ValueError, match=message):
+        fitted_on_iris(**parameters)
+
+
+def test_a_class_weight_of_a_class_that_a_fold_lacks_is_no_slip():
+    weights = {"setosa": 1.0, "versicolor": 2.0, "virginica": 1.0, "rare": 5.0}
+    assert fitted_on_iris(class_weight=weights)[0].history_.cost
+
+
+def test_a_warm_start_goes_on_with_the_parameters_as_they_are_now():
+    model, X, names = fitted_on_iris(warm_start=True)
+    model.set_params(learning_rate=0.5, epochs=5).fit(X, names)
+    assert (model.optimizer_.learning_rate, len(model.history_.cost)) == (0.5, 5)
+    assert type(model.set_params(optimizer="sgd").fit(X, names).optimizer_).__name__ == "SGD"
+    before = [p.data for p in model.network_.parameters()]
+    with pytest.raises(ValueError, match=r"goes on with the same network, MLP\(4, \[4, 3\]"):
+        model.set_params(hidden_layers=(5,)).fit(X, names)
+    assert [p.data for p in model.network_.parameters()] == before
+
+
+def test_a_warm_start_keeps_the_same_examples_for_validation(monkeypatch):
+    kept, original = [], estimators.fit
+    monkeypatch.setattr(
+        estimators, "fit", lambda *a, **options: kept.append(options["validation"][0]) or original(*a, **options)
+    )
+    model, X, names = fitted_on_iris(warm_start=True, early_stopping=2)
+    model.fit(X, names)
+    np.testing.assert_array_equal(kept[0], kept[1])
