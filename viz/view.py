@@ -161,6 +161,8 @@ class View:
             latest = {box}
             for _ in range(depth):
                 latest = {other for one in latest for other in step(one)[:most]} - found
+                if not latest:
+                    break
                 found |= latest
         return found
 

@@ -225,6 +225,11 @@ def test_of_a_large_graph_without_structure_what_is_nearest_to_the_root_is_drawn
     assert says(drawing) == f"{len(drawn)} of {n:,} values: those nearest to the root"
 
 
+def test_a_depth_beyond_the_graph_is_all_of_it_at_once():
+    C = network(3, 4, 2)
+    assert draw(C, depth=10**15).source == draw(C, depth=1000).source
+
+
 def test_around_and_depth_choose_what_is_near_a_value():
     x = Value(0.5, "x")
     values = [x]
