@@ -8,6 +8,7 @@ import pytest
 from support.commands import contents, main, write_csv
 from support.mutants import mutants
 
+import tinygrad_scalar as ts
 from tinygrad_scalar.cli.scores import r_squared
 from tinygrad_scalar.cli.table_model import MOST_PARAMETERS, TableModel
 from tinygrad_scalar.nn.saving import load_with, save
@@ -222,3 +223,10 @@ def test_a_confusion_matrix_too_large_to_read_has_the_ten_most_frequent_classes(
     assert matrix[0].split()[-1] == "(others)"
     assert sum(map(int, matrix[-1].split()[1:])) == 10 and matrix[-1].split()[0] == "often"
     assert max(map(len, out.splitlines())) < 200
+
+
+def test_a_network_of_another_class_is_no_model_of_train(desk):
+    _, metadata = load_with(desk / "line.safetensors")
+    save(ts.Layer(1, 1), desk / "layer.safetensors", metadata)
+    with pytest.raises(ValueError, match="holds only a network"):
+        TableModel.load(desk / "layer.safetensors")

@@ -161,7 +161,7 @@ class TableModel:
     def load(cls, path: str | os.PathLike[str]) -> TableModel:
         """The model that `save` wrote; ValueError if the file holds something else."""
         net, metadata = load_with(path)
-        if "table" not in metadata:
+        if not isinstance(net, MLP) or "table" not in metadata:
             raise ValueError(f"{path} holds only a network, not a model written by `train`")
         try:
             model = cls._of_fields(net, metadata["table"])

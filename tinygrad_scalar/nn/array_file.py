@@ -32,8 +32,9 @@ class Kind(NamedTuple):
 
 
 class Header(NamedTuple):
-    """The description, the header's entries for the arrays, and the number of bytes that follow it."""
+    """Whose file it is, the description, the entries for the arrays, and the number of bytes that follow the header."""
 
+    key: str
     description: str
     entries: dict[str, Any]
     size: int
@@ -64,8 +65,9 @@ def opened(path: str | os.PathLike[str], what: str) -> Iterator[tuple[Path, Bina
         yield path, file
 
 
-def read_header(file: BinaryIO, key: str) -> Header:
-    """The header, with `file` at the first byte behind it; ValueError, with the reason, if there is none."""
+def read_header(file: BinaryIO, *keys: str) -> Header:
+    """The header of a file with one of these keys, and `file` at the first byte behind it; ValueError, with the reason,
+    if there is none."""
     size = file.seek(0, os.SEEK_END)
     file.seek(0)
     length = int.from_bytes(file.read(8), "little")
@@ -75,9 +77,10 @@ def read_header(file: BinaryIO, key: str) -> Header:
         raise ValueError(f"its header has {length:,} bytes, more than {LONGEST_HEADER:,}")
     entries = read_json(file.read(length).decode(), "its header")
     metadata = entries.pop("__metadata__", None)
-    if not isinstance(metadata, dict) or not isinstance(metadata.get(key), str):
+    key = next((key for key in keys if isinstance(metadata, dict) and isinstance(metadata.get(key), str)), None)
+    if key is None:
         raise ValueError("it is a safetensors file with other contents")
-    return Header(metadata[key], entries, size - 8 - length)
+    return Header(key, metadata[key], entries, size - 8 - length)
 
 
 def read_json(text: str, what: str) -> dict[str, Any]:
@@ -110,6 +113,25 @@ def require_keys(found: Any, keys: Collection[str], what: str) -> None:
     more = [key for key in found if key not in keys]
     if more:
         raise ValueError(f"{what} has {shown(more[0])}, which does not belong there")
+
+
+def entries_of(arrays: Mapping[str, NDArray[Any]]) -> dict[str, Any]:
+    """The kinds of arrays, in the order of their names, as JSON; `kinds_of` reads them."""
+    dtypes = {np_name: name for name, np_name in DTYPES.items()}
+    return {name: [dtypes[arrays[name].dtype.str], list(arrays[name].shape)] for name in sorted(arrays)}
+
+
+def kinds_of(entries: Any) -> dict[str, Kind]:
+    """The kinds that `entries_of` wrote; ValueError for anything else."""
+    if not isinstance(entries, dict):
+        raise ValueError(f"its arrays must be a JSON object, got {shown(entries)}")
+    for name, entry in entries.items():
+        if not isinstance(entry, list) or len(entry) != 2 or not isinstance(entry[0], str) or entry[0] not in DTYPES:
+            dtypes = " or ".join(DTYPES)
+            raise ValueError(f"its array {shown(name)} must be of {dtypes} with a shape, got {shown(entry)}")
+        if not are_integers(entry[1]) or any(n < 0 for n in entry[1]) or len(entry[1]) > 32:
+            raise ValueError(f"its array {shown(name)} must have a shape, got {shown(entry[1])}")
+    return {name: Kind(*entry) for name, entry in entries.items()}
 
 
 def begins_of(header: Header, arrays: Mapping[str, Kind]) -> dict[str, int]:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 
 from tinygrad_scalar.engine.errors import shown
 from tinygrad_scalar.nn import array_file
-from tinygrad_scalar.nn.array_file import DTYPES, Header, Kind, are_integers, begins_of, read_array, read_json
+from tinygrad_scalar.nn.array_file import Header, Kind, begins_of, read_array, read_json
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -47,7 +47,7 @@ def checksum(parts: Iterable[bytes | memoryview]) -> str:
 
 def to_bytes(training: dict[str, Any], state: dict[str, Any], arrays: Arrays) -> bytes:
     """The bytes of a file; ValueError if a header cannot hold so much."""
-    kinds = {name: [_dtype(array), list(array.shape)] for name, array in sorted(arrays.items())}
+    kinds = array_file.entries_of(arrays)
     of_arrays = checksum(arrays[name].tobytes() for name in kinds)
     description = {"format": _FORMAT, "training": training, "state": state, "arrays": kinds, "checksum": of_arrays}
     text = json.dumps(description)
@@ -65,10 +65,10 @@ def read_description(file: BinaryIO) -> tuple[Description, Header]:
     if type(version) is not int or version != _FORMAT:
         raise ValueError(f"its format must be {_FORMAT}, got {shown(version)}")
     array_file.require_keys(found, Description._fields, "its description")
-    for part in ("training", "state", "arrays"):
+    for part in ("training", "state"):
         if not isinstance(found[part], dict):
             raise ValueError(f"its {part} must be a JSON object, got {shown(found[part])}")
-    kinds = {name: _kind(name, entry) for name, entry in found["arrays"].items()}
+    kinds = array_file.kinds_of(found["arrays"])
     return Description(found["training"], found["state"], kinds, found["checksum"]), header
 
 
@@ -80,15 +80,3 @@ def read_arrays(file: BinaryIO, description: Description, header: Header) -> dic
     if description.checksum != checksum(arrays[name].tobytes() for name in sorted(arrays)):
         raise ValueError("its arrays are damaged: the checksum differs")
     return arrays
-
-
-def _dtype(array: NDArray[Any]) -> str:
-    return next(name for name, dtype in DTYPES.items() if array.dtype == dtype)
-
-
-def _kind(name: str, entry: Any) -> Kind:
-    if not isinstance(entry, list) or len(entry) != 2 or not isinstance(entry[0], str) or entry[0] not in DTYPES:
-        raise ValueError(f"its array {shown(name)} must be one of {', '.join(DTYPES)} with a shape, got {shown(entry)}")
-    if not are_integers(entry[1]) or any(n < 0 for n in entry[1]) or len(entry[1]) > 32:
-        raise ValueError(f"its array {shown(name)} must have a shape, got {shown(entry[1])}")
-    return Kind(*entry)

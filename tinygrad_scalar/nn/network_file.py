@@ -12,9 +12,9 @@ from typing import Any, BinaryIO, NamedTuple
 from tinygrad_scalar.engine.errors import shown
 from tinygrad_scalar.nn import array_file
 from tinygrad_scalar.nn.activations import find_activation
-from tinygrad_scalar.nn.array_file import Kind, begins_of, read_array, read_json, require_keys
+from tinygrad_scalar.nn.array_file import Header, Kind, begins_of, read_array, read_json, require_keys
 
-_KEY = "tinygrad_scalar"
+KEY = "tinygrad_scalar"
 _FORMAT = 1
 
 
@@ -45,23 +45,22 @@ def to_bytes(contents: Contents) -> bytes:
     for i, (w, b) in enumerate(zip(contents.weights, contents.biases), start=1):
         arrays[f"w({i})"], arrays[f"b({i})"] = np.array(w, np.float64), np.array(b, np.float64)
     try:
-        return array_file.to_bytes(_KEY, header, arrays)
+        return array_file.to_bytes(KEY, header, arrays)
     except ValueError as error:
         raise ValueError(f"network and metadata cannot be saved: {error}") from None
 
 
-def read(file: BinaryIO) -> Contents:
-    """What the file holds; ValueError, with the reason, if it is not what `to_bytes` makes."""
-    network, metadata, begins = read_header(file)
+def read(file: BinaryIO, header: Header) -> Contents:
+    """What the file holds behind its header; ValueError, with the reason, if it is not what `to_bytes` makes."""
+    network, metadata, begins = read_description(header)
     data = file.read()
     numbers = {name: read_array(data, begins[name], kind).tolist() for name, kind in _arrays(network).items()}
     layers = range(1, len(network["layer_sizes"]) + 1)
     return Contents(network, [numbers[f"w({i})"] for i in layers], [numbers[f"b({i})"] for i in layers], metadata)
 
 
-def read_header(file: BinaryIO) -> tuple[dict[str, Any], dict[str, Any], dict[str, int]]:
+def read_description(header: Header) -> tuple[dict[str, Any], dict[str, Any], dict[str, int]]:
     """The arguments of MLP, the metadata, and where in the data below each array begins; raises as `read` does."""
-    header = array_file.read_header(file, _KEY)
     network, metadata = _network(read_json(header.description, "its description of the network"))
     return network, metadata, begins_of(header, _arrays(network))
 

@@ -14,38 +14,36 @@ from typing import Any
 from tinygrad_scalar.atomic_write import write_atomically
 from tinygrad_scalar.engine import Value
 from tinygrad_scalar.engine.errors import label_of, shown
+from tinygrad_scalar.nn import array_file, module_file, network_file
 from tinygrad_scalar.nn.activations import at_place, find_activation, place_of, printed
 from tinygrad_scalar.nn.array_file import opened
 from tinygrad_scalar.nn.mlp import MLP, Layer, Module, Neuron
-from tinygrad_scalar.nn.network_file import Contents, read, read_header, to_bytes
+from tinygrad_scalar.nn.module_file import UnknownNameError
+from tinygrad_scalar.nn.network_file import Contents
+from tinygrad_scalar.primitives.primitive import is_importable
 from tinygrad_scalar.screen import counted
 
 _DEEPEST = 100  # lists and dicts inside one another in metadata: JSON is read by recursion
 
 
-def save(net: MLP, path: str | os.PathLike[str], metadata: Mapping[str, Any] | None = None) -> None:
+def save(net: Module, path: str | os.PathLike[str], metadata: Mapping[str, Any] | None = None) -> None:
     """Write `net` to `path` atomically, with `metadata`, a dict that JSON can hold; `ts.nn.load_with` returns both.
 
-    TypeError if `net` is not an MLP, or JSON does not give the metadata back as it is. ValueError if the network was
-    changed so that it cannot be rebuilt: a neuron's activation or number of weights, a parameter that is computed or in
-    two places, a subclass with its own methods; or if its activation is a function that cannot be imported, such as a
-    lambda: the file holds only its module and its name. OSError if the file cannot be written.
+    An MLP, or a network of a class of your own: a Module at the top level of its module, whose attributes are Values,
+    numbers, texts, arrays, functions that can be imported, other Modules, and lists, tuples and dicts of such.
+
+    TypeError if `net` is no Module, or JSON does not give the metadata back as it is. ValueError if loading could not
+    rebuild the network: of an MLP, if a neuron's activation or number of weights was changed, a neuron removed, or a
+    parameter is computed or in two places; if a function or a class cannot be imported, such as a lambda: the file
+    holds only its module and its name. OSError if the file cannot be written.
     """
-    if not isinstance(net, MLP):
-        raise TypeError(f"net must be an MLP, got {shown(net)}")
+    if not isinstance(net, Module):
+        raise TypeError(f"net must be an MLP or another Module, got {shown(net)}")
     if metadata is not None and not isinstance(metadata, Mapping):
         raise TypeError(f"metadata must be a dict, got {shown(metadata)}")
-    try:
-        _require_rebuildable(net)
-    except (AttributeError, TypeError) as error:
-        raise ValueError(f"cannot save this MLP: one of its parts is not as MLP made it ({error})") from None
-    contents = _contents(net, dict(metadata or {}))
-    content = to_bytes(contents)
-    try:
-        _, again, _ = read_header(io.BytesIO(content))
-    except ValueError as error:
-        raise ValueError(f"cannot save this MLP: {error}") from None
-    if not _same(again, contents.metadata):
+    own = not isinstance(net, MLP) or (type(net) is not MLP and is_importable(type(net)))
+    content, again = (_own_content if own else _mlp_content)(net, dict(metadata or {}))
+    if not _same(again, dict(metadata or {})):
         raise TypeError(
             "metadata must be a dict that JSON gives back as it is: strings as keys, lists instead of tuples, "
             f"at most {_DEEPEST} inside one another; got {shown(metadata)}"
@@ -53,14 +51,21 @@ def save(net: MLP, path: str | os.PathLike[str], metadata: Mapping[str, Any] | N
     write_atomically(path, content)
 
 
-def load(path: str | os.PathLike[str], *, activations: Iterable[Callable[..., Any]] = ()) -> MLP:
+def load(
+    path: str | os.PathLike[str],
+    *,
+    activations: Iterable[Callable[..., Any]] = (),
+    classes: Iterable[type[Module]] = (),
+) -> Any:
     """The network that `save` wrote to `path`.
 
     activations  functions that it can have as its activation. A primitive is found without, once its module has been
                  imported; a file never makes this import or call anything else
+    classes      of networks of your own, and of their parts; they too are found without once they are imported. No
+                 constructor runs: the attributes are set to what they were
 
     Raises OSError if the file cannot be read, ValueError if `save` did not write it, or its activation is a function
-    that is not known here.
+    or its class a Module that is not known here.
 
     >>> import os, tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
@@ -69,19 +74,30 @@ def load(path: str | os.PathLike[str], *, activations: Iterable[Callable[..., An
     ...     load(path)
     MLP(2, [3, 1], 'tanh')
     """
-    return load_with(path, activations=activations)[0]
+    return load_with(path, activations=activations, classes=classes)[0]
 
 
 def load_with(
-    path: str | os.PathLike[str], *, activations: Iterable[Callable[..., Any]] = ()
-) -> tuple[MLP, dict[str, Any]]:
-    """The network at `path` and the metadata that was saved with it; the argument and what it raises as for `load`."""
+    path: str | os.PathLike[str],
+    *,
+    activations: Iterable[Callable[..., Any]] = (),
+    classes: Iterable[type[Module]] = (),
+) -> tuple[Any, dict[str, Any]]:
+    """The network at `path` and the metadata that was saved with it; the arguments and what it raises as for `load`."""
     known: list[Any] = list(activations) if isinstance(activations, Iterable) else [None]
     if not all(map(callable, known)):
         raise TypeError(f"activations must be a list of functions, got {shown(activations)}")
+    kinds: list[Any] = list(classes) if isinstance(classes, Iterable) else [None]
+    if not all(isinstance(kind, type) and issubclass(kind, Module) for kind in kinds):
+        raise TypeError(f"classes must be a list of classes of Modules, got {shown(classes)}")
     with opened(path, "network") as (path, file):
         try:
-            contents = read(file)
+            header = array_file.read_header(file, network_file.KEY, module_file.KEY)
+            if header.key == module_file.KEY:
+                return module_file.read(file, header, kinds, known)
+            contents = network_file.read(file, header)
+        except UnknownNameError as error:
+            raise ValueError(f"cannot load the network at {path}: {error}") from None
         except ValueError as error:
             raise ValueError(f"{path} is not a network that tinygrad_scalar saved: {error}") from None
     try:
@@ -95,6 +111,34 @@ def load_with(
             for parameter, weight in zip(neuron.w, row):
                 parameter.data = weight
     return net, contents.metadata
+
+
+def _mlp_content(net: Any, metadata: dict[str, Any]) -> tuple[bytes, dict[str, Any]]:
+    """The bytes of an MLP's file, and the metadata as they will be read."""
+    try:
+        _require_rebuildable(net)
+    except (AttributeError, TypeError) as error:
+        raise ValueError(f"cannot save this MLP: one of its parts is not as MLP made it ({error})") from None
+    content = network_file.to_bytes(_contents(net, metadata))
+    try:
+        header = array_file.read_header(io.BytesIO(content), network_file.KEY)
+        return content, network_file.read_description(header)[1]
+    except ValueError as error:
+        raise ValueError(f"cannot save this MLP: {error}") from None
+
+
+def _own_content(net: Module, metadata: dict[str, Any]) -> tuple[bytes, dict[str, Any]]:
+    """The bytes of the file of a network of one's own class, and the metadata as they will be read."""
+    try:
+        content, classes, functions = module_file.to_bytes(net, metadata)
+        file = io.BytesIO(content)
+        header = array_file.read_header(file, module_file.KEY)
+        twin, again = module_file.read(file, header, classes, functions)
+        if module_file.to_bytes(twin, again)[0] != content:
+            raise ValueError("what would be loaded is not what was saved")
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"cannot save this {type(net).__name__}: {error}") from None
+    return content, again
 
 
 def _contents(net: MLP, metadata: dict[str, Any]) -> Contents:
