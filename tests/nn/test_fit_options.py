@@ -380,3 +380,19 @@ def test_a_network_with_a_kept_program_is_copied_pickled_and_saved_as_ever(tmp_p
         assert KEPT not in vars(twin)
     ts.save(net, tmp_path / "net.safetensors")
     assert data(ts.load(tmp_path / "net.safetensors")) == data(net)
+
+
+@pytest.mark.parametrize("name", ["vectorized", "progress"])
+def test_a_text_is_no_yes_or_no(name):
+    net = ts.MLP(1, [1], "linear", seed=0)
+    before = [p.data for p in net.parameters()]
+    with pytest.raises(TypeError, match=f"{name} must be True or False, got 'no'"):
+        ts.fit(net, [0.0, 1.0], [0.0, 1.0], **{"progress": False, name: "no"})
+    assert [p.data for p in net.parameters()] == before
+
+
+def test_early_stopping_holds_plain_numbers_and_a_flag():
+    rule = ts.EarlyStopping(np.int64(3), np.float32(0.5), np.False_)
+    assert (type(rule.patience), type(rule.min_delta), type(rule.restore)) == (int, float, bool)
+    with pytest.raises(TypeError, match="restore must be True or False, got 'no'"):
+        ts.EarlyStopping(restore="no")

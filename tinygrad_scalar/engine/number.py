@@ -61,3 +61,11 @@ def required_integer(number: Any, what: str, least: int = 1) -> int:
     if operator.index(number) > sys.maxsize:
         raise ValueError(f"{what} must be at most {sys.maxsize}, got {shown(number)}")
     return operator.index(number)
+
+
+def required_flag(flag: object, what: str) -> bool:
+    """True or False; a TypeError that begins with `what` for anything else: "no" would count as true."""
+    numpy = sys.modules.get("numpy")
+    if not isinstance(flag, bool) and (numpy is None or not isinstance(flag, numpy.bool_)):
+        raise TypeError(f"{what} must be True or False, got {shown(flag)}")
+    return bool(flag)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from tinygrad_scalar.engine.errors import shown
-from tinygrad_scalar.engine.number import as_float, required_integer
+from tinygrad_scalar.engine.number import as_float, required_flag, required_integer
 
 if TYPE_CHECKING:
     from tinygrad_scalar.engine.bulk import Array
@@ -65,6 +65,7 @@ class EarlyStopping:
         number = as_float(self.min_delta)
         if number is None or not 0.0 <= number < math.inf:
             raise ValueError(f"min_delta must be a finite number ≥ 0, got {shown(self.min_delta)}")
+        self.min_delta, self.restore = number, required_flag(self.restore, "restore")
 
 
 class Watch:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from tinygrad_scalar.engine import Value
 from tinygrad_scalar.engine.errors import shown
 from tinygrad_scalar.engine.graph import topological_order
-from tinygrad_scalar.engine.number import required_integer
+from tinygrad_scalar.engine.number import required_flag, required_integer
 from tinygrad_scalar.nn.callbacks import Epoch, checked_callbacks, is_true, watch_for
 from tinygrad_scalar.nn.checkpoint import Checkpoint, Course
 from tinygrad_scalar.nn.example_weights import weights_of
@@ -152,6 +152,8 @@ def fit(
     epochs = required_integer(epochs, "epochs")
     batch_size = None if batch_size is None else required_integer(batch_size, "batch_size")
     generator = generator_of(seed)
+    vectorized = required_flag(vectorized, "vectorized")
+    progress = None if progress is None else required_flag(progress, "progress")
     measures = find_metrics(metrics, evaluate)
     listeners, watch = checked_callbacks(callbacks), watch_for(early_stopping)
     listeners += [] if watch is None else [watch]
