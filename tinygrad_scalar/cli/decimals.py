@@ -48,22 +48,26 @@ def with_decimal_points(table: Table, columns: Iterable[str], point: str | None 
 
     A column in which more than half of the cells are numbers has the decimal sign that makes most of them numbers. One
     that can be read both ways, such as 1,234 and 5,678, is read as the other columns are. ValueError if they do not
-    decide; `point`, "." or ",", does.
+    decide and there is no `point`, "." or ",".
     """
-    signs: dict[str, str] = {}
+    signs: dict[str, str] = {}  # of the columns to rewrite; "" for whole numbers
     unclear: dict[str, tuple[int, str]] = {}
+    known: set[str] = set()
     for name in columns:
         cells = [(line, cell) for line, cell in zip(table.lines, _cells(table, name)) if not is_missing(cell)]
+        if all(is_number(cell) for _, cell in cells) and any(plain_number(cell, ",") is None for _, cell in cells):
+            known.add(".")
+            continue
         counts = {sign: sum(plain_number(cell, sign) is not None for _, cell in cells) for sign in ".,"}
         if max(counts.values()) * 2 <= len(cells):
             continue  # text
         if counts["."] != counts[","]:
             signs[name] = max(counts, key=lambda sign: counts[sign])
+            known.add(signs[name])
         elif marked := [(line, cell) for line, cell in cells if plain_number(cell, ".") != plain_number(cell, ",")]:
             unclear[name] = marked[0]
         else:
-            signs.setdefault(name, "")  # whole numbers
-    known = {sign for sign in signs.values() if sign}
+            signs[name] = ""
     for name, (line, cell) in unclear.items():
         choices = {point} if point else known or ({"."} if "," not in cell else {".", ","})
         if len(choices) > 1:
@@ -73,8 +77,6 @@ def with_decimal_points(table: Table, columns: Iterable[str], point: str | None 
                 "--decimal . or --decimal , says which sign is the decimal one"
             )
         (signs[name],) = choices
-    if point:
-        signs = dict.fromkeys(signs, point)
     rows = [list(row) for row in table.rows]
     for name, sign in signs.items():
         position = table.position(name)

@@ -17,7 +17,7 @@ def add_table(parser: argparse.ArgumentParser, what: str) -> None:
     """Add the arguments of a table: its file, --encoding and --decimal."""
     parser.add_argument("file", metavar="FILE.csv", help=f"a CSV file {what}; - reads standard input")
     parser.add_argument("--encoding", metavar="NAME", help="of the file, such as cp1250 (default: found out)")
-    parser.add_argument("--decimal", choices=[".", ","], help="the decimal sign (default: found out)")
+    parser.add_argument("--decimal", choices=[".", ","], metavar="SIGN", help=". or , (default: found out)")
 
 
 def read_table(options: argparse.Namespace) -> Table:

@@ -74,11 +74,12 @@ class Table(_Cells):
 
 MOST = 20  # columns that an error names
 MISSING = frozenset(("", "?", "na", "n/a", "nan", "null", "none", "-"))
+LONGEST_MISSING = max(map(len, MISSING))
 
 
 def is_missing(cell: str) -> bool:
     """Whether the text stands for a missing value: "", "NA", "?" and the like."""
-    return cell.lower() in MISSING
+    return len(cell) <= LONGEST_MISSING and cell.lower() in MISSING
 
 
 def is_number(cell: str) -> bool:
@@ -137,7 +138,9 @@ def _check(table: Table, header_line: int) -> None:
     counts = Counter(columns)
     for column in columns:
         if not column:
-            raise ValueError(f"{name}, line {header_line}: column {columns.index(column) + 1} has no name; give it one")
+            raise ValueError(
+                f"{name}, line {header_line}: column {columns.index(column) + 1} has no name; give it one, or delete it"
+            )
         if counts[column] > 1:
             raise ValueError(f"{name}, line {header_line}: two columns are named {quoted(column)}; rename one")
     for line, row in zip(table.lines, table.rows):
