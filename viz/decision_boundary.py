@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
-from tinygrad_scalar.charts.axis import Axis, beyond, tick_text
+from tinygrad_scalar.charts.axis import Axis, across, beyond, tick_text
 from tinygrad_scalar.charts.plot import COLOURS, Plot, plot_of
 from tinygrad_scalar.charts.text import heading
 from tinygrad_scalar.engine.errors import TraceError, shown
@@ -190,12 +190,12 @@ def _plane(shades: NDArray[Any]) -> Iterator[str]:
 
 
 def _ticks(x: Axis, y: Axis) -> Iterator[str]:
-    for tick in x.ticks():
-        yield f'<text x="{x.at(tick):.1f}" y="{TOP + SIZE + 18}" text-anchor="middle">{tick_text(tick)}</text>'
+    for tick, text in across(x):
+        yield f'<text x="{x.at(tick):.1f}" y="{TOP + SIZE + 18}" text-anchor="middle">{text}</text>'
     for tick in y.ticks():
         yield f'<text x="{LEFT - 8}" y="{y.at(tick) + 4:.1f}" text-anchor="end">{tick_text(tick)}</text>'
     yield f'<text x="{LEFT + SIZE / 2}" y="{TOP + SIZE + 38}" text-anchor="middle">x₁</text>'
-    yield f'<text x="12" y="{TOP + SIZE / 2}">x₂</text>'
+    yield f'<text x="{LEFT - 8}" y="{TOP - 10}" text-anchor="end">x₂</text>'
 
 
 def _examples(points: NDArray[Any], classes: NDArray[Any], answers: NDArray[Any], x: Axis, y: Axis) -> Iterator[str]:

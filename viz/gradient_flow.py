@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Protocol
 
-from tinygrad_scalar.charts.axis import Axis
+from tinygrad_scalar.charts.axis import Axis, across
 from tinygrad_scalar.charts.plot import WIDTH, Plot, plot_of
 from tinygrad_scalar.charts.text import heading
 from tinygrad_scalar.engine import Value
@@ -81,9 +81,9 @@ def _power_below(number: float) -> float:
 
 
 def _grid(axis: Axis, height: int) -> Iterator[str]:
-    for tick in axis.ticks():
+    for tick, text in across(axis, ".3g"):
         yield f'<path class="grid" d="M{axis.at(tick):.1f} {TOP - 8}V{height - 40}"/>'
-        yield f'<text x="{axis.at(tick):.1f}" y="{height - 24}" text-anchor="middle">{written(tick, ".3g")}</text>'
+        yield f'<text x="{axis.at(tick):.1f}" y="{height - 24}" text-anchor="middle">{text}</text>'
     middle = (LEFT + WIDTH - RIGHT) / 2
     yield f'<text x="{middle}" y="{height - 6}" text-anchor="middle">|∂C/∂w|: mean (bar) and largest (mark)</text>'
 

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from tinygrad_scalar.charts.axis import Axis
+from tinygrad_scalar.charts.axis import Axis, across
 from tinygrad_scalar.charts.plot import WIDTH, Plot, plot_of
 from tinygrad_scalar.charts.text import fitted, heading, xml_text
 from tinygrad_scalar.engine import Value
 from tinygrad_scalar.engine.errors import shown
-from tinygrad_scalar.inspection.notation import written
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -80,9 +79,9 @@ def _numbers(name: Any, parameters: ArrayLike | Sequence[Value]) -> NDArray[Any]
 
 
 def _grid(axis: Axis, height: int) -> Iterator[str]:
-    for tick in axis.ticks():
+    for tick, text in across(axis):
         yield f'<path class="grid" d="M{axis.at(tick):.1f} {TOP - 20}V{height - 40}"/>'
-        yield f'<text x="{axis.at(tick):.1f}" y="{height - 24}" text-anchor="middle">{written(tick, ".12g")}</text>'
+        yield f'<text x="{axis.at(tick):.1f}" y="{height - 24}" text-anchor="middle">{text}</text>'
     yield f'<text x="{(LEFT + WIDTH - RIGHT) / 2}" y="{height - 6}" text-anchor="middle">parameter</text>'
 
 

@@ -78,6 +78,8 @@ def test_numbers_of_any_size_stay_in_the_picture(plot):
     found, left, right = texts(plot())
     assert all(left <= start and end <= right for start, end, _, _ in found)
     assert not re.search(r"\b(inf|nan)\b", plot().svg)
+    lines = {y: sorted(part[:2] for part in found if part[3] == y) for _, _, _, y in found}
+    assert all(end <= start for line in lines.values() for (_, end), (start, _) in pairwise(line))
 
 
 def test_the_mean_of_the_smallest_gradients_is_no_zero():

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import tinygrad_scalar as ts
+from tinygrad_scalar.nn import training
 from tinygrad_scalar.nn.trainers import ScalarTrainer
 
 X = np.random.default_rng(0).normal(size=(20, 2))
@@ -119,3 +120,12 @@ def test_a_metric_cannot_replace_the_cost():
 
     with pytest.raises(ValueError, match="one column 'cost'"):
         trained(True, metrics=[cost])
+
+
+def test_an_interruption_after_the_last_epoch_leaves_the_history(monkeypatch):
+    def interrupted(*arguments):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(training, "warn_of_standstill", interrupted)
+    history = trained(True)[1]
+    assert (len(history.cost), history.stopped) == (4, "interrupted")

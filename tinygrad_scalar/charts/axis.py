@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from typing import NamedTuple
 
 from tinygrad_scalar.charts.text import WIDTH
@@ -47,6 +48,15 @@ def beyond(axis: Axis, margin: float) -> int:
     """How many pixels the numbers beside an upright axis take beyond its margin."""
     longest = max(len(tick_text(tick)) for tick in axis.ticks())
     return max(0, math.ceil(longest * WIDTH + 12 - margin))
+
+
+def across(axis: Axis, written_as: str = ".12g") -> Iterator[tuple[float, str]]:
+    """The ticks of a level axis, each with its text; where texts would touch, every second is left out, or more."""
+    texts = [(tick, written(tick, written_as)) for tick in axis.ticks()]
+    room = max((len(text) for _, text in texts), default=0) * WIDTH * 0.85 + 8
+    places = [axis.at(tick) for tick, _ in texts]
+    nearest = min((abs(b - a) for a, b in pairwise(places)), default=room)
+    yield from texts[:: max(1, math.ceil(room / max(nearest, 1.0)))]
 
 
 def round_numbers(lowest: float, highest: float) -> Sequence[float]:

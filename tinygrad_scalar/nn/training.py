@@ -223,7 +223,10 @@ def fit(
                 break
             except KeyboardInterrupt:
                 history.stopped = "interrupted"
-    warn_of_standstill(history.cost, net, evaluate, optimize, examples)
+    try:
+        warn_of_standstill(history.cost, net, evaluate, optimize, examples)
+    except KeyboardInterrupt:  # the training was over
+        history.stopped = "interrupted"
     return history
 
 
