@@ -79,13 +79,13 @@ class Step:
         name, made = notation.name(node), notation.made(node).text
         if self.phase == "forward":
             pad = " " * len(name)
-            first = [f"{name} = {made}"] if made != name else []
+            first = _indented(f"{name} = ", made) if made != name else []
             lead = f"{pad} = " if first else f"{name} = "
             return [*first, *_indented(lead, f"{notation.numbers(node).text} = {written(self.data)}")]
         upstream = notation.derivative(root, node).text
         if not self.contributions:
             return [f"{upstream} = 1: a nudge of {name} moves {name} by as much"]
-        lines = [f"{name} = {made}" if made != name else f"through {name}"]
+        lines = _indented(f"{name} = ", made) if made != name else [f"through {name}"]
         for i, c in self._of_interest:
             of_operand = notation.derivative(root, c.operand).text
             pad = " " * len(of_operand)
