@@ -80,7 +80,7 @@ class Checkpoint:
             )
         self._began = state_of(course.optimizer)[0]
         _random_state(course.generator)
-        self._draws = self._first_loss() != self._first_loss()
+        self._draws = repr(self._first_loss()) != repr(self._first_loss())  # nan is no draw
         if self._draws:
             warnings.warn(
                 "the network or the loss draws random numbers of its own, whose generator is in no checkpoint: a "
