@@ -4,6 +4,7 @@ links that type checkers follow."""
 import contextlib
 import json
 import os
+import sys
 from pathlib import Path
 
 from Cython.Build import cythonize
@@ -19,6 +20,8 @@ class BuildExt(build_ext):
     def build_extensions(self):
         for extension, translated in zip(self.extensions, cythonize(self.extensions)):
             extension.sources = translated.sources
+            if sys.platform == "linux" and "-g0" in extension.extra_compile_args:  # then no table of symbols either
+                extension.extra_link_args.append("-Wl,--strip-all")
         self.parallel = 2
         super().build_extensions()
 

@@ -11,6 +11,7 @@ import copy
 import importlib
 import inspect
 import json
+import os
 import re
 import symtable
 from pathlib import Path
@@ -147,8 +148,17 @@ def test_a_notebook_was_run_from_top_to_bottom(name):
 # --- running them ----------------------------------------------------------------------------------------------------
 
 
+@pytest.fixture(scope="module")
+def without_widgets(tmp_path_factory):
+    """The environment of a kernel that finds no anywidget: the notebooks are committed with pictures."""
+    folder = tmp_path_factory.mktemp("without_widgets")
+    (folder / "anywidget.py").write_text("raise ImportError('the notebooks are committed without widgets')")
+    path = [str(folder), *filter(None, [os.environ.get("PYTHONPATH")])]
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(path)}
+
+
 @pytest.fixture(scope="module", params=NOTEBOOKS)
-def ran(request):
+def ran(request, without_widgets):
     """A notebook that was run and, at each exercise, every wrong answer, the solution and the placeholder again.
 
     Gives the notebook's name, its cells as they came out, and (which, answer, verdict) of each answer.
@@ -172,7 +182,8 @@ def ran(request):
                 tried.append((which, code, check))
     kept, notebook.cells = list(notebook.cells), cells
     resources = {"metadata": {"path": str(FOLDER)}}
-    nbclient.NotebookClient(notebook, timeout=SECONDS[name], kernel_name="python3", resources=resources).execute()
+    client = nbclient.NotebookClient(notebook, timeout=SECONDS[name], kernel_name="python3", resources=resources)
+    client.execute(env=without_widgets)
     return name, kept, [(which, code, printed(check)) for which, code, check in tried]
 
 

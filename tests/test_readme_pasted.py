@@ -11,6 +11,8 @@ import pytest
 README = (Path(__file__).parent.parent / "README.md").read_text("utf-8")
 BLOCKS = re.findall(r"^```python\n(.*?)^```$", README, flags=re.MULTILINE | re.DOTALL)
 PATIENCE = 120  # seconds for a block
+# another test may have imported JAX, which warns of a fork; the child of this one becomes another program at once
+pytestmark = pytest.mark.filterwarnings("ignore:os.fork:RuntimeWarning")
 CONTROL = re.compile(r"\x1b(?:\[[0-9;?]*[a-zA-Z]|[=>]|\][^\x07]*\x07)")
 
 
