@@ -1,4 +1,5 @@
-"""The explorer's page in Chromium: how long a cost of 204,000 values takes to open, and a step with 2,000 on show.
+"""The explorer's page in Chromium: how long a cost of 204,000 values takes to open, and a step with 2,000 on show,
+all of them on the screen (a cost) or most of them beyond it, so that the picture follows the steps (a chain).
 
 The step is measured as the time of the page's main thread: script, style, layout and painting. See README.md.
 """
@@ -32,6 +33,14 @@ def cost_on_show():
     return losses[0] + losses[1]
 
 
+def chain():
+    """1,999 values in a row, the longest picture there is."""
+    value = Value(0.5, "x")
+    for _ in range(1998):
+        value = value.sin()
+    return value
+
+
 def opened(browser, explorer, folder):
     path = Path(folder, "page.html")
     explorer.save(path)
@@ -47,6 +56,34 @@ def busy(session):
     return [metrics[name] for name in BUSY]
 
 
+def measured_steps(browser, root, folder, is_fitted):
+    """Prints the medians over STEPS steps from the beginning, of the page's main thread."""
+    explorer = ts.explore(root, names={})
+    explorer.data["folded"] = []
+    page, _ = opened(browser, explorer, folder)
+    page.evaluate("() => { explorer.parts.most = 2500; explorer.draw(true); explorer.position = 0; }")
+    if is_fitted:
+        page.evaluate("() => explorer.picture.fit()")
+    session = page.context.new_cdp_session(page)
+    session.send("Performance.enable", {"timeDomain": "threadTicks"})
+    steps = []
+    for _ in range(STEPS):
+        before = busy(session)
+        page.evaluate(
+            """() => new Promise((done) => setTimeout(() => {
+              explorer.playback.step(1);
+              requestAnimationFrame(() => setTimeout(done, 0));
+            }))"""
+        )
+        steps.append([1e3 * (b - a) for a, b in zip(before, busy(session))])
+    script, style, layout, whole = map(statistics.median, zip(*steps))
+    cards = page.evaluate("() => explorer.picture.cards.size")
+    place = "on the screen" if is_fitted else "followed step by step"
+    print(f"a step at {cards:,} on show, {place}: {whole:.1f} ms of the main thread", end=", ")
+    print(f"of which script {script:.1f}, style {style:.1f}, layout {layout:.1f}")
+    page.close()
+
+
 def main():
     program = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
     with sync_playwright() as playwright, tempfile.TemporaryDirectory() as folder:
@@ -55,26 +92,8 @@ def main():
         seconds = statistics.median(opened(browser, explorer, folder)[1] for _ in range(5))
         print(f"{explorer.data['n']:,} values open in {seconds:.2f} s")
 
-        explorer = ts.explore(cost_on_show(), names={})
-        explorer.data["folded"] = []
-        page, _ = opened(browser, explorer, folder)
-        page.evaluate(
-            "() => { explorer.parts.most = 2500; explorer.draw(true); explorer.picture.fit(); explorer.position = 0; }"
-        )
-        session = page.context.new_cdp_session(page)
-        session.send("Performance.enable", {"timeDomain": "threadTicks"})
-        before = busy(session)
-        page.evaluate(
-            """async (n) => {
-              const frame = () => new Promise((done) => requestAnimationFrame(() => setTimeout(done, 0)));
-              for (let i = 0; i < n; i += 1) { explorer.playback.step(1); await frame(); }
-            }""",
-            STEPS,
-        )
-        script, style, layout, whole = (1e3 * (b - a) / STEPS for a, b in zip(before, busy(session)))
-        cards = page.evaluate("() => explorer.picture.cards.size")
-        print(f"a step at {cards:,} on show: {whole:.1f} ms of the main thread", end=", ")
-        print(f"of which script {script:.1f}, style {style:.1f}, layout {layout:.1f}")
+        measured_steps(browser, cost_on_show(), folder, is_fitted=True)
+        measured_steps(browser, chain(), folder, is_fitted=False)
         browser.close()
 
 

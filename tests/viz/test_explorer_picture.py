@@ -112,3 +112,25 @@ def test_the_view_is_saved_as_svg(opened, tmp_path):
     texts = [text for element in svg.iter("{http://www.w3.org/2000/svg}text") for text in element.itertext()]
     assert {"x", "w", "u", "p", "q", "C"} <= set(texts)
     assert svg.get("width")
+
+
+def test_of_a_large_picture_only_what_is_on_the_screen_is_laid_out(opened):
+    chain = Value(0.5, "x")
+    for _ in range(1998):
+        chain = chain.sin()
+    page = opened(chain, position=0)
+    page.get_by_role("button", name="Show all 1,999.").click()
+    page.locator('.ts-picture [tabindex="0"]').focus()
+    drawn = "[...document.querySelectorAll('.ts-card, .ts-edge')].filter((part) => part.getClientRects().length).length"
+    for position in (1, 2, 50, 1000, 3997):
+        page.evaluate("(position) => { explorer.position = position; }", position)
+        assert 10 < page.evaluate(drawn) < 60
+        now, stage = page.locator(".ts-now").bounding_box(), page.locator(".ts-stage").bounding_box()
+        for start, size in (("x", "width"), ("y", "height")):
+            assert stage[start] <= now[start]
+            assert now[start] + now[size] <= stage[start] + stage[size]
+    # what moves is the sheet: a transform of the SVG would lay out all of its texts anew
+    moved = "(part) => getComputedStyle(document.querySelector(part)).transform !== 'none'"
+    assert [page.evaluate(moved, part) for part in (".ts-sheet", ".ts-picture")] == [True, False]
+    # where the focus is, it stays
+    assert page.evaluate("document.activeElement.dataset.id") == "v1998"

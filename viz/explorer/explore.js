@@ -313,11 +313,8 @@ class Explorer {
   }
 
   giveFocus(id, isFocused = false) {
-    const card = this.picture.world.querySelector(`[data-id="${id}"]`);
-    if (!card) return;
-    this.picture.world.querySelector('[tabindex="0"]')?.setAttribute("tabindex", "-1");
-    card.setAttribute("tabindex", "0");
-    if (isFocused) card.focus({ preventScroll: true });
+    const card = this.picture.hold(id);
+    if (isFocused) card?.focus({ preventScroll: true });
   }
 
   edit(leaf, number, isOwn = false) {

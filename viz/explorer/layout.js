@@ -80,6 +80,12 @@ export function pathOf(points) {
   return rest.length ? `M${start}C${rest.join(" ")}` : `M${start}`;
 }
 
+// The box of all points of a spline, which lies within it.
+export function around(points) {
+  const [x, y] = [0, 1].map((k) => points.map((point) => point[k]));
+  return { left: Math.min(...x), right: Math.max(...x), top: Math.min(...y), bottom: Math.max(...y) };
+}
+
 export function middleOf(points) {
   const at = Math.floor((points.length - 1) / 6) * 3;
   const [a, b, c, d] = points.slice(at, at + 4);

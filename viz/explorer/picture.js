@@ -4,12 +4,13 @@
 import { makeSvg, setText } from "./elements.js";
 import { written } from "./formula.js";
 import { KINDS } from "./graph.js";
-import { middleOf, pathOf } from "./layout.js";
+import { around, middleOf, pathOf } from "./layout.js";
 
 const HEIGHT = 58, LOW = 42, LEAST = 132, MOST_WIDE = 236, PADDING = 9;
 const ABOVE_BUTTONS = 56;  // pixels at the lower edge, where the buttons for the view stand
 const LARGEST_SCALE = 1.6;  // of a picture that fits
-const MOST_DRAWN = 300, FAR = 0.35, FARTHER = 0.2;
+const MOST_DRAWN = 300, BEYOND = 60;  // cards that are always drawn; how far beyond the screen others are, in the picture's pixels
+const FAR = 0.35, FARTHER = 0.2;
 const FONT = "13px system-ui, sans-serif", ROW_FONT = "11px system-ui, sans-serif", NUMBER_FONT = "12.5px system-ui, sans-serif";
 let pictures = 0;
 
@@ -74,6 +75,7 @@ export class Picture {
     this.svg.setAttribute("height", Math.ceil(layout.height));
     this.cards = new Map();
     this.edges = new Map();
+    this.drawn = [];  // cards, and edges with their amounts: { elements, left, top, right, bottom, isOut }
     const frames = makeSvg("g", { class: "ts-frames" }), lines = makeSvg("g", { class: "ts-edges", "aria-hidden": "true" });
     const cards = makeSvg("g", { class: "ts-cards" }), amounts = makeSvg("g", { class: "ts-amounts", "aria-hidden": "true" });
     for (const [g, box] of layout.frames) {
@@ -88,16 +90,22 @@ export class Picture {
       lines.append(path);
       amounts.append(amount);
       const record = { path, amount, lit: "", text: "" };
+      this.drawn.push({ elements: [path, amount], ...around(points), isOut: false });
       for (const one of edge.edges) this.edges.set(one, record);
     });
     for (const item of shown.items) {
       const card = this.card(item, graph, layout.boxes.get(item.id));
       this.cards.set(item.id, card);
+      const [halfWidth, halfHeight] = [card.width / 2, card.height / 2];
+      this.drawn.push({
+        id: item.id, elements: [card.element], isOut: false, left: card.x - halfWidth, right: card.x + halfWidth, top: card.y - halfHeight, bottom: card.y + halfHeight,
+      });
       cards.append(card.element);
     }
     this.world.replaceChildren(frames, lines, cards, amounts);
     this.svg.classList.remove("ts-far", "ts-farther");
-    this.svg.classList.toggle("ts-still", this.cards.size > MOST_DRAWN);
+    this.svg.classList.toggle("ts-still", this.isLarge);
+    if (this.isLarge) this.cull();
   }
 
   frame(g, { x, y, width, height }, group) {
@@ -251,27 +259,44 @@ export class Picture {
     if (record.text !== text) amount.textContent = record.text = text;
   }
 
-  // --- the view: the whole element moves, which costs no layout of its texts -------------------------------------------------------------
+  // --- the view --------------------------------------------------------------------------------------------------------
+
+  get isLarge() { return this.cards?.size > MOST_DRAWN; }
+
+  // What moves is the element around the SVG: a transform of the SVG itself would lay out all of its texts anew.
 
   setView(x, y, scale) {
     this.view = { x, y, scale };
-    this.svg.style.transform = `translate(${x.toFixed(1)}px, ${y.toFixed(1)}px) scale(${scale.toFixed(4)})`;
-    if (this.cards?.size > MOST_DRAWN) this.cull();
+    this.svg.parentNode.style.transform = `translate(${x.toFixed(1)}px, ${y.toFixed(1)}px) scale(${scale.toFixed(4)})`;
+    if (this.isLarge) this.cull();
   }
 
-  // Of a large picture only what is on the screen is drawn; and far away no numbers and names, which nobody could read.
+  // Of a large picture only what is on the screen exists for the browser; and far away no numbers and names, which nobody could read.
   cull() {
     const { width, height } = this.room, { x, y, scale } = this.view;
     this.svg.classList.toggle("ts-far", scale < FAR);
     this.svg.classList.toggle("ts-farther", scale < FARTHER);
-    for (const card of this.cards.values()) {
-      const left = x + (card.x - card.width) * scale, top = y + (card.y - card.height) * scale;
-      const isOut = left > width || top > height || left + 2 * card.width * scale < 0 || top + 2 * card.height * scale < 0;
-      if (card.isOut === isOut) continue;
-      card.isOut = isOut;
-      if (isOut) card.element.setAttribute("visibility", "hidden");
-      else card.element.removeAttribute("visibility");
+    const left = -x / scale - BEYOND, top = -y / scale - BEYOND, right = (width - x) / scale + BEYOND, bottom = (height - y) / scale + BEYOND;
+    for (const part of this.drawn) {
+      const isOut = part.id !== this.held && (part.left > right || part.right < left || part.top > bottom || part.bottom < top);
+      if (part.isOut === isOut) continue;
+      part.isOut = isOut;
+      for (const element of part.elements) {
+        if (isOut) element.setAttribute("display", "none");
+        else element.removeAttribute("display");
+      }
     }
+  }
+
+  // The one card or frame that the key Tab leads to; it is drawn wherever it is, so that it can have the focus.
+  hold(id) {
+    const element = this.world.querySelector(`[data-id="${id}"]`);
+    if (!element) return null;
+    this.world.querySelector('[tabindex="0"]')?.setAttribute("tabindex", "-1");
+    element.setAttribute("tabindex", "0");
+    this.held = id;
+    if (this.isLarge) this.cull();
+    return element;
   }
 
   // The size of the picture's element; it is asked for once, because an answer costs a layout of the page.
@@ -281,7 +306,7 @@ export class Picture {
   }
 
   measureRoom() {
-    const { width, height } = this.svg.parentNode.getBoundingClientRect();
+    const { width, height } = this.svg.closest(".ts-stage").getBoundingClientRect();
     this.roomFound = { width: width || 800, height: height || 500 };
   }
 

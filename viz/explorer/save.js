@@ -15,14 +15,14 @@ export function viewAsSvg(svg, { room, view }) {
     }
   });
   const { width, height } = room, box = [-view.x / view.scale, -view.y / view.scale, width / view.scale, height / view.scale];
-  for (const name of ["class", "role", "tabindex", "style"]) copy.removeAttribute(name);
+  for (const name of ["class", "role", "tabindex"]) copy.removeAttribute(name);
   copy.setAttribute("xmlns", "http://www.w3.org/2000/svg");
   copy.setAttribute("viewBox", box.map((number) => number.toFixed(2)).join(" "));
   copy.setAttribute("width", width);
   copy.setAttribute("height", height);
   const ground = document.createElementNS("http://www.w3.org/2000/svg", "rect");
   ["x", "y", "width", "height"].forEach((name, k) => ground.setAttribute(name, box[k].toFixed(2)));
-  ground.setAttribute("fill", getComputedStyle(svg.parentNode).backgroundColor);
+  ground.setAttribute("fill", getComputedStyle(svg.closest(".ts-stage")).backgroundColor);
   copy.prepend(ground);
   return new XMLSerializer().serializeToString(copy);
 }

@@ -47,7 +47,7 @@ export function skeleton(title, act) {
     make("div", { class: "ts-buttons" }, parts.foldAll, quiz, check, iconButton("save", "Save the view as SVG", "s", act.save), iconButton("theme", "Light or dark", "t", act.theme), iconButton("help", "Keys", "?", act.help)),
   );
   const zoom = make("div", { class: "ts-zoom", role: "group", "aria-label": "view" }, iconButton("plus", "Zoom in", "+", act.zoomIn), iconButton("minus", "Zoom out", "−", act.zoomOut), iconButton("fit", "Fit", "0", act.fit), iconButton("turn", "Turn the picture", "d", act.turn));
-  const stage = make("div", { class: "ts-stage" }, svg, parts.notice, zoom);
+  const stage = make("div", { class: "ts-stage" }, make("div", { class: "ts-sheet" }, svg), parts.notice, zoom);
   const side = make("aside", { class: "ts-side", tabindex: 0, "aria-label": "step and value" }, make("section", { class: "ts-now-panel" }, where, parts.step), parts.tool, make("section", { class: "ts-value-panel" }, parts.heading, parts.editor, parts.value));
   const player = make(
     "footer", { class: "ts-player", role: "group", "aria-label": "player" },
