@@ -1,4 +1,4 @@
-"""`explore`: the page as a file, and what Python knows of it. What the page does: test_explorer_numbers and the others."""
+"""`explore`: the page as a file, and what Python knows of it. What the page does: the tests named test_explorer_…"""
 
 import base64
 import hashlib

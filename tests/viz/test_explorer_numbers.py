@@ -1,12 +1,14 @@
 """The explorer's graph in Node: its passes, its steps, its equations and its quiz, against the engine and `step`."""
 
 import json
+import random
 import shutil
 import subprocess
 
 import pytest
-from support.explorer_graphs import GRAPHS, fresh_gradients, neuron, two_paths
+from support.explorer_graphs import GRAPHS, fresh_gradients, labelled, neuron, two_paths
 
+import tinygrad_scalar as ts
 from tinygrad_scalar import Value, primitive, step
 from tinygrad_scalar.engine.graph import topological_order
 from tinygrad_scalar.viz.explore import explore
@@ -23,6 +25,11 @@ const nodes = Array.from({ length: graph.n }, (_, i) => i), computed = nodes.fil
 const answers = {
   values: () => ({ data: numbers(graph.data), grad: numbers(graph.grad) }),
   edit: ([leaf, number]) => { graph.edit(leaf, Number(number)); return answers.values(); },
+  afresh: (edits) => {
+    const other = new Graph(data, OPERATIONS);
+    for (const [leaf, number] of edits) other.edit(leaf, Number(number));
+    return { data: numbers(other.data), grad: numbers(other.grad) };
+  },
   hindrance: (leaf) => graph.hindrance(leaf),
   steps: () => {
     const player = new Player(graph), seen = [];
@@ -142,6 +149,30 @@ def test_an_edited_leaf_gives_the_numbers_of_a_fresh_run(node, build):
         assert [float(x) for x in edited["data"]] == close([n.data for n in topological_order(again)])
         assert [float(x) for x in edited["grad"]] == close(fresh_gradients(again))
         assert str([float(x) for x in back["data"]]) == str([n.data for n in nodes])
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_edits_left_one_by_one_leave_nothing_behind_to_the_bit(node, seed):
+    draw = random.Random(seed)
+    leaves = [Value(draw.uniform(0.1, 2.0), f"x[{k}]") for k in range(6)]
+    values = [*leaves]
+    for _ in range(40):
+        a, b = draw.choice(values), draw.choice(values[-8:])
+        values.append(
+            draw.choice([a * b, a + b, (a / 3).exp(), b.tanh(), (a * a + 1).log(), a.sin(), (b * b + 1) ** 0.3])
+        )
+    root = labelled(ts.sum(values), "C")
+    nodes = topological_order(root)
+    edits = {place(root, leaf.label): text(draw.uniform(-1.0, 1.0)) for leaf in leaves}
+    left = draw.sample(sorted(edits), len(edits))
+    there = [["edit", [leaf, number]] for leaf, number in edits.items()]
+    back = [["edit", [leaf, text(nodes[leaf].data)]] for leaf in left]
+    remaining = [
+        ["afresh", [pair for pair in edits.items() if pair[0] not in left[:k]]] for k in range(1, len(left) + 1)
+    ]
+    answers = node(root, ["values"], *there, *back, *remaining)
+    assert answers[len(there) + 1 : -len(remaining)] == answers[-len(remaining) :]
+    assert answers[-1] == answers[0]
 
 
 def test_what_python_alone_can_compute_is_not_edited(node):

@@ -110,18 +110,20 @@ export class Graph {
     }
   }
 
-  // Which computed nodes depend on a leaf, in order.
-  above(leaf) {
-    const touched = new Uint8Array(this.n), found = [];
-    touched[leaf] = 1;
-    for (let i = leaf + 1; i < this.n; i += 1) {
-      let edge = this.starts[i];
-      while (edge < this.starts[i + 1] && !touched[this.operands[edge]]) edge += 1;
-      if (edge < this.starts[i + 1]) {
-        touched[i] = 1;
-        found.push(i);
-      }
+  // Which nodes depend on some of the leaves: 1 for these, and for the leaves themselves.
+  dependentOn(leaves) {
+    const touched = new Uint8Array(this.n);
+    for (const leaf of leaves) touched[leaf] = 1;
+    for (let i = 0; i < this.n; i += 1) {
+      for (let edge = this.starts[i]; edge < this.starts[i + 1] && !touched[i]; edge += 1) touched[i] = touched[this.operands[edge]];
     }
+    return touched;
+  }
+
+  // The computed nodes that depend on a leaf, in order.
+  above(leaf) {
+    const found = [];
+    this.dependentOn([leaf]).forEach((isAbove, i) => { if (isAbove && i !== leaf) found.push(i); });
     return found;
   }
 
@@ -135,14 +137,15 @@ export class Graph {
     return this.computing[this.code[i]].forward(this.numbersOf(i), this.row(i).constant);
   }
 
-  // Set a leaf and compute what depends on it anew, forwards and backwards. Where it gets its first number back, so does
-  // everything, to the bit.
+  // Set a leaf and compute what depends on it anew, forwards and backwards. What no edited leaf leads to has its first
+  // number, to the bit: Python's, which may differ from the page's by an ulp.
   edit(leaf, number) {
     const nodes = this.above(leaf);
     if (Object.is(number, this.original[leaf])) this.edited.delete(leaf);  // −0 is not 0: 1/x tells them apart
     else this.edited.set(leaf, number);
     this.data[leaf] = number;
-    for (const i of nodes) this.data[i] = this.edited.size ? this.compute(i) : this.original[i];
+    const isEdited = this.dependentOn(this.edited.keys());
+    for (const i of nodes) this.data[i] = isEdited[i] ? this.compute(i) : this.original[i];
     for (const i of nodes) this.slopes(i);
     this.backward();
   }
