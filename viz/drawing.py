@@ -21,7 +21,7 @@ from tinygrad_scalar.atomic_write import write_atomically
 from tinygrad_scalar.engine import Value
 from tinygrad_scalar.engine.errors import shown
 from tinygrad_scalar.engine.graph import is_bare_number, require_fresh, topological_order
-from tinygrad_scalar.engine.number import required_integer
+from tinygrad_scalar.engine.number import required_flag, required_integer
 from tinygrad_scalar.inspection.named_graph import NamedGraph
 from tinygrad_scalar.inspection.names import caller_variables, names_of
 from tinygrad_scalar.inspection.notation import leaf_names
@@ -176,7 +176,8 @@ def draw(
     Where the graph has weights (a leaf called w), the notes' letters tell its leaves apart: w and b are parameters;
     a, x and y are inputs. A stepper brings its own names, and is not folded; in a graph of more than 60 values only
     those around its step are drawn. More than 3,000 boxes make no picture, only `.source`, written when it is asked
-    for. Raises StaleGraphError if a leaf was set since the graph was computed.
+    for. Raises StaleGraphError if a leaf was set since the graph was computed, ValueError if `around` neither
+    depends on `wrt` nor is an operand of what does.
 
     >>> w, x = Value(0.5), Value(2.0)
     >>> y = w * x
@@ -194,6 +195,7 @@ def draw(
         raise ValueError(f'fold must be "auto", "sum", "neuron", "layer" or None, got {shown(fold)}')
     if depth is not None:
         depth = required_integer(depth, "depth")
+    hide_constants = required_flag(hide_constants, "hide_constants")
     if isinstance(root, Stepper):
         if fold != "auto" or hide_constants or any(option is not None for option in (around, depth, wrt)):
             raise TypeError(

@@ -53,7 +53,20 @@ class Choice(NamedTuple):
 def choose(graph: Graph, wish: Wish) -> Choice:
     """The boxes of the picture that is wished for; for fold="auto" of the least folded one that is easy to read."""
     view, boxes = _readable(graph, wish) if wish.fold == "auto" else _selected(graph, wish, wish.fold)
+    if wish.around is not None and wish.wrt is not None:
+        _require_related(graph, wish, view, boxes)
     return Choice(view, boxes, _says(graph, wish, view, boxes))
+
+
+def _require_related(graph: Graph, wish: Wish, view: View, boxes: set[Box]) -> None:
+    centre = _centre(view, wish)
+    if centre in view.depending_on(wish.wrt) or any(centre in view.below(box) for box in boxes):  # type: ignore[arg-type]
+        return
+    around, wrt = (shown(graph.names[i]) or "the value" for i in (wish.around, wish.wrt))  # type: ignore[index]
+    raise ValueError(
+        f"{around} (around) does not depend on {wrt} (wrt) and is no operand of what does: their picture would be one "
+        f"box; draw around a value between {wrt} and the root, or leave out one of the two"
+    )
 
 
 def _readable(graph: Graph, wish: Wish) -> tuple[View, set[Box]]:

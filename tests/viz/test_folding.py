@@ -275,11 +275,26 @@ def test_a_value_that_is_asked_for_is_not_folded():
         ({"around": "nothing"}, ValueError, "no value of this graph is called"),
         ({"wrt": Value(1.0, "elsewhere")}, ValueError, "elsewhere is not in the graph"),
         ({"around": 3}, TypeError, "a Value of this graph or its name"),
+        ({"hide_constants": "yes"}, TypeError, "hide_constants must be True or False, got 'yes'"),
+        ({"hide_constants": 1}, TypeError, "hide_constants must be True or False, got 1"),
     ],
 )
 def test_an_option_that_makes_no_sense_is_refused(options, error, words):
     with pytest.raises(error, match=re.escape(words)):
         draw(one_node(), **options)
+
+
+@pytest.mark.parametrize("fold", ["auto", "sum", "neuron", "layer", None])
+def test_around_beside_all_that_depends_on_wrt_is_refused(fold):
+    h = Value(1.0, "h0")
+    for k in range(1, 8):
+        h = (h * Value(0.5, f"w{k}") + Value(0.1, f"x{k}")).tanh()
+        h.label = f"h{k}"
+    for depth in (None, 1, 30):
+        with pytest.raises(ValueError, match=r"x1 \(around\) does not depend on h3 \(wrt\)"):
+            draw(h, fold=fold, around="x1", wrt="h3", depth=depth, names={})
+    for around in ("x4", "h3", "h5", "h7"):  # a leaf beside, the value itself, one above it, the root
+        assert len(groups(draw(h, fold=fold, around=around, wrt="h3", names={}))) > 1
 
 
 def test_a_steppers_picture_is_not_folded():
