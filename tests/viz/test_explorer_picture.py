@@ -7,6 +7,7 @@ import pytest
 from support.explorer_graphs import HOSTILE, cost, fresh_gradients, hostile, network, not_finite, two_paths
 from support.explorer_pages import MARKS, SIZES, card, on_card, shown, unfolded
 
+import tinygrad_scalar as ts
 from tinygrad_scalar import Value
 from tinygrad_scalar.engine.graph import topological_order
 
@@ -61,6 +62,44 @@ def test_a_graph_goes_downwards_where_its_text_would_be_small_and_that_helps(ope
     assert page.evaluate("explorer.direction") == "TB"
     assert page.evaluate("explorer.picture.view.scale") >= 0.8
     assert opened(two_paths()).evaluate("explorer.direction") == "LR"
+
+
+@pytest.mark.parametrize("direction", ["LR", "TB"])
+@pytest.mark.parametrize("sizes", [(3, 4, 2), (5, 2, 3), (2, 6, 6, 2)])
+def test_inputs_and_neurons_stand_in_their_order_with_their_edges(opened, sizes, direction):
+    net = ts.MLP(sizes[0], [*sizes[1:]], "sigmoid", seed=0)
+    page = opened(ts.sum(net([0.5 - 0.75 * i for i in range(sizes[0])])))
+    page.evaluate("(way) => { if (explorer.direction !== way) explorer.turn(); }", direction)
+    across = "x" if direction == "TB" else "y"
+    layers = [[f"a⁽⁰⁾{i}" for i in "₀₁₂₃₄"[: sizes[0]]]]
+    layers += [[f"neuron a⁽{layer}⁾{i}" for i in "₀₁₂₃₄₅"[:size]] for layer, size in zip("¹²³", sizes[1:])]
+    for names in layers:
+        places = [card(page, name).bounding_box()[across] for name in names]
+        assert places == sorted(places)
+    # every edge begins and ends at the cards that it joins
+    far = page.evaluate(
+        """() => Math.max(...explorer.shown.edges.flatMap(({ from, to }, k) => {
+          const path = explorer.picture.layout.paths[k], cards = explorer.picture.cards;
+          return [[cards.get(from), path[0]], [cards.get(to), path.at(-1)]].flatMap(([card, [x, y]]) =>
+            [Math.abs(x - card.x) - card.width / 2, Math.abs(y - card.y) - card.height / 2]);
+        }))"""
+    )
+    assert far < 2
+
+
+def test_the_name_of_the_group_that_a_step_is_inside_of_stands_in_one_line(opened):
+    page = opened(network(), position=5)
+    assert page.locator(".ts-where").text_content().endswith(" · inside neuron a⁽¹⁾₀")
+    lines = page.evaluate(
+        """() => Array.from({ length: 80 }, (_, k) => {
+          const where = document.querySelector(".ts-where"), range = document.createRange();
+          where.style.width = `${120 + 4 * k}px`;
+          range.selectNodeContents(where.lastChild.lastChild ?? where.lastChild);
+          range.setStart(range.startContainer, range.toString().indexOf("neuron"));
+          return range.getClientRects().length;
+        })"""
+    )
+    assert set(lines) == {1}
 
 
 @pytest.mark.parametrize("size", SIZES)

@@ -252,7 +252,7 @@ class Explorer {
     const where = whereText(player);
     ui.slider.setAttribute("aria-valuetext", where);
     const inside = player.step && !this.isResting ? this.parts.foldedGroup(player.step.node) : -1;
-    setText(ui.where, inside >= 0 ? `${where} · inside ${this.parts.groups[inside].name}` : where);
+    ui.where.replaceChildren(where, ...(inside >= 0 ? [" · inside ", make("span", { class: "ts-whole" }, this.parts.groups[inside].name)] : []));
     ui.step.replaceChildren(...(this.quiz ? [] : stepView(this)));
   }
 

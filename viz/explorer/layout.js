@@ -7,7 +7,33 @@ const LEGIBLE = 0.8, MOST_TRIED = 60;  // the scale at which names have 10 pixel
 // { width, height, boxes: id → { x, y } (centres), frames: group → { x, y, width, height }, paths: one for each edge }.
 export function laidOut(viz, graph) {
   const found = placed(viz, graph, false);
-  return graph.items.length <= MOST_TURNED && isUpsideDown(found, graph) ? placed(viz, graph, true) : found;
+  return inOrder(graph.items.length <= MOST_TURNED && isUpsideDown(found, graph) ? placed(viz, graph, true) : found, graph);
+}
+
+// Parts of one rank that have the same neighbours, frame and size stand in their order, such as the inputs of a layer:
+// they change places, and so do their edges, which alters nothing else.
+function inOrder(layout, { items, edges, frames, sizes, direction }) {
+  const [along, across] = direction === "LR" ? ["x", "y"] : ["y", "x"], { boxes, paths } = layout;
+  const ends = new Map(items.map(({ id }) => [id, []])), frameOf = new Map(), alike = new Map();
+  for (const [g, ids] of frames) for (const id of ids) frameOf.set(id, g);
+  edges.forEach(({ from, to }, k) => {
+    ends.get(from).push({ other: `to ${to}`, k });
+    ends.get(to).push({ other: `from ${from}`, k });
+  });
+  for (const item of items) {
+    const own = ends.get(item.id).sort((a, b) => (a.other < b.other ? -1 : Number(a.other > b.other)));
+    const key = [Math.round(boxes.get(item.id)[along]), frameOf.get(item.id), ...sizes(item), ...own.map(({ other }) => other)].join();
+    alike.set(key, [...(alike.get(key) ?? []), { id: item.id, edges: own.map(({ k }) => k) }]);
+  }
+  for (const parts of alike.values()) {
+    const places = parts.map((part) => ({ box: boxes.get(part.id), paths: part.edges.map((k) => paths[k]) }));
+    places.sort((a, b) => a.box[across] - b.box[across]);
+    parts.forEach((part, at) => {
+      boxes.set(part.id, places[at].box);
+      part.edges.forEach((k, j) => { paths[k] = places[at].paths[j]; });
+    });
+  }
+  return layout;
 }
 
 // Whether values that were made earlier mostly stand below later ones of the same rank: then the picture is mirrored.
