@@ -267,6 +267,7 @@ def test_on_a_logarithmic_axis_equal_factors_are_equal_distances():
 @example([1.1, 1.5])
 @example([0.9, 1.1])
 @example([1e-300, 1e300])
+@example([1.6000000000000002e308])
 def test_any_positive_costs_stand_inside_a_logarithmic_plot_with_one_to_nine_ticks(costs):
     svg = ElementTree.fromstring(History(costs).plot(log=True).svg)
     drawn = [y for curve in svg.iter(f"{SVG}polyline") for _, y in points(curve)]

@@ -76,12 +76,13 @@ def _powers(lowest: float, highest: float) -> Sequence[float]:
     apart = -(-(last - first + 1) // 9)
     powers = [float(f"1e{k}") for k in range(first, last + 1, apart)]
     for factors in ((1,), (1, 2, 5)):
-        ticks = [factor * power for power in powers for factor in factors]
-        ticks = [
-            float(f"{tick:.12g}")
-            for tick in ticks
-            if lowest <= tick * (1 + 1e-9) and tick <= highest * (1 + 1e-9) and tick < math.inf
-        ]
+        ticks = _within(lowest, highest, [factor * power for power in powers for factor in factors])
         if len(ticks) >= 3:
             return ticks
-    return [tick for tick in round_numbers(lowest, highest) if tick > 0.0] or [lowest]
+    return _within(lowest, highest, round_numbers(lowest, highest)) or [lowest]
+
+
+def _within(lowest: float, highest: float, ticks: Sequence[float]) -> list[float]:
+    """The ticks from the lowest number to the highest, by nine digits; near the largest float some are infinite."""
+    inside = [tick for tick in ticks if lowest <= tick * (1 + 1e-9) and tick <= highest * (1 + 1e-9)]
+    return [float(f"{tick:.12g}") for tick in inside if 0.0 < tick < math.inf]
