@@ -52,11 +52,12 @@ def served(folder, *command):
         _wait_until_it_answers(address, server, log)
         yield address
     finally:
-        server.send_signal(signal.SIGINT)
+        server.terminate()
         with suppress(subprocess.TimeoutExpired):
             server.wait(20)
         with suppress(ProcessLookupError):
             os.killpg(server.pid, signal.SIGKILL)  # with its kernels, if any is left
+        server.wait()
 
 
 def _wait_until_it_answers(address, server, log):

@@ -72,6 +72,11 @@ class Programs:
             and all(program.numbers_held() for program in derived)
         )
 
+    def forget_last_call(self) -> None:
+        """Let go of the graph that the function's last run left in the twin of the network."""
+        parts = vars(self.net)
+        parts.update({name: LastCall() for name, part in parts.items() if isinstance(part, LastCall)})
+
     def train(self, evaluate: Callable[[Any, Any], Value], parameters: Sequence[Value], weighted: bool) -> bool:
         """Whether `cost` is that of this loss and has the gradient of these parameters."""
         return (
@@ -103,6 +108,7 @@ def kept_programs(
     if not isinstance(kept, Programs) or not kept.are_of(net) or not kept.train(evaluate, parameters, weighted):
         kept = Programs(_twin(net), evaluate, list(parameters), weighted)
     kept.cost.value(*first())
+    kept.forget_last_call()
     vars(net)[KEPT] = kept
     return kept
 
@@ -119,6 +125,7 @@ def predicted(net: Keeping, X: Array) -> NDArray[Any]:
     except TraceError:
         return engine_outputs(net, X)
     if twin is not net:
+        kept.forget_last_call()
         vars(net)[KEPT] = kept
     return outputs
 
