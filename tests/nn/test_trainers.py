@@ -120,20 +120,26 @@ def _living_values():
     return {thing for thing in gc.get_objects() if issubclass(type(thing), Value)}  # isinstance may wake lazy ones
 
 
-@pytest.mark.parametrize("validation", [None, (X[:2], Y[:2])], ids=["", "validation"])
-def test_after_training_no_values_are_left_but_the_networks_parameters_and_its_last_example(validation):
+@pytest.mark.parametrize("options", [{}, {"validation": (X[:2], Y[:2])}, {"metrics": ["rmse"]}], ids=str)
+def test_after_training_no_values_are_left_but_the_networks_parameters_and_its_last_example(options):
     gc.collect()
     before = _living_values()
     net = network()
+
+    def left():
+        last = {node for a in net.a[-1] for node in ts.topological_order(a)}
+        return _living_values() - before - last - set(net.parameters())
+
     gc.disable()
     try:
-        history = fit(net, X, Y, epochs=3, batch_size=2, validation=validation)
-        vars(net).pop(KEPT)  # the program that the network keeps has its arguments
-        new = _living_values() - before
+        history = fit(net, X, Y, epochs=3, batch_size=2, **options)
+        assert not any(value.op for value in left())  # the program that the network keeps has arguments, but no graph
+        net.predict(X)
+        assert not any(value.op for value in left())
+        vars(net).pop(KEPT)
+        assert left() == set()
     finally:
         gc.enable()
-    cached = {node for a in net.a[-1] for node in ts.topological_order(a)}
-    assert new <= cached | set(net.parameters())
     assert all(type(cost) is float for cost in history.cost + history.validation_cost)
 
 

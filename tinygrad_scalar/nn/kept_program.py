@@ -77,7 +77,7 @@ class Programs:
         parts = vars(self.net)
         parts.update({name: LastCall() for name, part in parts.items() if isinstance(part, LastCall)})
 
-    def train(self, evaluate: Callable[[Any, Any], Value], parameters: Sequence[Value], weighted: bool) -> bool:
+    def are_for(self, evaluate: Callable[[Any, Any], Value], parameters: Sequence[Value], weighted: bool) -> bool:
         """Whether `cost` is that of this loss and has the gradient of these parameters."""
         return (
             _is_same_function(self._evaluate, evaluate)
@@ -105,10 +105,9 @@ def kept_programs(
         programs.cost.value(*first())
         return programs
     kept = vars(net).get(KEPT)
-    if not isinstance(kept, Programs) or not kept.are_of(net) or not kept.train(evaluate, parameters, weighted):
+    if not isinstance(kept, Programs) or not kept.are_of(net) or not kept.are_for(evaluate, parameters, weighted):
         kept = Programs(_twin(net), evaluate, list(parameters), weighted)
     kept.cost.value(*first())
-    kept.forget_last_call()
     vars(net)[KEPT] = kept
     return kept
 

@@ -10,13 +10,14 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 from tinygrad_scalar.engine import Value, clear_gradients, read_data, read_gradients, set_data
 from tinygrad_scalar.engine.errors import AnomalyError, label_of, shown
 from tinygrad_scalar.nn.examples import Examples
 from tinygrad_scalar.nn.gradient_rule import GradientRule
-from tinygrad_scalar.nn.kept_program import PIECE, in_pieces, kept_programs
+from tinygrad_scalar.nn.kept_program import PIECE, engine_outputs, in_pieces, kept_programs
 from tinygrad_scalar.nn.optim import Optimizer
 
 if TYPE_CHECKING:
@@ -33,23 +34,19 @@ class Network(Protocol):
     def parameters(self) -> list[Value]: ...
 
 
+@dataclass(eq=False)
 class ScalarTrainer:
     """Training steps with the engine: each example's graph is built, differentiated and dropped.
 
     `rule` changes the gradient before the optimizer gets it; `weights` says how much each example counts, mean 1.
     """
 
-    def __init__(
-        self,
-        net: Network,
-        evaluate: LossFunction,
-        optimizer: Optimizer,
-        examples: Examples,
-        rule: GradientRule | None = None,
-        weights: Array | None = None,
-    ) -> None:
-        self.net, self.evaluate, self.optimizer, self.examples = net, evaluate, optimizer, examples
-        self.rule, self.weights = rule, weights
+    net: Network
+    evaluate: LossFunction
+    optimizer: Optimizer
+    examples: Examples
+    rule: GradientRule | None = None
+    weights: Array | None = None
 
     def step(self, batch: Sequence[int], epoch: int) -> float:
         """Take one step on a batch; returns its mean loss before the step."""
@@ -97,12 +94,7 @@ class ScalarTrainer:
 
     def outputs(self, examples: Examples) -> NDArray[Any]:
         """The network's outputs for each example, shape (m, k)."""
-        import numpy as np
-
-        outputs = (self.net(x) for x in examples.x)
-        return np.array(
-            [[a.data for a in (found if isinstance(found, (list, tuple)) else [found])] for found in outputs]
-        )
+        return engine_outputs(self.net, examples.x).reshape(len(examples), -1)
 
     @property
     def parameters(self) -> Array:
@@ -126,21 +118,14 @@ class ScalarTrainer:
         clear_gradients(parameter for parameter in self.net.parameters() if parameter not in stepped)
 
 
+@dataclass(eq=False)
 class VectorTrainer(ScalarTrainer):
     """The same steps with the array program of net and loss (003 Eq. 1 and 11); TraceError if there is none."""
 
-    def __init__(
-        self,
-        net: Network,
-        evaluate: LossFunction,
-        optimizer: Optimizer,
-        examples: Examples,
-        rule: GradientRule | None = None,
-        weights: Array | None = None,
-    ) -> None:
-        super().__init__(net, evaluate, optimizer, examples, rule, weights)
+    def __post_init__(self) -> None:
         # raises a TraceError now, not in mid-training
-        self.programs = kept_programs(net, evaluate, optimizer.parameters, weights is not None, self._first_two)
+        weighted = self.weights is not None
+        self.programs = kept_programs(self.net, self.evaluate, self.optimizer.parameters, weighted, self._first_two)
         self.vectorized = self.programs.cost
         self.gradient: Array | None = None
 
@@ -169,8 +154,10 @@ class VectorTrainer(ScalarTrainer):
         return cost
 
     def cost(self, examples: Examples) -> float:
+        import numpy as np
+
         everyone = range(len(examples))
-        weights = None if self.weights is None else _ones(len(examples))
+        weights = None if self.weights is None else np.ones(len(examples))
         cost: float = _mean_over_pieces(examples, weights, everyone, lambda *XY: (self.vectorized.value(*XY), 0.0))[0]
         if math.isfinite(cost):
             return cost
@@ -198,6 +185,8 @@ class VectorTrainer(ScalarTrainer):
 
     def close(self) -> None:
         super().close()
+        if self.programs.net is not self.net:
+            self.programs.forget_last_call()
         self.publish()
 
 
@@ -241,12 +230,6 @@ def _mean_over_pieces(examples: Examples, weights: Array | None, batch: Sequence
         cost += its_cost * (len(X) / len(batch))
         gradient = gradient + its_gradient * (len(X) / len(batch))
     return cost, gradient
-
-
-def _ones(m: int) -> Array:
-    import numpy as np
-
-    return np.ones(m)
 
 
 def _mean(losses: Sequence[float]) -> float:
