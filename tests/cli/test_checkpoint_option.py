@@ -1,4 +1,4 @@
-"""`train --checkpoint DIR --resume`: an interrupted training goes on to the model of one that was not."""
+"""`train --checkpoint DIR --resume`: an interrupted training ends in the same model as one that was not."""
 
 import pytest
 from support.commands import TRAIN, contents, main

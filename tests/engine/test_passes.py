@@ -382,7 +382,7 @@ def test_turning_a_value_into_a_bare_number_is_refused_with_the_way_out(into):
         into(Value(1.5))
 
 
-# --- recompute: forward() of a graph that is one's own ---------------------------------------------------------------
+# --- recompute: forward() of a graph that the caller owns ------------------------------------------------------------
 
 
 def test_recompute_does_what_forward_does():

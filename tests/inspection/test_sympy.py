@@ -62,6 +62,13 @@ def test_random_programs_have_their_value_and_gradient_in_sympy_and_back(program
     assert len(ts.topological_order(back)) <= 12 * len(ts.topological_order(C))
 
 
+@pytest.mark.parametrize("of", [lambda x: abs(abs(0.5 * (x - x)) - 3.0), lambda x: ts.softsign(ts.softsign(x - x) + 2.5)])
+def test_conditions_that_sympy_cannot_fold_stay_as_they_are(of):
+    x = Value(0.7, "x")
+    C = of(x)
+    assert ts.from_sympy(ts.to_sympy(C), {"x": x}).data == numbers(ts.to_sympy(C), x=0.7) == C.data
+
+
 x, y, w = sympy.symbols("x y w")
 real = sympy.Symbol("w", real=True)  # else SymPy has no derivative of Abs
 AT = {"x": 0.7, "y": 1.3, "w": -0.4}

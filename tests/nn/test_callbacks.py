@@ -1,4 +1,4 @@
-"""What callbacks, metrics and Ctrl-C find and leave: the network as it was trained so far, in both ways of training."""
+"""Callbacks, metrics and Ctrl-C see the network as trained so far, vectorized or not."""
 
 import numpy as np
 import pytest

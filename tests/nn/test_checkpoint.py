@@ -1,4 +1,4 @@
-"""`fit(checkpoint=, resume=)`: a training that goes on ends in the bits of one that was not interrupted."""
+"""`fit(checkpoint=, resume=)`: a resumed training ends bit for bit where an uninterrupted one does."""
 
 import copy
 import os
@@ -17,7 +17,7 @@ both_ways = pytest.mark.parametrize("vectorized", [True, False])
 
 
 class Momentum(ts.nn.Optimizer):
-    """An optimizer of one's own, with arrays, numbers and None for its state, some made in its first step."""
+    """A custom optimizer; its state is arrays, numbers and None, some of them made in the first step."""
 
     def __init__(self, parameters, rate=0.05):
         super().__init__(parameters, rate)
@@ -87,7 +87,7 @@ OPTIONS = {
     "early stopping of the cost, without restoring": {"early_stopping": EarlyStopping(2, 10.0, restore=False)},
     "early stopping that does not stop": {"early_stopping": 12, "validation": (X[:2], Y[:2]), "batch_size": 3},
     "another loss": {"loss": "absolute_error"},
-    "a loss of one's own": {"loss": lambda a, y: (a[0] - y[0]) ** 2 + a[1] ** 2},
+    "a custom loss": {"loss": lambda a, y: (a[0] - y[0]) ** 2 + a[1] ** 2},
 }
 
 
@@ -252,7 +252,7 @@ def other_activation():
 
 
 class Wrapped:
-    """A network of one's own, which says nothing about its function."""
+    """A custom network whose attributes do not tell what it computes."""
 
     def __init__(self, f):
         self.net, self.f = network(), f

@@ -1,4 +1,4 @@
-"""What `fit` can do beside descending: stop early, follow a schedule, weigh examples, measure, be interrupted."""
+"""The options of `fit`: early stopping, schedules, penalties, example weights, metrics, interruption."""
 
 import copy
 import math

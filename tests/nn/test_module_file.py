@@ -1,4 +1,4 @@
-"""`save` and `load` of networks of one's own classes: what comes back computes and learns as what was saved."""
+"""`save` and `load` of custom networks: what is loaded computes and learns like what was saved."""
 
 import copy
 import json
@@ -21,7 +21,7 @@ def bent(z):
 
 
 class Residual(Module):
-    """A network of one's own: parts, shared parts, numbers, arrays, functions, texts."""
+    """A custom network: parts, shared parts, numbers, arrays, functions, strings."""
 
     def __init__(self, seed=0):
         self.first = ts.Layer(2, 3, "tanh", seed=seed)

@@ -208,7 +208,7 @@ def nearest_centroid_by_a_product(d):
 
 @structure
 def curvature_of_the_nearest_centroid(d, n=3, k=4):
-    """What k-means has on the diagonal of its Hessian is the gradient of this."""
+    """Its gradient is the diagonal of k-means' Hessian."""
     centroids = d.values(k, n)
 
     def cost(x):

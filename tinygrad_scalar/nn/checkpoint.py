@@ -1,4 +1,4 @@
-"""Checkpoints of `fit`: a file from which an interrupted training goes on to the bits of one that was not.
+"""Checkpoints of `fit`: files from which an interrupted training continues, bit for bit.
 
 It holds what changes while `fit` trains: the parameters, what the optimizer remembers, the state of the random
 generator, the history, and what early stopping has seen; and what must be the same in the training that goes on.

@@ -1,4 +1,4 @@
-"""The bytes of a network of one's own class: safetensors with all its numbers, and how its parts hold them as JSON.
+"""The bytes of a custom network: safetensors with all its numbers, and how its parts hold them as JSON.
 
 A part is a Module, with its attributes; a Value, by its place in the array "values"; an array; a function, by its name;
 or what JSON holds. A file makes nothing but these: its classes are those that this process has or is given.

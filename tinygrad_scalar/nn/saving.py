@@ -128,7 +128,7 @@ def _mlp_content(net: Any, metadata: dict[str, Any]) -> tuple[bytes, dict[str, A
 
 
 def _own_content(net: Module, metadata: dict[str, Any]) -> tuple[bytes, dict[str, Any]]:
-    """The bytes of the file of a network of one's own class, and the metadata as they will be read."""
+    """The bytes of a custom network's file, and the metadata as they will be read."""
     try:
         content, classes, functions = module_file.to_bytes(net, metadata)
         file = io.BytesIO(content)
