@@ -91,10 +91,23 @@ def _unevaluated(function: Any, operands: list[Any]) -> Any:
         made._argset = frozenset(operands)
         return made
     if issubclass(function, ExprCondPair):
-        return function(*operands)
+        return function(operands[0], _without_pieces(operands[1]))
     if function is sympy.Mul and operands[0] == -1 and operands[-1].is_Number:
         return -operands[-1]  # x − 1, not x − 1·1
     return function(*operands, evaluate=False)
+
+
+def _without_pieces(condition: Any) -> Any:
+    """A condition without Piecewise in it, which SymPy cannot differentiate; its own way fails where it has no symbols."""
+    import sympy
+
+    folded = sympy.piecewise_fold(condition)
+    if not isinstance(folded, sympy.Piecewise):
+        return folded
+    found: Any = sympy.false
+    for value, where in reversed(folded.args):
+        found = sympy.ITE(where, value, found)
+    return found
 
 
 @lru_cache(maxsize=1024)
