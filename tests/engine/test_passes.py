@@ -10,7 +10,7 @@ import pytest
 
 import tinygrad_scalar as ts
 from tinygrad_scalar import Value
-from tinygrad_scalar.engine import ops, recompute, record, tick
+from tinygrad_scalar.engine import ops, record
 from tinygrad_scalar.engine.errors import AnomalyError, StaleGraphError
 from tinygrad_scalar.inspection.names import topological_order
 
@@ -380,31 +380,3 @@ def test_memory_is_flat_over_many_steps_with_the_garbage_collector_off(thorough)
 def test_turning_a_value_into_a_bare_number_is_refused_with_the_way_out(into):
     with pytest.raises(TypeError, match=r"lose its gradient.*v\.data"):
         into(Value(1.5))
-
-
-# --- recompute: forward() of a graph that the caller owns ------------------------------------------------------------
-
-
-def test_recompute_does_what_forward_does():
-    x = Value(2.0)
-    root = (x * x).exp() + x
-    x.data = 0.5
-    assert recompute(root, 0)
-    assert root.data == math.exp(0.25) + 0.5
-
-
-@pytest.mark.parametrize("depth", [1, 3])
-def test_recompute_changes_nothing_if_it_would_change_an_older_node(depth):
-    v, x = Value(2.0), Value(3.0)
-    older = v * 1.0
-    for _ in range(depth):
-        older = older + 1.0
-    since = tick()
-    root = older * x
-    v.data, x.data = 7.0, 5.0
-    before = older.data, root.data
-    assert not recompute(root, since)
-    assert (older.data, root.data) == before
-    older.forward()
-    assert recompute(root, since)
-    assert root.data == (7.0 + depth) * 5.0

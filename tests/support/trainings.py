@@ -28,6 +28,17 @@ def fit(net, *examples, **options):
     return ts.fit(net, *examples, **{"progress": False, **options})
 
 
+def outcome(net, history):
+    return [p.data.hex() for p in net.parameters()], repr(vars(history))
+
+
+def training(epochs=12, make=network, optimizer="adam", **options):
+    net = make()
+    if not isinstance(optimizer, str):
+        optimizer = optimizer(net.parameters())
+    return outcome(net, fit(net, X, Y, epochs=epochs, optimizer=optimizer, **options))
+
+
 def by_hand(net, batches, loss, optimizer):
     """003's last section in four lines; returns the cost of every batch before its step."""
     costs = []

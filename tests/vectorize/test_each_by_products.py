@@ -1,6 +1,5 @@
 """Derivatives of each example by array programs, in one part or with what depends on parameters alone split off."""
 
-import math
 import pickle
 
 import numpy as np
@@ -386,40 +385,3 @@ def test_explain_says_which_way_runs():
     assert isinstance(run._last.quicker, InOnePart)
     assert "500 examples: the array program runs" in run.explain() and "the scalar program" in run.explain()
     assert "is 1 for the output that is wanted" in run.source
-
-
-needs_the_executor = pytest.mark.skipif(executor() is None, reason="the native executor belongs to the compiled Value")
-
-
-@needs_the_executor
-@pytest.mark.parametrize("n", [64, 65, 200])
-@pytest.mark.parametrize("reduce", ["mean", None])
-def test_any_number_of_arguments_has_derivatives_in_an_array_program(n, reduce):
-    def cost(*x):
-        total = x[0] * 0.0
-        for k, number in enumerate(x):
-            total = ts.tanh(total * (1.0 + 0.001 * k) + number * w[k])
-        return total
-
-    w = [Value(math.sin(k)) for k in range(n)]
-    arguments = [np.full(3, math.cos(k)) for k in range(n)]
-    options = {"reduce": reduce, "wrt_inputs": True}
-    by_scalars = ts.vectorize(cost, w, way="scalar", **options)(*arguments)
-    by_arrays = ts.vectorize(cost, w, way="arrays", **options)(*arguments)
-    for ours, theirs in zip(by_arrays, by_scalars):
-        np.testing.assert_allclose(np.array(ours), np.array(theirs), rtol=1e-9, atol=1e-300)
-
-
-@needs_the_executor
-def test_any_number_of_parameters_that_are_not_alike_has_derivatives_of_each_example():
-    w = [Value(math.sin(k)) for k in range(121)]
-
-    def cost(x):
-        total = x
-        for k, p in enumerate(w):
-            total = ts.tanh(total * p) + (p * 0.5 if k % 3 else p / 3.0)
-        return total
-
-    x = np.array([0.5, -1.0])
-    for ours, theirs in zip(*(ts.vectorize(cost, w, way=way, reduce=None)(x) for way in ("arrays", "scalar"))):
-        np.testing.assert_allclose(ours, theirs, rtol=1e-9, atol=1e-300)

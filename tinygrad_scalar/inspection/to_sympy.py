@@ -98,7 +98,7 @@ def _unevaluated(function: Any, operands: list[Any]) -> Any:
 
 
 def _without_pieces(condition: Any) -> Any:
-    """A condition without Piecewise in it, which SymPy cannot differentiate; its own way fails where it has no symbols."""
+    """A condition with no Piecewise in it, which SymPy cannot differentiate; its own way fails without symbols."""
     import sympy
 
     folded = sympy.piecewise_fold(condition)

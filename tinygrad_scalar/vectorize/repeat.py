@@ -10,8 +10,7 @@ program, however rarely it matters: so its sources are watched, not only its res
 - The graphs of all runs must be equal, bit for bit in their constants. Where something that the function reads changes
   from run to run, such as a count of its calls, many runs are compared.
 
-A function that plainly computes (can_draw.py) and changes nothing that it can read runs only once: the next run would
-do the same.
+A function that plainly computes (can_draw.py) and changes nothing that it can read runs only once.
 """
 
 from __future__ import annotations
