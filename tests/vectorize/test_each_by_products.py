@@ -132,9 +132,9 @@ def test_add_products_puts_and_adds_in_any_columns(m):
         ours = [add_products] + ([executor().add_products] if executor() else [])
         for function in ours:
             out = np.ones((m, 15))
-            function(left, right_of, columns, out, False)
+            function([(left, right_of, columns, False, None)], out)
             np.testing.assert_allclose(out, expected, rtol=1e-15)
-            function(left, right_of, columns, out, True)
+            function([(left, right_of, columns, True, None)], out)
             np.testing.assert_allclose(out[:, columns.ravel()], expected[:, columns.ravel()] - 1.0, rtol=1e-12)
 
 

@@ -20,9 +20,9 @@ cdef struct Sweep:
 cdef struct Edge:
     int out
     int x  # the operand's slot; of a lookup the step's number
-    Py_ssize_t partial  # its place among the partial derivatives; -1 for a lookup
-    bint first  # whether no edge into `out` came before
-    bint careful  # whether a partial derivative of 0 lets nothing through, not even infinities
+    int partial  # its place among the partial derivatives; -1 for a lookup
+    char first  # whether no edge into `out` came before
+    char careful  # whether a partial derivative of 0 lets nothing through, not even infinities
 
 
 cdef struct Tangent:
@@ -378,6 +378,21 @@ cdef class Rows(Executor):
                 memset(its, 0, lanes * sizeof(double))
         return alarmed
 
+    cdef inline bint find_partials(self, Instruction* step, double* partials) noexcept nogil:
+        """The partial derivatives of one example's step, as `backward_one` adds them; False for an unusual one."""
+        cdef double* v = self.v
+        if step.x == step.y:
+            return False
+        if step.code == _ops.MULTIPLY:
+            partials[0], partials[1] = v[step.y], v[step.x]
+        elif step.code == _ops.ADD:
+            partials[0] = partials[1] = 1.0
+        elif step.code == _ops.SUBTRACT:
+            partials[0], partials[1] = 1.0, -1.0
+        else:
+            return False
+        return True
+
     cdef bint sweep_forwards(
         self, Py_ssize_t n, Py_ssize_t start, double** columns, Py_ssize_t* widths, double* memory
     ) noexcept nogil:
@@ -397,7 +412,7 @@ cdef class Rows(Executor):
         self.n_back, self.has_choices = 1, False
         for s in range(self.n_all_back):
             step = self.steps + self.all_back[s]
-            if step.code == LOOKUP:
+            if step.code == LOOKUP or (lanes == 1 and self.find_partials(step, partials + 3 * s)):
                 continue
             for i in range(lanes):
                 d[step.out * lanes + i] = 1.0
@@ -419,6 +434,10 @@ cdef class Rows(Executor):
                 t[tangent.slot * lanes + i] = 1.0
             for e in range(tangent.n_edges):
                 edge = tangent.edges + e
+                if lanes == 1 and edge.partial >= 0 and not edge.careful:
+                    total = partials[edge.partial] * t[edge.x]
+                    t[edge.out] = total if edge.first else t[edge.out] + total
+                    continue
                 out = t + edge.out * lanes
                 if edge.partial < 0:
                     step = self.steps + edge.x
@@ -464,56 +483,6 @@ cdef class Rows(Executor):
                 for i in range(n):
                     out[(start + i) * widths[tangent.where[k]] + tangent.at[k]] = x[i]
         return True
-
-
-def add_products(
-    const double[:, ::1] left, const double[:, ::1] right, const long long[:, ::1] columns, double[:, ::1] out, bint first
-):
-    """To row e of `out`, in column columns[i, j], add left[e, i]·right[e, j]; or with `first` put it there.
-
-    Whether all factors are finite; a single row of `right` stands for all of them.
-    """
-    cdef Py_ssize_t e, i, j, p = columns.shape[0], k = columns.shape[1], m = out.shape[0], start
-    cdef double d
-    cdef double* row
-    cdef const double* a
-    cdef const long long* at
-    cdef bint side_by_side = True
-    cdef Py_ssize_t same = 0 if right.shape[0] == 1 else 1
-    if left.shape[0] != m or (same and right.shape[0] != m) or left.shape[1] != p or right.shape[1] != k:
-        raise ValueError(f"expected ({m}, {p}) and ({m}, {k}), got ({left.shape[0]}, {left.shape[1]}) and ({right.shape[0]}, {right.shape[1]})")
-    for i in range(p):
-        for j in range(k):
-            if columns[i, j] < 0 or columns[i, j] >= out.shape[1]:
-                raise IndexError(f"columns go from 0 to {out.shape[1] - 1}, got {columns[i, j]}")
-            side_by_side = side_by_side and columns[i, j] == columns[i, 0] + j
-    if m == 0 or p == 0 or k == 0:
-        return True
-    if not all_finite(<double*>&left[0, 0], left.size) or not all_finite(<double*>&right[0, 0], right.size):
-        return False
-    with nogil:
-        for e in range(m):
-            a = &right[e * same, 0]
-            for i in range(p):
-                d = left[e, i]
-                at = &columns[i, 0]
-                row = &out[e, 0]
-                if not side_by_side:
-                    if first:
-                        for j in range(k):
-                            row[at[j]] = d * a[j]
-                    else:
-                        for j in range(k):
-                            row[at[j]] += d * a[j]
-                    continue
-                row += at[0]
-                if first:
-                    for j in range(k):
-                        row[j] = d * a[j]
-                else:
-                    for j in range(k):
-                        row[j] += d * a[j]
-    return True
 
 
 def add_matrices(

@@ -964,4 +964,5 @@ cdef class Quick:
 
 
 include "_rows.pxi"
+include "_products.pxi"
 include "_profile.pxi"

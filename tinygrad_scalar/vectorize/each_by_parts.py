@@ -16,7 +16,9 @@ import numpy as np
 
 from tinygrad_scalar.vectorize.cost_model import time_of
 from tinygrad_scalar.vectorize.distinct import by_key, connected
+from tinygrad_scalar.vectorize.each_by_products import EachByProducts
 from tinygrad_scalar.vectorize.executor import executor
+from tinygrad_scalar.vectorize.through import Through, ways_through
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -51,11 +53,11 @@ class InOnePart:
     def reasons(self, m: int) -> str:
         return str(self.way.reasons(m))
 
-    def run(self, parameters: Floats, rows: Sequence[Floats], guards: Guards) -> Found | None:
+    def run(self, parameters: Floats, rows: Sequence[Floats], guards: Guards, **options: Any) -> Found | None:
         m, chosen = len(rows[0]), self.local.columns(rows)
         arrays: list[Floats | None] = self.layout.arrays(m)
         theta = parameters[self.local.direct]
-        values = self.way.run(theta, rows, parameters[chosen], arrays, guards, None)
+        values = self.way.run(theta, rows, parameters[chosen], arrays, guards, None, **options)
         if values is None:
             return None
         with np.errstate(all="ignore"):
@@ -141,10 +143,17 @@ def _as_slice(index: Indices) -> Any:
 class InTwoParts:
     """The part of the parameters alone, and a run of the rest."""
 
+    through: list[Any] | None = None  # how each part of the rest goes on to the parameters; pickles before had none
+
     def __init__(self, local: Local, layout: Layout, common: Any, rest: InOnePart, n: int) -> None:
         self.local, self.layout, self.common = local._replace(trace=None), layout, common  # type: ignore[arg-type]
         self.rest, self.n = rest, n
         self.matrices = matrices(layout.counts, layout.columns)
+        way, entries = rest.way, len(layout.columns)
+        if isinstance(way, EachByProducts) and way.by_example and not way.n_gathered:
+            self.through = ways_through([part.columns for part in way.parts], n, self.matrices, entries)
+        if self.through is not None:
+            self.straight = InOnePart(rest.local, rest.layout.of_first(n), way)
 
     @property
     def name(self) -> str:
@@ -158,6 +167,10 @@ class InTwoParts:
         """What the matrix products take, and the time in ns of the two parts."""
         layout = self.rest.layout
         times = m * layout.k if layout.reduce == "each" else layout.k
+        if self.through is not None:
+            terms = sum(len(way.i) for way in self.through if isinstance(way, Through))
+            parts = self.common.expected(1) + self.straight.way.expected(m, self.n)
+            return {"parts": parts, "terms": float(times * terms)}
         found = {"parts": self.common.expected(1) + self.rest.expected(m), "products": 0.0}
         for some in self.matrices:
             found["products"] += 1 if some.by_rows else len(some.rows)
@@ -177,7 +190,13 @@ class InTwoParts:
         assert derivatives is not None
         if not np.isfinite(derivatives).all():
             return None
-        found = self.rest.run(np.concatenate([parameters, frontier], dtype=np.float64), rows, guards)
+        theta = np.concatenate([parameters, frontier], dtype=np.float64)
+        if self.through is not None:
+            numbers = np.concatenate([derivatives[0], [0.0, 1.0]])
+            through = [way.with_numbers(numbers) if isinstance(way, Through) else way for way in self.through]
+            found = self.straight.run(theta, rows, guards, through=through)
+            return found if found is not None and np.isfinite(found[1]).all() else None
+        found = self.rest.run(theta, rows, guards)
         if found is None:
             return None
         values, jacobian, inputs = found

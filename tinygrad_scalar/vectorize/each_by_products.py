@@ -23,6 +23,7 @@ from tinygrad_scalar.vectorize.group import group
 from tinygrad_scalar.vectorize.naming import argument_name
 from tinygrad_scalar.vectorize.program import Array, Program
 from tinygrad_scalar.vectorize.reverse import NotByExampleError, differentiate
+from tinygrad_scalar.vectorize.through import add_through
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -181,11 +182,15 @@ class EachByProducts:
             notes.append(f"each example's derivatives with respect to {_span_of(part.columns)} are {named}")
         return "\n".join([*(f"# {note[0].upper()}{note[1:]}." for note in notes), self.way.source])
 
-    def features(self, m: int) -> dict[str, float]:
-        """How often a call for m examples does something of each kind; of its program, the time in ns."""
+    def features(self, m: int, n: float = np.inf) -> dict[str, float]:
+        """How often a call for m examples does something of each kind; of its program, the time in ns.
+
+        Derivatives count that are written: those with respect to the first n parameters.
+        """
         if not self.by_example:
             return {"calls": 1.0, "runs": float(self.k), "program": self.k * self.way.expected(m)}
-        runs, written = -(-m // max(1, PIECE // self.k)), m * sum(part.columns.size for part in self.parts) * self.k
+        runs = -(-m // max(1, PIECE // self.k))
+        written = m * self.k * sum(part.columns.size for part in self.parts if (part.columns < n).all())
         return {
             "calls": 1.0,
             "runs": float(runs),
@@ -195,9 +200,9 @@ class EachByProducts:
             "program": self.way.expected(m * self.k),
         }
 
-    def expected(self, m: int) -> float:
-        """The time in ns for m examples."""
-        return time_of(KIND, self.features(m))
+    def expected(self, m: int, n: float = np.inf) -> float:
+        """The time in ns for m examples, as in `features`."""
+        return time_of(KIND, self.features(m, n))
 
     def reasons(self, m: int) -> str:
         return self.way.expected.reasons(m * (self.k if self.by_example else 1))
@@ -210,8 +215,12 @@ class EachByProducts:
         arrays: Sequence[Floats | None],
         guards: Guards,
         alarms: None = None,
+        through: Sequence[Any] | None = None,
     ) -> Floats | None:
-        """The outputs (m, k); the arrays of the layout receive the derivatives. None if a number is not finite."""
+        """The outputs (m, k); the arrays of the layout receive the derivatives. None if a number is not finite.
+
+        With `through` those of the frontier go on to the parameters: for each part what `add_products` takes.
+        """
         each, total, inputs = arrays
         m, k = len(rows[0]), self.k
         values = np.empty((m, k))
@@ -239,7 +248,8 @@ class EachByProducts:
             n = piece.stop - start
             some = [array[piece] for array in given]
             if k > 1:
-                some = [*(np.repeat(array, k, axis=0) for array in some), np.tile(np.eye(k), (n, 1))]
+                some = [np.repeat(array, k, axis=0) for array in some]
+                some.append(np.broadcast_to(np.eye(k), (n, k, k)).reshape(n * k, k))
             found = self._run(theta, some, guards)
             if found is None:
                 return None
@@ -248,12 +258,17 @@ class EachByProducts:
             rows_of = slice(start * k, piece.stop * k)
             self._place(results, None if inputs is None else inputs.reshape(m * k, -1)[rows_of])
             rows_of_each = each[rows_of]
-            for columns, x, y, first in self.parts:
+            parts = []
+            for i, (columns, x, y, first) in enumerate(self.parts):
                 left, right = _numbers(x, some, results), _numbers(y, some, results)
                 if left.shape != (n * k, len(columns)):  # a constant, or one number for all
                     left = np.ascontiguousarray(np.broadcast_to(left, (n * k, len(columns))))
-                if not ADD_PRODUCTS(left, right, columns, rows_of_each, first):
-                    return None
+                further = None if through is None else through[i]
+                if type(further) is bool:
+                    first, further = further, None
+                parts.append((left, right, columns, first, further))
+            if not ADD_PRODUCTS(parts, rows_of_each):
+                return None
         return values
 
     def _run(
@@ -305,23 +320,26 @@ def _numbers(which: Any, given: Sequence[Floats], results: Sequence[Floats]) -> 
     return numbers
 
 
-def add_products(left: Floats, right: Floats, columns: Indices, out: Floats, first: bool) -> bool:
-    """As in _rows.pxi."""
-    if not (np.isfinite(left).all() and np.isfinite(right).all()):
-        return False
+def add_products(parts: Sequence[tuple[Any, ...]], out: Floats) -> bool:
+    """As in _products.pxi."""
+    finite = True
     with np.errstate(all="ignore"):
-        products = left[:, :, np.newaxis] * right[:, np.newaxis]
-    flat = products.reshape(len(out), -1)
-    place = columns.ravel()
-    start = int(place[0]) if place.size else 0
-    where: Any = place
-    if (place == np.arange(start, start + place.size)).all():
-        where = slice(start, start + place.size)
-    if first:
-        out[:, where] = flat
-    else:
-        out[:, where] += flat
-    return True
+        for left, right, columns, first, through in parts:
+            if through is not None:
+                add_through(left, right, through, out)
+                continue
+            finite = finite and bool(np.isfinite(left).all() and np.isfinite(right).all())
+            flat = (left[:, :, np.newaxis] * right[:, np.newaxis]).reshape(len(out), -1)
+            place = columns.ravel()
+            start = int(place[0]) if place.size else 0
+            where: Any = place
+            if (place == np.arange(start, start + place.size)).all():
+                where = slice(start, start + place.size)
+            if first:
+                out[:, where] = flat
+            else:
+                out[:, where] += flat
+    return finite
 
 
 _native = executor()

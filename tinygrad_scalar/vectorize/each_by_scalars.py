@@ -58,7 +58,8 @@ class EachByScalars:
     def expected(self) -> RowCosts:
         """The time in ns for m examples."""
         derivatives = sum(len(places.slots) for places in self.wanted)
-        return RowCosts(self.program, executor().CODES, self.executor.n_passed, derivatives)
+        passed = self.executor.n_passed
+        return RowCosts(self.program, executor().CODES, passed, derivatives, forwards=self.forwards)
 
     def reasons(self, m: int) -> str:
         return self.expected.reasons(m)

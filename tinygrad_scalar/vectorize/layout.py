@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from bisect import bisect_left
 from collections.abc import Iterable, Sequence
+from copy import copy
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -108,6 +109,12 @@ class Layout:
         self.width_of_inputs = sum(map(len, self.input_entries)) if self.sparse else self.k * dense_inputs
         self.width = len(self.columns) if self.sparse else self.k * n
         self.main = main
+
+    def of_first(self, n: int) -> Layout:
+        """The same for the first n of the parameters."""
+        found = copy(self)
+        found.n, found.width = n, self.k * n
+        return found
 
     # --- after a run -------------------------------------------------------------------------------------------------
 

@@ -20,10 +20,16 @@ KIND = "each by scalars"  # as in times.py
 
 
 class RowCosts:
-    """The work of a program for one example: its steps, those `passed` in all sweeps, and the derivatives it places."""
+    """The work of a program for one example: its steps, those `passed` in all sweeps, and the derivatives it places.
 
-    def __init__(self, program: ScalarProgram, codes: dict[str, int], passed: int, derivatives: int) -> None:
+    With `forwards` the sweeps are those of tangents.
+    """
+
+    def __init__(
+        self, program: ScalarProgram, codes: dict[str, int], passed: int, derivatives: int, *, forwards: bool = False
+    ) -> None:
         self.passed, self.derivatives = passed, derivatives
+        self.sweeps = "tangents" if forwards else "passed"
         names = {code: name for name, code in codes.items()}
         steps, numbers = np.unique(np.column_stack([program.steps[:, 0], program.numbers]), axis=0, return_counts=True)
         kinds = [(_name(names, int(code), number), n) for (code, number), n in zip(steps.tolist(), numbers.tolist())]
@@ -38,7 +44,7 @@ class RowCosts:
             "calls": 1.0,
             f"{prefix}steps": float(runs * self.steps),
             f"{prefix}slower": runs * slower,
-            f"{prefix}passed": float(runs * self.passed),
+            f"{prefix}{self.sweeps}": float(runs * self.passed),
             f"{prefix}derivatives": placed,
             "beyond the cache": placed * beyond(L2, 8.0 * placed),
         }
