@@ -14,7 +14,7 @@ from support.processes import alone, peak, resident_memory
 
 import tinygrad_scalar as ts
 from tinygrad_scalar import Value
-from tinygrad_scalar.vectorize import compiled
+from tinygrad_scalar.vectorize import unwritten
 from tinygrad_scalar.vectorize.numpy_source import NumpySource
 from tinygrad_scalar.vectorize.scalar_program import executor
 from tinygrad_scalar.vectorize.scalar_way import ScalarWay
@@ -95,8 +95,8 @@ def test_reading_nothing_writes_nothing(make, monkeypatch):
 
     with monkeypatch.context() as patch:
         patch.setattr(NumpySource, "text", property(read))
-        patch.setattr(compiled, "equations", read)
-        patch.setattr(compiled, "explanation", read)
+        patch.setattr(unwritten, "equations", read)
+        patch.setattr(unwritten, "explanation", read)
         run = ts.vectorize(*make(300))
         run(np.array([0.5, 1.5]))
     assert "def prepare(" in run.source

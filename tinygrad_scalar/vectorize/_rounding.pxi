@@ -17,8 +17,7 @@ cdef class Rounded:
     cdef const int[::1] codes, leaves
     cdef const int[::1] code_of
     cdef const double[::1] constant_of
-    cdef long long[::1] first_term, first_amount
-    cdef int[::1] terms, received
+    cdef int[::1] first_term, first_amount, terms, received
     cdef signed char[::1] signs
     cdef unsigned char[::1] reached
     cdef double[::1] data, slopes, amounts, scratch
@@ -28,16 +27,25 @@ cdef class Rounded:
     def __init__(self, tape, leaves, kinds, codes, constants, noises):
         """For each name of the tape its kind, its code in _ops.pxd and its constant; rounding.py's sizes of noise."""
         n = len(tape.codes)
-        self.codes, self.leaves = tape.codes, np.array(leaves, np.int32)
+        self.codes, self.leaves = tape.codes, np.asarray(leaves, np.int32)
         self.code_of, self.constant_of = np.array([*codes, 0], np.int32), np.array([*constants, 0.0])
         self.kind = np.array([*kinds, LEAF], np.uint8)[tape.codes]  # a leaf has the code −1
         self.epsilon, self.noise, self.slope_noise, self.lost, self.tiny = noises
         self.flatten(tape.starts, tape.operands)
-        uses = np.bincount(self.terms, minlength=n)
-        self.first_amount = np.concatenate([[0], np.cumsum(uses)]).astype(np.int64)
+        self.first_amount = self.places_of_amounts()
         self.data, self.received, self.reached = tape.data.copy(), np.empty(n, np.int32), np.empty(n, np.uint8)
         self.slopes, self.amounts = np.empty(len(self.terms)), np.empty(len(self.terms))
         self.scratch = np.empty(1 + np.diff(self.first_term).max(initial=2))
+
+    cdef places_of_amounts(self):
+        """Where the contributions to each node's gradient stand, which are as many as it is a term."""
+        cdef Py_ssize_t i, n = self.kind.shape[0]
+        cdef int[::1] first = np.zeros(n + 1, np.int32)
+        for i in range(self.terms.shape[0]):
+            first[self.terms[i] + 1] += 1
+        for i in range(n):
+            first[i + 1] += first[i]
+        return first
 
     cdef flatten(self, const int[::1] starts, const int[::1] operands):
         """The terms of each operation; a chain of + and − whose partial sums are used nowhere else is one sum."""
@@ -45,8 +53,8 @@ cdef class Rounded:
         cdef unsigned char[::1] uses = np.zeros(n, np.uint8)  # 2 stands for more
         cdef int[::1] head = np.arange(n, dtype=np.int32)
         cdef signed char[::1] sign = np.ones(n, np.int8)
-        first_term = np.zeros(n + 1, np.int64)
-        cdef long long[::1] count = first_term[1:]
+        cdef int[::1] first_term = np.zeros(n + 1, np.int32)
+        cdef int[::1] count = first_term[1:]
         for i in range(n):
             for e in range(starts[i], starts[i + 1]):
                 x = operands[e]
@@ -69,10 +77,11 @@ cdef class Rounded:
                 x = operands[e]
                 if head[x] == x:
                     count[head[i]] += 1
-        np.cumsum(first_term, out=first_term)
+        for i in range(n):
+            first_term[i + 1] += first_term[i]
         self.first_term = first_term
         self.terms, self.signs = np.empty(first_term[n], np.int32), np.empty(first_term[n], np.int8)
-        cdef long long[::1] next_term = first_term[:n].copy()
+        cdef int[::1] next_term = first_term[:n].copy()
         for i in range(n):
             for e in range(starts[i], starts[i + 1]):
                 x = operands[e]

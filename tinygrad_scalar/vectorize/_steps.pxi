@@ -55,3 +55,30 @@ def steps_of(
             constant[n_constants] = <int>i
             n_constants += 1
     return slots, table, numbers, constants
+
+
+def insert_steps(table, numbers, const long long[::1] places, const int[:, ::1] added):
+    """Grow `table` and `numbers` where they stand: before step places[k] comes added[k], with the number 0.
+
+    `places` go up. Both arrays own their memory, which nobody else looks at.
+    """
+    cdef Py_ssize_t n = table.shape[0], k = places.shape[0], i, at, c
+    table.resize((n + k, 5), refcheck=False)
+    numbers.resize(n + k, refcheck=False)
+    cdef int[:, ::1] step = table
+    cdef long long[::1] number = numbers.view(np.int64)
+    i, at = n - 1, n + k - 1
+    while k > 0:
+        if i >= places[k - 1]:
+            for c in range(5):
+                step[at, c] = step[i, c]
+            if number[at] != number[i]:  # pages of nothing but zeros take no memory
+                number[at] = number[i]
+            i -= 1
+        else:
+            k -= 1
+            for c in range(5):
+                step[at, c] = added[k, c]
+            if number[at] != 0:
+                number[at] = 0
+        at -= 1

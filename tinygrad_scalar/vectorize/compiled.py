@@ -7,30 +7,27 @@ for each operation. For each m, the one expected to be faster runs.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from tinygrad_scalar.vectorize.array_way import ArrayWay
-from tinygrad_scalar.vectorize.assemble import assemble
 from tinygrad_scalar.vectorize.cached_property import cached_property
 from tinygrad_scalar.vectorize.cost_model import FEW, LANES, pays_to_write_arrays
 from tinygrad_scalar.vectorize.costs import Costs, CostsByScalars, costs_of
 from tinygrad_scalar.vectorize.each_example import EachExample
-from tinygrad_scalar.vectorize.equations import Equation, Equations, equations
+from tinygrad_scalar.vectorize.equations import Equations
 from tinygrad_scalar.vectorize.executor import executor
-from tinygrad_scalar.vectorize.explanation import explanation
-from tinygrad_scalar.vectorize.group import Grouping, group
+from tinygrad_scalar.vectorize.group import group
 from tinygrad_scalar.vectorize.missing_rows import Index, indices_of, names_missing_rows
-from tinygrad_scalar.vectorize.numpy_source import NumpySource
-from tinygrad_scalar.vectorize.program import Program
 from tinygrad_scalar.vectorize.readings import NOTHING, Readings
 from tinygrad_scalar.vectorize.repeat import Witness, repeated_trace
-from tinygrad_scalar.vectorize.reverse import differentiate
-from tinygrad_scalar.vectorize.scalar_program import no_scalar_program, scalar_program
+from tinygrad_scalar.vectorize.scalar_program import no_scalar_program, runs_as_scalars, scalar_program
 from tinygrad_scalar.vectorize.scalar_way import ScalarWay
-from tinygrad_scalar.vectorize.texts import instead_of_source, too_many
+from tinygrad_scalar.vectorize.texts import instead_of_source
 from tinygrad_scalar.vectorize.trace import Trace, trace
+from tinygrad_scalar.vectorize.unwritten import Unwritten
 from tinygrad_scalar.vectorize.ways import NOT_IN_PICKLE, data_of, same
 
 if TYPE_CHECKING:
@@ -40,72 +37,6 @@ if TYPE_CHECKING:
 
 MOST_QUICK = 1 << 20  # examples
 MOST_CHOICES = 256  # numbers of examples for which the faster way is remembered
-
-
-class Unwritten:
-    """A trace, and the array program and its texts, which are written when they are first needed."""
-
-    def __init__(
-        self,
-        traced: Trace,
-        grouping: Grouping | None,
-        labels: list[str],
-        shapes: Shapes,
-        wrt_inputs: bool,
-        reduce: str,
-        dtype: Any,
-    ) -> None:
-        self._traced, self._labels, self._shapes = traced, labels, shapes
-        self._wrt_inputs, self._reduce, self._dtype = wrt_inputs, reduce, dtype
-        if grouping is not None:
-            self.grouping = grouping
-
-    @cached_property
-    def grouping(self) -> Grouping:
-        return group(self._traced, len(self._shapes))
-
-    @cached_property
-    def arrays(self) -> ArrayWay:
-        return ArrayWay(self._program, self._integer, self._dtype, self.__dict__.get("written"))
-
-    @cached_property
-    def written(self) -> NumpySource:
-        """The NumPy source, without what it takes to run the program in another way."""
-        arrays: ArrayWay | None = self.__dict__.get("arrays")
-        return NumpySource(self._program, self._integer) if arrays is None else arrays.written
-
-    @property
-    def _integer(self) -> list[bool]:
-        return [integer for _, integer in self._shapes]
-
-    @cached_property
-    def _program(self) -> Program:
-        sizes = [int(np.prod(shape)) for shape, _ in self._shapes]
-        program = assemble(self.grouping, len(self._labels), sizes)
-        program.reduce = self._reduce
-        differentiate(program, wrt_inputs=self._wrt_inputs)
-        return program
-
-    def exported(self) -> Exported:
-        from tinygrad_scalar.vectorize.exported import Exported
-
-        return Exported(self._traced, len(self._labels), self._shapes, self._reduce)
-
-    @property
-    def left_out(self) -> str:
-        """Why there are no texts, or ""."""
-        return too_many(self._traced.nodes, self.grouping.n_colours)
-
-    def explanation(self) -> str:
-        if self.left_out:
-            return self.left_out
-        named = self.written.named
-        return explanation(self._traced.nodes, self._traced.captured, named, self._labels)
-
-    def equations(self) -> Equations:
-        if self.left_out:
-            return Equations([Equation(rf"C = \text{{{self.left_out}}}", r"1 \times 1", "")])
-        return equations(self.written.named, self._labels)
 
 
 class Compiled:
@@ -178,6 +109,11 @@ class Compiled:
         if self._unwritten is None:
             raise ValueError(NOT_IN_PICKLE)
         return self._unwritten
+
+    @property
+    def traced(self) -> Trace:
+        """The graph that it was compiled from."""
+        return self._to_write().traced
 
     def exported(self) -> Exported:
         """The program for another library."""
@@ -351,25 +287,29 @@ def compiled(
         )
     sizes = [int(np.prod(shape)) for shape, _ in shapes]
     native = executor() if way != "arrays" else None
-    steps = None if native is None else scalar_program(traced, len(parameters), sizes, native.CODES)
-    if steps is None and way == "scalar":
+    has_scalars = native is not None and runs_as_scalars(traced, native.CODES)
+    if way == "scalar" and not has_scalars:
         raise no_scalar_program(traced)
-    grouping = None if way == "scalar" else group(traced, len(sizes), if_regular=steps is not None)
+    grouping = None if way == "scalar" else group(traced, len(sizes), if_regular=has_scalars)
     # Where ts.cond chooses, the array program computes both sides, and keeps matrices apart: the scalar one is faster.
-    irregular = grouping is None or (steps is not None and (grouping.irregular or "cond" in traced.tape.names))
-    if irregular:
-        grouping = None  # its memory is wanted
-    unwritten = Unwritten(traced, grouping, labels, shapes, wrt_inputs, reduce, dtype)
+    irregular = grouping is None or (has_scalars and (grouping.irregular or "cond" in traced.tape.names))
+    unwritten = Unwritten(traced, None if irregular else grouping, labels, shapes, wrt_inputs, reduce, dtype)
+    del grouping  # its memory is wanted
+    arrays = None if irregular else unwritten.arrays  # and so is what it takes to write these
+    scalars = None
+    if native is not None and has_scalars:
+        write: Any = partial(scalar_program, traced, len(parameters), sizes, native.CODES)
+        scalars = ScalarWay(write, sums=reduce == "sum")
     guards = [(guard.refused, guard.message) for _, guard in traced.guards]
     made = Compiled(
         shapes,
-        None if steps is None else ScalarWay(steps, sums=reduce == "sum"),
+        scalars,
         guards,
         traced.captured,
         read,
         unwritten,
     )
-    made.irregular, made.reduce = irregular, reduce
+    made.arrays, made.irregular, made.reduce = arrays, irregular, reduce
     made.indices = indices_of(traced.lookups, traced.reached)
     made.witnesses = witnesses
     made._write_costs = lambda: costs_of(traced, len(parameters), shapes, dtype)
@@ -377,7 +317,7 @@ def compiled(
     made.suspicious = not bool(np.isfinite(traced.data).all())
     made.has_array_way = way == "auto" and not traced.has_branches and dtype == np.float64
     made.rarely = irregular and made.pays_to_write_arrays(len(examples[0]))
-    if made.rarely or not irregular:
+    if made.rarely:
         made.write_arrays()
     return made
 

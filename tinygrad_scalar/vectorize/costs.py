@@ -28,7 +28,8 @@ class CostsByScalars(ScalarWay):
     """The scalar program, in which the cost is one more watched slot."""
 
     def __init__(self, program: ScalarProgram) -> None:
-        super().__init__(program._replace(watched=[*program.watched, program.cost]))
+        program = program._replace(watched=[*program.watched, program.cost])
+        super().__init__(lambda: program)
 
     def _build(self) -> None:
         super()._build()

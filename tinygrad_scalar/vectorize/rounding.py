@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Floats = NDArray[np.float64]
+    Indices = NDArray[np.int32]
 
 EPSILON = 2.0**-52
 NOISE = 32 * EPSILON  # by how much an operation's result is moved: some functions of NumPy are off by 4 units
@@ -48,7 +49,7 @@ UNCERTAIN = 5
 LOG_OF_A_SUM = "logaddexp"
 
 
-def rounded(tape: Tape, leaves: Sequence[int]) -> Any:
+def rounded(tape: Tape, leaves: Sequence[int] | Indices) -> Any:
     """A `Rounded`, in C if it has code for every operation."""
     loops = native()
     rows = [operation(name) for name in tape.names]
@@ -63,7 +64,7 @@ def rounded(tape: Tape, leaves: Sequence[int]) -> Any:
 class Rounded:
     """The value and the gradient of a graph, computed again and again with other roundings. In C: _rounding.pxi."""
 
-    def __init__(self, tape: Tape, leaves: Sequence[int]) -> None:
+    def __init__(self, tape: Tape, leaves: Sequence[int] | Indices) -> None:
         """For the last node of a tape, and its gradient with respect to the nodes `leaves`; −1 for one it lacks."""
         self._data, self._root, self._leaves = tape.data, len(tape.codes) - 1, leaves
         self._steps = _steps(tape)

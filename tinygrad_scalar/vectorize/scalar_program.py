@@ -32,16 +32,26 @@ class ScalarProgram(NamedTuple):
     watched: list[int]
 
 
+def runs_as_scalars(trace: Trace, codes: dict[str, int]) -> bool:
+    """Whether the executor has code for all operations of a trace."""
+    return _has_codes(attached(trace), codes)
+
+
+def _has_codes(trace: Trace, codes: dict[str, int]) -> bool:
+    without = [code for code, name in enumerate(trace.tape.names) if code_and_number(name, codes)[0] < 0]
+    return not without or not np.isin(trace.tape.codes, without).any()
+
+
 def scalar_program(
     trace: Trace, n_parameters: int, sizes: Sequence[int], codes: dict[str, int]
 ) -> ScalarProgram | None:
     """The steps of a trace; None if the executor has no code for one of its operations."""
     trace = attached(trace)
+    if not _has_codes(trace, codes):
+        return None
     tape = trace.tape
     found = [code_and_number(name, codes) for name in tape.names]
     code_of, number_of = [code for code, _ in found], [number for _, number in found]
-    if any(code_of[code] < 0 for code in np.unique(tape.codes).tolist() if code >= 0):
-        return None
     offsets = n_parameters + np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
     arrays = tape.codes, tape.starts, tape.operands, trace.parameter, trace.argument, trace.place
     slot, table, numbers, constant = executor().steps_of(
@@ -62,7 +72,7 @@ def scalar_program(
             table[i, 3:] = len(tables), 2
             tables += [otherwise, then]
     if not {"max of next", "min of next"}.isdisjoint(tape.names):
-        table, numbers = _with_ties(table, numbers, codes, n_slots)
+        _add_ties(table, numbers, codes, n_slots)
         constant_slots, constants = np.append(constant_slots, np.int32(n_slots)), np.append(constants, 1.0)
         n_slots = int(table[:, 1].max()) + 1
     return ScalarProgram(
@@ -79,10 +89,8 @@ def scalar_program(
     )
 
 
-def _with_ties(
-    table: NDArray[np.int32], numbers: NDArray[np.float64], codes: dict[str, int], one: int
-) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
-    """The steps and their numbers with those that count ties, before each that shares a gradient among them.
+def _add_ties(table: NDArray[np.int32], numbers: NDArray[np.float64], codes: dict[str, int], one: int) -> None:
+    """Add steps that count ties before each that shares a gradient among them.
 
     The slot `one` holds 1, how many ties there are when an extreme is that of one number; the counts follow it.
     """
@@ -102,7 +110,8 @@ def _with_ties(
     counting[:, 1], counting[:, 2:4] = count[counted], table[counted, 2:4]
     counting[:, 4] = np.concatenate([np.full(firsts.size, one), count[maker]])  # how many there were before
     table[sharing, 4] = count[sharing]
-    return np.insert(table, counted, counting, axis=0), np.insert(numbers, counted, 0.0)
+    order = np.argsort(counted, kind="stable")
+    executor().insert_steps(table, numbers, counted[order], counting[order])
 
 
 def _are_steps(trace: Trace) -> NDArray[np.bool_]:

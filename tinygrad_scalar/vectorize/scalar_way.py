@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,9 +22,14 @@ class ScalarWay:
     name, kind = "scalar program", "scalar"  # for people; as in times.py
     sums = False  # whether it gives the sum of the costs and its gradient instead of the mean's
 
-    def __init__(self, program: ScalarProgram, *, sums: bool = False) -> None:
-        self.program, self.sums = program, sums
+    def __init__(self, write: Callable[[], ScalarProgram], *, sums: bool = False) -> None:
+        """`write` gives the program, each time anew: the executor has what it needs, and the steps are many."""
+        self._write, self.sums = write, sums
         self._build()
+
+    @property
+    def program(self) -> ScalarProgram:
+        return self._write()
 
     def _build(self) -> None:
         native = executor()
@@ -42,7 +47,9 @@ class ScalarWay:
         return {"program": self.program, "sums": self.sums}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state)
+        program = state["program"]
+        self.__dict__.update({**state, "_write": lambda: program})
+        del self.__dict__["program"]
         self._build()
 
     def run(
