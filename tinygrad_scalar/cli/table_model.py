@@ -19,6 +19,7 @@ from tinygrad_scalar.cli.fitted_columns import column_of, holds_numbers, option,
 from tinygrad_scalar.cli.missing_cells import WAYS, require_complete
 from tinygrad_scalar.datasets import Table, is_number
 from tinygrad_scalar.engine.errors import AnomalyError, shown
+from tinygrad_scalar.engine.quiet import quiet
 from tinygrad_scalar.nn.losses import LOSSES
 from tinygrad_scalar.nn.mlp import MLP
 from tinygrad_scalar.nn.probabilities import probabilities
@@ -100,7 +101,7 @@ class TableModel:
         X = self.matrix(table, missing=missing, unknown=unknown)
         if len(X) == 0:
             return np.zeros((0, self.net.layer_sizes[-1]))
-        with np.errstate(all="ignore"):  # what is not finite is an error below
+        with quiet(all="ignore"):  # what is not finite is an error below
             outputs: NDArray[Any] = self.net.predict(X).reshape(len(X), -1)
             if self.target_scale is not None:
                 outputs = outputs * self.target_scale.deviation + self.target_scale.mean

@@ -8,6 +8,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from tinygrad_scalar.engine.errors import shown
+from tinygrad_scalar.engine.quiet import quiet
 
 if TYPE_CHECKING:
     import numpy as np
@@ -38,7 +39,7 @@ def _of_numpy_scalar(number: Any) -> float | None:
         return None
     if isinstance(number, numpy.timedelta64):  # an integer to NumPy, but it has a unit
         return None
-    with numpy.errstate(over="ignore"):
+    with quiet(over="ignore"):
         value = float(number)
     if math.isinf(value) and not numpy.isinf(number):
         raise OverflowError

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from tinygrad_scalar.engine import Value, lists, ops
 from tinygrad_scalar.engine.graph import kept
+from tinygrad_scalar.engine.quiet import quiet
 
 if TYPE_CHECKING:
     import numpy as np
@@ -44,10 +45,9 @@ class Lanes:
 
     def computed(self, nudged: Sequence[Array]) -> list[Any]:
         """Every number, given those of the leaves; nan where a user's own operation raises."""
-        import numpy as np
 
         numbers = [*nudged, *self._numbers[len(nudged) :]]
-        with np.errstate(all="ignore"):
+        with quiet(all="ignore"):
             for i, row, operands in self._program:
                 given = [numbers[j] for j in operands]
                 numbers[i] = row.forward(*given) if row.forward in _OF_ARRAYS else _each(row.forward, given, 1)[0]
@@ -66,7 +66,7 @@ class Lanes:
         slopes: list[Any] = [0.0] * len(numbers)
         slopes[self._program[-1][0]] = np.ones(len(nudged[0]))
         total = np.zeros(len(nudged[0]))
-        with np.errstate(all="ignore"):
+        with quiet(all="ignore"):
             for i, row, operands in reversed(self._program):
                 slope = slopes[i]
                 reached = slope != 0.0

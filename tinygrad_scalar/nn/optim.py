@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from tinygrad_scalar.engine import Value, clear_gradients, read_data, read_gradients, set_data
 from tinygrad_scalar.engine.errors import shown
 from tinygrad_scalar.engine.number import as_float
+from tinygrad_scalar.engine.quiet import quiet
 
 if TYPE_CHECKING:
     from tinygrad_scalar.engine.bulk import Array
@@ -56,7 +57,7 @@ class Optimizer(ABC):
         theta, g = np.empty(len(self.parameters)), np.empty(len(self.parameters))
         read_data(self.parameters, theta)
         read_gradients(self.parameters, g)
-        with np.errstate(all="ignore"):  # as in the arithmetic of Values
+        with quiet(all="ignore"):  # as in the arithmetic of Values
             set_data(self.parameters, self.stepped(theta, g))
 
     @abstractmethod

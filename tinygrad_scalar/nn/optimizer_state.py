@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from tinygrad_scalar.engine.errors import shown
+from tinygrad_scalar.engine.quiet import quiet
 from tinygrad_scalar.nn.optim import Optimizer
 
 if TYPE_CHECKING:
@@ -67,7 +68,7 @@ def require_step(optimizer: Optimizer, state: Mapping[str, Any], parameters: Arr
     twin = copy.copy(optimizer)
     vars(twin).update(copy.deepcopy(dict(state)))
     try:
-        with np.errstate(all="ignore"):
+        with quiet(all="ignore"):
             stepped = twin.stepped(parameters.copy(), np.zeros(len(parameters)))
         fits = np.shape(stepped) == np.shape(parameters)
     except Exception as error:  # whatever a strange state leads to

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from tinygrad_scalar.engine.quiet import quiet
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -19,7 +21,7 @@ def probabilities(outputs: NDArray[Any], activation: object) -> NDArray[Any]:
 
     k = outputs.shape[1]
     if activation == "linear" and k > 1:
-        with np.errstate(over="ignore"):  # logits further apart than the largest float: e^(-inf) is 0
+        with quiet(over="ignore"):  # logits further apart than the largest float: e^(-inf) is 0
             grown: NDArray[Any] = np.exp(outputs - outputs.max(axis=1, keepdims=True))
         shares: NDArray[Any] = grown / grown.sum(axis=1, keepdims=True)
         return shares

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from tinygrad_scalar.engine import Value, clear_gradients, read_data, read_gradients, set_data
 from tinygrad_scalar.engine.errors import AnomalyError, label_of, shown
+from tinygrad_scalar.engine.quiet import quiet
 from tinygrad_scalar.nn.examples import Examples
 from tinygrad_scalar.nn.gradient_rule import GradientRule
 from tinygrad_scalar.nn.kept_program import PIECE, engine_outputs, in_pieces, kept_programs
@@ -135,7 +136,6 @@ class VectorTrainer(ScalarTrainer):
         return [self.examples.X[:2], self.examples.Y[:2], *weights]
 
     def step(self, batch: Sequence[int], epoch: int) -> float:
-        import numpy as np
 
         theta, parameters = self.vectorized.parameters, self.optimizer.parameters
         cost: float
@@ -145,7 +145,7 @@ class VectorTrainer(ScalarTrainer):
             cost = _mean(self.backpropagate(batch, epoch))
             read_gradients(parameters, gradient)
         _require_finite(gradient, "the gradient of", parameters, epoch)
-        with np.errstate(all="ignore"):  # as in the arithmetic of Values
+        with quiet(all="ignore"):  # as in the arithmetic of Values
             gradient = gradient if self.rule is None else self.rule(theta, gradient)
             stepped = self.optimizer.stepped(theta.copy(), gradient)  # which it may keep, or write to
         _require_finite(stepped, "the parameter", parameters, epoch)

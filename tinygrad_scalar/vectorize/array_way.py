@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tinygrad_scalar.engine.quiet import quiet
 from tinygrad_scalar.vectorize.block_costs import block_counts
 from tinygrad_scalar.vectorize.block_program import BlockProgram, block_program, layout, native_blocks
 from tinygrad_scalar.vectorize.cached_property import cached_property
@@ -144,7 +145,7 @@ class ArrayWay:
         if alarms is not None:
             states = dict.fromkeys(("divide", "over", "invalid"), "call")
             states |= {"under": "ignore", "call": lambda kind, flag: alarms.append(True)}
-        with np.errstate(**states):
+        with quiet(**states):
             value = forward(*rows)
             if guards:
                 value, *guarded = value

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from tinygrad_scalar.engine.quiet import quiet
 from tinygrad_scalar.vectorize.cost_model import time_of
 from tinygrad_scalar.vectorize.distinct import by_key, connected
 from tinygrad_scalar.vectorize.each_by_products import EachByProducts
@@ -60,7 +61,7 @@ class InOnePart:
         values = self.way.run(theta, rows, parameters[chosen], arrays, guards, None, **options)
         if values is None:
             return None
-        with np.errstate(all="ignore"):
+        with quiet(all="ignore"):
             jacobian = self.layout.jacobian(m, arrays, chosen)
             return values, jacobian, self.layout.inputs(m, arrays[-1]) if self.layout.wrt_inputs else []
 
@@ -204,7 +205,7 @@ class InTwoParts:
         both = jacobian.reshape(-1, jacobian.shape[-1])
         if not np.isfinite(both[:, n:]).all():
             return None
-        with np.errstate(all="ignore"):
+        with quiet(all="ignore"):
             for some in self.matrices:
                 some.add(derivatives[0], both, n)
         of_parameters = both[:, :n]

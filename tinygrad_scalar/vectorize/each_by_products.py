@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from tinygrad_scalar.engine.quiet import quiet
 from tinygrad_scalar.vectorize.array_way import ArrayWay
 from tinygrad_scalar.vectorize.assemble import assemble
 from tinygrad_scalar.vectorize.cost_model import L2, beyond, most_colours, time_of
@@ -323,7 +324,7 @@ def _numbers(which: Any, given: Sequence[Floats], results: Sequence[Floats]) -> 
 def add_products(parts: Sequence[tuple[Any, ...]], out: Floats) -> bool:
     """As in _products.pxi."""
     finite = True
-    with np.errstate(all="ignore"):
+    with quiet(all="ignore"):
         for left, right, columns, first, through in parts:
             if through is not None:
                 add_through(left, right, through, out)

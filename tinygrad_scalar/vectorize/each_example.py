@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tinygrad_scalar.engine.quiet import quiet
 from tinygrad_scalar.vectorize.cost_model import FEW, most_colours, statements_worth_writing
 from tinygrad_scalar.vectorize.costs import Costs, costs_of
 from tinygrad_scalar.vectorize.each_by_arrays import EachByArrays
@@ -204,7 +205,7 @@ class EachExample:
         self, parameters: Floats, values: Floats, arrays: Sequence[Floats | None], chosen: Indices
     ) -> tuple[Any, Any, list[Any]]:
         m = len(values)
-        with np.errstate(all="ignore"):  # IEEE 754, as in the arithmetic of Values; and float32 has less range
+        with quiet(all="ignore"):  # IEEE 754, as in the arithmetic of Values; and float32 has less range
             jacobian = self.layout.jacobian(m, arrays, chosen)
             inputs = self.layout.inputs(m, arrays[-1]) if self.wrt_inputs else []
         return self._as_returned(parameters, values, jacobian, inputs)
@@ -212,7 +213,7 @@ class EachExample:
     def _as_returned(
         self, parameters: Floats, values: Floats, jacobian: Any, inputs: Sequence[Any]
     ) -> tuple[Any, Any, list[Any]]:
-        with np.errstate(all="ignore"):
+        with quiet(all="ignore"):
             return (
                 self._cast(self.layout.values(values), parameters),
                 self._cast(jacobian, parameters),

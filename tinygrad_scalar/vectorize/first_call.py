@@ -17,6 +17,7 @@ import numpy as np
 from tinygrad_scalar.engine import Value, compute_gradients, read_graph
 from tinygrad_scalar.engine.errors import TraceError, label_of
 from tinygrad_scalar.engine.graph import leaves as leaves_of
+from tinygrad_scalar.engine.quiet import quiet
 from tinygrad_scalar.vectorize.compiled import Compiled
 from tinygrad_scalar.vectorize.each_example import EachExample
 from tinygrad_scalar.vectorize.missing_rows import require_rows
@@ -180,7 +181,7 @@ def _results(C: Value, values: list[Value]) -> Floats:
 
 def _agree(ours: Floats, theirs: Floats) -> Any:
     """Where two numbers are equal or close: np.isclose, which takes as long as a small program."""
-    with np.errstate(all="ignore"):
+    with quiet(all="ignore"):
         close = np.abs(ours - theirs) < TOLERANCE * np.abs(theirs)
     return close | (ours == theirs) | (np.isnan(ours) & np.isnan(theirs))
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from tinygrad_scalar.engine import Value
 from tinygrad_scalar.engine.errors import shown
+from tinygrad_scalar.engine.quiet import quiet
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -41,7 +42,7 @@ def real_array(given: ArrayLike, name: str) -> NDArray[Any]:
     if kind == "u" and numbers.itemsize == 8 and (numbers > LARGEST).any():
         raise ValueError(_too_large([], name))
     if kind == "f" and numbers.itemsize > 8:
-        with np.errstate(over="ignore"):
+        with quiet(over="ignore"):
             rounded = numbers.astype(np.float64)
         if (np.isinf(rounded) & ~np.isinf(numbers)).any():
             raise ValueError(f"{name} has numbers beyond the largest float64, about 1.8e308")

@@ -20,6 +20,7 @@ from tinygrad_scalar.engine import Tape
 from tinygrad_scalar.engine.graph import contribution
 from tinygrad_scalar.engine.graph_arrays import cut_off
 from tinygrad_scalar.engine.ops import STEPS, Operation, operation
+from tinygrad_scalar.engine.quiet import quiet
 from tinygrad_scalar.vectorize.group import native
 
 if TYPE_CHECKING:
@@ -184,7 +185,7 @@ class Range:
         """
         *not_finite, finite = _kinds(numbers)
         *seen_not_finite, seen_finite = self._kinds
-        with np.errstate(all="ignore"):
+        with quiet(all="ignore"):
             margin = MARGIN * (self.high - self.low)
             near = (self.low - margin <= numbers) & (numbers <= self.high + margin)
             near |= np.maximum(abs(self.low), abs(self.high)) > DECISIVE * self._smallest

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tinygrad_scalar.engine import read_data
+from tinygrad_scalar.engine.quiet import quiet
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -45,8 +46,10 @@ def same(x: Floats, y: Floats) -> NDArray[np.bool_]:
 
 def cast(numbers: Floats, dtype: Any) -> Floats:
     """Numbers as another dtype; those beyond its range become infinite, without a warning."""
-    with np.errstate(over="ignore"):
-        return numbers.astype(dtype, copy=False)
+    if numbers.dtype == dtype:
+        return numbers
+    with quiet(over="ignore"):
+        return numbers.astype(dtype)
 
 
 def all_finite(numbers: Any) -> bool:
