@@ -40,6 +40,41 @@ cdef enum:
     EACH, TOTAL, INPUTS
 
 
+cdef extern from *:
+    int check_signals "PyErr_CheckSignals"()  # leaves its exception for the caller to raise
+
+
+cdef int raise_as_set() except -1:
+    """Raise the exception that is set already."""
+    return -1
+
+
+cdef struct RowChunk:
+    Instruction* missing_row
+    double wanted_row
+    bint alarmed
+
+
+cdef struct RowChunks:
+    # a call's examples, for several threads
+    void* executors[_threads.MOST_THREADS]  # one for each
+    double* columns[3]
+    Py_ssize_t widths[3]
+    const double* theta
+    const double* rows
+    double* values
+    double* watched
+    Py_ssize_t m, n_blocks, n_chunks, between_looks
+    bint backwards, alarming, stopped
+    RowChunk chunks[MOST_CHUNKS]
+    double* areas  # of each chunk its sums over the examples, of TOTAL
+
+
+cdef void run_one_chunk_of_rows(void* work, Py_ssize_t c, _threads.Turn* turn) noexcept nogil:
+    cdef RowChunks* chunks = <RowChunks*>work
+    (<Rows>chunks.executors[turn.thread]).run_row_chunk(chunks, c, turn)
+
+
 cdef class Rows(Executor):
     """An executor that runs `run_rows`, once `set_outputs` has said which slots are the outputs."""
 
@@ -51,7 +86,11 @@ cdef class Rows(Executor):
     cdef int* all_back  # the steps that any sweep goes through, in order
     cdef Py_ssize_t n_all_back
     cdef bint looks_up
+    cdef double* tangent_memory  # tangents, partial derivatives and what was found, for as many lanes
+    cdef Py_ssize_t tangent_lanes
     cdef readonly Py_ssize_t n_passed  # steps, or edges and steps, in all sweeps
+    cdef bint busy
+    cdef list twins  # executors of the same program, for other threads
 
     def set_outputs(self, outputs):
         """Find the way back from each output; returns for each what it reads: parameters and inputs, in order."""
@@ -231,8 +270,14 @@ cdef class Rows(Executor):
                 return True
         return False
 
+    def __init__(self, *program):
+        self.twins = []
+
     def __dealloc__(self):
         cdef Py_ssize_t j
+        PyMem_Free(self.tangent_memory)
+        if self.is_twin:
+            return
         for j in range(self.n_outputs):
             PyMem_Free(self.sweeps[j].back)
             PyMem_Free(self.sweeps[j].by_choice)
@@ -250,10 +295,35 @@ cdef class Rows(Executor):
         PyMem_Free(self.sweeps)
         PyMem_Free(self.outputs)
 
-    @property
-    def is_running(self):
-        """Whether a signal handler asks, which interrupted this very program: it needs another one."""
-        return self.busy
+    cdef int share_rows(self, Rows other) except -1:
+        """Give the outputs of another executor of the same program."""
+        self.n_outputs, self.outputs, self.sweeps = other.n_outputs, other.outputs, other.sweeps
+        self.tangents, self.n_tangents = other.tangents, other.n_tangents
+        self.n_partials, self.n_found, self.n_passed = other.n_partials, other.n_found, other.n_passed
+        self.all_back, self.n_all_back, self.looks_up = other.all_back, other.n_all_back, other.looks_up
+        return 0
+
+    cdef double work(self) noexcept:
+        """Roughly, the nanoseconds of an example."""
+        cdef Py_ssize_t j, derivatives = 0
+        for j in range(self.n_outputs):
+            derivatives += self.sweeps[j].n_wanted
+        return 0.8 * self.n_steps + 1.2 * self.n_passed + 1.6 * derivatives + 1.0
+
+    def chunks(self, Py_ssize_t m, Py_ssize_t sums=0):
+        """How many chunks m examples form, with so many sums over the examples. For the tests."""
+        return self.n_chunks(m, sums, False)
+
+    cdef Py_ssize_t n_chunks(self, Py_ssize_t m, Py_ssize_t sums, bint alarming) noexcept:
+        """As in _machine.pxi."""
+        cdef Py_ssize_t chunks = 1
+        cdef double work = self.work()
+        while (
+            not alarming and 2 * chunks <= min(m // LANES, MOST_CHUNKS)
+            and 2 * chunks * (CHUNK_WORK + ADDING * sums) <= work * m
+        ):
+            chunks *= 2
+        return chunks
 
     def run_rows(
         self, const double[::1] theta, const double[:, ::1] rows, double[:, ::1] values, double[:, ::1] each=None,
@@ -262,79 +332,174 @@ cdef class Rows(Executor):
         """Run m examples, whose numbers are the `rows`; `values` receives a row of outputs for each.
 
         Then, unless they are None, in the places that `want` was told: a row of `each` or of `inputs` for every example
-        receives its derivatives, and `total` their sums over the examples. They must be 0 before. `watched` and
-        `alarms` are as in `run`.
+        receives its derivatives, and `total` their sums over the examples. They must be 0 before. A row of `watched`
+        receives an example's numbers in the watched slots. If a slot's number, or a gradient with respect to a leaf, is
+        not finite, True is added to `alarms`.
         """
-        cdef int* back = self.back
-        cdef char* by_choice = self.by_choice
-        cdef Py_ssize_t n_back = self.n_back
-        cdef bint has_choices = self.has_choices, alarmed
-        cdef double* memory = NULL
+        cdef RowChunks* chunks
+        cdef Py_ssize_t m = rows.shape[0], sums = total.shape[0] if total is not None else 0, n_chunks
         if theta.shape[0] != self.n_parameters or rows.shape[1] != self.n_inputs:
             raise ValueError(f"expected {self.n_parameters} parameters and rows of {self.n_inputs}")
-        self.make_memory(LANES if rows.shape[0] >= FEW else 1)
-        if self.n_tangents:
-            memory = <double*>block((self.n_slots + self.n_partials + self.n_found) * self.lanes * sizeof(double))
-        self.busy = True
-        self.missing_row = NULL
+        if values.shape[0] != m or values.shape[1] != self.n_outputs:
+            raise ValueError(f"expected values ({m}, {self.n_outputs}), got ({values.shape[0]}, {values.shape[1]})")
+        if self.n_watched and (watched is None or watched.shape[0] != m or watched.shape[1] != self.n_watched):
+            raise ValueError(f"expected an array ({m}, {self.n_watched}) for watched numbers")
+        if (each is not None and each.shape[0] != m) or (inputs is not None and inputs.shape[0] != m):
+            raise ValueError(f"expected rows of derivatives for {m} examples")
+        if m == 0:
+            return
+        n_chunks = self.n_chunks(m, sums, alarms is not None)
+        # not on the stack, which helpers would lose if the interpreter ended here, in a daemon thread
+        chunks = <RowChunks*>block(sizeof(RowChunks) + (n_chunks * sums if n_chunks > 1 else 0) * sizeof(double))
         try:
-            alarmed = self.run_row_blocks(theta, rows, values, each, total, inputs, watched, alarms is not None, memory)
+            memset(chunks, 0, sizeof(RowChunks))
+            chunks.columns[EACH] = &each[0, 0] if each is not None and each.size else NULL
+            chunks.columns[TOTAL] = &total[0] if sums else NULL
+            chunks.columns[INPUTS] = &inputs[0, 0] if inputs is not None and inputs.size else NULL
+            chunks.widths[EACH] = each.shape[1] if each is not None else 0
+            chunks.widths[TOTAL] = sums
+            chunks.widths[INPUTS] = inputs.shape[1] if inputs is not None else 0
+            chunks.theta = &theta[0] if self.n_parameters else NULL
+            chunks.rows = &rows[0, 0] if self.n_inputs else NULL
+            chunks.values = &values[0, 0] if self.n_outputs else NULL
+            chunks.watched = &watched[0, 0] if self.n_watched else NULL
+            chunks.m, chunks.n_chunks = m, n_chunks
+            chunks.backwards = each is not None or total is not None or inputs is not None
+            chunks.alarming = alarms is not None
+            chunks.areas = <double*>(chunks + 1)
+            self.check_places(chunks)
+            self.run_chunks(chunks)
+            for c in range(n_chunks):
+                if chunks.chunks[c].missing_row is not NULL:
+                    raise ValueError(
+                        f"lookup expected a row from 0 to {chunks.chunks[c].missing_row.z - 1}, "
+                        f"got {chunks.chunks[c].wanted_row:.0f}"
+                    )
+            if chunks.chunks[0].alarmed:
+                alarms.append(True)
+        finally:
+            PyMem_Free(chunks)
+
+    cdef int check_places(self, RowChunks* chunks) except -1:
+        """Whether all derivatives have a place in the arrays."""
+        cdef Py_ssize_t j, k
+        cdef Sweep* sweep
+        for j in range(self.n_outputs if chunks.backwards else 0):
+            sweep = self.sweeps + j
+            for k in range(sweep.n_wanted):
+                if chunks.columns[sweep.where[k]] is not NULL and sweep.at[k] >= chunks.widths[sweep.where[k]]:
+                    raise ValueError(f"expected rows of more than {sweep.at[k]} derivatives, got {chunks.widths[sweep.where[k]]}")
+        return 0
+
+    cdef int run_chunks(self, RowChunks* chunks) except -1:
+        cdef Py_ssize_t lanes = LANES if chunks.m >= FEW else 1, c, k
+        cdef int threads = _threads.available(chunks.n_chunks), t
+        cdef long forks
+        cdef Rows twin
+        cdef double* sums = chunks.columns[TOTAL]
+        if self.busy:  # a signal handler or a finalizer calls what it interrupted, or another thread this executor
+            twin = Rows(self)
+            twin.share_rows(self)
+            return twin.run_chunks(chunks)
+        self.busy = True
+        try:
+            chunks.executors[0] = <void*>self
+            self.begin(lanes)
+            while len(self.twins) < threads - 1:
+                twin = Rows(self)
+                twin.share_rows(self)
+                self.twins.append(twin)
+            for t in range(1, threads):
+                twin = self.twins[t - 1]
+                twin.begin(lanes)
+                chunks.executors[t] = <void*>twin
+            chunks.n_blocks = (chunks.m + lanes - 1) // lanes
+            chunks.between_looks = max(1, <Py_ssize_t>(BETWEEN_LOOKS / (self.work() * lanes)))
+            if chunks.n_chunks == 1:
+                self.run_row_chunk(chunks, 0, NULL)
+                if chunks.stopped:
+                    raise_as_set()
+                return 0
+            forks = _threads.forks()
+            _threads.run_parts(run_one_chunk_of_rows, chunks, chunks.n_chunks, threads)
+            if forks != _threads.forks():
+                self.twins = []  # which were running when the process was forked, and are in the middle of it for good
+            for c in range(chunks.n_chunks if sums is not NULL else 0):
+                for k in range(chunks.widths[TOTAL]):
+                    sums[k] += chunks.areas[c * chunks.widths[TOTAL] + k]
         except:
             self.lanes = 0  # gradients can be left over in the memory, so it is allocated again
+            self.twins = []
             raise
         finally:
-            self.back, self.by_choice, self.n_back, self.has_choices = back, by_choice, n_back, has_choices
             self.busy = False
-            PyMem_Free(memory)
-        if self.missing_row is not NULL:
-            raise ValueError(f"lookup expected a row from 0 to {self.missing_row.z - 1}, got {self.wanted_row:.0f}")
-        if alarmed:
-            alarms.append(True)
+        return 0
 
-    cdef int run_row_blocks(
-        self, const double[::1] theta, const double[:, ::1] rows, double[:, ::1] values, double[:, ::1] each,
-        double[::1] total, double[:, ::1] inputs, double[:, ::1] watched, bint alarming, double* memory,
-    ) except -1:
-        cdef Py_ssize_t lanes = self.lanes, m = rows.shape[0], start = 0, n, i, j, k, slot
-        cdef double* v = self.v
+    cdef int begin(self, Py_ssize_t lanes) except -1:
+        """Have memory for so many lanes."""
+        cdef double* memory
+        self.make_memory(lanes)
+        if self.n_tangents and self.tangent_lanes != lanes:
+            memory = <double*>block((self.n_slots + self.n_partials + self.n_found) * lanes * sizeof(double))
+            PyMem_Free(self.tangent_memory)
+            self.tangent_memory, self.tangent_lanes = memory, lanes
+        return 0
+
+    cdef void run_row_chunk(self, RowChunks* chunks, Py_ssize_t c, _threads.Turn* turn) noexcept nogil:
+        cdef Py_ssize_t first = chunks.n_blocks * c // chunks.n_chunks
+        cdef Py_ssize_t last = chunks.n_blocks * (c + 1) // chunks.n_chunks, b, i, k
         cdef double* columns[3]
-        cdef Py_ssize_t widths[3]
         cdef bint alarmed = False
-        cdef bint backwards = each is not None or total is not None or inputs is not None
-        columns[EACH] = &each[0, 0] if each is not None and each.size else NULL
-        columns[TOTAL] = &total[0] if total is not None and total.size else NULL
-        columns[INPUTS] = &inputs[0, 0] if inputs is not None and inputs.size else NULL
-        widths[EACH] = each.shape[1] if each is not None else 0
-        widths[INPUTS] = inputs.shape[1] if inputs is not None else 0
+        memcpy(columns, chunks.columns, sizeof(columns))
+        if chunks.n_chunks > 1 and columns[TOTAL] is not NULL:
+            columns[TOTAL] = chunks.areas + c * chunks.widths[TOTAL]
+            memset(columns[TOTAL], 0, chunks.widths[TOTAL] * sizeof(double))
+        self.missing_row, self.wanted_row = NULL, 0.0
         for k in range(self.n_parameters):
-            for i in range(lanes):
-                v[k * lanes + i] = theta[k]
-        while start < m:
-            PyErr_CheckSignals()
-            n = min(lanes, m - start)
-            for k in range(self.n_inputs):
-                slot = self.n_parameters + k
-                for i in range(lanes):  # the last example fills the lanes beyond it
-                    v[slot * lanes + i] = rows[start + min(i, n - 1), k]
-            if lanes == 1:
-                self.forward_one()
-            else:
-                self.forward_lanes()
-            if alarming and not all_finite(v, self.n_slots * lanes):
-                alarmed = True
-            for i in range(n):
-                for j in range(self.n_outputs):
-                    values[start + i, j] = v[self.outputs[j] * lanes + i]
-                for k in range(self.n_watched):
-                    watched[start + i, k] = v[self.watched[k] * lanes + i]
-            if backwards and not (self.n_tangents and self.sweep_forwards(n, start, columns, widths, memory)):
-                alarmed |= self.sweep_backwards(n, start, columns, widths, alarming)
-            start += n
+            for i in range(self.lanes):
+                self.v[k * self.lanes + i] = chunks.theta[k]
+        for b in range(first, last):
+            if (b - first) % chunks.between_looks == 0:
+                if turn is not NULL:
+                    if not _threads.goes_on(turn):
+                        return
+                else:
+                    with gil:
+                        chunks.stopped = check_signals() < 0
+                    if chunks.stopped:
+                        return
+            alarmed |= self.run_row_block(chunks, columns, b * self.lanes)
+        chunks.chunks[c].missing_row, chunks.chunks[c].wanted_row = self.missing_row, self.wanted_row
+        chunks.chunks[c].alarmed = alarmed
+
+    cdef bint run_row_block(self, RowChunks* chunks, double** columns, Py_ssize_t start) noexcept nogil:
+        """As many examples as there are lanes, or fewer; whether a number may not be finite."""
+        cdef Py_ssize_t lanes = self.lanes, n = min(lanes, chunks.m - start), i, j, k, slot
+        cdef double* v = self.v
+        cdef bint alarmed
+        for k in range(self.n_inputs):
+            slot = self.n_parameters + k
+            for i in range(lanes):  # the last example fills the lanes beyond it
+                v[slot * lanes + i] = chunks.rows[(start + min(i, n - 1)) * self.n_inputs + k]
+        if lanes == 1:
+            self.forward_one()
+        else:
+            self.forward_lanes()
+        alarmed = chunks.alarming and not all_finite(v, self.n_slots * lanes)
+        for i in range(n):
+            for j in range(self.n_outputs):
+                chunks.values[(start + i) * self.n_outputs + j] = v[self.outputs[j] * lanes + i]
+            for k in range(self.n_watched):
+                chunks.watched[(start + i) * self.n_watched + k] = v[self.watched[k] * lanes + i]
+        if chunks.backwards and not (
+            self.n_tangents and self.sweep_forwards(n, start, columns, chunks.widths, self.tangent_memory)
+        ):
+            alarmed |= self.sweep_backwards(n, start, columns, chunks.widths, chunks.alarming)
         return alarmed
 
     cdef bint sweep_backwards(
         self, Py_ssize_t n, Py_ssize_t start, double** columns, Py_ssize_t* widths, bint alarming
-    ) noexcept:
+    ) noexcept nogil:
         """Put the derivatives of the n examples in the memory where they belong; whether one may not be finite."""
         cdef Py_ssize_t i, j, k, at, lanes = self.lanes
         cdef double* d = self.d

@@ -265,13 +265,12 @@ cdef class Executor:
     """A scalar program, ready to run. `steps` has a row (code, out, x, y, z) for each step, with the codes of CODES.
 
     Slots 0 to n_parameters − 1 are the parameters, the next n_inputs the numbers of all arguments in order; slot
-    constant_slots[k] holds constants[k]. The cost is slot `cost`; `watched` are further slots whose numbers are wanted.
+    constant_slots[k] holds constants[k]; `watched` are slots whose numbers are wanted. See `Rows` for the outputs.
     """
 
     cdef Py_ssize_t n_steps, n_slots, n_parameters, n_inputs, n_slopes, n_watched
-    cdef int cost
     cdef Instruction* steps
-    cdef int* back  # the steps that a gradient from the cost reaches, the last first
+    cdef int* back  # the steps that a sweep goes through, the last first
     cdef char* by_choice  # for each of these whether it reaches them through lookups alone, and so not in every example
     cdef Py_ssize_t n_back
     cdef bint has_choices
@@ -284,8 +283,7 @@ cdef class Executor:
     cdef double* slopes
     cdef double* scratch
     cdef Py_ssize_t lanes  # how many examples the memory holds at once: 1 or LANES; 0 if there is none
-    cdef bint busy
-    cdef public bint sums  # whether to give the sum of the costs and its gradient instead of the mean's
+    cdef bint is_twin  # whether the program is another executor's
     cdef Instruction* missing_row  # a lookup of a row that its table lacks, and that row
     cdef double wanted_row
     cdef Py_ssize_t n_constants
@@ -293,14 +291,20 @@ cdef class Executor:
     cdef double* constants
 
     def __cinit__(
-        self, steps, numbers, tables, Py_ssize_t n_slots, Py_ssize_t n_parameters, Py_ssize_t n_inputs,
-        constant_slots, constants, int cost, watched,
+        self, steps, numbers=None, tables=None, Py_ssize_t n_slots=0, Py_ssize_t n_parameters=0,
+        Py_ssize_t n_inputs=0, constant_slots=None, constants=None, int cost=0, watched=None,
     ):
-        cdef Py_ssize_t i, n = len(steps)
-        cdef int[:, ::1] rows = np.ascontiguousarray(steps, np.int32).reshape(n, 5)
-        cdef double[::1] their_numbers = np.ascontiguousarray(numbers, np.float64)
+        """With another executor instead of steps it becomes that one's twin, which must not outlive it."""
+        cdef Py_ssize_t i, n
+        cdef int[:, ::1] rows
+        cdef double[::1] their_numbers
+        if isinstance(steps, Executor):
+            self.share(steps)
+            return
+        n = len(steps)
+        rows = np.ascontiguousarray(steps, np.int32).reshape(n, 5)
+        their_numbers = np.ascontiguousarray(numbers, np.float64)
         self.n_steps, self.n_slots, self.n_parameters, self.n_inputs = n, n_slots, n_parameters, n_inputs
-        self.cost = cost
         self.n_constants, self.n_watched = len(constants), len(watched)
         self.steps = <Instruction*>block(n * sizeof(Instruction))
         self.tables = <int*>block(len(tables) * sizeof(int))
@@ -324,44 +328,26 @@ cdef class Executor:
             self.steps[i].slope = <int>self.n_slopes
             self.n_slopes += 3 if rows[i, 0] == ATTACH or is_ternary(rows[i, 0]) else 2 if is_binary(rows[i, 0]) else 1
         self.lanes = 0
-        self.find_way_back()
 
-    cdef int find_way_back(self) except -1:
-        """As `cut_off` in engine/graph.py."""
-        cdef Py_ssize_t s, k
-        cdef Instruction* step
-        cdef bytearray reached = bytearray(self.n_slots)  # 1: through lookups alone
-        cdef char how
-        self.back = <int*>block(self.n_steps * sizeof(int))
-        self.by_choice = <char*>block(self.n_steps)
-        reached[self.cost] = 2
-        for s in range(self.n_steps - 1, -1, -1):
-            step = self.steps + s
-            if not reached[step.out]:
-                continue
-            how = reached[step.out]
-            self.back[self.n_back] = <int>s
-            self.by_choice[self.n_back] = how == 1
-            self.has_choices |= how == 1
-            self.n_back += 1
-            if step.code == LOOKUP:
-                for k in range(step.z):
-                    reached[self.tables[step.y + k]] = max(reached[self.tables[step.y + k]], 1)
-                continue
-            for k in range(3):
-                if has_gradient(step, k):
-                    reached[operand(step, k)] = max(reached[operand(step, k)], how)
+    cdef int share(self, Executor other) except -1:
+        """Run the program of another executor, with memory of its own."""
+        self.is_twin = True
+        self.n_steps, self.n_slots, self.n_parameters, self.n_inputs = (
+            other.n_steps, other.n_slots, other.n_parameters, other.n_inputs)
+        self.n_slopes, self.n_watched, self.n_constants = other.n_slopes, other.n_watched, other.n_constants
+        self.steps, self.tables, self.watched = other.steps, other.tables, other.watched
+        self.constant_slots, self.constants = other.constant_slots, other.constants
         return 0
 
     def __dealloc__(self):
+        PyMem_Free(self.memory)
+        if self.is_twin:
+            return
         PyMem_Free(self.steps)
-        PyMem_Free(self.back)
-        PyMem_Free(self.by_choice)
         PyMem_Free(self.tables)
         PyMem_Free(self.watched)
         PyMem_Free(self.constant_slots)
         PyMem_Free(self.constants)
-        PyMem_Free(self.memory)
 
     cdef int make_memory(self, Py_ssize_t lanes) except -1:
         """Memory for that many examples at once, all zeros."""
@@ -387,149 +373,6 @@ cdef class Executor:
             for i in range(lanes):
                 self.v[self.constant_slots[k] * lanes + i] = self.constants[k]
         return 0
-
-    def run(self, parameters, tuple arrays, gradient=None, tuple input_gradients=None, watched=None, list alarms=None):
-        """The mean cost of m examples. All arrays are C-contiguous float64.
-
-        `arrays` are the arguments, each with a row for each example. `gradient` receives the gradient of the mean,
-        `input_gradients`, arrays like the arguments, the gradients with respect to them, and each row of `watched` one
-        example's numbers in the watched slots. Pass None for any that is not wanted. If a slot's number, or the
-        gradient with respect to a leaf, is not finite, True is added to `alarms`.
-        """
-        cdef Call call
-        cdef Py_ssize_t a, m = len(arrays[0])
-        try:
-            begin(&call, parameters, self.n_parameters, len(arrays))
-            for a in range(call.n_arrays):
-                call.rows[a] = doubles(&call, arrays[a], -1, False)
-                call.widths[a] = len(arrays[a][0])
-                if input_gradients is not None:
-                    call.d_rows[a] = doubles(&call, input_gradients[a], m * call.widths[a], True)
-            if gradient is not None:
-                call.d_theta = doubles(&call, gradient, self.n_parameters, True)
-            if self.n_watched:
-                call.watched = doubles(&call, watched, m * self.n_watched, True)
-            call.alarming = alarms is not None
-            mean = self.run_call(&call, m)
-            if call.alarmed:
-                alarms.append(True)
-            return mean
-        finally:
-            end(&call)
-
-    cdef double run_call(self, Call* call, Py_ssize_t m) except? -1.0:
-        cdef Py_ssize_t a, columns = 0
-        cdef double mean
-        for a in range(call.n_arrays):
-            columns += call.widths[a]
-        if columns != self.n_inputs:
-            raise ValueError(f"an example must have {self.n_inputs} numbers, got {columns}")
-        if self.busy:
-            return self.run_within(call, m)
-        self.make_memory(LANES if m >= FEW else 1)
-        self.busy = True
-        self.missing_row = NULL
-        try:
-            mean = self.run_blocks(call, m)
-        except:
-            self.lanes = 0  # gradients can be left over in the memory, so it is allocated again
-            raise
-        finally:
-            self.busy = False
-        if self.missing_row is not NULL:
-            raise ValueError(f"lookup expected a row from 0 to {self.missing_row.z - 1}, got {self.wanted_row:.0f}")
-        return mean
-
-    cdef double run_within(self, Call* call, Py_ssize_t m) except? -1.0:
-        """Run while the program is running: a signal handler calls what it interrupted. It gets memory of its own."""
-        cdef double* memory = self.memory
-        cdef double* v = self.v
-        cdef double* d = self.d
-        cdef double* slopes = self.slopes
-        cdef double* scratch = self.scratch
-        cdef char* chosen = self.chosen
-        cdef Py_ssize_t lanes = self.lanes
-        cdef Instruction* missing_row = self.missing_row
-        cdef double wanted_row = self.wanted_row
-        self.memory, self.lanes, self.busy = NULL, 0, False
-        try:
-            return self.run_call(call, m)
-        finally:
-            PyMem_Free(self.memory)
-            self.memory, self.v, self.d, self.slopes, self.scratch = memory, v, d, slopes, scratch
-            self.chosen = chosen
-            self.lanes, self.missing_row, self.wanted_row, self.busy = lanes, missing_row, wanted_row, True
-
-    cdef double run_blocks(self, Call* call, Py_ssize_t m) except? -1.0:
-        cdef Py_ssize_t lanes = self.lanes, start = 0, n = 0, i, k, a, slot
-        cdef double total = 0.0, over = 1.0 if self.sums else m
-        cdef double* v = self.v
-        cdef double* d = self.d
-        cdef double* theta = call.theta
-        cdef double* d_theta = call.d_theta
-        cdef double** rows = call.rows
-        cdef double** d_rows = call.d_rows
-        cdef Py_ssize_t* widths = call.widths
-        cdef Py_ssize_t n_arrays = call.n_arrays
-        for k in range(self.n_parameters):
-            for i in range(lanes):
-                v[k * lanes + i] = theta[k]
-        if d_theta is not NULL:
-            memset(d_theta, 0, self.n_parameters * sizeof(double))
-        while start < m:
-            PyErr_CheckSignals()
-            n = min(lanes, m - start)
-            slot = self.n_parameters
-            for a in range(n_arrays):
-                for k in range(widths[a]):
-                    for i in range(lanes):  # the last example fills the lanes beyond it
-                        v[slot * lanes + i] = rows[a][(start + min(i, n - 1)) * widths[a] + k]
-                    slot += 1
-            if lanes == 1:
-                self.forward_one()
-            else:
-                self.forward_lanes()
-            if call.alarming and not all_finite(v, self.n_slots * lanes):
-                call.alarmed = True
-            for i in range(n):
-                total += v[self.cost * lanes + i]
-                for k in range(self.n_watched):
-                    call.watched[(start + i) * self.n_watched + k] = v[self.watched[k] * lanes + i]
-            if d_theta is not NULL:
-                if n < lanes:
-                    self.collect(d_theta, lanes)  # before the lanes beyond the last example add to the gradients
-                for i in range(n):
-                    d[self.cost * lanes + i] += 1.0
-                if lanes == 1:
-                    self.backward_one()
-                else:
-                    self.backward_lanes()
-                if call.alarming and not all_finite(d, self.n_slots * lanes):  # all but the leaves' are 0 again
-                    call.alarmed = True
-                slot = self.n_parameters
-                for a in range(n_arrays):
-                    for k in range(widths[a]):
-                        if d_rows[a] is not NULL:
-                            for i in range(n):
-                                d_rows[a][(start + i) * widths[a] + k] = d[slot * lanes + i] / over
-                        memset(d + slot * lanes, 0, lanes * sizeof(double))
-                        slot += 1
-            start += n
-        if d_theta is not NULL:
-            self.collect(d_theta, n)
-            for k in range(self.n_parameters):
-                d_theta[k] /= over
-            for k in range(self.n_constants):
-                memset(d + self.constant_slots[k] * lanes, 0, lanes * sizeof(double))
-        return total / over
-
-    cdef void collect(self, double* d_theta, Py_ssize_t n) noexcept:
-        """Move the gradients with respect to the parameters, of the first n lanes, to `d_theta`."""
-        cdef Py_ssize_t k, i
-        for k in range(self.n_parameters):
-            for i in range(n):
-                d_theta[k] += self.d[k * self.lanes + i]
-        memset(self.d, 0, self.n_parameters * self.lanes * sizeof(double))
 
     cdef inline int row(self, Instruction* step, double index) noexcept nogil:
         """The slot that a lookup chooses; for a missing row the first, and the error is raised later."""

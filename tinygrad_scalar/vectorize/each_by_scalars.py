@@ -78,10 +78,7 @@ class EachByScalars:
         columns = np.concatenate([*rows, gathered], axis=1, dtype=np.float64)
         values = np.empty((m, len(self.outputs)))
         watched = np.empty((m, len(guards))) if guards else None
-        native = EachByScalars.__new__(EachByScalars) if self.executor.is_running else self
-        if native is not self:  # a signal handler calls what it interrupted
-            native.__setstate__(self.__getstate__())
-        native.executor.run_rows(theta.astype(np.float64), columns, values, *arrays, watched, alarms)
+        self.executor.run_rows(theta.astype(np.float64), columns, values, *arrays, watched, alarms)
         if watched is not None:
             for k, guard in enumerate(guards):
                 require(watched[:, k], *guard)
