@@ -16,8 +16,10 @@ class Examples:
     """m examples: `X` and `Y` as arrays, `x[i]` and `y[i]` as lists of one example, where integers stay integers.
 
     `kind` is the word before X and Y in errors: ValueError for wrong shapes and lengths and for numbers that are not
-    finite, TypeError for anything but numbers.
+    finite, TypeError for anything but numbers. `cuts` are the first rows of partitions and the number of examples.
     """
+
+    cuts: Sequence[int] = ()
 
     def __init__(self, X: ArrayLike, Y: ArrayLike, kind: str = "") -> None:
         self.X, self.Y = rows_of(X, f"{kind}X"), rows_of(Y, f"{kind}Y")

@@ -63,7 +63,7 @@ class ScalarTrainer:
             C = self.evaluate(self.net(self.examples.x[i]), self.examples.y[i])
             require_value(C)
             if not math.isfinite(C.data):
-                raise _not_finite(f"the loss of the example x = {shown(self.examples.x[i])}", C.data, epoch)
+                raise not_finite(f"the loss of the example x = {shown(self.examples.x[i])}", C.data, epoch)
             weight = 1.0 if self.weights is None else float(self.weights[i])
             C.backward(weight / len(batch))  # ∂C/∂w = 1/m Σₖ ∂Cₖ/∂w
             losses.append(weight * C.data)
@@ -132,18 +132,15 @@ class VectorTrainer(ScalarTrainer):
 
     def _first_two(self) -> list[Array]:
         """The arguments of the cost's program for two examples."""
-        weights = [] if self.weights is None else [self.weights[:2]]
-        return [self.examples.X[:2], self.examples.Y[:2], *weights]
+        return [array[:2] for array in _arrays(self.examples, self.weights)]
 
     def step(self, batch: Sequence[int], epoch: int) -> float:
 
         theta, parameters = self.vectorized.parameters, self.optimizer.parameters
         cost: float
-        cost, gradient = _mean_over_pieces(self.examples, self.weights, batch, self.vectorized)
-        if not math.isfinite(cost):  # the engine names the example whose loss is not finite, unless only the sum is
-            self.vectorized.write_back()
-            cost = _mean(self.backpropagate(batch, epoch))
-            read_gradients(parameters, gradient)
+        cost, gradient = self._mean_gradient(batch)
+        if not math.isfinite(cost):
+            cost = self._explained(cost, gradient, batch, epoch)
         _require_finite(gradient, "the gradient of", parameters, epoch)
         with quiet(all="ignore"):  # as in the arithmetic of Values
             gradient = gradient if self.rule is None else self.rule(theta, gradient)
@@ -153,12 +150,24 @@ class VectorTrainer(ScalarTrainer):
         self.gradient = gradient
         return cost
 
+    def _mean_gradient(self, batch: Sequence[int]) -> tuple[float, Array]:
+        """The mean cost of a batch and its gradient."""
+        mean: tuple[float, Array] = mean_over_pieces(_arrays(self.examples, self.weights), batch, self.vectorized)
+        return mean
+
+    def _explained(self, cost: float, gradient: Array, batch: Sequence[int], epoch: int) -> float:
+        """The engine names the example whose loss is not finite, unless only the sum is."""
+        self.vectorized.write_back()
+        cost = _mean(self.backpropagate(batch, epoch))
+        read_gradients(self.optimizer.parameters, gradient)
+        return cost
+
     def cost(self, examples: Examples) -> float:
         import numpy as np
 
         everyone = range(len(examples))
-        weights = None if self.weights is None else np.ones(len(examples))
-        cost: float = _mean_over_pieces(examples, weights, everyone, lambda *XY: (self.vectorized.value(*XY), 0.0))[0]
+        arrays = _arrays(examples, None if self.weights is None else np.ones(len(examples)))
+        cost: float = mean_over_pieces(arrays, everyone, lambda *XY: (self.vectorized.value(*XY), 0.0))[0]
         if math.isfinite(cost):
             return cost
         self.vectorized.write_back()
@@ -217,18 +226,23 @@ def trainer_for(
         return ScalarTrainer(net, evaluate, optimizer, examples, rule, weights)
 
 
-def _mean_over_pieces(examples: Examples, weights: Array | None, batch: Sequence[int], run: Callable[..., Any]) -> Any:
-    """The mean cost and gradient of a batch, run in pieces of at most PIECE examples."""
-    whole = len(batch) == len(examples)
+def _arrays(examples: Examples, weights: Array | None) -> list[Array]:
+    """The arguments of the cost's program."""
+    return [examples.X, examples.Y] if weights is None else [examples.X, examples.Y, weights]
+
+
+def mean_over_pieces(arrays: Sequence[Array], batch: Sequence[int], run: Callable[..., Any]) -> Any:
+    """The mean cost and gradient of a batch of the arrays' rows, run in pieces of at most PIECE examples."""
+    m = len(batch)
     cost, gradient = 0.0, 0.0
-    for start in range(0, len(batch), PIECE):
-        piece = slice(start, start + PIECE) if whole else batch[start : start + PIECE]
-        X, Y = examples.X[piece], examples.Y[piece]
-        its_cost, its_gradient = run(X, Y) if weights is None else run(X, Y, weights[piece])
-        if len(X) == len(batch):
+    for start in range(0, m, PIECE):
+        piece = slice(start, start + PIECE) if m == len(arrays[0]) else batch[start : start + PIECE]
+        its_cost, its_gradient = run(*[array[piece] for array in arrays])
+        share = min(PIECE, m - start) / m
+        if share == 1.0:
             return its_cost, its_gradient
-        cost += its_cost * (len(X) / len(batch))
-        gradient = gradient + its_gradient * (len(X) / len(batch))
+        cost += its_cost * share
+        gradient = gradient + its_gradient * share
     return cost, gradient
 
 
@@ -247,10 +261,10 @@ def _require_finite(numbers: Array, what: str, parameters: Sequence[Value], epoc
     finite = np.isfinite(numbers)
     if not finite.all():
         i = int(finite.argmin())
-        raise _not_finite(f"{what} {label_of(parameters[i])}", float(numbers[i]), epoch)
+        raise not_finite(f"{what} {label_of(parameters[i])}", float(numbers[i]), epoch)
 
 
-def _not_finite(what: str, number: float, epoch: int) -> AnomalyError:
+def not_finite(what: str, number: float, epoch: int) -> AnomalyError:
     return AnomalyError(
         f"{what} became {number!r} in epoch {epoch + 1}: a smaller learning rate or standardised "
         "inputs often help; detect_anomaly() finds the operation"

@@ -14,6 +14,7 @@ from tinygrad_scalar.engine.graph import topological_order
 from tinygrad_scalar.engine.number import required_flag, required_integer
 from tinygrad_scalar.nn.callbacks import Epoch, checked_callbacks, is_true, watch_for
 from tinygrad_scalar.nn.checkpoint import Checkpoint, Course
+from tinygrad_scalar.nn.cluster import examples_for
 from tinygrad_scalar.nn.example_weights import weights_of
 from tinygrad_scalar.nn.examples import Examples, batches
 from tinygrad_scalar.nn.gradient_rule import gradient_rule
@@ -22,6 +23,8 @@ from tinygrad_scalar.nn.losses import LOSSES, find_loss
 from tinygrad_scalar.nn.metrics import find_metrics, measured_all, require_measurable
 from tinygrad_scalar.nn.mlp import generator_of
 from tinygrad_scalar.nn.optim import OPTIMIZERS, Optimizer
+from tinygrad_scalar.nn.partition_trainer import partition_trainer
+from tinygrad_scalar.nn.partitions import PartitionedExamples
 from tinygrad_scalar.nn.progress import progress_bar, show_costs
 from tinygrad_scalar.nn.schedules import find_schedule, rate_at
 from tinygrad_scalar.nn.standstill import warn_of_standstill
@@ -29,6 +32,7 @@ from tinygrad_scalar.nn.trainers import trainer_for
 from tinygrad_scalar.nn.training_identity import identity_of
 
 if TYPE_CHECKING:
+    from distributed import Client
     from numpy.typing import ArrayLike
 
     from tinygrad_scalar.nn.callbacks import Callback, EarlyStopping
@@ -62,10 +66,12 @@ def fit(
     progress: bool | None = None,
     seed: int | None = 0,
     vectorized: bool = True,
+    client: Client | None = None,
 ) -> History:
     """Train `net` on m examples and return the History of its cost, epoch by epoch.
 
     X, Y        arrays or lists with one example per row: X of shape (m, n) or (m,), Y of shape (m, k) or (m,);
+                Dask arrays, see below;
                 for cross_entropy Y holds class indices, integers from 0, and has the shape (m,)
     loss        a function (a, y) -> Value, or the name of one of our losses
     optimizer   an optimizer over net.parameters(), or the name of one, which then uses its defaults
@@ -96,6 +102,14 @@ def fit(
     vectorized  run the matrix equations that `vectorize` derives from net and loss; False: the engine, scalar by
                 scalar. The result is the same to rounding. Warns if net or loss cannot be vectorized. The numbers in
                 lists and arrays that net or loss read are then fixed while fit runs.
+    client      a Client of dask.distributed, whose workers compute the gradients (`pip install
+                'tinygrad_scalar[distributed]'`), see below
+
+    With Dask arrays or a client, X is in partitions: the chunks of a Dask array, or 16 blocks of ⌈m/16⌉ rows. Batches
+    are drawn as ever. Each partition gives the share of the batch that lies in it, and the shares are added in pairs of
+    neighbours. So a cluster gives the same bits however many workers it has or loses, and so does this process with the
+    same Dask arrays and no client, which loads them into memory. All else is in this process: parameters, optimizer, Y,
+    weights, validation, callbacks, checkpoints. ConnectionError if the scheduler is gone.
 
     Bad input raises a ValueError or TypeError before anything has changed. AnomalyError if a loss or a gradient becomes
     nan or infinite; that batch's step is then not taken. Warns if the cost never moved, or the gradients died on the
@@ -143,7 +157,7 @@ def fit(
     """
     if not callable(net) or not callable(getattr(net, "parameters", None)):
         raise TypeError(f"net must be callable with an example and have parameters(), as an MLP does; got {shown(net)}")
-    examples = Examples(X, Y)
+    examples = examples_for(X, Y, client)
     if validation is not None and not (isinstance(validation, (tuple, list)) and len(validation) == 2):
         raise ValueError(f"validation must be a pair (X, Y), got {shown(validation)}")
     held_out = None if validation is None else Examples(*validation, "validation ")
@@ -164,6 +178,10 @@ def fit(
     for part in filter(None, (examples, held_out)):  # fail now, not in mid-training
         _require_trainable(net, evaluate, optimize, part)
     require_measurable(measures, net(judged.x[0]), judged.Y)
+    if isinstance(examples, PartitionedExamples):
+        trainer: ScalarTrainer = partition_trainer(net, evaluate, optimize, examples, vectorized, rule, weights)
+    else:
+        trainer = trainer_for(net, evaluate, optimize, examples, vectorized, rule, weights)
     history = History()
     rate = 0.0 if schedule is None else optimize.learning_rate
     keeper = None
@@ -178,7 +196,6 @@ def fit(
         history.stopped = keeper.stopped
     elif resume:
         raise ValueError("resume=True goes on from a checkpoint: give its path, as in checkpoint='run.safetensors'")
-    trainer = trainer_for(net, evaluate, optimize, examples, vectorized, rule, weights)
     begin = len(history.cost)
     left = range(begin, begin if history.stopped else epochs)
     try:

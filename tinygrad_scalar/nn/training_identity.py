@@ -59,6 +59,7 @@ def identity_of(
     }
     for name, array in (("X", examples.X), ("Y", examples.Y)):
         identity.update(_of_array(name, array))
+    identity["rows of the partitions"] = [end - begin for begin, end in zip(examples.cuts, examples.cuts[1:])]
     for name in ("X", "Y"):
         identity.update(_of_array(f"validation {name}", None if held_out is None else getattr(held_out, name)))
     identity.update(_of_array("weights of the examples", weights))

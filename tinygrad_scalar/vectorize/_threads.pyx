@@ -154,7 +154,7 @@ cpdef int available(Py_ssize_t parts) except -1:
     cdef Py_ssize_t most = min(parts, MOST_THREADS)
     if forced:
         return min(most, forced)
-    most = min(most, limit if get_blas_threads is NULL else get_blas_threads())
+    most = min(most, limit if get_blas_threads is NULL else blas_threads if blas_holders else get_blas_threads())
     if most > 1:
         most = min(most, len(os.sched_getaffinity(0)) if HAS_AFFINITY else os.cpu_count() or 1)
     return max(1, most)
@@ -186,6 +186,15 @@ cdef int release_blas() noexcept:
     if blas_holders == 0 and blas_threads > 1:
         set_blas_threads(blas_threads)
     return 0
+
+
+def hold():
+    """The same for a block of Python, see blas.py."""
+    return hold_blas()
+
+
+def release():
+    release_blas()
 
 
 # --- running ----------------------------------------------------------------------------------------------------------

@@ -1,0 +1,137 @@
+"""Dask for `fit`: arrays as blocks, and a Client as the place where shares are computed.
+
+Dask schedules, sends and tries again. What is here turns its arrays and errors into those of `fit`.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import CancelledError
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from tinygrad_scalar.engine.errors import shown
+from tinygrad_scalar.nn.examples import Examples, rows_of
+from tinygrad_scalar.nn.partitions import (
+    BlockRows,
+    Here,
+    PartitionedExamples,
+    Place,
+    checked_blocks,
+    in_blocks,
+    require_same_versions,
+    versions,
+)
+
+if TYPE_CHECKING:
+    from distributed import Client
+
+INSTALL = "pip install 'tinygrad_scalar[distributed]'"
+
+
+class Cluster:
+    """The workers of a Dask cluster, where a handle is a Delayed."""
+
+    def __init__(self, client: Client) -> None:
+        self._client: Any = client  # whose types nobody wrote
+        self._address = client.scheduler.address if client.scheduler is not None else "?"
+        with self._reported():
+            if not self._client.scheduler_info(n_workers=-1)["workers"]:
+                raise ValueError(f"{self._address} has no workers yet: start some, and client.wait_for_workers(1)")
+            for address, theirs in self._client.run(versions).items():
+                require_same_versions(versions(), theirs, f"the worker {address}")
+
+    def call(self, function: Callable[..., Any], *arguments: Any) -> Any:
+        from dask.delayed import delayed
+
+        return delayed(function, pure=False)(*arguments)
+
+    def kept(self, handles: Sequence[Any]) -> list[Any]:
+        import dask.config
+
+        # the scheduler keeps what is sent, for when a worker is lost: that it is large is meant
+        with self._reported(), dask.config.set({"distributed.admin.large-graph-warning-threshold": "1TiB"}):
+            return list(self._client.persist(handles))
+
+    def results(self, handles: Sequence[Any]) -> list[Any]:
+        with self._reported():
+            return list(self._client.gather(self._client.compute(handles)))
+
+    def blocks(self, array: Any) -> list[Any]:
+        return list(array.to_delayed().ravel())
+
+    @contextmanager
+    def _reported(self) -> Iterator[None]:
+        """A ConnectionError that says what to do, where the scheduler is gone."""
+        from distributed.comm.core import CommClosedError
+
+        try:
+            yield
+        except (OSError, RuntimeError, CancelledError) as error:
+            lost = isinstance(error, (CommClosedError, CancelledError))
+            if not lost and self._client.status == "running":
+                raise  # of a worker
+            raise ConnectionError(
+                f"the Dask scheduler {self._address} is gone, or has dropped the work: connect a new Client; a "
+                "training with a checkpoint goes on with resume=True"
+            ) from error
+
+
+def examples_for(X: Any, Y: Any, client: Client | None) -> Examples:
+    """The examples as they are, or in partitions: those of Dask arrays, or blocks made for a client."""
+    place: Place = Here() if client is None else Cluster(required_client(client))
+    if not is_dask(X):
+        examples = Examples(X, _in_memory(Y, place))
+        return examples if client is None else in_blocks(examples.X, examples.Y, place)
+    if X.ndim not in (1, 2):
+        raise ValueError(f"X must be an array of shape (m, n) or (m,), one row per example; got shape {X.shape}")
+    lengths = [n for n in X.chunks[0] if n]
+    if not all(n == n for n in lengths):
+        raise ValueError("the lengths of X's chunks are unknown: call X.compute_chunk_sizes() before fit")
+    if is_dask(Y) and (Y.ndim == 0 or Y.chunks[0] != X.chunks[0]):
+        raise ValueError(
+            f"X and Y must have the same partitions, got chunks of {shown(X.chunks[0])} and {shown(Y.chunks[:1])} rows"
+            ": Y.rechunk({0: X.chunks[0]})"
+        )
+    targets = rows_of(_in_memory(Y, place), "Y")
+    m = sum(lengths)
+    if m != len(targets):
+        raise ValueError(f"X has {m} example{'s' * (m != 1)} but Y has {len(targets)}")
+    X = X.rechunk({1: -1}) if X.ndim == 2 else X
+    cuts = [0]
+    for n in lengths:
+        cuts.append(cuts[-1] + int(n))
+    blocks = checked_blocks(X, cuts, place, "X")
+    return PartitionedExamples(BlockRows(place, blocks, cuts, X.shape, X.dtype), targets, place, blocks, cuts)
+
+
+def is_dask(array: Any) -> bool:
+    """Whether it is a Dask array; nobody has one who has not imported Dask."""
+    arrays = sys.modules.get("dask.array")
+    return arrays is not None and isinstance(array, arrays.Array)
+
+
+def _in_memory(array: Any, place: Place) -> Any:
+    import numpy as np
+
+    if not is_dask(array):
+        return array
+    whole = array.rechunk(dict.fromkeys(range(1, array.ndim), -1))
+    return np.concatenate(place.results(place.blocks(whole)))
+
+
+def required_client(client: Any) -> Client:
+    """The Client if it is one and connected; else a TypeError or a ValueError."""
+    try:
+        from distributed import Client
+    except ImportError:
+        raise ModuleNotFoundError(f"client= needs Dask: {INSTALL}") from None
+    if not isinstance(client, Client):
+        address = ": Client(address)" if isinstance(client, str) else ""
+        raise TypeError(f"client must be a dask.distributed.Client, got {shown(client)}{address}")
+    if client.asynchronous:
+        raise ValueError("client must not be asynchronous: fit waits for its results")
+    if client.status != "running":
+        raise ValueError(f"client must be connected to a scheduler, but it is {client.status}: make a new Client")
+    return client
