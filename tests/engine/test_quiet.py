@@ -13,6 +13,7 @@ from tinygrad_scalar.engine.quiet import Quiet, quiet
 
 FINALIZERS = """
 import contextvars, gc, random
+import tinygrad_scalar as ts
 from tinygrad_scalar.engine.quiet import quiet
 
 variables = [contextvars.ContextVar(str(k)) for k in range(40)]  # all of a context stand in one tree
@@ -31,7 +32,7 @@ random.seed(0)
 for _ in range(5_000):
     gc.set_threshold(0)
     gc.collect(0)
-    state = quiet(over="ignore")
+    state = {state}
     Last()
     gc.set_threshold(random.randrange(1, 8))
     with state:
@@ -39,9 +40,10 @@ for _ in range(5_000):
 """
 
 
-def test_finalizers_can_set_numpys_error_state_while_it_is_set():
+@pytest.mark.parametrize("state", ['quiet(over="ignore")', 'ts.group("of values")'])
+def test_finalizers_can_set_a_context_variable_while_the_package_does(state):
     environment = os.environ | {"PYTHONMALLOC": "debug"}  # which overwrites memory that is freed
-    program = [sys.executable, "-X", "faulthandler", "-c", FINALIZERS]
+    program = [sys.executable, "-X", "faulthandler", "-c", FINALIZERS.replace("{state}", state)]
     done = subprocess.run(program, capture_output=True, text=True, env=environment)
     assert done.returncode == 0, done.stderr
 

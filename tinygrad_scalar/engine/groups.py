@@ -13,6 +13,7 @@ from typing import Any
 
 from tinygrad_scalar.engine import observers
 from tinygrad_scalar.engine.errors import shown
+from tinygrad_scalar.engine.quiet import without_collector
 
 
 class Group:
@@ -70,13 +71,14 @@ def group(name: str) -> Iterator[None]:
     if not name.strip():
         raise ValueError(f"a group's name must not be empty, got {name!r}")
     around = _innermost.get()
-    entered = _innermost.set(Grouped("", Group(str.__str__(name), around.group if around is not None else None)))
+    entering = Grouped("", Group(str.__str__(name), around.group if around is not None else None))
+    entered = without_collector(_innermost.set, entering)
     try:
         with observers.told(_join):
             yield
     finally:
         with suppress(ValueError):  # of a generator that is closed elsewhere than where it was begun
-            _innermost.reset(entered)
+            without_collector(_innermost.reset, entered)
 
 
 def _join(node: Any) -> None:

@@ -10,8 +10,9 @@ from __future__ import annotations
 import gc
 import sys
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
+T = TypeVar("T")
 COLLECTS_ANYWHERE = sys.version_info < (3, 12)  # later versions collect between two instructions of Python only
 
 
@@ -24,17 +25,19 @@ class Quiet:
         self._state = numpy.errstate(**states)
 
     def __enter__(self) -> None:
-        _without_collector(self._state.__enter__)
+        without_collector(self._state.__enter__)
 
     def __exit__(self, *exception: object) -> None:
-        _without_collector(self._state.__exit__, *exception)
+        without_collector(self._state.__exit__, *exception)
 
 
-def _without_collector(call: Callable[..., object], *arguments: object) -> None:
-    collects = gc.isenabled()
+def without_collector(call: Callable[..., T], *arguments: object) -> T:
+    """The result of a call that sets a context variable."""
+    collects = COLLECTS_ANYWHERE and gc.isenabled()
     try:
-        gc.disable()
-        call(*arguments)
+        if collects:
+            gc.disable()
+        return call(*arguments)
     finally:
         if collects:
             gc.enable()
