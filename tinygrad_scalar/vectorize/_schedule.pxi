@@ -379,6 +379,8 @@ cdef class Schedule:
         """Write the orders of steps that could be rows of one, in the sequence in which most stand side by side."""
         cdef Py_ssize_t i, j, c, C, K = self.terms[steps[0]], left = 0
         C = 0 if code == LOOKUP else 2 * K + (not self.bare[steps[0]]) if K else arity(code)
+        if n == 1 and K == 0 and C:
+            return self.write_single(steps[0], code, C)
         self.columns = <int*>grown(self.columns, n * C, &self.room_for_columns, sizeof(int))
         for i in range(n):
             self.read_columns(steps[i], self.columns + i * C, K, C)
@@ -405,6 +407,21 @@ cdef class Schedule:
             return self.write_order(steps, self.best, left, code, K, C)
         for i in range(left):
             self.write_order(steps, self.best + i, 1, code, K, C)
+        return 0
+
+    cdef int write_single(self, int s, int code, Py_ssize_t C) except -1:
+        """Write an order of one step, which is no chain and no lookup."""
+        cdef int[3] columns
+        cdef Order* order = self.next_order(s, 1, code, 0)
+        self.read_columns(s, columns, 0, C)
+        order.x = self.settled(columns[0])
+        if C > 1:
+            order.y = self.settled(columns[1])
+        if C > 2:
+            order.z = self.settled(columns[2])
+        self.machine.group_of[self.n_places] = <int>self.machine.n_groups
+        self.place[self.steps[s, 1]] = <int>self.n_places
+        self.n_places += 1
         return 0
 
     cdef inline int rank(self, int slot) noexcept:
@@ -591,18 +608,27 @@ cdef class Schedule:
                 return False
         return True
 
-    cdef int write_order(self, int* steps, int* rows, Py_ssize_t n, int code, Py_ssize_t K, Py_ssize_t C) except -1:
-        """Write an order. Operands that do not stand side by side are found through the tables."""
+    cdef Order* next_order(self, int s, Py_ssize_t n, int code, Py_ssize_t K) except NULL:
+        """An order for n rows, of which step s is one, without operands."""
         cdef Machine machine = self.machine
         cdef Order* order
-        cdef Py_ssize_t i, k, c
-        cdef int s = steps[rows[0]]
         machine.orders = <Order*>grown(machine.orders, machine.n_orders + 1, &self.room_for_orders, sizeof(Order))
         order = machine.orders + machine.n_orders
         memset(order, 0, sizeof(Order))
         machine.n_orders += 1
         order.n, order.out, order.how, order.number = <int>n, <int>self.n_places, self.how[self.steps[s, 1]], self.numbers[s]
         order.code, order.K, order.y, order.z = code, <int>K, NOWHERE, NOWHERE
+        order.n_slopes = slopes_kept(code, order.number) if order.how else 0
+        order.slope = <int>machine.n_slopes
+        machine.n_slopes += n * order.n_slopes
+        return order
+
+    cdef int write_order(self, int* steps, int* rows, Py_ssize_t n, int code, Py_ssize_t K, Py_ssize_t C) except -1:
+        """Write an order. Operands that do not stand side by side are found through the tables."""
+        cdef Machine machine = self.machine
+        cdef Py_ssize_t i, c
+        cdef int s = steps[rows[0]]
+        cdef Order* order = self.next_order(s, n, code, K)
         for c in range(C):
             for i in range(n):
                 self.columns[rows[i] * C + c] = self.settled(self.columns[rows[i] * C + c])
@@ -616,9 +642,6 @@ cdef class Schedule:
                 self.write_operand(&order.y, &order.sy, rows, n, code, 1, C)
             if C > 2:
                 self.write_operand(&order.z, &order.sz, rows, n, code, 2, C)
-        order.n_slopes = slopes_kept(order.code, order.number) if order.how else 0
-        order.slope = <int>machine.n_slopes
-        machine.n_slopes += n * order.n_slopes
         for i in range(n):
             machine.group_of[self.n_places] = <int>machine.n_groups
             self.place[self.steps[steps[rows[i]], 1]] = <int>self.n_places

@@ -299,7 +299,7 @@ def compiled(
     scalars = None
     if native is not None and has_scalars:
         write: Any = partial(scalar_program, traced, len(parameters), sizes, native.CODES)
-        scalars = ScalarWay(write, sums=reduce == "sum")
+        scalars = ScalarWay(write, sums=reduce == "sum", wrt_inputs=wrt_inputs)
     guards = [(guard.refused, guard.message) for _, guard in traced.guards]
     made = Compiled(
         shapes,

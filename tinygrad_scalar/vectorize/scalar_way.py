@@ -21,10 +21,11 @@ class ScalarWay:
 
     name, kind = "scalar program", "scalar"  # for people; as in times.py
     sums = False  # whether it gives the sum of the costs and its gradient instead of the mean's
+    wrt_inputs = True  # pickles written before do not say
 
-    def __init__(self, write: Callable[[], ScalarProgram], *, sums: bool = False) -> None:
+    def __init__(self, write: Callable[[], ScalarProgram], *, sums: bool = False, wrt_inputs: bool = True) -> None:
         """`write` gives the program, each time anew: the executor has what it needs, and the steps are many."""
-        self._write, self.sums = write, sums
+        self._write, self.sums, self.wrt_inputs = write, sums, wrt_inputs
         self._build()
 
     @property
@@ -44,7 +45,7 @@ class ScalarWay:
         self.expected = Estimate(self.kind, self.counts)
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"program": self.program, "sums": self.sums}
+        return {"program": self.program, "sums": self.sums, "wrt_inputs": self.wrt_inputs}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         program = state["program"]
@@ -63,7 +64,8 @@ class ScalarWay:
         m = len(rows[0])
         arrays = tuple(np.require(array, np.float64, ["C", "A"]) for array in rows)
         gradient = np.empty(parameters.size) if backwards else None
-        inputs = tuple(np.empty_like(array) for array in arrays) if backwards else ()
+        wanted = backwards and (self.wrt_inputs or alarms is not None)
+        inputs = tuple(np.empty_like(array) for array in arrays) if wanted else ()
         watched = np.empty((m, len(guards))) if guards else None
         theta = np.ascontiguousarray(parameters, np.float64)
         value = self.executor.run(theta, arrays, gradient, inputs or None, watched, alarms)
