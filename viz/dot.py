@@ -20,7 +20,7 @@ from tinygrad_scalar.viz.view import Box
 if TYPE_CHECKING:
     from graphviz import Digraph
 
-_IN_ANY_ORDER = ("+", "*", "sum(n)", "total(n)", "mean(n)", "norm(n)", "max(n)", "min(n)", "logsumexp(n)", "largest(n)")
+_IN_ANY_ORDER = ("+", "*", "sum(n)", "mean(n)", "norm(n)", "max(n)", "min(n)", "logsumexp(n)", "largest(n)")
 _INFIX = ("+", "-", "*", "/")
 _ONE_BY_ONE = 3  # operands that are cut off: more are one
 
@@ -97,7 +97,7 @@ class _Writer:
         """The sign of the operation that makes a value, its tooltip, and the order of its operands."""
         row = ops.operation(node.op)
         if box.part:
-            sum_ = node.op == "+" or row.family in ("sum(n)", "total(n)")
+            sum_ = node.op == "+" or row.family == "sum(n)"
             sign = "Σ" if sum_ else row.symbol
             return sign, style.tooltip(f"{sign} of {len(box.operands):,} terms"), {}
         operands = [self.structure.operands[box.place][place] for place in range(len(node.operands))]

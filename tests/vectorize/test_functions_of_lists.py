@@ -98,3 +98,13 @@ def test_the_logarithm_of_a_probability_near_1_is_not_taken_for_another_function
     value, gradient = run(X)
     assert value == pytest.approx(ts.log_softmax(X[0])[1], rel=1e-12, abs=1e-15)
     assert gradient == pytest.approx([0.0] * 4, abs=apart * np.exp(-apart) * 4 + 1e-12)
+
+
+@pytest.mark.parametrize("scale", [1.0, 30.0, 200.0])
+def test_a_softmax_of_a_program_is_off_by_the_distance_to_the_largest_number(scale):
+    """It is exp(x − max)/Σ in plain float64: x − max rounds, and exp makes |x − max| ulp of that."""
+    X, one = np.random.default_rng(0).normal(scale=scale, size=(200, 6)), Value(1.0)
+    run = ts.vectorize(lambda x: ts.softmax([one * number for number in x])[0], [one], reduce=None)
+    for x, found in zip(X.tolist(), run(X)[0]):
+        exact = ts.softmax(x)[0]
+        assert abs(found - exact) <= (max(x) - x[0] + 6.0) * np.spacing(exact)

@@ -18,7 +18,7 @@ from tinygrad_scalar.viz import drawing
 MODULE = Path(drawing.__file__).parent / "explorer" / "arithmetic.js"
 ULPS = 4.0
 SIZES = (1, 2, 3, 8)
-SOME_SIZES = {"dot": [n for n in SIZES if n % 2 == 0], "logsumexp_below": [n for n in SIZES if n > 1]}
+SOME_SIZES = {"dot": [n for n in SIZES if n % 2 == 0], **dict.fromkeys(("sumexp_below", "logsumexp_below"), SIZES[1:])}
 ROWS = {
     row.name: row
     for row in [
@@ -151,6 +151,9 @@ TERMS = {
     "silu": lambda x: {1: (elementary.sigmoid(x), x * elementary.sigmoid_slope(x))},
     "mish": lambda x: {
         1: (math.tanh(s := elementary.softplus(x)), x * elementary.tanh_slope(s) * elementary.sigmoid(x))
+    },
+    "share": lambda x, y, total: {  # where the power has few digits
+        i: (elementary.divide(2.0**-1022 / total if i == 3 and total else 2.0**-1022, total),) for i in range(4)
     },
     "binary cross-entropy": lambda a, z, y: {
         0: (y * elementary.log(a), (1.0 - y) * elementary.log1p(-a)),

@@ -222,8 +222,10 @@ cdef class Writing:
     cdef Growing tape
     cdef Nodes rows  # whose codes are their places
     cdef Py_ssize_t n, edges
+    cdef dict powers
 
     def __cinit__(self):
+        self.powers = {}
         self.tape, self.rows = Growing(), Nodes()
         self.n = self.edges = 0
         self.tape.resize(256, 512)
@@ -279,15 +281,34 @@ cdef class Writing:
         self.operand(y)
         return self.end(self.code_of(<PyObject*>_WHERE), number)
 
+    cdef int power(self, int x, int y) except -1:
+        """The same as in graph_arrays.py."""
+        cdef int found
+        known = self.powers.get((x, y))
+        if known is not None:
+            return known
+        found = self.one(_EXP, self.two(_SUBTRACT, x, y))
+        self.powers[x, y] = found
+        return found
+
     cdef int made_of(self, PyObject* node, Row row, unsigned long long base) except -1:
         """Write a node as the operations that it is made of, and return the index of the last."""
         cdef Code code = row.code
         cdef Row step = _ADD
         cdef Py_ssize_t i, n = arity(node), half = n // 2, first = 1
         cdef int found = index_of(node, 0, base), most, one, s, x, y
-        cdef list differences
+        cdef list differences, terms
         if code == _ops.EXP_OF_DIFFERENCE:
-            return self.one(_EXP, self.two(_SUBTRACT, found, index_of(node, 1, base)))
+            return self.power(found, index_of(node, 1, base))
+        if code == _ops.SHARE:
+            return self.two(_DIVIDE, self.power(found, index_of(node, 1, base)), index_of(node, 2, base))
+        if code == _ops.SUMEXP_BELOW:
+            y = index_of(node, n - 1, base)
+            terms = [self.power(index_of(node, i, base), y) for i in range(n - 1)]
+            found = terms[0]
+            for i in range(1, n - 1):
+                found = self.two(_ADD, found, terms[i])
+            return found
         if code == _ops.DOT:
             found = self.two(_MULTIPLY, found, index_of(node, half, base))
             for i in range(1, half):

@@ -70,6 +70,17 @@ def min(values, /, *others): return plain_functions["min"](values, *others) if o
 def logsumexp(values, /, *others): return plain_functions["logsumexp"](values, *others) if others else of_list("logsumexp", values)
 
 
+def softmax(values, /, *others):
+    cdef list given = plain_list(values), x
+    if given is not None and not others:
+        most = node_if_one("largest", given)
+        if most is not None:
+            x = list((<Value>most).operands)
+            total = list_node("sumexp_below", x + [most])
+            return [node_of_list(_SHARE, [x_i, most, total]) for x_i in x]
+    return plain_functions["softmax"](values, *others)
+
+
 def dot(a, b, /):
     cdef list left = plain_list(a), right = plain_list(b)
     if left is not None and right is not None and len(left) == len(right):
@@ -84,7 +95,7 @@ for _function in (
     exp, expm1, log, log1p, sqrt, sin, cos, tan, asin, acos, atan, sinh, cosh, tanh, asinh, acosh, atanh, sigmoid, relu,
     softplus, gelu, silu, elu, selu, mish, hardtanh, softsign, erf, log2, log10, exp2, cbrt, floor, ceil, sign, abs, maximum, minimum, logaddexp, atan2, hypot, xlogy,
     greater, greater_equal, less, less_equal,
-    sum, mean, dot, norm, max, min, logsumexp,
+    sum, mean, dot, norm, max, min, logsumexp, softmax,
 ):
     named[_function.__name__] = _function
 

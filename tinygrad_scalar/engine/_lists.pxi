@@ -46,13 +46,15 @@ cdef void compute_list(Value node, Code code) noexcept:
         for i in range(n - 1):
             others[i] = share_of_rest
         node._data = total
-    elif code == _ops.TOTAL:
+    elif code == _ops.SUMEXP_BELOW:
         total = lost = 0.0
-        for i in range(n):
-            compensated(of_operand(self, wide, i), &total, &lost)
-            others[i - 1 if i > 0 else 0] = 1.0
-        first[0] = 1.0
-        node._data = total + lost
+        for i in range(n - 1):
+            x = _ops.pair_of_difference(of_operand(self, wide, i), of_operand(self, wide, n - 1), &rest)
+            compensated(x, &total, &lost)
+            lost += rest
+            (first if i == 0 else &others[i - 1])[0] = x
+        node._data = total + lost if isfinite(total) else total
+        others[n - 2] = -node._data
     elif code == _ops.DOT:
         total *= of_operand(self, wide, half)
         first[0] = of_operand(self, wide, half)
@@ -165,8 +167,11 @@ cdef void root_of_squares(PyObject* node, Wide* wide, Py_ssize_t n, double* root
 
 cdef list_node(str family, list operands):
     """The node of an operation of a list; None if something in the list is neither a Value nor a plain number."""
+    return node_of_list(list_row(family, len(operands)), operands)
+
+
+cdef node_of_list(Row row, list operands):
     cdef Py_ssize_t i, n = len(operands)
-    cdef Row row = list_row(family, n)
     cdef PyObject* thing
     cdef Wide* wide = NULL
     cdef Value number, out
@@ -198,7 +203,7 @@ cdef list_node(str family, list operands):
         out.right = owned(values[1])
     out.left = owned(values[0])
     out.row = owned(row)
-    compute_list(out, row.code)
+    compute(out)
     if observed:
         observers.tell(out)
     return out

@@ -78,8 +78,9 @@ cdef enum Code:
     LARGEST  # two; without a derivative
     # read by vectorize as what they are made of, see made_of in _bulk.pxi: no program holds these
     SUM = 1000  # of any number of operands, as all to LOGSUMEXP_BELOW: _lists.pxi
-    TOTAL, MEAN, DOT, NORM, MAX, MIN, LOGSUMEXP, LARGEST_OF_LIST, LOGSUMEXP_BELOW
+    MEAN, DOT, NORM, MAX, MIN, LOGSUMEXP, LARGEST_OF_LIST, SUMEXP_BELOW, LOGSUMEXP_BELOW
     EXP_OF_DIFFERENCE  # two
+    SHARE  # three
 
 
 cdef inline bint piecewise(Code code, double n) noexcept nogil:
@@ -210,9 +211,10 @@ cdef inline double log_of_one_more(double rest, double lost, double* part) noexc
 
 @cython.cdivision(True)
 cdef inline double quotient(double power, double low, double total, double more) noexcept nogil:
-    cdef double found = power / total, product, high, top, below, under, lost
+    cdef double found, product, high, top, below, under, lost
     if power < 1e-280:
-        return found
+        return quotient(power * 2.0**600, low * 2.0**600, total, more) * 2.0**-600 if power > 0.0 else power / total
+    found = power / total
     product = found * total
     high, top = 134217729.0 * found, 134217729.0 * total
     high -= high - found
@@ -220,6 +222,14 @@ cdef inline double quotient(double power, double low, double total, double more)
     below, under = found - high, total - top
     lost = ((high * top - product) + high * under + below * top) + below * under
     return found + (((power - product) - lost) + (low - found * more)) / total
+
+
+@cython.cdivision(True)
+cdef inline double share_of_exp(double x, double y, double total) noexcept nogil:
+    cdef double low, power = pair_of_difference(x, y, &low)
+    if low == 0.0 or not (power < 1e280 and 1e-20 < total < 1e280):
+        return power / total
+    return quotient(power, low, total, 0.0)
 
 
 cdef inline double logaddexp_share(double x, double y) noexcept nogil:

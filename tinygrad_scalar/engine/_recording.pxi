@@ -15,7 +15,7 @@ from tinygrad_scalar.engine import activations, recorded, recording, rows
 cdef object ONE = recording.ONE
 cdef Row _SIGMOID_SLOPE = row_named("sigmoid slope"), _COPY = row_named("copy")
 cdef Row _TANH_SLOPE = row_named("tanh slope"), _ONE_MINUS_SQUARE = row_named("one minus square")
-cdef Row _SIGMOID_OF_DIFFERENCE = row_named("σ of difference"), _COSINE = row_named("cosine")
+cdef Row _SIGMOID_OF_DIFFERENCE = row_named("σ of difference"), _COSINE = row_named("cosine"), _SHARE = row_named("share")
 cdef Row _ATAN2_SLOPE = row_named("atan2 slope"), _NORMAL_CDF = row_named("normal cdf")
 cdef double LN2 = rows.LN2, LN10 = rows.LN10, ERF_SLOPE_AT_0 = 2.0 / math.sqrt(math.pi)
 cdef double DENSITY_AT_0 = recorded.DENSITY_AT_0
@@ -450,7 +450,7 @@ cdef list checked_list(values):
 
 cdef inline bint has_case(PyObject* node) noexcept:
     cdef Code code = (<Row>(<Value>node).row).code
-    return code != _ops.TABLE and code < _ops.SUM
+    return code != _ops.TABLE and (code < _ops.SUM or code >= _ops.EXP_OF_DIFFERENCE)
 
 
 cdef inline bint plainly(x, y) noexcept:
@@ -570,6 +570,10 @@ cdef other_vjp(Value v, Py_ssize_t k, u):
         return times(u, v)
     if code == _ops.LOG:
         return over(u, x)
+    if code == _ops.EXP_OF_DIFFERENCE or code == _ops.SHARE:
+        if k == 2:
+            return negative(times(u, over(v, <object>operand(<PyObject*>v, 2))))
+        return times(u, v) if k == 0 else negative(times(u, v))
     if second is not NULL:
         return vjp_of_two(v, k, u, code, x, <Value>second)
     if code == _ops.LEAKY_RELU:

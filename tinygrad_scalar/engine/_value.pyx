@@ -153,9 +153,10 @@ CODES = {  # by name or family; used by the scalar programs of `vectorize` too
     "largest of two": _ops.LARGEST, "shared max": _ops.SHARED_MAX, "shared min": _ops.SHARED_MIN,
 }
 cdef dict OWN_CODES = {  # the same of what vectorize reads as other operations
-    "sum(n)": _ops.SUM, "total(n)": _ops.TOTAL, "mean(n)": _ops.MEAN, "dot(n)": _ops.DOT, "norm(n)": _ops.NORM,
+    "sum(n)": _ops.SUM, "mean(n)": _ops.MEAN, "dot(n)": _ops.DOT, "norm(n)": _ops.NORM,
     "max(n)": _ops.MAX, "min(n)": _ops.MIN, "logsumexp(n)": _ops.LOGSUMEXP, "exp of difference": _ops.EXP_OF_DIFFERENCE,
-    "largest(n)": _ops.LARGEST_OF_LIST, "logsumexp_below(n)": _ops.LOGSUMEXP_BELOW,
+    "largest(n)": _ops.LARGEST_OF_LIST, "sumexp_below(n)": _ops.SUMEXP_BELOW, "logsumexp_below(n)": _ops.LOGSUMEXP_BELOW,
+    "share": _ops.SHARE,
 }
 
 
@@ -1055,7 +1056,7 @@ cdef int compute(Value node) except -1:
     """The number and the local gradients of a node, from its operands' numbers."""
     cdef Row row = <Row>node.row
     cdef PyObject* self = <PyObject*>node
-    cdef double x = (<Value>node.left)._data
+    cdef double x = (<Value>node.left)._data, total
     cdef Py_ssize_t i, n = arity(self)
     cdef list numbers
     cdef bint chosen
@@ -1080,6 +1081,12 @@ cdef int compute(Value node) except -1:
         _ops.binary_entropy(x, (<Value>operand(self, 1))._data, (<Value>operand(self, 2))._data, &node._data, d)
         for i in range(3):
             local_grad(self, i)[0] = d[i]
+    elif row.code == _ops.SHARE:
+        total = (<Value>operand(self, 2))._data
+        node._data = _ops.share_of_exp(x, (<Value>operand(self, 1))._data, total)
+        node.d_left = node._data
+        local_grad(self, 1)[0] = -node._data
+        local_grad(self, 2)[0] = -(node._data / total)
     else:  # where
         chosen = x != 0.0
         node._data = (<Value>operand(self, 1 if chosen else 2))._data

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from tinygrad_scalar.engine.elementary import exp
+from tinygrad_scalar.engine.elementary import divide, exp
 
 LOG2_E = 1.4426950408889634
 LN2, MORE_OF_LN2 = 0.6931471805598903, 5.497923018708371e-14  # LN2 has 42 bits, so that its multiples are exact
@@ -108,11 +108,32 @@ def log_of_one_more(rest: float, lost: float) -> tuple[float, float]:
     return found, ((total - power) + (more - low)) / total
 
 
+def share_of_exp(x: float, y: float, total: float) -> float:
+    """exp(x − y)/total, rounded once where that adds digits and nothing overflows on the way."""
+    power, low = pair_of_difference(x, y)
+    if low == 0.0 or not (power < 1e280 and 1e-20 < total < 1e280):
+        return divide(power, total)
+    return quotient(power, low, total, 0.0)
+
+
+def sum_exp_below(*x: float) -> float:
+    """Σ exp(xᵢ − y), where y comes last, with the digits that its terms and adding them lose (Neumaier)."""
+    *numbers, y = x
+    found = lost = 0.0
+    for number in numbers:
+        power, low = pair_of_difference(number, y)
+        new = found + power
+        lost += (found - new) + power if found >= power else (power - new) + found
+        lost += low
+        found = new
+    return found + lost if math.isfinite(found) else found
+
+
 def quotient(power: float, low: float, total: float, more: float) -> float:
     """(power + low)/(total + more), rounded once."""
+    if power < 1e-280:  # what is lost would be less than the smallest number
+        return quotient(power * 2.0**600, low * 2.0**600, total, more) * 2.0**-600 if power > 0.0 else power / total
     found = power / total
-    if power < 1e-280:
-        return found
     product = found * total
     high, top = 134217729.0 * found, 134217729.0 * total  # Dekker's split: what the product lost
     high -= high - found

@@ -153,6 +153,7 @@ class _Written:
         self.starts = [0]
         self.operands: list[int] = []
         self.data: list[float] = []
+        self.powers: dict[tuple[int, int], int] = {}
 
     def add(self, op: str, operands: Sequence[int], number: float) -> int:
         """The index of a new node."""
@@ -183,6 +184,12 @@ class _Written:
             found = self.node(f"{family} of next", found, operand)
         return found
 
+    def power(self, x: int, y: int) -> int:
+        """exp(x − y): a softmax has it in a share and in the total, a program once."""
+        if (x, y) not in self.powers:
+            self.powers[x, y] = self.node("exp", self.node("-", x, y))
+        return self.powers[x, y]
+
     def dot(self, operands: Sequence[int]) -> int:
         half = len(operands) // 2
         found = self.node("*", operands[0], operands[half])
@@ -210,7 +217,6 @@ class _Written:
 # Operations that are read as others, which vectorize finds folds, products and log-sum-exps in: in C in _bulk.pxi.
 MADE_OF: dict[str, Callable[[_Written, list[int]], int]] = {
     "sum(n)": lambda tape, x: tape.chain("+", x),
-    "total(n)": lambda tape, x: tape.chain("+", x),
     "mean(n)": lambda tape, x: tape.node("/", tape.chain("+", x), tape.constant(float(len(x)))),
     "dot(n)": _Written.dot,
     "norm(n)": _Written.norm,
@@ -219,5 +225,7 @@ MADE_OF: dict[str, Callable[[_Written, list[int]], int]] = {
     "logsumexp(n)": lambda tape, x: tape.chain("logaddexp", x),
     "largest(n)": lambda tape, x: tape.chain("largest of two", x),
     "logsumexp_below(n)": lambda tape, x: tape.chain("logaddexp", [tape.node("-", x_i, x[-1]) for x_i in x[:-1]]),
-    "exp of difference": lambda tape, x: tape.node("exp", tape.node("-", *x)),
+    "sumexp_below(n)": lambda tape, x: tape.chain("+", [tape.power(x_i, x[-1]) for x_i in x[:-1]]),
+    "share": lambda tape, x: tape.node("/", tape.power(x[0], x[1]), x[2]),
+    "exp of difference": lambda tape, x: tape.power(*x),
 }

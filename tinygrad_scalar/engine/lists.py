@@ -16,11 +16,13 @@ from tinygrad_scalar.engine import recorded
 from tinygrad_scalar.engine.elementary import divide, maximum, minimum
 from tinygrad_scalar.engine.exponentials import (
     exact_log_of_sum,
+    exp_of_difference,
     log_of_one_more,
     one_more,
     pair_of_difference,
     quotient,
     rest_of_powers,
+    sum_exp_below,
 )
 from tinygrad_scalar.engine.operation import Operation
 
@@ -175,6 +177,10 @@ def log_sum_exp_below_slopes(v: float, *x: float) -> Floats:
     return (*log_sum_exp_slopes(v, *x[:-1]), -1.0)
 
 
+def sum_exp_slopes(v: float, *x: float) -> Floats:
+    return (*[exp_of_difference(number, x[-1]) for number in x[:-1]], -v)
+
+
 def no_slopes(v: float, *x: float) -> Floats:
     return (0.0,) * len(x)
 
@@ -235,22 +241,27 @@ def _recorded_shares(v: Any, x: Sequence[Any], is_extreme: Callable[[Any], Any])
     return [partial(vjp, tie) for tie in ties]
 
 
+def _recorded_sum_exp(v: Any, x: Sequence[Any]) -> Vjps:
+    *numbers, y = x
+    powers = [number._recorded("exp of difference", number, y) for number in numbers]
+    return [*[partial(_times, power) for power in powers], lambda u, v: -(u * v)]
+
+
 def _recorded_softmax(v: Any, x: Sequence[Any]) -> Vjps:
     if len(x) == 1:
         return _recorded_total(v, x)
     infinite = recorded.greater_equal(abs(v), math.inf)
     at_infinity = [recorded.greater_equal(number, math.inf) for number in x]
     near = v._recorded("floor", v)  # no gradient goes to it, and exp(xᵢ − near) is at most e
-    powers = [number._recorded("exp of difference", number, near) for number in x]
-    of_all = v._recorded(f"total({len(x)})", *powers)
-    return [partial(_times, recorded.where(infinite, at, power / of_all)) for at, power in zip(at_infinity, powers)]
+    total = v._recorded(f"sumexp_below({len(x) + 1})", *x, near)
+    shares = [number._recorded("share", number, near, total) for number in x]
+    return [partial(_times, recorded.where(infinite, at, share)) for at, share in zip(at_infinity, shares)]
 
 
 def _recorded_below(v: Any, x: Sequence[Any]) -> Vjps:
     *numbers, y = x
-    powers = [number._recorded("exp of difference", number, y) for number in numbers]
-    of_all = v._recorded(f"total({len(powers)})", *powers)
-    return [*[partial(_times, power / of_all) for power in powers], lambda u, v: -u]
+    total = v._recorded(f"sumexp_below({len(x)})", *x)
+    return [*[partial(_times, number._recorded("share", number, y, total)) for number in numbers], lambda u, v: -u]
 
 
 # --- how they print ---------------------------------------------------------------------------------------------------
@@ -288,10 +299,6 @@ def _operand(i: int) -> str:
 def _sum(n: int) -> Operation:
     text = _listed(n, _operand, " + ") if n > 1 else "sum({0})"
     return Operation("", "Σ", text, "", total, total_slopes, _Texts(n, lambda i: "1"), vjps_of_list=_recorded_total)
-
-
-def _total(n: int) -> Operation:
-    return _sum(n)._replace(forward=lambda *x: _compensated(x))
 
 
 def _mean(n: int) -> Operation:
@@ -344,6 +351,12 @@ def _logsumexp(n: int) -> Operation:
     )
 
 
+def _sumexp_below(n: int) -> Operation:
+    text = _listed(n - 1, lambda i: f"exp({{{i}}} − {{{n - 1}}})", " + ")
+    slopes = _Texts(n, lambda i: f"−({text})" if i == n - 1 else f"exp({{{i}}} − {{{n - 1}}})")
+    return Operation("", "Σ exp", text, "", sum_exp_below, sum_exp_slopes, slopes, vjps_of_list=_recorded_sum_exp)
+
+
 def _logsumexp_below(n: int) -> Operation:
     powers = _listed(n - 1, lambda i: f"exp({{{i}}} − {{{n - 1}}})", " + ")
     slopes = _Texts(n, lambda i: "−1" if i == n - 1 else f"exp({{{i}}} − {{{n - 1}}})/({powers})")
@@ -355,8 +368,8 @@ def _logsumexp_below(n: int) -> Operation:
 
 ALSO_OF_ARRAYS = (total, total_slopes, mean, mean_slopes, dot, dot_slopes)  # they compute with arrays as with numbers
 OF_LISTS: dict[str, Callable[[int], Operation]] = {
-    "sum": _sum, "total": _total, "mean": _mean, "dot": _dot, "norm": _norm, "max": _max,
-    "min": _min, "logsumexp": _logsumexp, "largest": _largest, "logsumexp_below": _logsumexp_below,
+    "sum": _sum, "mean": _mean, "dot": _dot, "norm": _norm, "max": _max, "min": _min, "largest": _largest,
+    "logsumexp": _logsumexp, "sumexp_below": _sumexp_below, "logsumexp_below": _logsumexp_below,
 }  # fmt: skip
 
 
@@ -367,7 +380,7 @@ def of_list(family: str, n: int) -> Operation:
     >>> of_list("sum", 3).text, of_list("max", 7).text, of_list("dot", 4).text
     ('{0} + {1} + {2}', 'max({0}, {1}, …, {6})', '{0}·{2} + {1}·{3}')
     """
-    if n < 1 or (family == "dot" and n % 2) or (family == "logsumexp_below" and n < 2):
+    if n < 1 or (family == "dot" and n % 2) or (family in ("sumexp_below", "logsumexp_below") and n < 2):
         raise ValueError(f"{family} has no form with {n} operands")
     return OF_LISTS[family](n)._replace(name=f"{family}({n})", family=f"{family}(n)", constant=float(n))
 

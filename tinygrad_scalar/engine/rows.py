@@ -63,7 +63,7 @@ from tinygrad_scalar.engine.elementary import (
     where,
     xlogy,
 )
-from tinygrad_scalar.engine.exponentials import exp_of_difference
+from tinygrad_scalar.engine.exponentials import exp_of_difference, share_of_exp
 from tinygrad_scalar.engine.operation import Operation
 
 LN2, LN10 = math.log(2.0), math.log(10.0)
@@ -320,7 +320,17 @@ ROWS = (
             lambda u, v, x, y: u * (-2.0 * (x / (h := recorded.hypot(x, y)) * (y / h) / h / h)),
         ),
     ),
-    Operation(  # exp(x − m) of a softmax
+    Operation(  # one of a softmax, where y is the largest x
+        "share", "exp/Σ", "exp({0} − {1})/{2}", "exp(c - x)/y",
+        share_of_exp, lambda v, x, y, total: (v, -v, -divide(v, total)),
+        ("exp({0} − {1})/{2}", "−exp({0} − {1})/{2}", "−exp({0} − {1})/{2}²"),
+        vjps=(
+            lambda u, v, x, y, total: u * v,
+            lambda u, v, x, y, total: -(u * v),
+            lambda u, v, x, y, total: -(u * (v / total)),
+        ),
+    ),
+    Operation(  # the slopes of Σ exp(xᵢ − y)
         "exp of difference", "exp", "exp({0} − {1})", "exp(x - y)", exp_of_difference, lambda v, x, y: (v, -v),
         ("exp({0} − {1})", "−exp({0} − {1})"), vjps=(lambda u, v, x, y: u * v, lambda u, v, x, y: -(u * v)),
     ),

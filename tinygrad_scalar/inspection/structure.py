@@ -22,12 +22,12 @@ from tinygrad_scalar.inspection.notation import unicode_of
 
 MANY = 3  # terms of a sum that is a part
 _STAIRS = {  # operations of which a staircase is one part, with those that can stand in it
-    **dict.fromkeys(("+", "sum(n)", "total(n)"), ("+", "sum(n)", "total(n)")),
+    **dict.fromkeys(("+", "sum(n)"), ("+", "sum(n)")),
     **dict.fromkeys(("logaddexp", "logsumexp(n)"), ("logaddexp", "logsumexp(n)")),
     **dict.fromkeys(("maximum", "max(n)"), ("maximum", "max(n)")),
     **dict.fromkeys(("minimum", "min(n)"), ("minimum", "min(n)")),
 }
-_WEIGHTED = ("+", "sum(n)", "total(n)", "dot(n)")
+_WEIGHTED = ("+", "sum(n)", "dot(n)")
 _ACTIVATIONS = (
     "sigmoid", "tanh", "relu", "leaky_relu", "gelu", "silu", "elu", "selu", "mish", "hardtanh", "softsign", "softplus",
 )  # fmt: skip

@@ -62,13 +62,13 @@ def constant(number: float) -> Any:
 # Operations of a list, which have no expression with fixed names for their operands.
 OF_LISTS: dict[str, Callable[[Any, Sequence[Any]], Any]] = {
     "sum(n)": lambda sympy, x: sympy.Add(*x),
-    "total(n)": lambda sympy, x: sympy.Add(*x),
     "mean(n)": lambda sympy, x: sympy.Add(*x) / len(x),
     "dot(n)": lambda sympy, x: sympy.Add(*[a * b for a, b in zip(x, x[len(x) // 2 :])]),
     "norm(n)": lambda sympy, x: sympy.sqrt(sympy.Add(*[number**2 for number in x])),
     "max(n)": lambda sympy, x: sympy.Max(*x),
     "min(n)": lambda sympy, x: sympy.Min(*x),
     "largest(n)": lambda sympy, x: sympy.Max(*x),
+    "sumexp_below(n)": lambda sympy, x: sympy.Add(*(sympy.exp(x_i - x[-1]) for x_i in x[:-1])),
     "logsumexp_below(n)": lambda sympy, x: sympy.log(sympy.Add(*(sympy.exp(x_i - x[-1]) for x_i in x[:-1]))),
     "logsumexp(n)": lambda sympy, x: sympy.log(sympy.Add(*map(sympy.exp, x))),
 }

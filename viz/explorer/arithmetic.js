@@ -90,6 +90,17 @@ function logSumExpSlopes(x) {
   return found.map((number) => number / (1 + rest));
 }
 
+/** Σ exp(xᵢ − y), where y comes last. */
+function sumExpBelow(x) {
+  const found = sumExpBelowSlopes(x, 0).slice(0, -1), total = summed(found);
+  return Number.isFinite(total) ? compensated(found) : total;
+}
+
+function sumExpBelowSlopes(x, v) {
+  const y = x[x.length - 1];
+  return [...x.slice(0, -1).map((number) => expOfDifference(number, y)), -v];
+}
+
 /** log Σ exp(xᵢ − y), where y comes last. */
 function logSumExpBelow(x) {
   const numbers = x.slice(0, -1), y = x[x.length - 1], most = numbers.reduce(maximum);
@@ -176,10 +187,10 @@ export const OPERATIONS = {
   "σ of difference": of2(logaddexpShare, (v, x, y) => [logaddexpShareSlope(v, x, y), -logaddexpShareSlope(v, x, y)]),
   cosine: of2(cosine, cosineSlopes),
   "atan2 slope": of2(atan2Slope, (v, x, y) => atan2SlopeSlopes(x, y)),
+  share: of3((x, y, total) => expOfDifference(x, y) / total, (v, x, y, total) => [v, -v, -(v / total)]),
   "exp of difference": of2(expOfDifference, (v) => [v, -v]),
   copy: of1((x) => x, () => 1),
   "sum(n)": ofList(summed, (x) => x.map(() => 1)),
-  "total(n)": ofList(compensated, (x) => x.map(() => 1)),
   "mean(n)": ofList((x) => summed(x) / x.length, (x) => x.map(() => 1 / x.length)),
   "dot(n)": ofList(dot, dotSlopes),
   "norm(n)": ofList(norm, normSlopes),
@@ -187,5 +198,6 @@ export const OPERATIONS = {
   "min(n)": ofList((x) => x.reduce(minimum), shares),
   "logsumexp(n)": ofList(logSumExp, logSumExpSlopes),
   "largest(n)": ofList((x) => x.reduce(maximum), (x) => x.map(() => 0)),
+  "sumexp_below(n)": ofList(sumExpBelow, sumExpBelowSlopes),
   "logsumexp_below(n)": ofList(logSumExpBelow, (x) => [...logSumExpSlopes(x.slice(0, -1)), -1]),
 };
