@@ -474,21 +474,29 @@ cdef class Rows(Executor):
 
     cdef bint run_row_block(self, RowChunks* chunks, double** columns, Py_ssize_t start) noexcept nogil:
         """As many examples as there are lanes, or fewer; whether a number may not be finite."""
-        cdef Py_ssize_t lanes = self.lanes, n = min(lanes, chunks.m - start), i, j, k, slot
+        cdef Py_ssize_t lanes = self.lanes, n = min(lanes, chunks.m - start), i, j, k
+        cdef Py_ssize_t n_inputs = self.n_inputs, n_outputs = self.n_outputs
         cdef double* v = self.v
+        cdef double* inputs = v + self.n_parameters * lanes
+        cdef double* output
+        cdef double* values = chunks.values + start * n_outputs
+        cdef const double* rows = chunks.rows + start * n_inputs
         cdef bint alarmed
-        for k in range(self.n_inputs):
-            slot = self.n_parameters + k
-            for i in range(lanes):  # the last example fills the lanes beyond it
-                v[slot * lanes + i] = chunks.rows[(start + min(i, n - 1)) * self.n_inputs + k]
+        for k in range(n_inputs):
+            for i in range(n):
+                inputs[k * lanes + i] = rows[i * n_inputs + k]
+            for i in range(n, lanes):  # the last example fills the lanes beyond it
+                inputs[k * lanes + i] = rows[(n - 1) * n_inputs + k]
         if lanes == 1:
             self.forward_one()
         else:
             self.forward_lanes()
         alarmed = chunks.alarming and not all_finite(v, self.n_slots * lanes)
+        for j in range(n_outputs):
+            output = v + self.outputs[j] * lanes
+            for i in range(n):
+                values[i * n_outputs + j] = output[i]
         for i in range(n):
-            for j in range(self.n_outputs):
-                chunks.values[(start + i) * self.n_outputs + j] = v[self.outputs[j] * lanes + i]
             for k in range(self.n_watched):
                 chunks.watched[(start + i) * self.n_watched + k] = v[self.watched[k] * lanes + i]
         if chunks.backwards and not (
