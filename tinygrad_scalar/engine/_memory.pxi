@@ -214,12 +214,15 @@ cdef void put_aside(Slab* slab) noexcept:
 
 cdef void turn_empty_slabs() noexcept:
     """Fill empty slabs from the other end than before; give them back unless they are kept."""
-    global backwards, empty, empty_slabs, slabs
-    cdef Slab* slab = empty
+    global backwards, current, empty, empty_slabs, slabs
+    cdef Slab* slab
     cdef Slab* following
     backwards = not backwards
     if current is not NULL and current.taken == 0:
-        make_empty(current)
+        current.next = empty
+        empty = current
+        current = NULL
+    slab = empty
     empty, empty_slabs = NULL, 0
     while slab is not NULL:
         following = slab.next

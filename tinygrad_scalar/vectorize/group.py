@@ -54,10 +54,9 @@ def _with_equal_differences_once(trace: Trace) -> Trace:
     if "-" not in tape.names:
         return trace
     n = len(tape.codes)
-    source = np.repeat(np.arange(n), np.diff(tape.starts))
-    in_sums = np.isin(tape.codes[source], [code for code, name in enumerate(tape.names) if name in (*FOLDED, "-")])
+    sums = np.array([*(name in (*FOLDED, "-") for name in tape.names), False])[tape.codes]  # the last one for leaves
     found = tape.codes == tape.names.index("-")
-    found[tape.operands[in_sums]] = False
+    found[tape.operands[np.repeat(sums, np.diff(tape.starts))]] = False
     nodes = np.flatnonzero(found)
     first, second = (tape.operands[tape.starts[nodes] + slot].astype(np.int64) for slot in (0, 1))
     _, earliest, which = np.unique(first * n + second, return_index=True, return_inverse=True)
@@ -84,8 +83,8 @@ class Grouping:
         self.roots = [*(i for i, _ in trace.guards), trace.cost]
         self.roots += sorted({entry for entries, _, _ in trace.lookups.values() for entry in entries})
         self.sums = Sums(trace, self.roots, native())
-        self._most_colours = most_colours(trace.nodes, worth)
-        self._paint(n_arguments, ragged, self._most_colours if if_regular else trace.nodes + n_arguments + 2)
+        self._n_arguments, self._most_colours = n_arguments, most_colours(trace.nodes, worth)
+        self._paint(ragged, self._most_colours if if_regular else trace.nodes + n_arguments + 2)
 
     @property
     def irregular(self) -> bool:
@@ -104,9 +103,14 @@ class Grouping:
 
     # --- step 2 ------------------------------------------------------------------------------------------------------
 
-    def _paint(self, n_arguments: int, ragged: bool, most: int) -> None:
+    def join_lengths(self) -> None:
+        """Give sums that differ only in how many terms of each colour they have one colour."""
+        self.__dict__.pop("keys", None)
+        self._paint(True, self.trace.nodes + self._n_arguments + 2)
+
+    def _paint(self, ragged: bool, most: int) -> None:
         """Colour the nodes, until there are more than `most` colours."""
-        trace, sums = self.trace, self.sums
+        trace, sums, n_arguments = self.trace, self.sums, self._n_arguments
         tape = trace.tape
         of_leaves: list[Any] = [("constant",), ("parameter",), *(("argument", a) for a in range(n_arguments))]
         colour = np.where(trace.parameter >= 0, PARAMETER, np.where(trace.argument >= 0, 2 + trace.argument, CONSTANT))
@@ -316,7 +320,7 @@ def group(trace: Trace, n_arguments: int, *, if_regular: bool = False, worth: in
     With `if_regular`, those of a graph that turns out to be irregular are left unfinished; `worth` is the number of
     colours that would be worth it to write, should they be more than what counts as regular.
     """
-    exact = Grouping(trace, n_arguments, ragged=False, if_regular=if_regular, worth=worth)
-    if exact.irregular or not exact.differs_in_lengths:
-        return exact
-    return Grouping(trace, n_arguments, ragged=True, worth=worth)
+    found = Grouping(trace, n_arguments, ragged=False, if_regular=if_regular, worth=worth)
+    if not found.irregular and found.differs_in_lengths:
+        found.join_lengths()
+    return found

@@ -62,16 +62,15 @@ if TYPE_CHECKING:
 RUNS = 64  # of a function that reads something that changes from run to run
 MORE = 3  # runs that are watched: `random.gauss` draws in every other one
 LARGE = 100_000  # nodes of a graph that is dropped before the next run
+MANY = 10_000  # nodes whose memory goes back to the system if no run follows
 NODES = 2_000_000  # in all runs together: a large graph is built less often
 REST = 0.02  # seconds in which a thread that draws all the time will have drawn
 MOST_SHOWN = 5  # changes made by sides of ts.cond
 STATES_KEPT = 1000  # of the generator that a line draws from
 CLOCKS = {"now", "utcnow", "today", *vars(time)} - {"sleep", "mktime", "asctime", "strptime"}
-SYSTEM = {"urandom", "getrandom", "generate_time_safe", "UuidCreate"}
-ADDRESSES = {"id", "hash"}
+SYSTEM, ADDRESSES = {"urandom", "getrandom", "generate_time_safe", "UuidCreate"}, {"id", "hash"}
 FILES = {"open", "input", "read", "readline", "readlines", "readinto"}
-RANDOM = {"random", "getrandbits"}
-SEEDS = {"seed", "setstate"}
+RANDOM, SEEDS = {"random", "getrandbits"}, {"seed", "setstate"}
 NAMES = frozenset(CLOCKS | SYSTEM | ADDRESSES | FILES | RANDOM | SEEDS)
 
 READERS = (*np.__path__, pathlib.__file__)  # these read files for the user
@@ -212,7 +211,7 @@ def repeated_trace(cost: Callable[..., Any], parameters: Sequence[Value], exampl
     witnesses = {i: _witness(first, i, parameters)}
     plain = plain and before.unchanged() and not first.has_branches
     if plain and _witnessed(last, first, witnesses, parameters, examples):
-        with _dropped_if_large(first):
+        with _dropped_if_large(first, MANY):  # no run follows
             first.roots.clear()
         return Repeated(first, Readings(before.places, before.inside), _of_costs(first, witnesses))
     del before
@@ -236,9 +235,9 @@ def _witnessed(
 
 
 @contextmanager
-def _dropped_if_large(first: Trace) -> Iterator[None]:
+def _dropped_if_large(first: Trace, large: int = LARGE) -> Iterator[None]:
     """Drop the first run's graph, unless the next could get its nodes' addresses: a function may go by these."""
-    if first.nodes <= LARGE:
+    if first.nodes <= large:
         yield
         return
     turn_memory(first.roots)
