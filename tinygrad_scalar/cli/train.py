@@ -7,6 +7,8 @@ import math
 import reprlib
 import sys
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,12 +24,14 @@ from tinygrad_scalar.cli.table_model import TableModel, features_of, untrained_m
 from tinygrad_scalar.cli.training_report import report_model, report_result, unknown_text
 from tinygrad_scalar.engine.errors import AnomalyError
 from tinygrad_scalar.nn.activations import ACTIVATIONS
+from tinygrad_scalar.nn.cluster import connected
 from tinygrad_scalar.nn.losses import LOSSES
 from tinygrad_scalar.nn.optim import OPTIMIZERS
 from tinygrad_scalar.nn.training import fit
 from tinygrad_scalar.screen import counted, printable, quoted
 
 if TYPE_CHECKING:
+    from distributed import Client
     from rich.console import Console
 
     from tinygrad_scalar.datasets import Table
@@ -71,6 +75,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help=f"random seed of the split, weights and order of the rows {default}",
     )
     add("--checkpoint", metavar="DIR", help="folder for the state of the training, from which --resume goes on")
+    add("--scheduler", metavar="ADDRESS", help="Dask scheduler whose workers compute the gradients: tcp://HOST:PORT")
     add("--resume", action="store_true", help="go on from the checkpoint if there is one, to the same model")
     add("-o", "--output", default="model.safetensors", metavar="MODEL", help=f"file to write {default}")
 
@@ -130,12 +135,23 @@ def run(options: argparse.Namespace) -> None:
         state.parent.mkdir(exist_ok=True)
     if state is not None and state.exists():
         console.print(f"going on from {printable(str(state))}")
-    history = trained(model, training, validation or held_out, optimizer, options, state)
+    with _client(options.scheduler) as client:
+        history = trained(model, training, validation or held_out, optimizer, options, state, client)
     report_result(console, model, history, held_out)
     plot = history.plot(title=f"{options.target}: mean {model.loss}")
     model.save(options.output)
     plot.save(plot_path)
     console.print(f"{printable(options.output)} holds the model, {printable(plot_path)} shows its loss curve")
+
+
+@contextmanager
+def _client(address: str | None) -> Iterator[Client | None]:
+    """A Client of the scheduler, or None without an address; a ValueError without Dask."""
+    try:
+        with connected(address) as client:
+            yield client
+    except ModuleNotFoundError as error:
+        raise ValueError(str(error)) from None
 
 
 def _state_file(options: argparse.Namespace) -> Path | None:
@@ -180,6 +196,7 @@ def trained(
     optimizer: Optimizer,
     options: argparse.Namespace,
     state: Path | None,
+    client: Client | None,
 ) -> History:
     """Train the model; DivergedError if it ends with numbers that are not finite, or far worse than saying nothing."""
     try:
@@ -198,6 +215,7 @@ def trained(
                 resume=options.resume,
                 progress=sys.stderr.isatty(),
                 seed=options.seed,
+                client=client,
             )
         if history.stopped == "interrupted":
             if state is not None and state.exists():
@@ -210,6 +228,9 @@ def trained(
         raise DivergedError(
             f"the training diverged, and nothing was saved: {cause}; try a smaller learning rate (--learning-rate)"
         ) from None
+    except ConnectionError as error:
+        advice = f"--resume goes on from {state}" if state is not None and state.exists() else "nothing was saved"
+        raise ConnectionError(f"{str(error).partition(': connect')[0]}: {advice}") from None
     for warning in caught:
         warn(str(warning.message))
     return history

@@ -5,6 +5,7 @@ Dask schedules, sends and tries again. What is here turns its arrays and errors 
 
 from __future__ import annotations
 
+import logging
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import CancelledError
@@ -27,6 +28,7 @@ from tinygrad_scalar.nn.partitions import (
 if TYPE_CHECKING:
     from distributed import Client
 
+SECONDS = 10.0  # to wait for a scheduler
 INSTALL = "pip install 'tinygrad_scalar[distributed]'"
 
 
@@ -119,6 +121,50 @@ def _in_memory(array: Any, place: Place) -> Any:
         return array
     whole = array.rechunk(dict.fromkeys(range(1, array.ndim), -1))
     return np.concatenate(place.results(place.blocks(whole)))
+
+
+@contextmanager
+def connected(address: str | None) -> Iterator[Client | None]:
+    """A Client of the scheduler at an address, such as tcp://10.0.0.1:8786; None without one.
+
+    ConnectionError if nobody answers, ModuleNotFoundError without Dask.
+    """
+    if address is None:
+        yield None
+        return
+    try:
+        from distributed import Client
+    except ImportError:
+        raise ModuleNotFoundError(f"a scheduler needs Dask: {INSTALL}") from None
+    from distributed.comm.addressing import resolve_address
+
+    try:
+        resolve_address(address)  # a Client of what is no address takes long to give up
+    except (OSError, ValueError) as error:
+        raise ValueError(
+            f"{address!r} is no address of a Dask scheduler, such as tcp://10.0.0.1:8786: {error}"
+        ) from None
+    with _silent():  # what goes wrong becomes an error of fit
+        try:
+            client = Client(address, timeout=SECONDS, set_as_default=False)
+        except OSError:
+            raise ConnectionError(f"no Dask scheduler answers at {address} within {SECONDS:g} s") from None
+        with client:
+            yield client
+
+
+@contextmanager
+def _silent() -> Iterator[None]:
+    """Keep Dask's log from stderr."""
+    handlers = logging.getLogger("distributed").handlers
+    levels = [handler.level for handler in handlers]
+    try:
+        for handler in handlers:
+            handler.setLevel(logging.CRITICAL + 1)
+        yield
+    finally:
+        for handler, level in zip(handlers, levels):
+            handler.setLevel(level)
 
 
 def required_client(client: Any) -> Client:

@@ -111,6 +111,10 @@ def fit(
     same Dask arrays and no client, which loads them into memory. All else is in this process: parameters, optimizer, Y,
     weights, validation, callbacks, checkpoints. ConnectionError if the scheduler is gone.
 
+    The same seed gives the same bits on any number of cores and of BLAS's threads, unless a layer with n inputs and k
+    outputs has nkm > 16,000,000 in a batch of m ≤ 1,024, or the program runs as NumPy (`run.explain()` says so): then
+    set OPENBLAS_NUM_THREADS=1 before Python starts, or use partitions. See docs/distributed.md.
+
     Bad input raises a ValueError or TypeError before anything has changed. AnomalyError if a loss or a gradient becomes
     nan or infinite; that batch's step is then not taken. Warns if the cost never moved, or the gradients died on the
     way, although it could be lower. Ctrl-C ends the training as early stopping would, with a warning: the history has
