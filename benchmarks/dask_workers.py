@@ -8,6 +8,7 @@ same. Needs two free cores: the load is printed.
 
 from __future__ import annotations
 
+import itertools
 import os
 import statistics
 import sys
@@ -27,7 +28,7 @@ def seconds_of_an_epoch(client: Client, X: da.Array, Y: np.ndarray) -> tuple[flo
     net = ts.MLP(SIZES[0], list(SIZES[1:]), "tanh", "linear", seed=0)
     callbacks = [lambda epoch: ends.append(time.perf_counter())]
     ts.fit(net, X, Y, epochs=EPOCHS, client=client, callbacks=callbacks, progress=False)
-    steps = [after - before for before, after in zip(ends, ends[1:])]
+    steps = [after - before for before, after in itertools.pairwise(ends)]
     return statistics.median(steps), [p.data for p in net.parameters()]
 
 

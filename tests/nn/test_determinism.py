@@ -50,6 +50,7 @@ def results(cases):
     return [process.communicate()[0].split("\n") for process in processes]
 
 
+@pytest.mark.thorough
 def test_trainings_have_the_same_bits_with_one_thread_and_with_two():
     one, two = results(CASES)
     assert len(one) == CASES.count("bits(") + 1
