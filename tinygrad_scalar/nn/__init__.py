@@ -2,6 +2,7 @@
 
 from tinygrad_scalar.nn.activations import ACTIVATIONS, Activation, linear
 from tinygrad_scalar.nn.callbacks import Callback, EarlyStopping, Epoch
+from tinygrad_scalar.nn.dask_batches import DaskBatches
 from tinygrad_scalar.nn.gradient import Gradient
 from tinygrad_scalar.nn.history import History
 from tinygrad_scalar.nn.losses import LOSSES, Loss
@@ -21,6 +22,7 @@ __all__ = [
     "SCHEDULES",
     "Activation",
     "Callback",
+    "DaskBatches",
     "EarlyStopping",
     "Epoch",
     "Gradient",

@@ -7,16 +7,17 @@ from typing import TYPE_CHECKING, Any
 
 from tinygrad_scalar.engine.errors import shown
 from tinygrad_scalar.engine.number import as_float
+from tinygrad_scalar.nn.examples import Examples
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
     from tinygrad_scalar.engine.bulk import Array
-    from tinygrad_scalar.nn.examples import Examples
+    from tinygrad_scalar.nn.examples import Source
 
 
 def weights_of(
-    examples: Examples, sample_weight: ArrayLike | None, class_weight: Mapping[Any, float] | str | None
+    source: Source, sample_weight: ArrayLike | None, class_weight: Mapping[Any, float] | str | None
 ) -> Array | None:
     """The weight of each example, their mean 1; None if all count alike.
 
@@ -29,15 +30,21 @@ def weights_of(
 
     if sample_weight is None and class_weight is None:
         return None
-    weights: Array = np.ones(len(examples))
+    if not isinstance(source, Examples):
+        raise ValueError(
+            "sample_weight and class_weight need all examples at once, not batches: let the loss multiply by "
+            "the weight, given as one more target"
+        )
+    m = len(source)
+    weights: Array = np.ones(m)
     if sample_weight is not None:
         given = real_array(sample_weight, "sample_weight")
-        if given.shape != (len(examples),):
-            raise ValueError(f"sample_weight must have the shape ({len(examples)},), got {given.shape}")
+        if given.shape != (m,):
+            raise ValueError(f"sample_weight must have the shape ({m},), got {given.shape}")
         _require_weights(given, "sample_weight")
         weights = given.astype(np.float64)
     if class_weight is not None:
-        weights = weights * _by_class(examples.Y, class_weight)
+        weights = weights * _by_class(source.Y, class_weight)
     mean = float((weights / len(weights)).sum())
     if not mean > 0.0:
         raise ValueError("all examples have the weight 0: there is nothing to learn from")

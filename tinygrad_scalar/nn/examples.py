@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+
+from tinygrad_scalar.nn.kept_program import PIECE
+from tinygrad_scalar.nn.tables import array_of_table
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -12,24 +15,73 @@ if TYPE_CHECKING:
     from tinygrad_scalar.engine.bulk import Array
 
 
+class Batch(NamedTuple):
+    """The examples of one step: some rows of `examples`; `weights` are of all of them, or None."""
+
+    examples: Examples
+    rows: Sequence[int]
+    weights: Array | None = None
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+
+class Source(Protocol):
+    """What `fit` trains on, or validates with.
+
+    first     examples to trace the network with and to name in errors: all, or those of the first batch
+    batches   one epoch: the batches of its steps
+    everyone  every example once, in parts of which one is in memory
+    done      the share of an epoch after so many of its batches and examples, for schedules
+    """
+
+    @property
+    def first(self) -> Examples: ...
+    def batches(self, batch_size: int | None, generator: random.Random, weights: Array | None) -> Iterator[Batch]: ...
+    def everyone(self) -> Iterator[Examples]: ...
+    def done(self, batches: int, examples: int) -> float: ...
+
+
 class Examples:
     """m examples: `X` and `Y` as arrays, `x[i]` and `y[i]` as lists of one example, where integers stay integers.
 
-    `kind` is the word before X and Y in errors: ValueError for wrong shapes and lengths and for numbers that are not
-    finite, TypeError for anything but numbers. `cuts` are the first rows of partitions and the number of examples.
+    `kind` is the word before X and Y in errors, `where` what follows them: ValueError for wrong shapes and lengths and
+    for numbers that are not finite, TypeError for anything but numbers. Arrays and memory maps are not copied. `cuts`
+    are the first rows of partitions and the number of examples.
     """
 
     cuts: Sequence[int] = ()
 
-    def __init__(self, X: ArrayLike, Y: ArrayLike, kind: str = "") -> None:
-        self.X, self.Y = rows_of(X, f"{kind}X"), rows_of(Y, f"{kind}Y")
+    def __init__(self, X: ArrayLike, Y: ArrayLike, kind: str = "", where: str = "") -> None:
+        x_name, y_name = f"{kind}X{where}", f"{kind}Y{where}"
+        self.X, self.Y = rows_of(X, x_name), rows_of(Y, y_name, targets=True)
         if len(self.X) != len(self.Y):
             examples = f"{len(self.X)} example{'s' * (len(self.X) != 1)}"
-            raise ValueError(f"{kind}X has {examples} but {kind}Y has {len(self.Y)}")
+            raise ValueError(f"{x_name} has {examples} but {y_name} has {len(self.Y)}")
         self.x, self.y = Rows(self.X), Rows(self.Y)
 
     def __len__(self) -> int:
         return len(self.X)
+
+    @property
+    def first(self) -> Examples:
+        return self
+
+    def batches(self, batch_size: int | None, generator: random.Random, weights: Array | None) -> Iterator[Batch]:
+        """All m in order as one batch, or `batch_size` at a time in an order shuffled anew."""
+        m = len(self)
+        if batch_size is None:
+            yield Batch(self, range(m), weights)
+            return
+        shuffled = generator.sample(range(m), m)
+        for start in range(0, m, batch_size):
+            yield Batch(self, shuffled[start : start + batch_size], weights)
+
+    def everyone(self) -> Iterator[Examples]:
+        yield self
+
+    def done(self, batches: int, examples: int) -> float:
+        return examples / len(self)
 
 
 class Rows(Sequence[Any]):
@@ -45,28 +97,21 @@ class Rows(Sequence[Any]):
         return self._array[i].tolist()
 
 
-def rows_of(array: ArrayLike, name: str) -> Array:
-    """A (m, n) or (m,) array of finite numbers."""
+def rows_of(array: ArrayLike, name: str, targets: bool = False) -> Array:
+    """A (m, n) or (m,) array of finite numbers; a table of one column has the shape (m,) if it holds `targets`."""
     import numpy as np
 
     from tinygrad_scalar.vectorize.real_array import real_array
 
-    numbers = real_array(array, name)
+    numbers = real_array(array_of_table(array, name, targets), name)
     if numbers.ndim not in (1, 2) or numbers.size == 0:
         raise ValueError(
             f"{name} must be a non-empty array of shape (m, n) or (m,), one row per example; got shape {numbers.shape}"
         )
-    if not np.isfinite(numbers).all():
-        place = tuple(int(i) for i in np.argwhere(~np.isfinite(numbers))[0])
-        raise ValueError(f"{name} must hold finite numbers, got {numbers[place]} at {name}{list(place)}")
+    for start in range(0, len(numbers), PIECE):
+        finite = np.isfinite(numbers[start : start + PIECE])
+        if not finite.all():
+            row, *column = (int(i) for i in np.argwhere(~finite)[0])
+            place = start + row, *column
+            raise ValueError(f"{name} must hold finite numbers, got {numbers[place]} at {name}{list(place)}")
     return numbers
-
-
-def batches(m: int, batch_size: int | None, generator: random.Random) -> Iterator[Sequence[int]]:
-    """The indices of each batch's examples: all m in order, or `batch_size` at a time in an order shuffled anew."""
-    if batch_size is None:
-        yield range(m)
-        return
-    shuffled = generator.sample(range(m), m)
-    for start in range(0, m, batch_size):
-        yield shuffled[start : start + batch_size]

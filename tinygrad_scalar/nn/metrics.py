@@ -65,25 +65,17 @@ def find_metrics(metrics: Iterable[str | Metric] | str, evaluate: LossFunction) 
     return found
 
 
-def require_measurable(metrics: Mapping[str, Metric], example_outputs: Any, Y: Floats) -> None:
-    """Raise now, not in mid-training, if one of our metrics cannot compare outputs with targets of this shape."""
-    import numpy as np
-
-    k = len(example_outputs) if isinstance(example_outputs, (list, tuple)) else 1
-    ours = {name: metric for name, metric in metrics.items() if METRICS.get(name) is metric}
-    measured_all(ours, np.zeros((len(Y), k)), Y)
-
-
 def measured_all(metrics: Mapping[str, Metric], outputs: Floats, Y: Floats) -> dict[str, float]:
     """The metrics' numbers; TypeError if one gives none."""
-    found = {}
-    for name, metric in metrics.items():
-        answer = metric(outputs, Y)
-        number = as_float(answer)
-        if number is None:
-            raise TypeError(f"the metric {name} must return a number, got {shown(answer)}")
-        found[name] = number
-    return found
+    return {name: required_number(name, metric(outputs, Y)) for name, metric in metrics.items()}
+
+
+def required_number(name: str, answer: object) -> float:
+    """A metric's answer as a float; TypeError if it is none."""
+    number = as_float(answer)
+    if number is None:
+        raise TypeError(f"the metric {name} must return a number, got {shown(answer)}")
+    return number
 
 
 def _accuracy(evaluate: LossFunction) -> Metric:

@@ -21,7 +21,7 @@ from tinygrad_scalar.engine import Value, clear_gradients, tick, weighted_sum
 from tinygrad_scalar.engine.errors import shown
 from tinygrad_scalar.engine.number import required_integer
 from tinygrad_scalar.nn.activations import ACTIVATIONS, Named, find_activation, named, of_a_function, printed
-from tinygrad_scalar.nn.examples import rows_of
+from tinygrad_scalar.nn.batches import input_pieces
 from tinygrad_scalar.nn.gradient import Gradient
 from tinygrad_scalar.nn.kept_program import Keeping, LastCall, predicted
 from tinygrad_scalar.nn.probabilities import probabilities
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
     from tinygrad_scalar.engine.number import Number
+    from tinygrad_scalar.nn.batches import InBatches
 
     Inputs = Value | Number | Iterable[Value | Number]
     Seed = int | random.Random | None
@@ -70,17 +71,24 @@ class Module(Keeping, ABC):
         """
         return Gradient(self.parameters())
 
-    def predict(self, X: ArrayLike) -> NDArray[Any]:
+    def predict(self, X: ArrayLike | InBatches) -> NDArray[Any]:
         """The outputs for each row of X, at array speed: shape (m,) if there is one output, else (m, k).
 
-        X has the shape (m, n), or (m,) if there is one input. ValueError if it does not fit, or is not finite.
+        X has the shape (m, n), or (m,) if there is one input: an array, a list, a table of numbers, a memory map, a
+        Dask array, or a function or generator that gives it in batches, as for `fit`. ValueError if it does not fit, or
+        is not finite.
 
         >>> MLP(2, [3], "linear", seed=0).predict([[0.5, -1.0], [1.0, 2.0]]).shape
         (2, 3)
         """
-        return predicted(self, rows_of(X, "X"))
+        import numpy as np
 
-    def predict_proba(self, X: ArrayLike) -> NDArray[Any]:
+        found = [predicted(self, rows) for rows in input_pieces(X)]
+        if not found:
+            raise ValueError(f"{shown(X)} gave no batches to predict")
+        return found[0] if len(found) == 1 else np.concatenate(found)
+
+    def predict_proba(self, X: ArrayLike | InBatches) -> NDArray[Any]:
         """The probability of each class for each row of X, shape (m, k), each row with the sum 1.
 
         Several linear outputs are logits: their softmax. One output is the probability of class 1, σ(z) of a linear

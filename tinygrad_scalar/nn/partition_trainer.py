@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import pickle
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from tinygrad_scalar.engine import anomaly
 from tinygrad_scalar.engine.errors import TraceError
-from tinygrad_scalar.nn.examples import Examples
+from tinygrad_scalar.nn.examples import Batch, Examples
 from tinygrad_scalar.nn.kept_program import PIECE
 from tinygrad_scalar.nn.optim import Optimizer
 from tinygrad_scalar.nn.partitions import ADVICE, PartitionedExamples, Program, outputs, share, sum_of
@@ -44,12 +43,12 @@ class PartitionTrainer(VectorTrainer):
         self._outputs: Any = None
         self._parts = examples.parts(self.weights)
         try:
-            self._mean_gradient(range(1))  # fail now, not in mid-training
+            self._mean_gradient(Batch(examples, range(1)))  # fail now, not in mid-training
         except (ValueError, AttributeError, ImportError) as error:
             why = str(error).partition(";")[0]
             raise ValueError(f"a worker cannot run the program of the network and the loss: {why}. {ADVICE}") from None
 
-    def _mean_gradient(self, batch: Sequence[int]) -> tuple[float, Array]:
+    def _mean_gradient(self, batch: Batch) -> tuple[float, Array]:
         import numpy as np
 
         place, m = self._place, len(batch)
@@ -57,14 +56,14 @@ class PartitionTrainer(VectorTrainer):
         if m == len(self.examples):
             chosen = [(part, None) for part in self._parts]
         else:
-            indices = np.asarray(batch)
+            indices = np.asarray(batch.rows)
             its_part = np.searchsorted(self._cuts, indices, side="right") - 1
             chosen = [(self._parts[p], indices[its_part == p] - self._cuts[p]) for p in sorted(set(its_part.tolist()))]
         shares = [place.call(share, self._program, theta, part, rows, m) for part, rows in chosen]
         (total,) = place.results([sum_of(shares, place)])
         return float(total[-1]), total[:-1].copy()  # of its own: a worker's result cannot be written to
 
-    def _explained(self, cost: float, gradient: Array, batch: Sequence[int], epoch: int) -> float:
+    def _explained(self, cost: float, gradient: Array, batch: Batch, epoch: int) -> float:
         raise not_finite("the mean loss of a batch", cost, epoch)
 
     def outputs(self, examples: Examples) -> NDArray[Any]:

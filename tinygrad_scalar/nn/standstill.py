@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from tinygrad_scalar.engine import Value, read_data, read_gradients
-from tinygrad_scalar.nn.examples import Examples
+from tinygrad_scalar.nn.examples import Batch, Examples
 from tinygrad_scalar.nn.optim import Optimizer
 from tinygrad_scalar.nn.trainers import ScalarTrainer
 
@@ -165,7 +165,7 @@ def _gradients(
     before = [parameter.grad for parameter in parameters]
     G: NDArray[Any] = np.empty((len(some), len(parameters)))
     for row, i in zip(G, some):
-        engine.backpropagate([i], 0)
+        engine.backpropagate(Batch(examples, [i]), 0)
         read_gradients(parameters, row)
     engine.close()
     for parameter, grad in zip(parameters, before):

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from tinygrad_scalar.engine import Value, clear_gradients, read_data, read_gradients, set_data
 from tinygrad_scalar.engine.errors import AnomalyError, label_of, shown
 from tinygrad_scalar.engine.quiet import quiet
-from tinygrad_scalar.nn.examples import Examples
+from tinygrad_scalar.nn.examples import Batch, Examples
 from tinygrad_scalar.nn.gradient_rule import GradientRule
 from tinygrad_scalar.nn.kept_program import PIECE, engine_outputs, in_pieces, kept_programs
 from tinygrad_scalar.nn.optim import Optimizer
@@ -39,7 +39,8 @@ class Network(Protocol):
 class ScalarTrainer:
     """Training steps with the engine: each example's graph is built, differentiated and dropped.
 
-    `rule` changes the gradient before the optimizer gets it; `weights` says how much each example counts, mean 1.
+    `examples` are all, or some to trace the network with. `rule` changes the gradient before the optimizer gets it;
+    `weights` says how much each example counts, mean 1.
     """
 
     net: Network
@@ -49,23 +50,24 @@ class ScalarTrainer:
     rule: GradientRule | None = None
     weights: Array | None = None
 
-    def step(self, batch: Sequence[int], epoch: int) -> float:
+    def step(self, batch: Batch, epoch: int) -> float:
         """Take one step on a batch; returns its mean loss before the step."""
         losses = self.backpropagate(batch, epoch)
         self._step_if_finite(epoch)
         return _mean(losses)
 
-    def backpropagate(self, batch: Sequence[int], epoch: int) -> list[float]:
+    def backpropagate(self, batch: Batch, epoch: int) -> list[float]:
         """The losses of a batch; its mean gradient is left in the parameters' .grad."""
         losses = []
         clear_gradients([*self.net.parameters(), *self.optimizer.parameters])
-        for i in batch:
-            C = self.evaluate(self.net(self.examples.x[i]), self.examples.y[i])
+        examples, rows, weights = batch
+        for i in rows:
+            C = self.evaluate(self.net(examples.x[i]), examples.y[i])
             require_value(C)
             if not math.isfinite(C.data):
-                raise not_finite(f"the loss of the example x = {shown(self.examples.x[i])}", C.data, epoch)
-            weight = 1.0 if self.weights is None else float(self.weights[i])
-            C.backward(weight / len(batch))  # ∂C/∂w = 1/m Σₖ ∂Cₖ/∂w
+                raise not_finite(f"the loss of the example x = {shown(examples.x[i])}", C.data, epoch)
+            weight = 1.0 if weights is None else float(weights[i])
+            C.backward(weight / len(rows))  # ∂C/∂w = 1/m Σₖ ∂Cₖ/∂w
             losses.append(weight * C.data)
         return losses
 
@@ -134,8 +136,7 @@ class VectorTrainer(ScalarTrainer):
         """The arguments of the cost's program for two examples."""
         return [array[:2] for array in _arrays(self.examples, self.weights)]
 
-    def step(self, batch: Sequence[int], epoch: int) -> float:
-
+    def step(self, batch: Batch, epoch: int) -> float:
         theta, parameters = self.vectorized.parameters, self.optimizer.parameters
         cost: float
         cost, gradient = self._mean_gradient(batch)
@@ -150,12 +151,14 @@ class VectorTrainer(ScalarTrainer):
         self.gradient = gradient
         return cost
 
-    def _mean_gradient(self, batch: Sequence[int]) -> tuple[float, Array]:
+    def _mean_gradient(self, batch: Batch) -> tuple[float, Array]:
         """The mean cost of a batch and its gradient."""
-        mean: tuple[float, Array] = mean_over_pieces(_arrays(self.examples, self.weights), batch, self.vectorized)
+        mean: tuple[float, Array] = mean_over_pieces(
+            _arrays(batch.examples, batch.weights), batch.rows, self.vectorized
+        )
         return mean
 
-    def _explained(self, cost: float, gradient: Array, batch: Sequence[int], epoch: int) -> float:
+    def _explained(self, cost: float, gradient: Array, batch: Batch, epoch: int) -> float:
         """The engine names the example whose loss is not finite, unless only the sum is."""
         self.vectorized.write_back()
         cost = _mean(self.backpropagate(batch, epoch))

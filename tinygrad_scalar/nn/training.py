@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 import warnings
 from collections.abc import Mapping, Sequence
@@ -12,15 +11,15 @@ from tinygrad_scalar.engine import Value
 from tinygrad_scalar.engine.errors import shown
 from tinygrad_scalar.engine.graph import topological_order
 from tinygrad_scalar.engine.number import required_flag, required_integer
+from tinygrad_scalar.nn.batches import gives_batches, source_of
 from tinygrad_scalar.nn.callbacks import Epoch, checked_callbacks, is_true, watch_for
 from tinygrad_scalar.nn.checkpoint import Checkpoint, Course
-from tinygrad_scalar.nn.cluster import examples_for
 from tinygrad_scalar.nn.example_weights import weights_of
-from tinygrad_scalar.nn.examples import Examples, batches
 from tinygrad_scalar.nn.gradient_rule import gradient_rule
 from tinygrad_scalar.nn.history import History
+from tinygrad_scalar.nn.judging import judge, mean_cost, require_measurable
 from tinygrad_scalar.nn.losses import LOSSES, find_loss
-from tinygrad_scalar.nn.metrics import find_metrics, measured_all, require_measurable
+from tinygrad_scalar.nn.metrics import find_metrics
 from tinygrad_scalar.nn.mlp import generator_of
 from tinygrad_scalar.nn.optim import OPTIMIZERS, Optimizer
 from tinygrad_scalar.nn.partition_trainer import partition_trainer
@@ -35,7 +34,9 @@ if TYPE_CHECKING:
     from distributed import Client
     from numpy.typing import ArrayLike
 
+    from tinygrad_scalar.nn.batches import InBatches
     from tinygrad_scalar.nn.callbacks import Callback, EarlyStopping
+    from tinygrad_scalar.nn.examples import Examples
     from tinygrad_scalar.nn.losses import LossFunction
     from tinygrad_scalar.nn.metrics import Metric
     from tinygrad_scalar.nn.schedules import Schedule
@@ -44,14 +45,14 @@ if TYPE_CHECKING:
 
 def fit(
     net: Network,
-    X: ArrayLike,
-    Y: ArrayLike,
+    X: ArrayLike | InBatches,
+    Y: ArrayLike | None = None,
     *,
     loss: str | LossFunction = "squared_error",
     optimizer: str | Optimizer = "adam",
     epochs: int = 100,
     batch_size: int | None = None,
-    validation: tuple[ArrayLike, ArrayLike] | None = None,
+    validation: tuple[ArrayLike, ArrayLike] | InBatches | None = None,
     metrics: Sequence[str | Metric] = (),
     callbacks: Callback | Sequence[Callback] = (),
     early_stopping: EarlyStopping | int | None = None,
@@ -71,12 +72,17 @@ def fit(
     """Train `net` on m examples and return the History of its cost, epoch by epoch.
 
     X, Y        arrays or lists with one example per row: X of shape (m, n) or (m,), Y of shape (m, k) or (m,);
-                Dask arrays, see below;
-                for cross_entropy Y holds class indices, integers from 0, and has the shape (m,)
+                for cross_entropy Y holds class indices, integers from 0, and has the shape (m,). Tables of pandas,
+                polars or pyarrow count as the array of their columns, all numbers, in their order. A memory map
+                (np.memmap) stays on disk, and each batch is read as it is needed. Dask arrays: see below
+    X           alone: a function without arguments that returns the batches (X, Y) of one epoch, such as a generator
+                function, or an iterable that gives them each time, such as `ts.nn.DaskBatches`. A generator gives them
+                only once: epochs=1. Each batch is a step, counts by its number of examples, and is checked when it
+                comes. A stream without end needs an end: `lambda: itertools.islice(stream, 100)`
     loss        a function (a, y) -> Value, or the name of one of our losses
     optimizer   an optimizer over net.parameters(), or the name of one, which then uses its defaults
     batch_size  the number of examples per step; None: all of them. Batches are drawn in an order shuffled by `seed`
-    validation  (X, Y) whose cost is measured after every epoch, without training on them
+    validation  (X, Y) whose cost is measured after every epoch, without training on them; or what gives them in batches
     metrics     numbers to record beside the cost, of the validation examples if there are some: "accuracy", "rmse",
                 "mae", "r2", or functions (outputs of shape (m, k), Y) -> number
     callbacks   functions that are called after every epoch with an Epoch (its number, costs, metrics, parameters); if
@@ -90,14 +96,15 @@ def fit(
     l1, l2      penalties l1·Σ|w| and l2·Σw² on the weights; biases (labelled b…) have none. They count in the gradient,
                 not in the recorded cost
     sample_weight, class_weight  how much each example counts: m numbers; {class: number} or "balanced". They are scaled
-                to a mean of 1; the cost of the validation examples is not weighted
+                to a mean of 1; the cost of the validation examples is not weighted. Not for X alone
     checkpoint  a file that is written atomically after each epoch, less often where writing would take more than 5 % of
                 the time, and after the last: the parameters, the optimizer's state and the random generator's, the
                 history, and what early stopping has seen
     resume      go on from the checkpoint, to the bits of a training that was not interrupted; begin if there is none.
                 One of another network, optimizer, loss, option or data is a ValueError that names what differs; there
-                can be more epochs if there is no schedule. Callbacks keep their own state. Without resume, a
-                checkpoint that exists is a FileExistsError
+                can be more epochs if there is no schedule. Callbacks keep their own state, and so does what gives
+                batches, of which only the first is compared. Without resume, a checkpoint that exists is a
+                FileExistsError
     progress    show a progress bar on stderr; None: where that is a terminal or a notebook
     vectorized  run the matrix equations that `vectorize` derives from net and loss; False: the engine, scalar by
                 scalar. The result is the same to rounding. Warns if net or loss cannot be vectorized. The numbers in
@@ -108,15 +115,16 @@ def fit(
     With Dask arrays or a client, X is in partitions: the chunks of a Dask array, or 16 blocks of ⌈m/16⌉ rows. Batches
     are drawn as ever. Each partition gives the share of the batch that lies in it, and the shares are added in pairs of
     neighbours. So a cluster gives the same bits however many workers it has or loses, and so does this process with the
-    same Dask arrays and no client, which loads them into memory. All else is in this process: parameters, optimizer, Y,
-    weights, validation, callbacks, checkpoints. ConnectionError if the scheduler is gone.
+    same Dask arrays and no client, which loads them into memory (`ts.nn.DaskBatches` does not). All else is in this
+    process: parameters, optimizer, Y, weights, validation, callbacks, checkpoints. ConnectionError if the scheduler is gone.
 
     The same seed gives the same bits on any number of cores and of BLAS's threads, unless a layer with n inputs and k
     outputs has nkm > 16,000,000 in a batch of m ≤ 1,024, or the program runs as NumPy (`run.explain()` says so): then
     set OPENBLAS_NUM_THREADS=1 before Python starts, or use partitions. See docs/distributed.md.
 
-    Bad input raises a ValueError or TypeError before anything has changed. AnomalyError if a loss or a gradient becomes
-    nan or infinite; that batch's step is then not taken. Warns if the cost never moved, or the gradients died on the
+    Bad input raises a ValueError or TypeError before anything has changed; what is wrong in a later batch that X alone
+    gives is found when it comes, and the network is as it was then. AnomalyError if a loss or a gradient becomes nan or
+    infinite; that batch's step is then not taken. Warns if the cost never moved, or the gradients died on the
     way, although it could be lower. Ctrl-C ends the training as early stopping would, with a warning: the history has
     the epochs until then. What was derived from net and loss stays with an MLP, Layer or Neuron, so that further calls
     begin at once.
@@ -161,10 +169,6 @@ def fit(
     """
     if not callable(net) or not callable(getattr(net, "parameters", None)):
         raise TypeError(f"net must be callable with an example and have parameters(), as an MLP does; got {shown(net)}")
-    examples = examples_for(X, Y, client)
-    if validation is not None and not (isinstance(validation, (tuple, list)) and len(validation) == 2):
-        raise ValueError(f"validation must be a pair (X, Y), got {shown(validation)}")
-    held_out = None if validation is None else Examples(*validation, "validation ")
     evaluate = find_loss(loss)
     optimize = _optimizer_for(net, optimizer)
     epochs = required_integer(epochs, "epochs")
@@ -176,12 +180,15 @@ def fit(
     listeners, watch = checked_callbacks(callbacks), watch_for(early_stopping)
     listeners += [] if watch is None else [watch]
     factor = find_schedule(schedule)
+    source = source_of(X, Y, client, "", batch_size, epochs * (1 if validation is not None or not measures else 2))
+    held_out = None if validation is None else source_of(*_of_validation(validation), None, "validation ", None, epochs)
     rule = gradient_rule(optimize.parameters, l1, l2, clip_norm)
-    weights = weights_of(examples, sample_weight, class_weight)
-    judged = held_out or examples
-    for part in filter(None, (examples, held_out)):  # fail now, not in mid-training
-        _require_trainable(net, evaluate, optimize, part)
-    require_measurable(measures, net(judged.x[0]), judged.Y)
+    weights = weights_of(source, sample_weight, class_weight)
+    judged = held_out or source
+    examples = source.first
+    for part in filter(None, (source, held_out)):  # fail now, not in mid-training
+        _require_trainable(net, evaluate, optimize, part.first)
+    require_measurable(measures, net, judged)
     if isinstance(examples, PartitionedExamples):
         trainer: ScalarTrainer = partition_trainer(net, evaluate, optimize, examples, vectorized, rule, weights)
     else:
@@ -191,7 +198,7 @@ def fit(
     keeper = None
     if checkpoint is not None:
         identity = identity_of(
-            net, optimize, evaluate, examples, held_out, weights, rule,
+            net, optimize, evaluate, source, held_out, weights, rule,
             None if schedule is None else (factor, epochs), None if watch is None else watch.rule,
             batch_size=batch_size, metrics=list(measures), seed=seed, vectorized=vectorized,
         )  # fmt: skip
@@ -205,19 +212,16 @@ def fit(
     try:
         with progress_bar(left, progress) as bar:
             for epoch in bar:
-                costs = []
-                chosen = batches(len(examples), batch_size, generator)
-                for done, batch in enumerate(chosen):
+                costs: list[tuple[float, int]] = []
+                seen = 0
+                for batch in source.batches(batch_size, generator, weights):
                     if schedule is not None:
-                        t = epoch + done * (batch_size or 0) / len(examples)
+                        t = epoch + source.done(len(costs), seen)
                         optimize.learning_rate = rate_at(factor, rate, t, epochs)
                     costs.append((trainer.step(batch, epoch), len(batch)))
-                history.end_epoch(
-                    math.fsum(cost * (n / len(examples)) for cost, n in costs),
-                    None if held_out is None else trainer.cost(held_out),
-                    measured_all(measures, trainer.outputs(judged), judged.Y) if measures else {},
-                )
-                show_costs(bar, history, len(examples))
+                    seen += len(batch)
+                history.end_epoch(mean_cost(costs), *judge(trainer, judged, held_out is not None, measures))
+                show_costs(bar, history, seen)
                 if listeners:
                     trainer.publish()
                     now = _epoch(epochs, history, net, optimize, trainer)
@@ -265,6 +269,18 @@ def _epoch(epochs: int, history: History, net: Network, optimizer: Optimizer, tr
     )
 
 
+def _of_validation(given: Any) -> tuple[Any, Any]:
+    """X and Y of the argument `validation`; Y is None if it gives batches."""
+    if gives_batches(given):
+        return given, None
+    if not isinstance(given, (tuple, list)) or len(given) != 2:
+        raise ValueError(
+            "validation must be a pair (X, Y), or a function or an iterable that gives batches (X, Y); got "
+            f"{shown(given)}"
+        )
+    return given[0], given[1]
+
+
 def _optimizer_for(net: Network, optimizer: str | Optimizer) -> Optimizer:
     """The optimizer itself, or a new one of that name over all of the network's parameters."""
     if isinstance(optimizer, str) and optimizer in OPTIMIZERS:
@@ -290,7 +306,10 @@ def _require_trainable(net: Network, evaluate: LossFunction, optimizer: Optimize
             "the network's output does not depend on any of the optimizer's parameters, so nothing can be learnt: "
             "does .data or a new Value cut its graph somewhere?"
         )
-    if evaluate in [row.function for row in LOSSES.values()]:
+    rows = [row for row in LOSSES.values() if row.function is evaluate]
+    if rows and rows[0].of_numbers:  # any number is a target
+        evaluate(outputs, examples.y[0])
+    elif rows:
         import numpy as np
 
         for i in sorted(np.unique(examples.Y, axis=0, return_index=True)[1].tolist()):  # equal targets once

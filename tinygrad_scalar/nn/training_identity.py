@@ -7,6 +7,7 @@ import operator
 import random
 import re
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from tinygrad_scalar.nn.callbacks import EarlyStopping
@@ -16,7 +17,7 @@ from tinygrad_scalar.nn.schedules import Schedule, rate_at
 
 if TYPE_CHECKING:
     from tinygrad_scalar.engine.bulk import Array
-    from tinygrad_scalar.nn.examples import Examples
+    from tinygrad_scalar.nn.examples import Source
     from tinygrad_scalar.nn.gradient_rule import GradientRule
     from tinygrad_scalar.nn.losses import LossFunction
     from tinygrad_scalar.nn.mlp import Seed
@@ -32,8 +33,8 @@ def identity_of(
     net: Network,
     optimizer: Optimizer,
     evaluate: LossFunction,
-    examples: Examples,
-    held_out: Examples | None,
+    source: Source,
+    held_out: Source | None,
     weights: Array | None,
     rule: GradientRule | None,
     rate_of: tuple[Schedule, int] | None,
@@ -57,11 +58,14 @@ def identity_of(
         "vectorized": bool(vectorized),
         "seed": None if seed is None or isinstance(seed, random.Random) else _short(operator.index(seed)),
     }
-    for name, array in (("X", examples.X), ("Y", examples.Y)):
-        identity.update(_of_array(name, array))
-    identity["rows of the partitions"] = [end - begin for begin, end in zip(examples.cuts, examples.cuts[1:])]
-    for name in ("X", "Y"):
-        identity.update(_of_array(f"validation {name}", None if held_out is None else getattr(held_out, name)))
+    for kind, part in (("", source), ("validation ", held_out)):
+        first = None if part is None else part.first  # of batches, what is known beforehand
+        for name in ("X", "Y"):
+            identity.update(_of_array(kind + name, None if first is None else getattr(first, name)))
+            if first is not part:
+                identity[kind + name] = f"batches, the first {identity[kind + name]}"
+        if part is source:
+            identity["rows of the partitions"] = [end - begin for begin, end in pairwise(source.first.cuts)]
     identity.update(_of_array("weights of the examples", weights))
     l1, l2, clip = (0.0, 0.0, math.inf) if rule is None else rule[:3]
     identity.update(l1=l1, l2=l2, clip_norm=clip)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -73,6 +73,8 @@ def _advice(given: Any, numbers: NDArray[Any]) -> str:
         return ": convert a sparse array with .toarray()"
     if any(isinstance(number, Value) for number in numbers.flat):
         return ": take the number of each Value, its .data"
+    if any(isinstance(number, Mapping) for number in numbers.flat):
+        return ": make a table of dicts, for example with pandas.DataFrame(rows), or a list of each one's numbers"
     if numbers.dtype.kind == "O" and numbers.ndim:
         how = ".astype(float)" if hasattr(given, "astype") else "np.array(…, float)"
         return f": fill missing cells and convert it, for example with {how}"

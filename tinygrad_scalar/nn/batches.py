@@ -1,0 +1,141 @@
+"""Examples that come in batches, from a function or an iterable, so that only one batch has to be in memory."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set, Sized
+from itertools import chain
+from typing import TYPE_CHECKING, Any
+
+from tinygrad_scalar.engine.errors import shown
+from tinygrad_scalar.nn.cluster import examples_for, is_dask
+from tinygrad_scalar.nn.examples import Batch, Examples, Source, rows_of
+from tinygrad_scalar.nn.tables import is_table
+
+if TYPE_CHECKING:
+    from distributed import Client
+    from numpy.typing import ArrayLike
+
+    from tinygrad_scalar.engine.bulk import Array
+
+    InBatches = Callable[[], Iterable[Any]] | Iterable[Any]
+
+_AS_FUNCTION = "give a function that makes a new one each time, such as `def batches(): yield X, Y`"
+
+
+def source_of(
+    X: Any, Y: ArrayLike | None, client: Client | None, kind: str, batch_size: int | None, passes: int
+) -> Source:
+    """The examples X, Y; without Y, X gives batches, of any size but `batch_size`, in each of `passes` passes."""
+    if Y is not None:
+        if gives_batches(X):
+            raise TypeError(
+                f"{kind}X must hold numbers, got {shown(X)}: what gives batches (X, Y) stands alone, without {kind}Y"
+            )
+        return Examples(X, Y, kind) if kind else examples_for(X, Y, client)
+    if not gives_batches(X) and not _is_list_of_pairs(X):
+        raise TypeError(
+            f"{kind}Y is missing: without it, {kind}X must be a function or an iterable that gives batches (X, Y), "
+            f"got {shown(X)}"
+        )
+    if batch_size is not None:
+        raise ValueError(f"{shown(X)} gives batches of its own size: leave out batch_size, got {batch_size}")
+    if client is not None:
+        raise ValueError("batches are read in this process: leave out client, or give arrays X and Y")
+    return Batches(X, kind, passes)
+
+
+def gives_batches(given: object) -> bool:
+    """Whether it is a function, a generator or an iterable object of one's own: none of what can be an array."""
+    if is_table(given) or any(hasattr(given, name) for name in ("__array__", "__array_interface__", "shape")):
+        return False
+    if isinstance(given, (Sequence, Set, Mapping, memoryview, str, bytes)):
+        return False
+    return callable(given) or isinstance(given, Iterable)
+
+
+def input_pieces(X: Any) -> Iterator[Array]:
+    """The inputs of `predict` as arrays: one, or one for each batch or partition; of a batch (X, Y) only X."""
+    if is_dask(X):
+        rows = X.rechunk(dict.fromkeys(range(1, X.ndim), -1))
+        for i in range(rows.numblocks[0]):
+            yield rows_of(rows.blocks[i].compute(), f"X of partition {i}")
+    elif gives_batches(X):
+        for i, batch in enumerate(_opened(X)):
+            yield rows_of(batch[0] if _is_pair(batch) else batch, f"X of batch {i}")
+    else:
+        yield rows_of(X, "X")
+
+
+class Batches:
+    """The batches (X, Y) that a function or an iterable gives anew for every epoch; an iterator gives them once.
+
+    Each is checked as it comes: its examples must have the shapes of those of batch 0, which is read at once.
+    """
+
+    def __init__(self, given: Any, kind: str, passes: int) -> None:
+        self._given, self._kind = given, kind
+        self._is_iterator = isinstance(given, Iterator)
+        if self._is_iterator and passes > 1:
+            raise ValueError(
+                f"the {kind}batches come from {shown(given)}, which gives them only once, but they are needed "
+                f"{passes} times: {_AS_FUNCTION}"
+            )
+        self._begun: Iterator[Any] | None = iter(_opened(self._given))
+        items = list(zip(range(1), self._begun))  # reads no second one
+        if not items:
+            raise ValueError(f"{shown(given)} gave no {kind}batches")
+        self.first = self._checked(items[0][1], 0)
+
+    def batches(self, batch_size: int | None, generator: random.Random, weights: Array | None) -> Iterator[Batch]:
+        for examples in self.everyone():
+            yield Batch(examples, range(len(examples)))
+
+    def everyone(self) -> Iterator[Examples]:
+        begun, self._begun = self._begun, None
+        if begun is None:
+            checked: Iterator[Examples] = (self._checked(batch, i) for i, batch in enumerate(_opened(self._given)))
+        else:  # what `first` was read from goes on
+            checked = chain([self.first], (self._checked(batch, i) for i, batch in enumerate(begun, 1)))
+        none = True
+        for examples in checked:
+            none = False
+            yield examples
+        if none:
+            raise ValueError(f"{shown(self._given)} gave no {self._kind}batches the second time: {_AS_FUNCTION}")
+
+    def done(self, batches: int, examples: int) -> float:
+        """Known only where the iterable says how many batches there are; else the rate changes between epochs."""
+        return batches / len(self._given) if isinstance(self._given, Sized) else 0.0
+
+    def _checked(self, batch: Any, i: int) -> Examples:
+        kind = self._kind
+        if not _is_pair(batch):
+            raise TypeError(f"{kind}batch {i} must be a pair (X, Y), got {shown(batch)}")
+        X, Y = batch
+        examples = Examples(X, Y, kind, f" of batch {i}")
+        if i > 0:
+            for name in ("X", "Y"):
+                array, first = getattr(examples, name), getattr(self.first, name)
+                if array.shape[1:] != first.shape[1:]:
+                    raise ValueError(
+                        f"all batches must have examples of one shape, but {kind}{name} of batch {i} has the shape "
+                        f"{array.shape} and that of batch 0 {first.shape}"
+                    )
+        return examples
+
+
+def _opened(given: Any) -> Iterable[Any]:
+    """What the function returns, or the iterable itself."""
+    found = given if isinstance(given, Iterable) else given()
+    if not isinstance(found, Iterable):
+        raise TypeError(f"{shown(given)} must give batches, as a generator does; it gave {shown(found)}")
+    return found
+
+
+def _is_pair(batch: Any) -> bool:
+    return isinstance(batch, (tuple, list)) and len(batch) == 2
+
+
+def _is_list_of_pairs(given: Any) -> bool:
+    return isinstance(given, (list, tuple)) and bool(given) and all(map(_is_pair, given))

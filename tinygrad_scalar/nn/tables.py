@@ -1,0 +1,94 @@
+"""Tables of pandas, polars, pyarrow and others as arrays, through narwhals: numbers as they are, anything else an error
+that names its column."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
+    from tinygrad_scalar.engine.bulk import Array
+
+_LIBRARIES = ("pandas", "polars", "pyarrow", "modin", "cudf", "duckdb", "ibis", "pyspark")
+_OF_INPUTS = (
+    "convert it to numbers, categories to one column each (one-hot), or leave it out; `tinygrad-scalar train` does so "
+    "for a CSV file"
+)
+_OF_CLASSES = (
+    "names, Y = np.unique(labels, return_inverse=True) numbers classes; ts.estimators.NetworkClassifier and "
+    "`tinygrad-scalar train` take their names"
+)
+
+
+def is_table(given: object) -> bool:
+    """Whether it comes from a library of tables: a table, or one of its columns."""
+    library = type(given).__module__.partition(".")[0]
+    return library in _LIBRARIES and library in sys.modules
+
+
+def array_of_table(given: ArrayLike, name: str, targets: bool = False) -> ArrayLike:
+    """The columns of a table in their order as an array of shape (m, n), a single column as (m,); else `given` itself.
+
+    With `targets` a table of one column is that column. Without narwhals a table is left to NumPy, which knows no
+    column names. TypeError for a column of anything but numbers and booleans, ValueError for a missing cell.
+    """
+    if not is_table(given):
+        return given
+    try:
+        import narwhals as nw
+    except ImportError:
+        return given
+    try:
+        table: Any = nw.from_native(given, allow_series=True, pass_through=True)
+    except nw.exceptions.DuplicateError:
+        raise ValueError(
+            f"{name} has two columns of one name ({', '.join(map(str, _repeated_columns(given)))}): rename or drop one"
+        ) from None
+    if isinstance(table, nw.LazyFrame):
+        raise TypeError(f"{name} is a lazy table, a {type(given).__name__}: give the rows that collect() returns")
+    if isinstance(table, nw.Series):
+        return _column(table, name, name, targets)
+    if not isinstance(table, nw.DataFrame):
+        return given  # an index, a scalar
+    import numpy as np
+
+    if 0 in table.shape:  # whose columns have no kind yet
+        return np.empty(table.shape)
+    columns = [_column(column, f"column {column.name!r} of {name}", name, targets) for column in table.iter_columns()]
+    if targets and len(columns) == 1:
+        return columns[0]
+    return np.column_stack(columns)
+
+
+def _repeated_columns(table: Any) -> list[Any]:
+    """The names that stand more than once."""
+    names = list(table.column_names if hasattr(table, "column_names") else table.columns)  # pyarrow's are its columns
+    return [name for i, name in enumerate(names) if name in names[:i]]
+
+
+def _column(column: Any, what: str, name: str, targets: bool) -> Array:
+    """The numbers of a column; `what` names it."""
+    import narwhals as nw
+    import numpy as np
+
+    dtype = column.dtype
+    if not dtype.is_numeric() and dtype != nw.Boolean:
+        kind = "text or objects" if dtype in (nw.Object, nw.String) else str(dtype)
+        raise TypeError(f"{name} must hold numbers, but {what} is {kind}: {_OF_CLASSES if targets else _OF_INPUTS}")
+    missing = column.is_null()
+    if missing.any():
+        row = int(np.argmax(missing.to_numpy()))
+        count = int(missing.sum())
+        cells = "a missing cell" if count == 1 else f"{count} missing cells, the first"
+        raise ValueError(
+            f"{name} must hold finite numbers, but {what} has {cells} in row {row} (counted from 0): fill them or drop "
+            "their rows; `tinygrad-scalar train --missing` does so for a CSV file"
+        )
+    if isinstance(dtype, nw.Decimal):
+        column = column.cast(nw.Float64)
+    numbers: Array = column.to_numpy()
+    if numbers.dtype.kind == "O":  # nullable integers and booleans without a missing cell
+        numbers = numbers.astype(bool if dtype == nw.Boolean else float if dtype.is_float() else int)
+    return numbers
