@@ -8,41 +8,16 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from tinygrad_scalar.engine.errors import shown
-from tinygrad_scalar.nn.cluster import examples_for, is_dask
-from tinygrad_scalar.nn.examples import Batch, Examples, Source, rows_of
+from tinygrad_scalar.nn.dask_batches import is_dask
+from tinygrad_scalar.nn.examples import Batch, Examples, rows_of
 from tinygrad_scalar.nn.tables import is_table
 
 if TYPE_CHECKING:
-    from distributed import Client
-    from numpy.typing import ArrayLike
-
     from tinygrad_scalar.engine.bulk import Array
 
     InBatches = Callable[[], Iterable[Any]] | Iterable[Any]
 
 _AS_FUNCTION = "give a function that makes a new one each time, such as `def batches(): yield X, Y`"
-
-
-def source_of(
-    X: Any, Y: ArrayLike | None, client: Client | None, kind: str, batch_size: int | None, passes: int
-) -> Source:
-    """The examples X, Y; without Y, X gives batches, of any size but `batch_size`, in each of `passes` passes."""
-    if Y is not None:
-        if gives_batches(X):
-            raise TypeError(
-                f"{kind}X must hold numbers, got {shown(X)}: what gives batches (X, Y) stands alone, without {kind}Y"
-            )
-        return Examples(X, Y, kind) if kind else examples_for(X, Y, client)
-    if not gives_batches(X) and not _is_list_of_pairs(X):
-        raise TypeError(
-            f"{kind}Y is missing: without it, {kind}X must be a function or an iterable that gives batches (X, Y), "
-            f"got {shown(X)}"
-        )
-    if batch_size is not None:
-        raise ValueError(f"{shown(X)} gives batches of its own size: leave out batch_size, got {batch_size}")
-    if client is not None:
-        raise ValueError("batches are read in this process: leave out client, or give arrays X and Y")
-    return Batches(X, kind, passes)
 
 
 def gives_batches(given: object) -> bool:
@@ -137,5 +112,5 @@ def _is_pair(batch: Any) -> bool:
     return isinstance(batch, (tuple, list)) and len(batch) == 2
 
 
-def _is_list_of_pairs(given: Any) -> bool:
+def is_list_of_pairs(given: Any) -> bool:
     return isinstance(given, (list, tuple)) and bool(given) and all(map(_is_pair, given))

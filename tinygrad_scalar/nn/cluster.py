@@ -6,13 +6,13 @@ Dask schedules, sends and tries again. What is here turns its arrays and errors 
 from __future__ import annotations
 
 import logging
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import CancelledError
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from tinygrad_scalar.engine.errors import shown
+from tinygrad_scalar.nn.dask_batches import is_dask
 from tinygrad_scalar.nn.examples import Examples, rows_of
 from tinygrad_scalar.nn.partitions import (
     BlockRows,
@@ -106,12 +106,6 @@ def examples_for(X: Any, Y: Any, client: Client | None) -> Examples:
         cuts.append(cuts[-1] + int(n))
     blocks = checked_blocks(X, cuts, place, "X")
     return PartitionedExamples(BlockRows(place, blocks, cuts, X.shape, X.dtype), targets, place, blocks, cuts)
-
-
-def is_dask(array: Any) -> bool:
-    """Whether it is a Dask array; nobody has one who has not imported Dask."""
-    arrays = sys.modules.get("dask.array")
-    return arrays is not None and isinstance(array, arrays.Array)
 
 
 def _in_memory(array: Any, place: Place) -> Any:

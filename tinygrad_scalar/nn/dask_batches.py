@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from tinygrad_scalar.engine.errors import shown
 from tinygrad_scalar.engine.number import required_integer
-from tinygrad_scalar.nn.cluster import is_dask
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+
+def is_dask(array: Any) -> bool:
+    """Whether it is a Dask array; nobody has one who has not imported Dask."""
+    arrays = sys.modules.get("dask.array")
+    return arrays is not None and isinstance(array, arrays.Array)
 
 
 class DaskBatches:

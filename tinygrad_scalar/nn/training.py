@@ -11,7 +11,6 @@ from tinygrad_scalar.engine import Value
 from tinygrad_scalar.engine.errors import shown
 from tinygrad_scalar.engine.graph import topological_order
 from tinygrad_scalar.engine.number import required_flag, required_integer
-from tinygrad_scalar.nn.batches import gives_batches, source_of
 from tinygrad_scalar.nn.callbacks import Epoch, checked_callbacks, is_true, watch_for
 from tinygrad_scalar.nn.checkpoint import Checkpoint, Course
 from tinygrad_scalar.nn.example_weights import weights_of
@@ -26,6 +25,7 @@ from tinygrad_scalar.nn.partition_trainer import partition_trainer
 from tinygrad_scalar.nn.partitions import PartitionedExamples
 from tinygrad_scalar.nn.progress import progress_bar, show_costs
 from tinygrad_scalar.nn.schedules import find_schedule, rate_at
+from tinygrad_scalar.nn.sources import of_validation, source_of
 from tinygrad_scalar.nn.standstill import warn_of_standstill
 from tinygrad_scalar.nn.trainers import trainer_for
 from tinygrad_scalar.nn.training_identity import identity_of
@@ -116,7 +116,8 @@ def fit(
     are drawn as ever. Each partition gives the share of the batch that lies in it, and the shares are added in pairs of
     neighbours. So a cluster gives the same bits however many workers it has or loses, and so does this process with the
     same Dask arrays and no client, which loads them into memory (`ts.nn.DaskBatches` does not). All else is in this
-    process: parameters, optimizer, Y, weights, validation, callbacks, checkpoints. ConnectionError if the scheduler is gone.
+    process: parameters, optimizer, Y, weights, validation, callbacks, checkpoints. ConnectionError if the scheduler is
+    gone.
 
     The same seed gives the same bits on any number of cores and of BLAS's threads, unless a layer with n inputs and k
     outputs has nkm > 16,000,000 in a batch of m ≤ 1,024, or the program runs as NumPy (`run.explain()` says so): then
@@ -181,7 +182,7 @@ def fit(
     listeners += [] if watch is None else [watch]
     factor = find_schedule(schedule)
     source = source_of(X, Y, client, "", batch_size, epochs * (1 if validation is not None or not measures else 2))
-    held_out = None if validation is None else source_of(*_of_validation(validation), None, "validation ", None, epochs)
+    held_out = None if validation is None else source_of(*of_validation(validation), None, "validation ", None, epochs)
     rule = gradient_rule(optimize.parameters, l1, l2, clip_norm)
     weights = weights_of(source, sample_weight, class_weight)
     judged = held_out or source
@@ -267,18 +268,6 @@ def _epoch(epochs: int, history: History, net: Network, optimizer: Optimizer, tr
         optimizer,
         lambda: trainer.parameters,
     )
-
-
-def _of_validation(given: Any) -> tuple[Any, Any]:
-    """X and Y of the argument `validation`; Y is None if it gives batches."""
-    if gives_batches(given):
-        return given, None
-    if not isinstance(given, (tuple, list)) or len(given) != 2:
-        raise ValueError(
-            "validation must be a pair (X, Y), or a function or an iterable that gives batches (X, Y); got "
-            f"{shown(given)}"
-        )
-    return given[0], given[1]
 
 
 def _optimizer_for(net: Network, optimizer: str | Optimizer) -> Optimizer:
