@@ -1,6 +1,7 @@
 """`write_atomically`: a file is replaced as a whole or stays as it was, whoever else writes it."""
 
 import os
+import signal
 import stat
 import subprocess
 import sys
@@ -69,6 +70,54 @@ def test_writers_in_threads_and_processes_of_one_id_never_disturb_each_other(tmp
         thread.join()
     assert not failed
     assert [process.wait() for process in processes] == [0, 0]
+    assert list(tmp_path.iterdir()) == [path]
+
+
+# --- killed writers --------------------------------------------------------------------------------------------------
+
+KILLED = """
+import os, signal, sys
+from tinygrad_scalar.atomic_write import write_atomically
+os.fsync = lambda file: os.kill(os.getpid(), signal.SIGKILL)
+write_atomically(sys.argv[1], b"new")
+"""
+
+
+def killed_while_writing(path):
+    done = subprocess.run([sys.executable, "-c", KILLED, str(path)], check=False)
+    assert done.returncode == -signal.SIGKILL
+
+
+@POSIX
+def test_what_a_killed_writer_left_goes_with_the_next_write_of_that_file_alone(tmp_path):
+    path, other = tmp_path / ("a" * 255), tmp_path / "other"
+    path.write_bytes(b"old")
+    for target in (path, path, other):
+        killed_while_writing(target)
+    (tmp_path / ".mine.partial").write_bytes(b"")
+    assert (path.read_bytes(), len(list(tmp_path.iterdir()))) == (b"old", 4)  # the second write has removed one
+    write_atomically(path, b"new")
+    names = [entry.name for entry in tmp_path.iterdir()]
+    assert path.read_bytes() == b"new"
+    assert len(names) == 3  # with what was left of the other
+    write_atomically(other, b"new")
+    assert {entry.name for entry in tmp_path.iterdir()} == {path.name, other.name, ".mine.partial"}
+
+
+@POSIX
+def test_a_file_that_is_being_written_is_not_taken_for_one_that_was_left(tmp_path, monkeypatch):
+    path = tmp_path / "file"
+    original, nested = os.fsync, []
+
+    def in_between(file):
+        if not nested:
+            nested.append(True)
+            write_atomically(path, b"in between")
+        return original(file)
+
+    monkeypatch.setattr(os, "fsync", in_between)
+    write_atomically(path, b"last")
+    assert path.read_bytes() == b"last"
     assert list(tmp_path.iterdir()) == [path]
 
 

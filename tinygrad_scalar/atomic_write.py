@@ -5,11 +5,13 @@ The same holds when many threads, processes or machines write one file: each rea
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import stat
 from contextlib import suppress
 from pathlib import Path
+from typing import BinaryIO
 
 _STREAM = re.compile(r"/dev/std(out|err)|/dev/fd/\d+|/proc/[^/]+/fd/\d+")  # they stay streams when sent to a file
 
@@ -70,18 +72,59 @@ def write_atomically(path: str | os.PathLike[str], content: bytes) -> None:
 
 def _replace(target: Path, content: bytes, mode: int | None) -> None:
     """`target` becomes a file of this content, with the permissions in `mode` or those of any new file."""
-    partial = target.with_name(f".{os.urandom(8).hex()}.partial")  # a process id is not unique among containers
+    remove_partial_files(target)
+    partial, file = _new_partial_file(target)
     try:
-        with open(partial, "xb") as file:
+        with file:
             if mode is not None:
                 os.chmod(partial, stat.S_IMODE(mode))
             file.write(content)
             file.flush()
             os.fsync(file.fileno())  # before the rename: after a power failure, the new name must hold no empty file
-        os.replace(partial, target)
+            if os.name == "posix":  # while it is locked; elsewhere an open file cannot be renamed
+                os.replace(partial, target)
+        if os.name != "posix":
+            os.replace(partial, target)
     finally:
         partial.unlink(missing_ok=True)
     _keep_name(target.parent)
+
+
+def _new_partial_file(target: Path) -> tuple[Path, BinaryIO]:
+    """A file beside `target`, locked until it is closed, or until the process is killed."""
+    while True:
+        number = os.urandom(8).hex()  # a process id is not unique among containers
+        partial = target.with_name(f"{_begin_of_partial(target)}{number}.partial")
+        file = open(partial, "xb")  # noqa: SIM115
+        if not _lock(file, wait=True) or os.fstat(file.fileno()).st_nlink:
+            return partial, file
+        file.close()  # another process took it for one that was left behind
+
+
+def remove_partial_files(target: Path) -> None:
+    """Remove what killed processes left when they wrote `target`, but nothing that is being written."""
+    for partial in target.parent.glob(f"{_begin_of_partial(target)}*.partial"):
+        with suppress(OSError), open(partial, "r+b") as file:
+            if _lock(file, wait=False):
+                partial.unlink()
+
+
+def _begin_of_partial(target: Path) -> str:
+    """How the names of its partial files begin: of one length, however long its own name is."""
+    return f".{hashlib.blake2b(os.fsencode(target.name), digest_size=4).hexdigest()}-"
+
+
+def _lock(file: BinaryIO, wait: bool) -> bool:
+    """Lock the file against other processes; whether that succeeded, which it cannot on every system."""
+    try:
+        import fcntl
+    except ImportError:
+        return False
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+    except OSError:
+        return False
+    return True
 
 
 def _keep_name(folder: Path) -> None:

@@ -56,6 +56,16 @@ def killed(file, seconds):
         process.send_signal(signal.SIGKILL)
 
 
+def test_what_a_killed_write_of_the_checkpoint_left_is_gone_once_the_training_goes_on(tmp_path):
+    file = tmp_path / "run.safetensors"
+    script = "import os; os.replace = lambda *paths: os.kill(os.getpid(), 9)\n" + GO_ON
+    fit(network(), X, Y, **{**OPTIONS, "epochs": 1}, checkpoint=file)
+    assert run_alone(script, file).returncode == -signal.SIGKILL
+    assert len(list(tmp_path.iterdir())) == 2
+    fit(network(), X, Y, **{**OPTIONS, "epochs": 1}, checkpoint=file, resume=True)  # which has no epoch left to write
+    assert list(tmp_path.iterdir()) == [file]
+
+
 def test_a_training_killed_at_any_moment_goes_on_from_a_whole_file(tmp_path, thorough):
     expected, chance, file = outcome(), random.Random(0), tmp_path / "run.safetensors"
     costs = eval(expected[1])["cost"]

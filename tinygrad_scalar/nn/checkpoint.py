@@ -13,7 +13,7 @@ import time
 import warnings
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from tinygrad_scalar.atomic_write import require_writable, write_atomically
+from tinygrad_scalar.atomic_write import remove_partial_files, require_writable, write_atomically
 from tinygrad_scalar.engine import Value, read_data, set_data
 from tinygrad_scalar.engine.errors import shown
 from tinygrad_scalar.nn import checkpoint_file
@@ -87,6 +87,7 @@ class Checkpoint:
                 "training that goes on draws others than one that was not interrupted",
                 stacklevel=4,
             )
+        remove_partial_files(target)
         if target.exists():
             try:
                 self._read(target)
