@@ -77,10 +77,14 @@ for size in (None, 20_000):
     ts.fit(net, X, Y, epochs=1, batch_size=size, validation=(X, Y), metrics=[seen], callbacks=[seen], progress=False)
 net.predict(X)
 seen()
+net = ts.MLP(100, [1, 100], "tanh", "sigmoid", seed=0)
+ts.fit(net, X[:64], X[:64], epochs=1, loss="binary_cross_entropy", progress=False)
+ts.fit(net, X, X, epochs=1, loss="binary_cross_entropy", progress=False, callbacks=[seen])
 print(max(grown))
 """
 
 
+@pytest.mark.thorough
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
 def test_a_memory_map_is_never_copied_as_a_whole(tmp_path):
     with open(tmp_path / "x", "wb") as file:

@@ -119,7 +119,15 @@ def refusal(X, Y=(0.0, 1.0, 0.0)):
 def test_a_missing_cell_is_named_by_column_and_row(library):
     message = refusal(table(library, {"a": [1, 2, 3], "b": [0.5, 1.0, None]}))
     assert message.startswith("ValueError: X must hold finite numbers, but column 'b' of X has a missing cell in row 2")
-    assert "fill them or drop their rows; `tinygrad-scalar train --missing`" in message
+    assert "fill them or drop their rows; `tinygrad-scalar train`" in message
+
+
+def test_a_number_that_is_not_finite_is_named_by_column_and_row():
+    pl = pytest.importorskip("polars")
+    for number in (float("nan"), float("-inf")):
+        message = refusal(pl.DataFrame({"a": [1, 2, 3], "b": [0.5, number, 1.0]}))
+        assert message.startswith(f"ValueError: X must hold finite numbers, got {number} in row 1")
+        assert message.endswith("of column 'b' of X")
 
 
 @each
@@ -134,6 +142,13 @@ def test_text_is_named_by_its_column_with_what_to_do(library):
 def test_class_names_as_targets_are_refused_with_the_way_to_number_them(library):
     message = refusal(table(library, {"a": [1, 2, 3], "b": [3, 2, 1]}), column(library, ["x", "y", "x"]))
     assert message.startswith("TypeError: Y must hold numbers, but Y is text")
+    assert "np.unique(labels, return_inverse=True)" in message
+
+
+@pytest.mark.parametrize("labels", [["x", "y", "x"], np.array(["x", "y", "x"]), np.array(["x", 1, "x"], object)])
+def test_class_names_in_lists_and_arrays_are_refused_likewise(labels):
+    message = refusal([[1.0, 2.0]] * 3, labels)
+    assert message.startswith("TypeError: Y must hold numbers, got")
     assert "np.unique(labels, return_inverse=True)" in message
 
 
@@ -178,3 +193,17 @@ def test_without_narwhals_a_table_of_numbers_is_what_numpy_makes_of_it(monkeypat
     fit(other, X, Y, epochs=2)
     assert data(net) == data(other)
     assert "X must hold numbers" in refusal(pd.DataFrame({"a": [1, 2, 3], "city": ["Oslo", "Rome", "Rome"]}))
+
+
+# --- estimators ------------------------------------------------------------------------------------------------------
+
+
+@each
+def test_estimators_take_tables_with_class_names(library):
+    estimators = pytest.importorskip("tinygrad_scalar.estimators")
+    names = ["yes" if label == 0 else "no" for label in CLASSES]
+    options = {"hidden_layers": (3,), "epochs": 3, "random_state": 0}
+    model = estimators.NetworkClassifier(**options).fit(table(library, INPUTS), column(library, names))
+    expected = estimators.NetworkClassifier(**options).fit(np.array(X), np.array(names))
+    assert model.classes_.tolist() == ["no", "yes"]
+    np.testing.assert_array_equal(model.predict_proba(table(library, INPUTS)), expected.predict_proba(np.array(X)))

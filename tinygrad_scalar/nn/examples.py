@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from tinygrad_scalar.nn.kept_program import PIECE
-from tinygrad_scalar.nn.tables import array_of_table
+from tinygrad_scalar.nn.tables import OF_CLASSES, array_of_table, is_table
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -103,7 +103,13 @@ def rows_of(array: ArrayLike, name: str, targets: bool = False) -> Array:
 
     from tinygrad_scalar.vectorize.real_array import real_array
 
-    numbers = real_array(array_of_table(array, name, targets), name)
+    try:
+        numbers = real_array(array_of_table(array, name, targets), name)
+    except TypeError as error:
+        first = np.ravel(np.asarray(array, dtype=object))[:1] if targets and not is_table(array) else []
+        if any(isinstance(label, str) for label in first):
+            raise TypeError(f"{error}; {OF_CLASSES}") from None
+        raise
     if numbers.ndim not in (1, 2) or numbers.size == 0:
         raise ValueError(
             f"{name} must be a non-empty array of shape (m, n) or (m,), one row per example; got shape {numbers.shape}"

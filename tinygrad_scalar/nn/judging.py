@@ -5,12 +5,14 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tinygrad_scalar.nn.kept_program import engine_outputs
 from tinygrad_scalar.nn.metrics import METRICS, measured_all, required_number, rmse
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from tinygrad_scalar.nn.examples import Source
     from tinygrad_scalar.nn.metrics import Metric
     from tinygrad_scalar.nn.trainers import Network, ScalarTrainer
@@ -29,8 +31,6 @@ def judge(
     trainer: ScalarTrainer, source: Source, with_cost: bool, metrics: Mapping[str, Metric]
 ) -> tuple[float | None, dict[str, float]]:
     """The cost, if it is wanted, and the metrics of all examples, each read once."""
-    import numpy as np
-
     if not with_cost and not metrics:
         return None, {}
     costs, outputs, targets = [], [], []
@@ -40,8 +40,15 @@ def judge(
         if metrics:
             outputs.append(trainer.outputs(examples))
             targets.append(examples.Y)
-    measured = measured_all(metrics, np.concatenate(outputs), np.concatenate(targets)) if metrics else {}
+    measured = measured_all(metrics, _joined(outputs), _joined(targets)) if metrics else {}
     return mean_cost(costs) if with_cost else None, measured
+
+
+def _joined(parts: list[NDArray[Any]]) -> NDArray[Any]:
+    """The rows of all; a single part is not copied."""
+    import numpy as np
+
+    return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
 
 def require_measurable(metrics: Mapping[str, Metric], net: Network, source: Source) -> None:

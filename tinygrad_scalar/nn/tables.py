@@ -3,7 +3,6 @@ that names its column."""
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -16,7 +15,7 @@ _OF_INPUTS = (
     "convert it to numbers, categories to one column each (one-hot), or leave it out; `tinygrad-scalar train` does so "
     "for a CSV file"
 )
-_OF_CLASSES = (
+OF_CLASSES = (
     "names, Y = np.unique(labels, return_inverse=True) numbers classes; ts.estimators.NetworkClassifier and "
     "`tinygrad-scalar train` take their names"
 )
@@ -24,8 +23,7 @@ _OF_CLASSES = (
 
 def is_table(given: object) -> bool:
     """Whether it comes from a library of tables: a table, or one of its columns."""
-    library = type(given).__module__.partition(".")[0]
-    return library in _LIBRARIES and library in sys.modules
+    return type(given).__module__.partition(".")[0] in _LIBRARIES
 
 
 def array_of_table(given: ArrayLike, name: str, targets: bool = False) -> ArrayLike:
@@ -76,7 +74,7 @@ def _column(column: Any, what: str, name: str, targets: bool) -> Array:
     dtype = column.dtype
     if not dtype.is_numeric() and dtype != nw.Boolean:
         kind = "text or objects" if dtype in (nw.Object, nw.String) else str(dtype)
-        raise TypeError(f"{name} must hold numbers, but {what} is {kind}: {_OF_CLASSES if targets else _OF_INPUTS}")
+        raise TypeError(f"{name} must hold numbers, but {what} is {kind}: {OF_CLASSES if targets else _OF_INPUTS}")
     missing = column.is_null()
     if missing.any():
         row = int(np.argmax(missing.to_numpy()))
@@ -84,11 +82,14 @@ def _column(column: Any, what: str, name: str, targets: bool) -> Array:
         cells = "a missing cell" if count == 1 else f"{count} missing cells, the first"
         raise ValueError(
             f"{name} must hold finite numbers, but {what} has {cells} in row {row} (counted from 0): fill them or drop "
-            "their rows; `tinygrad-scalar train --missing` does so for a CSV file"
+            "their rows; `tinygrad-scalar train` does so for a CSV file"
         )
     if isinstance(dtype, nw.Decimal):
         column = column.cast(nw.Float64)
     numbers: Array = column.to_numpy()
     if numbers.dtype.kind == "O":  # nullable integers and booleans without a missing cell
         numbers = numbers.astype(bool if dtype == nw.Boolean else float if dtype.is_float() else int)
+    if not (finite := np.isfinite(numbers)).all():
+        row = int(finite.argmin())
+        raise ValueError(f"{name} must hold finite numbers, got {numbers[row]} in row {row} (counted from 0) of {what}")
     return numbers

@@ -42,6 +42,8 @@ if TYPE_CHECKING:
     from tinygrad_scalar.nn.schedules import Schedule
     from tinygrad_scalar.nn.trainers import Network, ScalarTrainer
 
+_LOOKED_THROUGH = 1 << 16  # targets that are checked at a time: sorting them takes several copies
+
 
 def fit(
     net: Network,
@@ -301,5 +303,7 @@ def _require_trainable(net: Network, evaluate: LossFunction, optimizer: Optimize
     elif rows:
         import numpy as np
 
-        for i in sorted(np.unique(examples.Y, axis=0, return_index=True)[1].tolist()):  # equal targets once
-            evaluate(outputs, examples.y[i])
+        for start in range(0, len(examples), _LOOKED_THROUGH):
+            targets = examples.Y[start : start + _LOOKED_THROUGH]
+            for i in sorted(np.unique(targets, axis=0, return_index=True)[1].tolist()):  # equal targets once
+                evaluate(outputs, examples.y[start + i])
