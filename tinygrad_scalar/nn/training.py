@@ -122,8 +122,8 @@ def fit(
     gone.
 
     The same seed gives the same bits on any number of cores and of BLAS's threads, unless a layer with n inputs and k
-    outputs has nkm > 16,000,000 in a batch of m ≤ 1,024, or the program runs as NumPy (`run.explain()` says so): then
-    set OPENBLAS_NUM_THREADS=1 before Python starts, or use partitions. See docs/distributed.md.
+    outputs has nkm > 16,000,000 in a batch of m ≤ 1,024, or the program runs as NumPy, without the compiled modules or
+    with operations that they lack: then set OPENBLAS_NUM_THREADS=1 before Python starts. See docs/distributed.md.
 
     Bad input raises a ValueError or TypeError before anything has changed; what is wrong in a later batch that X alone
     gives is found when it comes, and the network is as it was then. AnomalyError if a loss or a gradient becomes nan or
