@@ -294,9 +294,21 @@ def test_accuracy_is_the_share_of_right_answers(loss, output, k, targets, right)
         ([lambda a, y: "good"], TypeError, "must return a number"),
     ],
 )
-def test_wrong_metrics_are_refused(metrics, error, message):
+def test_wrong_metrics_are_refused_before_a_step(metrics, error, message):
+    net = network()
+    before = data(net)
     with pytest.raises(error, match=message):
-        fit(network(), X, Y, metrics=metrics)
+        fit(net, X, Y, metrics=metrics)
+    assert data(net) == before
+
+
+def test_a_metric_that_cannot_judge_a_few_examples_can_judge_all():
+    def of_all(outputs, targets):
+        if len(targets) < 11:
+            raise ValueError("too few")
+        return 0.5
+
+    assert fit(network(), X * 2, Y * 2, epochs=1, metrics=[of_all]).metrics == {"of_all": [0.5]}
 
 
 def test_accuracy_needs_a_loss_that_says_what_an_output_means():

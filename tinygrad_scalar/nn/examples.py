@@ -106,7 +106,7 @@ def rows_of(array: ArrayLike, name: str, targets: bool = False) -> Array:
     try:
         numbers = real_array(array_of_table(array, name, targets), name)
     except TypeError as error:
-        first = np.ravel(np.asarray(array, dtype=object))[:1] if targets and not is_table(array) else []
+        first: Any = np.ravel(np.asarray(array, dtype=object))[:1] if targets and not is_table(array) else ()
         if any(isinstance(label, str) for label in first):
             raise TypeError(f"{error}; {OF_CLASSES}") from None
         raise

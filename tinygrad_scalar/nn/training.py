@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from tinygrad_scalar.nn.schedules import Schedule
     from tinygrad_scalar.nn.trainers import Network, ScalarTrainer
 
-_LOOKED_THROUGH = 1 << 16  # targets that are checked at a time: sorting them takes several copies
+_LOOKED_THROUGH = 1 << 14  # targets that are checked at a time: sorting them takes several copies
 
 
 def fit(
