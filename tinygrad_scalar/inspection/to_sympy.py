@@ -104,8 +104,9 @@ def _without_pieces(condition: Any) -> Any:
     folded = sympy.piecewise_fold(condition)
     if not isinstance(folded, sympy.Piecewise):
         return folded
+    pieces: Any = folded.args
     found: Any = sympy.false
-    for value, where in reversed(folded.args):
+    for value, where in reversed(pieces):
         found = sympy.ITE(where, value, found)
     return found
 
