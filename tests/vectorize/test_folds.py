@@ -51,6 +51,22 @@ def test_a_fold_has_the_engines_gradient_where_terms_tie(fold, n, rows, numbers,
         np.testing.assert_allclose(gradient, expected, rtol=1e-12, atol=1e-15)
 
 
+@pytest.mark.parametrize("number", [2.0, 2.0**33, 1e300, math.inf, -math.inf])
+@pytest.mark.parametrize("place", [0, 1, 2])
+@pytest.mark.parametrize("fold", [ts.max, ts.min, ts.maximum, ts.minimum])
+def test_a_constant_of_any_size_shares_in_ties(fold, place, number):
+    w = [Value(1.0), Value(0.0)]
+
+    def cost(x):
+        first, *terms = [*(terms := [w[0] * x, w[1] + x])[:place], number, *terms[place:]]
+        return folded(fold, first, terms)
+
+    cost(Value(number)).backward()
+    expected = [p.grad for p in w]
+    for _, gradient in by_every_way(ts.vectorize(cost, w), [np.array([number, number])]):
+        np.testing.assert_allclose(gradient, expected, rtol=1e-12)
+
+
 def test_lists_within_lists_and_chains_share_by_themselves():
     """Each list shares equally among its own ties, whatever it is a part of."""
     w = [Value(1.0) for _ in range(7)]

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     Indices = NDArray[Any]  # of 32 or 64 bits
 
 FOLDED = ("+", "maximum", "minimum", "logaddexp", "max", "min", "largest")  # the last three of a list
+ROUNDED = [FOLDED.index("+"), FOLDED.index("logaddexp")]
 EXTREMES = {name: name.split()[0] for name in STEPS}
 
 
@@ -51,11 +52,13 @@ class Sums:
         names = [EXTREMES.get(name, name) for name in tape.names]
         of_code = [FOLDED.index(name) if name in FOLDED else 0 if name == "-" else -1 for name in names]
         kind = np.array([*of_code, -1], np.int8)[tape.codes]  # the last one for leaves, whose code is −1
-        # Adding a large constant can be a way to round: then the order matters.
+        # Adding a large constant can be a way to round: then the order matters. Nothing is rounded in an extreme, and
+        # the steps of a list's must stay together: it shares equally among all that tie.
         large = constant & (np.abs(trace.data) > 2.0**32)
         if large.any():
             source = np.repeat(np.arange(len(kind)), np.diff(tape.starts))  # of each edge
-            kind[source[large[tape.operands]]] = -1
+            rounding = source[large[tape.operands]]
+            kind[rounding[np.isin(kind[rounding], ROUNDED)]] = -1
         return kind
 
 
