@@ -67,6 +67,39 @@ def test_a_constant_of_any_size_shares_in_ties(fold, place, number):
         np.testing.assert_allclose(gradient, expected, rtol=1e-12)
 
 
+OF_BOTH = {
+    "parameters first": lambda fold, w, x: fold([w[0], w[1], x]),
+    "the argument first": lambda fold, w, x: fold([x, w[0], w[1]]),
+    "computed of parameters": lambda fold, w, x: fold([w[0] * w[2], w[1] / w[2], 2.0, x, x * w[2]]),
+    "one among others": lambda fold, w, x: fold([w[0], w[1], w[0] * w[2], x]) * fold([w[0], w[1], 2.0]) + w[1] * x,
+}
+
+
+@pytest.mark.parametrize("reduce", [None, "mean"])
+@pytest.mark.parametrize("way", ["arrays", "scalar", "auto"] if ts.accelerated else ["arrays"])
+@pytest.mark.parametrize("fold", [ts.max, ts.min])
+@pytest.mark.parametrize("kind", OF_BOTH)
+def test_parameters_share_in_the_ties_of_a_list_with_each_example(kind, fold, way, reduce):
+    """Also where what depends on parameters alone is computed once for all examples."""
+    w = [Value(2.0), Value(2.0), Value(1.0)]
+    X = np.array([2.0, 1.0, 3.0, 2.0])
+    rows = []
+    for x in X:
+        for p in w:
+            p.grad = 0.0
+        OF_BOTH[kind](fold, w, Value(x)).backward()
+        rows.append([p.grad for p in w])
+    for outputs in ("one", "two") if reduce is None else ("one",):
+
+        def function(x, outputs=outputs):
+            C = OF_BOTH[kind](fold, w, x)
+            return C if outputs == "one" else [C, x * w[2]]
+
+        gradient = ts.vectorize(function, w, reduce=reduce, way=way)(X)[1]
+        found = gradient if outputs == "one" else gradient[:, 0]
+        np.testing.assert_allclose(found, rows if reduce is None else np.mean(rows, axis=0), rtol=1e-12)
+
+
 def test_lists_within_lists_and_chains_share_by_themselves():
     """Each list shares equally among its own ties, whatever it is a part of."""
     w = [Value(1.0) for _ in range(7)]

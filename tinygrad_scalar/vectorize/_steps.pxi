@@ -63,6 +63,11 @@ def insert_steps(table, numbers, const long long[::1] places, const int[:, ::1] 
     `places` go up. Both arrays own their memory, which nobody else looks at.
     """
     cdef Py_ssize_t n = table.shape[0], k = places.shape[0], i, at, c
+    for i in range(k):
+        if not (places[i - 1] if i else 0) <= places[i] <= n:
+            raise ValueError(f"expected places that go up, from 0 to {n}, got {np.asarray(places).tolist()}")
+    if added.shape[0] != k or added.shape[1] != 5 or numbers.shape[0] != n:
+        raise ValueError(f"expected {k} steps of 5 fields and {n} numbers")
     table.resize((n + k, 5), refcheck=False)
     numbers.resize(n + k, refcheck=False)
     cdef int[:, ::1] step = table

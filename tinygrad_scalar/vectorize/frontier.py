@@ -45,6 +45,9 @@ def split(trace: Trace, n: int) -> Split | None:
     for i in np.flatnonzero(inner).tolist():
         if any(varies[x] for x in operands[starts[i] : starts[i + 1]]):
             varies[i] = True
+    for i in reversed(_later_steps(trace)):  # an extreme shares equally among its ties: it is in one part, or the other
+        if varies[i]:
+            varies[operands[starts[i]]] = True
     common = inner & ~np.array(varies, bool)
     frontier = common & _read(trace, ~common)
     numbers = _by_matrix(trace, common, np.flatnonzero(frontier))
@@ -62,6 +65,13 @@ def split(trace: Trace, n: int) -> Split | None:
     parameter[numbers] = n + np.arange(numbers.size)
     rest = kept(replace(trace, parameter=parameter), ~common | frontier, inner & ~common)
     return Split(first, rest, numbers.size)
+
+
+def _later_steps(trace: Trace) -> list[int]:
+    """The steps of ts.max and ts.min of a list but the first: their first operand is the extreme so far."""
+    later = [code for code, name in enumerate(trace.tape.names) if name in ("max of next", "min of next")]
+    steps: list[int] = np.flatnonzero(np.isin(trace.tape.codes, later)).tolist()
+    return steps
 
 
 def _begins(trace: Trace) -> bool:
