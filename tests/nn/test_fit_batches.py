@@ -244,3 +244,45 @@ def test_a_sparse_matrix_is_no_iterable_of_batches():
 def test_predictions_for_no_batch_are_refused(given):
     with pytest.raises(ValueError, match="gave no batches to predict"):
         network().predict(given)
+
+
+# --- what the code that makes batches may do -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("vectorized", [True, False])
+def test_what_makes_batches_sees_the_network_after_each_step_and_may_change_it(vectorized):
+    net, other, seen = network(), network(), []
+
+    def looking():
+        for i, (batch_X, batch_Y) in enumerate(batches()):
+            seen.append(data(net))
+            assert net.predict(X[:1])[0] == pytest.approx([a.data for a in net(X[0])], rel=1e-12)
+            if i == 1:
+                net.parameters()[0].data = 5.0
+            yield batch_X, batch_Y
+
+    fit(net, looking, epochs=2, optimizer=ts.GradientDescent(net.parameters(), 0.1), vectorized=vectorized)
+    expected, descent = [], ts.GradientDescent(other.parameters(), 0.1)
+    for _ in range(2):
+        for i, batch in enumerate(batches()):
+            expected.append(data(other))
+            if i == 1:
+                other.parameters()[0].data = 5.0
+            by_hand(other, [batch], "squared_error", descent)
+    assert seen == [pytest.approx(numbers, rel=1e-12) for numbers in expected]
+    assert data(net) == pytest.approx(data(other), rel=1e-12)
+
+
+def test_arrays_that_are_refilled_for_each_batch_have_the_metrics_of_arrays_that_are_not():
+    x, y = np.empty((1, 2)), np.empty((1, 2))
+
+    def refilled():
+        for row, target in zip(X, Y):
+            x[0], y[0] = row, target
+            yield x, y
+
+    histories = [
+        fit(network(), given, epochs=3, metrics=["rmse", "r2"], validation=given)
+        for given in (refilled, [([row], [target]) for row, target in zip(X, Y)].__iter__)
+    ]
+    assert histories[0].metrics == histories[1].metrics

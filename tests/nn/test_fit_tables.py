@@ -207,3 +207,29 @@ def test_estimators_take_tables_with_class_names(library):
     expected = estimators.NetworkClassifier(**options).fit(np.array(X), np.array(names))
     assert model.classes_.tolist() == ["no", "yes"]
     np.testing.assert_array_equal(model.predict_proba(table(library, INPUTS)), expected.predict_proba(np.array(X)))
+
+
+@each
+@pytest.mark.parametrize(
+    ("names", "message"), [("ba", "column 0 is 'b' in .* and 'a' in"), ("ac", "column 1 is 'c' in .* and 'b' in")]
+)
+def test_columns_of_other_names_or_in_another_order_are_refused(names, message, library):
+    net = network()
+    before = data(net)
+    other = table(library, dict(zip(names, INPUTS.values())))
+    with pytest.raises(ValueError, match=f"validation X must have the columns of X in the same order, but {message} X"):
+        fit(net, table(library, INPUTS), Y, validation=(other, Y))
+    assert data(net) == before
+    with pytest.raises(ValueError, match=f"X of batch 1 must have the columns of batch 0 .* but {message} batch 0"):
+        fit(net, [(table(library, INPUTS), Y), (other, Y)])
+    with pytest.raises(ValueError, match="validation X of batch 1"):
+        fit(net, X, Y, validation=lambda: iter([(table(library, INPUTS), Y), (other, Y)]))
+
+
+@each
+def test_names_are_compared_with_names_only(library):
+    history = fit(network(), table(library, INPUTS), Y, epochs=1, validation=(X, Y))
+    assert (
+        history.validation_cost
+        == fit(network(), X, Y, epochs=1, validation=(table(library, INPUTS), Y)).validation_cost
+    )

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from tinygrad_scalar.engine.errors import shown
 from tinygrad_scalar.nn.dask_batches import is_dask
 from tinygrad_scalar.nn.examples import Batch, Examples, rows_of
-from tinygrad_scalar.nn.tables import is_table
+from tinygrad_scalar.nn.tables import is_table, require_same_columns
 
 if TYPE_CHECKING:
     from tinygrad_scalar.engine.bulk import Array
@@ -60,7 +60,9 @@ class Batches:
         items = list(zip(range(1), self._begun))  # reads no second one
         if not items:
             raise ValueError(f"{shown(given)} gave no {kind}batches")
-        self.first = self._checked(items[0][1], 0)
+        first = self._checked(items[0][1], 0)
+        self.first = Examples(first.X.copy(), first.Y.copy(), kind)  # its arrays may be refilled before its turn
+        self.first.columns = first.columns
 
     def batches(self, batch_size: int | None, generator: random.Random, weights: Array | None) -> Iterator[Batch]:
         for examples in self.everyone():
@@ -90,6 +92,7 @@ class Batches:
         X, Y = batch
         examples = Examples(X, Y, kind, f" of batch {i}")
         if i > 0:
+            require_same_columns(examples.columns, f"{kind}X of batch {i}", self.first.columns, "batch 0")
             for name in ("X", "Y"):
                 array, first = getattr(examples, name), getattr(self.first, name)
                 if array.shape[1:] != first.shape[1:]:

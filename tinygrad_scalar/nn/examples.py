@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from tinygrad_scalar.nn.kept_program import PIECE
-from tinygrad_scalar.nn.tables import OF_CLASSES, array_of_table, is_table
+from tinygrad_scalar.nn.tables import OF_CLASSES, array_of_table, column_names, is_table
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -47,14 +47,16 @@ class Examples:
 
     `kind` is the word before X and Y in errors, `where` what follows them: ValueError for wrong shapes and lengths and
     for numbers that are not finite, TypeError for anything but numbers. Arrays and memory maps are not copied. `cuts`
-    are the first rows of partitions and the number of examples.
+    are the first rows of partitions and the number of examples, `columns` the names that X has for its columns.
     """
 
     cuts: Sequence[int] = ()
+    columns: tuple[str, ...] = ()
 
     def __init__(self, X: ArrayLike, Y: ArrayLike, kind: str = "", where: str = "") -> None:
         x_name, y_name = f"{kind}X{where}", f"{kind}Y{where}"
         self.X, self.Y = rows_of(X, x_name), rows_of(Y, y_name, targets=True)
+        self.columns = column_names(X)
         if len(self.X) != len(self.Y):
             examples = f"{len(self.X)} example{'s' * (len(self.X) != 1)}"
             raise ValueError(f"{x_name} has {examples} but {y_name} has {len(self.Y)}")

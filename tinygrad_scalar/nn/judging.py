@@ -39,7 +39,7 @@ def judge(
             costs.append((trainer.cost(examples), len(examples)))
         if metrics:
             outputs.append(trainer.outputs(examples))
-            targets.append(examples.Y)
+            targets.append(examples.Y if source.first is source else examples.Y.copy())  # batches may be refilled
     measured = measured_all(metrics, _joined(outputs), _joined(targets)) if metrics else {}
     return mean_cost(costs) if with_cost else None, measured
 

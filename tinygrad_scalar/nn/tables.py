@@ -60,6 +60,26 @@ def array_of_table(given: ArrayLike, name: str, targets: bool = False) -> ArrayL
     return np.column_stack(columns)
 
 
+def column_names(given: Any) -> tuple[str, ...]:
+    """The names of a table's columns, if all of them are texts; none of anything else."""
+    if not is_table(given) or not hasattr(given, "columns"):
+        return ()
+    names = tuple(given.column_names if hasattr(given, "column_names") else given.columns)
+    return names if all(isinstance(name, str) for name in names) else ()
+
+
+def require_same_columns(names: tuple[str, ...], name: str, first: tuple[str, ...], first_name: str) -> None:
+    """ValueError if two tables have columns of other names, or in another order: only their places count."""
+    if not names or not first or names == first:
+        return
+    i = next((i for i, (ours, theirs) in enumerate(zip(names, first)) if ours != theirs), min(len(names), len(first)))
+    ours, theirs = (repr(some[i]) if i < len(some) else "none" for some in (names, first))
+    raise ValueError(
+        f"{name} must have the columns of {first_name} in the same order, but column {i} is {ours} in {name} and "
+        f"{theirs} in {first_name}: select them as in table[list_of_names]"
+    )
+
+
 def _repeated_columns(table: Any) -> list[Any]:
     """The names that stand more than once."""
     names = list(table.column_names if hasattr(table, "column_names") else table.columns)  # pyarrow's are its columns

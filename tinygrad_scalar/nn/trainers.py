@@ -112,6 +112,9 @@ class ScalarTrainer:
     def parameters(self, numbers: Array) -> None:
         set_data(self.optimizer.parameters, numbers)
 
+    def publish_parameters(self) -> None:
+        """Put the parameters into the Values, where what makes the next batch may look, and change them."""
+
     def publish(self) -> None:
         """Put the parameters, and the gradients of the last step, into the Values, where others look and may change."""
 
@@ -189,8 +192,11 @@ class VectorTrainer(ScalarTrainer):
     def parameters(self, numbers: Array) -> None:
         self.vectorized.parameters = numbers
 
-    def publish(self) -> None:
+    def publish_parameters(self) -> None:
         self.vectorized.write_back()
+
+    def publish(self) -> None:
+        self.publish_parameters()
         if self.gradient is not None:
             for parameter, grad in zip(self.optimizer.parameters, self.gradient.tolist()):
                 parameter.grad = grad

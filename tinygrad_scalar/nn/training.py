@@ -27,6 +27,7 @@ from tinygrad_scalar.nn.progress import progress_bar, show_costs
 from tinygrad_scalar.nn.schedules import find_schedule, rate_at
 from tinygrad_scalar.nn.sources import of_validation, source_of
 from tinygrad_scalar.nn.standstill import warn_of_standstill
+from tinygrad_scalar.nn.tables import require_same_columns
 from tinygrad_scalar.nn.trainers import trainer_for
 from tinygrad_scalar.nn.training_identity import identity_of
 
@@ -189,6 +190,8 @@ def fit(
     weights = weights_of(source, sample_weight, class_weight)
     judged = held_out or source
     examples = source.first
+    if held_out is not None:
+        require_same_columns(held_out.first.columns, "validation X", examples.columns, "X")
     for part in filter(None, (source, held_out)):  # fail now, not in mid-training
         _require_trainable(net, evaluate, optimize, part.first)
     require_measurable(measures, net, judged)
@@ -223,6 +226,8 @@ def fit(
                         optimize.learning_rate = rate_at(factor, rate, t, epochs)
                     costs.append((trainer.step(batch, epoch), len(batch)))
                     seen += len(batch)
+                    if source.first is not source:  # what makes the next batch may look at the network, or change it
+                        trainer.publish_parameters()
                 history.end_epoch(mean_cost(costs), *judge(trainer, judged, held_out is not None, measures))
                 show_costs(bar, history, seen)
                 if listeners:
