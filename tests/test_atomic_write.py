@@ -46,6 +46,7 @@ for i in range(100):
 
 
 @POSIX  # Windows does not replace a file that is being read: an error there, never a torn file
+@pytest.mark.thorough
 def test_writers_in_threads_and_processes_of_one_id_never_disturb_each_other(tmp_path, monkeypatch):
     monkeypatch.setattr(os, "getpid", lambda: 1)
     path = tmp_path / "file"

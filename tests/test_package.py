@@ -242,6 +242,7 @@ def test_every_module_says_what_it_is_for():
     assert [module for module, path in SOURCES.items() if not ast.get_docstring(parsed(path))] == []
 
 
+@pytest.mark.thorough
 def test_each_module_can_be_imported_first():
     """After the package itself.
 

@@ -12,6 +12,7 @@ from support.commands import COST, ENVIRONMENT, MODULE, TRAIN, process, write_cs
 from tinygrad_scalar.cli.table_model import TableModel
 
 
+@pytest.mark.thorough
 def test_output_survives_a_terminal_that_knows_only_ascii(tmp_path):
     write_csv(tmp_path / "σ.csv", ["ä", "y"], [[i, 2 * i] for i in range(12)])
     for arguments, code in (

@@ -148,6 +148,7 @@ def test_the_table_of_a_pipe_trains_as_that_of_a_file(tables, capsys, monkeypatc
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "cp1252"])
 @pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
+@pytest.mark.thorough
 def test_neither_encoding_nor_delimiter_changes_the_model(encoding, delimiter, tables, capsys):
     text = Path("wine-prices.csv").read_text("cp1252")
     rows = [line.split(";") for line in text.splitlines()]

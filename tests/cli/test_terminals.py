@@ -236,6 +236,7 @@ def test_a_terminal_of_any_size_can_be_left(size, desk):
 
 
 @pytest.mark.parametrize("size", ["99999999", "²", "9" * 5000])
+@pytest.mark.thorough
 def test_a_screen_of_any_size_in_the_environment_is_filled_at_once(size, desk):
     written, code, _ = in_terminal(STEP, desk, ["n", "q"], COLUMNS=size, LINES=size)
     assert code == 0

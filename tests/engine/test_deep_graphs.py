@@ -124,6 +124,7 @@ def test_a_shallow_copy_is_the_root_alone(graph):
     [copy.deepcopy, lambda graph: pickle.loads(pickle.dumps(graph))],
     ids=["deepcopy", "pickle"],
 )
+@pytest.mark.thorough
 def test_a_copy_is_whole_and_independent(graph, copied):
     x, _, root, operations, number, derivative = graph
     before = x.data
@@ -155,6 +156,7 @@ def test_anomalies_are_looked_for_at_any_depth(share):
         (where_chain, 50_000, "pickle.loads(pickle.dumps(root))"),
     ],
 )
+@pytest.mark.thorough
 def test_a_graph_and_its_copy_are_freed_without_a_crash(build, rounds, copied, share):
     script = f"""
 import copy, pickle

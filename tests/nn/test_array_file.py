@@ -12,6 +12,7 @@ FILLED = {"lists": "[],", "objects": "{},", "numbers": "1,", "strings": '"",', "
 
 @pytest.mark.parametrize("filling", FILLED.values(), ids=FILLED)
 @pytest.mark.parametrize("length", [LONGEST_HEADER, 20 * LONGEST_HEADER])
+@pytest.mark.thorough
 def test_a_header_however_long_is_refused_with_less_than_50_mb(filling, length):
     text = '{"a": [' + filling * ((length - 9) // len(filling))
     text = text.rstrip(", ") + "]}"

@@ -66,6 +66,7 @@ def test_what_a_killed_write_of_the_checkpoint_left_is_gone_once_the_training_go
     assert list(tmp_path.iterdir()) == [file]
 
 
+@pytest.mark.thorough
 def test_a_training_killed_at_any_moment_goes_on_from_a_whole_file(tmp_path, thorough):
     expected, chance, file = outcome(), random.Random(0), tmp_path / "run.safetensors"
     costs = eval(expected[1])["cost"]

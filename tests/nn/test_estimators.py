@@ -26,6 +26,7 @@ both = pytest.mark.parametrize("kind", ESTIMATORS)
 
 
 @both
+@pytest.mark.thorough
 def test_scikit_learns_checks_find_nothing(kind):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of the checks that are skipped, and of trainings of a few examples

@@ -123,6 +123,7 @@ def test_a_call_has_no_more_threads_than_the_process_has_cores():
 
 
 @pytest.mark.parametrize("variable", ["OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"])
+@pytest.mark.thorough
 def test_a_call_has_no_more_threads_than_blas(variable):
     if variable == "OPENBLAS_NUM_THREADS" and not native_threads().knows_blas():
         pytest.skip("NumPy's BLAS is another one")

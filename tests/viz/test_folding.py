@@ -383,6 +383,7 @@ def test_names_of_groups_layers_and_neurons_show_as_text(name):
     assert any("".join(tooltip.split()).startswith(f"value{plain}") for tooltip in anchors if tooltip)
 
 
+@pytest.mark.thorough
 def test_a_png_has_at_most_16_million_pixels():
     png = draw(network(8, 12, 6), names={}, fold=None).png
     width, height = (int.from_bytes(png[k : k + 4], "big") for k in (16, 20))
@@ -392,8 +393,7 @@ def test_a_png_has_at_most_16_million_pixels():
 @pytest.mark.thorough
 def test_a_network_of_300_000_values_is_a_small_picture():
     net = ts.MLP(784, [128, 10], output_activation="linear", seed=0)
-    C = ts.cross_entropy(net([k / 784 for k in range(784)]), 3)
-    drawing = draw(C, names={})
+    drawing = draw(ts.cross_entropy(net([k / 784 for k in range(784)]), 3), names={})
     assert len(drawing.svg) < 300_000
     shown = ["".join(texts(group)) for group in groups(drawing).values()]
     assert any("W:128×784" in text for text in shown)
