@@ -45,7 +45,7 @@ def write(folder, m):
 
 
 def examples(kind, folder, m):
-    """What fit gets."""
+    """The X and Y that `fit` is called with."""
     dtype = "f4" if kind.endswith("f4") else "f8"
     X, Y = np.memmap(f"{folder}/x.{dtype}", dtype, "r", shape=(m, N)), np.memmap(f"{folder}/y.f8", "f8", "r", shape=m)
     if kind.startswith("array"):

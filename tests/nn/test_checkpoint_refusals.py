@@ -1,4 +1,4 @@
-"""What `fit(checkpoint=, resume=)` refuses: another training's file, a state that no file holds, wrong paths."""
+"""`fit(checkpoint=, resume=)` refuses a file of another training, optimizer state it cannot save, and bad paths."""
 
 import copy
 import os

@@ -222,6 +222,14 @@ def test_a_primitive_that_cannot_travel_is_an_error_that_says_so(client):
         training(client=client, loss=lambda a, y: erf((a[0] - y[0]) ** 2))
 
 
+def test_a_validation_table_must_have_the_columns_of_the_partitioned_table(client):
+    pytest.importorskip("narwhals")
+    table = pytest.importorskip("pandas").DataFrame(X, columns=list("abc"))
+    assert training((table, Y), client, validation=(table, Y)) == training((X, Y), client, validation=(X, Y))
+    with pytest.raises(ValueError, match="validation X must have the columns of X in the same order"):
+        training((table, Y), client, validation=(table[list("acb")], Y))
+
+
 def test_a_closed_client_is_refused():
     with local_cluster(0) as client:
         with pytest.raises(ValueError, match="has no workers yet"):

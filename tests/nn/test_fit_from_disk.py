@@ -161,6 +161,14 @@ def test_predictions_for_a_dask_array_are_those_for_its_numbers():
     np.testing.assert_allclose(net.predict(dask(X, (3, 1))), net.predict(X), rtol=1e-14)
 
 
+def test_predictions_for_a_filtered_dask_array_are_those_for_the_rows_that_are_left():
+    net, rows = network(), dask(X, (2, 2))
+    left = rows[rows[:, 0] > 1.75]  # the last but one, alone in its partition
+    assert net.predict(left).tolist() == net.predict(X[5:6]).tolist()
+    with pytest.raises(ValueError, match="gave no batches to predict"):
+        net.predict(rows[rows[:, 0] > 9.0])
+
+
 REFUSED = {
     "arrays": (lambda: (np.array(X), np.array(Y)), TypeError, "X must be a Dask array"),
     "lengths": (lambda: (dask(X, 3), dask(Y[1:], 3)), ValueError, "X has 7 examples but Y has 6"),
@@ -169,7 +177,7 @@ REFUSED = {
         ValueError,
         r"the lengths of X's chunks are unknown: call X\.compute_chunk_sizes\(\)",
     ),
-    "axes": (lambda: (dask([X], 3), dask(Y, 3)), ValueError, "X must have the shape"),
+    "axes": (lambda: (dask([X], 3), dask(Y, 3)), ValueError, r"X must be an array of shape \(m, n\) or \(m,\)"),
 }
 
 

@@ -1,6 +1,7 @@
 """Calls on several threads: how many, the bits of their results, and interruptions by a signal."""
 
 import contextlib
+import gc
 import importlib
 import signal
 import threading
@@ -65,22 +66,47 @@ def require_right_after_interruptions(run, rows, n):
 
 def require_right_within_a_signal_handler(run, rows):
     """The handler calls what it interrupts."""
-    seen = []
-
-    def handler(number, frame):
-        seen.append(bits(run(rows)))
-
     with using(3):
         expected = bits(run(rows))
-        before = signal.signal(signal.SIGALRM, handler)
-        try:
-            while len(seen) < 10:
-                signal.setitimer(signal.ITIMER_REAL, 1e-4)
+        require_right_while_handled(run, rows, lambda: bits(run(rows)) == expected)
+
+
+def require_right_while_handled(run, rows, is_right, seconds=1e-4):
+    """Each call has the same bits, and so has what a signal handler does in its middle."""
+    seen, expected = [], bits(run(rows))
+    before = signal.signal(signal.SIGALRM, lambda number, frame: seen.append(is_right()))
+    try:
+        while len(seen) < 10:
+            signal.setitimer(signal.ITIMER_REAL, seconds)
+            assert bits(run(rows)) == expected
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0.0)
+        signal.signal(signal.SIGALRM, before)
+    assert all(seen)
+
+
+def require_right_within_a_finalizer(run, rows, others, times):
+    """A finalizer calls what it interrupts, for these rows and for others."""
+    expected, of_others, seen = bits(run(rows)), bits(run(others)), []
+
+    class Last:
+        def __init__(self):
+            self.itself = self
+
+        def __del__(self):
+            seen.append(bits(run(others)) == of_others and bits(run(rows)) == expected)
+
+    before = gc.get_threshold()
+    gc.set_threshold(1)
+    try:
+        with using(2):
+            for _ in range(times):
+                Last()
                 assert bits(run(rows)) == expected
-        finally:
-            signal.setitimer(signal.ITIMER_REAL, 0.0)
-            signal.signal(signal.SIGALRM, before)
-    assert all(result == expected for result in seen)
+    finally:
+        gc.set_threshold(*before)
+    gc.collect()
+    assert seen == [True] * times
 
 
 def require_right_side_by_side(calls, times):

@@ -127,6 +127,24 @@ def test_arrays_of_another_size_or_kind_are_refused():
     assert tape.run(theta, (good,), np.empty(2)) == 2.0
 
 
+@pytest.mark.parametrize("places", [[], [0], [3], [0, 0, 2, 3]])
+def test_steps_are_inserted_before_their_places(places):
+    table, numbers = np.arange(15, dtype=np.int32).reshape(3, 5).copy(), np.array([1.0, -0.0, np.nan])
+    added = -np.arange(5 * len(places), dtype=np.int32).reshape(-1, 5) - 1
+    expected = np.insert(table, places, added, axis=0), np.insert(numbers, places, 0.0)
+    native.insert_steps(table, numbers, np.array(places, np.int64), added)
+    np.testing.assert_array_equal(table, expected[0])
+    np.testing.assert_array_equal(numbers.view(np.int64), expected[1].view(np.int64))
+
+
+@pytest.mark.parametrize(("places", "steps"), [([-1], 1), ([4], 1), ([2, 1], 2), ([1], 2)])
+def test_steps_for_places_that_are_not_in_the_table_are_refused_before_it_grows(places, steps):
+    table, numbers = np.ones((3, 5), np.int32), np.ones(3)
+    with pytest.raises(ValueError, match="expected"):
+        native.insert_steps(table, numbers, np.array(places, np.int64), np.ones((steps, 5), np.int32))
+    assert (table.shape, numbers.shape) == ((3, 5), (3,))
+
+
 def test_quick_answers_only_where_the_arguments_fit():
     w = [Value(0.5), Value(1.5)]
     tape = tape_of(lambda x, y: w[0] * x[0] + w[1] * x[1] * y, w, [np.ones((1, 2)), np.ones(1)])

@@ -1,9 +1,7 @@
 """Values and derivatives of each example run on several threads: the same bits on any number of them."""
 
-import gc
-import signal
-import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -13,6 +11,8 @@ from support.threads import (
     bits,
     require_right_after_interruptions,
     require_right_side_by_side,
+    require_right_while_handled,
+    require_right_within_a_finalizer,
     require_right_within_a_signal_handler,
     timers,
     using,
@@ -165,27 +165,7 @@ def test_python_threads_can_take_derivatives_by_one_step_at_the_same_time():
 @pytest.mark.parametrize("forwards", [False, True])
 def test_a_finalizer_can_take_the_derivatives_that_it_interrupts(forwards):
     run, rows, _ = many_outputs(m=3000, forwards=forwards)
-    few = tuple(array[:2].copy() for array in rows)
-    expected, of_few, results = bits(run(rows)), bits(run(few)), []
-
-    class Last:
-        def __init__(self):
-            self.itself = self
-
-        def __del__(self):
-            results.append(bits(run(few)) == of_few and bits(run(rows)) == expected)
-
-    before = gc.get_threshold()
-    gc.set_threshold(1)
-    try:
-        with using(2):
-            for _ in range(20):
-                Last()
-                assert bits(run(rows)) == expected
-    finally:
-        gc.set_threshold(*before)
-    gc.collect()
-    assert results == [True] * 20
+    require_right_within_a_finalizer(run, rows, tuple(array[:2].copy() for array in rows), 20)
 
 
 @timers
@@ -193,23 +173,13 @@ def test_a_thread_that_comes_while_a_signal_handler_runs_has_memory_of_its_own()
     """The handler waits, in the middle of a call, for another thread that calls the same executor."""
     run, rows, _ = many_outputs(m=100_000)
     one = tuple(array[:1].copy() for array in rows)  # in memory for one example instead of a block
-    expected, of_one = bits(run(rows)), bits(run(one))
-    seen = []
+    of_one = bits(run(one))
 
-    def handler(number, frame):
-        worker = threading.Thread(target=lambda: seen.append(bits(run(one)) == of_one))
-        worker.start()
-        worker.join()
+    def is_right_in_another_thread():
+        with ThreadPoolExecutor(1) as others:
+            return others.submit(lambda: bits(run(one)) == of_one).result()
 
-    before = signal.signal(signal.SIGALRM, handler)
-    try:
-        while len(seen) < 10:
-            signal.setitimer(signal.ITIMER_REAL, 1e-3)
-            assert bits(run(rows)) == expected
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0.0)
-        signal.signal(signal.SIGALRM, before)
-    assert all(seen)
+    require_right_while_handled(run, rows, is_right_in_another_thread, 1e-3)
 
 
 def test_arrays_of_other_sizes_are_refused_before_anything_is_written():

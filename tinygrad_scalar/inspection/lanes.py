@@ -45,7 +45,6 @@ class Lanes:
 
     def computed(self, nudged: Sequence[Array]) -> list[Any]:
         """Every number, given those of the leaves; nan where a user's own operation raises."""
-
         numbers = [*nudged, *self._numbers[len(nudged) :]]
         with quiet(all="ignore"):
             for i, row, operands in self._program:

@@ -8,7 +8,7 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from tinygrad_scalar.engine.errors import shown
-from tinygrad_scalar.nn.dask_batches import is_dask
+from tinygrad_scalar.nn.dask_batches import is_dask, whole_rows
 from tinygrad_scalar.nn.examples import Batch, Examples, rows_of
 from tinygrad_scalar.nn.tables import is_table, require_same_columns
 
@@ -21,7 +21,7 @@ _AS_FUNCTION = "give a function that makes a new one each time, such as `def bat
 
 
 def gives_batches(given: object) -> bool:
-    """Whether it is a function, a generator or an iterable object of one's own: none of what can be an array."""
+    """Whether it is a function, a generator or another iterable that cannot be an array or a table."""
     if is_table(given) or any(hasattr(given, name) for name in ("__array__", "__array_interface__", "shape")):
         return False
     if isinstance(given, (Sequence, Set, Mapping, memoryview, str, bytes)):
@@ -32,9 +32,11 @@ def gives_batches(given: object) -> bool:
 def input_pieces(X: Any) -> Iterator[Array]:
     """The inputs of `predict` as arrays: one, or one for each batch or partition; of a batch (X, Y) only X."""
     if is_dask(X):
-        rows = X.rechunk(dict.fromkeys(range(1, X.ndim), -1))
+        rows = whole_rows(X)
         for i in range(rows.numblocks[0]):
-            yield rows_of(rows.blocks[i].compute(), f"X of partition {i}")
+            block = rows.blocks[i].compute()
+            if len(block):  # a filter can leave nothing of a partition
+                yield rows_of(block, f"X of partition {i}")
     elif gives_batches(X):
         for i, batch in enumerate(_opened(X)):
             yield rows_of(batch[0] if _is_pair(batch) else batch, f"X of batch {i}")
@@ -50,8 +52,7 @@ class Batches:
 
     def __init__(self, given: Any, kind: str, passes: int) -> None:
         self._given, self._kind = given, kind
-        self._is_iterator = isinstance(given, Iterator)
-        if self._is_iterator and passes > 1:
+        if isinstance(given, Iterator) and passes > 1:
             raise ValueError(
                 f"the {kind}batches come from {shown(given)}, which gives them only once, but they are needed "
                 f"{passes} times: {_AS_FUNCTION}"

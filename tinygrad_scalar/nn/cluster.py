@@ -9,10 +9,11 @@ import logging
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import CancelledError
 from contextlib import contextmanager
+from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
 from tinygrad_scalar.engine.errors import shown
-from tinygrad_scalar.nn.dask_batches import is_dask
+from tinygrad_scalar.nn.dask_batches import is_dask, require_rows, whole_rows
 from tinygrad_scalar.nn.examples import Examples, rows_of
 from tinygrad_scalar.nn.partitions import (
     BlockRows,
@@ -85,25 +86,19 @@ def examples_for(X: Any, Y: Any, client: Client | None) -> Examples:
     place: Place = Here() if client is None else Cluster(required_client(client))
     if not is_dask(X):
         examples = Examples(X, _in_memory(Y, place))
-        return examples if client is None else in_blocks(examples.X, examples.Y, place)
-    if X.ndim not in (1, 2):
-        raise ValueError(f"X must be an array of shape (m, n) or (m,), one row per example; got shape {X.shape}")
-    lengths = [n for n in X.chunks[0] if n]
-    if not all(n == n for n in lengths):
-        raise ValueError("the lengths of X's chunks are unknown: call X.compute_chunk_sizes() before fit")
+        return examples if client is None else in_blocks(examples, place)
+    require_rows(X, "X")
     if is_dask(Y) and (Y.ndim == 0 or Y.chunks[0] != X.chunks[0]):
         raise ValueError(
             f"X and Y must have the same partitions, got chunks of {shown(X.chunks[0])} and {shown(Y.chunks[:1])} rows"
             ": Y.rechunk({0: X.chunks[0]})"
         )
     targets = rows_of(_in_memory(Y, place), "Y")
-    m = sum(lengths)
+    m = len(X)
     if m != len(targets):
         raise ValueError(f"X has {m} example{'s' * (m != 1)} but Y has {len(targets)}")
-    X = X.rechunk({1: -1}) if X.ndim == 2 else X
-    cuts = [0]
-    for n in lengths:
-        cuts.append(cuts[-1] + int(n))
+    X = whole_rows(X)
+    cuts = list(accumulate((int(n) for n in X.chunks[0] if n), initial=0))
     blocks = checked_blocks(X, cuts, place, "X")
     return PartitionedExamples(BlockRows(place, blocks, cuts, X.shape, X.dtype), targets, place, blocks, cuts)
 
@@ -113,8 +108,7 @@ def _in_memory(array: Any, place: Place) -> Any:
 
     if not is_dask(array):
         return array
-    whole = array.rechunk(dict.fromkeys(range(1, array.ndim), -1))
-    return np.concatenate(place.results(place.blocks(whole)))
+    return np.concatenate(place.results(place.blocks(whole_rows(array))))
 
 
 @contextmanager

@@ -20,6 +20,19 @@ def is_dask(array: Any) -> bool:
     return arrays is not None and isinstance(array, arrays.Array)
 
 
+def require_rows(array: Any, name: str) -> None:
+    """ValueError unless a Dask array has one row for each example, and chunks of known lengths."""
+    if array.ndim not in (1, 2):
+        raise ValueError(f"{name} must be an array of shape (m, n) or (m,), one row per example; got {array.shape}")
+    if any(math.isnan(size) for axis in array.chunks for size in axis):
+        raise ValueError(f"the lengths of {name}'s chunks are unknown: call {name}.compute_chunk_sizes() before")
+
+
+def whole_rows(array: Any) -> Any:
+    """The Dask array with each row in one chunk."""
+    return array.rechunk(dict.fromkeys(range(1, array.ndim), -1))
+
+
 class DaskBatches:
     """The batches (X, Y) of Dask arrays for `fit`, in their order: `batch_size` rows of one partition, or all of them.
 
@@ -34,10 +47,7 @@ class DaskBatches:
         for name, array in (("X", X), ("Y", Y)):
             if not is_dask(array):
                 raise TypeError(f"{name} must be a Dask array, as dask.array.from_array makes one; got {shown(array)}")
-            if array.ndim not in (1, 2):
-                raise ValueError(f"{name} must have the shape (m, n) or (m,), one row per example; got {array.shape}")
-            if any(math.isnan(size) for axis in array.chunks for size in axis):
-                raise ValueError(f"the lengths of {name}'s chunks are unknown: call {name}.compute_chunk_sizes()")
+            require_rows(array, name)
         if len(X) != len(Y):
             raise ValueError(f"X has {len(X)} example{'s' * (len(X) != 1)} but Y has {len(Y)}")
         self._size = None if batch_size is None else required_integer(batch_size, "batch_size")
@@ -51,7 +61,7 @@ class DaskBatches:
         from dask.base import compute
 
         for p, n in enumerate(self._lengths):
-            X, Y = compute(self._X.blocks[p], self._Y.blocks[p])  # together, lest they read one file twice
+            X, Y = compute(self._X.blocks[p], self._Y.blocks[p])  # together: both may come from one file
             size = self._size or n
             for start in range(0, n, size):
                 yield X[start : start + size], Y[start : start + size]

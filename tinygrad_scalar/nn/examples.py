@@ -27,7 +27,7 @@ class Batch(NamedTuple):
 
 
 class Source(Protocol):
-    """What `fit` trains on, or validates with.
+    """A supply of examples for training or validation.
 
     first     examples to trace the network with and to name in errors: all, or those of the first batch
     batches   one epoch: the batches of its steps

@@ -100,12 +100,14 @@ class BlockRows:
         return np.concatenate(self._place.results(found))
 
 
-def in_blocks(X: Array, Y: Array, place: Place) -> PartitionedExamples:
-    """Arrays in PARTITIONS blocks of equal length, the last ones shorter or left out."""
-    m = len(X)
+def in_blocks(examples: Examples, place: Place) -> PartitionedExamples:
+    """The examples in PARTITIONS blocks of equal length, the last ones shorter or left out."""
+    X, m = examples.X, len(examples)
     length = -(-m // PARTITIONS)
     cuts = [*range(0, m, length), m]
-    return PartitionedExamples(X, Y, place, [X[begin : begin + length] for begin in cuts[:-1]], cuts)
+    found = PartitionedExamples(X, examples.Y, place, [X[begin : begin + length] for begin in cuts[:-1]], cuts)
+    found.columns = examples.columns
+    return found
 
 
 def checked_blocks(X: Any, cuts: Sequence[int], place: Place, name: str) -> list[Any]:
@@ -131,7 +133,7 @@ def _cut(block: Array, begin: int, end: int) -> Array:
 
 
 def versions() -> dict[str, str]:
-    """What has to be the same in all processes, lest they give other bits, or none."""
+    """What must be the same in all processes for them to give the same bits."""
     import numpy as np
 
     version = importlib.import_module("tinygrad_scalar").__version__
