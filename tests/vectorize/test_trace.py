@@ -13,7 +13,7 @@ from programs import by_the_engine
 
 import tinygrad_scalar as ts
 from tinygrad_scalar import Value
-from tinygrad_scalar.engine import tracing
+from tinygrad_scalar.engine import read_data, read_gradients, tracing
 from tinygrad_scalar.engine.errors import TraceError
 
 X = np.array([0.0, 1.0, 2.0])
@@ -67,6 +67,15 @@ def test_looking_at_a_traced_number_is_an_error_that_names_the_line_and_the_way_
     assert ".py:" in message
     assert "\n" not in message
     assert w.data == 0.5
+
+
+@pytest.mark.parametrize("read", [read_data, read_gradients])
+def test_an_array_for_numbers_that_cannot_be_read_is_let_go(read):
+    numbers = np.zeros(1)
+    before = sys.getrefcount(numbers)
+    with pytest.raises(TraceError):
+        ts.vectorize(lambda x: read([w], numbers) or w * x, [w])(X)
+    assert sys.getrefcount(numbers) == before
 
 
 @pytest.mark.parametrize("function", [math.floor, math.ceil])

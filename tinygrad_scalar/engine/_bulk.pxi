@@ -34,10 +34,10 @@ cdef int write(list values, out, bint gradients) except -1:
     cdef Py_buffer buffer
     cdef Value value
     cdef Py_ssize_t i, n = len(values)
-    PyObject_GetBuffer(out, &buffer, PyBUF_WRITABLE | PyBUF_FORMAT | PyBUF_C_CONTIGUOUS)
     if traced:
         for number in values:
             tracing.forbid(checked(number), "gradient" if gradients else "data")
+    PyObject_GetBuffer(out, &buffer, PyBUF_WRITABLE | PyBUF_FORMAT | PyBUF_C_CONTIGUOUS)
     try:
         require_doubles(&buffer, n)
         for i in range(n):
