@@ -74,6 +74,43 @@ def test_conditions_whose_symbols_cancel_have_their_value_and_derivative(of):
     assert ts.from_sympy(E, {"x": x}).data == pytest.approx(C.data, rel=1e-15)
 
 
+NESTED = {
+    "abs": abs,
+    "elu": ts.elu,
+    "selu": ts.selu,
+    "softsign": ts.softsign,
+    "where": lambda x: ts.where(x > 0.2, 2.0 * x, x * x),
+    "cbrt": ts.cbrt,
+    "cbrt of softsign": lambda x: ts.cbrt(ts.softsign(x) + 1.0) - 1.0,
+}
+
+
+def nested(name, depth):
+    x = Value(0.7, "x")
+    C = x
+    for _ in range(depth):
+        C = NESTED[name](C * 1.1 - 0.1)
+    return x, C
+
+
+@pytest.mark.parametrize("depth", [1, 2, 3, 4, 6, 30])
+@pytest.mark.parametrize("name", NESTED)
+def test_pieces_within_pieces_are_the_same_there_and_back(name, depth):
+    x, C = nested(name, depth)
+    back = ts.from_sympy(ts.to_sympy(C), {"x": x})
+    assert back.data == pytest.approx(C.data, rel=1e-13)
+    assert gradients(back, [x]) == pytest.approx(gradients(C, [x]), rel=1e-12)
+
+
+@pytest.mark.parametrize("depth", [1, 2, 3])
+@pytest.mark.parametrize("name", list(NESTED)[:5])  # SymPy cannot compare roots in a condition with numbers
+def test_pieces_within_pieces_can_be_differentiated(name, depth):
+    x, C = nested(name, depth)
+    expected = pytest.approx(gradients(C, [x])[0], rel=1e-12)
+    assert numbers(ts.to_sympy(C).diff("x"), x=0.7) == expected
+    assert numbers(ts.to_sympy(*ts.gradient(C, [x])), x=0.7) == expected
+
+
 x, y, w = sympy.symbols("x y w")
 real = sympy.Symbol("w", real=True)  # else SymPy has no derivative of Abs
 AT = {"x": 0.7, "y": 1.3, "w": -0.4}

@@ -95,7 +95,7 @@ class _Reader:
         self._require_values()
         for part in self._parts:
             self._find(part)
-        found = self._parts[self._number[id(expression)]].operand
+        found = self._parts[self._number[id(expression)]].made
         return found if isinstance(found, Value) else Value(found)
 
     def _enter(self, expression: Any) -> None:

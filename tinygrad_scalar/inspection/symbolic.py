@@ -59,6 +59,33 @@ def constant(number: float) -> Any:
     return sympy.Integer(int(number)) if number.is_integer() else sympy.Float(number, precision=53)
 
 
+MOST_PIECES = 4  # of a condition that is taken apart
+
+
+def pieces(function: Any, below: Sequence[int]) -> int:
+    """Into how many pieces an expression falls, given those of its parts; MOST_PIECES + 1 stands for more too."""
+    import sympy
+
+    return min(sum(below) if function is sympy.Piecewise else math.prod(below), MOST_PIECES + 1)
+
+
+def without_pieces(condition: Any) -> Any:
+    """A condition with no Piecewise in it, which SymPy cannot differentiate; its own way fails without symbols.
+
+    It is as long as the condition has pieces, and these multiply.
+    """
+    import sympy
+
+    folded = sympy.piecewise_fold(condition)
+    if not isinstance(folded, sympy.Piecewise):
+        return folded
+    pieces: Any = folded.args
+    found: Any = sympy.false
+    for value, where in reversed(pieces):
+        found = sympy.ITE(where, value, found)
+    return found
+
+
 # Operations of a list, which have no expression with fixed names for their operands.
 OF_LISTS: dict[str, Callable[[Any, Sequence[Any]], Any]] = {
     "sum(n)": lambda sympy, x: sympy.Add(*x),

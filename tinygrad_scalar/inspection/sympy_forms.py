@@ -11,7 +11,7 @@ from typing import Any
 from tinygrad_scalar import functions, lists
 from tinygrad_scalar.engine import Value, record
 from tinygrad_scalar.engine.ops import OPERATIONS, Operation
-from tinygrad_scalar.inspection.symbolic import parsed
+from tinygrad_scalar.inspection.symbolic import MOST_PIECES, parsed, pieces, without_pieces
 
 EXACT = 2**53  # integers up to this are float64s
 HAVE_FORMS = ("log", "maximum", "minimum")  # operations of which SymPy's function is more general
@@ -25,18 +25,14 @@ class Part:
     constant  the number in SymPy, if it is one; `made` the Value, or that number rounded
     """
 
-    __slots__ = ("below", "constant", "depth", "expression", "form", "made")
-    depth: int
+    __slots__ = ("below", "constant", "depth", "expression", "form", "made", "pieces")
 
     def __init__(self, expression: Any, below: Sequence[Part], form: Callable[[Part], Any] | None) -> None:
         self.expression, self.below, self.form = expression, below, form
-        self.depth = 1 + max([part.depth for part in below], default=-1)
+        self.depth: int = 1 + max([part.depth for part in below], default=-1)
+        self.pieces: int = pieces(expression.func, [part.pieces for part in below])
         self.constant: Any = None
         self.made: Any = None
-
-    @property
-    def operand(self) -> Any:
-        return self.made
 
     @property
     def is_of_constants(self) -> bool:
@@ -192,8 +188,7 @@ def _piecewise(part: Part) -> Any:
 
 def _rows_of(function: Any) -> list[tuple[Operation, Any]]:
     """The rows whose expression is made by a function of SymPy, each with its expression."""
-    applied = [(row, _applied(row)) for row in OPERATIONS.values() if row.expression]
-    return [(row, expression) for row, expression in applied if expression.func is function]
+    return [(row, _applied(row)) for row in OPERATIONS.values() if row.expression and _applied(row).func is function]
 
 
 @lru_cache(maxsize=1024)
@@ -214,7 +209,13 @@ def _is_of_form(part: Part, form: Any, operands: dict[Any, Part]) -> bool:
     if not form.args:
         return bool(part.expression == form)
     alike = part.is_a(form.func) and len(part.below) == len(form.args)
-    return alike and all(_is_of_form(below, its, operands) for below, its in zip(part.below, form.args))
+    if alike and all(_is_of_form(below, its, operands) for below, its in zip(part.below, form.args)):
+        return True
+    n = math.prod(operands[side].pieces for side in form.args if side in operands)
+    if not form.is_Relational or not 1 < n <= MOST_PIECES:
+        return False
+    sides = [operands[side].expression if side in operands else side for side in form.args]
+    return bool(part.expression == without_pieces(form.func(*sides, evaluate=False)))  # as in `to_sympy`
 
 
 def _condition(part: Part) -> Any:

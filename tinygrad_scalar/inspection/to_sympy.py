@@ -12,7 +12,7 @@ from tinygrad_scalar.engine.errors import shown
 from tinygrad_scalar.engine.graph import topological_order
 from tinygrad_scalar.engine.ops import Operation, operation
 from tinygrad_scalar.inspection.names import caller_variables, distinct, names_of
-from tinygrad_scalar.inspection.symbolic import expression, parsed
+from tinygrad_scalar.inspection.symbolic import MOST_PIECES, expression, parsed, pieces, without_pieces
 
 LARGEST_INTEGER = 2.0**53
 
@@ -26,8 +26,9 @@ def to_sympy(root: Value, *, names: Mapping[str, object] | None = None) -> Any:
     number. Symbols have no assumptions, so that `sympy.Symbol("w")` is the same one. Nothing is simplified or
     evaluated, and a value that is used several times is one object: graphs whose written form would be exponentially
     long take no more memory than the graph. SymPy's own functions go through such an expression part by part, and
-    recursively; `sympy.cse` gives its parts names. An operation without an expression in the table of operations is an
-    undefined function of its name. `from_sympy` is the way back.
+    recursively; `sympy.cse` gives its parts names. It cannot differentiate pieces whose conditions fall into many
+    pieces themselves, such as abs five deep; `to_sympy` of `ts.gradient` does not ask it to. An operation without an
+    expression in the table of operations is an undefined function of its name. `from_sympy` is the way back.
 
     >>> w, x = Value(2.0, "w"), Value(3.0, "x")
     >>> C = (w * x - 1.0) ** 2
@@ -63,6 +64,7 @@ class _Expressions:
 
     def __init__(self) -> None:
         self._made: dict[tuple[Any, ...], Any] = {}
+        self._pieces: dict[int, int] = {}  # by the id of the expression; else there is one
 
     def operation(self, row: Operation, operands: Sequence[Any]) -> Any:
         found: list[Any] = []
@@ -74,10 +76,17 @@ class _Expressions:
         return found[-1]
 
     def _make(self, function: Any, operands: list[Any]) -> Any:
+        from sympy.functions.elementary.piecewise import ExprCondPair
+
         key = (function, *map(id, operands))
         made = self._made.get(key)
         if made is None:
+            below = [self._pieces.get(id(operand), 1) for operand in operands]
+            if issubclass(function, ExprCondPair) and 1 < below[1] <= MOST_PIECES:
+                operands, below = [operands[0], without_pieces(operands[1])], below[:1]
             made = self._made[key] = _unevaluated(function, operands)
+            if (n := pieces(function, below)) > 1:
+                self._pieces[id(made)] = n
             hash(made)  # is kept; later it would have to go through the whole expression, recursively
         return made
 
@@ -90,25 +99,11 @@ def _unevaluated(function: Any, operands: list[Any]) -> Any:
         made: Any = sympy.Expr.__new__(function, *operands)
         made._argset = frozenset(operands)
         return made
-    if issubclass(function, ExprCondPair):
-        return function(operands[0], _without_pieces(operands[1]))
+    if issubclass(function, (sympy.Piecewise, ExprCondPair)):  # which would take conditions apart, however many pieces
+        return sympy.Basic.__new__(function, *operands)
     if function is sympy.Mul and operands[0] == -1 and operands[-1].is_Number:
         return -operands[-1]  # x − 1, not x − 1·1
     return function(*operands, evaluate=False)
-
-
-def _without_pieces(condition: Any) -> Any:
-    """A condition with no Piecewise in it, which SymPy cannot differentiate; its own way fails without symbols."""
-    import sympy
-
-    folded = sympy.piecewise_fold(condition)
-    if not isinstance(folded, sympy.Piecewise):
-        return folded
-    pieces: Any = folded.args
-    found: Any = sympy.false
-    for value, where in reversed(pieces):
-        found = sympy.ITE(where, value, found)
-    return found
 
 
 @lru_cache(maxsize=1024)
