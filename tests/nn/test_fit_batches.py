@@ -159,7 +159,12 @@ REFUSED = {
     "no batch": (lambda: (list,), {}, ValueError, "gave no batches"),
     "no iterable": (lambda: (lambda: None,), {}, TypeError, "must give batches, .*gave None"),
     "no pair": (lambda: (lambda: [np.array(X)],), {}, TypeError, r"batch 0 must be a pair \(X, Y\)"),
-    "text": (lambda: (lambda: [(X, ["a"] * M)],), {}, TypeError, "Y of batch 0 must hold numbers"),
+    "text": (
+        lambda: (lambda: [(X, ["a"] * M)],),
+        {},
+        TypeError,
+        "Y of batch 0 must hold numbers",
+    ),
     "lengths": (lambda: (lambda: [(X, Y[1:])],), {}, ValueError, "X of batch 0 has 7 examples but Y of batch 0 has 6"),
     "sample_weight": (lambda: (batches,), {"sample_weight": [1] * M}, ValueError, "need all examples at once"),
     "class_weight": (lambda: (batches,), {"class_weight": "balanced"}, ValueError, "need all examples at once"),
@@ -177,10 +182,16 @@ def test_what_gives_no_batches_is_refused_before_a_step(case):
 
 
 LATER = {
-    "width": ([A, ([[1.0, 2.0, 3.0]] * 4, Y[3:])], r"X of batch 1 has the shape \(4, 3\) and that of batch 0 \(3, 2\)"),
-    "outputs": ([A, (X[3:], [1.0] * 4)], r"Y of batch 1 has the shape \(4,\) and that of batch 0 \(3, 2\)"),
-    "nan": ([A, (X[3:], [[1.0, float("nan")]] * 4)], r"Y of batch 1 must hold finite numbers.*\[0, 1\]"),
-    "empty": ([A, ([], [])], "X of batch 1 must be a non-empty array"),
+    "width": (
+        [A, ([[1.0, 2.0, 3.0]] * 4, Y[3:])],
+        r"X of batch 1 in epoch 1 has the shape \(4, 3\) and that of batch 0 \(3, 2\)",
+    ),
+    "outputs": ([A, (X[3:], [1.0] * 4)], r"Y of batch 1 in epoch 1 has the shape \(4,\) and that of batch 0 \(3, 2\)"),
+    "nan": (
+        [A, (X[3:], [[1.0, float("nan")]] * 4)],
+        r"Y of batch 1 in epoch 1 must hold finite numbers, got nan at Y\[0, 1\]",
+    ),
+    "empty": ([A, ([], [])], "X of batch 1 in epoch 1 must be a non-empty array"),
 }
 
 

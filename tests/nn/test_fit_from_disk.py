@@ -190,5 +190,5 @@ def test_dask_arrays_that_give_no_batches_are_refused(case):
 
 def test_a_partition_with_a_number_that_is_not_finite_is_named():
     numbers = [*X[:5], [1.0, float("nan")], X[6]]
-    with pytest.raises(ValueError, match="X of batch 1 must hold finite numbers, got nan"):
+    with pytest.raises(ValueError, match="X of batch 1 in epoch 1 must hold finite numbers, got nan at X"):
         fit(network(), DaskBatches(dask(numbers, 3), dask(Y, 3)), epochs=2)

@@ -20,6 +20,7 @@ from tinygrad_scalar.cli.missing_cells import WAYS, require_complete
 from tinygrad_scalar.datasets import Table, is_number
 from tinygrad_scalar.engine.errors import AnomalyError, shown
 from tinygrad_scalar.engine.quiet import quiet
+from tinygrad_scalar.nn.class_names import codes
 from tinygrad_scalar.nn.losses import LOSSES
 from tinygrad_scalar.nn.mlp import MLP
 from tinygrad_scalar.nn.probabilities import probabilities
@@ -86,10 +87,8 @@ class TableModel:
         assert self.classes is not None
         index = {name: i for i, name in enumerate(self.classes)}
         indices = [index[cell] for cell in table.column(self.target)]
-        off_and_on = LOSSES[self.loss].off_and_on
-        if off_and_on is None:
-            return indices
-        return [[off_and_on[j == index] for j in range(len(self.classes))] for index in indices]
+        targets: list[Any] = codes(len(self.classes), LOSSES[self.loss].off_and_on)[indices].tolist()
+        return targets
 
     def outputs(self, table: Table, *, missing: str | None = None, unknown: str = "error") -> NDArray[Any]:
         """The network's outputs for every row, shape (m, k), a number in its own unit; arguments as for `matrix`.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set, Sized
+from inspect import signature
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
@@ -14,8 +15,9 @@ from tinygrad_scalar.nn.tables import is_table, require_same_columns
 
 if TYPE_CHECKING:
     from tinygrad_scalar.engine.bulk import Array
+    from tinygrad_scalar.nn.class_names import Classes
 
-    InBatches = Callable[[], Iterable[Any]] | Iterable[Any]
+    InBatches = Callable[..., Iterable[Any]] | Iterable[Any]
 
 _AS_FUNCTION = "give a function that makes a new one each time, such as `def batches(): yield X, Y`"
 
@@ -50,63 +52,85 @@ class Batches:
     Each is checked as it comes: its examples must have the shapes of those of batch 0, which is read at once.
     """
 
-    def __init__(self, given: Any, kind: str, passes: int) -> None:
-        self._given, self._kind = given, kind
+    def __init__(self, given: Any, kind: str, passes: int, classes: Classes) -> None:
+        self._given, self._kind, self._classes = given, kind, classes
         if isinstance(given, Iterator) and passes > 1:
             raise ValueError(
                 f"the {kind}batches come from {shown(given)}, which gives them only once, but they are needed "
                 f"{passes} times: {_AS_FUNCTION}"
             )
-        self._begun: Iterator[Any] | None = iter(_opened(self._given))
+        if not kind and is_list_of_pairs(given):
+            classes.learn((Y, f"Y of batch {i}") for i, (_, Y) in enumerate(given))
+        self._of_epoch = _takes_epoch(given)
+        self._begun: Iterator[Any] | None = iter(self._opened(1))
         items = list(zip(range(1), self._begun))  # reads no second one
         if not items:
             raise ValueError(f"{shown(given)} gave no {kind}batches")
-        first = self._checked(items[0][1], 0)
+        first = self._checked(items[0][1], 0, "")
         self.first = Examples(first.X.copy(), first.Y.copy(), kind)  # its arrays may be refilled before its turn
-        self.first.columns = first.columns
+        self.first.columns, self.first.labels, self.first.where = first.columns, first.labels, first.where
 
-    def batches(self, batch_size: int | None, generator: random.Random, weights: Array | None) -> Iterator[Batch]:
-        for examples in self.everyone():
+    def batches(
+        self, batch_size: int | None, generator: random.Random, weights: Array | None, epoch: int
+    ) -> Iterator[Batch]:
+        for examples in self.everyone(epoch):
             yield Batch(examples, range(len(examples)))
 
-    def everyone(self) -> Iterator[Examples]:
+    def everyone(self, epoch: int) -> Iterator[Examples]:
         begun, self._begun = self._begun, None
-        if begun is None:
-            checked: Iterator[Examples] = (self._checked(batch, i) for i, batch in enumerate(_opened(self._given)))
+        in_epoch = f" in epoch {epoch}"
+        if begun is None or (self._of_epoch and epoch > 1):
+            items = enumerate(self._opened(epoch))
+            checked: Iterator[Examples] = (self._checked(batch, i, in_epoch) for i, batch in items)
         else:  # what `first` was read from goes on
-            checked = chain([self.first], (self._checked(batch, i) for i, batch in enumerate(begun, 1)))
+            checked = chain([self.first], (self._checked(batch, i, in_epoch) for i, batch in enumerate(begun, 1)))
         none = True
         for examples in checked:
             none = False
             yield examples
         if none:
-            raise ValueError(f"{shown(self._given)} gave no {self._kind}batches the second time: {_AS_FUNCTION}")
+            again = "the second time" if not self._of_epoch else f"in epoch {epoch}"
+            raise ValueError(f"{shown(self._given)} gave no {self._kind}batches {again}: {_AS_FUNCTION}")
 
     def done(self, batches: int, examples: int) -> float:
         """Known only where the iterable says how many batches there are; else the rate changes between epochs."""
         return batches / len(self._given) if isinstance(self._given, Sized) else 0.0
 
-    def _checked(self, batch: Any, i: int) -> Examples:
-        kind = self._kind
+    def _opened(self, epoch: int) -> Iterable[Any]:
+        return _opened(self._given, **({"epoch": epoch} if self._of_epoch else {}))
+
+    def _checked(self, batch: Any, i: int, in_epoch: str) -> Examples:
+        kind, where = self._kind, f" of batch {i}"
         if not _is_pair(batch):
-            raise TypeError(f"{kind}batch {i} must be a pair (X, Y), got {shown(batch)}")
+            raise TypeError(f"{kind}batch {i}{in_epoch} must be a pair (X, Y), got {shown(batch)}")
         X, Y = batch
-        examples = Examples(X, Y, kind, f" of batch {i}")
-        if i > 0:
-            require_same_columns(examples.columns, f"{kind}X of batch {i}", self.first.columns, "batch 0")
+        examples = Examples(X, Y, kind, where + in_epoch, self._classes)
+        examples.where = where
+        if i > 0 or in_epoch:
+            require_same_columns(examples.columns, f"{kind}X{where}{in_epoch}", self.first.columns, "batch 0")
             for name in ("X", "Y"):
                 array, first = getattr(examples, name), getattr(self.first, name)
                 if array.shape[1:] != first.shape[1:]:
                     raise ValueError(
-                        f"all batches must have examples of one shape, but {kind}{name} of batch {i} has the shape "
+                        f"all batches must have examples of one shape, but {kind}{name}{where}{in_epoch} has the shape "
                         f"{array.shape} and that of batch 0 {first.shape}"
                     )
         return examples
 
 
-def _opened(given: Any) -> Iterable[Any]:
+def _takes_epoch(given: Any) -> bool:
+    """Whether it is a function with a parameter named epoch."""
+    if isinstance(given, Iterable):
+        return False
+    try:
+        return "epoch" in signature(given).parameters
+    except (TypeError, ValueError):  # of a function in C
+        return False
+
+
+def _opened(given: Any, **epoch: int) -> Iterable[Any]:
     """What the function returns, or the iterable itself."""
-    found = given if isinstance(given, Iterable) else given()
+    found = given if isinstance(given, Iterable) else given(**epoch)
     if not isinstance(found, Iterable):
         raise TypeError(f"{shown(given)} must give batches, as a generator does; it gave {shown(found)}")
     return found

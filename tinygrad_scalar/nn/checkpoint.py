@@ -112,7 +112,7 @@ class Checkpoint:
         course, history, watch = self._course, self._course.history, self._course.watch
         numbers, gauss = _random_state(course.generator)
         texts, of_optimizer = state_of(course.optimizer)
-        first_loss = None if self._draws else trainer.cost(self._first)
+        first_loss = None if self._draws else trainer.cost(self._first, len(history.cost) - 1)
         state = {
             "epoch": len(history.cost),
             "stopped": stopped,

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from tinygrad_scalar.engine.errors import shown
 from tinygrad_scalar.nn.dask_batches import is_dask, require_rows, whole_rows
-from tinygrad_scalar.nn.examples import Examples, rows_of
+from tinygrad_scalar.nn.examples import Examples, Rows, rows_of
 from tinygrad_scalar.nn.partitions import (
     BlockRows,
     Here,
@@ -28,6 +28,8 @@ from tinygrad_scalar.nn.partitions import (
 
 if TYPE_CHECKING:
     from distributed import Client
+
+    from tinygrad_scalar.nn.class_names import Classes
 
 SECONDS = 10.0  # to wait for a scheduler
 INSTALL = "pip install 'tinygrad_scalar[distributed]'"
@@ -81,11 +83,16 @@ class Cluster:
             ) from error
 
 
-def examples_for(X: Any, Y: Any, client: Client | None) -> Examples:
-    """The examples as they are, or in partitions: those of Dask arrays, or blocks made for a client."""
+def examples_for(X: Any, Y: Any, client: Client | None, classes: Classes) -> Examples:
+    """The examples as they are, or in partitions: those of Dask arrays, or blocks made for a client.
+
+    If Y holds text, the `classes` learn it.
+    """
     place: Place = Here() if client is None else Cluster(required_client(client))
     if not is_dask(X):
-        examples = Examples(X, _in_memory(Y, place))
+        Y = _in_memory(Y, place)
+        classes.learn([(Y, "Y")])
+        examples = Examples(X, Y, classes=classes)
         return examples if client is None else in_blocks(examples, place)
     require_rows(X, "X")
     if is_dask(Y) and (Y.ndim == 0 or Y.chunks[0] != X.chunks[0]):
@@ -93,14 +100,22 @@ def examples_for(X: Any, Y: Any, client: Client | None) -> Examples:
             f"X and Y must have the same partitions, got chunks of {shown(X.chunks[0])} and {shown(Y.chunks[:1])} rows"
             ": Y.rechunk({0: X.chunks[0]})"
         )
-    targets = rows_of(_in_memory(Y, place), "Y")
+    Y = _in_memory(Y, place)
+    classes.learn([(Y, "Y")])
+    labels = classes.indices_of(Y, "Y")
+    targets = rows_of(Y, "Y") if labels is None else labels
     m = len(X)
     if m != len(targets):
         raise ValueError(f"X has {m} example{'s' * (m != 1)} but Y has {len(targets)}")
     X = whole_rows(X)
     cuts = list(accumulate((int(n) for n in X.chunks[0] if n), initial=0))
     blocks = checked_blocks(X, cuts, place, "X")
-    return PartitionedExamples(BlockRows(place, blocks, cuts, X.shape, X.dtype), targets, place, blocks, cuts)
+    rows: Any = BlockRows(place, blocks, cuts, X.shape, X.dtype)
+    if labels is not None:
+        targets = classes.targets(labels, "Y", Rows(rows))
+    examples = PartitionedExamples(rows, targets, place, blocks, cuts)
+    examples.labels = labels
+    return examples
 
 
 def _in_memory(array: Any, place: Place) -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from tinygrad_scalar.engine.errors import shown
@@ -17,12 +17,15 @@ if TYPE_CHECKING:
 
 
 def weights_of(
-    source: Source, sample_weight: ArrayLike | None, class_weight: Mapping[Any, float] | str | None
+    source: Source,
+    sample_weight: ArrayLike | None,
+    class_weight: Mapping[Any, float] | str | None,
+    class_names: Sequence[str],
 ) -> Array | None:
     """The weight of each example, their mean 1; None if all count alike.
 
-    `class_weight` maps a target to a weight, or is "balanced": each class then counts alike, however many examples it
-    has. An example's weight is the product of both.
+    `class_weight` maps a target, or its label if Y was text, to a weight, or is "balanced": each class then counts
+    alike, however many examples it has. An example's weight is the product of both.
     """
     import numpy as np
 
@@ -44,16 +47,17 @@ def weights_of(
         _require_weights(given, "sample_weight")
         weights = given.astype(np.float64)
     if class_weight is not None:
-        weights = weights * _by_class(source.Y, class_weight)
+        weights = weights * _by_class(source, class_weight, class_names)
     mean = float((weights / len(weights)).sum())
     if not mean > 0.0:
         raise ValueError("all examples have the weight 0: there is nothing to learn from")
     return weights / mean
 
 
-def _by_class(Y: Array, class_weight: Mapping[Any, float] | str) -> Array:
+def _by_class(source: Examples, class_weight: Mapping[Any, float] | str, names: Sequence[str]) -> Array:
     import numpy as np
 
+    Y = source.Y if source.labels is None else source.labels
     if Y.size != len(Y):
         raise ValueError(f"class_weight needs one target an example, of shape (m,), got Y of shape {Y.shape}")
     classes, which, counts = np.unique(Y.reshape(len(Y)), return_inverse=True, return_counts=True)
@@ -62,10 +66,11 @@ def _by_class(Y: Array, class_weight: Mapping[Any, float] | str) -> Array:
         return balanced
     if not isinstance(class_weight, Mapping):
         raise TypeError(f'class_weight must be a dict {{class: weight}} or "balanced", got {shown(class_weight)}')
-    missing = [number for number in classes.tolist() if number not in class_weight]
+    keys = classes.tolist() if source.labels is None else [names[i] for i in classes]
+    missing = [key for key in keys if key not in class_weight]
     if missing:
-        raise ValueError(f"class_weight has no weight for the class {missing[0]:g} of Y")
-    numbers = [as_float(class_weight[number]) for number in classes.tolist()]
+        raise ValueError(f"class_weight has no weight for the class {missing[0]!r} of Y")
+    numbers = [as_float(class_weight[key]) for key in keys]
     if None in numbers:
         raise TypeError(f"class_weight must map classes to numbers, got {shown(class_weight)}")
     weights = np.array(numbers, dtype=np.float64)

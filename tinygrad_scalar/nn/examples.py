@@ -7,12 +7,13 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from tinygrad_scalar.nn.kept_program import PIECE
-from tinygrad_scalar.nn.tables import OF_CLASSES, array_of_table, column_names, is_table
+from tinygrad_scalar.nn.tables import array_of_table, column_names
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
     from tinygrad_scalar.engine.bulk import Array
+    from tinygrad_scalar.nn.class_names import Classes
 
 
 class Batch(NamedTuple):
@@ -30,15 +31,17 @@ class Source(Protocol):
     """A supply of examples for training or validation.
 
     first     examples to trace the network with and to name in errors: all, or those of the first batch
-    batches   one epoch: the batches of its steps
-    everyone  every example once, in parts of which one is in memory
+    batches   an epoch, counted from 1: the batches of its steps
+    everyone  every example once, after an epoch, in parts of which one is in memory
     done      the share of an epoch after so many of its batches and examples, for schedules
     """
 
     @property
     def first(self) -> Examples: ...
-    def batches(self, batch_size: int | None, generator: random.Random, weights: Array | None) -> Iterator[Batch]: ...
-    def everyone(self) -> Iterator[Examples]: ...
+    def batches(
+        self, batch_size: int | None, generator: random.Random, weights: Array | None, epoch: int
+    ) -> Iterator[Batch]: ...
+    def everyone(self, epoch: int) -> Iterator[Examples]: ...
     def done(self, batches: int, examples: int) -> float: ...
 
 
@@ -47,20 +50,31 @@ class Examples:
 
     `kind` is the word before X and Y in errors, `where` what follows them: ValueError for wrong shapes and lengths and
     for numbers that are not finite, TypeError for anything but numbers. Arrays and memory maps are not copied. `cuts`
-    are the first rows of partitions and the number of examples, `columns` the names that X has for its columns.
+    are the first rows of partitions and the number of examples, `columns` the names that X has for its columns. With
+    `classes`, Y can be text, which they number; `labels` is then the index of each example's class.
     """
 
+    where = ""
     cuts: Sequence[int] = ()
     columns: tuple[str, ...] = ()
+    labels: Array | None = None
 
-    def __init__(self, X: ArrayLike, Y: ArrayLike, kind: str = "", where: str = "") -> None:
+    def __init__(
+        self, X: ArrayLike, Y: ArrayLike, kind: str = "", where: str = "", classes: Classes | None = None
+    ) -> None:
         x_name, y_name = f"{kind}X{where}", f"{kind}Y{where}"
-        self.X, self.Y = rows_of(X, x_name), rows_of(Y, y_name, targets=True)
+        self.kind = kind
+        self.X = rows_of(X, x_name)
+        self.labels = None if classes is None else classes.indices_of(Y, y_name)
+        self.Y = rows_of(Y, y_name, targets=True) if self.labels is None else self.labels
         self.columns = column_names(X)
         if len(self.X) != len(self.Y):
             examples = f"{len(self.X)} example{'s' * (len(self.X) != 1)}"
             raise ValueError(f"{x_name} has {examples} but {y_name} has {len(self.Y)}")
-        self.x, self.y = Rows(self.X), Rows(self.Y)
+        self.x = Rows(self.X)
+        if classes is not None and self.labels is not None:
+            self.Y = classes.targets(self.labels, y_name, self.x)
+        self.y = Rows(self.Y)
 
     def __len__(self) -> int:
         return len(self.X)
@@ -69,7 +83,9 @@ class Examples:
     def first(self) -> Examples:
         return self
 
-    def batches(self, batch_size: int | None, generator: random.Random, weights: Array | None) -> Iterator[Batch]:
+    def batches(
+        self, batch_size: int | None, generator: random.Random, weights: Array | None, epoch: int
+    ) -> Iterator[Batch]:
         """All m in order as one batch, or `batch_size` at a time in an order shuffled anew."""
         m = len(self)
         if batch_size is None:
@@ -79,7 +95,7 @@ class Examples:
         for start in range(0, m, batch_size):
             yield Batch(self, shuffled[start : start + batch_size], weights)
 
-    def everyone(self) -> Iterator[Examples]:
+    def everyone(self, epoch: int) -> Iterator[Examples]:
         yield self
 
     def done(self, batches: int, examples: int) -> float:
@@ -105,13 +121,7 @@ def rows_of(array: ArrayLike, name: str, targets: bool = False) -> Array:
 
     from tinygrad_scalar.vectorize.real_array import real_array
 
-    try:
-        numbers = real_array(array_of_table(array, name, targets), name)
-    except TypeError as error:
-        first: Any = np.ravel(np.asarray(array, dtype=object))[:1] if targets and not is_table(array) else ()
-        if any(isinstance(label, str) for label in first):
-            raise TypeError(f"{error}; {OF_CLASSES}") from None
-        raise
+    numbers = real_array(array_of_table(array, name, targets), name)
     if numbers.ndim not in (1, 2) or numbers.size == 0:
         raise ValueError(
             f"{name} must be a non-empty array of shape (m, n) or (m,), one row per example; got shape {numbers.shape}"
@@ -121,5 +131,6 @@ def rows_of(array: ArrayLike, name: str, targets: bool = False) -> Array:
         if not finite.all():
             row, *column = (int(i) for i in np.argwhere(~finite)[0])
             place = start + row, *column
-            raise ValueError(f"{name} must hold finite numbers, got {numbers[place]} at {name}{list(place)}")
+            short = name.partition(" of batch ")[0]
+            raise ValueError(f"{name} must hold finite numbers, got {numbers[place]} at {short}{list(place)}")
     return numbers

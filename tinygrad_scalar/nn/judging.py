@@ -28,15 +28,18 @@ def mean_cost(costs: Iterable[tuple[float, int]]) -> float:
 
 
 def judge(
-    trainer: ScalarTrainer, source: Source, with_cost: bool, metrics: Mapping[str, Metric]
+    trainer: ScalarTrainer, source: Source, with_cost: bool, metrics: Mapping[str, Metric], epoch: int
 ) -> tuple[float | None, dict[str, float]]:
-    """The cost, if it is wanted, and the metrics of all examples, each read once."""
+    """The cost, if it is wanted, and the metrics of all examples, each read once, after an epoch, counted from 0."""
     if not with_cost and not metrics:
         return None, {}
     costs, outputs, targets = [], [], []
-    for examples in source.everyone():
+    for examples in source.everyone(epoch + 1):
         if with_cost:
-            costs.append((trainer.cost(examples), len(examples)))
+            try:
+                costs.append((trainer.cost(examples, epoch), len(examples)))
+            except (ValueError, TypeError) as error:
+                raise trainer.row_named(error, examples, range(len(examples)), epoch) from None
         if metrics:
             outputs.append(trainer.outputs(examples))
             targets.append(examples.Y if source.first is source else examples.Y.copy())  # batches may be refilled

@@ -282,12 +282,14 @@ class Loss(NamedTuple):
     output_activation  of the last layer, where each output stands for a class
     off_and_on         for classes: the target of a wrong class's output and of the right one's; if None, y is an index
     of_numbers         whether it also fits outputs that are numbers, with a linear last layer
+    in_one_output      whether one output can tell two classes apart
     """
 
     function: LossFunction
     output_activation: str
     off_and_on: tuple[float, float] | None
     of_numbers: bool = False
+    in_one_output: bool = False
 
     def __call__(self, a: Any, y: Any) -> Value:
         return self.function(a, y)
@@ -297,10 +299,12 @@ class Loss(NamedTuple):
 LOSSES: dict[str, Loss] = {
     "squared_error": Loss(squared_error, "sigmoid", (0.0, 1.0), of_numbers=True),
     "absolute_error": Loss(absolute_error, "sigmoid", (0.0, 1.0), of_numbers=True),
-    "binary_cross_entropy": Loss(binary_cross_entropy, "sigmoid", (0.0, 1.0)),
+    "binary_cross_entropy": Loss(binary_cross_entropy, "sigmoid", (0.0, 1.0), in_one_output=True),
     "cross_entropy": Loss(cross_entropy, "linear", None),
-    "hinge": Loss(hinge, "linear", (-1.0, 1.0)),
-    "binary_cross_entropy_with_logits": Loss(binary_cross_entropy_with_logits, "linear", (0.0, 1.0)),
+    "hinge": Loss(hinge, "linear", (-1.0, 1.0), in_one_output=True),
+    "binary_cross_entropy_with_logits": Loss(
+        binary_cross_entropy_with_logits, "linear", (0.0, 1.0), in_one_output=True
+    ),
     "huber": Loss(huber, "sigmoid", (0.0, 1.0), of_numbers=True),
     "kl_divergence": Loss(kl_divergence, "sigmoid", (0.0, 1.0)),
 }
@@ -313,6 +317,11 @@ def find_loss(loss: str | LossFunction) -> LossFunction:
     if not isinstance(loss, str) or loss not in LOSSES:
         raise ValueError(f"loss must be one of {', '.join(LOSSES)}, or a function (a, y) -> Value; got {shown(loss)}")
     return LOSSES[loss].function
+
+
+def row_of(evaluate: LossFunction) -> tuple[str, Loss] | None:
+    """The name and the row of one of our losses; None for another function."""
+    return next(((name, row) for name, row in LOSSES.items() if evaluate is row or evaluate is row.function), None)
 
 
 def cost(loss: str | LossFunction, outputs: Sequence[Any], targets: Sequence[Any]) -> Value:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from tinygrad_scalar.engine.errors import shown
 from tinygrad_scalar.engine.number import as_float
-from tinygrad_scalar.nn.losses import LOSSES
+from tinygrad_scalar.nn.losses import row_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -80,12 +80,13 @@ def required_number(name: str, answer: object) -> float:
 
 def _accuracy(evaluate: LossFunction) -> Metric:
     """The share of examples whose class is the network's answer: its largest output, or the side of its only one."""
-    row = next((row for row in LOSSES.values() if evaluate in (row, row.function)), None)
-    if row is None:
+    found = row_of(evaluate)
+    if found is None:
         raise ValueError(
             'metrics=["accuracy"] needs one of our losses, which say what an output means; with a loss of your own '
             "pass a function (outputs, Y) -> number"
         )
+    row = found[1]
     off, on = row.off_and_on or (0.0, 1.0)
     boundary = (off + on) / 2 if row.output_activation == "sigmoid" else 0.0
 

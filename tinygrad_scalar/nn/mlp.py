@@ -22,8 +22,9 @@ from tinygrad_scalar.engine.errors import shown
 from tinygrad_scalar.engine.number import required_integer
 from tinygrad_scalar.nn.activations import ACTIVATIONS, Named, find_activation, named, of_a_function, printed
 from tinygrad_scalar.nn.batches import input_pieces
+from tinygrad_scalar.nn.class_names import named_classes, required_names
 from tinygrad_scalar.nn.gradient import Gradient
-from tinygrad_scalar.nn.kept_program import Keeping, LastCall, predicted
+from tinygrad_scalar.nn.kept_program import CLASS_NAMES, Keeping, LastCall, predicted
 from tinygrad_scalar.nn.probabilities import probabilities
 
 if TYPE_CHECKING:
@@ -71,16 +72,48 @@ class Module(Keeping, ABC):
         """
         return Gradient(self.parameters())
 
+    @property
+    def class_names(self) -> tuple[str, ...] | None:
+        """The names of the classes in the order of the outputs, which `fit` takes from text labels; None without.
+
+        They stay with the network in its copies and files. Set it to a list of texts to name the classes beforehand or
+        to rename them, to None to forget them. Two classes can share one output: the second where it is large.
+        """
+        names: tuple[str, ...] | None = vars(self).get(CLASS_NAMES)
+        return names
+
+    @class_names.setter
+    def class_names(self, names: Sequence[str] | None) -> None:
+        found = required_names(names)
+        if found is None:
+            vars(self).pop(CLASS_NAMES, None)
+        else:
+            vars(self)[CLASS_NAMES] = found
+
     def predict(self, X: ArrayLike | InBatches) -> NDArray[Any]:
         """The outputs for each row of X, at array speed: shape (m,) if there is one output, else (m, k).
+
+        A network with `class_names`, such as `fit` leaves after text labels, gives the name of each row's class
+        instead, shape (m,): that of the largest output.
 
         X has the shape (m, n), or (m,) if there is one input: an array, a list, a table of numbers, a memory map, a
         Dask array, or a function or generator that gives it in batches, as for `fit`. ValueError if it does not fit, or
         is not finite.
 
-        >>> MLP(2, [3], "linear", seed=0).predict([[0.5, -1.0], [1.0, 2.0]]).shape
+        >>> net = MLP(2, [3], "linear", seed=0)
+        >>> net.predict([[0.5, -1.0], [1.0, 2.0]]).shape
         (2, 3)
+        >>> net.class_names = ["ant", "bee", "fly"]
+        >>> net.predict([[0.5, -1.0], [1.0, 2.0]])
+        array(['bee', 'ant'], dtype='<U3')
         """
+        outputs = self._rows_of_outputs(X)
+        if self.class_names is None:
+            return outputs
+        return named_classes(outputs.reshape(len(outputs), -1), self.class_names, self._outputs_activation())
+
+    def _rows_of_outputs(self, X: ArrayLike | InBatches) -> NDArray[Any]:
+        """The outputs for each row of X, shape (m,) or (m, k)."""
         import numpy as np
 
         found = [predicted(self, rows) for rows in input_pieces(X)]
@@ -91,13 +124,14 @@ class Module(Keeping, ABC):
     def predict_proba(self, X: ArrayLike | InBatches) -> NDArray[Any]:
         """The probability of each class for each row of X, shape (m, k), each row with the sum 1.
 
-        Several linear outputs are logits: their softmax. One output is the probability of class 1, σ(z) of a linear
-        one: the columns are those of class 0 and of class 1. ValueError for other outputs, which are no probabilities.
+        The classes are in the order of `class_names`. Several linear outputs are logits: their softmax. One output is
+        the probability of class 1, σ(z) of a linear one: the columns are those of class 0 and of class 1. ValueError
+        for other outputs, which are no probabilities.
 
         >>> MLP(2, [1], "sigmoid", seed=0).predict_proba([[0.0, 0.0]])
         array([[0.5, 0.5]])
         """
-        outputs = self.predict(X)
+        outputs = self._rows_of_outputs(X)
         return probabilities(outputs.reshape(len(outputs), -1), self._outputs_activation())
 
     def _outputs_activation(self) -> object:

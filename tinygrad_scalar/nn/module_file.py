@@ -15,7 +15,8 @@ from tinygrad_scalar.engine.errors import shown
 from tinygrad_scalar.nn import array_file
 from tinygrad_scalar.nn.activations import Activation, Named, at_place, place_of
 from tinygrad_scalar.nn.array_file import Header, begins_of, read_array, read_json, require_keys
-from tinygrad_scalar.nn.kept_program import Keeping
+from tinygrad_scalar.nn.class_names import class_names_of_file
+from tinygrad_scalar.nn.kept_program import CLASS_NAMES, Keeping
 from tinygrad_scalar.nn.mlp import Module
 from tinygrad_scalar.primitives.primitive import is_importable
 from tinygrad_scalar.screen import printable, quoted
@@ -221,6 +222,8 @@ class _Reader:
             if name.startswith("__") or callable(of_class) or isinstance(of_class, property):
                 raise ValueError(f"its network sets {shown(name)} of {kind.__name__}, which is no attribute")
             vars(made)[name] = self.read(part)
+        if CLASS_NAMES in vars(made):
+            vars(made)[CLASS_NAMES] = class_names_of_file(vars(made)[CLASS_NAMES])
         return made
 
 

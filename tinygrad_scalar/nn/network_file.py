@@ -13,32 +13,39 @@ from tinygrad_scalar.engine.errors import shown
 from tinygrad_scalar.nn import array_file
 from tinygrad_scalar.nn.activations import find_activation
 from tinygrad_scalar.nn.array_file import Header, Kind, begins_of, read_array, read_json, require_keys
+from tinygrad_scalar.nn.class_names import class_names_of_file
 
 KEY = "tinygrad_scalar"
+CLASS_NAMES = "class_names"
 _FORMAT = 1
 
 
 class Contents(NamedTuple):
     """What a file holds.
 
-    network   the arguments of MLP
-    weights   of each layer, a row for each neuron
-    biases    of each layer
-    metadata  the user's
+    network      the arguments of MLP
+    weights      of each layer, a row for each neuron
+    biases       of each layer
+    metadata     the user's
+    class_names  of the outputs, if they have some
     """
 
     network: dict[str, Any]
     weights: list[list[list[float]]]
     biases: list[list[float]]
     metadata: dict[str, Any]
+    class_names: tuple[str, ...] | None = None
 
 
 def to_bytes(contents: Contents) -> bytes:
     """The bytes of a file. TypeError if JSON cannot hold the metadata, ValueError if they are too long."""
     import numpy as np
 
+    description = {"format": _FORMAT, "network": contents.network, "metadata": contents.metadata}
+    if contents.class_names is not None:
+        description[CLASS_NAMES] = list(contents.class_names)
     try:
-        header = json.dumps({"format": _FORMAT, "network": contents.network, "metadata": contents.metadata})
+        header = json.dumps(description)
     except (TypeError, ValueError, RecursionError) as error:
         raise TypeError(f"metadata must be a dict that JSON can hold: {error}") from None
     arrays = {}
@@ -52,17 +59,23 @@ def to_bytes(contents: Contents) -> bytes:
 
 def read(file: BinaryIO, header: Header) -> Contents:
     """What the file holds behind its header; ValueError, with the reason, if it is not what `to_bytes` makes."""
-    network, metadata, begins = read_description(header)
+    network, metadata, class_names, begins = read_description(header)
     data = file.read()
     numbers = {name: read_array(data, begins[name], kind).tolist() for name, kind in _arrays(network).items()}
     layers = range(1, len(network["layer_sizes"]) + 1)
-    return Contents(network, [numbers[f"w({i})"] for i in layers], [numbers[f"b({i})"] for i in layers], metadata)
+    weights, biases = ([numbers[f"{name}({i})"] for i in layers] for name in "wb")
+    return Contents(network, weights, biases, metadata, class_names)
 
 
-def read_description(header: Header) -> tuple[dict[str, Any], dict[str, Any], dict[str, int]]:
-    """The arguments of MLP, the metadata, and where in the data below each array begins; raises as `read` does."""
-    network, metadata = _network(read_json(header.description, "its description of the network"))
-    return network, metadata, begins_of(header, _arrays(network))
+def read_description(
+    header: Header,
+) -> tuple[dict[str, Any], dict[str, Any], tuple[str, ...] | None, dict[str, int]]:
+    """The arguments of MLP, the metadata, the names of classes, and where in the data below each array begins; raises
+    as `read` does."""
+    description = read_json(header.description, "its description of the network")
+    class_names = class_names_of_file(description.pop(CLASS_NAMES)) if CLASS_NAMES in description else None
+    network, metadata = _network(description)
+    return network, metadata, class_names, begins_of(header, _arrays(network))
 
 
 def _network(header: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -12,7 +12,8 @@ from tinygrad_scalar.nn.examples import Batch, Examples
 from tinygrad_scalar.nn.kept_program import PIECE
 from tinygrad_scalar.nn.optim import Optimizer
 from tinygrad_scalar.nn.partitions import ADVICE, PartitionedExamples, Program, outputs, share, sum_of
-from tinygrad_scalar.nn.trainers import VectorTrainer, not_finite
+from tinygrad_scalar.nn.trainers import VectorTrainer
+from tinygrad_scalar.nn.wrong_rows import not_finite
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -106,7 +106,7 @@ def in_blocks(examples: Examples, place: Place) -> PartitionedExamples:
     length = -(-m // PARTITIONS)
     cuts = [*range(0, m, length), m]
     found = PartitionedExamples(X, examples.Y, place, [X[begin : begin + length] for begin in cuts[:-1]], cuts)
-    found.columns = examples.columns
+    found.columns, found.labels = examples.columns, examples.labels
     return found
 
 

@@ -110,6 +110,7 @@ def load_with(
             neuron.b.data = bias
             for parameter, weight in zip(neuron.w, row):
                 parameter.data = weight
+    net.class_names = contents.class_names
     return net, contents.metadata
 
 
@@ -150,7 +151,7 @@ def _contents(net: MLP, metadata: dict[str, Any]) -> Contents:
     }
     weights = [[[w.data for w in neuron.w] for neuron in layer.neurons] for layer in net.layers]
     biases = [[neuron.b.data for neuron in layer.neurons] for layer in net.layers]
-    return Contents(network, weights, biases, metadata)
+    return Contents(network, weights, biases, metadata, net.class_names)
 
 
 def _require_rebuildable(net: MLP) -> None:

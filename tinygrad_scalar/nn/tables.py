@@ -15,10 +15,8 @@ _OF_INPUTS = (
     "convert it to numbers, categories to one column each (one-hot), or leave it out; `tinygrad-scalar train` does so "
     "for a CSV file"
 )
-OF_CLASSES = (
-    "names, Y = np.unique(labels, return_inverse=True) numbers classes; ts.estimators.NetworkClassifier and "
-    "`tinygrad-scalar train` take their names"
-)
+OF_CLASSES = "names, Y = np.unique(labels, return_inverse=True) numbers classes"
+_OF_TARGETS = "convert it to numbers, or for a loss of classes to one column of text, with .astype(str)"
 
 
 def is_table(given: object) -> bool:
@@ -38,14 +36,7 @@ def array_of_table(given: ArrayLike, name: str, targets: bool = False) -> ArrayL
         import narwhals as nw
     except ImportError:
         return given
-    try:
-        table: Any = nw.from_native(given, allow_series=True, pass_through=True)
-    except nw.exceptions.DuplicateError:
-        raise ValueError(
-            f"{name} has two columns of one name ({', '.join(map(str, _repeated_columns(given)))}): rename or drop one"
-        ) from None
-    if isinstance(table, nw.LazyFrame):
-        raise TypeError(f"{name} is a lazy table, a {type(given).__name__}: give the rows that collect() returns")
+    table = _read(given, name)
     if isinstance(table, nw.Series):
         return _column(table, name, name, targets)
     if not isinstance(table, nw.DataFrame):
@@ -58,6 +49,31 @@ def array_of_table(given: ArrayLike, name: str, targets: bool = False) -> ArrayL
     if targets and len(columns) == 1:
         return columns[0]
     return np.column_stack(columns)
+
+
+def texts_of_column(given: Any, name: str) -> list[str] | Array | None:
+    """The texts of a column, or of a table of one column; None if it holds anything else.
+
+    ValueError for a missing cell. What narwhals does not read, or all without narwhals, becomes an array of anything.
+    """
+    import numpy as np
+
+    try:
+        import narwhals as nw
+    except ImportError:
+        return np.asarray(given)
+    column = _read(given, name)
+    if isinstance(column, nw.DataFrame) and column.shape[1] == 1:
+        column = next(column.iter_columns())
+    if not isinstance(column, (nw.DataFrame, nw.Series)):
+        return np.asarray(given)
+    if not isinstance(column, nw.Series) or column.dtype not in (nw.String, nw.Categorical, nw.Enum, nw.Object):
+        return None
+    cells: list[str] = column.to_list()
+    if not any(isinstance(cell, str) for cell in cells):
+        return None
+    _require_complete(column, f"{name} must hold a label in each row, but it")
+    return cells
 
 
 def column_names(given: Any) -> tuple[str, ...]:
@@ -80,6 +96,21 @@ def require_same_columns(names: tuple[str, ...], name: str, first: tuple[str, ..
     )
 
 
+def _read(given: Any, name: str) -> Any:
+    """A table or a column as narwhals reads it; what it does not know comes back as it is."""
+    import narwhals as nw
+
+    try:
+        table: Any = nw.from_native(given, allow_series=True, pass_through=True)
+    except nw.exceptions.DuplicateError:
+        raise ValueError(
+            f"{name} has two columns of one name ({', '.join(map(str, _repeated_columns(given)))}): rename or drop one"
+        ) from None
+    if isinstance(table, nw.LazyFrame):
+        raise TypeError(f"{name} is a lazy table, a {type(given).__name__}: give the rows that collect() returns")
+    return table
+
+
 def _repeated_columns(table: Any) -> list[Any]:
     """The names that stand more than once."""
     names = list(table.column_names if hasattr(table, "column_names") else table.columns)  # pyarrow's are its columns
@@ -94,16 +125,8 @@ def _column(column: Any, what: str, name: str, targets: bool) -> Array:
     dtype = column.dtype
     if not dtype.is_numeric() and dtype != nw.Boolean:
         kind = "text or objects" if dtype in (nw.Object, nw.String) else str(dtype)
-        raise TypeError(f"{name} must hold numbers, but {what} is {kind}: {OF_CLASSES if targets else _OF_INPUTS}")
-    missing = column.is_null()
-    if missing.any():
-        row = int(np.argmax(missing.to_numpy()))
-        count = int(missing.sum())
-        cells = "a missing cell" if count == 1 else f"{count} missing cells, the first"
-        raise ValueError(
-            f"{name} must hold finite numbers, but {what} has {cells} in row {row} (counted from 0): fill them or drop "
-            "their rows; `tinygrad-scalar train` does so for a CSV file"
-        )
+        raise TypeError(f"{name} must hold numbers, but {what} is {kind}: {_OF_TARGETS if targets else _OF_INPUTS}")
+    _require_complete(column, f"{name} must hold finite numbers, but {what}")
     if isinstance(dtype, nw.Decimal):
         column = column.cast(nw.Float64)
     numbers: Array = column.to_numpy()
@@ -113,3 +136,18 @@ def _column(column: Any, what: str, name: str, targets: bool) -> Array:
         row = int(finite.argmin())
         raise ValueError(f"{name} must hold finite numbers, got {numbers[row]} in row {row} (counted from 0) of {what}")
     return numbers
+
+
+def _require_complete(column: Any, begin: str) -> None:
+    """ValueError, with this beginning, if cells are missing."""
+    import numpy as np
+
+    missing = column.is_null()
+    if missing.any():
+        row = int(np.argmax(missing.to_numpy()))
+        count = int(missing.sum())
+        cells = "a missing cell" if count == 1 else f"{count} missing cells, the first"
+        raise ValueError(
+            f"{begin} has {cells} in row {row} (counted from 0): fill them or drop their rows; `tinygrad-scalar train` "
+            "does so for a CSV file"
+        )

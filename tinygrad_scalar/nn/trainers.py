@@ -20,6 +20,7 @@ from tinygrad_scalar.nn.examples import Batch, Examples
 from tinygrad_scalar.nn.gradient_rule import GradientRule
 from tinygrad_scalar.nn.kept_program import PIECE, engine_outputs, in_pieces, kept_programs
 from tinygrad_scalar.nn.optim import Optimizer
+from tinygrad_scalar.nn.wrong_rows import loss_not_finite, not_finite, row_named
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -65,7 +66,7 @@ class ScalarTrainer:
             C = self.evaluate(self.net(examples.x[i]), examples.y[i])
             require_value(C)
             if not math.isfinite(C.data):
-                raise not_finite(f"the loss of the example x = {shown(examples.x[i])}", C.data, epoch)
+                raise loss_not_finite(examples, i, C.data, epoch)
             weight = 1.0 if weights is None else float(weights[i])
             C.backward(weight / len(rows))  # ∂C/∂w = 1/m Σₖ ∂Cₖ/∂w
             losses.append(weight * C.data)
@@ -91,9 +92,20 @@ class ScalarTrainer:
             set_data(parameters, before)
             raise
 
-    def cost(self, examples: Examples) -> float:
-        """The mean loss of `examples`."""
-        return _mean([self.evaluate(self.net(x), y).data for x, y in zip(examples.x, examples.y)])
+    def cost(self, examples: Examples, epoch: int) -> float:
+        """The mean loss of `examples`; AnomalyError if that of one is nan, ValueError if one is refused."""
+        losses = []
+        for i, (x, y) in enumerate(zip(examples.x, examples.y)):
+            loss = self.evaluate(self.net(x), y).data
+            if math.isnan(loss):
+                raise loss_not_finite(examples, i, loss, epoch)
+            losses.append(loss)
+        return _mean(losses)
+
+    def row_named(self, error: Exception, examples: Examples, rows: Sequence[int], epoch: int) -> Exception:
+        """The error of a step or a cost with the row that it is about."""
+        self.publish_parameters()
+        return row_named(error, self.net, self.evaluate, examples, rows, epoch)
 
     def outputs(self, examples: Examples) -> NDArray[Any]:
         """The network's outputs for each example, shape (m, k)."""
@@ -168,7 +180,7 @@ class VectorTrainer(ScalarTrainer):
         read_gradients(self.optimizer.parameters, gradient)
         return cost
 
-    def cost(self, examples: Examples) -> float:
+    def cost(self, examples: Examples, epoch: int) -> float:
         import numpy as np
 
         everyone = range(len(examples))
@@ -177,7 +189,7 @@ class VectorTrainer(ScalarTrainer):
         if math.isfinite(cost):
             return cost
         self.vectorized.write_back()
-        return super().cost(examples)
+        return super().cost(examples, epoch)
 
     def outputs(self, examples: Examples) -> NDArray[Any]:
         self.publish()  # the program of the outputs reads the Values
@@ -271,10 +283,3 @@ def _require_finite(numbers: Array, what: str, parameters: Sequence[Value], epoc
     if not finite.all():
         i = int(finite.argmin())
         raise not_finite(f"{what} {label_of(parameters[i])}", float(numbers[i]), epoch)
-
-
-def not_finite(what: str, number: float, epoch: int) -> AnomalyError:
-    return AnomalyError(
-        f"{what} became {number!r} in epoch {epoch + 1}: a smaller learning rate or standardised "
-        "inputs often help; detect_anomaly() finds the operation"
-    )

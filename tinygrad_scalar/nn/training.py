@@ -13,11 +13,12 @@ from tinygrad_scalar.engine.graph import topological_order
 from tinygrad_scalar.engine.number import required_flag, required_integer
 from tinygrad_scalar.nn.callbacks import Epoch, checked_callbacks, is_true, watch_for
 from tinygrad_scalar.nn.checkpoint import Checkpoint, Course
+from tinygrad_scalar.nn.class_names import Classes
 from tinygrad_scalar.nn.example_weights import weights_of
 from tinygrad_scalar.nn.gradient_rule import gradient_rule
 from tinygrad_scalar.nn.history import History
 from tinygrad_scalar.nn.judging import judge, mean_cost, require_measurable
-from tinygrad_scalar.nn.losses import LOSSES, find_loss
+from tinygrad_scalar.nn.losses import find_loss, row_of
 from tinygrad_scalar.nn.metrics import find_metrics
 from tinygrad_scalar.nn.mlp import generator_of
 from tinygrad_scalar.nn.optim import OPTIMIZERS, Optimizer
@@ -30,6 +31,7 @@ from tinygrad_scalar.nn.standstill import warn_of_standstill
 from tinygrad_scalar.nn.tables import require_same_columns
 from tinygrad_scalar.nn.trainers import trainer_for
 from tinygrad_scalar.nn.training_identity import identity_of
+from tinygrad_scalar.nn.wrong_rows import placed
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -78,14 +80,21 @@ def fit(
                 for cross_entropy Y holds class indices, integers from 0, and has the shape (m,). Tables of pandas,
                 polars or pyarrow count as the array of their columns, all numbers, in their order. A memory map
                 (np.memmap) stays on disk, and each batch is read as it is needed. Dask arrays: see below
-    X           alone: a function without arguments that returns the batches (X, Y) of one epoch, such as a generator
-                function, or an iterable that gives them each time, such as `ts.nn.DaskBatches`. A generator gives them
-                only once: epochs=1. Each batch is a step, counts by its number of examples, and is checked when it
-                comes. A stream without end needs an end: `lambda: itertools.islice(stream, 100)`
+    Y           can also hold text, one label for each example, if the loss is one of ours for classes. The different
+                labels, sorted, are numbered from 0 and stay with the network as `net.class_names`, by which further
+                calls number theirs and `net.predict` answers. k classes need k outputs; two of them can share one for
+                binary_cross_entropy (also with logits) and hinge. Metrics get the numbers
+    X           alone: a function that returns the batches (X, Y) of one epoch, such as a generator function, or an
+                iterable that gives them each time, such as `ts.nn.DaskBatches`. A generator gives them only once:
+                epochs=1. Each batch is a step, counts by its number of examples, and is checked when it comes. If the
+                function has a parameter `epoch`, it gets the number of the epoch, from 1: with it as a seed, a shuffled
+                order is drawn again when a training goes on. Labels need `net.class_names` beforehand, unless the
+                batches are in a list. A stream without end needs an end: `lambda: itertools.islice(stream, 100)`
     loss        a function (a, y) -> Value, or the name of one of our losses
     optimizer   an optimizer over net.parameters(), or the name of one, which then uses its defaults
     batch_size  the number of examples per step; None: all of them. Batches are drawn in an order shuffled by `seed`
-    validation  (X, Y) whose cost is measured after every epoch, without training on them; or what gives them in batches
+    validation  (X, Y) whose cost is measured after every epoch, without training on them; or what gives them in
+                batches, such as a function or a list of tuples (X, Y)
     metrics     numbers to record beside the cost, of the validation examples if there are some: "accuracy", "rmse",
                 "mae", "r2", or functions (outputs of shape (m, k), Y) -> number
     callbacks   functions that are called after every epoch with an Epoch (its number, costs, metrics, parameters); if
@@ -98,8 +107,8 @@ def fit(
     clip_norm   the greatest length of the gradient that the optimizer gets
     l1, l2      penalties l1·Σ|w| and l2·Σw² on the weights; biases (labelled b…) have none. They count in the gradient,
                 not in the recorded cost
-    sample_weight, class_weight  how much each example counts: m numbers; {class: number} or "balanced". They are scaled
-                to a mean of 1; the cost of the validation examples is not weighted. Not for X alone
+    sample_weight, class_weight  how much each example counts: m numbers; {class or label: number} or "balanced". They
+                are scaled to a mean of 1; the cost of the validation examples is not weighted. Not for X alone
     checkpoint  a file that is written atomically after each epoch, less often where writing would take more than 5 % of
                 the time, and after the last: the parameters, the optimizer's state and the random generator's, the
                 history, and what early stopping has seen
@@ -127,8 +136,9 @@ def fit(
     with operations that they lack: then set OPENBLAS_NUM_THREADS=1 before Python starts. See docs/distributed.md.
 
     Bad input raises a ValueError or TypeError before anything has changed; what is wrong in a later batch that X alone
-    gives is found when it comes, and the network is as it was then. AnomalyError if a loss or a gradient becomes nan or
-    infinite; that batch's step is then not taken. Warns if the cost never moved, or the gradients died on the
+    gives is found when it comes, and the network is as it was then; the error names batch and epoch. AnomalyError if a
+    loss or a gradient becomes nan or infinite; that batch's step is then not taken. AnomalyError too if a validation
+    loss becomes nan; an infinite one is recorded. Warns if the cost never moved, or the gradients died on the
     way, although it could be lower. Ctrl-C ends the training as early stopping would, with a warning: the history has
     the epochs until then. What was derived from net and loss stays with an MLP, Layer or Neuron, so that further calls
     begin at once.
@@ -151,11 +161,25 @@ def fit(
     >>> len(history.cost)
     200
 
+    Batches in an order drawn anew in each epoch, and drawn again by a training that goes on, because its seed is the
+    epoch's number; and text as labels:
+
+    >>> import numpy as np
+    >>> rows, labels = np.random.default_rng(0).normal(size=(60, 2)), np.repeat(["cat", "dog"], 30)
+    >>> rows[30:] += 3.0
+    >>> def batches(epoch):
+    ...     for few in np.random.default_rng(epoch).permutation(60).reshape(6, 10):
+    ...         yield rows[few], labels[few]
+    >>> net = MLP(2, [4, 2], "tanh", "linear", seed=0)
+    >>> net.class_names = ["cat", "dog"]  # which batches that are yet to come cannot tell
+    >>> history = fit(net, batches, loss="cross_entropy", metrics=["accuracy"], epochs=50, progress=False)
+    >>> net.predict([[0.0, 0.0], [3.0, 3.0]])
+    array(['cat', 'dog'], dtype='<U3')
+
     Dropout: a network that draws its mask in each call cannot be vectorized, but vectorized=False trains it, and every
     example of every epoch draws anew (validation too). The array program, many times as fast, needs the mask as an
     argument, and a loop of your own; batches are X[batch], Y[batch] with a mask of that length:
 
-    >>> import numpy as np
     >>> from tinygrad_scalar import Adam, squared_error, vectorize
     >>> net, rng = MLP(2, [8, 1], "tanh", "linear", seed=0), np.random.default_rng(0)
     >>> def cost(x, y, mask):
@@ -184,10 +208,16 @@ def fit(
     listeners, watch = checked_callbacks(callbacks), watch_for(early_stopping)
     listeners += [] if watch is None else [watch]
     factor = find_schedule(schedule)
-    source = source_of(X, Y, client, "", batch_size, epochs * (1 if validation is not None or not measures else 2))
-    held_out = None if validation is None else source_of(*of_validation(validation), None, "validation ", None, epochs)
+    ours = row_of(evaluate)
+    classes = Classes(net, *(ours or (f"the loss {getattr(evaluate, '__name__', shown(evaluate))}", None)))
+    passes = epochs * (1 if validation is not None or not measures else 2)
+    source = source_of(X, Y, client, "", batch_size, passes, classes)
+    held_out = None
+    if validation is not None:
+        given = of_validation(validation, len(source.first.X.shape))
+        held_out = source_of(*given, None, "validation ", None, epochs, classes)
     rule = gradient_rule(optimize.parameters, l1, l2, clip_norm)
-    weights = weights_of(source, sample_weight, class_weight)
+    weights = weights_of(source, sample_weight, class_weight, classes.names or ())
     judged = held_out or source
     examples = source.first
     if held_out is not None:
@@ -206,13 +236,15 @@ def fit(
         identity = identity_of(
             net, optimize, evaluate, source, held_out, weights, rule,
             None if schedule is None else (factor, epochs), None if watch is None else watch.rule,
-            batch_size=batch_size, metrics=list(measures), seed=seed, vectorized=vectorized,
+            class_names=classes.names or (), batch_size=batch_size, metrics=list(measures), seed=seed,
+            vectorized=vectorized,
         )  # fmt: skip
         course = Course(net, evaluate, examples, epochs, optimize, generator, history, watch)
         keeper = Checkpoint(checkpoint, resume, course, identity)
         history.stopped = keeper.stopped
     elif resume:
         raise ValueError("resume=True goes on from a checkpoint: give its path, as in checkpoint='run.safetensors'")
+    classes.keep()
     begin = len(history.cost)
     left = range(begin, begin if history.stopped else epochs)
     try:
@@ -220,15 +252,19 @@ def fit(
             for epoch in bar:
                 costs: list[tuple[float, int]] = []
                 seen = 0
-                for batch in source.batches(batch_size, generator, weights):
+                for batch in source.batches(batch_size, generator, weights, epoch + 1):
                     if schedule is not None:
                         t = epoch + source.done(len(costs), seen)
                         optimize.learning_rate = rate_at(factor, rate, t, epochs)
-                    costs.append((trainer.step(batch, epoch), len(batch)))
+                    try:
+                        costs.append((trainer.step(batch, epoch), len(batch)))
+                    except (ValueError, TypeError) as error:
+                        raise trainer.row_named(error, batch.examples, batch.rows, epoch) from None
                     seen += len(batch)
                     if source.first is not source:  # what makes the next batch may look at the network, or change it
                         trainer.publish_parameters()
-                history.end_epoch(mean_cost(costs), *judge(trainer, judged, held_out is not None, measures))
+                measured = judge(trainer, judged, held_out is not None, measures, epoch)
+                history.end_epoch(mean_cost(costs), *measured)
                 show_costs(bar, history, seen)
                 if listeners:
                     trainer.publish()
@@ -302,13 +338,16 @@ def _require_trainable(net: Network, evaluate: LossFunction, optimizer: Optimize
             "the network's output does not depend on any of the optimizer's parameters, so nothing can be learnt: "
             "does .data or a new Value cut its graph somewhere?"
         )
-    rows = [row for row in LOSSES.values() if row.function is evaluate]
-    if rows and rows[0].of_numbers:  # any number is a target
+    ours = row_of(evaluate)
+    if ours is not None and ours[1].of_numbers:  # any number is a target
         evaluate(outputs, examples.y[0])
-    elif rows:
+    elif ours is not None:
         import numpy as np
 
         for start in range(0, len(examples), _LOOKED_THROUGH):
             targets = examples.Y[start : start + _LOOKED_THROUGH]
             for i in sorted(np.unique(targets, axis=0, return_index=True)[1].tolist()):  # equal targets once
-                evaluate(outputs, examples.y[start + i])
+                try:
+                    evaluate(outputs, examples.y[start + i])
+                except (ValueError, TypeError) as error:
+                    raise placed(error, examples, start + i) from None

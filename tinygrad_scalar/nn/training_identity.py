@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from tinygrad_scalar.nn.callbacks import EarlyStopping
 from tinygrad_scalar.nn.checkpoint_file import checksum
-from tinygrad_scalar.nn.losses import LOSSES
+from tinygrad_scalar.nn.losses import row_of
 from tinygrad_scalar.nn.schedules import Schedule, rate_at
 
 if TYPE_CHECKING:
@@ -40,19 +40,20 @@ def identity_of(
     rate_of: tuple[Schedule, int] | None,
     early_stopping: EarlyStopping | None,
     *,
+    class_names: Sequence[str],
     batch_size: int | None,
     metrics: Sequence[str],
     seed: Seed,
     vectorized: bool,
 ) -> dict[str, Any]:
     """{name: what JSON can hold}, in the order in which it is worth telling what differs."""
-    parameters = [*optimizer.parameters, *net.parameters()]
+    parameters, ours = [*optimizer.parameters, *net.parameters()], row_of(evaluate)
     identity: dict[str, Any] = {
         "network": re.sub(r" at 0x\w+", "", repr(net))[:_LONGEST],
         "number of parameters": len(optimizer.parameters),
         "names of the parameters (checksum)": checksum(f"{value.label}\n".encode() for value in parameters),
         "optimizer": type(optimizer).__qualname__,
-        "loss": next((name for name, row in LOSSES.items() if row.function is evaluate), _name(evaluate)),
+        "loss": _name(evaluate) if ours is None else ours[0],
         "batch_size": batch_size,
         "metrics": list(metrics),
         "vectorized": bool(vectorized),
@@ -62,6 +63,8 @@ def identity_of(
         first = None if part is None else part.first  # of batches, what is known beforehand
         for name in ("X", "Y"):
             identity.update(_of_array(kind + name, None if first is None else getattr(first, name)))
+            if name == "Y" and first is not None and first.labels is not None:
+                identity[kind + name] += f", the classes {list(class_names)}"
             if first is not part:
                 identity[kind + name] = f"batches, the first {identity[kind + name]}"
         if part is source:
