@@ -228,6 +228,29 @@ def test_the_caches_hold_every_layer_of_the_last_call():
     assert _data(net.a[0]) == [0.5, -1.0]
 
 
+def test_vectorize_leaves_the_caches_as_they_were():
+    net = MLP(2, [3, 2])
+    net([0.5, -1.0])
+    before = net.z, net.a
+
+    def cost(x):
+        return sum(net(x)) + sum(z * a for z, a in zip(net.z[1], net.a[1]))
+
+    X = [[1.0, 2.0], [0.5, -1.0], [0.1, 0.2]]
+    value, _ = ts.vectorize(cost, net.parameters())(X)
+    assert net.z is before[0]
+    assert net.a is before[1]
+    assert value == pytest.approx(sum(cost(x).data for x in X) / 3, rel=1e-12)
+
+
+def test_a_call_lets_go_of_the_graph_of_the_one_before():
+    seen = []
+    net = MLP(2, [3, 2], lambda z: seen.append((net.z, net.a)) or z)
+    net([9.0, 9.0])
+    net([0.5, -1.0])
+    assert seen == [([], [])] * 10
+
+
 def test_several_outputs_are_the_last_layer_of_the_cache():
     net = MLP(2, [3, 2])
     assert net([0.5, -1.0]) is net.a[-1]

@@ -1,10 +1,12 @@
 """The machine of scalar programs: steps that run as rows of one order compute what the engine computes one by one."""
 
+import math
 import random
 
 import numpy as np
 import pytest
 from hypothesis import given, strategies as st
+from support.processes import alone, peak, resident_memory
 
 import tinygrad_scalar as ts
 from tinygrad_scalar import Value
@@ -145,6 +147,37 @@ def test_any_program_is_the_engines(program):
     few = run(machine, params, [array[:1] for array in arrays])  # other memory
     assert run(machine, params, arrays)[1].tobytes() == gradient.tobytes()
     assert run(machine, params, [array[:1] for array in arrays])[1].tobytes() == few[1].tobytes()
+
+
+@given(programs())
+def test_few_examples_are_the_same_bits_in_few_lanes_as_in_many(program):
+    cost, params, arrays = program
+    wide = machine_of(cost, params, arrays)
+    run(wide, params, [np.resize(array, (16, *array.shape[1:])) for array in arrays])
+    for m in range(4, 10):
+        few = [np.resize(array, (m, *array.shape[1:])) for array in arrays]
+        for with_inputs in (True, False):
+            narrow = machine_of(cost, params, arrays)
+            value, gradient, inputs = run(wide, params, few, with_inputs)
+            its_value, its_gradient, its_inputs = run(narrow, params, few, with_inputs)
+            assert its_value == value
+            assert its_gradient.tobytes() == gradient.tobytes()
+            assert not with_inputs or all(a.tobytes() == b.tobytes() for a, b in zip(its_inputs, inputs))
+
+
+@resident_memory
+def test_a_block_of_few_examples_takes_the_memory_of_so_many():
+    taken = [alone(_bytes_of_a_run, m) for m in (4, 8, 16)]
+    assert 1.9 * taken[0] < taken[1] < taken[2] / 1.9
+
+
+def _bytes_of_a_run(m):
+    w = [Value(math.sin(k)) for k in range(100_000)]
+    machine = machine_of(lambda x: sum(ts.sin(p * x) for p in w), w, [np.zeros(m)])
+    run(machine, w, [np.zeros(1)])
+    before = peak()
+    run(machine, w, [np.zeros(m)])
+    return peak() - before
 
 
 @pytest.mark.parametrize("m", [1, 5])

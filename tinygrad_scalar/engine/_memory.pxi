@@ -176,6 +176,7 @@ def turn_memory_back():
         return
     keepers -= 1
     turn_empty_slabs()
+    give_walks_back()
     if keepers == 0 and set_aside is not NULL:
         while last.next is not NULL:
             last = last.next

@@ -73,6 +73,14 @@ cdef void forget() noexcept:
             last = None
 
 
+cdef void give_walks_back() noexcept:
+    """Keep no memory for the next walk."""
+    global last, last_root, todo
+    todo = Nodes()
+    if last is not None:  # else it is in use
+        last, last_root = Nodes(), NULL
+
+
 cdef inline bint unseen(PyObject* node) noexcept:
     return (<Value>node).left is not NULL and (<Value>node).mark != walks
 

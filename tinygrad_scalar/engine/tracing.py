@@ -38,6 +38,10 @@ class Tracer(Protocol):
         ...
 
 
+class LastCall(list[Any]):
+    """What a network's last call computed: no part of the network, nor of its copies and pickles."""
+
+
 # A set in the order of arrival: several at once if threads trace at the same time, or if a traced function itself
 # vectorizes another. There is no lock, for which a signal handler or a forked child could wait for ever: each change is
 # one operation of a dict. No tracer waits for another: each knows its placeholders, whichever thread reads them.

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from tinygrad_scalar.engine import Value
 from tinygrad_scalar.engine.errors import TraceError
+from tinygrad_scalar.engine.tracing import LastCall
 from tinygrad_scalar.vectorize import vectorize
 from tinygrad_scalar.vectorize.cached_property import cached_property
 
@@ -20,10 +21,6 @@ if TYPE_CHECKING:
 KEPT = "_programs"  # the attribute that holds them
 CLASS_NAMES = "_class_names"  # an attribute that no program depends on
 PIECE = 1024  # examples that an array program takes at once: memory stays small however many there are
-
-
-class LastCall(list[Any]):
-    """What a network's last call computed: no part of the network, nor of its copies and pickles."""
 
 
 class Keeping:

@@ -20,11 +20,12 @@ from typing import TYPE_CHECKING, Any
 from tinygrad_scalar.engine import Value, clear_gradients, tick, weighted_sum
 from tinygrad_scalar.engine.errors import shown
 from tinygrad_scalar.engine.number import required_integer
+from tinygrad_scalar.engine.tracing import LastCall
 from tinygrad_scalar.nn.activations import ACTIVATIONS, Named, find_activation, named, of_a_function, printed
 from tinygrad_scalar.nn.batches import input_pieces
 from tinygrad_scalar.nn.class_names import named_classes, required_names
 from tinygrad_scalar.nn.gradient import Gradient
-from tinygrad_scalar.nn.kept_program import CLASS_NAMES, Keeping, LastCall, predicted
+from tinygrad_scalar.nn.kept_program import CLASS_NAMES, Keeping, predicted
 from tinygrad_scalar.nn.probabilities import probabilities
 
 if TYPE_CHECKING:
@@ -289,6 +290,7 @@ class MLP(Module):
 
     def __call__(self, x: Inputs) -> Value | list[Value]:
         a = _inputs(x, self.n_inputs)
+        self.z, self.a = LastCall(), LastCall()  # the graph of the call before is as large as this one's
         cache_z: list[list[Value]] = LastCall([[]])
         cache_a: list[list[Value]] = LastCall([a])
         for layer in self.layers:

@@ -56,12 +56,12 @@ cdef extern from "_side_by_side.h":
         Py_ssize_t, double*, Py_ssize_t, double*, Py_ssize_t, double*, Py_ssize_t,
     ) noexcept nogil
     void lanes_dot(
-        Py_ssize_t, double*, double*, int, double*, int, Py_ssize_t, double*, int, Py_ssize_t,
+        int, Py_ssize_t, double*, double*, int, double*, int, Py_ssize_t, double*, int, Py_ssize_t,
     ) noexcept nogil
-    void lanes_dot_on(double*, double*, int, double*, int) noexcept nogil
+    void lanes_dot_on(int, double*, double*, int, double*, int) noexcept nogil
     void rows_add_to_at(Py_ssize_t, double*, Py_ssize_t, double*) noexcept nogil
     void lanes_dot_back(
-        Py_ssize_t, double*, int, Py_ssize_t, double*, int, Py_ssize_t, double*, Py_ssize_t,
+        int, Py_ssize_t, double*, int, Py_ssize_t, double*, int, Py_ssize_t, double*, Py_ssize_t,
     ) noexcept nogil
 
 cdef enum:
@@ -73,22 +73,39 @@ cdef enum:
     OF_CONSTANTS = 1
     OF_INPUTS = 2
 
-cdef struct Order:
-    int code
-    int n  # rows
-    int out  # places: those of the first row
-    int x  # or, if a stride is INDEXED, where the tables have the places of all rows
-    int y
-    int z
-    int slope  # where its local gradients are kept, if they are
-    int dot
-    int K  # terms of a DOT
-    int sx  # how far an operand's place goes up from row to row
-    int sy
-    int sz
-    char how  # 0: no gradient from the cost reaches it, 1: one through lookups alone, 2: any other
-    char n_slopes
-    double number
+cdef extern from *:
+    """
+    typedef struct { /* small: where nothing repeats there is one for nearly every operation */
+        short code;
+        char how; /* 0: no gradient from the cost reaches it, 1: one through lookups alone, 2: any other */
+        char n_slopes;
+        int n; /* rows */
+        int out; /* places: those of the first row */
+        int x, y, z; /* or, if a stride is INDEXED, where the tables have the places of all rows */
+        int slope; /* where its local gradients are kept, if they are */
+        int sx, sy, sz; /* how far an operand's place goes up from row to row */
+        union {
+            double number;
+            struct { int dot, K; }; /* of a DOT, K terms */
+        };
+    } Order;
+    """
+    ctypedef struct Order:
+        short code
+        char how
+        char n_slopes
+        int n
+        int out
+        int x
+        int y
+        int z
+        int slope
+        int sx
+        int sy
+        int sz
+        double number
+        int dot
+        int K
 
 cdef struct Dot:
     int K  # terms
@@ -389,7 +406,7 @@ cdef class Machine:
     cdef char* is_changed  # for each parameter whether a lookup added to its gradient, and which these are
     cdef int* changed
     cdef Py_ssize_t n_changed
-    cdef Py_ssize_t lanes  # how many examples the memory holds at once: 1 or LANES; 0 if there is none
+    cdef Py_ssize_t lanes  # how many examples the memory holds at once: 1, 4, 8 or LANES; 0 if there is none
     cdef bint busy
     cdef public bint sums  # whether to give the sum of the costs and its gradient instead of the mean's
     cdef Order* missing_row  # a lookup of a row that its table lacks, and that row
@@ -716,13 +733,13 @@ cdef class Machine:
         numbers = 2 * apart + (with_lanes + gradients + self.n_slopes) * lanes + marks + changes + 8
         if self.lanes == lanes and self.size >= numbers:
             return 0
-        self.lanes = 0
-        memory = <double*>PyMem_Calloc(numbers, sizeof(double))
+        self.lanes = self.size = 0
+        PyMem_Free(self.memory)  # first, as both are large
+        self.memory = memory = <double*>PyMem_Calloc(numbers, sizeof(double))
         if memory is NULL:
             raise MemoryError
         ask_for_huge_pages(memory, numbers * sizeof(double))
-        PyMem_Free(self.memory)
-        self.memory, self.size = memory, numbers
+        self.size = numbers
         memory = <double*>((<size_t>memory + 63) & ~<size_t>63)
         self.v = memory + apart - self.n_uniform
         self.d = memory + 2 * apart + with_lanes * lanes - self.n_uniform
@@ -787,7 +804,7 @@ cdef class Machine:
             self.make_descent(&self.descents[with_inputs], with_inputs)
         if self.busy:  # a signal handler calls what it interrupted, or another thread this machine
             return Machine(self).run_call(call, m)
-        self.make_memory(LANES if m >= self.few else 1)
+        self.make_memory(self.lanes_for(m))
         self.busy = True
         self.missing_row = NULL
         try:
@@ -804,6 +821,11 @@ cdef class Machine:
         if self.missing_row is not NULL:
             raise ValueError(f"lookup expected a row from 0 to {self.missing_row.z - 1}, got {self.wanted_row:.0f}")
         return mean
+
+    cdef Py_ssize_t lanes_for(self, Py_ssize_t m) noexcept:
+        """How many examples to run at once: as many lanes as it takes, or those that there are if they are more."""
+        cdef Py_ssize_t wanted = 1 if m < self.few else 4 if m <= 4 else 8 if m <= 8 else LANES
+        return max(wanted, self.lanes) if wanted > 1 else 1
 
     def chunks(self, Py_ssize_t m):
         """How many chunks m examples form. For the tests."""
@@ -1242,7 +1264,7 @@ cdef class Machine:
                 for k in range(first, order.K):
                     x = self.place_of(self.tables, term[4 * k], term[4 * k + 2], r)
                     y = self.place_of(self.tables, term[4 * k + 1], term[4 * k + 3], r)
-                    lanes_dot_on(out, self.number(x), x >= self.n_uniform, self.number(y), y >= self.n_uniform)
+                    lanes_dot_on(<int>lanes, out, self.number(x), x >= self.n_uniform, self.number(y), y >= self.n_uniform)
                 out += lanes
                 continue
             x = self.place_of(self.tables, order.x, order.sx, r)
@@ -1291,7 +1313,8 @@ cdef class Machine:
         cdef double* z = self.number(order.z) if order.z >= 0 else NULL
         for r in range(order.n):
             lanes_dot(
-                order.K, out + r * self.lanes, z, z_lanes, x, x_lanes, dot.kx * x_size, y, y_lanes, dot.ky * y_size
+                <int>self.lanes, order.K, out + r * self.lanes, z, z_lanes, x, x_lanes, dot.kx * x_size, y, y_lanes,
+                dot.ky * y_size,
             )
             x += order.sx * x_size
             y += order.sy * y_size
@@ -1301,7 +1324,7 @@ cdef class Machine:
     cdef inline void one_dot(self, Py_ssize_t K, double* out, int z, int x, int kx, int y, int ky) noexcept nogil:
         cdef bint x_lanes = x >= self.n_uniform, y_lanes = y >= self.n_uniform
         lanes_dot(
-            K, out, self.number(z) if z >= 0 else NULL, z >= self.n_uniform, self.number(x), x_lanes,
+            <int>self.lanes, K, out, self.number(z) if z >= 0 else NULL, z >= self.n_uniform, self.number(x), x_lanes,
             kx * (self.lanes if x_lanes else 1), self.number(y), y_lanes, ky * (self.lanes if y_lanes else 1),
         )
 
@@ -1712,7 +1735,7 @@ cdef class Machine:
         cdef bint has_lanes = place >= self.n_uniform, factor_lanes = factor >= self.n_uniform
         if place >= 0:
             lanes_dot_back(
-                K, self.gradient(place), has_lanes, kd * (self.lanes if has_lanes else 1),
+                <int>self.lanes, K, self.gradient(place), has_lanes, kd * (self.lanes if has_lanes else 1),
                 self.number(factor), factor_lanes, kf * (self.lanes if factor_lanes else 1), u, active,
             )
 

@@ -616,9 +616,13 @@ cdef class Schedule:
         order = machine.orders + machine.n_orders
         memset(order, 0, sizeof(Order))
         machine.n_orders += 1
-        order.n, order.out, order.how, order.number = <int>n, <int>self.n_places, self.how[self.steps[s, 1]], self.numbers[s]
-        order.code, order.K, order.y, order.z = code, <int>K, NOWHERE, NOWHERE
-        order.n_slopes = slopes_kept(code, order.number) if order.how else 0
+        order.n, order.out, order.how = <int>n, <int>self.n_places, self.how[self.steps[s, 1]]
+        order.code, order.y, order.z = <short>code, NOWHERE, NOWHERE
+        if code == DOT:
+            order.K = <int>K
+        else:
+            order.number = self.numbers[s]
+        order.n_slopes = slopes_kept(code, self.numbers[s]) if order.how else 0
         order.slope = <int>machine.n_slopes
         machine.n_slopes += n * order.n_slopes
         return order

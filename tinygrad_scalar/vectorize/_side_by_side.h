@@ -156,12 +156,17 @@ static BEST void rows_add_product_at(ptrdiff_t n, double *NO_ALIAS d, ptrdiff_t 
     else FOR(d[i * sd] += x[i * sx] * u[i * su])
 }
 
-/* The same for LANES examples side by side. An operand with lanes has LANES numbers for each step of its stride, one
-   without has one. */
-#define EACH_LANE(body) { int i; for (i = 0; i < LANES; i++) { body; } }
-static BEST void lanes_dot(ptrdiff_t K, double *NO_ALIAS out, const double *NO_ALIAS z, int z_lanes,
-                           const double *NO_ALIAS x, int x_lanes, ptrdiff_t kx, const double *NO_ALIAS y, int y_lanes,
-                           ptrdiff_t ky)
+/* The same for 4, 8 or LANES examples side by side. An operand with lanes has a number for each of them at each step of
+   its stride, one without has one. */
+#define EACH_LANE(body) { int i; for (i = 0; i < lanes; i++) { body; } }
+#define FOR_LANES(function, ...) \
+    if (lanes == LANES) function(LANES, __VA_ARGS__); \
+    else if (lanes == 8) function(8, __VA_ARGS__); \
+    else function(4, __VA_ARGS__);
+
+ROWS_INLINE void dot_in_lanes(const int lanes, ptrdiff_t K, double *NO_ALIAS out, const double *NO_ALIAS z, int z_lanes,
+                              const double *NO_ALIAS x, int x_lanes, ptrdiff_t kx, const double *NO_ALIAS y, int y_lanes,
+                              ptrdiff_t ky)
 {
     double sums[LANES];
     ptrdiff_t k = 0;
@@ -181,13 +186,28 @@ static BEST void lanes_dot(ptrdiff_t K, double *NO_ALIAS out, const double *NO_A
     EACH_LANE(out[i] = sums[i])
 }
 
+static BEST void lanes_dot(int lanes, ptrdiff_t K, double *NO_ALIAS out, const double *NO_ALIAS z, int z_lanes,
+                           const double *NO_ALIAS x, int x_lanes, ptrdiff_t kx, const double *NO_ALIAS y, int y_lanes,
+                           ptrdiff_t ky)
+{
+    FOR_LANES(dot_in_lanes, K, out, z, z_lanes, x, x_lanes, kx, y, y_lanes, ky)
+}
+
 /* out += xy */
-static BEST void lanes_dot_on(double *NO_ALIAS out, const double *NO_ALIAS x, int x_lanes, const double *NO_ALIAS y,
-                              int y_lanes) EACH_LANE(out[i] += x[i * x_lanes] * y[i * y_lanes])
+ROWS_INLINE void dot_on_in_lanes(const int lanes, double *NO_ALIAS out, const double *NO_ALIAS x, int x_lanes,
+                                 const double *NO_ALIAS y, int y_lanes)
+    EACH_LANE(out[i] += x[i * x_lanes] * y[i * y_lanes])
+
+static BEST void lanes_dot_on(int lanes, double *NO_ALIAS out, const double *NO_ALIAS x, int x_lanes,
+                              const double *NO_ALIAS y, int y_lanes)
+{
+    FOR_LANES(dot_on_in_lanes, out, x, x_lanes, y, y_lanes)
+}
 
 /* dₖ += xₖu for K terms; without lanes d receives the sum over the first n */
-static BEST void lanes_dot_back(ptrdiff_t K, double *NO_ALIAS d, int d_lanes, ptrdiff_t kd, const double *NO_ALIAS x,
-                                int x_lanes, ptrdiff_t kx, const double *NO_ALIAS u, ptrdiff_t n)
+ROWS_INLINE void dot_back_in_lanes(const int lanes, ptrdiff_t K, double *NO_ALIAS d, int d_lanes, ptrdiff_t kd,
+                                   const double *NO_ALIAS x, int x_lanes, ptrdiff_t kx, const double *NO_ALIAS u,
+                                   ptrdiff_t n)
 {
     ptrdiff_t k;
     if (d_lanes && !x_lanes)
@@ -203,6 +223,12 @@ static BEST void lanes_dot_back(ptrdiff_t K, double *NO_ALIAS d, int d_lanes, pt
         }
     else
         for (k = 0; k < K; k++, d += kd, x += kx) SUM(*d, x[i * x_lanes] * u[i])
+}
+
+static BEST void lanes_dot_back(int lanes, ptrdiff_t K, double *NO_ALIAS d, int d_lanes, ptrdiff_t kd,
+                                const double *NO_ALIAS x, int x_lanes, ptrdiff_t kx, const double *NO_ALIAS u, ptrdiff_t n)
+{
+    FOR_LANES(dot_back_in_lanes, K, d, d_lanes, kd, x, x_lanes, kx, u, n)
 }
 
 #endif

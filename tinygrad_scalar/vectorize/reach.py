@@ -24,6 +24,7 @@ import numpy as np
 
 from tinygrad_scalar.engine import Value
 from tinygrad_scalar.engine.errors import PACKAGE
+from tinygrad_scalar.engine.tracing import LastCall
 from tinygrad_scalar.primitives.primitive import Primitive
 from tinygrad_scalar.vectorize.code_names import imported, names_in, with_nested
 from tinygrad_scalar.vectorize.executor import executor
@@ -34,7 +35,6 @@ PLAIN = frozenset({int, float, bool, complex, str, bytes, type(None)})
 NUMBERS = PLAIN | {Value}  # what a long list mostly holds
 ROWS = frozenset({list, tuple})
 ABSENT = object()
-LAST_CALL = ("z", "a")  # where a network of ours keeps its last call
 CONTAINERS: tuple[type[Any], ...] = (list, tuple, dict, set, frozenset, deque)
 # Names by which code finds what its own names do not tell, and kinds of objects that hold what no name tells.
 DYNAMIC = {"__dict__", "__getattribute__", "__import__", "eval", "exec", "getattr", "globals", "locals", "vars"}
@@ -120,7 +120,7 @@ class Reach:
 
     codes       the code that it can run, as far as it is not a library's
     places      where it finds numbers and objects, with what stands there now
-    inside      the attributes of the library's networks, which are left out of `places`
+    networks    the attributes of the library's networks; `inside` has them one by one, and `places` does not
     generators  NumPy's random generators
     iterators   what gives something else each time: iterators, open files
     is_complete whether that is all: not if it looks up names that it computes, or reads caches or weak references
@@ -132,6 +132,7 @@ class Reach:
         self.codes: set[CodeType] = set()
         self.places: list[Place] = []
         self.inside: list[Entry] = []
+        self.networks: list[dict[str, Any]] = []
         self.generators: list[Any] = []
         self.iterators: list[Any] = []
         self.is_complete = True
@@ -218,7 +219,8 @@ class Reach:
         else:
             if _is_network_of_a_library(kind):
                 own = _own_attributes(thing)
-                inside = [Entry(own, name, held) for name, held in own.items() if name not in LAST_CALL]
+                inside = [Entry(own, name, held) for name, held in own.items() if not isinstance(held, LastCall)]
+                self.networks.append(own)
                 self.inside += inside
                 self._todo += [entry.held for entry in inside if type(entry.held) not in NUMBERS]
             self._own(thing)

@@ -25,7 +25,6 @@ import random
 import sys
 import threading
 import time
-import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date
@@ -47,6 +46,8 @@ from tinygrad_scalar.engine.errors import SourceLine, TraceError
 from tinygrad_scalar.vectorize.can_draw import can_draw, makes_sets, repeats
 from tinygrad_scalar.vectorize.clocks import is_only_shown
 from tinygrad_scalar.vectorize.executor import executor
+from tinygrad_scalar.vectorize.independent_sides import require_independent_sides
+from tinygrad_scalar.vectorize.last_calls import last_calls_kept
 from tinygrad_scalar.vectorize.reach import Reach, is_of_a_library
 from tinygrad_scalar.vectorize.readings import Readings
 from tinygrad_scalar.vectorize.trace import trace
@@ -65,7 +66,6 @@ LARGE = 100_000  # nodes of a graph that is dropped before the next run
 MANY = 10_000  # nodes whose memory goes back to the system if no run follows
 NODES = 2_000_000  # in all runs together: a large graph is built less often
 REST = 0.02  # seconds in which a thread that draws all the time will have drawn
-MOST_SHOWN = 5  # changes made by sides of ts.cond
 STATES_KEPT = 1000  # of the generator that a line draws from
 CLOCKS = {"now", "utcnow", "today", *vars(time)} - {"sleep", "mktime", "asctime", "strptime"}
 SYSTEM, ADDRESSES = {"urandom", "getrandom", "generate_time_safe", "UuidCreate"}, {"id", "hash"}
@@ -203,9 +203,20 @@ def repeated_trace(cost: Callable[..., Any], parameters: Sequence[Value], exampl
     The runs take two examples in turn, so that their graphs are witnesses of both. One run is enough if the function
     plainly computes and left all that it reads as it was; its graph is computed anew with the other example.
     """
+    before = Reach(cost)
+    with last_calls_kept(before.networks) as put_back:
+        return _repeated(before, put_back, cost, parameters, examples)
+
+
+def _repeated(
+    before: Reach,
+    put_back: Callable[[], None],
+    cost: Callable[..., Any],
+    parameters: Sequence[Value],
+    examples: Sequence[NDArray[Any]],
+) -> Repeated:
     last = len(examples[0]) - 1
     i = last // 2
-    before = Reach(cost)
     plain = repeats(before)
     first = trace(cost, parameters, examples, i)  # which can make what later runs use
     witnesses = {i: _witness(first, i, parameters)}
@@ -214,9 +225,10 @@ def repeated_trace(cost: Callable[..., Any], parameters: Sequence[Value], exampl
         with _dropped_if_large(first, MANY):  # no run follows
             first.roots.clear()
         return Repeated(first, Readings(before.places, before.inside), _of_costs(first, witnesses))
-    del before
     with _dropped_if_large(first):
-        return _compared(first, witnesses, cost, parameters, examples, itertools.cycle((last, i)))
+        found = _compared(first, witnesses, cost, parameters, examples, itertools.cycle((last, i)))
+        put_back()  # while the memory of what is dropped goes back to the system
+        return found
 
 
 def _witnessed(
@@ -286,7 +298,7 @@ def _compared(
     if not changing and j not in witnesses:
         witnesses[j] = _witness(traced, j, parameters)
     if traced.has_branches:
-        _require_independent_sides(traced, trace(cost, parameters, examples, j, apart=True))
+        require_independent_sides(traced, trace(cost, parameters, examples, j, apart=True))
     traced.roots.clear()
     return Repeated(traced, Readings(reach.places, reach.inside), _of_costs(traced, witnesses))
 
@@ -317,36 +329,6 @@ def _witness(traced: Trace, i: int, parameters: Sequence[Value], cost: float | N
     results[0] = traced.data[traced.cost] if cost is None else cost
     compute_gradients(traced.roots[-1], list(parameters), results[1:])
     return Witness(i, numbers, results)
-
-
-def _require_independent_sides(traced: Trace, apart: Trace) -> None:
-    """TraceError unless the function does the same if its sides run in the other order and change nothing outside.
-
-    The engine runs one side, and a trace both: what one changes would be found by examples that take the other.
-    """
-    if not np.array_equal(_computations(traced), _computations(apart)):
-        lines = "".join(f"\n  {line}" for line in dict.fromkeys(apart.undone[:MOST_SHOWN]))
-        raise TraceError(
-            "a side of ts.cond must not change anything outside of it that is used later, since vectorize runs both "
-            "sides for all examples. Let each side return what it computes, as in "
-            f"s = ts.cond(c, lambda: 2 * s, lambda: s){lines}"
-        )
-
-
-def _computations(traced: Trace) -> NDArray[np.int64]:
-    """A row for each node: its operation, its number and its operands', as bits; in an order of their own."""
-    tape = traced.tape
-    data = np.where(np.isnan(traced.data), np.nan, traced.data)
-    names = np.array([zlib.crc32(name.encode()) for name in tape.names], np.int64)
-    rows = np.zeros((len(data), 5), np.int64)
-    computed = tape.codes >= 0
-    rows[computed, 0] = names[tape.codes[computed]]
-    rows[:, 1] = data.view(np.int64)
-    arity = np.diff(tape.starts)
-    for k in range(3):
-        has = np.flatnonzero(arity > k)
-        rows[has, 2 + k] = data.view(np.int64)[tape.operands[tape.starts[has] + k]]
-    return rows[np.lexsort(rows.T)]
 
 
 def _require_the_same_draws(runs: Sequence[dict[Draw, list[object]]]) -> None:
