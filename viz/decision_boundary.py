@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 from tinygrad_scalar.charts.axis import Axis, across, beyond, tick_text
 from tinygrad_scalar.charts.plot import COLOURS, Plot, plot_of
-from tinygrad_scalar.charts.text import heading
+from tinygrad_scalar.charts.text import fitted, heading, xml_text
 from tinygrad_scalar.engine.errors import TraceError, shown
 from tinygrad_scalar.engine.number import required
 from tinygrad_scalar.inspection.notation import written
+from tinygrad_scalar.nn.class_names import activation_of, boundary_of, indices_among, texts_of
 from tinygrad_scalar.nn.examples import Examples
 from tinygrad_scalar.vectorize import vectorize
 
@@ -41,7 +42,8 @@ def plot_decision_boundary(
     A network with one output tells two classes apart, which y (shape (m,)) calls 0 and 1, or −1 and 1: the second where
     the output is above `boundary`. That is 0.5 for an output in sigmoid and 0 for one in tanh or for classes −1 and 1;
     for a linear output it must be given, 0 if the network was trained with logits, 0.5 if with squared errors. A
-    network with k outputs gives class i, 0 to k − 1, where output i is the largest. Examples that it puts into
+    network with k outputs gives class i, 0 to k − 1, where output i is the largest. For a network with `class_names`, y
+    can hold them. Examples that it puts into
     another class than theirs are counted in the picture.
 
     ValueError if X, y and net do not fit together.
@@ -53,7 +55,10 @@ def plot_decision_boundary(
     """
     import numpy as np
 
-    examples = Examples(X, y)
+    texts: Any = texts_of(y, "y")
+    known: Any = getattr(net, "class_names", None)
+    named = texts is not None and known is not None
+    examples = Examples(X, indices_among(texts, known, "y") if named else y)
     points, labels = examples.X, examples.Y
     if points.ndim != 2 or points.size != 2 * len(points):
         raise ValueError(f"X must have the shape (m, 2), two inputs for each example, got {points.shape}")
@@ -72,12 +77,15 @@ def plot_decision_boundary(
     outputs, at_examples = _outputs(net, grid), _outputs(net, points)
     if outputs.shape[1] == 1:
         names = _two_classes(labels)
-        limit = _boundary(net, names) if boundary is None else boundary
+        if boundary is None:
+            boundary = boundary_of(activation_of(net)) if named else _boundary(net, names)
+        limit = boundary
         shades, answers = _sides(outputs[:, 0] - limit), (at_examples[:, 0] > limit).astype(int)
     else:
         names = list(range(outputs.shape[1]))
         _require_classes(labels, names)
         shades, answers = _winners(outputs), at_examples.argmax(axis=1)
+    titles = list(known) if named else [f"class {written(float(name), 'g')}" for name in names]
     classes = np.array([names.index(int(label)) for label in labels])
     x, y_axis = Axis(low[0], high[0], LEFT, LEFT + SIZE), Axis(low[1], high[1], TOP + SIZE, TOP)
     parts = [
@@ -85,7 +93,7 @@ def plot_decision_boundary(
         *_plane(shades.reshape(CELLS, CELLS)),
         *_ticks(x, y_axis),
         *_examples(points, classes, answers, x, y_axis),
-        *_legend(names, int((answers != classes).sum()), len(labels)),
+        *_legend(titles, int((answers != classes).sum()), len(labels)),
     ]
     return plot_of(title, parts, LEFT + SIZE + 130, TOP + SIZE + BOTTOM, beyond(y_axis, LEFT))
 
@@ -208,11 +216,11 @@ def _examples(points: NDArray[Any], classes: NDArray[Any], answers: NDArray[Any]
         yield f'<path class="point dot{i}" d="{SIGNS[i]}" transform="{place}"/>'
 
 
-def _legend(names: list[int], wrong: int, m: int) -> Iterator[str]:
+def _legend(names: list[str], wrong: int, m: int) -> Iterator[str]:
     left = LEFT + SIZE + 16
     for i, name in enumerate(names):
         yield f'<path class="point dot{i}" d="{SIGNS[i]}" transform="translate({left + 6} {TOP + 10 + 22 * i})"/>'
-        yield f'<text x="{left + 18}" y="{TOP + 14 + 22 * i}">class {written(float(name), "g")}</text>'
+        yield f'<text x="{left + 18}" y="{TOP + 14 + 22 * i}">{xml_text(fitted(name, 106))}</text>'
     below = TOP + 22 * len(names)
     yield f'<circle class="ring" r="8" cx="{left + 6}" cy="{below + 12}"/>'
     yield f'<text x="{left + 18}" y="{below + 16}">{wrong} of {m} wrong</text>'

@@ -66,6 +66,18 @@ def test_each_example_is_a_sign_and_those_answered_wrongly_are_ringed_and_counte
     assert {"class −1", "class 1"} <= set(texts(plot))
 
 
+@pytest.mark.parametrize("activation", ["tanh", "sigmoid", "linear"])
+def test_classes_can_be_given_by_the_names_that_the_network_has(activation):
+    net, X = half_plane(activation), [[-1.0, 0.0], [1.0, 1.0], [2.0, 0.0]]
+    with pytest.raises(TypeError, match="must hold numbers"):
+        ts.plot_decision_boundary(net, X, ["cat", "<dog>", "cat"])
+    net.class_names = ["cat", "<dog>"]
+    plot = ts.plot_decision_boundary(net, X, ["cat", "<dog>", "cat"])
+    assert {"cat", "<dog>", "1 of 3 wrong"} <= set(texts(plot))
+    with pytest.raises(ValueError, match="y has the label 'cow' in row 1"):
+        ts.plot_decision_boundary(net, X, ["cat", "cow", "cat"])
+
+
 def test_a_linear_output_needs_a_boundary():
     net, X = half_plane("linear"), [[-1.0, 0.0], [1.0, 1.0]]
     with pytest.raises(ValueError, match=r"boundary=0 .* logits, boundary=0\.5"):

@@ -60,10 +60,8 @@ class Classes:
         if found:
             self.names = tuple(sorted(found))
 
-    def indices_of(self, labels: Any, name: str) -> Array | None:
+    def indices_of(self, labels: Any, name: str) -> NDArray[Any] | None:
         """The index of each label's class; None for anything but text."""
-        import numpy as np
-
         texts = texts_of(labels, name)
         if texts is None:
             return None
@@ -73,22 +71,11 @@ class Classes:
                 f"{name} holds text, but which classes there are is not known beforehand: give all of them, in the "
                 "order of the outputs, as in net.class_names = ['cat', 'dog']"
             )
-        index = {label: i for i, label in enumerate(self.names)}
-        indices: NDArray[Any] = np.empty(len(texts), np.int64)
-        for start in _starts(texts):
-            strings = _strings(texts, start, name)
-            try:
-                indices[start : start + len(strings)] = [index[label] for label in strings]
-            except KeyError:
-                row, label = next((start + i, label) for i, label in enumerate(strings) if label not in index)
-                raise ValueError(
-                    f"{name} has the label {quoted(label)} in row {row} (counted from 0), which is none of the "
-                    f"network's {_several(self.names)}; net.class_names = None lets them go"
-                ) from None
+        indices = indices_among(texts, self.names, name)
         self._used = True
         return indices
 
-    def targets(self, indices: Array, name: str, x: Sequence[Any]) -> Array:
+    def targets(self, indices: NDArray[Any], name: str, x: Sequence[Any]) -> Array:
         """The targets that the loss takes for such classes; examples `x`, for the number of the network's outputs."""
         if self._codes is None:
             self._codes = self._codes_for(_number_of(self._net(x[0])), name)
@@ -147,6 +134,25 @@ def codes(k: int, off_and_on: tuple[float, float] | None) -> NDArray[Any]:
         return np.arange(k)
     off, on = off_and_on
     return np.where(np.eye(k, dtype=bool), on, off)
+
+
+def indices_among(texts: Any, names: tuple[str, ...], name: str) -> NDArray[Any]:
+    """The place of each text among the names; ValueError for another, with its row."""
+    import numpy as np
+
+    index = {label: i for i, label in enumerate(names)}
+    indices: NDArray[Any] = np.empty(len(texts), np.int64)
+    for start in _starts(texts):
+        strings = _strings(texts, start, name)
+        try:
+            indices[start : start + len(strings)] = [index[label] for label in strings]
+        except KeyError:
+            row, label = next((start + i, label) for i, label in enumerate(strings) if label not in index)
+            raise ValueError(
+                f"{name} has the label {quoted(label)} in row {row} (counted from 0), which is none of the "
+                f"network's {_several(names)}; net.class_names = None lets them go"
+            ) from None
+    return indices
 
 
 def texts_of(labels: Any, name: str) -> Any:
