@@ -2,8 +2,9 @@
 
 `python benchmarks/cost_model.py` measures the programs of cost_programs.py for 1 to 100,000 examples in each way, fits
 the times (none negative, for the least relative errors) and writes them to times.py; so it does with the ways to the
-derivatives of each example, for 1 to 1,000. With `judge` it measures the 60 others of judged_programs.py instead, and
-prints how much slower what is chosen is than the other way, and than the eager engine. -v prints more. Needs SciPy.
+derivatives of each example, for 1 to 1,000, of these programs and those of each_programs.py. With `judge` it measures
+the 60 others of judged_programs.py instead, and prints how much slower what is chosen is than the other way, and than
+the eager engine. -v prints more. Needs SciPy.
 
 A time is the CPU time of one thread for a call as a user makes it: the ways take turns, and the least of their slices
 counts, which is the least disturbed. All programs are measured in PASSES passes, minutes apart. What was measured is
@@ -25,10 +26,12 @@ from pathlib import Path
 os.environ |= dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")  # before NumPy is imported
 
 import cost_programs
+import each_programs
 import judged_programs
 import numpy as np
 
 import tinygrad_scalar as ts
+from tinygrad_scalar.vectorize.times import NS
 
 HERE = Path(__file__).parent
 TIMES = HERE.parent / "tinygrad_scalar" / "vectorize" / "times.py"
@@ -125,14 +128,13 @@ class EachProgram:
     def __init__(self, make):
         self.cost, self.parameters, self.shapes = make()
         self.ways, self.runs = {}, {}
-        for way in ("scalar", "arrays"):
-            run = ts.vectorize(self.cost, self.parameters, check=False, way=way, reduce=None)
-            run(*arguments(self.shapes, 2))
-            each = run._last
-            if kind := kind_of_each(each.quicker):
-                self.ways[kind], self.runs[kind] = getattr(each.quicker, "way", each.quicker), (run, each.quicker)
-            if each.scalars is not None:
-                self.ways["each by scalars"], self.runs["each by scalars"] = each.scalars.expected, (run, None)
+        run = ts.vectorize(self.cost, self.parameters, check=False, reduce=None)
+        run(*arguments(self.shapes, 2))
+        each = run._last
+        if kind := kind_of_each(each.quicker):
+            self.ways[kind], self.runs[kind] = getattr(each.quicker, "way", each.quicker), (run, each.quicker)
+        if each.scalars is not None:
+            self.ways["each by scalars"], self.runs["each by scalars"] = each.scalars.expected, (run, None)
 
     def calls(self, m):
         given = arguments(self.shapes, m)
@@ -219,7 +221,7 @@ def weight_of(kind, times):
 
 
 def fit(verbose):
-    of_ways = {}
+    lines, of_ways = [], {}
     for name, make, times, _ in measurements(cost_programs.FITTED, HERE / "measured-fit.json", EXAMPLES):
         ways = Program(make).ways
         ways["NumPy"] = None
@@ -232,29 +234,35 @@ def fit(verbose):
                 if kind != "NumPy":  # the same in each way, and counted in neither
                     found |= {"integer arguments": integers}
                 of_ways.setdefault(kind, []).append((found, of_kind, name, m, weight_of(kind, seconds)))
+    for kind in sorted(of_ways):
+        lines += lines_of(kind, of_ways[kind], verbose)
     file = HERE / "measured-each.json"
-    for name, make, times, _ in measurements(cost_programs.FITTED, file, EACH_EXAMPLES, of=EachProgram):
-        ways = EachProgram(make).ways
-        for m, seconds in times.items():
-            for kind, of_kind in seconds.items():
-                of_ways.setdefault(kind, []).append((ways[kind].features(m), of_kind, name, m, 1.0))
-    lines = []
-    for way, all_of in sorted(of_ways.items()):
-        times, (median, most, worst) = fitted([(found, seconds, weight) for found, seconds, _, _, weight in all_of])
-        lines += [f'    "{way}": {{']
-        lines += [
-            f'        "{what}": {float(f"{ns:.3g}")},'
-            for what, ns in times.items()
-            if ns > 0 and what != "integer arguments"
+    measured_each = list(measurements(each_programs.FITTED, file, EACH_EXAMPLES, of=EachProgram))
+    programs = {name: EachProgram(make).ways for name, make, *_ in measured_each}
+    for kind in ("each by products", "each by scalars", "each in two parts"):  # counts with the times of those before
+        of_way = [
+            (programs[name][kind].features(m), seconds[kind], name, m, 1.0)
+            for name, _, times, _ in measured_each
+            for m, seconds in times.items()
+            if kind in seconds
         ]
-        lines += ["    },"]
-        print(f"{way}: off by a factor of {median:.2f} in the median, {most:.2f} in nine of ten, {worst:.2f} at most")
-        for found, seconds, name, m, _ in all_of if verbose else ():
-            off = sum(times[f] * n for f, n in found.items() if n) / (1e9 * seconds)
-            if not 1 / 1.4 < off < 1.4:
-                print(f"  {off:.2f} {name} m = {m}, {1e6 * seconds:.1f} µs")
+        lines += lines_of(kind, of_way, verbose)
     TIMES.write_text(HEAD.format(date=time.strftime("%-d %B %Y"), machine=machine()) + "\n".join([*lines, "}"]) + "\n")
     print(f"written to {TIMES}")
+
+
+def lines_of(kind, of_way, verbose):
+    """The lines of times.py with the times of a way; what is counted from now on counts with them."""
+    times, (median, most, worst) = fitted([(found, seconds, weight) for found, seconds, _, _, weight in of_way])
+    print(f"{kind}: off by a factor of {median:.2f} in the median, {most:.2f} in nine of ten, {worst:.2f} at most")
+    for found, seconds, name, m, _ in of_way if verbose else ():
+        off = sum(times[f] * n for f, n in found.items() if n) / (1e9 * seconds)
+        if not 1 / 1.4 < off < 1.4:
+            print(f"  {off:.2f} {name} m = {m}, {1e6 * seconds:.1f} µs")
+    kept = {what: float(f"{ns:.3g}") for what, ns in times.items() if ns > 0 and what != "integer arguments"}
+    NS[kind].clear()
+    NS[kind].update(kept)
+    return [f'    "{kind}": {{', *(f'        "{what}": {ns},' for what, ns in kept.items()), "    },"]
 
 
 def machine():

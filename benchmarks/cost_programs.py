@@ -235,6 +235,107 @@ def choice(d, k):
     return cost, flat(W, b), [(d,), (k,)]
 
 
+def triangle(d):
+    """The length of L x, with L a lower triangle whose diagonal is positive."""
+    random = np.random.default_rng(d)
+    low, q = [values(random, i) for i in range(d)], values(random, d)
+
+    def cost(x):
+        rows = [ts.exp(q_i) * x_i + dot(row, x) for q_i, row, x_i in zip(q, low, x)]
+        return 0.5 * dot(rows, rows) - sum(q)
+
+    return cost, flat(*low, q), [(d,)]
+
+
+def filters(n, taps, k):
+    """A signal of n numbers through k filters, each with a few weights that it uses everywhere."""
+    w = values(np.random.default_rng(n), k, taps)
+
+    def cost(x):
+        windows = [x[i : i + taps] for i in range(n - taps + 1)]
+        return sum(ts.softplus(dot(w_j, window)) for w_j in w for window in windows)
+
+    return cost, flat(w), [(n,)]
+
+
+def probits(d, k):
+    """The log-likelihood of k yes-or-no answers with a normal link."""
+    W = values(np.random.default_rng(d), k, d)
+    return (
+        lambda x, y: -sum(ts.log(0.5 + 0.499 * ts.erf(y_j * dot(row, x))) for row, y_j in zip(W, y)),
+        flat(W),
+        [(d,), (k,)],
+    )
+
+
+def gamma_regression(d):
+    w, shape = values(np.random.default_rng(d), d), ts.Value(0.2)
+    return lambda x, y: ts.exp(shape) * (dot(w, x) + (y**2 + 0.1) * ts.exp(-dot(w, x))), [*w, shape], [(d,), ()]
+
+
+def gated(steps, n):
+    """A recurrence in which each number goes on with itself alone."""
+    w = values(np.random.default_rng(n), 5, n)
+
+    def cost(x):
+        h = [0.1] * n
+        for x_t in x:
+            z = [ts.sigmoid(a * x_t + b * h_j) for a, b, h_j in zip(w[0], w[1], h)]
+            h = [z_j * h_j + (1.0 - z_j) * ts.tanh(c * x_t + e * h_j + g) for z_j, h_j, c, e, g in zip(z, h, *w[2:])]
+        return sum(h_j**2 for h_j in h)
+
+    return cost, flat(w), [(steps,)]
+
+
+def predators(steps):
+    """Lotka and Volterra's equations by Euler's method."""
+    a, b, c, e = values(np.random.default_rng(steps), 4)
+
+    def cost(x):
+        prey, hunters = ts.exp(x[0]), ts.exp(x[1])
+        for _ in range(steps):
+            met = 0.02 * prey * hunters
+            prey, hunters = prey + 0.02 * a * prey - b * met, hunters - 0.02 * c * hunters + e * met
+        return (prey - hunters) ** 2
+
+    return cost, [a, b, c, e], [(2,)]
+
+
+def continued_fraction(n):
+    w = values(np.random.default_rng(n), n)
+    return lambda x: reduce(lambda below, w_i: w_i * x / (1.0 + below**2), w, x), w, [()]
+
+
+def next_word(words, n):
+    """Which word follows two others, by the softmax of products with all of them."""
+    random = np.random.default_rng(n)
+    table, bias = values(random, words, n), values(random, words)
+
+    def cost(i, j, k):
+        context = [a + b for a, b in zip(ts.lookup(table, i), ts.lookup(table, j))]
+        scores = affine(table, context, bias)
+        return logsumexp(scores) - ts.lookup(scores, k)
+
+    return cost, flat(table, bias), [("int", words)] * 3
+
+
+def mixed(n, k):
+    """k mixtures of n numbers with weights that are positive and have the sum 1."""
+    W = values(np.random.default_rng(n), k, n)
+    return lambda x, y: sum((dot(softmax(row), x) - y_j) ** 2 for row, y_j in zip(W, y)), flat(W), [(n,), (k,)]
+
+
+def kinetic(n):
+    """The energy of a chain of n points with a spring between neighbours, and walls."""
+    k = values(np.random.default_rng(n), n)
+
+    def cost(x):
+        springs = sum(k_i * (b - a) ** 2 for k_i, (a, b) in zip(k, itertools.pairwise(x)))
+        return springs + sum(ts.maximum(ts.abs(a) - 1.0, 0.0) ** 2 for a in x)
+
+    return cost, k, [(n,)]
+
+
 FITTED = [
     *(partial(pairs, n) for n in (4, 30)),
     *(partial(products_of_sums, n, levels) for n, levels in ((4, 3), (40, 5), (150, 4))),
@@ -256,4 +357,16 @@ FITTED = [
     *(partial(sparse_sums, n, terms) for n, terms in ((10, 3), (100, 5), (600, 4))),
     *(partial(recurrent, steps, n) for steps, n in ((5, 3), (20, 8))),
     *(partial(example_products, n) for n in (4, 16, 40)),
+    *(partial(triangle, d) for d in (3, 12, 60)),
+    *(partial(filters, n, taps, k) for n, taps, k in ((12, 3, 2), (64, 5, 8), (300, 16, 4))),
+    *(partial(probits, d, k) for d, k in ((3, 2), (30, 15))),
+    *(partial(gamma_regression, d) for d in (4, 40, 800)),
+    *(partial(gated, steps, n) for steps, n in ((4, 3), (25, 6), (60, 20))),
+    *(partial(predators, steps) for steps in (10, 200)),
+    *(partial(continued_fraction, n) for n in (6, 100)),
+    *(partial(next_word, words, n) for words, n in ((8, 3), (100, 12))),
+    *(partial(mixed, n, k) for n, k in ((4, 2), (40, 10))),
+    *(partial(kinetic, n) for n in (8, 90)),
+    *(partial(network, sizes, activation) for sizes, activation in (((6, 12, 2), "gelu"), ((20, 30, 30, 1), "silu"))),
+    *(partial(network, sizes, "softplus") for sizes in ((2, 24, 1), (25, 60, 8))),
 ]

@@ -489,13 +489,14 @@ cdef class Machine:
         They are of single steps, orders of many rows, their rows in whole vectors, rows of operands that are found
         through tables, all orders, rows whose numbers for a block of examples do not stand side by side, rows of
         operands that are the same for all examples, and all rows. For DOT rows are terms, but single steps are those
-        of one term, and the rows that do not stand side by side are all its rows.
+        of one term, and the rows that do not stand side by side are all its rows. More of DOT: what
+        `count_passed_back` counts, the loops for one example, and terms whose places stand in tables.
         """
-        cdef Py_ssize_t i, k, kind, terms
+        cdef Py_ssize_t i, k, kind, terms, passed, unlike
         cdef Order* order
         cdef int place, stride
         cdef bint apart
-        cdef double[:, ::1] sums = np.zeros((N_CODES, 8))
+        cdef double[:, ::1] sums = np.zeros((N_CODES, 12))
         cdef dict powers = {}
         cdef object exponent
         cdef double* of
@@ -506,7 +507,7 @@ cdef class Machine:
             if order.code == _ops.CONSTANT_POWER:
                 exponent = order.number  # one object, or a dict does not find nan again
                 if exponent not in powers:
-                    powers[exponent] = np.zeros(8)
+                    powers[exponent] = np.zeros(12)
                 its = powers[exponent]
                 of = &its[0]
             terms = order.n * (order.K if order.code == DOT else 1)
@@ -531,10 +532,42 @@ cdef class Machine:
             of[4] += 1
             of[5] += order.n * apart
             of[7] += terms
+            if order.code == DOT:
+                passed, unlike = 0, 0
+                self.count_passed_back(order, &passed, &unlike)
+                k = order.K if self.dots[order.dot].table >= 0 else min(order.n, order.K)
+                of[8] += passed
+                of[9] += unlike
+                of[10] += k + k * passed / terms
+                of[11] += terms * (self.dots[order.dot].table >= 0 or self.is_indexed(order))
         return [
             *((code, None, of_code) for code, of_code in enumerate(np.asarray(sums).tolist()) if of_code[4]),
             *((_ops.CONSTANT_POWER, number, numbers.tolist()) for number, numbers in powers.items()),
         ]
+
+    cdef void count_passed_back(self, Order* order, Py_ssize_t* passed, Py_ssize_t* apart) noexcept:
+        """The terms of a dot, once for each factor that gets a gradient, which no argument or constant does.
+
+        apart  those of them whose numbers for one example do not stand side by side, nor are one number
+        """
+        cdef Dot* dot = self.dots + order.dot
+        cdef bint along_rows = dot.table >= 0 or order.n >= dot.K
+        cdef Py_ssize_t k, terms = order.n if dot.table >= 0 else order.n * order.K
+        cdef int side, place
+        cdef int* term
+        cdef int[4] of_all
+        for k in range(dot.K if dot.table >= 0 else 1):
+            of_all[0], of_all[1], of_all[2], of_all[3] = order.x, order.y, order.sx, order.sy
+            term = self.tables + dot.table + 4 * k if dot.table >= 0 else of_all
+            for side in range(2):
+                place = self.tables[term[side]] if term[side + 2] == INDEXED and order.n > 1 else term[side]
+                if self.n_read <= place < self.n_uniform + self.n_inputs:
+                    continue
+                passed[0] += terms
+                if along_rows and order.n > 1:
+                    apart[0] += terms * (term[2] not in (0, 1) or term[3] not in (0, 1))
+                elif not along_rows:
+                    apart[0] += terms * (dot.kx not in (0, 1) or dot.ky not in (0, 1))
 
     # --- the way back ------------------------------------------------------------------------------------------------
 

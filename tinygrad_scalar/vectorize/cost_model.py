@@ -48,6 +48,10 @@ WORDS = {  # for people
     "single gathered": "gathered numbers",
     "single scattered": "scattered numbers",
     "slow": "slow operations",
+    "terms apart passed back": "terms passed back",
+    "terms of a block": "terms of sums",
+    "terms of a block in tables": "terms of sums in tables",
+    "terms of a block passed back": "terms passed back",
 }
 LANES = 16  # examples that the scalar program runs at once
 FEW = 4  # with fewer examples it runs one after the other, or with a few more if a block is large: see _machine.pxi
@@ -101,8 +105,8 @@ ALONE = "alone "  # before what the scalar program does one by one
 # What an array program in which nothing repeats should be, for each step of the scalar program.
 STATEMENTS, ROWS_OF_A_BLOCK = 2.8, 0.55
 BLOCK_NUMBERS, FEWEST, MOST = 1 << 16, 24, 264  # as in _blocks.pyx
-WRITING = 200_000.0  # ns for a step
-PAYS_AFTER, MOST_WRITING = 1_000, 1e9  # calls, ns
+WRITING = 90_000.0  # ns for a step, where the times were measured
+PAYS_AFTER, MOST_WRITING = 1_000, 450e6  # calls, ns
 LEAST_REPEATED = 4  # nodes of an array, on average: with fewer, the scalar program has no more to do
 SOON = 5  # calls in as much time as the writing takes: then it matters little whether an estimate is right
 THROUGH_MEMORY = ("quick", "comparisons", "quotients", "gathered", "scattered")
@@ -250,15 +254,20 @@ def scalar_counts(machine: Any, codes: dict[str, int]) -> ScalarCounts:
     alone, block = defaultdict[str, float](float), defaultdict[str, float](float)
     names = {code: name for name, code in codes.items()} | {codes["lookup"] - 1: "dot"}
     for code, constant, sums in machine.census():
-        single, many, padded, indexed, orders, apart, shared, rows = sums
+        single, many, padded, indexed, orders, apart, shared, rows, passed, unlike, loops, found = sums
         name = names[code]
         alone["gathered"] += indexed
         if name == "dot":
             alone[ALONE + "quick"] += 2.0 * single
             alone["dots"] += many
             alone["terms of dots"] += padded
+            alone["terms passed back"] += passed - unlike
+            alone["terms apart passed back"] += unlike
+            alone["loops of dots"] += loops
             block["dots of a block"] += apart
+            block["terms of a block in tables"] += found
             block["terms of a block"] += rows * LANES
+            block["terms of a block passed back"] += passed * LANES
             block["shared factors"] += shared * LANES
             continue
         kind = "looked up" if name == "lookup" else kind_of(name if constant is None else f"**{constant:g}")
@@ -284,7 +293,7 @@ def statements_worth_writing(ns: float) -> int:
     A power of two, so that few numbers of examples differ in it.
 
     >>> statements_worth_writing(1e5), statements_worth_writing(2e8), statements_worth_writing(1e12)
-    (2, 4096, 4096)
+    (4, 4096, 4096)
     """
     most = int(min(MOST_WRITING, SOON * ns) / WRITING)
     return 1 << (most.bit_length() - 1) if most else 0

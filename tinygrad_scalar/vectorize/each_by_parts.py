@@ -171,8 +171,8 @@ class InTwoParts:
         if self.through is not None:
             terms = sum(len(way.i) for way in self.through if isinstance(way, Through))
             parts = self.common.expected(1) + self.straight.way.expected(m, self.n)
-            return {"parts": parts, "terms": float(times * terms)}
-        found = {"parts": self.common.expected(1) + self.rest.expected(m), "products": 0.0}
+            return {"calls": 1.0, "parts": parts, "terms": float(times * terms)}
+        found = {"calls": 1.0, "parts": self.common.expected(1) + self.rest.expected(m), "products": 0.0}
         for some in self.matrices:
             found["products"] += 1 if some.by_rows else len(some.rows)
             what = "small multiplications" if some.by_rows else "multiplications"
