@@ -55,9 +55,9 @@ def plot_decision_boundary(
     """
     import numpy as np
 
-    texts: Any = texts_of(y, "y")
-    known: Any = getattr(net, "class_names", None)
-    named = texts is not None and known is not None
+    texts = texts_of(y, "y")
+    known: tuple[str, ...] = getattr(net, "class_names", None) or ()
+    named = texts is not None and bool(known)
     examples = Examples(X, indices_among(texts, known, "y") if named else y)
     points, labels = examples.X, examples.Y
     if points.ndim != 2 or points.size != 2 * len(points):

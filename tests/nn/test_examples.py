@@ -1,6 +1,7 @@
 """The examples that `fit` takes, and their batches."""
 
 import random
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -8,6 +9,26 @@ from support.trainings import CLASSES, X, Y, batches_seen, by_hand, data, fit, n
 
 import tinygrad_scalar as ts
 from tinygrad_scalar import MLP
+from tinygrad_scalar.nn.examples import shuffled_order
+
+# --- their order ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("m", [1, 2, 5, 6, 21, 22, 1000])
+def test_the_order_is_that_of_a_sample_of_all(m):
+    generator, other = random.Random(3), random.Random(3)
+    assert list(shuffled_order(m, generator)) == other.sample(range(m), m)
+    assert generator.getstate() == other.getstate()
+
+
+def test_the_order_takes_few_bytes_an_example():
+    m = 50_000
+    tracemalloc.start()
+    shuffled_order(m, random.Random(0))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 10 * m  # a list of integers takes 40 m
+
 
 # --- what it takes ---------------------------------------------------------------------------------------------------
 
