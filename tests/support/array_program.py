@@ -72,14 +72,14 @@ def computed(statement, operands, numbers, m):
                 rows = np.arange(len(out)) if index is None else index.ravel()
                 np.add.at(out, rows, np.broadcast_to(part, (len(rows), m)))
             return out
-        case p.Lookup(table=table, argument=argument, places=places):
-            chosen = numbers[argument][places].astype(int)
+        case p.Lookup(tables=tables, which=which, argument=argument, places=places):
+            chosen, table = numbers[argument][places].astype(int), tables[which]
             return np.array([[operands[0][table[i, chosen[i, e]], e] for e in range(m)] for i in range(len(out))])
         case p.LookupScatter(lookup=lookup):
-            chosen = numbers[lookup.argument][lookup.places].astype(int)
-            for i in range(len(lookup.table)):
+            chosen, table = numbers[lookup.argument][lookup.places].astype(int), lookup.tables[lookup.which]
+            for i in range(len(table)):
                 for e in range(m):
-                    out[lookup.table[i, chosen[i, e]], e] += operands[0][i % len(operands[0]), e]
+                    out[table[i, chosen[i, e]], e] += operands[0][i % len(operands[0]), e]
             return out if statement.out.batched else np.repeat(out.sum(axis=1, keepdims=True), m, axis=1)
     raise NotImplementedError(type(statement).__name__)
 

@@ -2,6 +2,7 @@
 
 import functools
 import inspect
+import itertools
 import math
 import pickle
 import random
@@ -196,6 +197,42 @@ LARGE = [*SHAPES, triangle, stable_log_sum_exp, dense]
 @pytest.mark.parametrize("make", [cancelling, *(pytest.param(make, marks=pytest.mark.thorough) for make in LARGE)])
 def test_a_first_call_takes_at_most_250_bytes_an_operation(make):
     assert alone(_bytes_of_a_first_call, make.__name__, 300_000) < 250  # a node has 96, that of a maximum 144
+
+
+def _bytes_of_lookups(n):
+    """Of a first call that looks up a hundred of n words of four numbers each."""
+    table = [[Value(0.01 * k + j) for j in range(4)] for k in range(n)]
+    w = [value for row in table for value in row]
+    run = ts.vectorize(lambda i: sum(ts.dot(ts.lookup(table, k), w[:4]) for k in i) ** 2, w)
+    ts.vectorize(lambda i: ts.lookup(table[:2], i)[0] ** 2, w)(np.array([0]))
+    before = peak()
+    run(np.arange(300).reshape(3, 100))
+    return (peak() - before) / len(w)
+
+
+@needs_the_executor
+@resident_memory
+def test_lookups_share_their_table():
+    assert alone(_bytes_of_lookups, 10_000) < 250
+
+
+@pytest.mark.parametrize("way", ["arrays", pytest.param("scalar", marks=needs_the_executor)])
+def test_what_looks_up_the_same_table_several_times_is_the_engines(way):
+    w = [Value(math.sin(k)) for k in range(30)]
+    tables = [w[::3], w[5:25:2], [w[k] for k in (7, 3, 3, 20, 11, 0, 29, 8, 1, 2)]]
+
+    def cost(i):
+        found = [ts.lookup(table, k) for k in i for table in (*tables, tables[0])]
+        return sum((a * (k + 1) + b) ** 2 for k, (a, b) in enumerate(itertools.pairwise(found)))
+
+    rows = np.random.default_rng(0).integers(0, 10, (7, 5))
+    value, gradient = ts.vectorize(cost, w, way=way)(rows)
+    for p in w:
+        p.grad = 0.0
+    C = sum(cost(row) for row in rows.tolist()) / 7
+    C.backward()
+    assert value == pytest.approx(C.data, rel=1e-13)
+    assert gradient == pytest.approx([p.grad for p in w], rel=1e-12, abs=1e-12)
 
 
 @needs_the_executor

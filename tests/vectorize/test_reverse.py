@@ -159,7 +159,7 @@ def test_each_part_of_a_scatter_gets_its_rows():
 def test_a_lookup_adds_to_the_row_that_was_chosen():
     def make(add, parameters, arguments):
         table = np.array([[0, 1, 2], [3, 4, 5]])
-        chosen = add(Lookup(Array((2,), True), parameters, table, arguments[0], np.array([0, 1])))
+        chosen = add(Lookup(Array((2,), True), parameters, table, np.arange(2), arguments[0], np.arange(2)))
         return add(Elementwise(Array((2,), True), "exp", (chosen,)))
 
     program = program_of(6, make)

@@ -313,7 +313,7 @@ named(("**n", 0), POWER_SLOPE)
 for _name, _kind in {
     "gather": GATHER, "put": PUT, "add": ADD, "zero": ZERO, "fold +": FOLD_SUM, "fold maximum": FOLD_MAXIMUM,
     "fold minimum": FOLD_MINIMUM, "shares": SHARES, "over examples": OVER_EXAMPLES, "times examples": TIMES_EXAMPLES,
-    "lookup": LOOKUP, "lookup scatter": LOOKUP_SCATTER, "distances": DISTANCES, "pull left": PULL_LEFT,
+    "lookup in tables": LOOKUP, "scatter by tables": LOOKUP_SCATTER, "distances": DISTANCES, "pull left": PULL_LEFT,
     "pull right": PULL_RIGHT, "LR": LR, "TR": TR, "RT": RT, "LR by rows": LR_BY_ROWS,
     "LR to few": LR_TO_FEW, "TR by rows": TR_BY_ROWS, "TR to few": TR_TO_FEW, "RT by left": RT_BY_LEFT,
     "RT by right": RT_BY_RIGHT,
@@ -889,7 +889,7 @@ cdef inline Py_ssize_t chosen(Instruction* step, Run* run, Py_ssize_t i, Py_ssiz
     if not 0.0 <= j < step.k:
         run.missing_row, run.choices = j, step.k
         j = 0.0
-    return step.table[step.p + i * step.k + <Py_ssize_t>j]
+    return step.table[step.table[step.p + i] + <Py_ssize_t>j]  # after the places stands where each lookup's table begins
 
 
 cdef void lookup(Instruction* step, Run* run) noexcept nogil:

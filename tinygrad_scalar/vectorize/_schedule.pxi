@@ -41,6 +41,7 @@ cdef class Schedule:
     cdef int[:, ::1] steps
     cdef double[::1] numbers
     cdef int[::1] tables
+    cdef dict written_tables  # where the machine has those of lookups, by where they begin and their size
     cdef int[::1] maker  # the step that computes a slot, or −1
     cdef char[::1] how  # for each slot whether a gradient from the cost reaches it, as in Order
     cdef char[::1] kind  # of each addition
@@ -74,6 +75,7 @@ cdef class Schedule:
     ):
         cdef Py_ssize_t s
         self.machine, self.steps, self.numbers, self.tables = machine, steps, numbers, tables
+        self.written_tables = {}
         self.maker = np.full(n_slots, -1, np.int32)
         for s in range(self.steps.shape[0]):
             self.maker[self.steps[s, 1]] = <int>s
@@ -664,7 +666,13 @@ cdef class Schedule:
         cdef int place
         cdef int* table
         order.x = self.settled(self.place[self.steps[s, 2]])
-        order.y, order.z = <int>self.n_tables, self.steps[s, 4]
+        order.z = self.steps[s, 4]
+        known = self.written_tables.get((self.steps[s, 3], order.z))
+        if known is not None:
+            order.y = known
+            return 0
+        order.y = <int>self.n_tables
+        self.written_tables[self.steps[s, 3], order.z] = order.y
         table = self.more_tables(order.z)
         for k in range(order.z):
             place = self.settled(self.place[self.tables[self.steps[s, 3] + k]])

@@ -14,6 +14,7 @@ import numpy as np
 from tinygrad_scalar.vectorize.chains import FOLDED
 from tinygrad_scalar.vectorize.distinct import by_key, numbered
 from tinygrad_scalar.vectorize.group import CONSTANT, Grouping
+from tinygrad_scalar.vectorize.lookup_tables import distinct_tables
 from tinygrad_scalar.vectorize.products import NOWHERE
 from tinygrad_scalar.vectorize.program import (
     Array,
@@ -118,8 +119,8 @@ class _Writer:
                 if isinstance(part, (MatrixPart, PullPart)):
                     for read in part.reads():
                         found.update(numbered(g.colour[read.ravel()])[0].tolist())
-        for entries, _, _ in g.trace.lookups.values():
-            found.update(g.colour[entries].tolist())
+        for table in distinct_tables(table for table, _, _ in g.trace.lookups.values())[0]:
+            found.update(g.colour[table].tolist())
         return found
 
     def _rearranged(self, colour: int, nodes: Indices) -> Indices:
@@ -305,7 +306,7 @@ class _Writer:
 
     def _lookup(self, nodes: Indices) -> Array:
         g = self.g
-        entries = g.entries_of(nodes)
+        entries, which = g.tables_of(nodes)
         argument = g.keys[int(g.colour[nodes[0]])][3]
         places = np.array([g.trace.lookups[i][2] for i in nodes.tolist()])
         in_branch = np.array([k for k, i in enumerate(nodes.tolist()) if i in g.trace.reached], np.int64)
@@ -317,7 +318,7 @@ class _Writer:
             source, table = self._mixed(unique), table.reshape(entries.shape)
         out = Array((nodes.size,), True)
         some = in_branch if in_branch.size else None
-        return self.add(Lookup(out, source, table, self.arguments[argument], places, some))
+        return self.add(Lookup(out, source, table, which, self.arguments[argument], places, some))
 
 
 def _is_in_order(places: Indices, rows: int) -> bool:

@@ -14,6 +14,7 @@ import numpy as np
 
 from tinygrad_scalar.engine.ops import Operation, operation
 from tinygrad_scalar.primitives.recipe import Recipe, advice
+from tinygrad_scalar.vectorize.lookup_tables import shared
 
 if TYPE_CHECKING:
     from tinygrad_scalar.vectorize.trace import Trace
@@ -152,7 +153,8 @@ def _replaced(trace: Trace, made: dict[int, list[Node]]) -> Trace:
         spread[last] = of_nodes
         return spread
 
-    def now(nodes: Sequence[int]) -> list[int]:
+    @shared
+    def now(nodes: list[int]) -> list[int]:
         return last[np.asarray(nodes, np.int64)].tolist()  # type: ignore[no-any-return]
 
     return replace(

@@ -23,8 +23,8 @@ ROWS = {
     "put": "scattered",
     "add": "scattered",
     "zero": "scattered",
-    "lookup": "looked up",
-    "lookup scatter": "looked up",
+    "lookup in tables": "looked up",
+    "scatter by tables": "looked up",
     "shares": "shares",
     "over examples": "summed",
     "times examples": "quick",
@@ -117,7 +117,7 @@ def block_counts(program: BlockProgram, per_block: int, native: Any) -> BlockCou
     for i, (fields, number) in enumerate(zip(instructions, numbers)):
         part = block if starts[FORWARD] <= i < starts[BACKWARD + 1] else once
         part.count(names[fields[0]], fields, number, tiled[i], batched, bases["argument"])
-        if names[fields[0]] == "lookup scatter":
+        if names[fields[0]] == "scatter by tables":
             once.numbers["quick"] += fields[2]  # the table's gradients are 0 at first
     for width, place in program.arguments:
         block.numbers["copied"] += width if place >= 0 else 0
@@ -164,7 +164,7 @@ class _Counted:
             return
         if name in ROWS:
             together = table < 0 and name in ("put", "add", "zero", "times examples")
-            if name in ("lookup", "lookup scatter"):
+            if name in ("lookup in tables", "scatter by tables"):
                 self.numbers[ROWS[name]] += p
                 return
             self.loops += 0 if together else rows

@@ -251,19 +251,19 @@ class _Writer:
             self._add(s, "zero", s.out, (), rows=index.size, table=table)
 
     def _lookup(self, s: Lookup) -> None:
-        self._add(s, "lookup", s.out, (s.source, s.argument), **self._choices(s))
+        self._add(s, "lookup in tables", s.out, (s.source, s.argument), **self._choices(s))
 
     def _lookup_scatter(self, s: LookupScatter) -> None:
         fields = self._choices(s.lookup)
         if s.source.rows not in (1, fields["p"]):
             raise NotNativeError
-        self._add(s, "lookup scatter", s.out, (s.source, s.lookup.argument), **{**fields, "rows": s.out.rows})
+        self._add(s, "scatter by tables", s.out, (s.source, s.lookup.argument), **{**fields, "rows": s.out.rows})
 
     def _choices(self, s: Lookup) -> dict[str, Any]:
         if s.in_branch is not None:  # an index can be beyond the table
             raise NotNativeError
-        n, k = s.table.shape
-        table = self._table(np.concatenate([s.places.ravel(), s.table.ravel()]))
+        n, k = s.which.size, s.tables.shape[1]
+        table = self._table(np.concatenate([s.places.ravel(), n + n + k * s.which, s.tables.ravel()]))
         return {"rows": n, "p": n, "k": k, "table": table, "reads_argument": True}
 
     def _product(self, s: Product) -> None:

@@ -89,7 +89,7 @@ def _with_outputs(traced: Trace, n_parameters: int, sizes: Sequence[int]) -> tup
     program = assemble(group(trace, len(sizes) + 1), n_parameters, [*sizes, 1])
     last = next(statement for statement in program.forward if statement.out is program.cost)
     assert isinstance(last, Lookup), "the choice of one output"
-    (places,) = last.table
+    (places,) = last.tables
     every = Gather(Array(places.shape, last.source.batched), last.source, places)
     program.forward[program.forward.index(last)] = every
     return replace(program, arguments=program.arguments[:-1]), every.out
@@ -257,13 +257,13 @@ class _Pass:
     def rows_chosen(self, s: Lookup) -> Any:
         """The rows of the source that a lookup chooses in each example; those that do not exist are refused."""
         chosen = self.integers[self.exported.program.arguments.index(s.argument)][s.places]
-        n, choices = s.table.shape
+        n, choices = s.which.size, s.tables.shape[1]
         if self.reach is None:
             always = chosen if s.in_branch is None else chosen[np.setdiff1d(np.arange(n), s.in_branch)]
             if always.shape[0]:
                 self._guard(always, *row_guard(choices))
         chosen = self.lib.f.clip(chosen, 0, choices - 1)
-        return self.lib.indices(s.table)[np.arange(n)[:, None], chosen]
+        return self.lib.indices(s.tables)[s.which[:, None], chosen]
 
 
 RUN: dict[type[Statement], Callable[[_Pass, Any], Any]] = {

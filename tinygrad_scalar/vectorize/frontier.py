@@ -7,11 +7,13 @@ derivatives times the frontier's are those of the whole (`each_by_parts.py`).
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import chain
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from tinygrad_scalar.vectorize.distinct import connected
+from tinygrad_scalar.vectorize.lookup_tables import distinct_tables, shared
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -93,8 +95,7 @@ def _read(trace: Trace, readers: NDArray[np.bool_]) -> NDArray[np.bool_]:
     read = np.zeros(len(readers), bool)
     read[trace.tape.operands[_edges_of(trace, readers)]] = True
     others: list[int] = [*trace.outputs, trace.cost, *(i for i, _ in trace.guards), *trace.reached.values()]
-    for entries, _, _ in trace.lookups.values():
-        others += entries
+    others += chain(*distinct_tables(table for table, _, _ in trace.lookups.values())[0])
     read[others] = True
     return read
 
@@ -146,6 +147,7 @@ def kept(trace: Trace, kept: NDArray[np.bool_], inner: NDArray[np.bool_]) -> Tra
     def place(i: int) -> int:
         return int(places[i]) if kept[i] else 0
 
+    places_of = shared(lambda entries: [*map(place, entries)])
     return replace(
         trace,
         tape=shorter,
@@ -153,9 +155,7 @@ def kept(trace: Trace, kept: NDArray[np.bool_], inner: NDArray[np.bool_]) -> Tra
         parameter=trace.parameter[kept],
         argument=trace.argument[kept],
         place=trace.place[kept],
-        lookups={
-            place(i): ([place(e) for e in entries], a, at) for i, (entries, a, at) in trace.lookups.items() if kept[i]
-        },
+        lookups={place(i): (places_of(entries), a, at) for i, (entries, a, at) in trace.lookups.items() if kept[i]},
         guards=[(place(i), guard) for i, guard in trace.guards],
         reached={place(i): place(x) for i, x in trace.reached.items() if kept[i]},
         outputs=[place(i) for i in trace.outputs],

@@ -13,6 +13,7 @@ import importlib
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import replace
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -23,6 +24,7 @@ from tinygrad_scalar.vectorize.branches import paths_with_branches
 from tinygrad_scalar.vectorize.cached_property import cached_property
 from tinygrad_scalar.vectorize.chains import FOLDED, Sums
 from tinygrad_scalar.vectorize.cost_model import most_colours
+from tinygrad_scalar.vectorize.lookup_tables import distinct_tables
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -81,7 +83,7 @@ class Grouping:
     ) -> None:
         trace = self.trace = _with_equal_differences_once(trace)
         self.roots = [*(i for i, _ in trace.guards), trace.cost]
-        self.roots += sorted({entry for entries, _, _ in trace.lookups.values() for entry in entries})
+        self.roots += sorted({*chain(*distinct_tables(table for table, _, _ in trace.lookups.values())[0])})
         self.sums = Sums(trace, self.roots, native())
         self._n_arguments, self._most_colours = n_arguments, most_colours(trace.nodes, worth)
         self._paint(ragged, self._most_colours if if_regular else trace.nodes + n_arguments + 2)
@@ -183,9 +185,10 @@ class Grouping:
         at = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts) + np.repeat(starts, counts)
         return owner, self.sums.terms[at].astype(np.int64), self.sums.signs[at]
 
-    def entries_of(self, nodes: Indices) -> Indices:
-        """The table that lookups of one colour choose from: entry j of lookup i is node [i, j]."""
-        return np.array([self.trace.lookups[i][0] for i in nodes.tolist()])
+    def tables_of(self, nodes: Indices) -> tuple[Indices, Indices]:
+        """The tables that lookups of one colour choose from, a row for each, and for each lookup its table."""
+        tables, which = distinct_tables(self.trace.lookups[i][0] for i in nodes.tolist())
+        return np.array(tables), np.array(which)
 
     def order(self, read_by: Callable[[Indices], Iterable[Indices]] | None = None) -> None:
         """Step 3: `nodes`, for each colour its nodes in order, and `place`, for each node its row there, or −1.
@@ -208,7 +211,7 @@ class Grouping:
                 continue
             kind = self.keys[colour][0]
             if kind == "lookup":
-                visits.visit(self.entries_of(nodes).ravel())
+                visits.visit(self.tables_of(nodes)[0].ravel())
             elif kind == "+" and read_by is not None and self.sums.fold[nodes[0]] >= 0:
                 for read in read_by(nodes):
                     visits.visit(np.ascontiguousarray(read.ravel(), np.int64))

@@ -328,19 +328,21 @@ class NumpySource:
         whole = start == 0 and s.places.size == s.argument.rows
         rows_of = f"{start}:{start + s.places.size}" if start is not None else self.variables.table(s.places)
         chosen = f"{name}.T" if whole else f"{name}.T[{rows_of}]"
-        n, choices = s.table.shape
+        n, choices = s.which.size, s.tables.shape[1]
         checks = [f"require_rows({chosen}, {choices})"]
         if s.in_branch is not None:  # a guard looks after them
             always = np.delete(s.places, s.in_branch)
             checks = [f"require_rows({name}.T[{self.variables.table(always)}], {choices})"] if always.size else []
             chosen = f"np.clip({chosen}, 0, {choices - 1})"
-        first = s.table[:, :1]
+        first = s.tables[:, :1]
         if choices > 1:
-            step = s.table[:, 1:2] - first
-            if (s.table == first + step * np.arange(choices)).all() and (step == step[0]).all():
+            step = s.tables[:, 1:2] - first
+            if (s.tables == first + step * np.arange(choices)).all() and (step == step[0]).all():
+                first = first[s.which]
                 base = repr(int(first[0, 0])) if (first == first[0]).all() else f"{self.variables.table(first)}"
                 return rows, [*checks, f"add({chosen} * {int(step[0, 0])}, {base}, out={rows})"]
-        return rows, [*checks, f"{rows}[...] = {self.variables.table(s.table)}[np.arange({n})[:, None], {chosen}]"]
+        each = f"np.arange({n})" if (s.which == np.arange(n)).all() else self.variables.table(s.which)
+        return rows, [*checks, f"{rows}[...] = {self.variables.table(s.tables)}[{each}[:, None], {chosen}]"]
 
     def _lookup(self, s: Lookup) -> list[str]:
         rows, lines = self._chosen(s)

@@ -235,10 +235,14 @@ class Scatter(Statement):
 
 @dataclass(eq=False)
 class Lookup(Statement):
-    """Row i of out is, in each example, row table[i, j] of the source, where j is row places[i] of the argument."""
+    """Row i of out is row tables[which[i], j] of the source, where j is row places[i] of the argument, in each example.
+
+    Many lookups share a table, as those of all words of a text do.
+    """
 
     source: Array
-    table: Indices
+    tables: Indices
+    which: Indices
     argument: Array
     places: Indices
     in_branch: Indices | None = None  # rows that ts.cond looks up in some examples; in others j can be any number
@@ -250,7 +254,7 @@ class Lookup(Statement):
 
 @dataclass(eq=False)
 class LookupScatter(Statement):
-    """The reverse of a lookup: adds row i of the source to row table[i, j] of out, in each example."""
+    """The reverse of a lookup: adds row i of the source to row tables[which[i], j] of out, in each example."""
 
     source: Array
     lookup: Lookup

@@ -60,12 +60,14 @@ def scalar_program(
     constant_slots, constants = slot[constant], trace.data[constant]
     n_slots = int(slot.max(initial=offsets[-1] - 1) + 1)
     tables: list[int] = []
+    starts: dict[int, int] = {}  # of those that lookups share
     has_branches = "cond" in tape.names
     step_of = np.cumsum(_are_steps(trace)) - 1 if trace.lookups or has_branches else np.empty(0, np.int64)
     for i, (entries, argument, place) in trace.lookups.items():
         index = slot[trace.reached[i]] if i in trace.reached else offsets[argument] + place
-        table[step_of[i]] = codes["lookup"], slot[i], index, len(tables), len(entries)
-        tables += slot[entries].tolist()
+        start = starts.setdefault(id(entries), len(tables))
+        tables += slot[entries].tolist() if start == len(tables) else ()
+        table[step_of[i]] = codes["lookup"], slot[i], index, start, len(entries)
     if has_branches:  # its condition, 1 or 0, looks up a side
         for i in step_of[tape.codes == tape.names.index("cond")].tolist():
             _, then, otherwise = table[i, 2:].tolist()

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Callable, Iterator, Sequence, Sized
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import chain
+from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -22,6 +22,7 @@ from tinygrad_scalar.engine.graph import leaves
 from tinygrad_scalar.engine.graph_arrays import without_copies
 from tinygrad_scalar.vectorize.branches import Branches, accepted_by, row_guard
 from tinygrad_scalar.vectorize.cached_property import cached_property
+from tinygrad_scalar.vectorize.lookup_tables import distinct_tables
 from tinygrad_scalar.vectorize.missing_rows import INTEGERS_WANTED, no_index
 from tinygrad_scalar.vectorize.outputs import Outputs, outputs_of
 from tinygrad_scalar.vectorize.reach import Reach
@@ -97,6 +98,7 @@ class Recorder:
         self.start = tick()
         self.arguments, self.parameters = arguments, parameters
         self.lookups: dict[Value, Choice] = {}
+        self._tables: dict[tuple[Value, ...], tuple[Value, ...]] = {}  # one for all that look up the same entries
         self.guards: list[tuple[Value, Guard]] = []
         self.read: dict[Value, None] = {}
         self._cost, self._examples = cost, examples
@@ -201,9 +203,19 @@ class Recorder:
             return np.array(chosen, object) if isinstance(first, np.ndarray) else type(first)(chosen)
         entries = tuple(entry if isinstance(entry, Value) else Value(entry) for entry in rows)
         looked_up = Value(1.0)  # any number will do
-        self.lookups[looked_up] = Choice(entries, argument, place, reached)
+        self.lookups[looked_up] = Choice(self._tables.setdefault(entries, entries), argument, place, reached)
         self.placeholders.add(looked_up)
         return looked_up
+
+    def tables(self) -> list[Value]:
+        """The entries of all lookups, in order, and where these are reached."""
+        found, seen = list[Value](), set[int]()
+        for lookup in self.lookups.values():
+            if id(lookup.entries) not in seen:
+                seen.add(id(lookup.entries))
+                found += lookup.entries
+            found += () if lookup.reached is None else (lookup.reached,)
+        return found
 
     @staticmethod
     def _unlike(rows: str) -> errors.TraceError:
@@ -363,14 +375,18 @@ def trace(
     with tracing.followed_by(recorder), anomaly.not_watched():
         outputs, shape = called(cost, arguments)
     in_order = recorder.lookups.values()
-    tables = [value for lookup in in_order for value in (*lookup.entries, lookup.reached) if value is not None]
-    roots = [*tables, *(value for value, _ in recorder.guards), *outputs]
-    tape = without_copies(read_graph(roots, [*roots, *parameters, *chain(*numbers), *recorder.lookups], recorder.start))
+    tables, which = distinct_tables([lookup.entries for lookup in in_order])
+    where_reached = [lookup.reached for lookup in in_order if lookup.reached is not None]
+    kinds: list[Sequence[Value]] = [
+        [*chain(*tables)], where_reached, [value for value, _ in recorder.guards], outputs, parameters, *numbers,
+        [*recorder.lookups],
+    ]  # fmt: skip
+    roots = [*recorder.tables(), *kinds[2], *outputs]
+    tape = without_copies(read_graph(roots, [*chain(*kinds)], recorder.start))
     if tracing.active:  # by a function that vectorizes this one
         for value in tape.older:
             tracing.forbid(value, "data")
-    kinds: list[Sized] = [tables, recorder.guards, outputs, parameters, *numbers, recorder.lookups]
-    of_tables, of_guards, of_outputs, of_parameters, *of_arguments, of_lookups = np.split(
+    of_tables, of_reached, of_guards, of_outputs, of_parameters, *of_arguments, of_lookups = np.split(
         tape.found, np.cumsum([*map(len, kinds)])[:-1]
     )
     parameter, argument, place = (np.full(len(tape.codes), -1, np.int32) for _ in range(3))
@@ -380,15 +396,13 @@ def trace(
         known = np.flatnonzero(found >= 0)
         argument[found[known]], place[found[known]] = a, known
     lookups, reached = {}, dict[int, int]()
-    first = 0
-    for lookup, node in zip(recorder.lookups.values(), of_lookups.tolist()):
-        entries = of_tables[first : first + len(lookup.entries)].tolist()
-        first += len(entries)
+    in_tables, in_reached = iter(of_tables.tolist()), iter(of_reached.tolist())
+    entries = [[*islice(in_tables, len(table))] for table in tables]
+    for lookup, number, node in zip(in_order, which, of_lookups.tolist()):
         if lookup.reached is not None:
-            reached[node] = int(of_tables[first])
-            first += 1
+            reached[node] = next(in_reached)
         if node >= 0:
-            lookups[node] = (entries, lookup.argument, lookup.place)
+            lookups[node] = (entries[number], lookup.argument, lookup.place)
     guards = [(node, guard) for node, (_, guard) in zip(of_guards.tolist(), recorder.guards)]
     captured = dict.fromkeys([*recorder.captured(), *tape.older])
     places = of_outputs.tolist()
