@@ -2,10 +2,10 @@
 
     python benchmarks/from_cold_disk.py [gigabytes]
 
-Batches of 64 of a 50-32-1 network, each way in a process of its own, on a file of float64 that is written once. Before
-the first step its pages are dropped; then steps are taken for SECONDS, and wall time is told, because a process that
-waits for a disk takes none of the processor's. `read` is what the process had the disk read for each row of 400 bytes,
-`own` its memory (RssAnon) at the peak. `check` is the pass over the file by which `fit` begins, in gigabytes a second.
+Batches of 64 of a 50-32-1 network over a file of float64 that is written once. In each phase steps are taken for
+SECONDS, after the file's pages were dropped if it is cold, and wall time is told, because a process that waits for a
+disk takes no time of the processor's. `read` is what the disk gave for each row of 400 bytes, `own` the memory of the
+process (RssAnon). `check` is the time of the pass over all rows by which `fit` begins.
 """
 
 import json
@@ -23,13 +23,12 @@ from from_disk import SIZE, N, own_memory
 import tinygrad_scalar as ts
 
 SECONDS, BLOCK = 15.0, 16_384
+WARM, COLD, ADVISED = "as the check left it", "cold", "cold, with madvise(MADV_RANDOM)"
 KINDS = {
-    "array": "in memory, random order",
-    "warm": "memory map, random order, as the check left it",
-    "shuffled": "memory map, random order, cold",
-    "advised": "the same with madvise(MADV_RANDOM), cold",
-    "blocks": f"blocks of {BLOCK:,} rows in random order, each shuffled, cold",
-    "order": "blocks in their order, cold",
+    "in memory, random order": [WARM],
+    "memory map, random order": [WARM, COLD, ADVISED],
+    "blocks of 16,384 rows in random order, each shuffled": [COLD],
+    "blocks in their order": [COLD],
 }
 
 
@@ -59,61 +58,70 @@ def run(kind, folder, m):
     """Prints what the other process measures, as JSON."""
     path = f"{folder}/x.f8"
     X, Y = np.memmap(path, "f8", "r", shape=(m, N)), np.fromfile(f"{folder}/y.f8")
-    if kind == "array":
+    if kind.startswith("in memory"):
         X, Y = np.array(X[:1_000_000]), Y[:1_000_000]
 
     def blocks(epoch):
         rng = np.random.default_rng(epoch)
-        starts = range(0, m, BLOCK)
-        for i in rng.permutation(len(starts)) if kind == "blocks" else range(len(starts)):
+        shuffled, starts = "shuffled" in kind, range(0, m, BLOCK)
+        for i in rng.permutation(len(starts)) if shuffled else range(len(starts)):
             rows, targets = (np.array(array[starts[i] : starts[i] + BLOCK]) for array in (X, Y))
-            order = rng.permutation(len(rows)) if kind == "blocks" else range(len(rows))
+            order = rng.permutation(len(rows)) if shuffled else np.arange(len(rows))
             for begin in range(0, len(rows), SIZE):
                 few = order[begin : begin + SIZE]
                 yield rows[few], targets[few]
 
     net = ts.MLP(N, [32, 1], "tanh", "linear", seed=0)
     ts.fit(net, X[:SIZE], Y[:SIZE], epochs=1, progress=False)  # which derives the program
-    times, own, read = [], [], []
+    phases = iter(KINDS[kind])
+    found = []
+
+    def begin_phase():
+        phase = next(phases, None)
+        if phase is None:
+            raise KeyboardInterrupt  # fit ends
+        if phase != WARM:
+            drop(X, path)
+        if phase == ADVISED:
+            X._mmap.madvise(mmap.MADV_RANDOM)
+        found.append({"phase": phase, "start": time.perf_counter(), "steps": -1, "read": -bytes_read(), "own": 0.0})
 
     def watch(t, epochs):
         """A schedule is called before every step."""
-        if not times:
-            if kind not in ("array", "warm"):
-                drop(X, path)
-            if kind == "advised":
-                X._mmap.madvise(mmap.MADV_RANDOM)
-        if len(times) % 100 == 0:
-            own.append(own_memory())
-        if not times:
-            read.append(bytes_read())
-        times.append(time.perf_counter())
-        if times[-1] - times[0] > SECONDS:
-            raise KeyboardInterrupt
+        if not found:
+            begin_phase()
+        now = found[-1]
+        now["steps"] += 1
+        if now["steps"] % 100 == 0:
+            now["own"] = max(now["own"], own_memory())
+        seconds = time.perf_counter() - now["start"]
+        if seconds > SECONDS:
+            now.update(seconds=seconds, read=now["read"] + bytes_read())
+            begin_phase()
         return 1.0
 
-    given = (blocks,) if kind in ("blocks", "order") else (X, Y)
-    options = {} if kind in ("blocks", "order") else {"batch_size": SIZE}
+    given, options = ((blocks,), {}) if kind.startswith("blocks") else ((X, Y), {"batch_size": SIZE})
     begin = time.perf_counter()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        ts.fit(net, *given, epochs=1, progress=False, schedule=watch, **options)
-    rows = SIZE * (len(times) - 1)
-    seconds = times[-1] - times[0]
-    found = {"row": seconds / rows, "rows": rows, "read": (bytes_read() - read[0]) / rows, "own": max(own)}
-    print(json.dumps({**found, "before": times[0] - begin}))
+        ts.fit(net, *given, epochs=1_000, progress=False, schedule=watch, **options)
+    print(json.dumps({"before": found[0]["start"] - begin, "phases": found}))
 
 
-def main(gigabytes=30.0):
+def main(gigabytes=25.0):
     m = int(gigabytes * 1e9 / (8 * N))
     with tempfile.TemporaryDirectory(dir=os.environ.get("TMPDIR")) as folder:
+        begin = time.perf_counter()
         write(folder, m)
-        print(f"{m:,} rows\n{'':60} {'µs/row':>8} {'read B/row':>10} {'own MB':>7} {'rows':>10} {'before, s':>9}")
-        for kind, title in KINDS.items():
+        print(f"{m:,} rows, written in {time.perf_counter() - begin:.0f} s", flush=True)
+        print(f"{'':86} {'µs/row':>8} {'read B/row':>10} {'own MB':>7} {'rows':>10} {'check, s':>8}")
+        for kind in KINDS:
             command = [sys.executable, __file__, "--run", kind, folder, str(m)]
             one = json.loads(subprocess.run(command, capture_output=True, check=True, text=True).stdout)
-            numbers = f"{1e6 * one['row']:8.2f} {one['read']:10.0f} {one['own']:7.0f} {one['rows']:10,}"
-            print(f"{title:60} {numbers} {one['before']:9.1f}", flush=True)
+            for found in one["phases"]:
+                rows = SIZE * found["steps"]
+                numbers = f"{1e6 * found['seconds'] / rows:8.2f} {found['read'] / rows:10.0f} {found['own']:7.0f}"
+                print(f"{kind + ', ' + found['phase']:86} {numbers} {rows:10,} {one['before']:8.1f}", flush=True)
 
 
 if __name__ == "__main__":

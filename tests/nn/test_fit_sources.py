@@ -1,5 +1,7 @@
 """How `fit` reads what gives it examples: pairs and lists of batches, and functions that take the epoch."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 from support.trainings import X, Y, data, fit, network
@@ -93,6 +95,13 @@ def test_a_function_gets_the_number_of_each_epoch_from_one():
     numbers.clear()
     fit(network(), batches, epochs=2, metrics=["rmse"])  # which are measured after the steps
     assert numbers == [1, 1, 2, 2]
+
+
+def test_an_epoch_that_was_given_stays():
+    net, other = network(), network()
+    fit(net, partial(shuffled, epoch=7), epochs=3)
+    fit(other, lambda: shuffled(7), epochs=3)
+    assert data(net) == data(other)
 
 
 def test_an_iterable_that_can_be_called_is_iterated():

@@ -83,11 +83,12 @@ def test_an_error_of_a_loss_of_the_users_own_is_left_alone():
     def loss(a, y):
         calls.append(1)
         if len(calls) > 20:
-            raise OutOfPaperError("no more")
+            raise OutOfPaperError("no more") from KeyError("paper")
         return ts.squared_error(a, y)
 
-    with pytest.raises(OutOfPaperError, match=r"^no more$"):
+    with pytest.raises(OutOfPaperError, match=r"^no more$") as raised:
         fit(network(), X, Y, loss=loss, epochs=10, vectorized=False)
+    assert isinstance(raised.value.__cause__, KeyError)
 
 
 # --- what is written into an array while fit runs --------------------------------------------------------------------

@@ -119,11 +119,11 @@ class Batches:
 
 
 def _takes_epoch(given: Any) -> bool:
-    """Whether it is a function with a parameter named epoch."""
+    """Whether it is a function with a parameter named epoch, to which `partial` has not given a number."""
     if isinstance(given, Iterable):
         return False
     try:
-        return "epoch" in signature(given).parameters
+        return "epoch" in signature(given).parameters and "epoch" not in getattr(given, "keywords", ())
     except (TypeError, ValueError):  # of a function in C
         return False
 

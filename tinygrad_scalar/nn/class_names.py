@@ -58,7 +58,7 @@ class Classes:
         if len(found) == 1:
             raise ValueError(f"every label is {quoted(found.pop())}: there is nothing to tell apart")
         if found:
-            self.names = tuple(sorted(found))
+            self.names = tuple(sorted(map(str, found)))  # also of NumPy's
 
     def indices_of(self, labels: Any, name: str) -> NDArray[Any] | None:
         """The index of each label's class; None for anything but text."""

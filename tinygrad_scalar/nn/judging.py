@@ -39,7 +39,8 @@ def judge(
             try:
                 costs.append((trainer.cost(examples, epoch), len(examples)))
             except (ValueError, TypeError) as error:
-                raise trainer.row_named(error, examples, range(len(examples)), epoch) from None
+                trainer.name_row(error, examples, range(len(examples)), epoch)
+                raise
         if metrics:
             outputs.append(trainer.outputs(examples))
             targets.append(examples.Y if source.first is source else examples.Y.copy())  # batches may be refilled

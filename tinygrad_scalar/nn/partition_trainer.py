@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -66,6 +67,10 @@ class PartitionTrainer(VectorTrainer):
 
     def _explained(self, cost: float, gradient: Array, batch: Batch, epoch: int) -> float:
         raise not_finite("the mean loss of a batch", cost, epoch)
+
+    def name_row(self, error: Exception, examples: Examples, rows: Sequence[int], epoch: int) -> None:
+        if examples is not self.examples:  # those would have to be fetched, one by one
+            super().name_row(error, examples, rows, epoch)
 
     def outputs(self, examples: Examples) -> NDArray[Any]:
         import numpy as np

@@ -20,7 +20,7 @@ from tinygrad_scalar.nn.examples import Batch, Examples
 from tinygrad_scalar.nn.gradient_rule import GradientRule
 from tinygrad_scalar.nn.kept_program import PIECE, engine_outputs, in_pieces, kept_programs
 from tinygrad_scalar.nn.optim import Optimizer
-from tinygrad_scalar.nn.wrong_rows import loss_not_finite, not_finite, row_named
+from tinygrad_scalar.nn.wrong_rows import loss_not_finite, name_row, not_finite
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -102,10 +102,10 @@ class ScalarTrainer:
             losses.append(loss)
         return _mean(losses)
 
-    def row_named(self, error: Exception, examples: Examples, rows: Sequence[int], epoch: int) -> Exception:
-        """The error of a step or a cost with the row that it is about."""
+    def name_row(self, error: Exception, examples: Examples, rows: Sequence[int], epoch: int) -> None:
+        """Raise the error of a step or a cost with the row that it is about, if one can be found."""
         self.publish_parameters()
-        return row_named(error, self.net, self.evaluate, examples, rows, epoch)
+        name_row(error, self.net, self.evaluate, examples, rows, epoch)
 
     def outputs(self, examples: Examples) -> NDArray[Any]:
         """The network's outputs for each example, shape (m, k)."""

@@ -259,7 +259,8 @@ def fit(
                     try:
                         costs.append((trainer.step(batch, epoch), len(batch)))
                     except (ValueError, TypeError) as error:
-                        raise trainer.row_named(error, batch.examples, batch.rows, epoch) from None
+                        trainer.name_row(error, batch.examples, batch.rows, epoch)
+                        raise
                     seen += len(batch)
                     if source.first is not source:  # what makes the next batch may look at the network, or change it
                         trainer.publish_parameters()

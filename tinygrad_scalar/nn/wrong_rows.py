@@ -32,18 +32,20 @@ def loss_not_finite(examples: Examples, i: int, number: float, epoch: int) -> An
     return not_finite(f"the loss of the {examples.kind}example x = {shown(examples.x[i])} ({place})", number, epoch)
 
 
-def row_named(
+def name_row(
     error: Exception, net: Any, evaluate: LossFunction, examples: Examples, rows: Sequence[int], epoch: int
-) -> Exception:
-    """The error with the row that it is about: the first that network or loss refuse; itself if they refuse none."""
-    if type(error) not in (ValueError, TypeError, TraceError):  # of the user's own
-        return error
+) -> None:
+    """Raise the error of the first row that network or loss refuse, with its place, in place of `error`.
+
+    Nothing is raised if they refuse none, or if `error` is of a kind of the user's own.
+    """
+    if type(error) not in (ValueError, TypeError, TraceError):
+        return
     for i in rows:
         try:
             evaluate(net(examples.x[i]), examples.y[i])
         except (ValueError, TypeError) as found:
-            return placed(found, examples, i, f", in epoch {epoch + 1}")
-    return error
+            raise placed(found, examples, i, f", in epoch {epoch + 1}") from None
 
 
 def placed(error: Exception, examples: Examples, i: int, in_epoch: str = "") -> Exception:
