@@ -39,6 +39,19 @@ def test_a_memory_map_trains_as_the_array_in_memory(tmp_path, dtype, batch_size)
     np.testing.assert_array_equal(nets[0].predict(mapped), nets[1].predict(numbers))
 
 
+def test_batches_in_random_order_of_a_file_larger_than_memory_are_warned_of(tmp_path, monkeypatch, recwarn):
+    mapped = on_disk(tmp_path / "x", X)
+    fit(network(), mapped, Y, epochs=1, batch_size=3)
+    monkeypatch.setattr("tinygrad_scalar.nn.sources._bytes_of_memory", lambda: 8.0)
+    fit(network(), mapped, Y, epochs=1)  # one batch, in the order of the file
+    fit(network(), np.array(X), Y, epochs=1, batch_size=3)
+    fit(network(), lambda: [(mapped, Y)], epochs=1)
+    assert not recwarn.list
+    with pytest.warns(UserWarning, match=r"X is a file of 0.0 GB, .*: .* read blocks in a random order") as warned:
+        fit(network(), mapped, Y, epochs=1, batch_size=3)
+    assert warned[0].filename.endswith("trainings.py")  # where fit was called
+
+
 @pytest.mark.parametrize("row", [0, 1023, 1024, 5000])
 def test_a_number_that_is_not_finite_is_found_wherever_it_stands_in_the_file(tmp_path, row):
     numbers = np.zeros((5001, 2))

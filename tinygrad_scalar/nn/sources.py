@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+import os
+import warnings
 from typing import TYPE_CHECKING, Any
 
 from tinygrad_scalar.engine.errors import shown
@@ -34,6 +37,8 @@ def source_of(
             raise TypeError(
                 f"{kind}X must hold numbers, got {shown(X)}: what gives batches (X, Y) stands alone, without {kind}Y"
             )
+        if batch_size is not None:
+            _warn_of_random_reading(X)
         return Examples(X, Y, kind, classes=classes) if kind else examples_for(X, Y, client, classes)
     if not gives_batches(X) and not is_list_of_pairs(X):
         raise TypeError(
@@ -45,6 +50,26 @@ def source_of(
     if client is not None:
         raise ValueError("batches are read in this process: leave out client, or give arrays X and Y")
     return Batches(X, kind, passes, classes)
+
+
+def _warn_of_random_reading(X: Any) -> None:
+    import numpy as np
+
+    memory = _bytes_of_memory()
+    if isinstance(X, np.memmap) and X.nbytes > memory:
+        warnings.warn(
+            f"X is a file of {X.nbytes / 1e9:.1f} GB, and this machine has {memory / 1e9:.1f} GB of memory: to draw "
+            "batches in a random order, the disk is read around every row, which can take milliseconds each. Let a "
+            "function of batches read blocks in a random order and shuffle each, as in the docstring of fit",
+            stacklevel=4,
+        )
+
+
+def _bytes_of_memory() -> float:
+    try:
+        return float(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
+    except (AttributeError, ValueError, OSError):  # Windows
+        return math.inf
 
 
 def of_validation(given: Any, axes: int) -> tuple[Any, Any]:

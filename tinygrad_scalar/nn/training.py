@@ -79,7 +79,9 @@ def fit(
     X, Y        arrays or lists with one example per row: X of shape (m, n) or (m,), Y of shape (m, k) or (m,);
                 for cross_entropy Y holds class indices, integers from 0, and has the shape (m,). Tables of pandas,
                 polars or pyarrow count as the array of their columns, all numbers, in their order. A memory map
-                (np.memmap) stays on disk, and each batch is read as it is needed. Dask arrays: see below
+                (np.memmap) stays on disk: one pass checks it, then each batch is read as it is needed. Warns if it is
+                larger than memory and there is a batch_size, because a random order then reads the disk around every
+                row: give blocks instead, as below. Dask arrays: see below
     Y           can also hold text, one label for each example, if the loss is one of ours for classes. The different
                 labels, sorted, are numbered from 0 and stay with the network as `net.class_names`, by which further
                 calls number theirs and `net.predict` answers. k classes need k outputs; two of them can share one for
@@ -161,15 +163,19 @@ def fit(
     >>> len(history.cost)
     200
 
-    Batches in an order drawn anew in each epoch, and drawn again by a training that goes on, because its seed is the
-    epoch's number; and text as labels:
+    Batches in another order in each epoch, and in the same one for a training that goes on, because its seed is the
+    epoch's number. They are made of blocks in random order, each shuffled, as a file larger than memory has to be read,
+    which `rows` could be. And text as labels:
 
     >>> import numpy as np
-    >>> rows, labels = np.random.default_rng(0).normal(size=(60, 2)), np.repeat(["cat", "dog"], 30)
-    >>> rows[30:] += 3.0
+    >>> rows, labels = np.random.default_rng(0).normal(size=(60, 2)), np.array(["cat", "dog"] * 30)
+    >>> rows[1::2] += 3.0
     >>> def batches(epoch):
-    ...     for few in np.random.default_rng(epoch).permutation(60).reshape(6, 10):
-    ...         yield rows[few], labels[few]
+    ...     rng = np.random.default_rng(epoch)
+    ...     for begin in rng.permutation(range(0, 60, 20)):
+    ...         block, names = np.array(rows[begin : begin + 20]), labels[begin : begin + 20]
+    ...         for few in np.split(rng.permutation(20), 2):
+    ...             yield block[few], names[few]
     >>> net = MLP(2, [4, 2], "tanh", "linear", seed=0)
     >>> net.class_names = ["cat", "dog"]  # which batches that are yet to come cannot tell
     >>> history = fit(net, batches, loss="cross_entropy", metrics=["accuracy"], epochs=50, progress=False)
