@@ -106,6 +106,15 @@ def test_distances_of_more_than_fits_into_the_cache_are_the_engines(rows, column
     assert_equal_to_the_engine(cost, flat(params), [d.normal(m, columns)], check=False)
 
 
+@pytest.mark.parametrize("m", [1, 7, 8, 15, 16, 17, 24, 33, 47, 64, 71, 130])
+@pytest.mark.parametrize("p", [1, 2, 5])
+def test_any_number_of_examples_side_by_side_has_the_engines_distances(p, m):
+    d = Draw(m)
+    params = d.values(p, 3)
+    cost = lambda x: ts.min([ts.sum((c - x_j) ** 2 for c, x_j in zip(row, x)) for row in params])  # noqa: E731
+    assert_equal_to_the_engine(cost, flat(params), [d.normal(m, 3)], check=False)
+
+
 def test_a_distance_that_a_lookup_did_not_choose_has_no_part_though_it_is_infinite():
     params = [Value(0.5 * k) for k in range(6)]
 

@@ -10,23 +10,55 @@
 #include "_blocks.h"
 
 #define MOST_FINITE 4e307 /* twice the difference of two smaller numbers is finite */
-#define CHUNK 64 /* columns, whose sums stay in registers or at least in the first cache */
+#define CHUNK 64 /* columns, whose numbers stay in the first cache */
+
+#if defined(__GNUC__)
+#define TILE_COLUMNS 16
+
+/* squared distances of one row or two to TILE_COLUMNS columns; the sums stay in registers */
+VECTOR_INLINE void tile_of_distances(
+    int rows, ptrdiff_t k, ptrdiff_t w, const double *left, ptrdiff_t step, const double *right, double *out)
+{
+    Vector sum[2][2] = {{{0.0}}};
+    ptrdiff_t t;
+    int i;
+    for (t = 0; t < k; t++, right += w) {
+        const Vector r = AT(right), next = AT(right + 8);
+        for (i = 0; i < rows; i++) {
+            const Vector apart = left[i * step + t] - r, next_apart = left[i * step + t] - next;
+            sum[i][0] += apart * apart;
+            sum[i][1] += next_apart * next_apart;
+        }
+    }
+    for (i = 0; i < rows; i++) {
+        *(Vector *)(out + i * w) = sum[i][0];
+        *(Vector *)(out + i * w + 8) = sum[i][1];
+    }
+}
+#endif
 
 /* out (p, w): out[i][j] = Σ over t of (left[i][t] − right[t][j])² */
 static BEST void squared_distances(
     ptrdiff_t p, ptrdiff_t k, ptrdiff_t w, const double *left, ptrdiff_t step, const double *right, double *out)
 {
-    ptrdiff_t i, j, t, start;
-    for (start = 0; start < w; start += CHUNK) {
+    ptrdiff_t i, j, t, start = 0;
+#if defined(__GNUC__)
+    for (; start + TILE_COLUMNS <= w; start += TILE_COLUMNS) {
+        for (i = 0; i + 2 <= p; i += 2)
+            tile_of_distances(2, k, w, left + i * step, step, right + start, out + i * w + start);
+        if (i < p)
+            tile_of_distances(1, k, w, left + i * step, step, right + start, out + i * w + start);
+        if (start < w - TILE_COLUMNS && start > w - 2 * TILE_COLUMNS)
+            start = w - 2 * TILE_COLUMNS; /* the last tile ends where the columns do, some of which it has again */
+    }
+#endif
+    for (; start < w; start += CHUNK) {
         ptrdiff_t width = w - start < CHUNK ? w - start : CHUNK;
         for (i = 0; i < p; i++) {
             double sum[CHUNK] = {0.0};
             for (t = 0; t < k; t++) {
                 const double l = left[i * step + t], *r = right + t * w + start;
-                if (width == CHUNK) {
-                    VECTOR_EACH for (j = 0; j < CHUNK; j++) { double apart = l - r[j]; sum[j] += apart * apart; }
-                } else
-                    for (j = 0; j < width; j++) { double apart = l - r[j]; sum[j] += apart * apart; }
+                for (j = 0; j < width; j++) { double apart = l - r[j]; sum[j] += apart * apart; }
             }
             for (j = 0; j < width; j++)
                 out[i * w + start + j] = sum[j];
@@ -46,12 +78,21 @@ static BEST int are_below(ptrdiff_t n, const double *x, double limit)
 /* which of n numbers are not 0: their places */
 static BEST ptrdiff_t places_of_others(ptrdiff_t n, const double *d, ptrdiff_t *places)
 {
-    ptrdiff_t j, found = 0, others = 0;
-    for (j = 0; j < n; j++)
-        others += d[j] != 0.0;
-    for (j = 0; j < n && found < others; j++) {
-        places[found] = j;
-        found += d[j] != 0.0;
+    ptrdiff_t j, found = 0, start = 0;
+    for (; start < n; start += 8) { /* most are 0, eight side by side too */
+        ptrdiff_t end = n - start < 8 ? n : start + 8;
+        if (end - start == 8) {
+            uint64_t eight[8], any = 0;
+            memcpy(eight, d + start, sizeof eight);
+            for (j = 0; j < 8; j++)
+                any |= eight[j];
+            if (any << 1 == 0) /* but for their signs */
+                continue;
+        }
+        for (j = start; j < end; j++) {
+            places[found] = j;
+            found += d[j] != 0.0;
+        }
     }
     return found;
 }
