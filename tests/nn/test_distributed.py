@@ -1,5 +1,6 @@
 """`fit(client=)`: Dask's workers give the bits of one process, whoever of them is lost."""
 
+import importlib
 import math
 import os
 import signal
@@ -18,6 +19,7 @@ from tinygrad_scalar.cli.main import main
 from tinygrad_scalar.nn import cluster, partitions
 
 pytestmark = pytest.mark.peers
+dask = pytest.importorskip("dask")
 da = pytest.importorskip("dask.array")
 distributed = pytest.importorskip("distributed")
 
@@ -177,18 +179,27 @@ def draws(x):
 NET = ts.MLP(3, [4, 2], "tanh", "linear", seed=0)
 draws.parameters = NET.parameters
 A, B = dask_arrays()
+WITH_NAN = X.copy()
+WITH_NAN[160, 2] = np.nan
 WRONG = {
     "other partitions": (
         (A, B.rechunk((100, -1))),
         {},
         ValueError,
-        "X and Y must have the same partitions, got chunks",
+        r"X and Y must have the same partitions, got chunks of \(50, 1, 100, 52\) and \(100, 100, 3\) rows: Y\.rech",
     ),
     "other lengths": ((A, Y[:9]), {}, ValueError, "X has 203 examples but Y has 9"),
     "unknown lengths": ((A[A[:, 0] > 0], Y), {}, ValueError, r"lengths of X's chunks are unknown: call X.compute_ch"),
+    "unknown lengths of Y": ((A, B[B[:, 0] > 0]), {}, ValueError, "lengths of Y's chunks are unknown: call Y.compute"),
     "three axes": ((A[:, :, None], Y), {}, ValueError, r"X must be an array of shape \(m, n\) or \(m,\)"),
-    "nan": ((da.where(A > 2, np.nan, A), Y), {}, ValueError, r"block \d of X must hold finite numbers, got nan"),
-    "text": ((A.astype(str), Y), {}, TypeError, r"block \d of X must hold numbers"),
+    "nan": (
+        (da.from_array(WITH_NAN, chunks=((50, 1, 100, 0, 52), -1)), Y),  # an empty block counts
+        {},
+        ValueError,
+        r"X.blocks\[4\] must hold finite numbers, got nan at X.blocks\[4\]\[9, 2\]",
+    ),
+    "text": ((A.astype(str), Y), {}, TypeError, r"X.blocks\[\d\] must hold numbers"),
+    "names of classes": ((A, B.astype(str)), {}, TypeError, r"Y must hold numbers.*names, Y = np.unique\(labels, re"),
     "scalar by scalar": ((A, B), {"vectorized": False}, ValueError, "vectorized=False trains scalar by scalar in this"),
     "own step": (
         (A, B),
@@ -222,6 +233,45 @@ def test_a_primitive_that_cannot_travel_is_an_error_that_says_so(client):
         training(client=client, loss=lambda a, y: erf((a[0] - y[0]) ** 2))
 
 
+def test_a_partition_that_no_worker_survives_is_an_error_with_the_likely_cause():
+    with dask.config.set({"distributed.scheduler.allowed-failures": 0}), local_cluster(1) as client:
+        larger_than_memory = A.map_blocks(lambda block: os._exit(1), meta=X[:0])
+        with pytest.raises(RuntimeError, match=r"^1 worker died.*same partition.*If it is larger than.*X\.rechunk"):
+            training((larger_than_memory, Y), client)
+
+
+def test_a_client_closed_in_mid_training_is_a_connection_error():
+    with local_cluster(1) as client, pytest.raises(ConnectionError, match="connect a new Client"):
+        training(client=client, callbacks=lambda epoch: client.close())
+
+
+def test_a_training_whose_workers_do_not_come_back_ends_where_dask_is_told_how_long_to_wait():
+    with (
+        dask.config.set({"distributed.scheduler.no-workers-timeout": "0.5s"}),
+        local_cluster(1) as client,
+        pytest.raises(ConnectionError, match=r"has had no workers for 0\.5 s: connect a new Client"),
+    ):
+        training(client=client, epochs=9, callbacks=lambda epoch: client.cluster.scale(0))
+
+
+def test_a_worker_without_the_package_is_named(client, monkeypatch):
+    monkeypatch.setattr(cluster, "versions", lambda: importlib.import_module("no_such_package"))
+    with pytest.raises(RuntimeError, match=r"the worker tcp://\S+ cannot run tinygrad_scalar: .*no_such_package"):
+        training(client=client)
+
+
+@pytest.mark.parametrize("on_cluster", [False, True])
+def test_tables_of_dask_are_refused_with_what_to_write_instead(client, on_cluster):
+    pytest.importorskip("pandas")
+    frames = pytest.importorskip("dask.dataframe")
+    table = frames.from_dask_array(A, columns=list("abc"))
+    client = client if on_cluster else None
+    for arrays in (table, Y), (X, table["a"]), (A, table["a"]):
+        with pytest.raises(TypeError, match=r"is a Dask \w+: [XY]\.to_dask_array\(lengths=True\) has its partitions"):
+            training(arrays, client)
+    assert training((table.to_dask_array(lengths=True), Y), client) == training((A, Y), client)
+
+
 def test_a_validation_table_must_have_the_columns_of_the_partitioned_table(client):
     pytest.importorskip("narwhals")
     table = pytest.importorskip("pandas").DataFrame(X, columns=list("abc"))
@@ -230,8 +280,10 @@ def test_a_validation_table_must_have_the_columns_of_the_partitioned_table(clien
         training((table, Y), client, validation=(table[list("acb")], Y))
 
 
-def test_a_closed_client_is_refused():
+def test_what_is_no_client_or_a_closed_one_is_refused():
     with local_cluster(0) as client:
+        with pytest.raises(TypeError, match=r"client must be .* got LocalCluster.*: cluster\.get_client\(\)$"):
+            training(client=client.cluster)
         with pytest.raises(ValueError, match="has no workers yet"):
             training(client=client)
         client.close()
@@ -286,6 +338,12 @@ def test_train_without_such_a_scheduler_is_one_line(train, monkeypatch, capsys):
     assert (
         "'ftp://127.0.0.1:1' is no address of a Dask scheduler, such as tcp://10.0.0.1:8786" in capsys.readouterr().err
     )
+
+
+def test_train_with_tls_but_without_certificates_says_where_they_are_read(train, capsys):
+    assert train("--scheduler", "tls://127.0.0.1:1") == (2, {})
+    assert "tls://127.0.0.1:1 needs certificates" in (err := capsys.readouterr().err)
+    assert "DASK_DISTRIBUTED__COMM__TLS__CA_FILE" in err
 
 
 def test_train_without_dask_names_the_extra(train, monkeypatch, capsys):

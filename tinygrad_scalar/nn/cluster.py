@@ -12,8 +12,8 @@ from contextlib import contextmanager
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
-from tinygrad_scalar.engine.errors import shown
-from tinygrad_scalar.nn.dask_batches import is_dask, require_rows, whole_rows
+from tinygrad_scalar.engine.errors import LONGEST, shown
+from tinygrad_scalar.nn.dask_batches import is_dask, require_no_table, require_rows, whole_rows
 from tinygrad_scalar.nn.examples import Examples, Rows, rows_of
 from tinygrad_scalar.nn.partitions import (
     BlockRows,
@@ -25,6 +25,7 @@ from tinygrad_scalar.nn.partitions import (
     require_same_versions,
     versions,
 )
+from tinygrad_scalar.screen import counted, shortened
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 
 SECONDS = 10.0  # to wait for a scheduler
 INSTALL = "pip install 'tinygrad_scalar[distributed]'"
+TLS = [f"DASK_DISTRIBUTED__COMM__TLS__{name}" for name in ("CA_FILE", "CLIENT__CERT", "CLIENT__KEY")]
 
 
 class Cluster:
@@ -44,8 +46,13 @@ class Cluster:
         with self._reported():
             if not self._client.scheduler_info(n_workers=-1)["workers"]:
                 raise ValueError(f"{self._address} has no workers yet: start some, and client.wait_for_workers(1)")
-            for address, theirs in self._client.run(versions).items():
-                require_same_versions(versions(), theirs, f"the worker {address}")
+            found = self._client.run(versions, on_error="return")
+        for address, theirs in found.items():
+            if isinstance(theirs, OSError):  # lost just now; each is asked again when it computes
+                continue
+            if isinstance(theirs, Exception):
+                raise RuntimeError(f"the worker {address} cannot run tinygrad_scalar: {theirs}. On each, {INSTALL}")
+            require_same_versions(versions(), theirs, f"the worker {address}")
 
     def call(self, function: Callable[..., Any], *arguments: Any) -> Any:
         from dask.delayed import delayed
@@ -60,26 +67,42 @@ class Cluster:
             return list(self._client.persist(handles))
 
     def results(self, handles: Sequence[Any]) -> list[Any]:
+        from distributed import wait
+
         with self._reported():
-            return list(self._client.gather(self._client.compute(handles)))
+            futures = self._client.compute(handles)
+            with self._client.as_current():
+                wait(futures)  # gather alone, interrupted by Ctrl-C, leaves tracebacks on stderr
+            return list(self._client.gather(futures))
 
     def blocks(self, array: Any) -> list[Any]:
         return list(array.to_delayed().ravel())
 
     @contextmanager
     def _reported(self) -> Iterator[None]:
-        """A ConnectionError that says what to do, where the scheduler is gone."""
+        """Errors that say what to do: ConnectionError without scheduler or workers, RuntimeError if workers die."""
+        from distributed import KilledWorker
+        from distributed.client import ClosedClientError
         from distributed.comm.core import CommClosedError
+        from distributed.scheduler import NoWorkerError
 
         try:
             yield
-        except (OSError, RuntimeError, CancelledError) as error:
-            lost = isinstance(error, (CommClosedError, CancelledError))
+        except KilledWorker as error:
+            raise RuntimeError(
+                f"{counted(error.allowed_failures + 1, 'worker')} died while computing with the same partition. If it "
+                "is larger than their memory, X.rechunk({0: rows}) makes smaller ones; their logs may say more"
+            ) from error
+        except (OSError, RuntimeError, CancelledError, ClosedClientError, NoWorkerError) as error:
+            lost = isinstance(error, (CommClosedError, CancelledError, ClosedClientError, NoWorkerError))
             if not lost and self._client.status == "running":
                 raise  # of a worker
+            found = "is gone, or has dropped the work"
+            if isinstance(error, NoWorkerError):
+                found = f"has had no workers for {error.timeout:g} s"
             raise ConnectionError(
-                f"the Dask scheduler {self._address} is gone, or has dropped the work: connect a new Client; a "
-                "training with a checkpoint goes on with resume=True"
+                f"the Dask scheduler {self._address} {found}: connect a new Client; a training with a checkpoint goes "
+                "on with resume=True"
             ) from error
 
 
@@ -89,27 +112,31 @@ def examples_for(X: Any, Y: Any, client: Client | None, classes: Classes) -> Exa
     If Y holds text, the `classes` learn it.
     """
     place: Place = Here() if client is None else Cluster(required_client(client))
+    for name, array in (("X", X), ("Y", Y)):
+        require_no_table(array, name)
+        if is_dask(array):
+            require_rows(array, name)
     if not is_dask(X):
         Y = _in_memory(Y, place)
         classes.learn([(Y, "Y")])
         examples = Examples(X, Y, classes=classes)
         return examples if client is None else in_blocks(examples, place)
-    require_rows(X, "X")
-    if is_dask(Y) and (Y.ndim == 0 or Y.chunks[0] != X.chunks[0]):
+    if is_dask(Y) and Y.chunks[0] != X.chunks[0]:
+        ours, theirs = (shortened(array.chunks[0], LONGEST) for array in (X, Y))
         raise ValueError(
-            f"X and Y must have the same partitions, got chunks of {shown(X.chunks[0])} and {shown(Y.chunks[:1])} rows"
-            ": Y.rechunk({0: X.chunks[0]})"
+            f"X and Y must have the same partitions, got chunks of {ours} and {theirs} rows: "
+            "Y.rechunk({0: X.chunks[0]})"
         )
     Y = _in_memory(Y, place)
     classes.learn([(Y, "Y")])
     labels = classes.indices_of(Y, "Y")
-    targets = rows_of(Y, "Y") if labels is None else labels
+    targets = rows_of(Y, "Y", targets=True) if labels is None else labels
     m = len(X)
     if m != len(targets):
         raise ValueError(f"X has {m} example{'s' * (m != 1)} but Y has {len(targets)}")
     X = whole_rows(X)
     cuts = list(accumulate((int(n) for n in X.chunks[0] if n), initial=0))
-    blocks = checked_blocks(X, cuts, place, "X")
+    blocks = checked_blocks(X, place, "X")
     rows: Any = BlockRows(place, blocks, cuts, X.shape, X.dtype)
     if labels is not None:
         targets = classes.targets(labels, "Y", Rows(rows))
@@ -139,7 +166,8 @@ def connected(address: str | None) -> Iterator[Client | None]:
         from distributed import Client
     except ImportError:
         raise ModuleNotFoundError(f"a scheduler needs Dask: {INSTALL}") from None
-    from distributed.comm.addressing import resolve_address
+    from distributed.comm.addressing import parse_address, resolve_address
+    from distributed.security import Security
 
     try:
         resolve_address(address)  # a Client of what is no address takes long to give up
@@ -147,6 +175,16 @@ def connected(address: str | None) -> Iterator[Client | None]:
         raise ValueError(
             f"{address!r} is no address of a Dask scheduler, such as tcp://10.0.0.1:8786: {error}"
         ) from None
+    if parse_address(address)[0] == "tls":  # a Client without certificates takes long to give up, too
+        try:
+            found = Security().get_connection_args("client").get("ssl_context")
+        except OSError as error:
+            raise ValueError(f"{address}: Dask cannot read its certificates: {error}") from None
+        if found is None:
+            raise ValueError(
+                f"{address} needs certificates, which Dask takes from its configuration, distributed.comm.tls: "
+                f"{', '.join(TLS)} name the files"
+            )
     with _silent():  # what goes wrong becomes an error of fit
         try:
             client = Client(address, timeout=SECONDS, set_as_default=False)
@@ -177,8 +215,9 @@ def required_client(client: Any) -> Client:
     except ImportError:
         raise ModuleNotFoundError(f"client= needs Dask: {INSTALL}") from None
     if not isinstance(client, Client):
-        address = ": Client(address)" if isinstance(client, str) else ""
-        raise TypeError(f"client must be a dask.distributed.Client, got {shown(client)}{address}")
+        made = ": Client(address)" if isinstance(client, str) else ""
+        made = ": cluster.get_client()" if hasattr(client, "get_client") else made
+        raise TypeError(f"client must be a dask.distributed.Client, got {shown(client)}{made}")
     if client.asynchronous:
         raise ValueError("client must not be asynchronous: fit waits for its results")
     if client.status != "running":

@@ -20,6 +20,15 @@ def is_dask(array: Any) -> bool:
     return arrays is not None and isinstance(array, arrays.Array)
 
 
+def require_no_table(array: Any, name: str) -> None:
+    """TypeError for a DataFrame or a Series of Dask, which NumPy would load into this process."""
+    if type(array).__module__.startswith("dask.dataframe") and hasattr(array, "to_dask_array"):
+        raise TypeError(
+            f"{name} is a Dask {type(array).__name__}: {name}.to_dask_array(lengths=True) has its partitions, "
+            f"{name}.compute() its rows in this process"
+        )
+
+
 def require_rows(array: Any, name: str) -> None:
     """ValueError unless a Dask array has one row for each example, and chunks of known lengths."""
     if array.ndim not in (1, 2):
@@ -45,6 +54,7 @@ class DaskBatches:
 
     def __init__(self, X: Any, Y: Any, batch_size: int | None = None) -> None:
         for name, array in (("X", X), ("Y", Y)):
+            require_no_table(array, name)
             if not is_dask(array):
                 raise TypeError(f"{name} must be a Dask array, as dask.array.from_array makes one; got {shown(array)}")
             require_rows(array, name)

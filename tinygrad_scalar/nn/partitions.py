@@ -110,14 +110,14 @@ def in_blocks(examples: Examples, place: Place) -> PartitionedExamples:
     return found
 
 
-def checked_blocks(X: Any, cuts: Sequence[int], place: Place, name: str) -> list[Any]:
-    """The blocks of a Dask array, whose rows are examples, as arrays of finite numbers."""
-    loaded = [block for block, n in zip(place.blocks(X), X.chunks[0]) if n]
-    blocks = place.kept([place.call(rows_of, block, f"block {p} of {name}") for p, block in enumerate(loaded)])
-    for p, found in enumerate(place.results([place.call(len, block) for block in blocks])):
-        expected = cuts[p + 1] - cuts[p]
+def checked_blocks(X: Any, place: Place, name: str) -> list[Any]:
+    """The blocks of a Dask array, whose rows are examples, as arrays of finite numbers; empty ones are left out."""
+    filled = [(f"{name}.blocks[{p}]", block, n) for p, (block, n) in enumerate(zip(place.blocks(X), X.chunks[0])) if n]
+    blocks = place.kept([place.call(rows_of, block, expression) for expression, block, _ in filled])
+    lengths = place.results([place.call(len, block) for block in blocks])
+    for (expression, _, expected), found in zip(filled, lengths):
         if found != expected:
-            raise ValueError(f"block {p} of {name} must have {expected} rows as its chunks say, got {found}")
+            raise ValueError(f"{expression} must have {expected} rows as its chunks say, got {found}")
     return blocks
 
 
