@@ -179,6 +179,7 @@ def draws(x):
 NET = ts.MLP(3, [4, 2], "tanh", "linear", seed=0)
 draws.parameters = NET.parameters
 A, B = dask_arrays()
+LABELS = np.where(Y[:, 0] > 0, "yes", "no")
 WITH_NAN = X.copy()
 WITH_NAN[160, 2] = np.nan
 WRONG = {
@@ -199,7 +200,12 @@ WRONG = {
         r"X.blocks\[4\] must hold finite numbers, got nan at X.blocks\[4\]\[9, 2\]",
     ),
     "text": ((A.astype(str), Y), {}, TypeError, r"X.blocks\[\d\] must hold numbers"),
-    "names of classes": ((A, B.astype(str)), {}, TypeError, r"Y must hold numbers.*names, Y = np.unique\(labels, re"),
+    "a class beyond the outputs": (
+        (A, np.where(np.arange(203) == 160, 7, 1)),
+        {"loss": "cross_entropy"},
+        ValueError,
+        r"^the class must be from 0 to 1 for 2 logits, got 7 \(row 160 of X and Y, counted from 0\)$",
+    ),
     "scalar by scalar": ((A, B), {"vectorized": False}, ValueError, "vectorized=False trains scalar by scalar in this"),
     "own step": (
         (A, B),
@@ -270,6 +276,20 @@ def test_tables_of_dask_are_refused_with_what_to_write_instead(client, on_cluste
         with pytest.raises(TypeError, match=r"is a Dask \w+: [XY]\.to_dask_array\(lengths=True\) has its partitions"):
             training(arrays, client)
     assert training((table.to_dask_array(lengths=True), Y), client) == training((A, Y), client)
+
+
+def test_a_table_of_one_column_of_classes_goes_with_dask_arrays_as_with_others():
+    pytest.importorskip("narwhals")
+    classes = (Y[:, 0] > 0).astype(int)
+    table = pytest.importorskip("pandas").DataFrame({"y": classes})
+    assert training((A, table), loss="cross_entropy") == training((A, classes), loss="cross_entropy")
+
+
+@pytest.mark.parametrize("arrays", [(X, LABELS), (A, LABELS), (A, da.from_array(LABELS, chunks=A.chunks[:1]))])
+def test_names_of_classes_can_be_weighted_as_their_numbers_can(client, arrays):
+    options = {"loss": "cross_entropy", "client": client}
+    by_number = training((arrays[0], (LABELS == "yes").astype(int)), class_weight={0: 1, 1: 3}, **options)
+    assert training(arrays, class_weight={"no": 1, "yes": 3}, **options) == by_number
 
 
 def test_a_validation_table_must_have_the_columns_of_the_partitioned_table(client):

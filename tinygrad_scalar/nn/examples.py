@@ -55,7 +55,7 @@ class Examples:
     `classes`, Y can be text, which they number; `labels` is then the index of each example's class.
     """
 
-    where = ""
+    kind = where = ""
     cuts: Sequence[int] = ()
     columns: tuple[str, ...] = ()
     labels: Array | None = None
