@@ -199,6 +199,22 @@ def test_a_first_call_takes_at_most_250_bytes_an_operation(make):
     assert alone(_bytes_of_a_first_call, make.__name__, 300_000) < 250  # a node has 96, that of a maximum 144
 
 
+def _bytes_of_values_and_a_jacobian(shape, n):
+    cost, w = globals()[shape](n)
+    ts.vectorize(lambda x: [w[0] * x], w[:1])(np.array([0.5]))
+    run = ts.vectorize(lambda x: [cost(x), x * w[0]], w)
+    before = peak()
+    run(np.array([0.5]))
+    return (peak() - before) / (n + len(w))
+
+
+@needs_the_executor
+@resident_memory
+@pytest.mark.parametrize("make", [pytest.param(make, marks=pytest.mark.thorough) for make in SHAPES])
+def test_several_outputs_take_at_most_300_bytes_a_node(make):
+    assert alone(_bytes_of_values_and_a_jacobian, make.__name__, 300_000) < 300
+
+
 def _bytes_of_lookups(n):
     """Of a first call that looks up a hundred of n words of four numbers each."""
     table = [[Value(0.01 * k + j) for j in range(4)] for k in range(n)]

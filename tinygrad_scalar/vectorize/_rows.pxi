@@ -95,6 +95,7 @@ cdef class Rows(Executor):
     def set_outputs(self, outputs):
         """Find the way back from each output; returns for each what it reads: parameters and inputs, in order."""
         cdef Py_ssize_t s, j
+        cdef int[::1] its
         cdef Sweep* sweep
         cdef int[::1] maker = np.full(self.n_slots, -1, np.int32)
         cdef char[::1] reached = np.zeros(self.n_slots, np.int8)
@@ -111,9 +112,12 @@ cdef class Rows(Executor):
             self.outputs[j] = outputs[j]
             sweep = self.sweeps + j
             self.find_sweep(sweep, self.outputs[j], maker, reached, room)
-            every.append([
-                sweep.leaves[s] for s in range(sweep.n_leaves) if sweep.leaves[s] < self.n_parameters + self.n_inputs
-            ])
+            self.marks_choices |= sweep.has_choices
+            leaves = np.empty(sweep.n_leaves, np.int32)
+            its = leaves
+            for s in range(sweep.n_leaves):
+                its[s] = sweep.leaves[s]
+            every.append(leaves[:np.searchsorted(leaves, self.n_parameters + self.n_inputs)])
         return every
 
     cdef int find_sweep(self, Sweep* sweep, int output, int[::1] maker, char[::1] reached, int[::1] room) except -1:
@@ -175,12 +179,16 @@ cdef class Rows(Executor):
         """Say which leaves of output j have a wanted gradient, and where it goes: see `run_rows`."""
         cdef Sweep* sweep = self.sweeps + j
         cdef Py_ssize_t k
-        sweep.n_wanted = len(slots)
+        cdef const long long[::1] its_slots = np.ascontiguousarray(slots, np.int64)
+        cdef const long long[::1] its_where = np.ascontiguousarray(where, np.int64)
+        cdef const long long[::1] its_at = np.ascontiguousarray(at, np.int64)
+        sweep.n_wanted = its_slots.shape[0]
         sweep.slots = <int*>block(sweep.n_wanted * sizeof(int))
         sweep.where = <int*>block(sweep.n_wanted * sizeof(int))
         sweep.at = <Py_ssize_t*>block(sweep.n_wanted * sizeof(Py_ssize_t))
         for k in range(sweep.n_wanted):
-            sweep.slots[k], sweep.where[k], sweep.at[k] = slots[k], where[k], at[k]
+            sweep.slots[k], sweep.where[k] = <int>its_slots[k], <int>its_where[k]
+            sweep.at[k] = <Py_ssize_t>its_at[k]
 
     def choose_direction(self):
         """Whether the sweeps go forwards, after all calls of `want`: they do if that takes fewer steps in all."""
@@ -189,52 +197,66 @@ cdef class Rows(Executor):
         cdef Instruction* step
         cdef Tangent* tangent
         cdef char[::1] passed = np.zeros(self.n_steps, np.int8)
-        cdef char[::1] depends
+        cdef char[::1] depends = np.zeros(self.n_slots, np.int8)
+        cdef Edge* edge
+        cdef Py_ssize_t room, n_leaves = 0
         cdef dict leaves = {}
-        cdef list every, found
         if self.n_outputs == 1:
             self.n_passed = self.sweeps[0].n_back if self.sweeps[0].n_wanted else 0
             return False
         for j in range(self.n_outputs):
             backwards += self.sweeps[j].n_back if self.sweeps[j].n_wanted else 0
             for k in range(self.sweeps[j].n_wanted):
-                leaves.setdefault(self.sweeps[j].slots[k], []).append((j, self.sweeps[j].where[k], self.sweeps[j].at[k]))
+                n_leaves += not depends[self.sweeps[j].slots[k]]
+                depends[self.sweeps[j].slots[k]] = 1
             for k in range(self.sweeps[j].n_back):
                 passed[self.sweeps[j].back[k]] = 1
         self.n_passed = backwards
-        order = np.flatnonzero(passed).astype(np.int32)
-        if len(leaves) >= self.n_outputs or len(leaves) == 0:
+        if n_leaves >= self.n_outputs or n_leaves == 0:
             return False
+        for j in range(self.n_outputs):
+            for k in range(self.sweeps[j].n_wanted):
+                leaves.setdefault(self.sweeps[j].slots[k], []).append((j, self.sweeps[j].where[k], self.sweeps[j].at[k]))
+        order = np.flatnonzero(passed).astype(np.int32)
         cdef int[::1] steps = order
         cdef Py_ssize_t[::1] first = np.zeros(self.n_steps, np.intp)
         cdef Py_ssize_t n_partials = 0
         for s in range(steps.shape[0]):
             first[steps[s]] = n_partials
             n_partials += 3
-        every = []
+        self.tangents = <Tangent*>block(len(leaves) * sizeof(Tangent))
+        memset(self.tangents, 0, len(leaves) * sizeof(Tangent))
         for leaf in leaves:
             depends = np.zeros(self.n_slots, np.int8)
             depends[<int>leaf] = 1
-            found = []
+            tangent = self.tangents + self.n_tangents
+            self.n_tangents += 1
+            tangent.slot = leaf
+            room = 0
             for s in range(steps.shape[0]):
                 step = self.steps + steps[s]
+                tangent.edges = <Edge*>grown(tangent.edges, tangent.n_edges + 3, &room, sizeof(Edge))
                 if step.code == LOOKUP:
                     for k in range(step.z):
                         if depends[self.tables[step.y + k]]:
                             depends[step.out] = 1
-                            found.append((step.out, steps[s], -1, True, False))
+                            edge = tangent.edges + tangent.n_edges
+                            tangent.n_edges += 1
+                            edge.out, edge.x, edge.partial, edge.first, edge.careful = step.out, steps[s], -1, 1, 0
                             break
                     continue
                 for k in range(3):
                     slot = operand(step, k)
                     if not has_gradient(step, k) or not depends[slot] or self.is_repeated(step, k):
                         continue
-                    careful = step.code == _ops.WHERE or is_piecewise(step.code, step.number)
-                    found.append((step.out, slot, first[steps[s]] + k, not depends[step.out], careful))
+                    edge = tangent.edges + tangent.n_edges
+                    tangent.n_edges += 1
+                    edge.out, edge.x, edge.partial, edge.first = step.out, slot, <int>(first[steps[s]] + k), not depends[step.out]
+                    edge.careful = step.code == _ops.WHERE or is_piecewise(step.code, step.number)
                     depends[step.out] = 1
-            every.append(found)
-            edges += len(found)
+            edges += tangent.n_edges
             if edges + steps.shape[0] >= backwards:
+                self.forget_tangents()
                 return False
         self.n_passed = edges + steps.shape[0]
         self.n_partials = n_partials
@@ -243,21 +265,13 @@ cdef class Rows(Executor):
         for s in range(self.n_all_back):
             self.all_back[s] = steps[s]
             self.looks_up |= self.steps[steps[s]].code == LOOKUP
-        self.tangents = <Tangent*>block(len(leaves) * sizeof(Tangent))
-        memset(self.tangents, 0, len(leaves) * sizeof(Tangent))
-        for leaf, found in zip(leaves, every):
-            tangent = self.tangents + self.n_tangents
-            self.n_tangents += 1
-            tangent.slot = leaf
-            tangent.n_edges, tangent.n_wanted = len(found), len(leaves[leaf])
-            tangent.edges = <Edge*>block(tangent.n_edges * sizeof(Edge))
-            for k, (out, x, partial, is_first, careful) in enumerate(found):
-                tangent.edges[k].out, tangent.edges[k].x, tangent.edges[k].partial = out, x, partial
-                tangent.edges[k].first, tangent.edges[k].careful = is_first, careful
+        for j in range(self.n_tangents):
+            tangent = self.tangents + j
+            tangent.n_wanted = len(leaves[tangent.slot])
             tangent.outputs = <int*>block(tangent.n_wanted * sizeof(int))
             tangent.where = <int*>block(tangent.n_wanted * sizeof(int))
             tangent.at = <Py_ssize_t*>block(tangent.n_wanted * sizeof(Py_ssize_t))
-            for k, (output, where, at) in enumerate(leaves[leaf]):
+            for k, (output, where, at) in enumerate(leaves[tangent.slot]):
                 tangent.outputs[k], tangent.where[k], tangent.at[k] = output, where, at
             self.n_found += tangent.n_wanted
         return True
@@ -285,15 +299,20 @@ cdef class Rows(Executor):
             PyMem_Free(self.sweeps[j].slots)
             PyMem_Free(self.sweeps[j].where)
             PyMem_Free(self.sweeps[j].at)
+        self.forget_tangents()
+        PyMem_Free(self.all_back)
+        PyMem_Free(self.sweeps)
+        PyMem_Free(self.outputs)
+
+    cdef void forget_tangents(self) noexcept:
+        cdef Py_ssize_t j
         for j in range(self.n_tangents):
             PyMem_Free(self.tangents[j].edges)
             PyMem_Free(self.tangents[j].outputs)
             PyMem_Free(self.tangents[j].where)
             PyMem_Free(self.tangents[j].at)
         PyMem_Free(self.tangents)
-        PyMem_Free(self.all_back)
-        PyMem_Free(self.sweeps)
-        PyMem_Free(self.outputs)
+        self.tangents, self.n_tangents = NULL, 0
 
     cdef int share_rows(self, Rows other) except -1:
         """Give the outputs of another executor of the same program."""

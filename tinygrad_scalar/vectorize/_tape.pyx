@@ -143,6 +143,13 @@ cdef inline bint is_ternary(int code) noexcept nogil:
     return code == _ops.BINARY_ENTROPY or _ops.TIES_OF_MAX <= code <= _ops.SHARED_MIN
 
 
+cdef inline int slopes_of(int code) noexcept nogil:
+    """How many local gradients an executor keeps; the others are operands, or 1."""
+    if code in (_ops.ADD, _ops.SUBTRACT, _ops.MULTIPLY, _ops.WHERE, LOOKUP, ATTACH):
+        return 0
+    return 3 if is_ternary(code) else 2 if is_binary(code) else 1
+
+
 cdef inline int operand(Instruction* step, Py_ssize_t k) noexcept nogil:
     return step.x if k == 0 else step.y if k == 1 else step.z
 
@@ -275,6 +282,7 @@ cdef class Executor:
     cdef Py_ssize_t n_back
     cdef bint has_choices
     cdef char* chosen  # for each slot of each example whether a lookup chose it, or what is computed from it
+    cdef bint marks_choices  # whether any sweep asks for that
     cdef int* tables
     cdef int* watched
     cdef double* memory  # v, d and slopes of one example or block
@@ -326,7 +334,7 @@ cdef class Executor:
             self.steps[i].z = rows[i, 4]
             self.steps[i].number = their_numbers[i]
             self.steps[i].slope = <int>self.n_slopes
-            self.n_slopes += 3 if rows[i, 0] == ATTACH or is_ternary(rows[i, 0]) else 2 if is_binary(rows[i, 0]) else 1
+            self.n_slopes += slopes_of(rows[i, 0])
         self.lanes = 0
 
     cdef int share(self, Executor other) except -1:
@@ -337,6 +345,7 @@ cdef class Executor:
         self.n_slopes, self.n_watched, self.n_constants = other.n_slopes, other.n_watched, other.n_constants
         self.steps, self.tables, self.watched = other.steps, other.tables, other.watched
         self.constant_slots, self.constants = other.constant_slots, other.constants
+        self.marks_choices = other.marks_choices
         return 0
 
     def __dealloc__(self):
@@ -351,17 +360,20 @@ cdef class Executor:
 
     cdef int make_memory(self, Py_ssize_t lanes) except -1:
         """Memory for that many examples at once, all zeros."""
-        cdef Py_ssize_t numbers = (2 * self.n_slots + self.n_slopes + 4) * lanes + 8 + self.n_slots * lanes // 8 + 1
+        cdef Py_ssize_t numbers = (2 * self.n_slots + self.n_slopes + 4) * lanes + 8
         cdef double* memory
         cdef size_t start
         cdef Py_ssize_t i, k
         if self.lanes == lanes:
             return 0
+        if self.marks_choices:
+            numbers += self.n_slots * lanes // 8 + 1
         self.lanes = 0
-        memory = <double*>block(numbers * sizeof(double))
-        PyMem_Free(self.memory)
-        self.memory = memory
-        memset(memory, 0, numbers * sizeof(double))
+        PyMem_Free(self.memory)  # first, as both are large
+        self.memory = memory = <double*>PyMem_Calloc(numbers, sizeof(double))
+        if memory is NULL:
+            raise MemoryError
+        ask_for_huge_pages(memory, numbers * sizeof(double))
         start = (<size_t>memory + 63) & ~<size_t>63
         self.v = <double*>start
         self.d = self.v + self.n_slots * lanes

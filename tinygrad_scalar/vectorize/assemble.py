@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tinygrad_scalar.vectorize.chains import FOLDED
-from tinygrad_scalar.vectorize.distinct import by_key, numbered
+from tinygrad_scalar.vectorize.distinct import ascending, by_key, numbered
 from tinygrad_scalar.vectorize.group import CONSTANT, Grouping
 from tinygrad_scalar.vectorize.lookup_tables import distinct_tables
 from tinygrad_scalar.vectorize.products import NOWHERE
@@ -310,7 +310,7 @@ class _Writer:
         argument = g.keys[int(g.colour[nodes[0]])][3]
         places = np.array([g.trace.lookups[i][2] for i in nodes.tolist()])
         in_branch = np.array([k for k, i in enumerate(nodes.tolist()) if i in g.trace.reached], np.int64)
-        colours = np.unique(g.colour[entries])
+        colours = ascending(g.colour[entries])
         if len(colours) == 1:
             source, table = self.array_of(int(colours[0])), g.place[entries]
         else:

@@ -57,7 +57,7 @@ class EachByArrays:
         self.program.reduce = "each"
         differentiate(self.program, wrt_inputs=floats)
         self.way = ArrayWay(self.program, integer)
-        self.reads: list[list[int]] = []
+        self.reads: list[Any] = []
         self._find_reads(local)
 
     def __getstate__(self) -> dict[str, Any]:
@@ -73,7 +73,7 @@ class EachByArrays:
                 for i in leaves
                 if parameter[i] >= 0 or argument[i] >= 0
             ]
-            self.reads.append(sorted(slots))
+            self.reads.append(np.array(sorted(slots), np.int64))
 
     @property
     def source(self) -> str:

@@ -109,7 +109,7 @@ _native = executor()
 ADD_MATRICES: Any = add_matrices if _native is None else _native.add_matrices
 
 
-def matrices(counts: Sequence[int], columns: Sequence[int]) -> list[Matrices]:
+def matrices(counts: Sequence[int], columns: Sequence[int] | Indices) -> list[Matrices]:
     """The matrices of a Jacobian whose row i has counts[i] of the columns, which follow each other.
 
     Rows and columns that have to do with each other make a matrix.

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,8 +11,8 @@ import numpy as np
 from tinygrad_scalar.vectorize.cached_property import cached_property
 from tinygrad_scalar.vectorize.executor import executor
 from tinygrad_scalar.vectorize.localize import in_one_argument
-from tinygrad_scalar.vectorize.row_costs import RowCosts
-from tinygrad_scalar.vectorize.scalar_program import ScalarProgram, scalar_program, slots_of_outputs
+from tinygrad_scalar.vectorize.row_costs import RowCosts, kinds_of
+from tinygrad_scalar.vectorize.scalar_program import ScalarProgram, runs_as_scalars, scalar_program, slots_of_outputs
 from tinygrad_scalar.vectorize.ways import require
 
 if TYPE_CHECKING:
@@ -24,16 +25,23 @@ class EachByScalars:
 
     name = "scalar program"
 
-    def __init__(self, program: ScalarProgram, outputs: list[int]) -> None:
-        self.program, self.outputs = program, outputs
+    def __init__(self, write: Callable[[], ScalarProgram], outputs: list[int]) -> None:
+        """`write` gives the program, each time anew, as in scalar_way.py."""
+        self._write, self.outputs = write, outputs
         self.wanted: Sequence[Any] = ()
         self._build()
+
+    @property
+    def program(self) -> ScalarProgram:
+        return self._write()
 
     def __getstate__(self) -> dict[str, Any]:
         return {"program": self.program, "outputs": self.outputs, "wanted": self.wanted}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state)
+        program = state["program"]
+        self.__dict__.update({**state, "_write": lambda: program})
+        del self.__dict__["program"]
         self._build()
         self.want(self.wanted)
 
@@ -44,7 +52,9 @@ class EachByScalars:
                 "this pickle needs the compiled executor: reinstall tinygrad_scalar with a C compiler, or unset "
                 "TINYGRAD_SCALAR_PURE"
             )
-        self.executor = native.Rows(*self.program)
+        program = self.program
+        self.executor = native.Rows(*program)
+        self._kinds = kinds_of(program, native.CODES)
         self.reads = self.executor.set_outputs(self.outputs)
 
     def want(self, wanted: Sequence[Any]) -> None:
@@ -59,7 +69,7 @@ class EachByScalars:
         """The time in ns for m examples."""
         derivatives = sum(len(places.slots) for places in self.wanted)
         passed = self.executor.n_passed
-        return RowCosts(self.program, executor().CODES, passed, derivatives, forwards=self.forwards)
+        return RowCosts(self._kinds, passed, derivatives, forwards=self.forwards)
 
     def reasons(self, m: int) -> str:
         return self.expected.reasons(m)
@@ -91,6 +101,12 @@ def by_scalars(local: Local, sizes: Sequence[int]) -> EachByScalars | None:
         return None
     every = [*sizes, len(local.gathered)]
     merged = in_one_argument(local.trace, every)
-    program = scalar_program(merged, len(local.direct), [sum(every)], native.CODES)
-    slots = slots_of_outputs(merged, len(local.direct), [sum(every)])
-    return None if program is None else EachByScalars(program, slots)
+    if not runs_as_scalars(merged, native.CODES):
+        return None
+    write: Any = partial(_program, local, every)
+    return EachByScalars(write, slots_of_outputs(merged, len(local.direct), [sum(every)]))
+
+
+def _program(local: Local, sizes: Sequence[int]) -> ScalarProgram | None:
+    merged = in_one_argument(local.trace, sizes)
+    return scalar_program(merged, len(local.direct), [sum(sizes)], executor().CODES)

@@ -121,7 +121,7 @@ class EachExample:
             of_examples = by_scalars(local, sizes)
         if of_examples is None:
             return None
-        reads = getattr(of_examples, "reads", [[]] * k)
+        reads = getattr(of_examples, "reads", [np.empty(0, np.int64)] * k)
         n_all = n if parts is None else n + parts.n_frontier
         layout = Layout(local, n_all, shapes, shape, reads, reduce=reduce, sparse=False, wrt_inputs=wrt_inputs)
         if isinstance(of_examples, EachByScalars):

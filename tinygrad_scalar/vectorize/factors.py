@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_scalar.vectorize.distinct import all_differ
 from tinygrad_scalar.vectorize.program import Array, Factors, Gather, Product, Program, Scatter, Statement
 
 
@@ -33,7 +34,7 @@ def factors_of(program: Program, parts: Iterable[tuple[Array, Any]], statements:
     found = []
     for amount, index in parts:
         columns = np.arange(program.parameters.rows) if index is None else index.ravel()
-        is_once = bool((np.diff(columns) > 0).all()) or np.unique(columns).size == columns.size
+        is_once = bool((np.diff(columns) > 0).all()) or all_differ(columns)
         made = made_by.get(amount)
         if isinstance(made, Product) and made.blocks == 1 and is_once:
             p, k, q = made.sizes

@@ -19,7 +19,9 @@ from tinygrad_scalar.engine.errors import TraceError, label_of
 from tinygrad_scalar.engine.graph import leaves as leaves_of
 from tinygrad_scalar.engine.quiet import quiet
 from tinygrad_scalar.vectorize.compiled import Compiled
+from tinygrad_scalar.vectorize.distinct import ascending
 from tinygrad_scalar.vectorize.each_example import EachExample
+from tinygrad_scalar.vectorize.last_calls import last_calls_kept
 from tinygrad_scalar.vectorize.missing_rows import require_rows
 from tinygrad_scalar.vectorize.repeat import Witness
 from tinygrad_scalar.vectorize.rounding import ROUNDINGS, Range, rounded
@@ -48,15 +50,17 @@ def require_agreement(
     checked: tuple[int, ...] = (last, (last + 1) // 2)
     if program.has_branches:
         checked = tuple(k * last // (EXAMPLES_OF_BRANCHES - 1) for k in range(EXAMPLES_OF_BRANCHES))
-    if isinstance(program, EachExample):
-        for i in dict.fromkeys(checked):
-            _compare_outputs(program, cost, values, examples, i)
-        return
-    witnesses, program.witnesses = program.witnesses, ()
-    for witness in witnesses:
-        _compare(program, values, examples, witness, partial(_again, program, cost, values, examples, witness))
-    for i in [] if witnesses else dict.fromkeys(checked):
-        _compare_one(program, cost, values, examples, i)
+    with last_calls_kept(program.read.networks) as put_back:
+        if isinstance(program, EachExample):
+            for i in dict.fromkeys(checked):
+                _compare_outputs(program, cost, values, examples, i, put_back)
+            return
+        witnesses, program.witnesses = program.witnesses, ()
+        for witness in witnesses:
+            _compare(program, values, examples, witness, partial(_again, program, cost, values, examples, witness))
+        for i in [] if witnesses else dict.fromkeys(checked):
+            _compare_one(program, cost, values, examples, i)
+            put_back()
 
 
 def _compare_one(
@@ -90,22 +94,28 @@ def _compare(
 
 
 def _compare_outputs(
-    program: EachExample, cost: Callable[..., Any], values: list[Value], examples: Sequence[Floats], i: int
+    program: EachExample,
+    cost: Callable[..., Any],
+    values: list[Value],
+    examples: Sequence[Floats],
+    i: int,
+    put_back: Callable[[], None],
 ) -> None:
-    """Compare all outputs and derivatives of an example."""
+    """Compare all outputs and derivatives of an example. The engine's graph goes before the programs run."""
     arguments = example_arguments(examples, i)
-    outputs = called(cost, arguments).values
     leaves = values
     if program.wrt_inputs:
         floats = [array.dtype.kind == "f" for array in examples if array.size]
         leaves = [*values, *(value for nested, wanted in zip(arguments, floats) if wanted for value in flat(nested))]
-    theirs = _of_the_engine(outputs, leaves)
+    theirs, outputs = _of_the_engine(called(cost, arguments).values, leaves), list[Value]()
+    put_back()
     for numbers, parts in program.by_every_way(data_of(values), _rows_of(examples, i)):
         ours = _Entries.of(numbers, parts)
         for j in _differing_rows(ours, theirs):
             columns = np.union1d(ours.columns_of(j), theirs.columns_of(j))
             mine, right = ours.row(j, columns), theirs.row(j, columns)
             its = [leaves[k - 1] for k in columns[1:].tolist()]
+            outputs = outputs or list(called(cost, arguments).values)
             wrong = _more_than_rounding(mine, ~_agree(mine, right), _roundings(outputs[j], its), Range(right))
             if wrong.any():
                 raise _mismatch(mine, right, int(wrong.argmax()), its, i)
@@ -148,13 +158,15 @@ class _Entries(NamedTuple):
         return row
 
 
-def _of_the_engine(outputs: Sequence[Value], wanted: Sequence[Value]) -> _Entries:
+def _of_the_engine(outputs: Sequence[Value], wanted: list[Value]) -> _Entries:
+    k, n = len(outputs), len(wanted)
+    if k * n <= MOST_DERIVATIVES:
+        every = np.concatenate([_results(C, wanted) for C in outputs])
+        return _Entries(np.repeat(np.arange(k), 1 + n), np.tile(np.arange(1 + n), k), every)
     column = {leaf: 1 + k for k, leaf in enumerate(wanted)}
     rows, columns, numbers = [], list[int](), []
     for j, C in enumerate(outputs):
-        its = list(wanted)
-        if len(outputs) * len(wanted) > MOST_DERIVATIVES:
-            its = [leaf for leaf in leaves_of(C) if leaf in column]
+        its = [leaf for leaf in leaves_of(C) if leaf in column]
         rows.append(np.full(1 + len(its), j))
         columns += [0, *map(column.__getitem__, its)]
         numbers.append(_results(C, its))
@@ -164,7 +176,7 @@ def _of_the_engine(outputs: Sequence[Value], wanted: Sequence[Value]) -> _Entrie
 def _differing_rows(ours: _Entries, theirs: _Entries) -> list[int]:
     width = 1 + max(int(ours.columns.max()), int(theirs.columns.max()))
     places = [entries.rows * width + entries.columns for entries in (ours, theirs)]
-    every = np.unique(np.concatenate(places))
+    every = ascending(np.concatenate(places))
     numbers = np.zeros((2, every.size))
     for row, place, entries in zip(numbers, places, (ours, theirs)):
         row[np.searchsorted(every, place)] = entries.numbers

@@ -7,8 +7,7 @@ looks up. Outputs are counted in order.
 from __future__ import annotations
 
 import math
-from bisect import bisect_left
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from copy import copy
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -28,14 +27,9 @@ EACH, TOTAL, INPUTS = range(3)  # a row for each example, the sum over the examp
 class Wanted(NamedTuple):
     """The slots of one output whose derivatives are wanted: in which of the three arrays, and where in its rows."""
 
-    slots: list[int]
-    where: list[int]
-    at: list[int]
-
-    def add(self, slots: Sequence[int], where: int, at: Iterable[int]) -> None:
-        self.slots.extend(slots)
-        self.where.extend([where] * len(slots))
-        self.at.extend(at)
+    slots: NDArray[np.int32]
+    where: NDArray[np.int8]
+    at: Indices
 
 
 class Layout:
@@ -52,7 +46,7 @@ class Layout:
         n: int,
         shapes: Shapes,
         shape: tuple[int, ...] | None,
-        reads: Sequence[Sequence[int]],
+        reads: Sequence[Indices],
         *,
         reduce: str,
         sparse: bool,
@@ -63,43 +57,46 @@ class Layout:
         self.n_gathered = len(local.gathered)
         self.sizes = [math.prod(shape) for shape, _ in shapes]
         self.starts = np.concatenate([[0], np.cumsum(self.sizes)]).astype(np.int64).tolist()
-        self._order(local.direct.tolist(), reads)
+        self._order(local.direct, reads)
 
-    def _order(self, direct: list[int], reads: Sequence[Sequence[int]]) -> None:
+    def _order(self, direct: Indices, reads: Sequence[Indices]) -> None:
         n, p, first_gathered = self.n, len(direct), len(direct) + self.starts[-1]
         by_example = self.reduce == "each" or (self.sparse and self.n_gathered > 0)
         main = EACH if by_example else TOTAL
-        argument_of = [a for a, size in enumerate(self.sizes) for _ in range(size)]
+        argument_of = np.repeat(np.arange(len(self.sizes)), self.sizes)
+        is_float = np.array([not integer for _, integer in self.shapes], bool)
         self.wanted: list[Wanted] = []
-        self.columns: list[int] = []  # of the sparse matrix; −1 − g for what lookup g chooses
+        columns = [np.empty(0, np.int64)]  # of the sparse matrix; −1 − g for what lookup g chooses
         self.counts: list[int] = []  # in each row
         self.input_entries: list[list[tuple[int, int]]] = [[] for _ in self.sizes]  # row and column of each
         dense_inputs = self.n_gathered * (not self.sparse) + self.starts[-1] * self.wrt_inputs
         of_inputs: list[tuple[int, int, int]] = []  # output, number of its entry in `wanted`, argument
+        start = 0
         for j, slots in enumerate(reads):
-            of_parameters, of_gathered = bisect_left(slots, p), bisect_left(slots, first_gathered)
-            columns = [direct[slot] for slot in slots[:of_parameters]]
-            start = len(self.columns)
-            wanted = Wanted([], [], [])
-            at: Iterable[int] = [j * n + column for column in columns]
-            wanted.add(slots[:of_parameters], main, range(start, start + len(columns)) if self.sparse else at)
-            self.columns += columns
+            slots = slots.astype(np.int64)
+            of_parameters, of_arguments, of_gathered = np.split(slots, np.searchsorted(slots, (p, first_gathered)))
+            read = direct[of_parameters]
+            after = start + len(read)
+            parts = [(of_parameters, main, np.arange(start, after) if self.sparse else j * n + read)]
             if self.wrt_inputs:
-                found = [slot for slot in slots[of_parameters:of_gathered] if not self.shapes[argument_of[slot - p]][1]]
+                found = of_arguments[is_float[argument_of[of_arguments - p]]]
                 first = j * dense_inputs + self.n_gathered * (not self.sparse) - p
                 if self.sparse:
-                    for number, slot in enumerate(found, len(columns)):
-                        a = argument_of[slot - p]
+                    for number, slot in enumerate(found.tolist(), len(read)):
+                        a = int(argument_of[slot - p])
                         of_inputs.append((j, number, a))
                         self.input_entries[a].append((j, slot - p - self.starts[a]))
-                wanted.add(found, INPUTS, [first + slot for slot in found])
-            gathered = [slot - first_gathered for slot in slots[of_gathered:]]
-            after = len(self.columns)
-            at = range(after, after + len(gathered)) if self.sparse else [j * dense_inputs + g for g in gathered]
-            wanted.add(slots[of_gathered:], EACH if self.sparse else INPUTS, at)
-            self.columns += [-1 - g for g in gathered]
-            self.counts.append(len(self.columns) - start)
-            self.wanted.append(wanted)
+                parts.append((found, INPUTS, first + found))
+            gathered = of_gathered - first_gathered
+            at = np.arange(after, after + len(gathered)) if self.sparse else j * dense_inputs + gathered
+            parts.append((of_gathered, EACH if self.sparse else INPUTS, at))
+            columns += [read, -1 - gathered]
+            self.counts.append(len(read) + len(gathered))
+            start += self.counts[-1]
+            its_slots, its_where, its_at = zip(*parts)
+            where = np.repeat(np.array(its_where, np.int8), [*map(len, its_slots)])
+            self.wanted.append(Wanted(np.concatenate(its_slots, dtype=np.int32), where, np.concatenate(its_at)))
+        self.columns = np.concatenate(columns)
         if self.sparse:
             starts = np.cumsum([0, *map(len, self.input_entries)]).tolist()
             self.input_starts = list(starts)

@@ -86,7 +86,7 @@ def in_one_argument(trace: Trace, sizes: Sequence[int]) -> Trace:
     """The trace with the numbers of all arguments, of which argument a has sizes[a], in a single one."""
     start = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
     given = trace.argument >= 0
-    argument, place = np.where(given, 0, -1), trace.place.copy()
+    argument, place = np.where(given, np.int32(0), np.int32(-1)), trace.place.copy()
     place[given] += start[trace.argument[given]]
     lookups = {i: (entries, 0, int(start[a]) + at) for i, (entries, a, at) in trace.lookups.items()}
     return replace(trace, argument=argument, place=place, lookups=lookups)

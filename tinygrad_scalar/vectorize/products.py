@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from tinygrad_scalar.vectorize.distinct import by_key, connected, distinct_rows, equal_rows, numbered, ragged
+from tinygrad_scalar.vectorize.distinct import ascending, by_key, connected, distinct_rows, equal_rows, numbered, ragged
 from tinygrad_scalar.vectorize.group import CONSTANT
 
 if TYPE_CHECKING:
@@ -273,7 +273,7 @@ def blocks(sums: Indices, left: Indices, right: Indices, *, of_each_example: boo
     columns = np.empty(n_blocks, np.int64)
     columns[block] = q
     n_terms = np.bincount(block[of_left], minlength=n_blocks)
-    there = np.bincount(block[np.unique(of_left * len(first) + matrix_row) // len(first)], minlength=n_blocks)
+    there = np.bincount(block[ascending(of_left * len(first) + matrix_row) // len(first)], minlength=n_blocks)
     found = []
     _, shape = equal_rows(np.column_stack([p, n_rows, columns]))
     shape[~_is_worthwhile(p, n_rows, columns, there, n_terms, of_each_example)] = NOWHERE

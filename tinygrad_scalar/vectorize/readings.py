@@ -9,7 +9,7 @@ Numbers in lists and arrays are looked at only where somebody asks: `fit` does, 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from itertools import chain
 from types import MappingProxyType, ModuleType
@@ -53,10 +53,14 @@ def hash_of(array: Any) -> int:
 class Readings:
     """The places that stayed the same while the function was traced: its own caches and counts did not.
 
-    quick  those that every call looks at, as triples, see `still_held`
+    quick     those that every call looks at, as triples, see `still_held`
+    networks  the attributes of the library's networks among them
     """
 
-    def __init__(self, places: Iterable[Place] = (), inside: Iterable[Place] = ()) -> None:
+    def __init__(
+        self, places: Iterable[Place] = (), inside: Iterable[Place] = (), networks: Sequence[dict[str, Any]] = ()
+    ) -> None:
+        self.networks = networks
         places = list(places)
         outside = list(filter(_is_looked_at, places))
         quick, beyond = list(filter(_is_quick, outside)), [place for place in outside if not _is_quick(place)]

@@ -224,7 +224,7 @@ def _repeated(
     if plain and _witnessed(last, first, witnesses, parameters, examples):
         with _dropped_if_large(first, MANY):  # no run follows
             first.roots.clear()
-        return Repeated(first, Readings(before.places, before.inside), _of_costs(first, witnesses))
+        return Repeated(first, Readings(before.places, before.inside, before.networks), _of_costs(first, witnesses))
     with _dropped_if_large(first):
         found = _compared(first, witnesses, cost, parameters, examples, itertools.cycle((last, i)))
         put_back()  # while the memory of what is dropped goes back to the system
@@ -300,7 +300,7 @@ def _compared(
     if traced.has_branches:
         require_independent_sides(traced, trace(cost, parameters, examples, j, apart=True))
     traced.roots.clear()
-    return Repeated(traced, Readings(reach.places, reach.inside), _of_costs(traced, witnesses))
+    return Repeated(traced, Readings(reach.places, reach.inside, reach.networks), _of_costs(traced, witnesses))
 
 
 def _of_costs(traced: Trace, witnesses: dict[int, Witness]) -> list[Witness]:

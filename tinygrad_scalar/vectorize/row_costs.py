@@ -5,6 +5,7 @@ The times are in times.py. How much slower an operation is than a simple one is 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -26,14 +27,11 @@ class RowCosts:
     """
 
     def __init__(
-        self, program: ScalarProgram, codes: dict[str, int], passed: int, derivatives: int, *, forwards: bool = False
+        self, kinds: Sequence[tuple[str, int]], passed: int, derivatives: int, *, forwards: bool = False
     ) -> None:
         self.passed, self.derivatives = passed, derivatives
         self.sweeps = "tangents" if forwards else "passed"
-        names = {code: name for name, code in codes.items()}
-        steps, numbers = np.unique(np.column_stack([program.steps[:, 0], program.numbers]), axis=0, return_counts=True)
-        kinds = [(_name(names, int(code), number), n) for (code, number), n in zip(steps.tolist(), numbers.tolist())]
-        self.steps = len(program.steps)
+        self.steps = sum(n for _, n in kinds)
         self.few, self.many = (sum(_slower(name, prefix) * n for name, n in kinds) for prefix in (ALONE, ""))
 
     def features(self, m: int) -> dict[str, float]:
@@ -57,8 +55,17 @@ class RowCosts:
         return f"{self.passed:,} operations in all sweeps, {self.derivatives:,} derivatives of an example"
 
 
-def _name(names: dict[int, str], code: int, number: float) -> str:
-    return f"**{number:g}" if names[code] == "**n" else names[code]
+def kinds_of(program: ScalarProgram, codes: dict[str, int]) -> list[tuple[str, int]]:
+    """The operations of a program's steps, and how many steps have each."""
+    names = {code: name for name, code in codes.items()}
+    kinds: list[tuple[str, int]] = []
+    for code, n in enumerate(np.bincount(program.steps[:, 0]).tolist()):
+        if n and names[code] == "**n":
+            powers, counts = np.unique(program.numbers[program.steps[:, 0] == code], return_counts=True)
+            kinds += [(f"**{power:g}", count) for power, count in zip(powers.tolist(), counts.tolist())]
+        elif n:
+            kinds.append((names[code], n))
+    return kinds
 
 
 def _slower(name: str, prefix: str) -> float:

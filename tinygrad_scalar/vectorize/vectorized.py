@@ -16,6 +16,7 @@ from tinygrad_scalar.engine import Value, anomaly, now, set_data, tracing
 from tinygrad_scalar.engine.errors import label_of, shown
 from tinygrad_scalar.vectorize.anomalies import run_watched
 from tinygrad_scalar.vectorize.compiled import Compiled, compiled, watched
+from tinygrad_scalar.vectorize.distinct import ascending
 from tinygrad_scalar.vectorize.each_example import EachExample
 from tinygrad_scalar.vectorize.executor import executor
 from tinygrad_scalar.vectorize.exports import Exports
@@ -76,7 +77,7 @@ class Vectorized(Exports):
                 raise TypeError(f"params must be leaves, Values made by Value(…) and not computed; got {shown(value)}")
         if not values and not wrt_inputs:
             raise ValueError("params must hold at least one Value unless wrt_inputs=True, got none")
-        if np.unique(np.fromiter(map(id, values), np.int64)).size < len(values):
+        if ascending(np.fromiter(map(id, values), np.int64)).size < len(values):
             raise ValueError("params must be different Values, got the same one twice")
         for name, given in (("wrt_inputs", wrt_inputs), ("check", check)):
             if not isinstance(given, (bool, np.bool_)):
