@@ -142,6 +142,19 @@ def test_dask_arrays_can_hold_labels():
         fit(net, batches, loss="cross_entropy", epochs=1)
 
 
+def test_labels_can_be_in_any_object_that_numpy_reads():
+    class Labels:  # as of xarray
+        dtype = np.dtype("U3")
+
+        def __array__(self, dtype=None, copy=None):
+            return np.array(LABELS)
+
+    assert outcome_of(trained(Labels())) == outcome_of(trained(LABELS))
+    dd, pd = pytest.importorskip("dask.dataframe"), pytest.importorskip("pandas")
+    column = dd.from_pandas(pd.DataFrame({"class": pd.Series(LABELS, dtype=object)}), npartitions=2)["class"]
+    assert outcome_of(trained(column)) == outcome_of(trained(LABELS))
+
+
 def test_the_weights_of_classes_are_given_by_label():
     weights = {"ant": 2.0, "bee": 1.0, "fly": 0.5}
     for given, by_number in ((weights, dict(enumerate(weights.values()))), ("balanced", "balanced")):
