@@ -90,6 +90,21 @@ def test_columns_in_chunks_and_empty_chunks_are_none_of_the_partitions():
     assert training(chunked) == training(dask_arrays())
 
 
+def test_labels_in_partitions_train_as_their_numbers(client):
+    numbers = (X[:, 0] > 0.0).astype(int)
+    labels = np.array(["cold", "warm"])[numbers]
+    options = {"loss": "cross_entropy", "batch_size": 64, "metrics": ["accuracy"], "validation": (X[:9], numbers[:9])}
+    expected = training((dask_arrays()[0], numbers), **options)
+    options.update(validation=(X[:9], labels[:9]), client=client)
+    for given in (labels, da.from_array(labels, chunks=CHUNKS)):
+        net = ts.MLP(3, [4, 2], "tanh", "linear", seed=0)
+        assert training((dask_arrays()[0], given), net=net, **options) == expected
+        assert net.class_names == ("cold", "warm")
+    unknown = da.from_array(np.where(labels == "warm", "hot", labels), chunks=CHUNKS)
+    with pytest.raises(ValueError, match="Y has the label 'hot' in row"):
+        training((dask_arrays()[0], unknown), net=net, **options)
+
+
 def test_the_sum_is_a_tree_of_neighbours():
     text = partitions.sum_of(list("abcde"), Pairs())
     assert text == "(((a+b)+(c+d))+e)"
