@@ -136,6 +136,8 @@ def test_dask_arrays_can_hold_labels():
     net = trained(da.from_array(np.array(LABELS), 4), da.from_array(np.array(X), (4, 2)))
     other = trained(CLASSES, da.from_array(np.array(X), (4, 2)))
     assert (data(net), net.class_names) == (data(other), NAMES)
+    validation = da.from_array(np.array(X), (4, 2)), da.from_array(np.array(LABELS), 4)
+    assert data(trained(LABELS, validation=validation)) == data(trained(LABELS))
     net.class_names = None
     batches = ts.nn.DaskBatches(da.from_array(np.array(X), (4, 2)), da.from_array(np.array(LABELS), 4))
     with pytest.raises(ValueError, match="which classes there are is not known beforehand"):
@@ -150,9 +152,6 @@ def test_labels_can_be_in_any_object_that_numpy_reads():
             return np.array(LABELS)
 
     assert outcome_of(trained(Labels())) == outcome_of(trained(LABELS))
-    dd, pd = pytest.importorskip("dask.dataframe"), pytest.importorskip("pandas")
-    column = dd.from_pandas(pd.DataFrame({"class": pd.Series(LABELS, dtype=object)}), npartitions=2)["class"]
-    assert outcome_of(trained(column)) == outcome_of(trained(LABELS))
 
 
 def test_the_weights_of_classes_are_given_by_label():

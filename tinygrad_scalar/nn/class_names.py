@@ -165,7 +165,7 @@ def texts_of(labels: Any, name: str) -> Any:
     if is_table(labels):
         labels = texts_of_column(labels, name)
     if hasattr(labels, "__array__") and getattr(getattr(labels, "dtype", None), "kind", "") in tuple("OSTU"):
-        labels = np.asarray(labels)  # of Dask, xarray and others
+        labels = np.asarray(labels)  # of a Dask array, of xarray and others
     if isinstance(labels, (list, tuple)) and any(isinstance(_unwrapped(label), str) for label in labels):
         labels = np.array(labels, dtype=object)
     if not isinstance(labels, np.ndarray):
