@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import math
 import multiprocessing
 import os
 import resource
@@ -102,11 +103,16 @@ def raced(turns):
         for name, turn in turns.items():
             if spent[name] < BUDGET:
                 turn.send(True)
-                times[name].append(turn.recv())
-                spent[name] += max(SLICE, times[name][-1])
-    for turn in turns.values():
-        turn.send(False)
-    return {name: 1e3 * statistics.median(seconds) for name, seconds in times.items()}
+                try:
+                    times[name].append(turn.recv())
+                except EOFError:  # after MOST_SECONDS
+                    spent[name] = math.inf
+                else:
+                    spent[name] += max(SLICE, times[name][-1])
+    for name, turn in turns.items():
+        if spent[name] < math.inf:
+            turn.send(False)
+    return {name: 1e3 * statistics.median(seconds) for name, seconds in times.items() if seconds}
 
 
 def row(problem, size):
@@ -122,7 +128,8 @@ def row(problem, size):
     said = first["vectorized"]
     cells.append(f"{said[2]:>11,}" if "vectorized" in turns else f"{'':>11}")
     for name in CANDIDATES:
-        cells.append(f"{steps[name]:10.3f}" if name in steps else f"{first.get(name, '–')[:10]:>10}")
+        why = first.get(name, "–") if name not in turns else "died"
+        cells.append(f"{steps[name]:10.3f}" if name in steps else f"{why[:10]:>10}")
     for name in ("torch", "jax"):
         cells.append(f"{ours / steps[name]:7.2f}" if ours and name in steps else f"{'–':>7}")
     for name in CANDIDATES:
