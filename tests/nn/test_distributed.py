@@ -129,6 +129,21 @@ def test_a_worker_killed_in_mid_epoch_changes_no_bit():
             os.kill(killed, 0)
 
 
+@pytest.mark.parametrize("kind", [np.asarray, da.asarray])
+def test_the_workers_hold_each_partition_once(client, kind):
+    def held(dask_worker):
+        kept = {key: arrays if isinstance(arrays, tuple) else (arrays,) for key, arrays in dask_worker.data.items()}
+        return {key: sum(array.nbytes for array in arrays if np.ndim(array) == 2) for key, arrays in kept.items()}
+
+    def look(epoch):
+        of_both = {key: size for worker in client.run(held).values() for key, size in worker.items()}
+        seen.append(sum(of_both.values()))
+
+    seen, wide = [], np.ones((200, 50))
+    training((kind(wide), np.zeros(200)), client, ts.MLP(50, [1], seed=0), callbacks=look)
+    assert seen == [wide.nbytes] * 2
+
+
 @contextmanager
 def processes(*arguments):
     """A scheduler and two workers, each a process; the file with the address, and the scheduler."""

@@ -12,7 +12,7 @@ from tinygrad_scalar.engine.errors import TraceError
 from tinygrad_scalar.nn.examples import Batch, Examples
 from tinygrad_scalar.nn.kept_program import PIECE
 from tinygrad_scalar.nn.optim import Optimizer
-from tinygrad_scalar.nn.partitions import ADVICE, PartitionedExamples, Program, outputs, share, sum_of
+from tinygrad_scalar.nn.partitions import ADVICE, PartitionedExamples, Program, itself, outputs, share, sum_of
 from tinygrad_scalar.nn.trainers import VectorTrainer
 from tinygrad_scalar.nn.wrong_rows import not_finite
 
@@ -43,7 +43,7 @@ class PartitionTrainer(VectorTrainer):
         self.vectorized.value(*[np.resize(array, (largest, *array.shape[1:])) for array in self._first_two()])
         self._program = self._sent(_packed(self.vectorized))
         self._outputs: Any = None
-        self._parts = examples.parts(self.weights)
+        self._parts = list(zip(examples.blocks, examples.targets(self.weights)))
         try:
             self._mean_gradient(Batch(examples, range(1)))  # fail now, not in mid-training
         except (ValueError, AttributeError, ImportError) as error:
@@ -54,14 +54,14 @@ class PartitionTrainer(VectorTrainer):
         import numpy as np
 
         place, m = self._place, len(batch)
-        theta = place.call(_itself, self.vectorized.parameters.copy())
+        theta = place.call(itself, self.vectorized.parameters.copy())
         if m == len(self.examples):
             chosen = [(part, None) for part in self._parts]
         else:
             indices = np.asarray(batch.rows)
             its_part = np.searchsorted(self._cuts, indices, side="right") - 1
             chosen = [(self._parts[p], indices[its_part == p] - self._cuts[p]) for p in sorted(set(its_part.tolist()))]
-        shares = [place.call(share, self._program, theta, part, rows, m) for part, rows in chosen]
+        shares = [place.call(share, self._program, theta, *part, rows, m) for part, rows in chosen]
         (total,) = place.results([sum_of(shares, place)])
         return float(total[-1]), total[:-1].copy()  # of its own: a worker's result cannot be written to
 
@@ -81,12 +81,12 @@ class PartitionTrainer(VectorTrainer):
             self.publish()
             self.programs.outputs.values(examples.X[:2])
             self._outputs = self._sent(_packed(self.programs.outputs))
-        theta = self._place.call(_itself, self.vectorized.parameters.copy())
-        found = [self._place.call(outputs, self._outputs, theta, part) for part in self._parts]
+        theta = self._place.call(itself, self.vectorized.parameters.copy())
+        found = [self._place.call(outputs, self._outputs, theta, block) for block, _ in self._parts]
         return np.concatenate(self._place.results(found)).reshape(len(examples), -1)
 
     def _sent(self, program: Program) -> Any:
-        return self._place.kept([self._place.call(_itself, program)])[0]
+        return self._place.kept([self._place.call(itself, program)])[0]
 
 
 def partition_trainer(
@@ -122,7 +122,3 @@ def _packed(program: Vectorized) -> Program:
             f"the program of the network and the loss cannot be sent to workers, as it cannot be pickled: {error}. "
             + ADVICE
         ) from None
-
-
-def _itself(sent: Any) -> Any:
-    return sent

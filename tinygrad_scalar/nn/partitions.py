@@ -65,12 +65,12 @@ class PartitionedExamples(Examples):
         self.X, self.Y, self.place, self.blocks, self.cuts = X, Y, place, blocks, cuts
         self.x, self.y = Rows(X), Rows(Y)
 
-    def parts(self, weights: Array | None) -> list[Any]:
-        """For each partition, a handle of its arguments of the cost's program."""
-        others = [self.Y] if weights is None else [self.Y, weights]
+    def targets(self, weights: Array | None) -> list[Any]:
+        """For each partition, a handle of its rows of Y and of the weights, kept where its block is."""
+        arrays = [self.Y] if weights is None else [self.Y, weights]
         return self.place.kept(
             [
-                self.place.call(_together, block, *[array[begin:end] for array in others])
+                self.place.call(_beside, block, *[array[begin:end] for array in arrays])
                 for block, begin, end in zip(self.blocks, self.cuts, self.cuts[1:])
             ]
         )
@@ -105,7 +105,8 @@ def in_blocks(examples: Examples, place: Place) -> PartitionedExamples:
     X, m = examples.X, len(examples)
     length = -(-m // PARTITIONS)
     cuts = [*range(0, m, length), m]
-    found = PartitionedExamples(X, examples.Y, place, [X[begin : begin + length] for begin in cuts[:-1]], cuts)
+    blocks = place.kept([place.call(itself, X[begin : begin + length]) for begin in cuts[:-1]])
+    found = PartitionedExamples(X, examples.Y, place, blocks, cuts)
     found.columns, found.labels = examples.columns, examples.labels
     return found
 
@@ -121,7 +122,11 @@ def checked_blocks(X: Any, place: Place, name: str) -> list[Any]:
     return blocks
 
 
-def _together(*arrays: Array) -> tuple[Array, ...]:
+def itself(sent: Any) -> Any:
+    return sent
+
+
+def _beside(_: Array, *arrays: Array) -> tuple[Array, ...]:
     return arrays
 
 
@@ -177,11 +182,13 @@ def require_same_versions(ours: dict[str, str], theirs: dict[str, str], who: str
             )
 
 
-def share(program: Program, theta: Array, arrays: tuple[Array, ...], rows: NDArray[Any] | None, m: int) -> Array:
+def share(
+    program: Program, theta: Array, X: Array, targets: tuple[Array, ...], rows: NDArray[Any] | None, m: int
+) -> Array:
     """The gradient of some rows of a partition, all if None, and their cost behind it, as a share of m examples."""
     import numpy as np
 
-    chosen = arrays if rows is None else tuple(array[rows] for array in arrays)
+    chosen = (X, *targets) if rows is None else tuple(array[rows] for array in (X, *targets))
     n = len(chosen[0])
     run = program.taken(theta)
     with one_blas_thread():
@@ -190,13 +197,13 @@ def share(program: Program, theta: Array, arrays: tuple[Array, ...], rows: NDArr
     return np.append(gradient, cost) * (n / m)
 
 
-def outputs(program: Program, theta: Array, arrays: tuple[Array, ...]) -> NDArray[Any]:
+def outputs(program: Program, theta: Array, X: Array) -> NDArray[Any]:
     """The network's outputs for the examples of a partition."""
     from tinygrad_scalar.nn.kept_program import in_pieces
 
     run = program.taken(theta)
     with one_blas_thread():
-        values = in_pieces(run, arrays[0])
+        values = in_pieces(run, X)
     program.give_back(run)
     return values
 
