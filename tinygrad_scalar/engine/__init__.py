@@ -19,8 +19,8 @@ from tinygrad_scalar.engine.graph_arrays import Tape
 
 __all__ = [
     "Linear", "Tape", "Value", "_restore", "accelerated", "acyclic", "clear_gradients", "compute_gradients",
-    "gradients", "group_of", "in_c", "now", "read_data", "read_gradients", "read_graph", "recompute", "record",
-    "set_data", "tangents", "tick", "turn_memory", "turn_memory_back", "weighted_sum",
+    "give_back_unused", "gradients", "group_of", "in_c", "now", "read_data", "read_gradients", "read_graph",
+    "recompute", "record", "set_data", "tangents", "tick", "turn_memory", "turn_memory_back", "weighted_sum",
 ]  # fmt: skip
 
 accelerated = False
@@ -41,6 +41,7 @@ if TYPE_CHECKING or not accelerated:
         acyclic,
         clear_gradients,
         compute_gradients,
+        give_back_unused,
         group_of,
         in_c,
         now,
@@ -65,6 +66,7 @@ else:
         acyclic,
         clear_gradients,
         compute_gradients,
+        give_back_unused,
         gradients,
         group_of,
         in_c,

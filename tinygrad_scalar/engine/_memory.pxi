@@ -21,6 +21,17 @@ cdef extern from "Python.h":
 cdef extern from "_huge_pages.h":
     void ask_for_huge_pages(void*, size_t) noexcept
 
+cdef extern from *:
+    """
+    #ifdef __GLIBC__
+    #include <malloc.h>
+    #define GIVE_BACK_UNUSED() ((void)malloc_trim(0))
+    #else
+    #define GIVE_BACK_UNUSED() ((void)0)
+    #endif
+    """
+    void GIVE_BACK_UNUSED() noexcept nogil
+
 cdef enum:
     SLAB_SIZE = 1 << 21  # and alignment, so that a node's address tells its slab
     EMPTY_SLABS_KEPT = 16
@@ -185,6 +196,10 @@ def turn_memory_back():
             with_room.previous = last
         with_room = set_aside
         set_aside = NULL
+
+
+def give_back_unused():
+    GIVE_BACK_UNUSED()
 
 
 cdef void set_partial_slabs_aside() noexcept:

@@ -83,6 +83,10 @@ def turn_memory_back() -> None:
     """Undo `turn_memory`, and give back the memory that is empty."""
 
 
+def give_back_unused() -> None:
+    """Give back what malloc holds of large arrays that are gone, which it would keep in case that it is wanted."""
+
+
 def in_c(function: Function) -> Function:
     """A function of functions.py, or the same compiled, which calls `function` where an operand is no Value."""
     return function

@@ -29,10 +29,10 @@ def chains(
     cdef Py_ssize_t n = codes.shape[0], i, e, first, x
     absorbed_ = np.zeros(n, np.bool_)
     fold_ = np.full(n, -1, np.int8)
-    starts_ = np.empty(n + 1, np.int64)
+    starts_ = np.empty(n + 1, np.int32)
     cdef unsigned char[::1] absorbed = absorbed_.view(np.uint8)
     cdef signed char[::1] fold = fold_
-    cdef long long[::1] term_starts = starts_
+    cdef int[::1] term_starts = starts_
     # the last user of each node, how many it has (at most 2 count), whether one reads it on the right, then its head
     cdef int[::1] head = np.zeros(n, np.int32)
     cdef unsigned char[::1] uses = np.zeros(n, np.uint8)
@@ -73,9 +73,9 @@ def chains(
             if not absorbed[x] and not (kind[i] == 0 and zero[x]):
                 count[head[i]] += 1
     for i in range(n):
-        term_starts[i] = total
+        term_starts[i] = <int>total
         total += count[i]
-    term_starts[n] = total
+    term_starts[n] = <int>total
     terms_, signs_ = np.empty(total, np.int32), np.empty(total, np.int8)
     cdef int[::1] terms = terms_
     cdef signed char[::1] signs = signs_
@@ -307,7 +307,7 @@ def paint(
     cdef const signed char[::1] fold_of = fold
     cdef const int[::1] term = terms
     cdef const signed char[::1] sign = signs
-    cdef const long long[::1] first_term = term_starts
+    cdef const int[::1] first_term = term_starts
     cdef Py_ssize_t n = codes.shape[0], i, k, size, n_terms
     cdef Palette palette = Palette(2 + n_arguments, ragged)
     cdef int* content

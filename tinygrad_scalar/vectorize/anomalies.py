@@ -18,7 +18,8 @@ from tinygrad_scalar.engine.ops import operation
 from tinygrad_scalar.screen import counted
 from tinygrad_scalar.vectorize.compiled import Compiled
 from tinygrad_scalar.vectorize.each_example import EachExample
-from tinygrad_scalar.vectorize.trace import called, example_arguments, flat
+from tinygrad_scalar.vectorize.outputs import called
+from tinygrad_scalar.vectorize.trace import example_arguments, flat
 from tinygrad_scalar.vectorize.ways import all_finite, cast, data_of, same
 
 if TYPE_CHECKING:

@@ -148,11 +148,6 @@ def _replaced(trace: Trace, made: dict[int, list[Node]]) -> Trace:
                 )
                 operands[starts[first[found] + at] + k] = below
 
-    def moved(of_nodes: Any) -> Any:
-        spread = np.full(total, -1, of_nodes.dtype)
-        spread[last] = of_nodes
-        return spread
-
     @shared
     def now(nodes: list[int]) -> list[int]:
         return last[np.asarray(nodes, np.int64)].tolist()  # type: ignore[no-any-return]
@@ -161,9 +156,7 @@ def _replaced(trace: Trace, made: dict[int, list[Node]]) -> Trace:
         trace,
         tape=tape._replace(names=list(names), codes=codes, starts=starts, operands=operands, data=data),
         cost=int(last[trace.cost]),
-        parameter=moved(trace.parameter),
-        argument=moved(trace.argument),
-        place=moved(trace.place),
+        leaves=trace.leaves._replace(nodes=last[trace.leaves.nodes].astype(np.int32)),
         lookups={int(last[i]): (now(entries), a, at) for i, (entries, a, at) in trace.lookups.items()},
         guards=[(int(last[i]), guard) for i, guard in trace.guards],
         reached={int(last[i]): int(last[index]) for i, index in trace.reached.items()},

@@ -106,7 +106,7 @@ def _chains(
     terms, owner = operands[inside], head[source[inside]]
     signs = (edge_sign * sign[source])[inside]
     order = np.argsort(owner, kind="stable")
-    first = np.searchsorted(owner[order], np.arange(n + 1))
+    first = np.searchsorted(owner[order], np.arange(n + 1)).astype(np.int32)
     return terms[order], signs[order], first, absorbed, np.where(heads, kind, np.int8(-1))
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tinygrad_scalar.engine import give_back_unused
 from tinygrad_scalar.vectorize.array_way import ArrayWay
 from tinygrad_scalar.vectorize.cached_property import cached_property
 from tinygrad_scalar.vectorize.cost_model import FEW, LANES, pays_to_write_arrays
@@ -22,7 +23,7 @@ from tinygrad_scalar.vectorize.executor import executor
 from tinygrad_scalar.vectorize.group import group
 from tinygrad_scalar.vectorize.missing_rows import Index, indices_of, names_missing_rows
 from tinygrad_scalar.vectorize.readings import NOTHING, Readings
-from tinygrad_scalar.vectorize.repeat import Witness, repeated_trace
+from tinygrad_scalar.vectorize.repeat import MANY, Witness, repeated_trace
 from tinygrad_scalar.vectorize.scalar_program import no_scalar_program, runs_as_scalars, scalar_program
 from tinygrad_scalar.vectorize.scalar_way import ScalarWay
 from tinygrad_scalar.vectorize.texts import instead_of_source
@@ -276,10 +277,32 @@ def compiled(
     else:
         traced, read, witnesses = trace(cost, parameters, examples), NOTHING, list[Witness]()
         traced.roots.clear()
+    options: dict[str, Any] = {"wrt_inputs": wrt_inputs, "reduce": reduce, "sparse": sparse, "way": way, "dtype": dtype}
+    made = _programs_of(traced, read, parameters, shapes, len(examples[0]), **options)
+    if isinstance(made, Compiled):
+        made.witnesses = witnesses
+    if traced.nodes > MANY:
+        give_back_unused()  # before it runs, as that takes memory too
+    return made
+
+
+def _programs_of(
+    traced: Trace,
+    read: Readings,
+    parameters: list[Value],
+    shapes: Shapes,
+    m: int,
+    *,
+    wrt_inputs: bool,
+    reduce: str,
+    sparse: bool,
+    way: str,
+    dtype: Any,
+) -> Compiled | EachExample:
     labels = [value.label for value in parameters]
     if traced.shape is not None or reduce == "each":
         options = {"reduce": reduce, "sparse": sparse, "wrt_inputs": wrt_inputs, "read": read, "way": way}
-        return EachExample(traced, len(parameters), shapes, labels, m=len(examples[0]), **options)  # type: ignore[arg-type]
+        return EachExample(traced, len(parameters), shapes, labels, m=m, **options)  # type: ignore[arg-type]
     if sparse:
         raise TypeError(
             'jacobian="sparse" is for a function that returns a list, or for reduce=None: the function returned one '
@@ -311,12 +334,11 @@ def compiled(
     )
     made.arrays, made.irregular, made.reduce = arrays, irregular, reduce
     made.indices = indices_of(traced.lookups, traced.reached)
-    made.witnesses = witnesses
     made._write_costs = lambda: costs_of(traced, len(parameters), shapes, dtype)
     made.has_branches = traced.has_branches
     made.suspicious = not bool(np.isfinite(traced.data).all())
     made.has_array_way = way == "auto" and not traced.has_branches and dtype == np.float64
-    made.rarely = irregular and made.pays_to_write_arrays(len(examples[0]))
+    made.rarely = irregular and made.pays_to_write_arrays(m)
     if made.rarely:
         made.write_arrays()
     return made

@@ -21,6 +21,7 @@ from tinygrad_scalar.vectorize.assemble import assemble
 from tinygrad_scalar.vectorize.cost_model import L2, beyond, most_colours, time_of
 from tinygrad_scalar.vectorize.executor import executor
 from tinygrad_scalar.vectorize.group import group
+from tinygrad_scalar.vectorize.leaves import Leaves
 from tinygrad_scalar.vectorize.naming import argument_name
 from tinygrad_scalar.vectorize.program import Array, Program
 from tinygrad_scalar.vectorize.reverse import NotByExampleError, differentiate
@@ -77,9 +78,7 @@ def weighted(trace: Trace, number: int) -> Trace:
         trace,
         tape=longer,
         cost=int(n + 3 * k - 2),
-        parameter=np.concatenate([trace.parameter, none]).astype(trace.parameter.dtype),
-        argument=np.concatenate([trace.argument, argument]).astype(trace.argument.dtype),
-        place=np.concatenate([trace.place, place]).astype(trace.place.dtype),
+        leaves=Leaves.of(*map(np.append, (trace.parameter, trace.argument, trace.place), (none, argument, place))),
     )
 
 

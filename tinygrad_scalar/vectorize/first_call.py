@@ -23,9 +23,10 @@ from tinygrad_scalar.vectorize.distinct import ascending
 from tinygrad_scalar.vectorize.each_example import EachExample
 from tinygrad_scalar.vectorize.last_calls import last_calls_kept
 from tinygrad_scalar.vectorize.missing_rows import require_rows
+from tinygrad_scalar.vectorize.outputs import called
 from tinygrad_scalar.vectorize.repeat import Witness
 from tinygrad_scalar.vectorize.rounding import ROUNDINGS, Range, rounded
-from tinygrad_scalar.vectorize.trace import called, example_arguments, flat
+from tinygrad_scalar.vectorize.trace import example_arguments, flat
 from tinygrad_scalar.vectorize.ways import data_of
 
 if TYPE_CHECKING:

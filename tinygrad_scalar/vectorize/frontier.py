@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from tinygrad_scalar.vectorize.distinct import connected
+from tinygrad_scalar.vectorize.leaves import Leaves
 from tinygrad_scalar.vectorize.lookup_tables import distinct_tables, shared
 
 if TYPE_CHECKING:
@@ -65,7 +66,9 @@ def split(trace: Trace, n: int) -> Split | None:
     first = replace(first, shape=(numbers.size,))
     parameter = trace.parameter.copy()
     parameter[numbers] = n + np.arange(numbers.size)
-    rest = kept(replace(trace, parameter=parameter), ~common | frontier, inner & ~common)
+    rest = kept(
+        replace(trace, leaves=Leaves.of(parameter, trace.argument, trace.place)), ~common | frontier, inner & ~common
+    )
     return Split(first, rest, numbers.size)
 
 
@@ -152,9 +155,7 @@ def kept(trace: Trace, kept: NDArray[np.bool_], inner: NDArray[np.bool_]) -> Tra
         trace,
         tape=shorter,
         cost=place(trace.cost),
-        parameter=trace.parameter[kept],
-        argument=trace.argument[kept],
-        place=trace.place[kept],
+        leaves=Leaves.of(trace.parameter[kept], trace.argument[kept], trace.place[kept]),
         lookups={place(i): (places_of(entries), a, at) for i, (entries, a, at) in trace.lookups.items() if kept[i]},
         guards=[(place(i), guard) for i, guard in trace.guards],
         reached={place(i): place(x) for i, x in trace.reached.items() if kept[i]},

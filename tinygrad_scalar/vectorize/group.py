@@ -198,7 +198,7 @@ class Grouping:
         trace = self.trace
         self.place = np.where(trace.parameter >= 0, trace.parameter, trace.place).astype(np.int64)
         self.constants = np.zeros(0)
-        constant = np.flatnonzero(self.colour == CONSTANT)
+        constant = np.flatnonzero((self.colour == CONSTANT) & ~self.sums.absorbed)
         if constant.size:
             bits, self.place[constant] = np.unique(trace.data[constant].view(np.int64), return_inverse=True)
             self.constants = bits.view(np.float64)  # by their bits, to tell 0 from −0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zlib
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from tinygrad_scalar.vectorize.trace import Trace
 
 MOST_SHOWN = 5  # changes made by sides
+COLUMNS = 5  # that tell a computation
 
 
 def require_independent_sides(traced: Trace, apart: Trace) -> None:
@@ -22,7 +24,7 @@ def require_independent_sides(traced: Trace, apart: Trace) -> None:
 
     The engine runs one side, and a trace both: what one changes would be found by examples that take the other.
     """
-    if not np.array_equal(_computations(traced), _computations(apart)):
+    if not _are_the_same(traced, apart):
         lines = "".join(f"\n  {line}" for line in dict.fromkeys(apart.undone[:MOST_SHOWN]))
         raise TraceError(
             "a side of ts.cond must not change anything outside of it that is used later, since vectorize runs both "
@@ -31,17 +33,27 @@ def require_independent_sides(traced: Trace, apart: Trace) -> None:
         )
 
 
-def _computations(traced: Trace) -> NDArray[np.int64]:
-    """A row for each node: its operation, its number and its operands', as bits; in an order of their own."""
+def _are_the_same(one: Trace, other: Trace) -> bool:
+    """Whether two traces have the same computations, in whichever order; all columns of one alone are in memory."""
+    if one.nodes != other.nodes:
+        return False
+    orders = [np.lexsort([*map(partial(_column, traced), range(COLUMNS))]) for traced in (one, other)]
+    return all(
+        np.array_equal(*(_column(traced, k)[order] for traced, order in zip((one, other), orders)))
+        for k in range(COLUMNS)
+    )
+
+
+def _column(traced: Trace, k: int) -> NDArray[np.int64]:
+    """Of each node its operation for k = 0, its number for 1, and its operands' numbers, as bits."""
     tape = traced.tape
-    data = np.where(np.isnan(traced.data), np.nan, traced.data)
-    names = np.array([zlib.crc32(name.encode()) for name in tape.names], np.int64)
-    rows = np.zeros((len(data), 5), np.int64)
-    computed = tape.codes >= 0
-    rows[computed, 0] = names[tape.codes[computed]]
-    rows[:, 1] = data.view(np.int64)
-    arity = np.diff(tape.starts)
-    for k in range(3):
-        has = np.flatnonzero(arity > k)
-        rows[has, 2 + k] = data.view(np.int64)[tape.operands[tape.starts[has] + k]]
-    return rows[np.lexsort(rows.T)]
+    numbers: NDArray[np.int64] = np.where(np.isnan(traced.data), np.nan, traced.data).view(np.int64)
+    if k == 1:
+        return numbers
+    column = np.zeros(traced.nodes, np.int64)
+    if k == 0:
+        names = np.array([*(zlib.crc32(name.encode()) for name in tape.names), 0], np.int64)  # the last one for leaves
+        return names[tape.codes]
+    has = np.flatnonzero(np.diff(tape.starts) > k - 2)
+    column[has] = numbers[tape.operands[tape.starts[has] + k - 2]]
+    return column

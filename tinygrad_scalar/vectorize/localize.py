@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from tinygrad_scalar.engine.ops import operation
+from tinygrad_scalar.vectorize.leaves import Leaves
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -78,7 +79,7 @@ def localized(trace: Trace, n_arguments: int) -> Local:
     leaf = np.flatnonzero(parameter >= 0)
     direct, parameter[leaf] = np.unique(parameter[leaf], return_inverse=True)
     return Local(
-        replace(trace, parameter=parameter, argument=argument, place=place, lookups=lookups), direct, gathered
+        replace(trace, leaves=Leaves.of(parameter, argument, place), lookups=lookups), direct, gathered
     )  # fmt: skip
 
 
@@ -89,7 +90,7 @@ def in_one_argument(trace: Trace, sizes: Sequence[int]) -> Trace:
     argument, place = np.where(given, np.int32(0), np.int32(-1)), trace.place.copy()
     place[given] += start[trace.argument[given]]
     lookups = {i: (entries, 0, int(start[a]) + at) for i, (entries, a, at) in trace.lookups.items()}
-    return replace(trace, argument=argument, place=place, lookups=lookups)
+    return replace(trace, leaves=Leaves.of(trace.parameter, argument, place), lookups=lookups)
 
 
 def with_parameters_as_argument(trace: Trace, number: int) -> Trace:
@@ -97,9 +98,11 @@ def with_parameters_as_argument(trace: Trace, number: int) -> Trace:
     given = trace.parameter >= 0
     return replace(
         trace,
-        parameter=np.full_like(trace.parameter, -1),
-        argument=np.where(given, number, trace.argument),
-        place=np.where(given, trace.parameter, trace.place),
+        leaves=Leaves.of(
+            np.full_like(trace.parameter, -1),
+            np.where(given, number, trace.argument),
+            np.where(given, trace.parameter, trace.place),
+        ),
     )
 
 
@@ -117,9 +120,7 @@ def of_one_output(trace: Trace, number: int) -> Trace:
         trace,
         tape=longer,
         cost=n,
-        parameter=parameter,
-        argument=argument,
-        place=place,
+        leaves=Leaves.of(parameter, argument, place),
         lookups=lookups,
     )
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import sys
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -85,3 +86,29 @@ def _values(part: Any, shape: tuple[int, ...], place: str) -> Iterator[Value]:
         )
     for k, element in enumerate(part):
         yield from _values(element, shape[1:], f"{place}, {k}".lstrip(", "))
+
+
+def called(cost: Callable[..., Any], arguments: Sequence[Any]) -> Outputs:
+    """What `cost` returns; an exception from it gets a note about its arguments."""
+    try:
+        returned = cost(*arguments)
+    except Exception as error:
+        if sys.version_info >= (3, 11):
+            given = ", ".join(map(_kind, arguments)) or "no arguments"
+            error.add_note(f"vectorize called the function with {given}")
+        raise
+    return outputs_of(returned)
+
+
+def _kind(argument: Any) -> str:
+    """An argument in words: a Value, or lists and how many they hold.
+
+    >>> _kind([[1, 2], [3, 4], [5, 6]])
+    'a list of 3 lists of 2 Values'
+    """
+    if not isinstance(argument, list):
+        return "a Value"
+    kinds = f"a list of {len(argument)}"
+    while isinstance(argument := argument[0], list):
+        kinds += f" lists of {len(argument)}"
+    return f"{kinds} Value{'' if kinds.endswith(' 1') else 's'}"

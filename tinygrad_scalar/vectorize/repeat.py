@@ -48,6 +48,7 @@ from tinygrad_scalar.vectorize.clocks import is_only_shown
 from tinygrad_scalar.vectorize.executor import executor
 from tinygrad_scalar.vectorize.independent_sides import require_independent_sides
 from tinygrad_scalar.vectorize.last_calls import last_calls_kept
+from tinygrad_scalar.vectorize.leaves import Leaves
 from tinygrad_scalar.vectorize.reach import Reach, is_of_a_library
 from tinygrad_scalar.vectorize.readings import Readings
 from tinygrad_scalar.vectorize.trace import trace
@@ -62,8 +63,7 @@ if TYPE_CHECKING:
 
 RUNS = 64  # of a function that reads something that changes from run to run
 MORE = 3  # runs that are watched: `random.gauss` draws in every other one
-LARGE = 100_000  # nodes of a graph that is dropped before the next run
-MANY = 10_000  # nodes whose memory goes back to the system if no run follows
+MANY = 10_000  # nodes of a graph that is dropped before the next run, and whose memory goes back to the system
 NODES = 2_000_000  # in all runs together: a large graph is built less often
 REST = 0.02  # seconds in which a thread that draws all the time will have drawn
 STATES_KEPT = 1000  # of the generator that a line draws from
@@ -222,7 +222,7 @@ def _repeated(
     witnesses = {i: _witness(first, i, parameters)}
     plain = plain and before.unchanged() and not first.has_branches
     if plain and _witnessed(last, first, witnesses, parameters, examples):
-        with _dropped_if_large(first, MANY):  # no run follows
+        with _dropped_if_large(first):  # no run follows
             first.roots.clear()
         return Repeated(first, Readings(before.places, before.inside, before.networks), _of_costs(first, witnesses))
     with _dropped_if_large(first):
@@ -247,9 +247,9 @@ def _witnessed(
 
 
 @contextmanager
-def _dropped_if_large(first: Trace, large: int = LARGE) -> Iterator[None]:
+def _dropped_if_large(first: Trace) -> Iterator[None]:
     """Drop the first run's graph, unless the next could get its nodes' addresses: a function may go by these."""
-    if first.nodes <= large:
+    if first.nodes <= MANY:
         yield
         return
     turn_memory(first.roots)
@@ -286,7 +286,7 @@ def _compared(
     changing = any([moved, draws_elsewhere, seen.saw_addresses, reach.iterators, reach.numbers_changed()])
     changing = changing or bool(first.difference(traced))
     _drop_arrays(first)
-    by_address = makes_sets(reach) and traced.nodes <= LARGE  # if not, `turn_memory` has seen to it
+    by_address = makes_sets(reach) and traced.nodes <= MANY  # if not, `turn_memory` has seen to it
     runs = max(4, min(RUNS, NODES // traced.nodes)) if changing else 4 if by_address else 2
     traces = [first, traced]  # all are kept, or a small one would get the addresses of an earlier one
     for _ in range(runs - 2):
@@ -298,6 +298,8 @@ def _compared(
     if not changing and j not in witnesses:
         witnesses[j] = _witness(traced, j, parameters)
     if traced.has_branches:
+        if traced.nodes > MANY:
+            traced.roots.clear()
         require_independent_sides(traced, trace(cost, parameters, examples, j, apart=True))
     traced.roots.clear()
     return Repeated(traced, Readings(reach.places, reach.inside, reach.networks), _of_costs(traced, witnesses))
@@ -319,7 +321,7 @@ def _drop_arrays(first: Trace) -> None:
     """Give back the memory of a compared trace, but for its graph, if that is to stay."""
     nothing = np.empty(0, np.int32)
     first.tape = first.tape._replace(codes=nothing, starts=nothing, operands=nothing, data=np.empty(0))
-    first.parameter = first.argument = first.place = nothing
+    first.leaves = Leaves(nothing, nothing, nothing)
 
 
 def _witness(traced: Trace, i: int, parameters: Sequence[Value], cost: float | None = None) -> Witness:

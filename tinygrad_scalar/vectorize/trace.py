@@ -22,9 +22,10 @@ from tinygrad_scalar.engine.graph import leaves
 from tinygrad_scalar.engine.graph_arrays import without_copies
 from tinygrad_scalar.vectorize.branches import Branches, accepted_by, row_guard
 from tinygrad_scalar.vectorize.cached_property import cached_property
+from tinygrad_scalar.vectorize.leaves import Leaves, leaves_of
 from tinygrad_scalar.vectorize.lookup_tables import distinct_tables
 from tinygrad_scalar.vectorize.missing_rows import INTEGERS_WANTED, no_index
-from tinygrad_scalar.vectorize.outputs import Outputs, outputs_of
+from tinygrad_scalar.vectorize.outputs import called
 from tinygrad_scalar.vectorize.reach import Reach
 
 if TYPE_CHECKING:
@@ -228,8 +229,7 @@ class Trace:
 
     tape        the graphs of all tables for lookups, of the guarded values and of the outputs, in that order
     cost        the index of the cost in the tape, or of the first output
-    parameter   for each node its index among the parameters, or −1
-    argument    for each node the argument that it belongs to, or −1; `place` says which of its numbers it is
+    leaves      which nodes are parameters and numbers of arguments
     lookups     for each looked-up Value's node the entries' nodes, and the argument and place of the index
     captured    Values from before the call that it computed with, or read: they count as constants until they are set
     roots       the Values whose graphs are in the tape: while they are here, no other Value gets a node's address
@@ -242,9 +242,7 @@ class Trace:
 
     tape: Tape
     cost: int
-    parameter: Indices
-    argument: Indices
-    place: Indices
+    leaves: Leaves
     lookups: dict[int, tuple[list[int], int, int]]
     guards: list[tuple[int, Guard]]
     captured: list[Value]
@@ -260,6 +258,20 @@ class Trace:
     @property
     def data(self) -> Floats:
         return self.tape.data
+
+    @property
+    def parameter(self) -> Indices:
+        """For each node its index among the parameters, or −1."""
+        return self.leaves.parameter(self.nodes)
+
+    @property
+    def argument(self) -> Indices:
+        """For each node the argument that it belongs to, or −1; `place` says which of its numbers it is."""
+        return self.leaves.arguments(self.nodes)
+
+    @property
+    def place(self) -> Indices:
+        return self.leaves.places(self.nodes)
 
     @property
     def nodes(self) -> int:
@@ -286,7 +298,7 @@ class Trace:
 
     def _structure(self) -> tuple[Any, ...]:
         tape = self.tape
-        return tape.codes, tape.starts, tape.operands, self.parameter, self.argument, self.place
+        return tape.codes, tape.starts, tape.operands, *self.leaves
 
 
 def example_arguments(examples: Sequence[NDArray[Any]], i: int) -> list[Any]:
@@ -334,32 +346,6 @@ def flat(nested: Any) -> Iterator[Value]:
         yield nested
 
 
-def called(cost: Callable[..., Any], arguments: Sequence[Any]) -> Outputs:
-    """What `cost` returns; an exception from it gets a note about its arguments."""
-    try:
-        returned = cost(*arguments)
-    except Exception as error:
-        if sys.version_info >= (3, 11):
-            given = ", ".join(map(_kind, arguments)) or "no arguments"
-            error.add_note(f"vectorize called the function with {given}")
-        raise
-    return outputs_of(returned)
-
-
-def _kind(argument: Any) -> str:
-    """An argument in words: a Value, or lists and how many they hold.
-
-    >>> _kind([[1, 2], [3, 4], [5, 6]])
-    'a list of 3 lists of 2 Values'
-    """
-    if not isinstance(argument, list):
-        return "a Value"
-    kinds = f"a list of {len(argument)}"
-    while isinstance(argument := argument[0], list):
-        kinds += f" lists of {len(argument)}"
-    return f"{kinds} Value{'' if kinds.endswith(' 1') else 's'}"
-
-
 def trace(
     cost: Callable[..., Any],
     parameters: Sequence[Value],
@@ -389,12 +375,6 @@ def trace(
     of_tables, of_reached, of_guards, of_outputs, of_parameters, *of_arguments, of_lookups = np.split(
         tape.found, np.cumsum([*map(len, kinds)])[:-1]
     )
-    parameter, argument, place = (np.full(len(tape.codes), -1, np.int32) for _ in range(3))
-    known = np.flatnonzero(of_parameters >= 0)
-    parameter[of_parameters[known]] = known
-    for a, found in enumerate(of_arguments):
-        known = np.flatnonzero(found >= 0)
-        argument[found[known]], place[found[known]] = a, known
     lookups, reached = {}, dict[int, int]()
     in_tables, in_reached = iter(of_tables.tolist()), iter(of_reached.tolist())
     entries = [[*islice(in_tables, len(table))] for table in tables]
@@ -406,7 +386,9 @@ def trace(
     guards = [(node, guard) for node, (_, guard) in zip(of_guards.tolist(), recorder.guards)]
     captured = dict.fromkeys([*recorder.captured(), *tape.older])
     places = of_outputs.tolist()
+    tape = tape._replace(found=np.empty(0, np.int32))
+    found = leaves_of(of_parameters, of_arguments)
     return Trace(
-        tape, places[0], parameter, argument, place, lookups, guards, list(captured), roots, reached, places, shape,
+        tape, places[0], found, lookups, guards, list(captured), roots, reached, places, shape,
         recorder.branches.met, recorder.branches.undone, numbers, recorder.start,
     )  # fmt: skip
