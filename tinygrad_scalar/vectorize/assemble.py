@@ -243,7 +243,7 @@ class _Writer:
         pieces = []
         owner, terms, _ = g.terms_of(nodes)
         counts = np.bincount(owner, minlength=nodes.size)
-        for count in np.unique(counts).tolist():
+        for count in ascending(counts).tolist():
             rows = np.flatnonzero(counts == count)
             its = terms[counts[owner] == count].reshape(-1, count)
             pieces.append((self._folded(kind, its), rows))

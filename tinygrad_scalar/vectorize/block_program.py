@@ -20,6 +20,7 @@ from tinygrad_scalar.engine import accelerated
 from tinygrad_scalar.engine.ops import operation
 from tinygrad_scalar.vectorize.block_analysis import EACH, Analysis, NotNativeError, form_of
 from tinygrad_scalar.vectorize.block_memory import PARTS, Groups, Instruction
+from tinygrad_scalar.vectorize.distinct import ascending
 from tinygrad_scalar.vectorize.product_calls import SLOPES
 from tinygrad_scalar.vectorize.program import (
     ONLY_OF_ARRAYS,
@@ -238,7 +239,7 @@ class _Writer:
             last[targets] = every
             name, is_free = "put", free[targets]
             if not is_free.all() or (last[targets] != every).any():
-                self._zero(s, np.unique(targets[is_free]))
+                self._zero(s, ascending(targets[is_free]))
                 name = "add"
             table = -1 if index is None else self._table(targets)
             self._add(s, name, s.out, (part,), rows=targets.size, table=table)

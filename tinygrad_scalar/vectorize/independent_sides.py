@@ -38,10 +38,8 @@ def _are_the_same(one: Trace, other: Trace) -> bool:
     if one.nodes != other.nodes:
         return False
     orders = [np.lexsort([*map(partial(_column, traced), range(COLUMNS))]) for traced in (one, other)]
-    return all(
-        np.array_equal(*(_column(traced, k)[order] for traced, order in zip((one, other), orders)))
-        for k in range(COLUMNS)
-    )
+    columns = ((_column(one, k)[orders[0]], _column(other, k)[orders[1]]) for k in range(COLUMNS))
+    return all(np.array_equal(ours, theirs) for ours, theirs in columns)
 
 
 def _column(traced: Trace, k: int) -> NDArray[np.int64]:

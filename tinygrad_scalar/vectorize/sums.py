@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tinygrad_scalar.vectorize.distinct import all_differ, by_key, numbered
+from tinygrad_scalar.vectorize.distinct import all_differ, ascending, by_key, numbered
 from tinygrad_scalar.vectorize.products import NOWHERE, Blocks, Pull, distances, matrix_products, pulls, square_of
 from tinygrad_scalar.vectorize.program import Distances, Product
 
@@ -125,7 +125,7 @@ def parts_of(g: Grouping, nodes: Indices) -> list[Part]:
         of_sum, its = owner[mine], terms[mine]
         colour, sign = int(distinct[both // 2]), -1.0 if both % 2 else 1.0
         counts = np.bincount(of_sum, minlength=nodes.size)
-        lengths = np.unique(counts[counts > 0]).tolist()
+        lengths = ascending(counts[counts > 0]).tolist()
         if len(lengths) > MOST_LENGTHS:
             parts.append(TermsPart(colour, sign, of_sum, its[:, None]))
             continue
