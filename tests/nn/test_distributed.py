@@ -4,6 +4,7 @@ import importlib
 import math
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -384,6 +385,9 @@ def test_train_without_such_a_scheduler_is_one_line(train, monkeypatch, capsys):
     monkeypatch.setattr(cluster, "SECONDS", 0.3)
     assert train("--scheduler", "tcp://127.0.0.1:1") == (2, {})
     assert capsys.readouterr().err == ("tinygrad-scalar: no Dask scheduler answers at tcp://127.0.0.1:1 within 0.3 s\n")
+    with socket.create_server(("127.0.0.1", 0)) as other:  # accepts, and says nothing
+        assert train("--scheduler", address := "tcp://{}:{}".format(*other.getsockname())) == (2, {})
+    assert f"no Dask scheduler answers at {address} within" in capsys.readouterr().err
     assert train("--scheduler", "ftp://127.0.0.1:1") == (2, {})
     assert (
         "'ftp://127.0.0.1:1' is no address of a Dask scheduler, such as tcp://10.0.0.1:8786" in capsys.readouterr().err

@@ -45,7 +45,9 @@ class Cluster:
         self._address = client.scheduler.address if client.scheduler is not None else "?"
         with self._reported():
             if not self._client.scheduler_info(n_workers=-1)["workers"]:
-                raise ValueError(f"{self._address} has no workers yet: start some, and client.wait_for_workers(1)")
+                raise ValueError(
+                    f"{self._address} has no workers yet: start some; client.wait_for_workers(1) waits for one"
+                )
             found = self._client.run(versions, on_error="return")
         for address, theirs in found.items():
             if isinstance(theirs, OSError):  # lost just now; each is asked again when it computes
@@ -162,6 +164,8 @@ def connected(address: str | None) -> Iterator[Client | None]:
     if address is None:
         yield None
         return
+    import asyncio
+
     try:
         from distributed import Client
     except ImportError:
@@ -175,23 +179,33 @@ def connected(address: str | None) -> Iterator[Client | None]:
         raise ValueError(
             f"{address!r} is no address of a Dask scheduler, such as tcp://10.0.0.1:8786: {error}"
         ) from None
-    if parse_address(address)[0] == "tls":  # a Client without certificates takes long to give up, too
-        try:
-            found = Security().get_connection_args("client").get("ssl_context")
-        except OSError as error:
-            raise ValueError(f"{address}: Dask cannot read its certificates: {error}") from None
-        if found is None:
-            raise ValueError(
-                f"{address} needs certificates, which Dask takes from its configuration, distributed.comm.tls: "
-                f"{', '.join(TLS)} name the files"
-            )
+    try:
+        options = Security().get_connection_args("client")
+    except OSError as error:
+        raise ValueError(f"{address}: Dask cannot read its certificates: {error}") from None
+    if parse_address(address)[0] == "tls" and options.get("ssl_context") is None:
+        raise ValueError(
+            f"{address} needs certificates, which Dask takes from its configuration, distributed.comm.tls: "
+            f"{', '.join(TLS)} name the files"
+        )
     with _silent():  # what goes wrong becomes an error of fit
         try:
+            asyncio.run(_greet(address, options))
             client = Client(address, timeout=SECONDS, set_as_default=False)
-        except OSError:
+        except (OSError, asyncio.TimeoutError):
             raise ConnectionError(f"no Dask scheduler answers at {address} within {SECONDS:g} s") from None
         with client:
             yield client
+
+
+async def _greet(address: str, options: dict[str, Any]) -> None:
+    """TimeoutError unless Dask answers: a Client waits for ever where something else does, such as the dashboard."""
+    import asyncio
+
+    from distributed.comm.core import connect
+
+    comm: Any = await asyncio.wait_for(connect(address, timeout=SECONDS, **options), SECONDS)
+    await comm.close()
 
 
 @contextmanager
