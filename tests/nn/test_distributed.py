@@ -221,6 +221,18 @@ WRONG = {
         r"X and Y must have the same partitions, got chunks of \(50, 1, 100, 52\) and \(100, 100, 3\) rows: Y\.rech",
     ),
     "other lengths": ((A, Y[:9]), {}, ValueError, "X has 203 examples but Y has 9"),
+    "fewer rows than chunks say": (
+        (A.map_blocks(lambda block: block[1:] if len(block) == 52 else block, meta=X[:0]), Y),
+        {},
+        ValueError,
+        r"X.blocks\[3\] must have the shape \(52, 3\) as its chunks say, got \(51, 3\)",
+    ),
+    "fewer columns than chunks say": (
+        (A.map_blocks(lambda block: block[:, 1:] if len(block) == 52 else block, meta=X[:0]), Y),
+        {},
+        ValueError,
+        r"X.blocks\[3\] must have the shape \(52, 3\) as its chunks say, got \(52, 2\)",
+    ),
     "unknown lengths": ((A[A[:, 0] > 0], Y), {}, ValueError, r"lengths of X's chunks are unknown: call X.compute_ch"),
     "unknown lengths of Y": ((A, B[B[:, 0] > 0]), {}, ValueError, "lengths of Y's chunks are unknown: call Y.compute"),
     "three axes": ((A[:, :, None], Y), {}, ValueError, r"X must be an array of shape \(m, n\) or \(m,\)"),

@@ -115,11 +115,15 @@ def checked_blocks(X: Any, place: Place, name: str) -> list[Any]:
     """The blocks of a Dask array, whose rows are examples, as arrays of finite numbers; empty ones are left out."""
     filled = [(f"{name}.blocks[{p}]", block, n) for p, (block, n) in enumerate(zip(place.blocks(X), X.chunks[0])) if n]
     blocks = place.kept([place.call(rows_of, block, expression) for expression, block, _ in filled])
-    lengths = place.results([place.call(len, block) for block in blocks])
-    for (expression, _, expected), found in zip(filled, lengths):
-        if found != expected:
-            raise ValueError(f"{expression} must have {expected} rows as its chunks say, got {found}")
+    shapes = place.results([place.call(_shape, block) for block in blocks])
+    for (expression, _, n), found in zip(filled, shapes):
+        if found != (n, *X.shape[1:]):
+            raise ValueError(f"{expression} must have the shape {(n, *X.shape[1:])} as its chunks say, got {found}")
     return blocks
+
+
+def _shape(block: Array) -> tuple[int, ...]:
+    return block.shape
 
 
 def itself(sent: Any) -> Any:
