@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from tinygrad_scalar.engine.errors import shown
 from tinygrad_scalar.nn.dask_batches import is_dask, whole_rows
 from tinygrad_scalar.nn.examples import Batch, Examples, rows_of
-from tinygrad_scalar.nn.tables import is_table, require_same_columns
+from tinygrad_scalar.nn.tables import THE_NETWORKS, column_names, is_table, require_same_columns
 
 if TYPE_CHECKING:
     from tinygrad_scalar.engine.bulk import Array
@@ -31,8 +31,11 @@ def gives_batches(given: object) -> bool:
     return callable(given) or isinstance(given, Iterable)
 
 
-def input_pieces(X: Any) -> Iterator[Array]:
-    """The inputs of `predict` as arrays: one, or one for each batch or partition; of a batch (X, Y) only X."""
+def input_pieces(X: Any, names: tuple[str, ...]) -> Iterator[Array]:
+    """The inputs of `predict` as arrays: one, or one for each batch or partition; of a batch (X, Y) only X.
+
+    Tables must have columns of these names, if there are some, or all the same.
+    """
     if is_dask(X):
         rows = whole_rows(X)
         for i in range(rows.numblocks[0]):
@@ -40,9 +43,15 @@ def input_pieces(X: Any) -> Iterator[Array]:
             if len(block):  # a filter can leave nothing of a partition
                 yield rows_of(block, f"X of partition {i}")
     elif gives_batches(X):
-        for i, batch in enumerate(_opened(X)):
-            yield rows_of(batch[0] if _is_pair(batch) else batch, f"X of batch {i}")
+        first = THE_NETWORKS if names else "batch 0"
+        for i, batch in enumerate(_opened(X, **({"epoch": 1} if _takes_epoch(X) else {}))):
+            rows, name = batch[0] if _is_pair(batch) else batch, f"X of batch {i}"
+            columns = column_names(rows)
+            require_same_columns(columns, name, names, first)
+            names = names or columns
+            yield rows_of(rows, name)
     else:
+        require_same_columns(column_names(X), "X", names, THE_NETWORKS)
         yield rows_of(X, "X")
 
 
@@ -130,10 +139,27 @@ def _takes_epoch(given: Any) -> bool:
 
 def _opened(given: Any, **epoch: int) -> Iterable[Any]:
     """What the function returns, or the iterable itself."""
+    if not isinstance(given, Iterable):
+        _require_callable_with(given, epoch)
     found = given if isinstance(given, Iterable) else given(**epoch)
     if not isinstance(found, Iterable):
         raise TypeError(f"{shown(given)} must give batches, as a generator does; it gave {shown(found)}")
     return found
+
+
+def _require_callable_with(given: Any, epoch: dict[str, int]) -> None:
+    """TypeError if a function needs other arguments than that."""
+    try:
+        parameters = signature(given)
+    except (TypeError, ValueError):  # of a function in C
+        return
+    try:
+        parameters.bind(**epoch)
+    except TypeError:
+        raise TypeError(
+            f"a function that gives batches is called without arguments, or with the number of the epoch if it has a "
+            f"parameter `epoch`; got {shown(given)}, whose parameters are {parameters}"
+        ) from None
 
 
 def _is_pair(batch: Any) -> bool:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from tinygrad_scalar.vectorize.vectorized import Vectorized
 
 KEPT = "_programs"  # the attribute that holds them
-CLASS_NAMES = "_class_names"  # an attribute that no program depends on
+CLASS_NAMES, INPUT_NAMES = "_class_names", "_input_names"  # attributes on which no program depends
 PIECE = 1024  # examples that an array program takes at once: memory stays small however many there are
 
 
@@ -147,7 +147,7 @@ def engine_outputs(net: Any, X: Sequence[Any] | Array) -> NDArray[Any]:
 def _twin(net: Keeping) -> Any:
     """A network of the same parts: the programs hold it in place of `net`, which holds them, lest there be a cycle."""
     twin = object.__new__(type(net))
-    vars(twin).update((name, part) for name, part in vars(net).items() if name not in (KEPT, CLASS_NAMES))
+    vars(twin).update((name, part) for name, part in vars(net).items() if name not in (KEPT, CLASS_NAMES, INPUT_NAMES))
     return twin
 
 
@@ -158,7 +158,7 @@ def _has_slots(net: Keeping) -> bool:
 
 def _parts(net: Any) -> dict[str, int]:
     """The parts that a network is made of, by identity."""
-    others = (KEPT, CLASS_NAMES)
+    others = (KEPT, CLASS_NAMES, INPUT_NAMES)
     return {name: id(part) for name, part in vars(net).items() if name not in others and not isinstance(part, LastCall)}
 
 

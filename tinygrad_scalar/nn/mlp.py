@@ -25,8 +25,9 @@ from tinygrad_scalar.nn.activations import ACTIVATIONS, Named, find_activation, 
 from tinygrad_scalar.nn.batches import input_pieces
 from tinygrad_scalar.nn.class_names import named_classes, required_names
 from tinygrad_scalar.nn.gradient import Gradient
-from tinygrad_scalar.nn.kept_program import CLASS_NAMES, Keeping, predicted
+from tinygrad_scalar.nn.kept_program import CLASS_NAMES, INPUT_NAMES, Keeping, predicted
 from tinygrad_scalar.nn.probabilities import probabilities
+from tinygrad_scalar.nn.tables import required_columns
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -91,6 +92,24 @@ class Module(Keeping, ABC):
         else:
             vars(self)[CLASS_NAMES] = found
 
+    @property
+    def input_names(self) -> tuple[str, ...] | None:
+        """The names of the columns of the table that `fit` trained on; None after anything else.
+
+        They stay with the network in its copies and files. Tables for `predict` and a further `fit` must have the same
+        columns in the same order, or there is a ValueError. Set it to a list of texts, or to None to forget them.
+        """
+        names: tuple[str, ...] | None = vars(self).get(INPUT_NAMES)
+        return names
+
+    @input_names.setter
+    def input_names(self, names: Sequence[str] | None) -> None:
+        found = required_columns(names)
+        if found is None:
+            vars(self).pop(INPUT_NAMES, None)
+        else:
+            vars(self)[INPUT_NAMES] = found
+
     def predict(self, X: ArrayLike | InBatches) -> NDArray[Any]:
         """The outputs for each row of X, at array speed: shape (m,) if there is one output, else (m, k).
 
@@ -117,7 +136,7 @@ class Module(Keeping, ABC):
         """The outputs for each row of X, shape (m,) or (m, k)."""
         import numpy as np
 
-        found = [predicted(self, rows) for rows in input_pieces(X)]
+        found = [predicted(self, rows) for rows in input_pieces(X, self.input_names or ())]
         if not found:
             raise ValueError(f"{shown(X)} gave no batches to predict")
         return found[0] if len(found) == 1 else np.concatenate(found)

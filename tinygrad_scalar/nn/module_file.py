@@ -16,8 +16,9 @@ from tinygrad_scalar.nn import array_file
 from tinygrad_scalar.nn.activations import Activation, Named, at_place, place_of
 from tinygrad_scalar.nn.array_file import Header, begins_of, read_array, read_json, require_keys
 from tinygrad_scalar.nn.class_names import class_names_of_file
-from tinygrad_scalar.nn.kept_program import CLASS_NAMES, Keeping
+from tinygrad_scalar.nn.kept_program import CLASS_NAMES, INPUT_NAMES, Keeping
 from tinygrad_scalar.nn.mlp import Module
+from tinygrad_scalar.nn.tables import columns_of_file
 from tinygrad_scalar.primitives.primitive import is_importable
 from tinygrad_scalar.screen import printable, quoted
 
@@ -224,6 +225,8 @@ class _Reader:
             vars(made)[name] = self.read(part)
         if CLASS_NAMES in vars(made):
             vars(made)[CLASS_NAMES] = class_names_of_file(vars(made)[CLASS_NAMES])
+        if INPUT_NAMES in vars(made):
+            vars(made)[INPUT_NAMES] = columns_of_file(vars(made)[INPUT_NAMES])
         return made
 
 

@@ -14,9 +14,10 @@ from tinygrad_scalar.nn import array_file
 from tinygrad_scalar.nn.activations import find_activation
 from tinygrad_scalar.nn.array_file import Header, Kind, begins_of, read_array, read_json, require_keys
 from tinygrad_scalar.nn.class_names import class_names_of_file
+from tinygrad_scalar.nn.tables import columns_of_file
 
 KEY = "tinygrad_scalar"
-CLASS_NAMES = "class_names"
+CLASS_NAMES, INPUT_NAMES = "class_names", "input_names"
 _FORMAT = 1
 
 
@@ -28,6 +29,7 @@ class Contents(NamedTuple):
     biases       of each layer
     metadata     the user's
     class_names  of the outputs, if they have some
+    input_names  of the inputs, likewise
     """
 
     network: dict[str, Any]
@@ -35,6 +37,7 @@ class Contents(NamedTuple):
     biases: list[list[float]]
     metadata: dict[str, Any]
     class_names: tuple[str, ...] | None = None
+    input_names: tuple[str, ...] | None = None
 
 
 def to_bytes(contents: Contents) -> bytes:
@@ -44,6 +47,8 @@ def to_bytes(contents: Contents) -> bytes:
     description = {"format": _FORMAT, "network": contents.network, "metadata": contents.metadata}
     if contents.class_names is not None:
         description[CLASS_NAMES] = list(contents.class_names)
+    if contents.input_names is not None:
+        description[INPUT_NAMES] = list(contents.input_names)
     try:
         header = json.dumps(description)
     except (TypeError, ValueError, RecursionError) as error:
@@ -59,23 +64,24 @@ def to_bytes(contents: Contents) -> bytes:
 
 def read(file: BinaryIO, header: Header) -> Contents:
     """What the file holds behind its header; ValueError, with the reason, if it is not what `to_bytes` makes."""
-    network, metadata, class_names, begins = read_description(header)
+    network, metadata, names, begins = read_description(header)
     data = file.read()
     numbers = {name: read_array(data, begins[name], kind).tolist() for name, kind in _arrays(network).items()}
     layers = range(1, len(network["layer_sizes"]) + 1)
     weights, biases = ([numbers[f"{name}({i})"] for i in layers] for name in "wb")
-    return Contents(network, weights, biases, metadata, class_names)
+    return Contents(network, weights, biases, metadata, *names)
 
 
 def read_description(
     header: Header,
-) -> tuple[dict[str, Any], dict[str, Any], tuple[str, ...] | None, dict[str, int]]:
-    """The arguments of MLP, the metadata, the names of classes, and where in the data below each array begins; raises
-    as `read` does."""
+) -> tuple[dict[str, Any], dict[str, Any], list[tuple[str, ...] | None], dict[str, int]]:
+    """The arguments of MLP, the metadata, the names of classes and of inputs, and where in the data below each array
+    begins; raises as `read` does."""
     description = read_json(header.description, "its description of the network")
     class_names = class_names_of_file(description.pop(CLASS_NAMES)) if CLASS_NAMES in description else None
+    input_names = columns_of_file(description.pop(INPUT_NAMES)) if INPUT_NAMES in description else None
     network, metadata = _network(description)
-    return network, metadata, class_names, begins_of(header, _arrays(network))
+    return network, metadata, [class_names, input_names], begins_of(header, _arrays(network))
 
 
 def _network(header: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -110,7 +110,7 @@ def load_with(
             neuron.b.data = bias
             for parameter, weight in zip(neuron.w, row):
                 parameter.data = weight
-    net.class_names = contents.class_names
+    net.class_names, net.input_names = contents.class_names, contents.input_names
     return net, contents.metadata
 
 
@@ -151,7 +151,7 @@ def _contents(net: MLP, metadata: dict[str, Any]) -> Contents:
     }
     weights = [[[w.data for w in neuron.w] for neuron in layer.neurons] for layer in net.layers]
     biases = [[neuron.b.data for neuron in layer.neurons] for layer in net.layers]
-    return Contents(network, weights, biases, metadata, net.class_names)
+    return Contents(network, weights, biases, metadata, net.class_names, net.input_names)
 
 
 def _require_rebuildable(net: MLP) -> None:

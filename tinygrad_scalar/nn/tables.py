@@ -5,6 +5,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from tinygrad_scalar.engine.errors import shown
+
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
@@ -15,6 +17,7 @@ _OF_INPUTS = (
     "convert it to numbers, categories to one column each (one-hot), or leave it out; `tinygrad-scalar train` does so "
     "for a CSV file"
 )
+THE_NETWORKS = "the network's input_names"
 OF_CLASSES = "names, Y = np.unique(labels, return_inverse=True) numbers classes"
 _OF_TARGETS = "convert it to numbers, or for a loss of classes to one column of text, with .astype(str)"
 
@@ -84,6 +87,29 @@ def column_names(given: Any) -> tuple[str, ...]:
     return names if all(isinstance(name, str) for name in names) else ()
 
 
+def required_columns(names: Any) -> tuple[str, ...] | None:
+    """The names of columns as a tuple, or None; TypeError or ValueError if they are not different texts."""
+    if names is None:
+        return None
+    listed = list(names) if isinstance(names, (list, tuple)) or getattr(names, "ndim", 0) == 1 else []
+    if not listed or not all(isinstance(name, str) for name in listed):
+        raise TypeError(f"input_names must be a list of texts such as ['age', 'income'], or None; got {shown(names)}")
+    if len(set(listed)) < len(listed):
+        raise ValueError(f"input_names must be different texts, got {shown(names)}")
+    return tuple(map(str, listed))
+
+
+def columns_of_file(names: Any) -> tuple[str, ...]:
+    """The names that a file holds; ValueError if no network could have them."""
+    try:
+        found = required_columns(names)
+    except TypeError as error:
+        raise ValueError(str(error)) from None
+    if found is None:
+        raise ValueError("its input_names must be a list of texts, got None")
+    return found
+
+
 def require_same_columns(names: tuple[str, ...], name: str, first: tuple[str, ...], first_name: str) -> None:
     """ValueError if two tables have columns of other names, or in another order: only their places count."""
     if not names or not first or names == first:
@@ -93,6 +119,7 @@ def require_same_columns(names: tuple[str, ...], name: str, first: tuple[str, ..
     raise ValueError(
         f"{name} must have the columns of {first_name} in the same order, but column {i} is {ours} in {name} and "
         f"{theirs} in {first_name}: select them as in table[list_of_names]"
+        + (", or set net.input_names = None" if first_name == THE_NETWORKS else "")
     )
 
 

@@ -20,7 +20,7 @@ from tinygrad_scalar.nn.history import History
 from tinygrad_scalar.nn.judging import judge, mean_cost, require_measurable
 from tinygrad_scalar.nn.losses import find_loss, row_of
 from tinygrad_scalar.nn.metrics import find_metrics
-from tinygrad_scalar.nn.mlp import generator_of
+from tinygrad_scalar.nn.mlp import Module, generator_of
 from tinygrad_scalar.nn.optim import OPTIMIZERS, Optimizer
 from tinygrad_scalar.nn.partition_trainer import partition_trainer
 from tinygrad_scalar.nn.partitions import PartitionedExamples
@@ -28,7 +28,7 @@ from tinygrad_scalar.nn.progress import progress_bar, show_costs
 from tinygrad_scalar.nn.schedules import find_schedule, rate_at
 from tinygrad_scalar.nn.sources import of_validation, source_of
 from tinygrad_scalar.nn.standstill import warn_of_standstill
-from tinygrad_scalar.nn.tables import require_same_columns
+from tinygrad_scalar.nn.tables import THE_NETWORKS, require_same_columns
 from tinygrad_scalar.nn.trainers import trainer_for
 from tinygrad_scalar.nn.training_identity import identity_of
 from tinygrad_scalar.nn.wrong_rows import placed
@@ -226,6 +226,8 @@ def fit(
     weights = weights_of(source, sample_weight, class_weight, classes.names or ())
     judged = held_out or source
     examples = source.first
+    own_names = getattr(net, "input_names", None) or ()
+    require_same_columns(examples.columns, "X", own_names, THE_NETWORKS)
     if held_out is not None:
         require_same_columns(held_out.first.columns, "validation X", examples.columns, "X")
     for part in filter(None, (source, held_out)):  # fail now, not in mid-training
@@ -251,6 +253,8 @@ def fit(
     elif resume:
         raise ValueError("resume=True goes on from a checkpoint: give its path, as in checkpoint='run.safetensors'")
     classes.keep()
+    if examples.columns and isinstance(net, Module):
+        net.input_names = examples.columns
     begin = len(history.cost)
     left = range(begin, begin if history.stopped else epochs)
     try:
@@ -284,9 +288,10 @@ def fit(
                     break
     except KeyboardInterrupt:
         history.stopped = "interrupted"
+        best = None if watch is None or watch.parameters is None else watch.best
+        now_has = "what the last step left" if best is None else f"the parameters of epoch {best}, the best"
         warnings.warn(
-            f"fit was interrupted after {len(history.cost)} of {epochs} epochs; the network is as it was then",
-            stacklevel=2,
+            f"fit was interrupted after {len(history.cost)} of {epochs} epochs; the network has {now_has}", stacklevel=2
         )
     finally:
         while True:  # Ctrl-C at the very end must not lose what was learnt
