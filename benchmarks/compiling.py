@@ -1,9 +1,14 @@
-"""The time `vectorize` takes to compile: the first call of what it returns (from trace to check).
+"""The time and memory `vectorize` takes to compile: the first call of what it returns (from trace to first run).
 
-Each case runs in its own process, after a first call of a tiny function, and prints the milliseconds of the first call
-and of the function itself, which the first call runs twice; the microseconds for each node of one example's graph; and
-the bytes for each node that the first call takes beyond a graph of the function.
-`python benchmarks/compiling.py small` runs those of at most 30,000 nodes.
+Each case runs in processes of its own, after first calls of tiny functions, and prints the milliseconds of the first
+call and of the function itself, and the microseconds for each operation of the trace. In another process, in which no
+graph was made before, it prints the bytes for each operation by which the first call's peak is above the memory before
+it: the function's own graph is in them, its parameters are not. So are the numbers of the first run: where little
+repeats, 9 examples or more take 16 numbers for each operation, and as many gradients if each example has derivatives of
+its own. Last come shapes that take more than the 250 bytes that issue 17 allows: those, sides of conditions, which are
+functions to be followed, a table of more parameters than there are operations, and few operations beside nodes whose
+memory comes in pieces of 2 MB.
+`python benchmarks/compiling.py small` runs the first few.
 """
 
 from __future__ import annotations
@@ -13,15 +18,16 @@ import itertools
 import math
 import multiprocessing
 import operator
-import resource
 import statistics
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
+from gradbench import gmm
 
 import tinygrad_scalar as ts
-from tinygrad_scalar.engine.graph import topological_order
+from tinygrad_scalar.vectorize.trace import trace
 
 RUNS = 7  # of a small case; 3 of a large one
 
@@ -179,58 +185,206 @@ def captured(n):
     return lambda x: w * x * float(array[0]) + table[1][2] * settings["3"], [w], (np.linspace(-1.0, 1.0, 4),)
 
 
+def network_in_lists(*sizes):
+    """The same squared error of one hidden layer, in lists of the user's own."""
+    random = np.random.default_rng(0)
+    n, hidden = sizes
+    rows = [[ts.Value(number) for number in row] for row in random.normal(size=(hidden, n)) * 0.05]
+    last = [ts.Value(number) for number in random.normal(size=hidden)]
+
+    def cost(x, y):
+        layer = [ts.tanh(sum(w * a for w, a in zip(row, x))) for row in rows]
+        return (sum(w * a for w, a in zip(last, layer)) - y) ** 2
+
+    parameters = [*last, *(w for row in rows for w in row)]
+    return cost, parameters, (random.normal(size=(64, n)), random.normal(size=64))
+
+
+def mixture(d, k):
+    """The Gaussian mixture of GradBench, 1,000 points."""
+    x, *arrays = gmm.inputs(d, k, 1000)
+    return *gmm.scalars(x, *arrays), (x,)
+
+
+def matrix(random, rows, columns):
+    return [[ts.Value(number) for number in row] for row in random.normal(size=(rows, columns)) * 0.3]
+
+
+def attention(steps, width, heads):
+    """Σ of the squares of what self-attention gives."""
+    random = np.random.default_rng(0)
+    w, size = [matrix(random, width, width) for _ in range(4)], width // heads
+
+    def head(q, k, v):
+        """What each position takes from all others."""
+        shares = [ts.softmax([ts.dot(q_i, k_j) * size**-0.5 for k_j in k]) for q_i in q]
+        return [[sum(a * b for a, b in zip(share, column)) for column in zip(*v)] for share in shares]
+
+    def cost(x):
+        q, k, v = ([[ts.dot(row, x_i) for row in rows] for x_i in x] for rows in w[:3])
+        parts = [slice(start, start + size) for start in range(0, width, size)]
+        heads = [head(*([row[part] for row in rows] for rows in (q, k, v))) for part in parts]
+        joined = [list(itertools.chain(*rows)) for rows in zip(*heads)]
+        return sum(ts.dot(row, a) ** 2 for a in joined for row in w[3])
+
+    parameters = [value for rows in w for row in rows for value in row]
+    return cost, parameters, (random.normal(size=(8, steps, width)),)
+
+
+def gru(steps, width):
+    """Σ of the squares of a gated recurrent unit's last state."""
+    random = np.random.default_rng(0)
+    gates = [(matrix(random, width, width), matrix(random, width, width)) for _ in range(3)]
+
+    def gate(number, x, h, function):
+        return [function(ts.dot(of_x, x) + ts.dot(of_h, h)) for of_x, of_h in zip(*gates[number])]
+
+    def cost(x):
+        h = [0.0] * width
+        for x_t in x:
+            update, reset = gate(0, x_t, h, ts.sigmoid), gate(1, x_t, h, ts.sigmoid)
+            candidate = gate(2, x_t, [a * b for a, b in zip(reset, h)], ts.tanh)
+            h = [(1.0 - z) * a + z * c for z, a, c in zip(update, h, candidate)]
+        return sum(a * a for a in h)
+
+    parameters = [value for both in gates for rows in both for row in rows for value in row]
+    return cost, parameters, (random.normal(size=(8, steps, width)),)
+
+
+def embedding(words, width, length):
+    """A network over the words of a text, which are looked up in a table."""
+    random = np.random.default_rng(0)
+    table, net = matrix(random, words, width), ts.MLP(width, [32, 1], "tanh", seed=0)
+    parameters = [*(value for row in table for value in row), *net.parameters()]
+    cost = lambda text: sum(net(ts.lookup(table, word)) ** 2 for word in text)  # noqa: E731
+    return cost, parameters, (random.integers(0, words, size=(16, length)),)
+
+
+def conditions(n):
+    """A loop in which each example takes its own side."""
+    w = [ts.Value(0.3), ts.Value(0.6)]
+
+    def cost(x):
+        z = x
+        for _ in range(n // 7):
+            z = ts.cond(ts.greater(z, 0.3), lambda z=z: z * w[0] + x, lambda z=z: ts.tanh(z) + w[1])
+        return z
+
+    return cost, w, (np.linspace(-1.0, 1.0, 8),)
+
+
+def penalty(n, hidden):
+    """The square of a network and of its gradient with respect to the inputs: derivatives of derivatives."""
+    net = ts.MLP(n, [hidden, hidden, 1], "tanh", seed=0)
+
+    def cost(x):
+        y = net(x)
+        return y * y + sum(d * d for d in ts.gradient(y, x))
+
+    return cost, net.parameters(), (np.random.default_rng(0).normal(size=(32, n)),)
+
+
+def outputs(n, hidden, k):
+    """The k outputs of a network and their Jacobian."""
+    net = ts.MLP(n, [hidden, k], "tanh", seed=0)
+    return net, net.parameters(), (np.random.default_rng(0).normal(size=(16, n)),)
+
+
+def each_example(make, *sizes):
+    """The values and gradients of 16 examples, each by itself."""
+    cost, params, arrays = make(*sizes)
+    return cost, params, [np.resize(array, (16, *array.shape[1:])) for array in arrays], {"reduce": None}
+
+
+def with_inputs(make, *sizes):
+    """With the derivatives with respect to the arguments."""
+    return *make(*sizes), {"wrt_inputs": True}
+
+
 SMALL = [(network, sizes) for sizes in ((3, 1), (2, 16, 16, 1), (20, 64, 64, 1))]
-SMALL += [(captured, (5_000,)), (parameters, (10_000,)), (irregular, (20_000,)), (chain, (20_000,))]
-LARGE = [(network, (784, 128, 10)), (network, (784, 640, 10))]
+SMALL += [
+    (mixture, (32, 10)),
+    (captured, (5_000,)),
+    (parameters, (10_000,)),
+    (irregular, (20_000,)),
+    (chain, (20_000,)),
+]
+LARGE = [(network, (784, 128, 10)), (network, (784, 640, 10)), (with_inputs, (network, 784, 128, 10))]
+LARGE += [(network_in_lists, (784, 128)), (mixture, (64, 10)), (attention, (24, 16, 2)), (gru, (50, 16))]
 LARGE += [(make, (n,)) for make in (irregular, chain) for n in (100_000, 1_000_000)]
 LARGE += [(fold, (200_000,)), (fold, (1_000_000,)), (log_sum_exp, (1_280_000,))]
 LARGE += [(make, (1_000_000,)) for make in (tree, grid, recurrent, convolution)]
 LARGE += [(lstm, (1024,)), (determinant, (8,)), (determinant, (9,))]
+LARGE += [(conditions, (100_000,)), (embedding, (5_000, 16, 64)), (penalty, (16, 64)), (outputs, (784, 128, 3))]
+LARGE += [(each_example, (network, 784, 128, 1)), (each_example, (irregular, 100_000))]
+
+
+def ready(make, sizes):
+    """The function with all that its first call needs, after first calls of tiny ones, which import what there is."""
+    cost, params, arrays, *options = make(*sizes)
+    options = options[0] if options else {}
+    tiny = ts.MLP(2, [3, 1], "tanh", seed=0)
+    ts.vectorize(tiny, tiny.parameters(), **options)(np.ones((5, 2)))
+    return ts.vectorize(cost, params, **options), cost, params, arrays
+
+
+def time_of_first_call(make, sizes, answer):
+    run, cost, _, arrays = ready(make, sizes)
+    arguments = [values_of(array[0]) for array in arrays]
+    alone = math.nan
+    if all(array.dtype.kind == "f" for array in arrays):  # else it looks rows up, which takes no Value
+        cost(*arguments)
+        start = time.perf_counter()
+        returned = cost(*arguments)
+        alone = time.perf_counter() - start
+        del returned
+    start = time.perf_counter()
+    run(*arrays)
+    answer.send((time.perf_counter() - start, alone))
+
+
+def memory_of_first_call(make, sizes, answer):
+    run, cost, params, arrays = ready(make, sizes)
+    Path("/proc/self/clear_refs").write_text("5")  # the peak so far is that of now
+    before = peak()
+    run(*arrays)
+    most = peak()
+    codes = trace(cost, params, arrays).tape.codes
+    answer.send((most - before, int((codes >= 0).sum())))
 
 
 def peak():
-    """The most memory that this process has had, in kilobytes."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-
-
-def first_call(make, sizes, answer):
-    cost, params, arrays = make(*sizes)
-    tiny = ts.Value(1.0)
-    ts.vectorize(lambda x: tiny * x, [tiny])(np.ones(1))  # imports what it needs
-    arguments = [values_of(array[0]) for array in arrays]
-    cost(*arguments)
-    start = time.perf_counter()
-    root = cost(*arguments)
-    alone = time.perf_counter() - start
-    nodes = len(topological_order(root))
-    del root
-    run = ts.vectorize(cost, params)
-    before, start = peak(), time.perf_counter()
-    run(*arrays)
-    seconds, kilobytes = time.perf_counter() - start, peak() - before
-    answer.send((seconds, alone, kilobytes, nodes))
+    """The most bytes that this process has had, as Linux counts them."""
+    (line,) = [line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM")]
+    return 1024 * int(line.split()[1])
 
 
 def values_of(numbers):
     return [values_of(part) for part in numbers] if np.ndim(numbers) else ts.Value(numbers)
 
 
+def medians(measure, make, sizes, runs):
+    """The medians of what a measurement gives in processes of its own."""
+    results = []
+    for _ in range(runs):
+        answer, theirs = multiprocessing.Pipe()
+        process = multiprocessing.Process(target=measure, args=(make, sizes, theirs))
+        process.start()
+        theirs.close()  # so that recv() raises if the process fails
+        results.append(answer.recv())
+        process.join()
+    return [statistics.median(column) for column in zip(*results)]
+
+
 def main():
     for make, sizes in SMALL if sys.argv[1:] == ["small"] else SMALL + LARGE:
-        results = []
-        for _ in range(RUNS if (make, sizes) in SMALL else 3):
-            answer, theirs = multiprocessing.Pipe()
-            process = multiprocessing.Process(target=first_call, args=(make, sizes, theirs))
-            process.start()
-            theirs.close()  # so that recv() raises if the process fails
-            results.append(answer.recv())
-            process.join()
-        seconds, alone, kilobytes, nodes = (statistics.median(column) for column in zip(*results))
-        name = f"{make.__name__} {'-'.join(map(str, sizes))}"
-        each, size = 1e6 * seconds / nodes, 1024 * kilobytes / nodes
+        runs = RUNS if (make, sizes) in SMALL else 3
+        seconds, alone = medians(time_of_first_call, make, sizes, runs)
+        size, operations = medians(memory_of_first_call, make, sizes, runs)
+        parts = [part.__name__ if callable(part) else str(part) for part in (make, *sizes)]
         print(
-            f"{name:22} {nodes:>9,} nodes {1e3 * seconds:8.1f} ms (function {1e3 * alone:6.1f} ms), "
-            f"{each:7.2f} µs and {size:5.0f} bytes per node"
+            f"{' '.join(parts):32} {operations:>9,} operations {1e3 * seconds:8.1f} ms (function {1e3 * alone:6.1f}"
+            f" ms), {1e6 * seconds / operations:7.2f} µs and {size / operations:5.0f} bytes each"
         )
 
 

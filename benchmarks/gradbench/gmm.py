@@ -34,8 +34,9 @@ def logsumexp(numbers):
     return largest + ts.log(ts.sum(ts.exp(number - largest) for number in numbers))
 
 
-def vectorized(x, *arrays):
-    (n, d), k = x.shape, len(arrays[0])
+def scalars(x, *arrays):
+    """The cost of one point, and its parameters."""
+    n, d = x.shape
     alpha = [ts.Value(number) for number in arrays[0].tolist()]
     mu, q, below = ([[ts.Value(number) for number in row] for row in array.tolist()] for array in arrays[1:])
 
@@ -57,7 +58,12 @@ def vectorized(x, *arrays):
         terms = [component(x, *parameters) for parameters in zip(alpha, mu, q, below)]
         return logsumexp(terms) - logsumexp(alpha) - prior() / n
 
-    parameters = [*alpha, *(value for matrix in (mu, q, below) for row in matrix for value in row)]
+    return cost, [*alpha, *(value for matrix in (mu, q, below) for row in matrix for value in row)]
+
+
+def vectorized(x, *arrays):
+    (n, d), k = x.shape, len(arrays[0])
+    cost, parameters = scalars(x, *arrays)
     run = ts.vectorize(cost, parameters, reduce="sum")
     parts = np.cumsum([k, k * d, k * d])
 

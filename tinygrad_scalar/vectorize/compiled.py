@@ -282,7 +282,7 @@ def compiled(
     if isinstance(made, Compiled):
         made.witnesses = witnesses
     if traced.nodes > MANY:
-        give_back_unused()  # before it runs, as that takes memory too
+        give_back_unused()  # before it runs
     return made
 
 
@@ -319,6 +319,8 @@ def _programs_of(
     unwritten = Unwritten(traced, None if irregular else grouping, labels, shapes, wrt_inputs, reduce, dtype)
     del grouping  # its memory is wanted
     arrays = None if irregular else unwritten.arrays  # and so is what it takes to write these
+    if traced.nodes > MANY:
+        give_back_unused()
     scalars = None
     if native is not None and has_scalars:
         write: Any = partial(scalar_program, traced, len(parameters), sizes, native.CODES)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from tinygrad_scalar.engine import Value, compute_gradients, read_graph
+from tinygrad_scalar.engine import Value, compute_gradients, give_back_unused, read_graph
 from tinygrad_scalar.engine.errors import TraceError, label_of
 from tinygrad_scalar.engine.graph import leaves as leaves_of
 from tinygrad_scalar.engine.quiet import quiet
@@ -24,7 +24,7 @@ from tinygrad_scalar.vectorize.each_example import EachExample
 from tinygrad_scalar.vectorize.last_calls import last_calls_kept
 from tinygrad_scalar.vectorize.missing_rows import require_rows
 from tinygrad_scalar.vectorize.outputs import called
-from tinygrad_scalar.vectorize.repeat import Witness
+from tinygrad_scalar.vectorize.repeat import MANY, Witness
 from tinygrad_scalar.vectorize.rounding import ROUNDINGS, Range, rounded
 from tinygrad_scalar.vectorize.trace import example_arguments, flat
 from tinygrad_scalar.vectorize.ways import data_of
@@ -62,6 +62,8 @@ def require_agreement(
         for i in [] if witnesses else dict.fromkeys(checked):
             _compare_one(program, cost, values, examples, i)
             put_back()
+    if program.traced.nodes > MANY:
+        give_back_unused()
 
 
 def _compare_one(
