@@ -28,6 +28,7 @@ from tinygrad_scalar.nn.mlp import MLP
 from tinygrad_scalar.nn.optim import OPTIMIZERS
 from tinygrad_scalar.nn.probabilities import probabilities
 from tinygrad_scalar.nn.training import fit
+from tinygrad_scalar.vectorize.real_array import require_unmasked
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -38,8 +39,15 @@ if TYPE_CHECKING:
 
     Floats = NDArray[Any]
 
-validated: Any = validate_data  # type checkers take its types from its default arguments
 LARGEST_BATCH = 200  # of batch_size="auto", as in scikit-learn's own
+
+
+def validated(estimator: Any, *arrays: Any, **options: Any) -> Any:
+    """X, or X and y, as scikit-learn checks them; it would read what a mask hides."""
+    for name, array in zip("Xy", arrays):
+        require_unmasked(array, name)
+    check: Any = validate_data  # type checkers take its types from its default arguments
+    return check(estimator, *arrays, **options)
 
 
 class _NetworkEstimator(BaseEstimator):  # type: ignore[misc]
@@ -153,7 +161,7 @@ class _NetworkEstimator(BaseEstimator):  # type: ignore[misc]
         """The network's outputs, shape (m, k)."""
         check_is_fitted(self)
         rows = validated(self, X, dtype=np.float64, reset=False)
-        return self.network_.predict(rows).reshape(len(rows), -1)
+        return self.network_.predict_outputs(rows).reshape(len(rows), -1)
 
     def _weights(self, sample_weight: ArrayLike | None, X: Floats) -> Floats | None:
         if sample_weight is None:

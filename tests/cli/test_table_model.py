@@ -176,6 +176,13 @@ def test_a_class_is_predicted_by_its_largest_output():
     assert model.predict(FLOWERS) == [model.classes[int(np.argmax(row))] for row in outputs]
 
 
+def test_names_that_the_network_has_change_no_prediction():
+    model = model_of(layers=[4], seed=1)
+    expected = model.predict(FLOWERS)
+    model.net.class_names = sorted(model.classes, reverse=True)
+    assert model.predict(FLOWERS) == expected
+
+
 def test_a_number_is_predicted_in_its_own_unit():
     table = table_of(x=[0, 1, 2, 3], y=[1000, 1010, 1020, 1030])
     model = model_of(table, range(4), "y", layers=[])

@@ -428,3 +428,52 @@ def test_networks_without_labels_have_no_names():
     net = network()
     fit(net, X, [[0.0, 1.0]] * 7, epochs=1)
     assert net.class_names is None
+
+
+# --- outputs, whatever their names -----------------------------------------------------------------------------------
+
+
+def test_outputs_are_the_same_with_and_without_names():
+    net = classifier()
+    outputs = net.predict(X)
+    net.class_names = NAMES
+    assert net.predict_outputs(X).tolist() == outputs.tolist()
+
+
+# --- what a mask hides is no label -----------------------------------------------------------------------------------
+
+MASKED = {
+    "text": np.ma.array(LABELS, mask=[0] * 6 + [1]),
+    "objects": np.ma.array(LABELS, mask=[0] * 6 + [1], dtype=object),
+    "column": np.ma.array(LABELS, mask=[0] * 6 + [1])[:, None],
+    "in a list": [*LABELS[:6], np.ma.masked],
+    "numbers": np.ma.array(CLASSES, mask=[0] * 6 + [1]),
+}
+
+
+@pytest.mark.parametrize("form", MASKED)
+def test_masked_labels_are_refused(form):
+    masked = MASKED[form]
+    for Y, options in ((masked, {}), (LABELS, {"validation": (X, masked)}), (None, {})):
+        with pytest.raises(TypeError, match="masked elements, which are no"):
+            trained(Y, [(X, LABELS), (X, masked)] if Y is None else X, **options)
+
+
+@pytest.mark.parametrize("form", ["text", "numbers"])
+def test_masked_partitions_of_dask_are_refused(form):
+    da = pytest.importorskip("dask.array")
+    masked, rows = da.from_array(MASKED[form], 4), da.from_array(np.array(X), (4, 2))
+    for inputs, targets, options in (
+        (rows, masked, {}),
+        (X, masked, {}),
+        (X, LABELS, {"validation": (X, masked)}),
+        (ts.nn.DaskBatches(rows, masked), None, {}),
+    ):
+        net = classifier()
+        net.class_names = NAMES
+        with pytest.raises(TypeError, match="masked elements, which are no"):
+            trained(targets, inputs, net, **options)
+
+
+def test_nothing_masked_is_no_mask():
+    assert outcome_of(trained(np.ma.array(LABELS, mask=False))) == outcome_of(trained(LABELS))

@@ -215,3 +215,30 @@ def test_a_warm_start_keeps_the_same_examples_for_validation(monkeypatch):
     model, X, names = fitted_on_iris(warm_start=True, early_stopping=2)
     model.fit(X, names)
     np.testing.assert_array_equal(kept[0], kept[1])
+
+
+def test_names_that_the_network_has_change_no_answer():
+    X, y = IRIS
+    y = np.array(["a", "b", "c"])[y]
+    classifier = NetworkClassifier((4,), epochs=5, random_state=0).fit(X, y)
+    regressor = NetworkRegressor((4,), epochs=5, random_state=0).fit(X, X[:, 0])
+    expected = classifier.predict_proba(X), classifier.predict(X), classifier.score(X, y), regressor.predict(X)
+    classifier.network_.class_names = ["c", "b", "a"]
+    regressor.network_.class_names = ["low", "high"]
+    found = classifier.predict_proba(X), classifier.predict(X), classifier.score(X, y), regressor.predict(X)
+    assert all(np.array_equal(one, other) for one, other in zip(found, expected))
+
+
+@both
+def test_what_a_mask_hides_is_refused(kind):
+    X, y = IRIS
+    hidden = np.arange(len(y)) == 3
+    for rows, targets in (
+        (X, np.ma.array(y, mask=hidden)),
+        (X, np.ma.array(y.astype(str), mask=hidden)),
+        (np.ma.array(X, mask=np.repeat(hidden[:, None], 4, axis=1)), y),
+    ):
+        with pytest.raises(TypeError, match="masked elements"):
+            kind(epochs=1).fit(rows, targets)
+    with pytest.raises(TypeError, match="X has masked elements"):
+        kind(epochs=1).fit(X, y).predict(np.ma.array(X, mask=np.repeat(hidden[:, None], 4, axis=1)))

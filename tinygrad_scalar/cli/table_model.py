@@ -101,7 +101,7 @@ class TableModel:
         if len(X) == 0:
             return np.zeros((0, self.net.layer_sizes[-1]))
         with quiet(all="ignore"):  # what is not finite is an error below
-            outputs: NDArray[Any] = self.net.predict(X).reshape(len(X), -1)
+            outputs: NDArray[Any] = self.net.predict_outputs(X).reshape(len(X), -1)
             if self.target_scale is not None:
                 outputs = outputs * self.target_scale.deviation + self.target_scale.mean
         wrong = np.flatnonzero(~np.isfinite(outputs).all(axis=1))

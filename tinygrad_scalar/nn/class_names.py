@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 from tinygrad_scalar.engine.errors import shown
+from tinygrad_scalar.nn.dask_batches import computed
 from tinygrad_scalar.nn.kept_program import Keeping
 from tinygrad_scalar.nn.tables import OF_CLASSES, is_table, texts_of_column
 from tinygrad_scalar.screen import quoted
@@ -162,11 +163,16 @@ def texts_of(labels: Any, name: str) -> Any:
     """
     import numpy as np
 
+    from tinygrad_scalar.vectorize.real_array import require_unmasked
+
     if is_table(labels):
         labels = texts_of_column(labels, name)
     if hasattr(labels, "__array__") and getattr(getattr(labels, "dtype", None), "kind", "") in tuple("OSTU"):
-        labels = np.asarray(labels)  # of a Dask array, of xarray and others
-    if isinstance(labels, (list, tuple)) and any(isinstance(_unwrapped(label), str) for label in labels):
+        labels = computed(labels)
+        require_unmasked(labels, name, "label")
+        labels = np.asarray(labels)  # of xarray and others
+    elif isinstance(labels, (list, tuple)) and any(isinstance(_unwrapped(label), str) for label in labels):
+        require_unmasked(labels, name, "label")
         labels = np.array(labels, dtype=object)
     if not isinstance(labels, np.ndarray):
         return None

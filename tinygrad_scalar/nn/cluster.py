@@ -119,7 +119,7 @@ def examples_for(X: Any, Y: Any, client: Client | None, classes: Classes) -> Exa
         if is_dask(array):
             require_rows(array, name)
     if not is_dask(X):
-        Y = _in_memory(Y, place)
+        Y = _in_memory(Y, place, "Y")
         classes.learn([(Y, "Y")])
         examples = Examples(X, Y, classes=classes)
         return examples if client is None else in_blocks(examples, place)
@@ -129,7 +129,7 @@ def examples_for(X: Any, Y: Any, client: Client | None, classes: Classes) -> Exa
             f"X and Y must have the same partitions, got chunks of {ours} and {theirs} rows: "
             "Y.rechunk({0: X.chunks[0]})"
         )
-    Y = _in_memory(Y, place)
+    Y = _in_memory(Y, place, "Y")
     classes.learn([(Y, "Y")])
     labels = classes.indices_of(Y, "Y")
     targets = rows_of(Y, "Y", targets=True) if labels is None else labels
@@ -147,12 +147,17 @@ def examples_for(X: Any, Y: Any, client: Client | None, classes: Classes) -> Exa
     return examples
 
 
-def _in_memory(array: Any, place: Place) -> Any:
+def _in_memory(array: Any, place: Place, name: str) -> Any:
     import numpy as np
+
+    from tinygrad_scalar.vectorize.real_array import require_unmasked
 
     if not is_dask(array):
         return array
-    return np.concatenate(place.results(place.blocks(whole_rows(array))))
+    blocks = place.results(place.blocks(whole_rows(array)))
+    for block in blocks:
+        require_unmasked(block, name)
+    return np.concatenate(blocks)
 
 
 @contextmanager

@@ -20,6 +20,11 @@ def is_dask(array: Any) -> bool:
     return arrays is not None and isinstance(array, arrays.Array)
 
 
+def computed(array: Any) -> Any:
+    """The numbers of a Dask array, with their mask, which np.asarray would lose; anything else itself."""
+    return array.compute() if is_dask(array) else array
+
+
 def require_no_table(array: Any, name: str) -> None:
     """TypeError for a DataFrame or a Series of Dask, which NumPy would load into this process."""
     if type(array).__module__.startswith("dask.dataframe") and hasattr(array, "to_dask_array"):

@@ -7,6 +7,7 @@ from array import array
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
+from tinygrad_scalar.nn.dask_batches import computed
 from tinygrad_scalar.nn.kept_program import PIECE
 from tinygrad_scalar.nn.tables import array_of_table, column_names
 
@@ -131,7 +132,7 @@ def rows_of(given: ArrayLike, name: str, targets: bool = False) -> Array:
 
     from tinygrad_scalar.vectorize.real_array import real_array
 
-    numbers = real_array(array_of_table(given, name, targets), name)
+    numbers = real_array(array_of_table(computed(given), name, targets), name)
     if numbers.ndim not in (1, 2) or numbers.size == 0:
         raise ValueError(
             f"{name} must be a non-empty array of shape (m, n) or (m,), one row per example; got shape {numbers.shape}"

@@ -114,7 +114,7 @@ class Module(Keeping, ABC):
         """The outputs for each row of X, at array speed: shape (m,) if there is one output, else (m, k).
 
         A network with `class_names`, such as `fit` leaves after text labels, gives the name of each row's class
-        instead, shape (m,): that of the largest output.
+        instead, shape (m,): that of the largest output; `predict_outputs` gives its outputs.
 
         X has the shape (m, n), or (m,) if there is one input: an array, a list, a table of numbers, a memory map, a
         Dask array, or a function or generator that gives it in batches, as for `fit`. ValueError if it does not fit, or
@@ -127,13 +127,19 @@ class Module(Keeping, ABC):
         >>> net.predict([[0.5, -1.0], [1.0, 2.0]])
         array(['bee', 'ant'], dtype='<U3')
         """
-        outputs = self._rows_of_outputs(X)
+        outputs = self.predict_outputs(X)
         if self.class_names is None:
             return outputs
         return named_classes(outputs.reshape(len(outputs), -1), self.class_names, self._outputs_activation())
 
-    def _rows_of_outputs(self, X: ArrayLike | InBatches) -> NDArray[Any]:
-        """The outputs for each row of X, shape (m,) or (m, k)."""
+    def predict_outputs(self, X: ArrayLike | InBatches) -> NDArray[Any]:
+        """The outputs for each row of X, shape (m,) or (m, k), with or without `class_names`; X as for `predict`.
+
+        >>> net = MLP(2, [3], "linear", seed=0)
+        >>> net.class_names = ["ant", "bee", "fly"]
+        >>> net.predict_outputs([[0.5, -1.0], [1.0, 2.0]]).shape
+        (2, 3)
+        """
         import numpy as np
 
         found = [predicted(self, rows) for rows in input_pieces(X, self.input_names or ())]
@@ -151,7 +157,7 @@ class Module(Keeping, ABC):
         >>> MLP(2, [1], "sigmoid", seed=0).predict_proba([[0.0, 0.0]])
         array([[0.5, 0.5]])
         """
-        outputs = self._rows_of_outputs(X)
+        outputs = self.predict_outputs(X)
         return probabilities(outputs.reshape(len(outputs), -1), self._outputs_activation())
 
     def _outputs_activation(self) -> object:

@@ -29,7 +29,7 @@ def probabilities(outputs: NDArray[Any], activation: object) -> NDArray[Any]:
         several = f"{k} independent numbers" if k > 1 else "no probability"
         raise ValueError(
             f"predict_proba needs linear outputs, which are logits, or one sigmoid output; outputs of {activation} are "
-            f"{several}: predict(X) gives them as they are"
+            f"{several}: predict_outputs(X) gives them as they are"
         )
     second = outputs[:, 0]
     if activation == "linear":

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
 PLAIN = {float, int, bool}
+_WITHOUT_MASK = PLAIN | {str}
 LARGEST = int(np.iinfo(np.int64).max)
 
 
@@ -25,11 +26,7 @@ def real_array(given: ArrayLike, name: str) -> NDArray[Any]:
     TypeError if it holds anything else or hides elements under a mask; ValueError if its rows differ in length or a
     number is too large. `name` begins the message.
     """
-    if type(given) is not np.ndarray and "numpy.ma" in sys.modules and _hides(given):
-        raise TypeError(
-            f"{name} has masked elements, which are no numbers: fill them, with .filled(number), or leave out their "
-            "examples"
-        )
+    require_unmasked(given, name)
     try:
         numbers = np.asarray(given)
     except ValueError:
@@ -50,6 +47,15 @@ def real_array(given: ArrayLike, name: str) -> NDArray[Any]:
     return numbers
 
 
+def require_unmasked(given: Any, name: str, filler: str = "number") -> None:
+    """TypeError if it hides elements under a mask (numpy.ma), also in the rows of a list."""
+    if type(given) is not np.ndarray and "numpy.ma" in sys.modules and _hides(given):
+        raise TypeError(
+            f"{name} has masked elements, which are no {filler}s: fill them, with .filled({filler}), or leave out "
+            "their examples"
+        )
+
+
 def _too_large(integers: list[int], name: str) -> str:
     for integer in integers:
         try:
@@ -65,7 +71,7 @@ def _hides(given: Any) -> bool:
         return bool(np.ma.is_masked(given))
     if not isinstance(given, Sequence) or isinstance(given, (str, bytes, range, memoryview)):
         return False
-    return not PLAIN.issuperset(map(type, given)) and any(_hides(part) for part in given)
+    return not _WITHOUT_MASK.issuperset(map(type, given)) and any(_hides(part) for part in given)
 
 
 def _advice(given: Any, numbers: NDArray[Any]) -> str:
