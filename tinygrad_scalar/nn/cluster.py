@@ -101,7 +101,8 @@ class Cluster:
                 raise  # of a worker
             found = "is gone, or has dropped the work"
             if isinstance(error, NoWorkerError):
-                found = f"has had no workers for {error.timeout:g} s"
+                _, seconds = error.args
+                found = f"has had no workers for {seconds:g} s"
             raise ConnectionError(
                 f"the Dask scheduler {self._address} {found}: connect a new Client; a training with a checkpoint goes "
                 "on with resume=True"
