@@ -106,6 +106,11 @@ def test_labels_in_partitions_train_as_their_numbers(client):
         training((dask_arrays()[0], unknown), net=net, **options)
 
 
+def test_a_block_of_integers_among_floats_holds_floats():
+    mixed = A.map_blocks(lambda block: block.astype(int) if len(block) == 52 else block, dtype=float)
+    assert training((mixed, Y), batch_size=64) == training((da.from_array(mixed.compute(), A.chunks), Y), batch_size=64)
+
+
 def test_the_sum_is_a_tree_of_neighbours():
     text = partitions.sum_of(list("abcde"), Pairs())
     assert text == "(((a+b)+(c+d))+e)"
@@ -232,6 +237,12 @@ WRONG = {
         {},
         ValueError,
         r"X.blocks\[3\] must have the shape \(52, 3\) as its chunks say, got \(52, 2\)",
+    ),
+    "floats among integers": (
+        (A.map_blocks(lambda block: block if len(block) == 52 else block.astype(int), dtype=int), Y),
+        {},
+        ValueError,
+        r"X.blocks\[3\] must hold integers as its array's dtype, int64, says, got float64",
     ),
     "unknown lengths": ((A[A[:, 0] > 0], Y), {}, ValueError, r"lengths of X's chunks are unknown: call X.compute_ch"),
     "unknown lengths of Y": ((A, B[B[:, 0] > 0]), {}, ValueError, "lengths of Y's chunks are unknown: call Y.compute"),

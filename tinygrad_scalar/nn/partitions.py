@@ -114,12 +114,20 @@ def in_blocks(examples: Examples, place: Place) -> PartitionedExamples:
 def checked_blocks(X: Any, place: Place, name: str) -> list[Any]:
     """The blocks of a Dask array, whose rows are examples, as arrays of finite numbers; empty ones are left out."""
     filled = [(f"{name}.blocks[{p}]", block, n) for p, (block, n) in enumerate(zip(place.blocks(X), X.chunks[0])) if n]
-    blocks = place.kept([place.call(rows_of, block, expression) for expression, block, _ in filled])
+    blocks = place.kept([place.call(_rows, block, expression, X.dtype) for expression, block, _ in filled])
     shapes = place.results([place.call(_shape, block) for block in blocks])
     for (expression, _, n), found in zip(filled, shapes):
         if found != (n, *X.shape[1:]):
             raise ValueError(f"{expression} must have the shape {(n, *X.shape[1:])} as its chunks say, got {found}")
     return blocks
+
+
+def _rows(block: Any, name: str, dtype: Any) -> Array:
+    """The rows of a block, integers as floats where its Dask array has floats: all blocks go through one program."""
+    rows = rows_of(block, name)
+    if rows.dtype.kind == "f" and dtype.kind in "iu":
+        raise ValueError(f"{name} must hold integers as its array's dtype, {dtype}, says, got {rows.dtype}")
+    return rows.astype(float) if rows.dtype.kind != "f" and dtype.kind == "f" else rows
 
 
 def _shape(block: Array) -> tuple[int, ...]:
