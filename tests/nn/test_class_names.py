@@ -5,14 +5,11 @@ import pickle
 
 import numpy as np
 import pytest
+from support.labels import LABELS, NAMES, TWO, classifier, outcome_of, trained
 from support.trainings import CLASSES, X, data, fit, network, outcome
 
 import tinygrad_scalar as ts
-from tinygrad_scalar import MLP
 
-NAMES = ("ant", "bee", "fly")
-LABELS = [NAMES[i] for i in CLASSES]
-TWO = ["no" if label == "ant" else "yes" for label in LABELS]
 LOSSES = {  # loss: activation of the output, and the targets of three classes by hand
     "cross_entropy": ("linear", np.arange(3)),
     "binary_cross_entropy": ("sigmoid", np.eye(3)),
@@ -25,16 +22,6 @@ ONE_OUTPUT = {  # loss: activation, the targets of two classes
     "binary_cross_entropy_with_logits": ("linear", [0.0, 1.0]),
     "hinge": ("tanh", [-1.0, 1.0]),
 }
-
-
-def classifier(k=3, activation="linear"):
-    return MLP(2, [4, k], "tanh", activation, seed=0)
-
-
-def trained(labels, rows=X, net=None, **options):
-    net = net or classifier()
-    fit(net, rows, labels, **{"loss": "cross_entropy", "epochs": 3, **options})
-    return net
 
 
 # --- the same bits as their numbers ----------------------------------------------------------------------------------
@@ -90,10 +77,6 @@ if hasattr(np.dtypes, "StringDType"):
 @pytest.mark.parametrize("form", FORMS)
 def test_labels_can_have_any_form(form):
     assert outcome_of(trained(FORMS[form](LABELS))) == outcome_of(trained(LABELS))
-
-
-def outcome_of(net):
-    return data(net), net.class_names
 
 
 def columns():
@@ -278,11 +261,19 @@ def test_what_are_no_names_is_refused(names, error):
     assert net.class_names is None
 
 
-def test_names_for_another_number_of_outputs_do_not_predict():
+@pytest.mark.parametrize("names", [["a", "b"], ["ant", "bee", "fly", "wasp"]])
+def test_names_for_another_number_of_outputs_neither_train_nor_predict(names):
     net = classifier()
-    net.class_names = ["a", "b"]
-    with pytest.raises(ValueError, match="the network has 3 outputs, but 2 classes"):
-        net.predict(X)
+    net.class_names = names
+    before = outcome_of(net)
+    for use in (net.predict, net.predict_proba, lambda X: trained(CLASSES, X, net), lambda X: trained(LABELS, X, net)):
+        with pytest.raises(ValueError, match=r"the network has 3 outputs, but \d classes"):
+            use(X)
+        if len(names) == 2:  # which do not have all labels
+            break
+    with pytest.raises(ValueError, match=r"the network has 3 outputs, but \d classes"):
+        trained(CLASSES, net=net, loss=lambda a, y: ts.cross_entropy(a, y))
+    assert outcome_of(net) == before
 
 
 def test_outputs_that_are_nan_are_of_no_class():
@@ -291,43 +282,6 @@ def test_outputs_that_are_nan_are_of_no_class():
     net.parameters()[-1].data = float("nan")
     with pytest.raises(ValueError, match="outputs for row 0 are of no class"):
         net.predict(X)
-
-
-# --- batches ---------------------------------------------------------------------------------------------------------
-
-
-def batches():
-    for start in range(0, len(X), 3):
-        yield X[start : start + 3], LABELS[start : start + 3]
-
-
-def test_batches_number_by_the_names_that_the_network_has():
-    net = classifier()
-    with pytest.raises(ValueError, match=r"Y of batch 0 holds text, .* net.class_names = \['cat', 'dog'\]"):
-        fit(net, batches, loss="cross_entropy", epochs=2)
-    net.class_names = NAMES
-    fit(net, batches, loss="cross_entropy", epochs=2, validation=batches)
-    other = classifier()
-    numbers = [(rows, [NAMES.index(label) for label in labels]) for rows, labels in batches()]
-    fit(other, numbers, loss="cross_entropy", epochs=2)
-    assert data(net) == data(other)
-    listed = classifier()
-    fit(listed, list(batches()), loss="cross_entropy", epochs=2)  # which can be read beforehand
-    assert outcome_of(listed) == outcome_of(net)
-
-
-def test_an_unknown_label_in_a_later_batch_is_named_with_batch_and_epoch():
-    net = classifier()
-    net.class_names = NAMES
-
-    def later(epoch):
-        yield from batches()
-        if epoch == 2:
-            yield X[:2], ["ant", "wasp"]
-
-    message = "Y of batch 3 in epoch 2 has the label 'wasp' in row 1"
-    with pytest.raises(ValueError, match=message):
-        fit(net, later, loss="cross_entropy", epochs=3)
 
 
 # --- refusals --------------------------------------------------------------------------------------------------------
@@ -369,7 +323,27 @@ REFUSED = {
     "missing": ({}, [*LABELS[:6], None], ValueError, "missing label in row 6"),
     "nan": ({}, [*LABELS[:6], float("nan")], ValueError, "missing label in row 6"),
     "mixed": ({}, [*LABELS[:6], 1], TypeError, r"text only, or numbers only, got 1 \(int\) in row 6"),
-    "bytes": ({}, np.array(LABELS, "S"), TypeError, r"labels.astype\(str\)"),
+    "bytes": ({}, np.array(LABELS, "S"), TypeError, r"np.char.decode\(labels, 'utf-8'\)"),
+    "bytes in a list": (
+        {},
+        [label.encode() for label in LABELS],
+        TypeError,
+        r"decode\(np.array\(labels, 'S'\), 'utf-8'\)",
+    ),
+    "ends in NUL": ({}, [*LABELS[:6], "fly\0"], ValueError, "the label 'fly.x00' ends in NUL"),
+    "too long": ({}, [*LABELS[:6], "f" * 257], ValueError, "has 257 characters, .* at most 256"),
+    "fewer classes than outputs": (
+        {},
+        TWO,
+        ValueError,
+        r"with 2 neurons; or, if Y lacks some classes, name all before fit, .* net.class_names = \['cat', 'dog'\]",
+    ),
+    "a class of the validation only": (
+        {"net": (2, "linear"), "validation": (X, LABELS)},
+        ["ant", "bee"] * 3 + ["ant"],
+        ValueError,
+        "validation Y has the label 'fly' .* none of the 2 classes .* name all before fit, .* an output for each$",
+    ),
     "two labels": ({}, [["a", "b"]] * 7, (TypeError, ValueError), "Y must"),
     "two labels in an array": ({}, np.array([["a", "b"]] * 7), ValueError, r"the shape \(m,\), got \(7, 2\)"),
     "lengths": ({}, LABELS[:6], ValueError, "X has 7 examples but Y has 6"),
@@ -428,52 +402,3 @@ def test_networks_without_labels_have_no_names():
     net = network()
     fit(net, X, [[0.0, 1.0]] * 7, epochs=1)
     assert net.class_names is None
-
-
-# --- outputs, whatever their names -----------------------------------------------------------------------------------
-
-
-def test_outputs_are_the_same_with_and_without_names():
-    net = classifier()
-    outputs = net.predict(X)
-    net.class_names = NAMES
-    assert net.predict_outputs(X).tolist() == outputs.tolist()
-
-
-# --- what a mask hides is no label -----------------------------------------------------------------------------------
-
-MASKED = {
-    "text": np.ma.array(LABELS, mask=[0] * 6 + [1]),
-    "objects": np.ma.array(LABELS, mask=[0] * 6 + [1], dtype=object),
-    "column": np.ma.array(LABELS, mask=[0] * 6 + [1])[:, None],
-    "in a list": [*LABELS[:6], np.ma.masked],
-    "numbers": np.ma.array(CLASSES, mask=[0] * 6 + [1]),
-}
-
-
-@pytest.mark.parametrize("form", MASKED)
-def test_masked_labels_are_refused(form):
-    masked = MASKED[form]
-    for Y, options in ((masked, {}), (LABELS, {"validation": (X, masked)}), (None, {})):
-        with pytest.raises(TypeError, match="masked elements, which are no"):
-            trained(Y, [(X, LABELS), (X, masked)] if Y is None else X, **options)
-
-
-@pytest.mark.parametrize("form", ["text", "numbers"])
-def test_masked_partitions_of_dask_are_refused(form):
-    da = pytest.importorskip("dask.array")
-    masked, rows = da.from_array(MASKED[form], 4), da.from_array(np.array(X), (4, 2))
-    for inputs, targets, options in (
-        (rows, masked, {}),
-        (X, masked, {}),
-        (X, LABELS, {"validation": (X, masked)}),
-        (ts.nn.DaskBatches(rows, masked), None, {}),
-    ):
-        net = classifier()
-        net.class_names = NAMES
-        with pytest.raises(TypeError, match="masked elements, which are no"):
-            trained(targets, inputs, net, **options)
-
-
-def test_nothing_masked_is_no_mask():
-    assert outcome_of(trained(np.ma.array(LABELS, mask=False))) == outcome_of(trained(LABELS))

@@ -9,6 +9,7 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from tinygrad_scalar.engine.errors import shown
+from tinygrad_scalar.nn.class_names import mixed
 from tinygrad_scalar.nn.dask_batches import is_dask, whole_rows
 from tinygrad_scalar.nn.examples import Batch, Examples, rows_of
 from tinygrad_scalar.nn.tables import THE_NETWORKS, column_names, is_table, require_same_columns
@@ -116,6 +117,9 @@ class Batches:
         examples = Examples(X, Y, kind, where + in_epoch, self._classes)
         examples.where = where
         if i > 0 or in_epoch:
+            if (examples.labels is None) != (self.first.labels is None):
+                parts = f"{kind}Y{where}{in_epoch}", f"{kind}Y of batch 0"
+                raise mixed(*(parts if self.first.labels is None else parts[::-1]))
             require_same_columns(examples.columns, f"{kind}X{where}{in_epoch}", self.first.columns, "batch 0")
             for name in ("X", "Y"):
                 array, first = getattr(examples, name), getattr(self.first, name)

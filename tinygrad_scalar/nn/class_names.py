@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -15,10 +16,13 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from tinygrad_scalar.engine.bulk import Array
+    from tinygrad_scalar.nn.examples import Examples
 
 _PIECE = 1 << 16  # labels that become Python's strings at a time
 _MOST = 5  # classes that errors name
+_LONGEST = 256  # characters of a name: NumPy gives each row of predictions room for the longest
 _BOUNDARIES = {"sigmoid": 0.5, "linear": 0.0, "tanh": 0.0}  # between the two classes of one output
+_NAME_ALL = "name all before fit, in the order of the outputs, as in net.class_names = ['cat', 'dog']"
 
 
 class Row(Protocol):
@@ -41,25 +45,30 @@ class Classes:
     """
 
     def __init__(self, net: Any, loss: str, row: Row | None) -> None:
-        self.names: tuple[str, ...] | None = getattr(net, "class_names", None)
+        self.names: tuple[str, ...] | None = net.class_names if isinstance(net, Keeping) else None
         self._net, self._loss, self._row = net, loss, row
+        self._set_before = self.names
         self._codes: NDArray[Any] | None = None
-        self._used = False
 
     def learn(self, parts: Iterable[tuple[Any, str]]) -> None:
-        """Unless there are classes, take those of all labels, sorted; each part comes with its name for errors."""
-        if self.names is not None:
-            return
+        """Unless there are classes, take those of all labels, sorted; each part comes with its name for errors.
+
+        TypeError if one part holds text and another does not.
+        """
         found: set[str] = set()
+        of_text: dict[bool, str] = {}
         for labels, name in parts:
             texts = texts_of(labels, name)
-            if texts is not None:
+            of_text.setdefault(texts is not None, name)
+            if len(of_text) == 2:
+                raise mixed(of_text[True], of_text[False])
+            if texts is not None and self.names is None:
                 self._require_possible(name)
                 found.update(*(_strings(texts, start, name) for start in _starts(texts)))
         if len(found) == 1:
             raise ValueError(f"every label is {quoted(found.pop())}: there is nothing to tell apart")
         if found:
-            self.names = tuple(sorted(map(str, found)))  # also of NumPy's
+            self.names = tuple(sorted(required_name(label, "the label") for label in found))
 
     def indices_of(self, labels: Any, name: str) -> NDArray[Any] | None:
         """The index of each label's class; None for anything but text."""
@@ -68,13 +77,11 @@ class Classes:
             return None
         self._require_possible(name)
         if self.names is None:
-            raise ValueError(
-                f"{name} holds text, but which classes there are is not known beforehand: give all of them, in the "
-                "order of the outputs, as in net.class_names = ['cat', 'dog']"
-            )
-        indices = indices_among(texts, self.names, name)
-        self._used = True
-        return indices
+            raise ValueError(f"{name} holds text, but which classes there are is not known beforehand: {_NAME_ALL}")
+        among, advice = "the network's", "net.class_names = None lets them go"
+        if self._set_before is None:
+            among, advice = "the", f"if it is one of the classes, {_NAME_ALL}, and give the network an output for each"
+        return indices_among(texts, self.names, name, among, advice)
 
     def targets(self, indices: NDArray[Any], name: str, x: Sequence[Any]) -> Array:
         """The targets that the loss takes for such classes; examples `x`, for the number of the network's outputs."""
@@ -83,9 +90,30 @@ class Classes:
         coded: Array = self._codes[indices]
         return coded
 
+    def require_fitting(self, examples: Examples) -> None:
+        """ValueError if the network's names do not fit its outputs, or if it would draw the line between the two
+        classes of one output elsewhere than the loss does. If the targets are numbers and no classes, let go the names.
+        """
+        if self._set_before is None:
+            return
+        n_outputs = _number_of(self._net(examples.x[0]))
+        require_a_name_each(self._set_before, n_outputs)
+        if self._row is None or examples.labels is not None:
+            return
+        if self._row.of_numbers and not _are_codes(examples.Y, self._row.off_and_on or (0.0, 1.0)):
+            self.names = None
+        elif n_outputs == 1:
+            self._require_boundary(self._row, "; or net.class_names = None predicts the outputs")
+
     def keep(self) -> None:
-        """Let the network have the names, if there were labels."""
-        if self._used:
+        """Let the network have the names that there are now."""
+        if self._set_before is not None and self.names is None:
+            warnings.warn(
+                f"Y holds numbers that are no classes: the network's {_several(self._set_before)} are let go, and "
+                "net.predict gives numbers",
+                stacklevel=3,
+            )
+        if self.names != self._set_before:
             self._net.class_names = self.names
 
     def _require_possible(self, name: str) -> None:
@@ -106,20 +134,27 @@ class Classes:
         assert self._row is not None and self.names is not None
         k, row = len(self.names), self._row
         if n_outputs == 1 and k == 2 and row.in_one_output:
-            needed = _BOUNDARIES[row.output_activation]
-            if boundary_of(activation_of(self._net)) != needed:
-                raise ValueError(
-                    f"one output that tells two classes apart by {self._loss} must be {row.output_activation}, got "
-                    f"{activation_of(self._net)}: make the last layer with output_activation={row.output_activation!r}"
-                )
+            self._require_boundary(row, "")
             return np.array(row.off_and_on)
         if n_outputs != k:
+            if self._set_before is not None:
+                require_a_name_each(self.names, n_outputs)
             or_one = ", or with one" if k == 2 and row.in_one_output else ""
+            or_more = f"; or, if {name} lacks some classes, {_NAME_ALL}" if n_outputs > k else ""
             raise ValueError(
-                f"{name} has {_several(self.names)}, but the network has {n_outputs} output{'s' * (n_outputs != 1)}: "
-                f"make its last layer with {k} neurons{or_one}"
+                f"{name} has {_several(self.names)}, but the network has {_outputs(n_outputs)}: "
+                f"make its last layer with {k} neurons{or_one}{or_more}"
             )
         return codes(k, row.off_and_on)
+
+    def _require_boundary(self, row: Row, otherwise: str) -> None:
+        """ValueError unless the network passes from one class to the other where the loss does."""
+        activation = activation_of(self._net)
+        if boundary_of(activation) != _BOUNDARIES[row.output_activation]:
+            raise ValueError(
+                f"one output that tells two classes apart by {self._loss} must be {row.output_activation}, got "
+                f"{activation}: make the last layer with output_activation={row.output_activation!r}{otherwise}"
+            )
 
 
 def codes(k: int, off_and_on: tuple[float, float] | None) -> NDArray[Any]:
@@ -137,7 +172,17 @@ def codes(k: int, off_and_on: tuple[float, float] | None) -> NDArray[Any]:
     return np.where(np.eye(k, dtype=bool), on, off)
 
 
-def indices_among(texts: Any, names: tuple[str, ...], name: str) -> NDArray[Any]:
+def _are_codes(Y: Array, off_and_on: tuple[float, float]) -> bool:
+    """Whether each target is that of a class: off or on, and of several exactly one on."""
+    import numpy as np
+
+    off, on = off_and_on
+    rows = Y.reshape(len(Y), -1)
+    is_on = rows == on
+    return bool(np.all(is_on | (rows == off)) and (rows.shape[1] == 1 or np.all(is_on.sum(axis=1) == 1)))
+
+
+def indices_among(texts: Any, names: tuple[str, ...], name: str, among: str, advice: str) -> NDArray[Any]:
     """The place of each text among the names; ValueError for another, with its row."""
     import numpy as np
 
@@ -150,8 +195,8 @@ def indices_among(texts: Any, names: tuple[str, ...], name: str) -> NDArray[Any]
         except KeyError:
             row, label = next((start + i, label) for i, label in enumerate(strings) if label not in index)
             raise ValueError(
-                f"{name} has the label {quoted(label)} in row {row} (counted from 0), which is none of the "
-                f"network's {_several(names)}; net.class_names = None lets them go"
+                f"{name} has the label {quoted(label)} in row {row} (counted from 0), which is none of "
+                f"{among} {_several(names)}; {advice}"
             ) from None
     return indices
 
@@ -159,7 +204,7 @@ def indices_among(texts: Any, names: tuple[str, ...], name: str) -> NDArray[Any]
 def texts_of(labels: Any, name: str) -> Any:
     """The labels as a list or an array of shape (m,) if they are text; None if they are anything else.
 
-    TypeError for bytes, ValueError for a missing label or more than one an example.
+    TypeError for bytes and for what a mask hides, ValueError for a missing label or more than one an example.
     """
     import numpy as np
 
@@ -171,15 +216,18 @@ def texts_of(labels: Any, name: str) -> Any:
         labels = computed(labels)
         require_unmasked(labels, name, "label")
         labels = np.asarray(labels)  # of xarray and others
-    elif isinstance(labels, (list, tuple)) and any(isinstance(_unwrapped(label), str) for label in labels):
+    elif isinstance(labels, (list, tuple)) and any(isinstance(_unwrapped(label), (str, bytes)) for label in labels):
         require_unmasked(labels, name, "label")
         labels = np.array(labels, dtype=object)
     if not isinstance(labels, np.ndarray):
         return None
-    if labels.dtype.kind == "S":
-        raise TypeError(f"{name} holds bytes: labels.astype(str) makes text of them")
-    if labels.dtype.kind not in "UT" and not any(isinstance(label, str) for label in _objects(labels)):
+    kinds = (type(label) for label in _objects(labels) if isinstance(label, (str, bytes)))
+    kind = {"S": bytes, "U": str, "T": str}.get(labels.dtype.kind) or next(kinds, None)
+    if kind is None:
         return None
+    if issubclass(kind, bytes):
+        array = "labels" if labels.dtype.kind == "S" else "np.array(labels, 'S')"
+        raise TypeError(f"{name} holds bytes: np.char.decode({array}, 'utf-8') makes text of them")
     if labels.ndim == 2 and labels.shape[1] == 1:
         return labels[:, 0]
     if labels.ndim != 1:
@@ -191,13 +239,49 @@ def required_names(names: Any) -> tuple[str, ...] | None:
     """The names of classes as a tuple, or None; TypeError or ValueError if they are not two or more different texts."""
     if names is None:
         return None
-    ordered = isinstance(names, Sequence) or getattr(names, "ndim", 0) == 1
-    listed = [] if isinstance(names, str) or not ordered else list(names)
+    given = texts_of_column(names, "class_names") if is_table(names) else names
+    ordered = isinstance(given, Sequence) or getattr(given, "ndim", 0) == 1
+    listed = [] if isinstance(given, str) or given is None or not ordered else list(given)
     if not listed or not all(isinstance(name, str) for name in listed):
         raise TypeError(f"class_names must be a list of texts such as ['cat', 'dog'], or None; got {shown(names)}")
-    if len(listed) < 2 or len(set(listed)) < len(listed):
+    found = tuple(required_name(name, "in class_names,") for name in listed)
+    if len(found) < 2 or len(set(found)) < len(found):
         raise ValueError(f"class_names must be two or more different texts, got {shown(names)}")
-    return tuple(map(str, listed))
+    return found
+
+
+def required_name(text: str, where: str) -> str:
+    """The name of a class as a plain str; ValueError if NumPy's arrays of text could not hold it, or not many of it."""
+    name = plain(text)
+    if name.endswith("\0"):
+        raise ValueError(
+            f"{where} {quoted(name)} ends in NUL, which NumPy drops at the end of a text: label.rstrip('\\0') does too"
+        )
+    if len(name) > _LONGEST:
+        raise ValueError(
+            f"{where} {quoted(name)} has {len(name):,} characters, and the name of a class at most {_LONGEST}: give "
+            "the classes short names, or another column"
+        )
+    return name
+
+
+def plain(text: str) -> str:
+    """A str of no subclass: the value of an enum's member, say."""
+    return text if type(text) is str else str.__str__(text)
+
+
+def mixed(text: str, numbers: str) -> TypeError:
+    return TypeError(f"{text} holds text, but {numbers} does not: give all batches labels, or all of them numbers")
+
+
+def require_a_name_each(names: tuple[str, ...], n_outputs: int) -> None:
+    """ValueError unless there are as many names as outputs, or two for one."""
+    if len(names) != (2 if n_outputs == 1 else n_outputs):
+        names_needed = "two names" if n_outputs == 1 else "a name for each output"
+        raise ValueError(
+            f"the network has {_outputs(n_outputs)}, but {_several(names)} in class_names: set net.class_names to "
+            f"{names_needed}, or to None"
+        )
 
 
 def class_names_of_file(names: Any) -> tuple[str, ...]:
@@ -222,8 +306,7 @@ def named_classes(outputs: NDArray[Any], names: tuple[str, ...], activation: obj
     import numpy as np
 
     k = outputs.shape[1]
-    if len(names) != (2 if k == 1 else k):
-        raise ValueError(f"the network has {k} output{'s' * (k != 1)}, but {_several(names)} in class_names")
+    require_a_name_each(names, k)
     wrong = np.flatnonzero(np.isnan(outputs).any(axis=1))
     if len(wrong):
         raise ValueError(f"the network's outputs for row {wrong[0]} are of no class: {outputs[wrong[0]].tolist()}")
@@ -268,7 +351,9 @@ def _strings(texts: Any, start: int, name: str) -> list[str]:
     piece = texts[start : start + _PIECE]
     strings: list[Any] = piece if isinstance(piece, list) else piece.tolist()
     for i, label in enumerate(strings):
-        if not isinstance(label, str):
+        if isinstance(label, str):
+            strings[i] = plain(label)
+        else:
             if _is_missing(label):
                 raise ValueError(
                     f"{name} has a missing label in row {start + i} (counted from 0): fill it or drop the row"
@@ -277,6 +362,10 @@ def _strings(texts: Any, start: int, name: str) -> list[str]:
                 f"{name} must hold text only, or numbers only, got {shown(label)} in row {start + i} (counted from 0)"
             )
     return strings
+
+
+def _outputs(k: int) -> str:
+    return f"{k} output{'s' * (k != 1)}"
 
 
 def _is_missing(label: Any) -> bool:

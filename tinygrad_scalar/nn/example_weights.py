@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from tinygrad_scalar.engine.errors import shown
 from tinygrad_scalar.engine.number import as_float
+from tinygrad_scalar.nn.class_names import plain
 from tinygrad_scalar.nn.examples import Examples
+from tinygrad_scalar.screen import quoted
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -35,8 +37,12 @@ def weights_of(
         return None
     if not isinstance(source, Examples):
         raise ValueError(
-            "sample_weight and class_weight need all examples at once, not batches: let the loss multiply by "
-            "the weight, given as one more target"
+            "sample_weight and class_weight need all examples at once, not batches: "
+            + (
+                "give X and Y, as memory maps if they are large"
+                if source.first.labels is not None
+                else "let the loss multiply by the weight, given as one more target"
+            )
         )
     m = len(source)
     weights: Array = np.ones(m)
@@ -67,10 +73,13 @@ def _by_class(source: Examples, class_weight: Mapping[Any, float] | str, names: 
     if not isinstance(class_weight, Mapping):
         raise TypeError(f'class_weight must be a dict {{class: weight}} or "balanced", got {shown(class_weight)}')
     keys = classes.tolist() if source.labels is None else [names[i] for i in classes]
-    missing = [key for key in keys if key not in class_weight]
+    by_key = {plain(key) if isinstance(key, str) else key: weight for key, weight in class_weight.items()}
+    missing = [key for key in keys if key not in by_key]
     if missing:
-        raise ValueError(f"class_weight has no weight for the class {missing[0]!r} of Y")
-    numbers = [as_float(class_weight[key]) for key in keys]
+        by_label = source.labels is None and any(isinstance(key, str) for key in by_key)
+        advice = ": Y holds numbers, so the keys must be its numbers, not labels" * by_label
+        raise ValueError(f"class_weight has no weight for the class {quoted(missing[0])} of Y{advice}")
+    numbers = [as_float(by_key[key]) for key in keys]
     if None in numbers:
         raise TypeError(f"class_weight must map classes to numbers, got {shown(class_weight)}")
     weights = np.array(numbers, dtype=np.float64)

@@ -23,7 +23,7 @@ from tinygrad_scalar.engine.number import required_integer
 from tinygrad_scalar.engine.tracing import LastCall
 from tinygrad_scalar.nn.activations import ACTIVATIONS, Named, find_activation, named, of_a_function, printed
 from tinygrad_scalar.nn.batches import input_pieces
-from tinygrad_scalar.nn.class_names import named_classes, required_names
+from tinygrad_scalar.nn.class_names import named_classes, require_a_name_each, required_names
 from tinygrad_scalar.nn.gradient import Gradient
 from tinygrad_scalar.nn.kept_program import CLASS_NAMES, INPUT_NAMES, Keeping, predicted
 from tinygrad_scalar.nn.probabilities import probabilities
@@ -158,7 +158,10 @@ class Module(Keeping, ABC):
         array([[0.5, 0.5]])
         """
         outputs = self.predict_outputs(X)
-        return probabilities(outputs.reshape(len(outputs), -1), self._outputs_activation())
+        rows = outputs.reshape(len(outputs), -1)
+        if self.class_names is not None:
+            require_a_name_each(self.class_names, rows.shape[1])
+        return probabilities(rows, self._outputs_activation())
 
     def _outputs_activation(self) -> object:
         """The activation behind the outputs; a class of your own that has `output_activation` needs no more."""

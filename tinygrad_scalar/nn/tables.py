@@ -19,7 +19,8 @@ _OF_INPUTS = (
 )
 THE_NETWORKS = "the network's input_names"
 OF_CLASSES = "names, Y = np.unique(labels, return_inverse=True) numbers classes"
-_OF_TARGETS = "convert it to numbers, or for a loss of classes to one column of text, with .astype(str)"
+_OF_TARGETS = "convert it to numbers, or for a loss of classes to one column of text"
+_AS_TEXT = {"pandas": ", with .astype(str)", "polars": ", with .cast(pl.String)", "pyarrow": ", with .cast('string')"}
 
 
 def is_table(given: object) -> bool:
@@ -152,7 +153,8 @@ def _column(column: Any, what: str, name: str, targets: bool) -> Array:
     dtype = column.dtype
     if not dtype.is_numeric() and dtype != nw.Boolean:
         kind = "text or objects" if dtype in (nw.Object, nw.String) else str(dtype)
-        raise TypeError(f"{name} must hold numbers, but {what} is {kind}: {_OF_TARGETS if targets else _OF_INPUTS}")
+        advice = _OF_TARGETS + _AS_TEXT.get(column.implementation.value, "") if targets else _OF_INPUTS
+        raise TypeError(f"{name} must hold numbers, but {what} is {kind}: {advice}")
     _require_complete(column, f"{name} must hold finite numbers, but {what}")
     if isinstance(dtype, nw.Decimal):
         column = column.cast(nw.Float64)

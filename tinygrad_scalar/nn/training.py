@@ -85,7 +85,10 @@ def fit(
     Y           can also hold text, one label for each example, if the loss is one of ours for classes. The different
                 labels, sorted, are numbered from 0 and stay with the network as `net.class_names`, by which further
                 calls number theirs and `net.predict` answers. k classes need k outputs; two of them can share one for
-                binary_cross_entropy (also with logits) and hinge. Metrics get the numbers
+                binary_cross_entropy (also with logits) and hinge. Metrics get the numbers. If only the validation has
+                an example of some class, name all beforehand. Numbers can train a network with class_names further;
+                if they are no classes but those of a regression, by a loss for numbers, then the names are let go,
+                with a warning, and `net.predict` gives numbers
     X           alone: a function that returns the batches (X, Y) of one epoch, such as a generator function, or an
                 iterable that gives them each time, such as `ts.nn.DaskBatches`. A generator gives them only once:
                 epochs=1. Each batch is a step, counts by its number of examples, and is checked when it comes. If the
@@ -223,6 +226,7 @@ def fit(
         given = of_validation(validation, len(source.first.X.shape))
         held_out = source_of(*given, None, "validation ", None, epochs, classes)
     rule = gradient_rule(optimize.parameters, l1, l2, clip_norm)
+    classes.require_fitting(source.first)
     weights = weights_of(source, sample_weight, class_weight, classes.names or ())
     judged = held_out or source
     examples = source.first

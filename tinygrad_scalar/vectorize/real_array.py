@@ -81,9 +81,13 @@ def _advice(given: Any, numbers: NDArray[Any]) -> str:
         return ": take the number of each Value, its .data"
     if any(isinstance(number, Mapping) for number in numbers.flat):
         return ": make a table of dicts, for example with pandas.DataFrame(rows), or a list of each one's numbers"
+    if numbers.size and all(number is None for number in numbers.flat):
+        return ": fill what is missing, or leave out its examples"
     if numbers.dtype.kind == "O" and numbers.ndim:
         how = ".astype(float)" if hasattr(given, "astype") else "np.array(…, float)"
         return f": fill missing cells and convert it, for example with {how}"
+    if isinstance(given, (set, frozenset)):
+        return ": a set has no order, give a list"
     if numbers.dtype.kind == "O" and hasattr(given, "__iter__"):
         return ": convert it to a list or an array"
     return ""
