@@ -45,8 +45,9 @@ class Classes:
     """
 
     def __init__(self, net: Any, loss: str, row: Row | None) -> None:
-        self.names: tuple[str, ...] | None = net.class_names if isinstance(net, Keeping) else None
-        self._net, self._loss, self._row = net, loss, row
+        self.names: tuple[str, ...] | None = getattr(net, "class_names", None) if isinstance(net, Keeping) else None
+        self._net: Any = net
+        self._loss, self._row = loss, row
         self._set_before = self.names
         self._codes: NDArray[Any] | None = None
 
@@ -78,10 +79,10 @@ class Classes:
         self._require_possible(name)
         if self.names is None:
             raise ValueError(f"{name} holds text, but which classes there are is not known beforehand: {_NAME_ALL}")
-        among, advice = "the network's", "net.class_names = None lets them go"
-        if self._set_before is None:
-            among, advice = "the", f"if it is one of the classes, {_NAME_ALL}, and give the network an output for each"
-        return indices_among(texts, self.names, name, among, advice)
+        if self._set_before is not None:
+            return indices_among(texts, self.names, name)
+        advice = f"if it is one of the classes, {_NAME_ALL}, and give the network an output for each"
+        return indices_among(texts, self.names, name, "the", advice)
 
     def targets(self, indices: NDArray[Any], name: str, x: Sequence[Any]) -> Array:
         """The targets that the loss takes for such classes; examples `x`, for the number of the network's outputs."""
@@ -182,7 +183,13 @@ def _are_codes(Y: Array, off_and_on: tuple[float, float]) -> bool:
     return bool(np.all(is_on | (rows == off)) and (rows.shape[1] == 1 or np.all(is_on.sum(axis=1) == 1)))
 
 
-def indices_among(texts: Any, names: tuple[str, ...], name: str, among: str, advice: str) -> NDArray[Any]:
+def indices_among(
+    texts: Any,
+    names: tuple[str, ...],
+    name: str,
+    among: str = "the network's",
+    advice: str = "net.class_names = None lets them go",
+) -> NDArray[Any]:
     """The place of each text among the names; ValueError for another, with its row."""
     import numpy as np
 
@@ -241,7 +248,7 @@ def required_names(names: Any) -> tuple[str, ...] | None:
         return None
     given = texts_of_column(names, "class_names") if is_table(names) else names
     ordered = isinstance(given, Sequence) or getattr(given, "ndim", 0) == 1
-    listed = [] if isinstance(given, str) or given is None or not ordered else list(given)
+    listed: list[Any] = [] if isinstance(given, str) or given is None or not ordered else list(given)
     if not listed or not all(isinstance(name, str) for name in listed):
         raise TypeError(f"class_names must be a list of texts such as ['cat', 'dog'], or None; got {shown(names)}")
     found = tuple(required_name(name, "in class_names,") for name in listed)
