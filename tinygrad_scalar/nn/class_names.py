@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from tinygrad_scalar.engine.bulk import Array
-    from tinygrad_scalar.nn.examples import Examples
 
 _PIECE = 1 << 16  # labels that become Python's strings at a time
 _MOST = 5  # classes that errors name
@@ -91,17 +90,17 @@ class Classes:
         coded: Array = self._codes[indices]
         return coded
 
-    def require_fitting(self, examples: Examples) -> None:
+    def require_fitting(self, x: Sequence[Any], Y: Array, of_text: bool) -> None:
         """ValueError if the network's names do not fit its outputs, or if it would draw the line between the two
         classes of one output elsewhere than the loss does. If the targets are numbers and no classes, let go the names.
         """
         if self._set_before is None:
             return
-        n_outputs = _number_of(self._net(examples.x[0]))
+        n_outputs = _number_of(self._net(x[0]))
         require_a_name_each(self._set_before, n_outputs)
-        if self._row is None or examples.labels is not None:
+        if self._row is None or of_text:
             return
-        if self._row.of_numbers and not _are_codes(examples.Y, self._row.off_and_on or (0.0, 1.0)):
+        if self._row.of_numbers and not _are_codes(Y, self._row.off_and_on or (0.0, 1.0)):
             self.names = None
         elif n_outputs == 1:
             self._require_boundary(self._row, "; or net.class_names = None predicts the outputs")

@@ -226,10 +226,10 @@ def fit(
         given = of_validation(validation, len(source.first.X.shape))
         held_out = source_of(*given, None, "validation ", None, epochs, classes)
     rule = gradient_rule(optimize.parameters, l1, l2, clip_norm)
-    classes.require_fitting(source.first)
     weights = weights_of(source, sample_weight, class_weight, classes.names or ())
     judged = held_out or source
     examples = source.first
+    classes.require_fitting(examples.x, examples.Y, of_text=examples.labels is not None)
     own_names = getattr(net, "input_names", None) or ()
     require_same_columns(examples.columns, "X", own_names, THE_NETWORKS)
     if held_out is not None:
