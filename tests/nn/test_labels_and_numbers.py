@@ -48,6 +48,7 @@ def test_masked_partitions_of_dask_are_refused(form):
         (rows, masked, {}),
         (X, masked, {}),
         (X, LABELS, {"validation": (X, masked)}),
+        (X, LABELS, {"sample_weight": masked}),
         (ts.nn.DaskBatches(rows, masked), None, {}),
     ):
         net = classifier()

@@ -357,16 +357,15 @@ def _strings(texts: Any, start: int, name: str) -> list[str]:
     piece = texts[start : start + _PIECE]
     strings: list[Any] = piece if isinstance(piece, list) else piece.tolist()
     for i, label in enumerate(strings):
-        if isinstance(label, str):
-            strings[i] = plain(label)
-        else:
-            if _is_missing(label):
-                raise ValueError(
-                    f"{name} has a missing label in row {start + i} (counted from 0): fill it or drop the row"
-                )
+        if type(label) is str:
+            continue
+        if _is_missing(label):
+            raise ValueError(f"{name} has a missing label in row {start + i} (counted from 0): fill it or drop the row")
+        if not isinstance(label, str):
             raise TypeError(
                 f"{name} must hold text only, or numbers only, got {shown(label)} in row {start + i} (counted from 0)"
             )
+        strings[i] = plain(label)
     return strings
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from tinygrad_scalar.engine.errors import shown
 from tinygrad_scalar.engine.number import as_float
 from tinygrad_scalar.nn.class_names import plain
+from tinygrad_scalar.nn.dask_batches import computed
 from tinygrad_scalar.nn.examples import Examples
 from tinygrad_scalar.screen import quoted
 
@@ -47,7 +48,7 @@ def weights_of(
     m = len(source)
     weights: Array = np.ones(m)
     if sample_weight is not None:
-        given = real_array(sample_weight, "sample_weight")
+        given = real_array(computed(sample_weight), "sample_weight")
         if given.shape != (m,):
             raise ValueError(f"sample_weight must have the shape ({m},), got {given.shape}")
         _require_weights(given, "sample_weight")

@@ -79,7 +79,8 @@ class Module(Keeping, ABC):
         """The names of the classes in the order of the outputs, which `fit` takes from text labels; None without.
 
         They stay with the network in its copies and files. Set it to a list of texts to name the classes beforehand or
-        to rename them, to None to forget them. Two classes can share one output: the second where it is large.
+        to rename them, to None to forget them. Two classes can share one output: the second is where it is above 0.5 in
+        sigmoid, above 0 if linear or in tanh. `fit` refuses other numbers of outputs, and losses with another boundary.
         """
         names: tuple[str, ...] | None = vars(self).get(CLASS_NAMES)
         return names
