@@ -121,11 +121,12 @@ def _use_memory_up(bytes_more):
 
     limit = int(STATM.read_text().split()[0]) * os.sysconf("SC_PAGE_SIZE") + bytes_more
     resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
-    graphs = []
+    graphs, spare = [], bytearray(1 << 20)
     with contextlib.suppress(MemoryError):
         while True:
             graphs.append(build())
     made = len(graphs)
+    del spare  # as a slice needs memory to be deleted
     del graphs[made // 2 :]
     for graph in (*graphs, build()):
         x.grad = 0.0
