@@ -289,10 +289,10 @@ def gated(steps, n):
 
 def predators(steps):
     """Lotka and Volterra's equations by Euler's method."""
-    a, b, c, e = values(np.random.default_rng(steps), 4)
+    a, b, c, e = (ts.Value(number) for number in np.random.default_rng(steps).uniform(0.1, 0.5, 4))
 
     def cost(x):
-        prey, hunters = ts.exp(x[0]), ts.exp(x[1])
+        prey, hunters = ts.exp(0.1 * x[0]), ts.exp(0.1 * x[1])
         for _ in range(steps):
             met = 0.02 * prey * hunters
             prey, hunters = prey + 0.02 * a * prey - b * met, hunters - 0.02 * c * hunters + e * met

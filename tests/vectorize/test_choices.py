@@ -14,7 +14,7 @@ from tinygrad_scalar.engine.ops import Operation
 from tinygrad_scalar.vectorize import compiled, vectorized
 from tinygrad_scalar.vectorize.array_way import ArrayWay
 from tinygrad_scalar.vectorize.block_costs import BlockCounts, Form, Part
-from tinygrad_scalar.vectorize.cost_model import ALONE, FEW, LANES, OF_STEPS, ArrayCounts, Estimate, ScalarCounts
+from tinygrad_scalar.vectorize.cost_model import ALONE, FEW, OF_STEPS, ArrayCounts, Estimate, ScalarCounts
 from tinygrad_scalar.vectorize.scalar_way import ScalarWay
 from tinygrad_scalar.vectorize.times import NS
 
@@ -184,7 +184,11 @@ PARTS = st.builds(
 def test_more_examples_and_more_work_should_never_take_less_time(fixed, each, alone, size, m):
     for way, counts, more in (
         ("NumPy", ArrayCounts(fixed, each, size), ArrayCounts(fixed, twice(each), size)),
-        ("scalar", ScalarCounts(fixed, alone, each, size), ScalarCounts(fixed, twice(alone), twice(each), size)),
+        (
+            "scalar",
+            ScalarCounts(fixed, alone, each, each, size),
+            ScalarCounts(fixed, twice(alone), twice(each), twice(each), size),
+        ),
     ):
         expected = Estimate(way, counts)
         assert 0 <= expected(m) <= Estimate(way, more)(m) < math.inf
@@ -211,8 +215,8 @@ def test_every_step_of_a_scalar_program_is_counted_once():
     run([0.25])
     program = run._last.scalars
     counts = program.expected.counts
-    lanes = sum(number for what, number in counts.block.items() if what in OF_STEPS - {"terms of a block"}) / LANES
-    terms = counts.block["terms of a block"] / LANES  # an addition, and a product unless it is of a number as it is
+    lanes = sum(number for what, number in counts.lane.items() if what in OF_STEPS - {"terms of a block"})
+    terms = counts.lane["terms of a block"]  # an addition, and a product unless it is of a number as it is
     steps = len(program.program.steps)
     assert lanes + terms <= steps <= lanes + 2 * terms
     alone = sum(number for what, number in counts.alone.items() if what.startswith(ALONE))

@@ -15,7 +15,7 @@ import numpy as np
 from tinygrad_scalar.engine import give_back_unused
 from tinygrad_scalar.vectorize.array_way import ArrayWay
 from tinygrad_scalar.vectorize.cached_property import cached_property
-from tinygrad_scalar.vectorize.cost_model import FEW, LANES, pays_to_write_arrays
+from tinygrad_scalar.vectorize.cost_model import FEW, FEWER_LANES, LANES, pays_to_write_arrays
 from tinygrad_scalar.vectorize.costs import Costs, CostsByScalars, costs_of
 from tinygrad_scalar.vectorize.each_example import EachExample
 from tinygrad_scalar.vectorize.equations import Equations
@@ -192,8 +192,8 @@ class Compiled:
             return all(expected <= other.expected(m) for other in self._candidates(m) if other is not scalars)
 
         most, beyond = 0, MOST_QUICK
-        blocks = range(LANES + 1, 4 * LANES + 2, LANES)  # where a block of examples begins
-        for m in (1, 2, 3, FEW, scalars.counts.few, *blocks):
+        wider = (FEW + 1, FEWER_LANES + 1, *range(LANES + 1, 4 * LANES + 2, LANES))  # where more lanes or blocks begin
+        for m in sorted({1, 2, 3, FEW, scalars.counts.few, *wider}):
             if not is_faster(m):
                 return most
             most = m

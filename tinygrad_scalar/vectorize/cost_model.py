@@ -53,7 +53,7 @@ WORDS = {  # for people
     "terms of a block in tables": "terms of sums in tables",
     "terms of a block passed back": "terms passed back",
 }
-LANES = 16  # examples that the scalar program runs at once
+LANES, FEWER_LANES = 16, 8  # examples that the scalar program runs at once: 16, or 8 or 4 if there are no more
 FEW = 4  # with fewer examples it runs one after the other, or with a few more if a block is large: see _machine.pxi
 VECTOR = 8  # numbers that a loop takes at once
 L1, L2 = 40 << 10, 1 << 20  # bytes of arrays that stay in a cache from one operation to the next
@@ -226,24 +226,29 @@ def _work(s: Statement) -> dict[str, float]:
 
 
 class ScalarCounts(NamedTuple):
-    """The work of the scalar program: once in a call, for each of a few examples, for each block of LANES examples.
+    """The work of the scalar program: once in a call, for each of a few examples, for each block of examples, and for
+    each lane of a block.
 
-    numbers  that a block holds: they are gone through forwards and backwards
+    numbers  that a lane holds: they are gone through forwards and backwards
     few      with fewer examples it runs one after the other
     """
 
     fixed: dict[str, float]
     alone: dict[str, float]
     block: dict[str, float]
+    lane: dict[str, float]
     numbers: float
     few: int = FEW
 
     def features(self, m: int) -> dict[str, float]:
-        times, each = (m, self.alone) if m < self.few else (-(-m // LANES), self.block)
+        lanes = 1 if m < self.few else FEW if m <= FEW else FEWER_LANES if m <= FEWER_LANES else LANES
+        times = -(-m // lanes)
         found = defaultdict(float, self.fixed)
-        for what, number in each.items():
+        for what, number in (self.alone if lanes == 1 else self.block).items():
             found[what] += number * times
-        numbers = self.numbers if m < self.few else self.numbers * LANES
+        for what, number in self.lane.items() if lanes > 1 else ():
+            found[what] += number * times * lanes
+        numbers = self.numbers * lanes
         found["beyond L1"] = numbers * times * beyond(L1, 8.0 * numbers)
         found["beyond the cache"] = numbers * times * beyond(L2, 8.0 * numbers)
         return found
@@ -251,7 +256,7 @@ class ScalarCounts(NamedTuple):
 
 def scalar_counts(machine: Any, codes: dict[str, int]) -> ScalarCounts:
     """The counts of the executor's machine, whose operations have these codes."""
-    alone, block = defaultdict[str, float](float), defaultdict[str, float](float)
+    alone, block, lane = (defaultdict[str, float](float) for _ in range(3))
     names = {code: name for name, code in codes.items()} | {codes["lookup"] - 1: "dot"}
     for code, constant, sums in machine.census():
         single, many, padded, indexed, orders, apart, shared, rows, passed, unlike, loops, found = sums
@@ -266,9 +271,9 @@ def scalar_counts(machine: Any, codes: dict[str, int]) -> ScalarCounts:
             alone["loops of dots"] += loops
             block["dots of a block"] += apart
             block["terms of a block in tables"] += found
-            block["terms of a block"] += rows * LANES
-            block["terms of a block passed back"] += passed * LANES
-            block["shared factors"] += shared * LANES
+            lane["terms of a block"] += rows
+            lane["terms of a block passed back"] += passed
+            lane["shared factors"] += shared
             continue
         kind = "looked up" if name == "lookup" else kind_of(name if constant is None else f"**{constant:g}")
         alone[ALONE + kind] += single
@@ -277,14 +282,14 @@ def scalar_counts(machine: Any, codes: dict[str, int]) -> ScalarCounts:
         block["orders"] += orders
         block["rows apart"] += apart
         block["found rows"] += indexed
-        block["shared"] += shared * LANES
-        block[kind] += rows * LANES
-    block["examples' numbers"] = float(machine.n_inputs) * LANES
+        lane["shared"] += shared
+        lane[kind] += rows
+    lane["examples' numbers"] = float(machine.n_inputs)
     alone["examples"] = block["blocks"] = 1.0
     fixed = {"calls": 1.0, "parameters": float(machine.n_parameters), "parameters read": float(machine.n_read)}
     fixed["fresh parameters"] = fresh(machine.n_parameters)
     numbers = float(machine.n_places - machine.n_uniform + machine.n_slopes)
-    return ScalarCounts(fixed, dict(alone), dict(block), numbers, machine.few)
+    return ScalarCounts(fixed, dict(alone), dict(block), dict(lane), numbers, machine.few)
 
 
 def statements_worth_writing(ns: float) -> int:
@@ -310,13 +315,13 @@ def pays_to_write_arrays(counts: ScalarCounts, m: int) -> bool:
     The same for every call of m examples, however often the program was called before, and with what.
     """
     ns = NS["blocks"]
-    steps = sum(number for what, number in counts.block.items() if what in OF_STEPS) / LANES
+    steps = sum(number for what, number in counts.lane.items() if what in OF_STEPS)
     if m < FEW or steps * WRITING > MOST_WRITING:
         return False
     per_block = min(MOST, max(FEWEST, BLOCK_NUMBERS / (1.0 + ROWS_OF_A_BLOCK * steps)))
     arrays = -(-m // per_block) * STATEMENTS * steps * ns["instructions"]
     arrays += m * (STATEMENTS - 1.0) * steps * ns["quick"]
-    for what, number in counts.block.items():
+    for what, number in counts.lane.items():
         if what in OF_STEPS:
-            arrays += m * number / LANES * ns.get(what, ns["quick"])
+            arrays += m * number * ns.get(what, ns["quick"])
     return (Estimate("scalar", counts)(m) - arrays) * PAYS_AFTER >= steps * WRITING
