@@ -336,6 +336,33 @@ def kinetic(n):
     return cost, k, [(n,)]
 
 
+def pyramid(n, taps):
+    """A signal that gets half as long with each level, through one filter."""
+    w = values(np.random.default_rng(n), taps)
+
+    def cost(x):
+        total = 0.0
+        while len(x) > taps:
+            x = [dot(w, x[i : i + taps]) for i in range(0, len(x) - taps + 1, 2)]
+            total = total + sum(ts.maximum(a, 0.0) for a in x)
+        return total
+
+    return cost, w, [(n,)]
+
+
+def soft_path(rows, columns):
+    """As `shortest_path`, but each step mixes both ways."""
+    w = values(np.random.default_rng(rows), rows, columns)
+
+    def cost(x):
+        above = [w[0][j] * x[j] for j in range(columns)]
+        for row in w[1:]:
+            above = [logsumexp([above[j], above[j - 1]]) + row[j] * x[j] for j in range(columns)]
+        return sum(above)
+
+    return cost, flat(w), [(columns,)]
+
+
 FITTED = [
     *(partial(pairs, n) for n in (4, 30)),
     *(partial(products_of_sums, n, levels) for n, levels in ((4, 3), (40, 5), (150, 4))),
@@ -367,6 +394,8 @@ FITTED = [
     *(partial(next_word, words, n) for words, n in ((8, 3), (100, 12))),
     *(partial(mixed, n, k) for n, k in ((4, 2), (40, 10))),
     *(partial(kinetic, n) for n in (8, 90)),
+    *(partial(pyramid, n, taps) for n, taps in ((20, 3), (150, 5), (400, 4))),
+    *(partial(soft_path, rows, columns) for rows, columns in ((6, 2), (12, 10))),
     *(partial(network, sizes, activation) for sizes, activation in (((6, 12, 2), "gelu"), ((20, 30, 30, 1), "silu"))),
     *(partial(network, sizes, "softplus") for sizes in ((2, 24, 1), (25, 60, 8))),
 ]
