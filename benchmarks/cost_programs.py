@@ -100,9 +100,7 @@ OF_TWO = [
 
 def number_of(kinds):
     """Which of the lists of operations, or of the functions of two numbers, this is."""
-    return next(
-        i for i, other in enumerate([ARITHMETIC, FUNCTIONS, DIVISIONS, SLOW, ALL, ALL[::2], *OF_TWO]) if other == kinds
-    )
+    return [ARITHMETIC, FUNCTIONS, DIVISIONS, SLOW, ALL, ALL[::2], *OF_TWO].index(kinds)
 
 
 def elementwise(n, function):

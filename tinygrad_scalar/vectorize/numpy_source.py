@@ -338,8 +338,7 @@ class NumpySource:
         if choices > 1:
             step = s.tables[:, 1:2] - first
             if (s.tables == first + step * np.arange(choices)).all() and (step == step[0]).all():
-                first = first[s.which]
-                base = repr(int(first[0, 0])) if (first == first[0]).all() else f"{self.variables.table(first)}"
+                base = repr(int(first[0, 0])) if (first == first[0]).all() else self.variables.table(first[s.which])
                 return rows, [*checks, f"add({chosen} * {int(step[0, 0])}, {base}, out={rows})"]
         each = f"np.arange({n})" if (s.which == np.arange(n)).all() else self.variables.table(s.which)
         return rows, [*checks, f"{rows}[...] = {self.variables.table(s.tables)}[{each}[:, None], {chosen}]"]
