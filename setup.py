@@ -20,7 +20,8 @@ class BuildExt(build_ext):
     def build_extensions(self):
         for extension, translated in zip(self.extensions, cythonize(self.extensions)):
             extension.sources = translated.sources
-            if sys.platform == "linux" and "-g0" in extension.extra_compile_args:  # then no table of symbols either
+            if sys.platform == "linux" and "-g0" in extension.extra_compile_args:  # then no tables for debuggers either
+                extension.extra_compile_args.append("-fno-asynchronous-unwind-tables")
                 extension.extra_link_args.append("-Wl,--strip-all")
         self.parallel = 2
         super().build_extensions()
