@@ -6,6 +6,7 @@ import json
 import os
 import sys
 from pathlib import Path
+from threading import Lock
 
 from Cython.Build import cythonize
 from setuptools import setup
@@ -15,16 +16,22 @@ from setuptools.command.editable_wheel import editable_wheel
 
 
 class BuildExt(build_ext):
-    """Two C compilers side by side: their work is nearly all of an install. Cython runs before, in one thread."""
+    """Two at a time: nearly all of an install is C compilers. Cython, which is one thread, runs beside the other's."""
+
+    translating = Lock()
 
     def build_extensions(self):
-        for extension, translated in zip(self.extensions, cythonize(self.extensions)):
-            extension.sources = translated.sources
-            if sys.platform == "linux" and "-g0" in extension.extra_compile_args:  # then no tables for debuggers either
-                extension.extra_compile_args.append("-fno-asynchronous-unwind-tables")
-                extension.extra_link_args.append("-Wl,--strip-all")
         self.parallel = 2
         super().build_extensions()
+
+    def build_extension(self, extension):
+        with self.translating:
+            (translated,) = cythonize([extension])
+        extension.sources = translated.sources
+        if sys.platform == "linux" and "-g0" in extension.extra_compile_args:  # then no tables for debuggers either
+            extension.extra_compile_args.append("-fno-asynchronous-unwind-tables")
+            extension.extra_link_args.append("-Wl,--strip-all")
+        super().build_extension(extension)
 
 
 class BuildPy(build_py):

@@ -119,6 +119,7 @@ def test_one_line_makes_a_function_of_values_and_numbers(row, leaves):
     assert row.expression in function.__doc__
 
 
+@pytest.mark.thorough
 def test_both_implementations_pass(thorough):
     """The tests above and below, with the other Value."""
     if not ts.accelerated:

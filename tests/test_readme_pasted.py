@@ -66,6 +66,7 @@ def test_into_plain_python(tmp_path):
     child.close(force=True)
 
 
+@pytest.mark.thorough
 def test_into_ipython(tmp_path):
     pytest.importorskip("IPython")
     command = ["-m", "IPython", "--no-banner", "--no-confirm-exit", "--HistoryManager.enabled=False"]
@@ -80,6 +81,7 @@ def test_into_ipython(tmp_path):
     child.close(force=True)
 
 
+@pytest.mark.thorough
 def test_into_a_notebook(tmp_path):
     manager = pytest.importorskip("jupyter_client.manager")
     pytest.importorskip("ipykernel")

@@ -128,7 +128,7 @@ TARGETS = {
 
 
 @pytest.mark.parametrize("rows", TARGETS.values(), ids=TARGETS)
-@pytest.mark.parametrize("position", [0, 2], ids=["in x", "in y"])
+@pytest.mark.parametrize("position", [pytest.param(0, marks=pytest.mark.thorough), 2], ids=["in x", "in y"])
 def test_numbers_of_any_size_are_trained_on_and_predicted_or_refused_before_anything_is_written(
     position, rows, desk, capsys
 ):

@@ -82,6 +82,7 @@ def test_jupyterlab_runs_until_it_ends_and_ctrl_c_is_its_own(tmp_path, monkeypat
     assert notebooks.open_jupyterlab(tmp_path, []) == 7
 
 
+@pytest.mark.thorough
 def test_what_was_copied_is_trusted(tmp_path, monkeypatch):
     nbformat = pytest.importorskip("nbformat", reason="comes with the notebooks extra")
     monkeypatch.setenv("JUPYTER_DATA_DIR", str(tmp_path / "jupyter"))

@@ -267,6 +267,7 @@ def test_a_resize_draws_the_page_anew(terminal):
     assert screen.end() == 0
 
 
+@pytest.mark.thorough
 def test_a_window_that_is_drawn_larger_and_smaller_all_the_time_does_no_harm(terminal):
     screen = terminal(*COST)
     screen.until("q quit")

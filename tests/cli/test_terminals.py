@@ -72,6 +72,7 @@ def test_the_output_is_complete_whatever_the_width(setting, name, desk):
 EVIL = ["se\x1b[2Jt", "漢字\u202e", "v\nx\x9b"]
 
 
+@pytest.mark.thorough
 def test_names_from_a_table_are_shown_escaped(desk):
     target = "kind\x1b]0;title\x07"
     write_csv(desk / "evil.csv", ["a\x1b[31m", target], [[i, EVIL[i % 3]] for i in range(24)])
@@ -243,6 +244,7 @@ def test_a_screen_of_any_size_in_the_environment_is_filled_at_once(size, desk):
     assert "forward 1 of" in written
 
 
+@pytest.mark.thorough
 def test_a_dumb_terminal_is_asked_for_lines(desk):
     written, code, _ = in_terminal(STEP, desk, ["n\n", "q\n"], TERM="dumb")
     assert code == 0

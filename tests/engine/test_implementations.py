@@ -260,6 +260,7 @@ def test_the_compiled_value_computes_every_row_of_the_table_bit_for_bit(implemen
 
 
 @pytest.mark.parametrize("name", NAMES)
+@pytest.mark.thorough
 def test_two_derivatives_of_every_row_are_recorded_in_the_same_nodes(selected, name):
     points = random.Random(name).sample(list(_points(name, ARITY.get(name, 1), n=20)), 30)
 

@@ -38,6 +38,7 @@ def recorded(row, point, wrt):
 
 
 @pytest.mark.parametrize("name", ROWS)
+@pytest.mark.thorough
 def test_derivatives_up_to_the_third_are_sympys(name):
     row = ROWS[name]
     symbols = symbols_of(row)

@@ -293,7 +293,7 @@ def test_a_derivative_whose_terms_cancel_below_their_rounding_is_inconclusive():
     assert all(row.verdict.startswith("inconclusive: the terms of the derivative cancel") for row in check.rows)
 
 
-@pytest.mark.parametrize("r", [2.9, 3.33, 3.7])
+@pytest.mark.parametrize("r", [2.9, *(pytest.param(r, marks=pytest.mark.thorough) for r in (3.33, 3.7))])
 def test_a_derivative_whose_terms_overflow_is_inconclusive(r):
     x = Value(0.3, "x")
     a = x

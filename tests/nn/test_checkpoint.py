@@ -11,7 +11,7 @@ import tinygrad_scalar as ts
 from tinygrad_scalar.nn import EarlyStopping, checkpoint, step_decay, warm_up
 from tinygrad_scalar.nn.optim import OPTIMIZERS
 
-both_ways = pytest.mark.parametrize("vectorized", [True, False])
+both_ways = pytest.mark.parametrize("vectorized", [True, pytest.param(False, marks=pytest.mark.thorough)])
 
 
 class Momentum(ts.nn.Optimizer):
@@ -78,7 +78,7 @@ OPTIONS = {
 }
 
 
-@pytest.mark.parametrize("vectorized", [True, pytest.param(False, marks=pytest.mark.thorough)])
+@both_ways
 @pytest.mark.parametrize("options", OPTIONS.values(), ids=OPTIONS)
 def test_a_resumed_training_ends_in_the_bits_of_the_uninterrupted_one(options, vectorized, file):
     expected = training(**options, vectorized=vectorized)

@@ -139,6 +139,7 @@ Path(sys.argv[3]).write_bytes(file.read_bytes())
 
 
 @pytest.mark.parametrize("spoiled", ["full", "read-only"])
+@pytest.mark.thorough
 def test_a_full_disk_and_a_read_only_folder_are_errors_and_the_last_checkpoint_stays(spoiled, tmp_path):
     alone = ["unshare", "--user", "--map-root-user", "--mount"]  # what is mounted there ends with the process
     if (

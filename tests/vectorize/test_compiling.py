@@ -228,6 +228,7 @@ def _bytes_of_lookups(n):
 
 @needs_the_executor
 @resident_memory
+@pytest.mark.thorough
 def test_lookups_share_their_table():
     assert alone(_bytes_of_lookups, 10_000) < 250
 

@@ -71,7 +71,7 @@ def function_reads(function, parameter):
 
 
 @pytest.mark.skipif(executor() is None, reason="without it each example stands in arrays once for each output")
-@pytest.mark.parametrize("reduce", [None, "mean"])
+@pytest.mark.parametrize("reduce", [None, pytest.param("mean", marks=pytest.mark.thorough)])
 def test_memory_does_not_grow_with_the_square_of_the_outputs(reduce):
     params, k = [Value(0.1 * i) for i in range(4)], 3_000
     run = ts.vectorize(lambda x: [params[i % 4] * x + float(i) for i in range(k)], params, reduce=reduce)

@@ -63,7 +63,7 @@ def several(function):
     return lambda *arguments: [C := function(*arguments), 2.0, C * C + 1.0, ts.sin(C)]
 
 
-@pytest.mark.parametrize("outputs", ["one", "several"])
+@pytest.mark.parametrize("outputs", [pytest.param("one", marks=pytest.mark.thorough), "several"])
 @pytest.mark.parametrize("name", CASES)
 def test_functions_of_every_kind_have_the_engines_derivatives(name, outputs):
     function, params, arrays = CASES[name](Draw(0))

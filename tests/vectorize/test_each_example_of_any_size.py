@@ -12,7 +12,7 @@ from tinygrad_scalar.vectorize.scalar_program import executor
 pytestmark = pytest.mark.skipif(executor() is None, reason="the native executor belongs to the compiled Value")
 
 
-@pytest.mark.parametrize("n", [64, 65, 200])
+@pytest.mark.parametrize("n", [64, 65, pytest.param(200, marks=pytest.mark.thorough)])
 @pytest.mark.parametrize("reduce", ["mean", None])
 def test_any_number_of_arguments_has_derivatives_in_an_array_program(n, reduce):
     def cost(*x):

@@ -39,6 +39,7 @@ def many(u):
 
 
 @pytest.mark.parametrize("name", NAMES)
+@pytest.mark.thorough
 def test_every_operation_has_the_engines_derivatives(name):
     n = ops.operation(name).arity
     for x in [[x, y, 0.5 * y][:n] for x in POINTS for y in (POINTS[1::2] if n > 1 else [0.0])]:

@@ -166,6 +166,7 @@ def test_few_examples_are_the_same_bits_in_few_lanes_as_in_many(program):
 
 
 @resident_memory
+@pytest.mark.thorough
 def test_a_block_of_few_examples_takes_the_memory_of_so_many():
     taken = [alone(_bytes_of_a_run, m) for m in (4, 8, 16)]
     assert 1.9 * taken[0] < taken[1] < taken[2] / 1.9

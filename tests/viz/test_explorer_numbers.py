@@ -15,65 +15,70 @@ from tinygrad_scalar.viz.explore import explore
 from tinygrad_scalar.viz.explore_page import script
 
 PROGRAM = """
-let text = "";
-for await (const part of process.stdin) text += part;
-const { data, questions } = JSON.parse(text);
+import { createInterface } from "node:readline";
 const { Graph } = graph_js, { Player } = player_js, { Notation } = notation_js;
 const numbers = (array) => Array.from(array, (x) => (Object.is(x, -0) ? "-0" : String(x)));
-const graph = new Graph(data, OPERATIONS), notation = new Notation(graph, data);
-const nodes = Array.from({ length: graph.n }, (_, i) => i), computed = nodes.filter((i) => !graph.isLeaf(i));
-const answers = {
-  values: () => ({ data: numbers(graph.data), grad: numbers(graph.grad) }),
-  edit: ([leaf, number]) => { graph.edit(leaf, Number(number)); return answers.values(); },
-  afresh: (edits) => {
-    const other = new Graph(data, OPERATIONS);
-    for (const [leaf, number] of edits) other.edit(leaf, Number(number));
-    return { data: numbers(other.data), grad: numbers(other.grad) };
-  },
-  hindrance: (leaf) => graph.hindrance(leaf),
-  steps: () => {
-    const player = new Player(graph), seen = [];
-    const now = () => ({
-      sums: numbers(player.sums), done: Array.from(player.done), computed: nodes.map((i) => player.isComputed(i)),
-    });
-    for (let p = 0; p <= player.total; p += 1) { player.to(p); seen.push(now()); }
-    const back = [];
-    for (let p = player.total; p >= 0; p -= 1) { player.to(p); back.unshift(now()); }
-    return { seen, isUndone: JSON.stringify(seen) === JSON.stringify(back), total: player.total };
-  },
-  texts: () => ({
-    names: nodes.map((i) => notation.name(i)),
-    made: computed.map((i) => notation.made(i).text), numbers: computed.map((i) => notation.numbers(i).text),
-    slopes: computed.map((i) => graph.edgesOf(i).map((edge) => notation.slope(i, edge).text)),
-    gradients: nodes.map((i) => notation.gradient(i).text),
-  }),
-  written: (list) => list.map((x) => formula_js.written(Number(x))),
-  right: ([node, text]) => quiz_js.isRight(graph, node, text),
-  slip: ([node, text]) => quiz_js.slip(graph, notation, node, text)?.text() ?? null,
-  check: () => check_js.checkedLeaves(graph, notation).leaves.map((leaf) => check_js.nudged(graph, leaf)),
-};
-console.log(JSON.stringify(questions.map(([what, asked]) => answers[what](asked))));
+for await (const line of createInterface({ input: process.stdin })) {
+  const { data, questions } = JSON.parse(line);
+  const graph = new Graph(data, OPERATIONS), notation = new Notation(graph, data);
+  const nodes = Array.from({ length: graph.n }, (_, i) => i), computed = nodes.filter((i) => !graph.isLeaf(i));
+  const answers = {
+    values: () => ({ data: numbers(graph.data), grad: numbers(graph.grad) }),
+    edit: ([leaf, number]) => { graph.edit(leaf, Number(number)); return answers.values(); },
+    afresh: (edits) => {
+      const other = new Graph(data, OPERATIONS);
+      for (const [leaf, number] of edits) other.edit(leaf, Number(number));
+      return { data: numbers(other.data), grad: numbers(other.grad) };
+    },
+    hindrance: (leaf) => graph.hindrance(leaf),
+    steps: () => {
+      const player = new Player(graph), seen = [];
+      const now = () => ({
+        sums: numbers(player.sums), done: Array.from(player.done), computed: nodes.map((i) => player.isComputed(i)),
+      });
+      for (let p = 0; p <= player.total; p += 1) { player.to(p); seen.push(now()); }
+      const back = [];
+      for (let p = player.total; p >= 0; p -= 1) { player.to(p); back.unshift(now()); }
+      return { seen, isUndone: JSON.stringify(seen) === JSON.stringify(back), total: player.total };
+    },
+    texts: () => ({
+      names: nodes.map((i) => notation.name(i)),
+      made: computed.map((i) => notation.made(i).text), numbers: computed.map((i) => notation.numbers(i).text),
+      slopes: computed.map((i) => graph.edgesOf(i).map((edge) => notation.slope(i, edge).text)),
+      gradients: nodes.map((i) => notation.gradient(i).text),
+    }),
+    written: (list) => list.map((x) => formula_js.written(Number(x))),
+    right: ([node, text]) => quiz_js.isRight(graph, node, text),
+    slip: ([node, text]) => quiz_js.slip(graph, notation, node, text)?.text() ?? null,
+    check: () => check_js.checkedLeaves(graph, notation).leaves.map((leaf) => check_js.nudged(graph, leaf)),
+  };
+  console.log(JSON.stringify(questions.map(([what, asked]) => answers[what](asked))));
+}
 """
 
 
 @pytest.fixture(scope="module")
 def node(tmp_path_factory):
-    """Answers of the page's scripts about a graph to questions, each the name of an answer and what it is given."""
+    """Answers of the page's scripts about a graph to questions, each the name of an answer and what it is given: a
+    line to one Node, and one from it, for each graph."""
     program = shutil.which("node")
     if program is None:
         pytest.skip("Node is not installed")
     path = tmp_path_factory.mktemp("explorer") / "program.mjs"
     path.write_text(f"{script()}\n{PROGRAM}", "utf-8")
 
-    def answered(root, *questions):
-        asked = json.dumps({"data": explore(root, names={}).data, "questions": questions})
-        run = subprocess.run(
-            [program, path], input=asked, capture_output=True, text=True, encoding="utf-8", check=False
-        )
-        assert run.returncode == 0, run.stderr
-        return json.loads(run.stdout)
+    with subprocess.Popen(
+        [program, path], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, encoding="utf-8"
+    ) as process:
 
-    return answered
+        def answered(root, *questions):
+            process.stdin.write(json.dumps({"data": explore(root, names={}).data, "questions": questions}) + "\n")
+            process.stdin.flush()
+            answer = process.stdout.readline()
+            assert answer, "Node ended, see what it wrote"
+            return json.loads(answer)
+
+        yield answered
 
 
 def close(numbers):

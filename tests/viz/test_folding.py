@@ -214,6 +214,7 @@ def test_the_least_folded_readable_picture_opens_the_outer_groups():
 # --- a part of the graph ---------------------------------------------------------------------------------------------
 
 
+@pytest.mark.thorough
 def test_of_a_large_graph_without_structure_what_is_nearest_to_the_root_is_drawn():
     root = chain(100_000)
     drawing = draw(root, names={})
