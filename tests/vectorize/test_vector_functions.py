@@ -110,6 +110,7 @@ def points(name, n):
         ends = np.array([OVERFLOW, -OVERFLOW, SUBNORMAL, ZERO, 700.0, -700.0])
         near_ends = np.concatenate([ends, np.nextafter(ends, np.inf), np.nextafter(ends, -np.inf)])
         z = [sizes, -sizes, rng.uniform(-750, 750, n), rng.uniform(-750, -700, n), near_ends, near_ends / 2]
+        z.append(rng.integers(-1000, 1000, n) * (np.log(2) / 64))  # where ranges are reduced by another multiple
     z = np.concatenate(z)
     return z[np.isfinite(z)]
 

@@ -80,12 +80,14 @@ VECTOR_INLINE double vector_power_of_two(double shifted) { return vector_double(
 #else
 #define VECTOR_FUSED 0
 #endif
+#define VECTOR_WIDE 0
 #include "_vector_loops.h"
 
 #if defined(__GNUC__) && defined(__x86_64__) && !defined(__SANITIZE_ADDRESS__)
 #define VECTOR_NAME(name) name##_avx2
 #define VECTOR_TARGET __attribute__((target("avx2,fma")))
 #define VECTOR_FUSED 1
+#define VECTOR_WIDE 0
 #define VECTOR_HAS_AVX2
 #include "_vector_loops.h"
 
@@ -93,7 +95,9 @@ VECTOR_INLINE double vector_power_of_two(double shifted) { return vector_double(
 #define VECTOR_NAME(name) name##_avx512
 #define VECTOR_TARGET __attribute__((target("avx512f,avx512dq,avx512vl,fma,prefer-vector-width=512")))
 #define VECTOR_FUSED 1
+#define VECTOR_WIDE 1
 #define VECTOR_HAS_AVX512
+#include <immintrin.h>
 #include "_vector_loops.h"
 #endif
 #endif

@@ -343,7 +343,7 @@ LOCAL double VECTOR_NAME(one_gelu)(double x, double *slope)
 
 /* The rest of an array is filled up to a whole AT_ONCE: one number after the other would take longer. */
 #define AT_ONCE 8
-#define VECTOR_LOOP(function) \
+#define VECTOR_WHOLE(function) \
     VECTOR_TARGET VECTOR_INLINE void VECTOR_NAME(function##_whole)( \
         ptrdiff_t n, const double *z, double *a, double *slope) \
     { \
@@ -357,7 +357,8 @@ LOCAL double VECTOR_NAME(one_gelu)(double x, double *slope)
                 slope[i] = d; \
             } \
         } \
-    } \
+    }
+#define VECTOR_ANY(function) \
     static VECTOR_TARGET void VECTOR_NAME(function)(ptrdiff_t n, const double *z, double *a, double *slope) \
     { \
         ptrdiff_t whole = n / AT_ONCE * AT_ONCE, i; \
@@ -375,12 +376,19 @@ LOCAL double VECTOR_NAME(one_gelu)(double x, double *slope)
                 for (i = whole; i < n; i++) slope[i] = its_slope[i - whole]; \
         } \
     }
+#define VECTOR_LOOP(function) VECTOR_WHOLE(function) VECTOR_ANY(function)
 VECTOR_LOOP(exp)
 VECTOR_LOOP(expm1)
 VECTOR_LOOP(log)
 VECTOR_LOOP(log1p)
-VECTOR_LOOP(sigmoid)
-VECTOR_LOOP(tanh)
+#if VECTOR_WIDE
+#include "_vector_avx512.h"
+#else
+VECTOR_WHOLE(sigmoid)
+VECTOR_WHOLE(tanh)
+#endif
+VECTOR_ANY(sigmoid)
+VECTOR_ANY(tanh)
 VECTOR_LOOP(softplus)
 VECTOR_LOOP(normal_cdf)
 VECTOR_LOOP(gelu)
@@ -399,9 +407,12 @@ static const VectorFunction VECTOR_NAME(vector_functions)[VECTOR_FUNCTIONS] = {
 };
 
 #undef VECTOR_LOOP
+#undef VECTOR_ANY
+#undef VECTOR_WHOLE
 #undef AT_ONCE
 #undef MULTIPLY_ADD
 #undef LOCAL
+#undef VECTOR_WIDE
 #undef VECTOR_FUSED
 #undef VECTOR_TARGET
 #undef VECTOR_NAME
