@@ -1,5 +1,8 @@
 """Passes over graphs that share nodes, passes inside passes, and graphs with many paths: each pass acts as if alone."""
 
+import functools
+import operator
+import random
 from types import SimpleNamespace
 
 import pytest
@@ -8,7 +11,8 @@ from support.lifetime_steps import row
 
 import tinygrad_scalar as ts
 from tinygrad_scalar import StaleGraphError, Value
-from tinygrad_scalar.engine import record
+from tinygrad_scalar.engine import marks_below, record
+from tinygrad_scalar.engine.graph import topological_order
 
 # --- random programs of passes over several roots, against the definitions -------------------------------------------
 
@@ -337,3 +341,21 @@ def test_each_node_is_visited_once_where_paths_double_at_every_node():
     assert len(ts.topological_order(node)) == 1001
     node.zero_grad()
     assert x.grad == 0.0
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_marks_below_are_those_of_all_that_a_value_was_computed_from(seed):
+    """Or those of one node that has the decisive mark."""
+    choose = random.Random(seed)
+    leaves = [Value(choose.random()) for _ in range(8)]
+    marks = dict(zip(leaves, (2, 1, 1)))
+    every, nodes = dict(marks), list(leaves)
+    for _ in range(60):
+        operands = choose.choices(nodes, k=choose.choice((1, 2, 2, 5)))
+        node = sum(operands) if len(operands) > 1 else operands[0].tanh()
+        for new in sorted(set(topological_order(node)) - every.keys(), key=topological_order(node).index):
+            every[new] = functools.reduce(operator.or_, (every.get(operand, 0) for operand in new.operands), 0)
+        nodes.append(node)
+    for node in choose.sample(nodes, 30):
+        found = marks_below(node, marks, 2)
+        assert found & 2 if every[node] & 2 else found == every[node]

@@ -1,5 +1,6 @@
 """A side of ts.cond that changes something outside is refused if the change is ever read, however rare the side."""
 
+import functools
 import random
 
 import numpy as np
@@ -94,6 +95,56 @@ def a_slot(x):
     thing = Slotted()
     thing.last = x
     return ts.cond(ts.less(x, 0), lambda: setattr_last(thing, w), lambda: w * x) * thing.last
+
+
+@read
+def an_append_by_a_later_side_of_a_loop(x):
+    found = [x]
+    for k in range(4):
+        ts.cond(ts.less(x, 0), lambda k=k: (found.append(w) if k == 3 else None) or x, 0.0)
+    return w * found[-1]
+
+
+@read
+def a_list_of_its_own_for_each_side(x):
+    s = x
+    for _ in range(3):
+        s = changes_its_list(s, [s, w])
+    return s
+
+
+def changes_its_list(s, pair):
+    return ts.cond(ts.less(s, 0), lambda: pair.pop() * s, lambda: s + 1.0) * pair[-1]
+
+
+@read
+def a_variable_of_its_own_for_each_side(x):
+    s = x
+    for _ in range(3):
+        s = changes_its_variable(s)
+    return s
+
+
+def changes_its_variable(s):
+    factor = s
+
+    def rare():
+        nonlocal factor
+        factor = w
+        return s
+
+    return ts.cond(ts.less(s, 0), rare, lambda: s + 1.0) * factor
+
+
+@read
+def what_the_loop_has_changed_too(x):
+    found, layer = [[x]], Layer(w)
+    for k in range(4):
+        ts.cond(ts.less(x, 0), lambda k=k: layer(x) if k == 3 else x, 0.0)
+        found[0].append(x)
+        layer.seen.append(k)
+        setattr(layer, f"a{k}", found[-1])
+    return w * len(layer.seen) * layer.factor
 
 
 def setattr_last(thing, value):
@@ -232,6 +283,17 @@ def test_an_error_in_a_side_names_the_side_and_what_to_do(raises, error):
 def test_an_error_in_the_side_that_an_example_takes_is_its_own():
     with pytest.raises(ZeroDivisionError):
         ts.vectorize(lambda x: ts.cond(ts.less(0, x), lambda: w / 1 * (1 / 0), lambda: w * x), [w])(RARE)
+
+
+def test_the_sides_of_a_loop_are_looked_through_once(monkeypatch):
+    made = []
+    monkeypatch.setattr(branches, "Surroundings", lambda side: made.append(side) or Surroundings(side))
+
+    def step(s, pair):
+        return ts.cond(ts.less(s, pair[0]), lambda: s * w, lambda s=s: s + pair[1])
+
+    ts.vectorize(lambda x: functools.reduce(step, [[Value(0.1 * k), w] for k in range(50)], x), [w])(RARE)
+    assert len(made) == 2
 
 
 def test_what_many_sides_share_is_looked_at_only_so_often(monkeypatch):

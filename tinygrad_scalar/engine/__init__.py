@@ -19,8 +19,9 @@ from tinygrad_scalar.engine.graph_arrays import Tape
 
 __all__ = [
     "Linear", "Tape", "Value", "_restore", "accelerated", "acyclic", "clear_gradients", "compute_gradients",
-    "give_back_unused", "gradients", "group_of", "in_c", "now", "read_data", "read_gradients", "read_graph",
-    "recompute", "record", "set_data", "tangents", "tick", "turn_memory", "turn_memory_back", "weighted_sum",
+    "give_back_unused", "gradients", "group_of", "in_c", "marks_below", "now", "read_data", "read_gradients",
+    "read_graph", "recompute", "record", "set_data", "tangents", "tick", "turn_memory", "turn_memory_back",
+    "weighted_sum",
 ]  # fmt: skip
 
 accelerated = False
@@ -44,6 +45,7 @@ if TYPE_CHECKING or not accelerated:
         give_back_unused,
         group_of,
         in_c,
+        marks_below,
         now,
         read_data,
         read_gradients,
@@ -70,6 +72,7 @@ else:
         gradients,
         group_of,
         in_c,
+        marks_below,
         now,
         read_data,
         read_gradients,

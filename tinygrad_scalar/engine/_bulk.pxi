@@ -127,6 +127,50 @@ def recompute(Value root, long long since):
     return True
 
 
+cdef extern from "Python.h":
+    PyObject* PyDict_GetItemWithError(PyObject* marks, PyObject* node) except? NULL
+
+
+cdef enum:
+    FEW_OPERANDS = 3  # see bulk.py
+
+
+def marks_below(Value value not None, dict marks, long decisive):
+    cdef list path = [], rest = [], bits = []
+    cdef PyObject* node = <PyObject*>value
+    cdef PyObject* found
+    cdef Py_ssize_t i
+    cdef long below
+    while True:
+        found = PyDict_GetItemWithError(<PyObject*>marks, node)
+        below = 0 if found is NULL else <long><object>found
+        if found is NULL and arity(node) > 0:
+            for i in range(arity(node)):
+                found = PyDict_GetItemWithError(<PyObject*>marks, operand(node, i))
+                if found is not NULL and <long><object>found & decisive:
+                    below = <long><object>found
+                    break
+            if below == 0 or arity(node) > FEW_OPERANDS:
+                path.append(<object>node)
+                rest.append(0)
+                bits.append(0)
+        if below & decisive:
+            if path:
+                marks.update(dict.fromkeys(path, below))
+            return below
+        while path:
+            bits[-1] = <long>bits[-1] | below
+            node, i = <PyObject*>path[-1], rest[-1]
+            if i < arity(node):
+                node, rest[-1] = operand(node, i), i + 1
+                break
+            below = bits.pop()
+            marks[path.pop()] = below
+            rest.pop()
+        else:
+            return below
+
+
 def now():
     return clock
 

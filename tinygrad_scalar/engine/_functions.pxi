@@ -11,9 +11,11 @@ cdef inline of_one(Row row, str name, x):
 
 
 cdef inline of_two(Row row, str name, x, y, bint swap):
-    if not isinstance(x, Value) or not isinstance(y, Value):
-        return plain_functions[name](x, y)
-    return binary_node(row, y, x) if swap else binary_node(row, x, y)
+    if isinstance(x, Value) or isinstance(y, Value):
+        node = binary_node(row, y, x) if swap else binary_node(row, x, y)
+        if node is not NotImplemented:
+            return node
+    return plain_functions[name](x, y)
 
 
 def exp(x, /): return of_one(_EXP, "exp", x)

@@ -199,6 +199,8 @@ def turn_memory_back():
 
 
 def give_back_unused():
+    if in_slabs and keepers == 0:
+        sort_empty_slabs()
     GIVE_BACK_UNUSED()
 
 
@@ -230,10 +232,16 @@ cdef void put_aside(Slab* slab) noexcept:
 
 cdef void turn_empty_slabs() noexcept:
     """Fill empty slabs from the other end than before; give them back unless they are kept."""
-    global backwards, current, empty, empty_slabs, slabs
+    global backwards
+    backwards = not backwards
+    sort_empty_slabs()
+
+
+cdef void sort_empty_slabs() noexcept:
+    """Let empty slabs be filled from the end where filling begins now; give them back unless they are kept."""
+    global current, empty, empty_slabs, slabs
     cdef Slab* slab
     cdef Slab* following
-    backwards = not backwards
     if current is not NULL and current.taken == 0:
         current.next = empty
         empty = current

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from tinygrad_scalar.engine import errors, graph, tracing, value as _value
 from tinygrad_scalar.engine.node import AnyNode
 from tinygrad_scalar.engine.value import Value
 from tinygrad_scalar.screen import counted
+
+FEW_OPERANDS = 3  # which are looked at as quickly as a mark
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -70,6 +72,39 @@ def recompute(root: Value, since: int) -> bool:
     return True
 
 
+def marks_below(value: Value, marks: dict[Value, int], decisive: int) -> int:
+    """The bits of the nodes in `marks` that a Value was computed from, or those of one that has the `decisive` bit.
+
+    What is found on the way is added to `marks`, so that no node is searched twice, unless that takes no search.
+
+    >>> x, w = Value(1.0), Value(2.0)
+    >>> marks = {x: 2, w: 1}
+    >>> marks_below(w**2 + 1.0, marks, 2), marks_below((w * x) ** 2, marks, 2) & 2
+    (1, 2)
+    """
+    path, rest, bits, node = list[Value](), list[Iterator[Value]](), list[int](), value
+    while True:
+        below = marks.get(node, 0)
+        if node not in marks and node.operands:
+            below = next((marks[operand] for operand in node.operands if marks.get(operand, 0) & decisive), 0)
+            if not below or len(node.operands) > FEW_OPERANDS:
+                path.append(node)
+                rest.append(iter(node.operands))
+                bits.append(0)
+        if below & decisive:
+            marks.update(dict.fromkeys(path, below))
+            return below
+        while path:
+            bits[-1] |= below
+            if (following := next(rest[-1], None)) is not None:
+                node = following
+                break
+            below = marks[path.pop()] = bits.pop()
+            rest.pop()
+        else:
+            return below
+
+
 def turn_memory(dropped: list[Value]) -> bool:
     """Empty the list, and let nodes lie elsewhere than those that go with it, but in their memory, which is kept.
 
@@ -84,7 +119,7 @@ def turn_memory_back() -> None:
 
 
 def give_back_unused() -> None:
-    """Give back what malloc holds of large arrays that are gone, which it would keep in case that it is wanted."""
+    """Give back the memory of nodes and large arrays that are gone, some of which is kept in case that it is wanted."""
 
 
 def in_c(function: Function) -> Function:

@@ -90,4 +90,7 @@ def forbid(value: Node, use: str) -> None:
 
 def tracer_of(value: Node) -> Tracer | None:
     """The tracer that traces `value`, or None."""
-    return next((tracer for tracer in tuple(active) if tracer.traces(value)), None)
+    for tracer in tuple(active):
+        if tracer.traces(value):
+            return tracer
+    return None

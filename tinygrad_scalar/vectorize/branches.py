@@ -6,15 +6,16 @@ the side that an example takes, so that nothing leaks from the other one, howeve
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from functools import partial
+from types import FunctionType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from tinygrad_scalar.engine import Value, errors, record
 from tinygrad_scalar.engine.number import as_float
+from tinygrad_scalar.vectorize.cached_property import cached_property
 from tinygrad_scalar.vectorize.effects import MOST_ELEMENTS, Surroundings
 from tinygrad_scalar.vectorize.outputs import in_words
 
@@ -26,10 +27,23 @@ if TYPE_CHECKING:
 ACCEPTED = (0.0, 1.0, 0.5, -1.0)  # numbers of which each guard accepts one: it stands in where a guard is not reached
 
 
+class Side:
+    """A side that runs, with those around it; `own` gives 1 where its own condition is met, and 0 elsewhere."""
+
+    def __init__(self, outer: Side | None, own: Callable[[], Value]) -> None:
+        self._outer, self._own = outer, own
+
+    @cached_property
+    def reached(self) -> Value:
+        """1 in the examples that get there, 0 in the others; most sides have nothing to ask for it."""
+        own = self._own()
+        return own if self._outer is None else record("where", self._outer.reached, own, 0.0)
+
+
 class Branches:
     """The conditions under which the code that is being traced runs.
 
-    when    1 in the examples that get there, 0 in the others; None outside of all branches
+    within  the side that runs; None outside of all
     apart   whether the sides run in the other order, and what one changes outside of it is undone (effects.py)
     undone  what that was, in words, after the line and the side
     met     whether there was a condition
@@ -38,50 +52,58 @@ class Branches:
     met = False
 
     def __init__(self, *, apart: bool = False) -> None:
-        self.when: Value | None = None
+        self.within: Side | None = None
         self.apart = apart
         self.undone: list[str] = []
         self._watched = 0
+        self._known: dict[Any, Surroundings] = {}  # by code: in a loop many sides have the same
 
     def joined(self, condition: Value, then: Any, otherwise: Any) -> Any:
         """What `cond` returns: both sides, joined by operations that choose."""
-        holds, fails = record("where", condition, 1.0, 0.0), record("where", condition, 0.0, 1.0)
-        self.met = True
+        if not self.met:
+            self.met, self._one, self._zero = True, Value(1.0), Value(0.0)
+        one, zero = self._one, self._zero
+        holds = record("where", condition, one, zero)
+
+        def fails() -> Value:
+            return record("where", condition, zero, one)
+
         if self.apart:
             second = self._side(fails, otherwise, "otherwise")
-            return _joined(holds, self._side(holds, then, "then"), second)
-        return _joined(holds, self._side(holds, then, "then"), self._side(fails, otherwise, "otherwise"))
+            return _joined(holds, self._side(lambda: holds, then, "then"), second)
+        first = self._side(lambda: holds, then, "then")
+        return _joined(holds, first, self._side(fails, otherwise, "otherwise"))
 
-    def _side(self, when: Value, side: Any, name: str) -> Any:
+    def _side(self, own: Callable[[], Value], side: Any, name: str) -> Any:
         if not callable(side):
             return side
-        surroundings = Surroundings(side) if self.apart and self._watched < MOST_ELEMENTS else None
-        with self._within(when):
-            try:
-                found = side()
-            except errors.TraceError:
+        surroundings = self._surroundings(side) if self.apart and self._watched < MOST_ELEMENTS else None
+        outer = self.within
+        self.within = Side(outer, own)
+        try:
+            found = side()
+        except errors.TraceError:
+            raise
+        except Exception as error:
+            if self.within.reached._data != 0.0:  # so it does without vectorize
                 raise
-            except Exception as error:
-                if self.when is not None and self.when._data != 0.0:  # so it does without vectorize
-                    raise
-                raise _error_in_a_side(name, error) from error
+            raise _error_in_a_side(name, error) from error
+        finally:
+            self.within = outer
         if surroundings is not None:
             self._watched += surroundings.size()
             self.undone += [f"{errors.user_line()}: `{name}` changed {what}" for what in surroundings.undo()]
+            if type(side) is FunctionType:
+                self._known[side.__code__] = surroundings
         return found
 
-    @contextmanager
-    def _within(self, when: Value) -> Iterator[None]:
-        outer = self.when
-        self.when = when if outer is None else record("where", outer, when, 0.0)
-        try:
-            yield
-        finally:
-            self.when = outer
+    def _surroundings(self, side: Any) -> Surroundings:
+        known = self._known.pop(side.__code__, None) if type(side) is FunctionType else None  # sides can be nested
+        return known if known is not None and known.follow(side) else Surroundings(side)
 
     def where_reached(self, value: Value, stand_in: float) -> Value:
         """The value, or another number in examples that do not get here."""
-        return value if self.when is None else record("where", self.when, value, stand_in)
+        return value if self.within is None else record("where", self.within.reached, value, stand_in)
 
 
 def _error_in_a_side(name: str, error: Exception) -> errors.TraceError:
@@ -111,6 +133,8 @@ def _no_row(rows: int, index: float) -> str:
 
 
 def _joined(holds: Value, first: Any, second: Any) -> Any:
+    if isinstance(first, Value) and isinstance(second, Value):
+        return first if first is second else record("cond", holds, first, second)
     if isinstance(first, dict) and isinstance(second, dict) and first.keys() == second.keys():
         return {key: _joined(holds, first[key], second[key]) for key in first}
     nested = [

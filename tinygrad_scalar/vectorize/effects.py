@@ -9,27 +9,58 @@ from __future__ import annotations
 
 import dis
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from types import CellType, CodeType, FunctionType
 from typing import Any
 
-from tinygrad_scalar.vectorize.reach import ABSENT, Elements, Entry, Numbers, Place, Reach, Slot
+from tinygrad_scalar.engine import Value
+from tinygrad_scalar.vectorize.reach import (
+    ABSENT,
+    NUMBERS,
+    Elements,
+    Entry,
+    Numbers,
+    Place,
+    Reach,
+    Slot,
+    Table,
+    contents_of,
+    elements_of,
+    is_of_a_library_class,
+    kinds_of,
+    own_attributes,
+)
+from tinygrad_scalar.vectorize.readings import flat, still_held_in_c
 
 FILLED_BY: dict[type[Any], Callable[..., Any]] = {list: list.extend, set: set.update, deque: deque.extend}
 MOST_ELEMENTS = 1_000_000  # in all sides of a trace together: thousands of sides may share large lists
 
 
 class Surroundings(Reach):
-    """Everything that a side can read or assign to."""
+    """Everything that a side can read or assign to.
+
+    The sides of a loop have the same code, and reach the same but for some Values, numbers and lists of these in their
+    variables: `follow` goes from one to the next.
+    """
 
     def __init__(self, side: Callable[[], Any]) -> None:
         self._names_of_cells: dict[int, str] = {}
+        self._side = side
+        self._contents = _contents_of(side)
+        self._varying = [*map(_can_vary, self._contents)]
+        self._mappings: list[Any] = []
         super().__init__(side)
+        self._sizes = [*map(len, self._mappings)]
+        self._arrays = [place for place in self.places if isinstance(place, (Numbers, Table))]
+        self._still_held, self._held = still_held_in_c(), flat([*self.places, *self.inside])
+        self._size = sum(map(_size, self.places)) + len(self._contents)
+        self._look_at_variables()
 
     def _visit_function(self, function: FunctionType) -> None:
         cells = zip(function.__code__.co_freevars, function.__closure__ or ())
         self._names_of_cells |= {id(cell): name for name, cell in cells}
+        self._mappings.append(function.__globals__)
         super()._visit_function(function)
         for code in _all_within(function.__code__):
             attributes, variables = _assigned_in(code)
@@ -37,24 +68,105 @@ class Surroundings(Reach):
             for name in variables:
                 self._place(Entry(function.__globals__, name, function.__globals__.get(name, ABSENT)))
 
+    def _place_variable(self, function: FunctionType, place: Slot) -> None:
+        if function is not self._side or place.name == "__kwdefaults__":
+            self._place(place)
+        else:
+            held: Any = place.held if place.name == "__defaults__" else [place.held]
+            self._todo += [thing for thing in held if not _can_vary(thing)]
+
+    def _own(self, thing: Any) -> None:
+        super()._own(thing)
+        kinds = (*(thing.__mro__ if isinstance(thing, type) else ()), *type(thing).__mro__)
+        self._mappings += [own_attributes(thing), *(vars(kind) for kind in kinds if not is_of_a_library_class(kind))]
+
+    def _look_at_variables(self) -> None:
+        """Note what the variables of the side hold: a triple for each, see `still_held`."""
+        held: list[Any] = []
+        self._size_of_lists = 0
+        for cell, content in zip(_cells_of(self._side), self._contents):
+            held += (cell, "cell_contents", content)
+        for content, varies in zip(self._contents, self._varying):
+            if varies and type(content) in (list, dict):
+                held += (content, None, elements_of(content))
+                self._size_of_lists += len(content)
+        self._variables = tuple(held)
+
+    def follow(self, side: FunctionType) -> bool:
+        """Become the surroundings of another side of the same code; False if it reaches something else."""
+        contents = _contents_of(side)
+        if len(contents) != len(self._contents) or side.__kwdefaults__ or side.__dict__:
+            return False
+        for held, varies, now in zip(self._contents, self._varying, contents):
+            if not (type(now) in NUMBERS or _can_vary(now) if varies else now is held):
+                return False
+        if [*map(len, self._mappings)] != self._sizes or not self._is_held():
+            return False
+        self._side, self._contents = side, contents
+        self._look_at_variables()
+        return True
+
+    def _is_held(self) -> bool:
+        return self._still_held(self._held) and (not self._arrays or all(place.unchanged() for place in self._arrays))
+
     def undo(self) -> list[str]:
         """Put back what was changed; what that is, in words."""
-        changed = [place for place in self.places if not place.unchanged()]
-        return [self._in_words(place) for place in changed if _put_back(place)]
+        if self._still_held(self._variables) and self._is_held():
+            return []
+        if cells := _cells_of(self._side):
+            self._names_of_cells |= zip(map(id, cells), self._side.__code__.co_freevars)
+        triples = zip(*(self._variables[k::3] for k in range(3)))
+        places: list[Place] = [Slot(*triple) if triple[1] else Elements(triple[0], triple[2]) for triple in triples]
+        places += self.places
+        changed = [place for place in places if not place.unchanged()]
+        return [self._in_words(place, places) for place in changed if _put_back(place)]
 
-    def _in_words(self, place: Place) -> str:
+    def _in_words(self, place: Place, places: Sequence[Place]) -> str:
         if isinstance(place, Entry) or (isinstance(place, Slot) and not isinstance(place.owner, CellType)):
             return place.name
         if isinstance(place, Slot):
             return self._names_of_cells.get(id(place.owner), "a variable")
         thing = place.container if isinstance(place, Elements) else getattr(place, "array", None)
-        its = [
-            self._in_words(other) for other in self.places if isinstance(other, (Entry, Slot)) and other.held is thing
+        named = [
+            self._in_words(other, places)
+            for other in places
+            if isinstance(other, (Entry, Slot)) and other.held is thing
         ]
-        return f"the {type(thing).__name__} {its[0]}" if its else f"a {type(thing).__name__}"
+        return f"the {type(thing).__name__} {named[0]}" if named else f"a {type(thing).__name__}"
 
     def size(self) -> int:
-        return sum(len(place.held) if isinstance(place, Elements) else 1 for place in self.places)
+        return self._size + self._size_of_lists
+
+
+def _size(place: Place) -> int:
+    return len(place.held) if isinstance(place, Elements) else 1
+
+
+def _cells_of(side: Any) -> tuple[CellType, ...]:
+    return (side.__closure__ or ()) if type(side) is FunctionType else ()
+
+
+def _contents_of(side: Any) -> list[Any]:
+    """What the variables of a function hold: those of the functions around it, then its defaults."""
+    if type(side) is not FunctionType:
+        return []
+    cells, defaults = side.__closure__ or (), side.__defaults__ or ()
+    try:
+        return [*(cell.cell_contents for cell in cells), *defaults]
+    except ValueError:  # one is empty
+        return [*map(contents_of, cells), *defaults]
+
+
+def _can_vary(thing: Any) -> bool:
+    """Whether nothing more can be reached from a variable's content than Values and numbers."""
+    kind = type(thing)
+    if kind in (list, tuple, dict):
+        return all(map(_is_number, kinds_of(thing if kind is list else elements_of(thing))))
+    return _is_number(kind)
+
+
+def _is_number(kind: type[Any]) -> bool:
+    return kind in NUMBERS or issubclass(kind, Value)
 
 
 @lru_cache(maxsize=1024)

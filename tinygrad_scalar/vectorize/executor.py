@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import importlib
+from functools import cache
 from typing import Any
 
 from tinygrad_scalar.engine import accelerated
 
 
+@cache
 def executor() -> Any:
     """The native executor's module, or None if it was not built or the plain Value is in use."""
     if not accelerated:

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     Floats = NDArray[Any]
 
 EXAMPLES_OF_BRANCHES = 8  # each takes one side of every condition, and what the other side does is seen by others
+NODES_OF_BRANCHES = 200_000  # in all of these; of larger graphs as many examples as of others
 MOST_DERIVATIVES = 1 << 20  # of all outputs by all leaves; of more, only those of the leaves that an output reads
 TOLERANCE = 1e-9  # relative: where no terms cancel, programs differ by far less
 
@@ -50,7 +51,9 @@ def require_agreement(
     last = len(examples[0]) - 1
     checked: tuple[int, ...] = (last, (last + 1) // 2)
     if program.has_branches:
-        checked = tuple(k * last // (EXAMPLES_OF_BRANCHES - 1) for k in range(EXAMPLES_OF_BRANCHES))
+        nodes = program.local.trace.nodes if isinstance(program, EachExample) else program.traced.nodes
+        n = max(2, min(EXAMPLES_OF_BRANCHES, NODES_OF_BRANCHES // nodes))
+        checked = tuple(k * last // (n - 1) for k in range(n))
     with last_calls_kept(program.read.networks) as put_back:
         if isinstance(program, EachExample):
             for i in dict.fromkeys(checked):

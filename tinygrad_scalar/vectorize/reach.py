@@ -197,8 +197,8 @@ class Reach:
             self._todo.append(thing.__func__)
         elif issubclass(kind, Primitive):
             self._todo += [thing.function, thing.derivative]
-        elif "__wrapped__" in _own_attributes(thing):  # functools.cache's keep their function there
-            self._todo.append(_own_attributes(thing)["__wrapped__"])
+        elif "__wrapped__" in own_attributes(thing):  # functools.cache's keep their function there
+            self._todo.append(own_attributes(thing)["__wrapped__"])
             self._own(thing)
         elif issubclass(kind, property):
             self._todo.append(thing.fget)
@@ -218,7 +218,7 @@ class Reach:
             self.is_complete = False
         else:
             if _is_network_of_a_library(kind):
-                own = _own_attributes(thing)
+                own = own_attributes(thing)
                 inside = [Entry(own, name, held) for name, held in own.items() if not isinstance(held, LastCall)]
                 self.networks.append(own)
                 self.inside += inside
@@ -248,13 +248,13 @@ class Reach:
 
     def _visit_function(self, function: FunctionType) -> None:
         for cell in function.__closure__ or ():
-            self._place(Slot(cell, "cell_contents", _contents(cell)))
+            self._place_variable(function, Slot(cell, "cell_contents", contents_of(cell)))
         if is_of_a_library(function.__code__):
             return
         self.places.append(Slot(function, "__code__", function.__code__))  # IPython's autoreload gives it another
         for name in ("__defaults__", "__kwdefaults__"):
             if getattr(function, name) is not None:
-                self._place(Slot(function, name, getattr(function, name)))
+                self._place_variable(function, Slot(function, name, getattr(function, name)))
         self._own(function)
         for code in with_nested(function.__code__):
             self.codes.add(code)
@@ -267,6 +267,9 @@ class Reach:
                 else:
                     self._todo.append(cast(Any, function).__builtins__.get(name))
 
+    def _place_variable(self, function: FunctionType, place: Slot) -> None:
+        self._place(place)
+
     def _place(self, place: Entry | Slot) -> None:
         self.places.append(place)
         self._todo.append(place.held)
@@ -276,7 +279,7 @@ class Reach:
         is_class, is_module = issubclass(type(owner), type), issubclass(type(owner), ModuleType)
         if is_class and is_of_a_library_class(owner):
             return
-        own = {} if is_class else _own_attributes(owner)
+        own = {} if is_class else own_attributes(owner)
         self.found |= names & own.keys()
         for name in names & own.keys():
             if is_module and _is_function_of_a_library(own[name]):
@@ -308,7 +311,7 @@ class Reach:
                 self._place(Slot(owner, name, getattr(owner, name, ABSENT)))
         elif not is_of_a_library_class(base):
             self._place_in_classes(owner, base, name)
-            own = _own_attributes(owner)
+            own = own_attributes(owner)
             if type(held) in PLAIN and not isinstance(owner, type) and name not in own:
                 self._place(Entry(own, name, ABSENT))  # the object can get its own
 
@@ -322,7 +325,7 @@ class Reach:
                 self._place(Entry(vars(kind), name, vars(kind).get(name, ABSENT)))
 
 
-def _own_attributes(thing: Any) -> dict[str, Any]:
+def own_attributes(thing: Any) -> dict[str, Any]:
     """The __dict__ that an object has of its own, without asking the object."""
     try:
         found = object.__getattribute__(thing, "__dict__")
@@ -333,7 +336,9 @@ def _own_attributes(thing: Any) -> dict[str, Any]:
 
 def elements_of(container: Any) -> list[Any]:
     """What stands in a container, also if its class gives something else."""
-    kind = next(filter(partial(issubclass, type(container)), CONTAINERS))
+    kind = type(container)
+    if kind not in CONTAINERS:
+        kind = next(filter(partial(issubclass, kind), CONTAINERS))
     if kind is dict:
         return [*dict.__iter__(container), *dict.values(container)]
     return [*kind.__iter__(container)]
@@ -365,7 +370,7 @@ def is_same_number(now: object, held: object) -> bool:
     return type(now) is type(held) and type(now) in PLAIN and repr(now) == repr(held)
 
 
-def _contents(cell: CellType) -> object:
+def contents_of(cell: CellType) -> object:
     try:
         return cell.cell_contents
     except ValueError:  # nothing yet

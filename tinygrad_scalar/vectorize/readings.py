@@ -64,11 +64,10 @@ class Readings:
         places = list(places)
         outside = list(filter(_is_looked_at, places))
         quick, beyond = list(filter(_is_quick, outside)), [place for place in outside if not _is_quick(place)]
-        self.quick = _flat(quick)
-        native = executor()
-        held = still_held if native is None else native.still_held
+        self.quick = flat(quick)
+        held = still_held_in_c()
         self.quick_held: Callable[[], bool] = partial(held, self.quick)
-        self.all_held: Callable[[], bool] = partial(held, _flat([*quick, *beyond, *filter(_is_looked_at, inside)]))
+        self.all_held: Callable[[], bool] = partial(held, flat([*quick, *beyond, *filter(_is_looked_at, inside)]))
         numbers = [place for place in places if _holds_numbers(place) and place.unchanged()]
         self._numbers = [Hashed(p.array, hash_of(p.array)) if isinstance(p, Numbers) else p for p in numbers]
 
@@ -105,7 +104,7 @@ def _is_of_weights(place: Elements) -> bool:
     return type(place.container) is list and bool(kinds) and all(issubclass(kind, Value) for kind in kinds)
 
 
-def _flat(places: Iterable[Place]) -> tuple[Any, ...]:
+def flat(places: Iterable[Place]) -> tuple[Any, ...]:
     """Three items for each place: its owner, a name or None, and what it held."""
     return tuple(chain.from_iterable(_triple(place) for place in places if not isinstance(place, (Numbers, Table))))
 
@@ -114,6 +113,13 @@ def _triple(place: Entry | Slot | Elements) -> tuple[Any, Any, Any]:
     if isinstance(place, Elements):
         return place.container, None, place.held
     return place[0], place.name, place.held
+
+
+def still_held_in_c() -> Callable[[tuple[Any, ...]], bool]:
+    """The same as `still_held`, compiled if it can be."""
+    native = executor()
+    found: Callable[[tuple[Any, ...]], bool] = still_held if native is None else native.still_held
+    return found
 
 
 def still_held(places: tuple[Any, ...]) -> bool:

@@ -219,11 +219,14 @@ def _repeated(
     i = last // 2
     plain = repeats(before)
     first = trace(cost, parameters, examples, i)  # which can make what later runs use
-    witnesses = {i: _witness(first, i, parameters)}
-    plain = plain and before.unchanged() and not first.has_branches
-    if plain and _witnessed(last, first, witnesses, parameters, examples):
-        with _dropped_if_large(first):  # no run follows
+    witnesses = {i: _witness(first, i, parameters)} if _has_witnesses(first) else {}
+    plain = plain and before.unchanged()
+    if plain and (first.has_branches or _witnessed(last, first, witnesses, parameters, examples)):
+        with _dropped_if_large(first):
+            apart = _apart(first, cost, parameters, examples, i) if first.has_branches else None  # else no run follows
             first.roots.clear()
+        if apart is not None:
+            require_independent_sides(first, apart)
         return Repeated(first, Readings(before.places, before.inside, before.networks), _of_costs(first, witnesses))
     with _dropped_if_large(first):
         found = _compared(first, witnesses, cost, parameters, examples, itertools.cycle((last, i)))
@@ -298,11 +301,21 @@ def _compared(
     if not changing and j not in witnesses:
         witnesses[j] = _witness(traced, j, parameters)
     if traced.has_branches:
-        if traced.nodes > MANY:
-            traced.roots.clear()
-        require_independent_sides(traced, trace(cost, parameters, examples, j, apart=True))
+        require_independent_sides(traced, _apart(traced, cost, parameters, examples, j))
     traced.roots.clear()
     return Repeated(traced, Readings(reach.places, reach.inside, reach.networks), _of_costs(traced, witnesses))
+
+
+def _apart(
+    traced: Trace, cost: Callable[..., Any], parameters: Sequence[Value], examples: Sequence[NDArray[Any]], i: int
+) -> Trace:
+    """A trace in which sides change nothing outside of them; large graphs are not kept for it, nor by it."""
+    if traced.nodes > MANY:
+        traced.roots.clear()
+    apart = trace(cost, parameters, examples, i, apart=True)
+    if traced.nodes > MANY:
+        apart.roots.clear()
+    return apart
 
 
 def _of_costs(traced: Trace, witnesses: dict[int, Witness]) -> list[Witness]:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from tinygrad_scalar.engine import Tape, Value, acyclic, anomaly, errors, read_graph, tick, tracing
+from tinygrad_scalar.engine import Tape, Value, acyclic, anomaly, errors, marks_below, read_graph, tick, tracing
 from tinygrad_scalar.engine.errors import label_of
 from tinygrad_scalar.engine.graph import leaves
 from tinygrad_scalar.engine.graph_arrays import without_copies
@@ -82,10 +82,10 @@ class Guard(NamedTuple):
 class Recorder:
     """The tracer of one call: which leaves are traced, the lookups and guards that it met, which numbers were read.
 
-    arguments     for each argument of the call its numbers in order
-    placeholders  these and what the call looked up: their numbers mean nothing, whichever thread reads them
-    parameters    these have numbers, which other threads read as they like; only the function itself must not
-    read          captured Values whose numbers the function read: what it makes of them is a constant until they change
+    arguments   for each argument of the call its numbers in order: they mean nothing, whichever thread reads them, and
+                neither does what the call looked up
+    parameters  these have numbers, which other threads read as they like; only the function itself must not
+    read        captured Values whose numbers the function read: what it makes of them is a constant until they change
     """
 
     def __init__(
@@ -104,7 +104,7 @@ class Recorder:
         self.read: dict[Value, None] = {}
         self._cost, self._examples = cost, examples
         self.branches = branches
-        self._known: dict[Value, int] = {}
+        self._marks = dict.fromkeys(chain(*arguments), PLACEHOLDER)
         self._thread = threading.get_ident()
 
     @cached_property
@@ -113,35 +113,18 @@ class Recorder:
         return {value: (a, k) for a, numbers in enumerate(self.arguments) for k, value in enumerate(numbers)}
 
     @cached_property
-    def placeholders(self) -> set[Value]:
-        return {*self._place_of, *self.lookups}
-
-    @cached_property
-    def _of_parameters(self) -> frozenset[Value]:
-        return frozenset(self.parameters)
+    def _marks_of_all(self) -> dict[Value, int]:
+        """The leaves that a Value was computed from: PARAMETER, PLACEHOLDER, both or neither (0)."""
+        self._marks.update(dict.fromkeys(self.parameters, PARAMETER))
+        return self._marks
 
     def traces(self, value: Value) -> bool:
-        below = self._leaves_below(value)
+        below = marks_below(value, self._marks_of_all, PLACEHOLDER)
         return below >= PLACEHOLDER or (below == PARAMETER and self._runs_here())
 
-    def _leaves_below(self, value: Value) -> int:
-        """Which leaves a Value was computed from: PARAMETER, PLACEHOLDER, both or neither (0).
-
-        It is remembered for each node, as a recurrent function can ask about every step.
-        """
-        known, waiting = self._known, [value]
-        while waiting:
-            node = waiting[-1]
-            unknown = [operand for operand in node.operands if operand not in known]
-            if unknown:
-                waiting += unknown
-                continue
-            below = PLACEHOLDER if node in self.placeholders else PARAMETER if node in self._of_parameters else 0
-            for operand in node.operands:
-                below |= known[operand]
-            known[node] = below
-            waiting.pop()
-        return known[value]
+    def forget_marks(self) -> None:
+        """Nobody asks any more."""
+        self._marks.clear()
 
     def _runs_here(self) -> bool:
         """Whether this thread runs the traced function: the one that traces, or a helper that runs some of its code."""
@@ -173,7 +156,7 @@ class Recorder:
         return [value for value in decisive if 0 <= value._time < self.start]
 
     def guard(self, value: Value, refused: Callable[[Any], Any], message: Callable[[float], str]) -> None:
-        if self.branches.when is not None:
+        if self.branches.within:
             value = self.branches.where_reached(value, accepted_by(refused))
         self.guards.append((value, Guard(refused, message)))
 
@@ -185,7 +168,7 @@ class Recorder:
         if argument < 0 or self._examples[argument].dtype.kind not in "bui":
             given = no_index(argument, place, self._examples) if argument >= 0 else label_of(index, "a computed value")
             raise errors.TraceError(f"{errors.user_line()}: {INTEGERS_WANTED}, got {given}")
-        if self.branches.when is None:
+        if not self.branches.within:
             return self._chosen(list(table), argument, place)
         self.guard(index, *row_guard(len(table)))
         return self._chosen(list(table), argument, place, self.branches.where_reached(index, 0.0))
@@ -205,7 +188,7 @@ class Recorder:
         entries = tuple(entry if isinstance(entry, Value) else Value(entry) for entry in rows)
         looked_up = Value(1.0)  # any number will do
         self.lookups[looked_up] = Choice(self._tables.setdefault(entries, entries), argument, place, reached)
-        self.placeholders.add(looked_up)
+        self._marks[looked_up] = PLACEHOLDER
         return looked_up
 
     def tables(self) -> list[Value]:
@@ -360,6 +343,7 @@ def trace(
     recorder = Recorder(cost, numbers, examples, parameters, Branches(apart=apart))
     with tracing.followed_by(recorder), anomaly.not_watched():
         outputs, shape = called(cost, arguments)
+    recorder.forget_marks()  # before there are arrays
     in_order = recorder.lookups.values()
     tables, which = distinct_tables([lookup.entries for lookup in in_order])
     where_reached = [lookup.reached for lookup in in_order if lookup.reached is not None]
