@@ -201,6 +201,7 @@ def turn_memory_back():
 def give_back_unused():
     if in_slabs and keepers == 0:
         sort_empty_slabs()
+    give_walks_back()
     GIVE_BACK_UNUSED()
 
 

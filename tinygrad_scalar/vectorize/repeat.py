@@ -36,6 +36,7 @@ import numpy as np
 from tinygrad_scalar.engine import (
     anomaly,
     compute_gradients,
+    give_back_unused,
     read_data,
     recompute,
     set_data,
@@ -256,6 +257,7 @@ def _dropped_if_large(first: Trace) -> Iterator[None]:
         yield
         return
     turn_memory(first.roots)
+    give_back_unused()
     try:
         yield
     finally:
