@@ -249,6 +249,23 @@ def many_steps(calls=None):
     return ts.vectorize(cost, w), cost, w
 
 
+def leaky(way="auto"):
+    net = ts.MLP(2, [8, 8, 1], lambda z: ts.cond(ts.greater(z, 0.0), lambda: z, lambda: 0.1 * z), seed=0)
+    return ts.vectorize(lambda x: ts.squared_error(net(x), 0.5), net.parameters(), way=way), net
+
+
+@needs_executor
+def test_a_function_that_branches_runs_the_way_that_should_take_less(monkeypatch):
+    run, ran = leaky()[0], set()
+    for m in EXAMPLES:
+        run(np.full((m, 2), 0.25))
+        program = run._current()
+        expected = {name: getattr(program, place).expected(m) for name, place in zip(WAYS, ("arrays", "scalars"))}
+        assert ways_that_run(run, m, 2, monkeypatch) == [min(expected, key=expected.get)]
+        ran.add(min(expected, key=expected.get))
+    assert ran == {*WAYS}
+
+
 @needs_executor
 @pytest.mark.thorough
 def test_a_function_in_which_nothing_repeats_runs_as_an_array_program_for_many_examples_alone(monkeypatch):

@@ -314,8 +314,7 @@ def _programs_of(
     if way == "scalar" and not has_scalars:
         raise no_scalar_program(traced)
     grouping = None if way == "scalar" else group(traced, len(sizes), if_regular=has_scalars)
-    # Where ts.cond chooses, the array program computes both sides, and keeps matrices apart: the scalar one is faster.
-    irregular = grouping is None or (has_scalars and (grouping.irregular or "cond" in traced.tape.names))
+    irregular = grouping is None or (has_scalars and grouping.irregular)
     unwritten = Unwritten(traced, None if irregular else grouping, labels, shapes, wrt_inputs, reduce, dtype)
     del grouping  # its memory is wanted
     arrays = None if irregular else unwritten.arrays  # and so is what it takes to write these
@@ -339,7 +338,7 @@ def _programs_of(
     made._write_costs = lambda: costs_of(traced, len(parameters), shapes, dtype)
     made.has_branches = traced.has_branches
     made.suspicious = not bool(np.isfinite(traced.data).all())
-    made.has_array_way = way == "auto" and not traced.has_branches and dtype == np.float64
+    made.has_array_way = way == "auto" and dtype == np.float64
     made.rarely = irregular and made.pays_to_write_arrays(m)
     if made.rarely:
         made.write_arrays()
