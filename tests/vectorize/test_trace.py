@@ -9,12 +9,13 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
-from programs import by_the_engine
+from programs import assert_equal_to_the_engine, by_the_engine
 
 import tinygrad_scalar as ts
 from tinygrad_scalar import Value
 from tinygrad_scalar.engine import read_data, read_gradients, tracing
 from tinygrad_scalar.engine.errors import TraceError
+from tinygrad_scalar.vectorize.trace import trace
 
 X = np.array([0.0, 1.0, 2.0])
 w = Value(0.5, "w")
@@ -204,6 +205,40 @@ def test_a_function_that_vectorizes_another_cannot_give_it_its_placeholders():
 def test_rows_that_differ_in_shape_are_refused(table):
     with pytest.raises(TraceError, match="all rows of a table that an argument indexes must have the same"):
         ts.vectorize(lambda i: ts.lookup(table, i)[0] * 1.0, [w])([0, 1])
+
+
+TABLES = {
+    "numbers": [0.5, -1.0],
+    "parameters": [w, w],
+    "rows of numbers": [[0.5, 2.0], [1.0, 3.0]],
+    "tuples": ((w, 2.0), (w, 3.0)),
+    "an array": np.array([[w, Value(2.0)], [w, Value(3.0)]]),
+}
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_the_words_of_a_text_are_looked_up_in_the_same_entries(name):
+    lookups = trace(
+        lambda words: [ts.lookup(TABLES[name], word) for word in words], [w], [np.zeros((1, 9), int)]
+    ).lookups
+    columns = 1 if np.ndim(TABLES[name]) == 1 else 2
+    assert len(lookups) == 9 * columns
+    assert len({id(entries) for entries, _, _ in lookups.values()}) == columns
+
+
+@pytest.mark.parametrize("by_row", [False, True])
+@pytest.mark.parametrize("other", [Value(-2.0), 4.0, "argument"], ids=["Value", "number", "argument"])
+@pytest.mark.parametrize("first", [Value(3.0), 0.5], ids=["Value", "number"])
+def test_a_table_that_changes_between_two_lookups_is_read_again(first, other, by_row):
+    def cost(i, x):
+        table = [[first, w], [w, first]] if by_row else [first, w]
+        rows = table if by_row else [table]
+        before = ts.lookup(table, i)[0] if by_row else ts.lookup(table, i)
+        rows[0][0] = x if other == "argument" else other
+        after = ts.lookup(table, i)[0] if by_row else ts.lookup(table, i)
+        return before + w * after
+
+    assert_equal_to_the_engine(cost, [w], [np.array([0, 1, 0]), np.array([0.25, 0.5, 2.0])])
 
 
 def test_a_row_that_is_not_there_is_refused():

@@ -11,6 +11,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -23,7 +24,7 @@ from tinygrad_scalar.engine.graph_arrays import without_copies
 from tinygrad_scalar.vectorize.branches import Branches, accepted_by, row_guard
 from tinygrad_scalar.vectorize.cached_property import cached_property
 from tinygrad_scalar.vectorize.leaves import Leaves, leaves_of
-from tinygrad_scalar.vectorize.lookup_tables import distinct_tables
+from tinygrad_scalar.vectorize.lookup_tables import Entries, Tables, distinct_tables
 from tinygrad_scalar.vectorize.missing_rows import INTEGERS_WANTED, no_index
 from tinygrad_scalar.vectorize.outputs import called
 from tinygrad_scalar.vectorize.reach import Reach
@@ -66,7 +67,7 @@ class Choice(NamedTuple):
     In a branch of `ts.cond`, `reached` is that integer in the examples that get there, and 0 in the others.
     """
 
-    entries: tuple[Value, ...]
+    entries: Entries
     argument: int
     place: int
     reached: Value | None = None
@@ -99,7 +100,7 @@ class Recorder:
         self.start = tick()
         self.arguments, self.parameters = arguments, parameters
         self.lookups: dict[Value, Choice] = {}
-        self._tables: dict[tuple[Value, ...], tuple[Value, ...]] = {}  # one for all that look up the same entries
+        self._tables = Tables()
         self.guards: list[tuple[Value, Guard]] = []
         self.read: dict[Value, None] = {}
         self._cost, self._examples = cost, examples
@@ -168,26 +169,16 @@ class Recorder:
         if argument < 0 or self._examples[argument].dtype.kind not in "bui":
             given = no_index(argument, place, self._examples) if argument >= 0 else label_of(index, "a computed value")
             raise errors.TraceError(f"{errors.user_line()}: {INTEGERS_WANTED}, got {given}")
+        row = self._tables.row_of(table)
         if not self.branches.within:
-            return self._chosen(list(table), argument, place)
+            return row(partial(self._chosen, argument, place))
         self.guard(index, *row_guard(len(table)))
-        return self._chosen(list(table), argument, place, self.branches.where_reached(index, 0.0))
+        return row(partial(self._chosen, argument, place, reached=self.branches.where_reached(index, 0.0)))
 
-    def _chosen(self, rows: list[Any], argument: int, place: int, reached: Value | None = None) -> Any:
-        """A placeholder for one of the rows: a Value, or Values in a container like theirs."""
-        first = rows[0]
-        if isinstance(first, dict):
-            if any(not isinstance(row, dict) or row.keys() != first.keys() for row in rows):
-                raise self._unlike("must have the same keys")
-            return {key: self._chosen([row[key] for row in rows], argument, place, reached) for key in first}
-        if isinstance(first, (list, tuple, np.ndarray)):
-            if any(not hasattr(row, "__len__") or len(row) != len(first) for row in rows):
-                raise self._unlike("must have the same length")
-            chosen = [self._chosen([row[k] for row in rows], argument, place, reached) for k in range(len(first))]
-            return np.array(chosen, object) if isinstance(first, np.ndarray) else type(first)(chosen)
-        entries = tuple(entry if isinstance(entry, Value) else Value(entry) for entry in rows)
+    def _chosen(self, argument: int, place: int, entries: Entries, reached: Value | None = None) -> Value:
+        """A placeholder for one of the entries."""
         looked_up = Value(1.0)  # any number will do
-        self.lookups[looked_up] = Choice(self._tables.setdefault(entries, entries), argument, place, reached)
+        self.lookups[looked_up] = Choice(entries, argument, place, reached)
         self._marks[looked_up] = PLACEHOLDER
         return looked_up
 
@@ -200,10 +191,6 @@ class Recorder:
                 found += lookup.entries
             found += () if lookup.reached is None else (lookup.reached,)
         return found
-
-    @staticmethod
-    def _unlike(rows: str) -> errors.TraceError:
-        return errors.TraceError(f"{errors.user_line()}: all rows of a table that an argument indexes {rows}")
 
 
 @dataclass
