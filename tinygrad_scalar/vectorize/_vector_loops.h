@@ -28,6 +28,18 @@ LOCAL double VECTOR_NAME(quotient)(double x, double x_low, double y, double y_lo
 #endif
 }
 
+/* The same times a finite number, rounded once less; where that is 0, its sign may be lost. */
+LOCAL double VECTOR_NAME(times_quotient)(
+    double factor, double x, double x_low, double y, double y_low, double inverse)
+{
+#if VECTOR_FUSED
+    double q = x * inverse, lacks = (fma(-q, y, x) + fma(-q, y_low, x_low)) * inverse;
+#else
+    double q = x / y, lacks = (x_low - q * y_low) * inverse;
+#endif
+    return MULTIPLY_ADD(factor, q, factor * lacks);
+}
+
 /* y = n ln 2 + r with |r| ≤ ½ ln 2: e^r − 1 as a sum of two floats, and n + ROUNDER.
    e^r − 1 = r + r²q(r), q by Remez on that range (error 2e-19), summed by Estrin's scheme. */
 LOCAL double VECTOR_NAME(reduced_expm1)(double y, double *low, double *shifted_n)
@@ -200,11 +212,12 @@ LOCAL double VECTOR_NAME(one_silu)(double x, double *slope)
 {
     double many_low, unwanted, also, many = VECTOR_NAME(decay)(-fabs(x), 64.0, &many_low, &unwanted, &also);
     double e = many * 0x1p-64, e_low = many_low * 0x1p-64, sum = 1.0 + e, sum_low = ((1.0 - sum) + e) + e_low;
-    double inverse = 1.0 / sum, scale = x < 0.0 ? 0x1p-64 : 1.0;
+    double inverse = 1.0 / sum, scale = x < 0.0 ? 0x1p-64 : 1.0, a;
     many = x < EXP_LOWER ? 0.0 : many, many_low = x < EXP_LOWER ? 0.0 : many_low;
     if (slope) /* σ(x) + xσ(x)σ(−x) */
         *slope = (x < 0.0 ? many : 1.0) * inverse * (1.0 + x * (x < 0.0 ? 1.0 : e) * inverse) * scale;
-    return x * VECTOR_NAME(quotient)(x < 0.0 ? many : 1.0, x < 0.0 ? many_low : 0.0, sum, sum_low, inverse) * scale;
+    a = VECTOR_NAME(times_quotient)(x, x < 0.0 ? many : 1.0, x < 0.0 ? many_low : 0.0, sum, sum_low, inverse) * scale;
+    return x < (double)INFINITY ? copysign(a, x) : x;
 }
 
 /* x((1 + e^x)² − 1) / ((1 + e^x)² + 1), for x > 0 by e^−x */
@@ -213,7 +226,7 @@ LOCAL double VECTOR_NAME(one_mish)(double x, double *slope)
     int right = x > 0.0;
     double many_low, unwanted, also, many = VECTOR_NAME(decay)(-fabs(x), 64.0, &many_low, &unwanted, &also);
     double e = many * 0x1p-64, e_low = many_low * 0x1p-64, h = 2.0 + e, h_low = ((2.0 - h) + e) + e_low;
-    double part, part_low, top, top_low, bottom, bottom_low, inverse, fraction, scale = right ? 1.0 : 0x1p-64;
+    double part, part_low, top, top_low, bottom, bottom_low, inverse, fraction, a, scale = right ? 1.0 : 0x1p-64;
     double top_right = 1.0 + 2.0 * e, low_right = (2.0 * e - (top_right - 1.0)) + 2.0 * e_low;
     double square = 2.0 * e * e, square_low = VECTOR_NAME(lost)(2.0 * e, e, square) + 4.0 * e * e_low;
     many = x < EXP_LOWER ? 0.0 : many, many_low = x < EXP_LOWER ? 0.0 : many_low;
@@ -224,9 +237,14 @@ LOCAL double VECTOR_NAME(one_mish)(double x, double *slope)
     bottom_low = (part - (bottom - (right ? top_right : 2.0))) + part_low;
     inverse = 1.0 / bottom;
     fraction = VECTOR_NAME(quotient)(top, top_low, bottom, bottom_low, inverse);
-    if (slope)
-        *slope = (fraction + x * (4.0 * (right ? e * e : many) * (1.0 + e) * inverse * inverse)) * scale;
-    return x * fraction * scale;
+    a = VECTOR_NAME(times_quotient)(x, top, top_low, bottom, bottom_low, inverse) * scale;
+    if (slope) {
+        double better = MULTIPLY_ADD(-bottom_low * inverse, inverse, inverse);
+        double twice = right ? square : 2.0 * many, twice_low = right ? square_low : 2.0 * many_low;
+        twice += MULTIPLY_ADD(twice, e, twice_low);
+        *slope = (fraction + 2.0 * x * (twice * better * better)) * scale;
+    }
+    return x < (double)INFINITY ? copysign(a, x) : x;
 }
 
 LOCAL double VECTOR_NAME(one_elu)(double x, double *slope)
