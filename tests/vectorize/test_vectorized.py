@@ -1,5 +1,6 @@
 """The function that `vectorize` returns: what it takes and refuses, its parameters, pickles."""
 
+import copy
 import pickle
 import subprocess
 import sys
@@ -106,6 +107,17 @@ def test_a_pickled_run_runs_in_another_process(tmp_path):
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.split() == [value.hex(), gradient.tobytes().hex()]
+
+
+@pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy, lambda run: pickle.loads(pickle.dumps(run))])
+def test_a_copy_is_trained_through_its_own_parameters(copied):
+    w = Value(0.5)
+    run = ts.vectorize(lambda x: w * w * x, [w])
+    before = run(X)
+    other = copied(run)
+    other.parameters -= 0.25
+    assert other(X)[0] == before[0] / 4
+    assert run(X) == before and run.parameters == [0.5]
 
 
 def test_a_pickled_run_has_no_function_and_says_so():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import os
 import threading
 import weakref
@@ -254,15 +255,8 @@ class Vectorized(Exports):
                 continue
             if anomaly.watching:
                 program = self._watched_program(program, rows)
-                result = run_watched(
-                    program,
-                    self._cost,
-                    self._values,
-                    self._parameters,
-                    rows,
-                    backwards=backwards,
-                    wrt_inputs=self._wrt_inputs,
-                )
+                options = {"backwards": backwards, "wrt_inputs": self._wrt_inputs}
+                result = run_watched(program, self._cost, self._values, self._parameters, rows, **options)
             else:
                 result = None if each else program.run(self._parameters, rows, backwards)
             self._examples = len(rows[0])
@@ -365,6 +359,9 @@ class Vectorized(Exports):
         return f"Vectorized({self._parameters.size} parameters, {self._parameters.dtype})"
 
     # --- pickling: parameters and programs travel, the function and the Values do not ---------------------------------
+
+    def __copy__(self) -> Vectorized:
+        return copy.deepcopy(self)  # with parameters and memory of its own
 
     def __getstate__(self) -> dict[str, Any]:
         state = {**self.__dict__, "_cost": None, "_values": [], "_watched": {}}
