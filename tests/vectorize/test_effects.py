@@ -147,6 +147,92 @@ def what_the_loop_has_changed_too(x):
     return w * len(layer.seen) * layer.factor
 
 
+@read
+def a_variable_that_is_deleted(x):
+    factor = w
+
+    def rare():
+        nonlocal factor
+        del factor
+        return x
+
+    y = ts.cond(ts.less(x, 0), rare, lambda: w * x)
+    try:
+        return y * factor
+    except NameError:
+        return y
+
+
+@read
+def a_default_of_its_own(x):
+    def rare(s=x):
+        rare.__defaults__ = (w,)
+        return s
+
+    return ts.cond(ts.less(x, 0), rare, 0.0) + ts.cond(ts.less(x, 100), rare, 0.0)
+
+
+@read
+def an_attribute_that_the_side_makes(x):
+    thing = Thing()
+    ts.cond(ts.less(x, 0), lambda: setattr_last(thing, w), 0.0)
+    return w * thing.last if hasattr(thing, "last") else w * x
+
+
+@read
+def an_attribute_of_a_function_that_the_side_makes(x):
+    def rare():
+        rare.last = w
+        return x
+
+    for _ in range(2):
+        ts.cond(ts.less(x, 0), rare, 0.0)
+    return w * getattr(rare, "last", x)
+
+
+@read
+def an_attribute_that_takes_the_place_of_another(x):
+    thing = Thing()
+    thing.first = x
+    for k in range(3):
+        if k == 1:
+            del thing.first
+            thing.last = x
+        ts.cond(ts.less(x, 0), lambda k=k: setattr_last(thing, w) if k == 2 else x, 0.0)
+    return w * thing.last
+
+
+@read
+def an_attribute_by_an_object_that_has_got_another_class(x):
+    thing = Thing()
+    thing.last = x
+    for k in range(3):
+        thing.__class__ = Thing if k < 2 else Other
+        ts.cond(ts.less(x, 0), lambda: thing.step(x), 0.0)
+    return w * thing.last
+
+
+@read
+def a_global_variable_of_the_same_code_elsewhere(x):
+    code = compile("def side():\n    global last\n    last = w\n    return x", "<side>", "exec")
+    modules = [{"x": x, "w": w, "last": x} for _ in range(2)]
+    for module in modules:
+        exec(code, module)
+        ts.cond(ts.less(x, 0), module["side"], 0.0)
+    return w * modules[1]["last"]
+
+
+class Thing:
+    def step(self, x):
+        return x
+
+
+class Other(Thing):
+    def step(self, x):
+        self.last = w
+        return x
+
+
 def setattr_last(thing, value):
     thing.last = value
     return value
@@ -247,6 +333,8 @@ NET = ts.MLP(1, [2, 1], "tanh", seed=0)
 def test_a_side_that_changes_what_is_read_outside_is_refused(name, reduce):
     with pytest.raises(TraceError, match=r"a side of ts.cond must not change anything outside(.|\n)*`then` changed"):
         ts.vectorize(READ[name], [w], reduce=reduce)(RARE)
+    with pytest.raises(TraceError, match=r"a side of ts.cond must not change anything outside"):
+        ts.vectorize(READ[name], [w], reduce=reduce)([-1.0])  # which all take that side
 
 
 @pytest.mark.parametrize("name", UNREAD)

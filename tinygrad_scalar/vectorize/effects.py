@@ -15,8 +15,8 @@ from types import CellType, CodeType, FunctionType
 from typing import Any
 
 from tinygrad_scalar.engine import Value
+from tinygrad_scalar.vectorize.attributes import ABSENT, attribute_of, own_attributes
 from tinygrad_scalar.vectorize.reach import (
-    ABSENT,
     NUMBERS,
     Elements,
     Entry,
@@ -25,11 +25,9 @@ from tinygrad_scalar.vectorize.reach import (
     Reach,
     Slot,
     Table,
-    contents_of,
     elements_of,
     is_of_a_library_class,
     kinds_of,
-    own_attributes,
 )
 from tinygrad_scalar.vectorize.readings import flat, still_held_in_c
 
@@ -50,7 +48,9 @@ class Surroundings(Reach):
         self._contents = _contents_of(side)
         self._varying = [*map(_can_vary, self._contents)]
         self._mappings: list[Any] = []
+        self._things: list[Any] = []
         super().__init__(side)
+        self._kinds = [*map(type, self._things)]
         self._sizes = [*map(len, self._mappings)]
         self._arrays = [place for place in self.places if isinstance(place, (Numbers, Table))]
         self._still_held, self._held = still_held_in_c(), flat([*self.places, *self.inside])
@@ -77,13 +77,22 @@ class Surroundings(Reach):
 
     def _own(self, thing: Any) -> None:
         super()._own(thing)
-        kinds = (*(thing.__mro__ if isinstance(thing, type) else ()), *type(thing).__mro__)
-        self._mappings += [own_attributes(thing), *(vars(kind) for kind in kinds if not is_of_a_library_class(kind))]
+        kind, own = type(thing), own_attributes(thing)
+        kinds = (*(thing.__mro__ if issubclass(kind, type) else ()), *kind.__mro__)
+        self._mappings += [own, *(vars(kind) for kind in kinds if not is_of_a_library_class(kind))]
+        self._things.append(thing)
+        is_the_users = kind is FunctionType or not is_of_a_library_class(kind)
+        if thing is not self._side and is_the_users and not any(own is known for known in self.networks):
+            self.places.append(Elements(own, elements_of(own)))  # also what it gets a name for
 
     def _look_at_variables(self) -> None:
         """Note what the variables of the side hold: a triple for each, see `still_held`."""
         held: list[Any] = []
         self._size_of_lists = 0
+        if type(self._side) is FunctionType:
+            side, own = self._side, self._side.__dict__
+            held += (side, "__code__", side.__code__, side, "__defaults__", side.__defaults__)
+            held += (own, None, elements_of(own))
         for cell, content in zip(_cells_of(self._side), self._contents):
             held += (cell, "cell_contents", content)
         for content, varies in zip(self._contents, self._varying):
@@ -96,6 +105,8 @@ class Surroundings(Reach):
         """Become the surroundings of another side of the same code; False if it reaches something else."""
         contents = _contents_of(side)
         if len(contents) != len(self._contents) or side.__kwdefaults__ or side.__dict__:
+            return False
+        if side.__globals__ is not self._side.__globals__ or [*map(type, self._things)] != self._kinds:
             return False
         for held, varies, now in zip(self._contents, self._varying, contents):
             if not (type(now) in NUMBERS or _can_vary(now) if varies else now is held):
@@ -119,14 +130,17 @@ class Surroundings(Reach):
         places: list[Place] = [Slot(*triple) if triple[1] else Elements(triple[0], triple[2]) for triple in triples]
         places += self.places
         changed = [place for place in places if not place.unchanged()]
-        return [self._in_words(place, places) for place in changed if _put_back(place)]
+        named = [self._in_words(place, places) for place in changed]
+        return [words for words, place in zip(named, changed) if _put_back(place)]
 
     def _in_words(self, place: Place, places: Sequence[Place]) -> str:
         if isinstance(place, Entry) or (isinstance(place, Slot) and not isinstance(place.owner, CellType)):
             return place.name
         if isinstance(place, Slot):
             return self._names_of_cells.get(id(place.owner), "a variable")
-        thing = place.container if isinstance(place, Elements) else getattr(place, "array", None)
+        thing: Any = place.container if isinstance(place, Elements) else getattr(place, "array", None)
+        if isinstance(place, Elements) and any(thing is own_attributes(owner) for owner in (self._side, *self._things)):
+            return ", ".join(_changed_names(thing, place.held))
         named = [
             self._in_words(other, places)
             for other in places
@@ -136,6 +150,11 @@ class Surroundings(Reach):
 
     def size(self) -> int:
         return self._size + self._size_of_lists
+
+
+def _changed_names(own: dict[str, Any], held: list[Any]) -> list[str]:
+    before = dict(zip(held, held[len(held) // 2 :]))
+    return [name for name in {**before, **own} if own.get(name, ABSENT) is not before.get(name, ABSENT)]
 
 
 def _size(place: Place) -> int:
@@ -154,7 +173,7 @@ def _contents_of(side: Any) -> list[Any]:
     try:
         return [*(cell.cell_contents for cell in cells), *defaults]
     except ValueError:  # one is empty
-        return [*map(contents_of, cells), *defaults]
+        return [*(attribute_of(cell, "cell_contents") for cell in cells), *defaults]
 
 
 def _can_vary(thing: Any) -> bool:

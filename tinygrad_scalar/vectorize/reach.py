@@ -17,7 +17,7 @@ from contextvars import ContextVar
 from functools import lru_cache, partial
 from itertools import chain, zip_longest
 from operator import attrgetter, is_, methodcaller
-from types import BuiltinFunctionType, CellType, CodeType, FrameType, FunctionType, MethodType, ModuleType
+from types import BuiltinFunctionType, CodeType, FrameType, FunctionType, MethodType, ModuleType
 from typing import Any, NamedTuple, cast
 
 import numpy as np
@@ -26,6 +26,7 @@ from tinygrad_scalar.engine import Value
 from tinygrad_scalar.engine.errors import PACKAGE
 from tinygrad_scalar.engine.tracing import LastCall
 from tinygrad_scalar.primitives.primitive import Primitive
+from tinygrad_scalar.vectorize.attributes import ABSENT, attribute_of, own_attributes
 from tinygrad_scalar.vectorize.code_names import imported, names_in, with_nested
 from tinygrad_scalar.vectorize.executor import executor
 
@@ -34,7 +35,6 @@ LIBRARIES = tuple({PACKAGE, *(sysconfig.get_path(name) for name in ("stdlib", "p
 PLAIN = frozenset({int, float, bool, complex, str, bytes, type(None)})
 NUMBERS = PLAIN | {Value}  # what a long list mostly holds
 ROWS = frozenset({list, tuple})
-ABSENT = object()
 CONTAINERS: tuple[type[Any], ...] = (list, tuple, dict, set, frozenset, deque)
 # Names by which code finds what its own names do not tell, and kinds of objects that hold what no name tells.
 DYNAMIC = {"__dict__", "__getattribute__", "__import__", "eval", "exec", "getattr", "globals", "locals", "vars"}
@@ -65,7 +65,7 @@ class Slot(NamedTuple):
     held: object
 
     def unchanged(self) -> bool:
-        return getattr(self.owner, self.name, ABSENT) is self.held
+        return attribute_of(self.owner, self.name) is self.held
 
     def has_new_number(self) -> bool:
         return type(self.held) in PLAIN
@@ -248,7 +248,7 @@ class Reach:
 
     def _visit_function(self, function: FunctionType) -> None:
         for cell in function.__closure__ or ():
-            self._place_variable(function, Slot(cell, "cell_contents", contents_of(cell)))
+            self._place_variable(function, Slot(cell, "cell_contents", attribute_of(cell, "cell_contents")))
         if is_of_a_library(function.__code__):
             return
         self.places.append(Slot(function, "__code__", function.__code__))  # IPython's autoreload gives it another
@@ -325,15 +325,6 @@ class Reach:
                 self._place(Entry(vars(kind), name, vars(kind).get(name, ABSENT)))
 
 
-def own_attributes(thing: Any) -> dict[str, Any]:
-    """The __dict__ that an object has of its own, without asking the object."""
-    try:
-        found = object.__getattribute__(thing, "__dict__")
-    except (AttributeError, TypeError):
-        return {}
-    return found if type(found) is dict else {}
-
-
 def elements_of(container: Any) -> list[Any]:
     """What stands in a container, also if its class gives something else."""
     kind = type(container)
@@ -368,13 +359,6 @@ def _same_objects(now: list[Any], held: list[Any]) -> bool:
 def is_same_number(now: object, held: object) -> bool:
     """Whether two plain numbers, or texts, are the same; −0 and 0 are not, nor are 1 and 1.0."""
     return type(now) is type(held) and type(now) in PLAIN and repr(now) == repr(held)
-
-
-def contents_of(cell: CellType) -> object:
-    try:
-        return cell.cell_contents
-    except ValueError:  # nothing yet
-        return ABSENT
 
 
 def is_of_a_library(code: CodeType) -> bool:

@@ -16,9 +16,9 @@ from types import MappingProxyType, ModuleType
 from typing import Any, NamedTuple
 
 from tinygrad_scalar.engine import Value
+from tinygrad_scalar.vectorize.attributes import ABSENT, attribute_of
 from tinygrad_scalar.vectorize.executor import executor
 from tinygrad_scalar.vectorize.reach import (
-    ABSENT,
     PLAIN,
     Elements,
     Entry,
@@ -132,7 +132,7 @@ def _held(owner: Any, name: Any, held: Any) -> bool:
         elements = elements_of(owner)
         return len(elements) == len(held) and all(x is y or is_same_number(x, y) for x, y in zip(elements, held))
     is_dict = type(owner) in (dict, MappingProxyType)
-    now = owner.get(name, ABSENT) if is_dict else getattr(owner, name, ABSENT)
+    now = owner.get(name, ABSENT) if is_dict else attribute_of(owner, name)
     return now is held or is_same_number(now, held)
 
 
