@@ -345,6 +345,43 @@ def test_a_side_may_change_what_nobody_reads(name):
     np.testing.assert_allclose(value, costs, rtol=1e-12)
 
 
+def test_parameters_are_told_apart_where_their_numbers_are_equal():
+    """Biases start at 0."""
+    first, second = Value(0.0), Value(0.0)
+
+    def turned(x):
+        pair = [first, second]
+        ts.cond(ts.less(x, 0), lambda: pair.reverse() or x, 0.0)
+        return pair[0] * x + pair[1]
+
+    def looked_up(x, k):
+        rows = [first, second]
+        ts.cond(ts.less(x, 0), lambda: rows.reverse() or x, 0.0)
+        return ts.cond(ts.less(x, 5), lambda: ts.lookup(rows, k) * x, lambda: ts.lookup([second, first], k))
+
+    with pytest.raises(TraceError, match=r"`then` changed the list pair"):
+        ts.vectorize(turned, [first, second])([-1.0])
+    with pytest.raises(TraceError, match=r"`then` changed the list rows"):
+        ts.vectorize(looked_up, [first, second])([-1.0, -2.0], [0, 1])
+
+
+def test_lookups_and_their_guards_are_the_same_in_either_order_of_the_sides():
+    rows = [Value(0.5), Value(-1.0), Value(0.5)]
+
+    def function(x, k, j):
+        def of(i):
+            return lambda: ts.lookup(rows, i) * x
+
+        both = ts.cond(ts.less(x, 1), of(k), lambda: ts.cond(ts.less(x, 2), of(j), of(k)))
+        return ts.cond(ts.less(x, 3), lambda: both * ts.lookup(rows, j), of(j))
+
+    X, K, J = np.array([0.5, 1.5, 2.5, 3.5]), np.array([0, 1, 2, 1]), np.array([2, 0, 1, 1])
+    value, _ = ts.vectorize(function, rows, reduce=None)(X, K, J)
+    of_x = [rows[k].data if x < 1 or x >= 2 else rows[j].data for x, k, j in zip(X, K, J)]
+    costs = [a * x * rows[j].data if x < 3 else rows[j].data * x for a, x, j in zip(of_x, X, J)]
+    np.testing.assert_allclose(value, costs, rtol=1e-12)
+
+
 def test_the_error_names_what_was_changed_and_where():
     with pytest.raises(TraceError, match=r"test_effects.py:\d+: .*ts.cond\(.*: `then` changed the list found"):
         ts.vectorize(an_appended_value, [w])(RARE)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from itertools import islice
 from types import FunctionType
 from typing import TYPE_CHECKING, Any
 
@@ -47,6 +48,7 @@ class Branches:
     apart   whether the sides run in the other order, and what one changes outside of it is undone (effects.py)
     undone  what that was, in words, after the line and the side
     met     whether there was a condition
+    guards, lookups  what the tracer notes, in the order in which `then` runs before `otherwise`
     """
 
     met = False
@@ -55,6 +57,8 @@ class Branches:
         self.within: Side | None = None
         self.apart = apart
         self.undone: list[str] = []
+        self.guards: list[Any] = []
+        self.lookups: dict[Value, Any] = {}
         self._watched = 0
         self._known: dict[Any, Surroundings] = {}  # by code: in a loop many sides have the same
 
@@ -69,8 +73,14 @@ class Branches:
             return record("where", condition, zero, one)
 
         if self.apart:
+            n_guards, n_lookups = len(self.guards), len(self.lookups)
             second = self._side(fails, otherwise, "otherwise")
-            return _joined(holds, self._side(lambda: holds, then, "then"), second)
+            guards, lookups = self.guards[n_guards:], [*islice(self.lookups, n_lookups, None)]
+            first = self._side(lambda: holds, then, "then")
+            self.guards[n_guards:] = self.guards[n_guards + len(guards) :] + guards
+            for looked_up in lookups:
+                self.lookups[looked_up] = self.lookups.pop(looked_up)
+            return _joined(holds, first, second)
         first = self._side(lambda: holds, then, "then")
         return _joined(holds, first, self._side(fails, otherwise, "otherwise"))
 

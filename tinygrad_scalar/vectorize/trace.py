@@ -99,9 +99,9 @@ class Recorder:
     ) -> None:
         self.start = tick()
         self.arguments, self.parameters = arguments, parameters
-        self.lookups: dict[Value, Choice] = {}
+        self.lookups: dict[Value, Choice] = branches.lookups
         self._tables = Tables()
-        self.guards: list[tuple[Value, Guard]] = []
+        self.guards: list[tuple[Value, Guard]] = branches.guards
         self.read: dict[Value, None] = {}
         self._cost, self._examples = cost, examples
         self.branches = branches
