@@ -42,6 +42,43 @@ def test_a_function_of_parameters_alone_and_one_from_before_the_call_are_followe
     assert_equal_to_the_engine(lambda x: before * x + FUNCTIONS[name](params), params, [np.array([0.5, 2.0])])
 
 
+WAYS = ["arrays", pytest.param("scalar", marks=pytest.mark.skipif(not ts.accelerated, reason="no compiled executor"))]
+LISTS = {
+    "alike": lambda x: x,
+    "of many kinds": lambda x: [x[0] + 0.0, x[1] * 1.0, ts.maximum(x[2], x[3]), *x[4:]],
+    "of lists": lambda x: [ts.logsumexp(x[:3]), x[3], ts.logsumexp(x[3:])],
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("reduce", ["sum", None])
+@pytest.mark.parametrize("kind", LISTS)
+@pytest.mark.parametrize("offset", [0.0, 700.0, -1e6, 1e9, 1e17, 1e308])
+def test_a_log_sum_exp_of_large_numbers_has_the_digits_of_the_engine(offset, kind, reduce, way):
+    X = offset + np.random.default_rng(0).normal(size=(3, 6))
+    run = ts.vectorize(lambda x: ts.logsumexp(LISTS[kind](x)), [], wrt_inputs=True, reduce=reduce, way=way, check=False)
+    _, _, (gradients,) = run(X)
+    for numbers, value, gradient in zip(X, run.values(X), gradients):
+        x = [Value(number) for number in numbers]
+        root = ts.logsumexp(LISTS[kind](x))
+        root.backward()
+        assert value == pytest.approx(root.data, rel=1e-15)
+        if kind != "of lists":  # there the engine's outer node sees sums that are rounded
+            assert gradient == pytest.approx([v.grad for v in x], rel=1e-14)
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("reduce", ["sum", None])
+@pytest.mark.parametrize("function", [ts.logsumexp, lambda x: ts.log_softmax(x)[0]], ids=["logsumexp", "log_softmax"])
+def test_an_infinite_gradient_of_a_log_sum_exp_is_not_passed_to_the_largest(function, reduce, way):
+    numbers = [0.5, 0.0, 1.0, np.inf]
+    run = ts.vectorize(lambda x: function(x[:3]) * x[3], [], wrt_inputs=True, reduce=reduce, way=way, check=False)
+    x = [Value(number) for number in numbers]
+    (function(x[:3]) * x[3]).backward()
+    _, _, ([gradient],) = run([numbers])
+    np.testing.assert_allclose(gradient[1:], [v.grad for v in x][1:])
+
+
 @pytest.mark.parametrize("scale", [1e-200, 1e200])
 def test_a_norm_neither_overflows_nor_underflows(scale):
     params = [Value(3.0 * scale), Value(4.0 * scale)]

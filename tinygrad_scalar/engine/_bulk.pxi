@@ -381,7 +381,7 @@ cdef class Writing:
         elif code == _ops.LARGEST_OF_LIST:
             step = _LARGEST_OF_TWO
         elif code == _ops.LOGSUMEXP:
-            step = _LOGADDEXP
+            step = _LOGSUMEXP_OF_NEXT if n > 2 else _LOGADDEXP
         elif code == _ops.LOGSUMEXP_BELOW:
             y = index_of(node, n - 1, base)
             differences = [self.two(_SUBTRACT, index_of(node, i, base), y) for i in range(n - 1)]

@@ -89,6 +89,7 @@ cdef inline bint piecewise(Code code, double n) noexcept nogil:
         return n == 0.0
     return code in (
         HARDTANH, FLOOR, CEIL, SIGN, RELU, LEAKY_RELU, MAXIMUM, MINIMUM, GREATER, GREATER_EQUAL, WHERE, SHARED_MAX, SHARED_MIN,
+        LARGEST,
     )
 
 

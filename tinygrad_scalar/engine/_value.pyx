@@ -134,6 +134,7 @@ tracing.listeners.append(_look_for_tracers)
 CODES = {  # by name or family; used by the scalar programs of `vectorize` too
     "+": _ops.ADD, "-": _ops.SUBTRACT, "*": _ops.MULTIPLY, "/": _ops.DIVIDE, "**": _ops.POWER,
     "maximum": _ops.MAXIMUM, "minimum": _ops.MINIMUM, "logaddexp": _ops.LOGADDEXP,
+    "logsumexp of next": _ops.LOGADDEXP,
     "greater": _ops.GREATER, "greater_equal": _ops.GREATER_EQUAL,
     "atan2": _ops.ATAN2, "hypot": _ops.HYPOT, "xlogy": _ops.XLOGY, "cosine": _ops.COSINE,
     "log2": _ops.LOG2, "log10": _ops.LOG10, "exp2": _ops.EXP2, "cbrt": _ops.CBRT, "floor": _ops.FLOOR,
@@ -244,6 +245,7 @@ cdef Row _MAX_OF_FIRST = row_named("max of first"), _MAX_OF_NEXT = row_named("ma
 cdef Row _LARGEST_OF_TWO = row_named("largest of two")
 cdef Row _MIN_OF_FIRST = row_named("min of first"), _MIN_OF_NEXT = row_named("min of next")
 cdef Row _XLOGY = row_named("xlogy"), _MAXIMUM = row_named("maximum"), _MINIMUM = row_named("minimum")
+cdef Row _LOGSUMEXP_OF_NEXT = row_named("logsumexp of next")
 cdef Row _LOGADDEXP = row_named("logaddexp"), _GREATER = row_named("greater"), _WHERE = row_named("where")
 cdef Row _GREATER_EQUAL = row_named("greater_equal")
 

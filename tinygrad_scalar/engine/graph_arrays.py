@@ -222,7 +222,7 @@ MADE_OF: dict[str, Callable[[_Written, list[int]], int]] = {
     "norm(n)": _Written.norm,
     "max(n)": lambda tape, x: tape.extreme("max", x),
     "min(n)": lambda tape, x: tape.extreme("min", x),
-    "logsumexp(n)": lambda tape, x: tape.chain("logaddexp", x),
+    "logsumexp(n)": lambda tape, x: tape.chain("logsumexp of next" if len(x) > 2 else "logaddexp", x),
     "largest(n)": lambda tape, x: tape.chain("largest of two", x),
     "logsumexp_below(n)": lambda tape, x: tape.chain("logaddexp", [tape.node("-", x_i, x[-1]) for x_i in x[:-1]]),
     "sumexp_below(n)": lambda tape, x: tape.chain("+", [tape.power(x_i, x[-1]) for x_i in x[:-1]]),

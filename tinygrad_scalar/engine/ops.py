@@ -32,6 +32,8 @@ STEPS = {
 STEPS["largest of two"] = STEPS["max of first"]._replace(  # a step of what a softmax subtracts
     name="largest of two", local_grads=lambda v, x, y: (0.0, 0.0), slopes=("0", "0"), detached=(0, 1), vjps=(None, None)
 )
+# What it reads ts.logsumexp of three or more as: a chain that, unlike one of logaddexp, subtracts the largest first.
+STEPS["logsumexp of next"] = OPERATIONS["logaddexp"]._replace(name="logsumexp of next")
 
 # --- operations with a constant, which is part of the name, as in micrograd's "**2" -----------------------------------
 

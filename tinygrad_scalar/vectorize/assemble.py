@@ -260,15 +260,14 @@ class _Writer:
             for k in range(1, terms.shape[1]):
                 folded = self.elementwise(kind, folded, self._mixed(terms[:, k]))
             return self._full(folded, len(terms))
-        if kind != "logaddexp":
-            places = np.arange(terms.size) if not one_colour else self.g.place[terms.ravel()]
-            source = self._mixed(terms.ravel()) if not one_colour else self.array_of(int(colours[0, 0]))
-            x = self.gathered(source, places.reshape(terms.shape))
+        places = np.arange(terms.size) if not one_colour else self.g.place[terms.ravel()]
+        source = self._mixed(terms.ravel()) if not one_colour else self.array_of(int(colours[0, 0]))
+        x = self.gathered(source, places.reshape(terms.shape))
+        if kind not in ("logaddexp", "logsumexp"):
             return self.add(Fold(Array((len(terms),), x.batched), kind, x, fixed, even))
         # log Σₖ exp(xₖ) = M + log Σₖ exp(xₖ − M), where M is the largest; M's slope cancels. Where M is infinite, 1 for
         # the sum makes the slopes those of logaddexp in ops.py: 1 for each +∞, 0 for all else.
         n, k = terms.shape
-        x = self.gathered(self.array_of(int(colours[0, 0])), self.g.place[terms])
         largest = self.add(Fold(Array((n,), x.batched), "maximum", x, fixed=True))
         spread = self.gathered(largest, np.repeat(np.arange(n), k)) if n > 1 else largest
         e = self.add(Elementwise(Array((n, k), x.batched), "exp", (self._minus(x, spread),)))

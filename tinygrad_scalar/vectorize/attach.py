@@ -17,6 +17,9 @@ from tinygrad_scalar.primitives.recipe import Recipe, advice
 from tinygrad_scalar.vectorize.lookup_tables import shared
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from tinygrad_scalar.engine import Tape
     from tinygrad_scalar.vectorize.trace import Trace
 
 # Names of the operation on a tape, by its number: the sum of PASSES (1), if a gradient goes to v as well, and ON_PATH
@@ -148,13 +151,20 @@ def _replaced(trace: Trace, made: dict[int, list[Node]]) -> Trace:
                 )
                 operands[starts[first[found] + at] + k] = below
 
+    now = tape._replace(names=list(names), codes=codes, starts=starts, operands=operands, data=data)
+    return renumbered(trace, last, now)
+
+
+def renumbered(trace: Trace, last: NDArray[np.int64], tape: Tape) -> Trace:
+    """The trace with another tape, in which node i is last[i]."""
+
     @shared
     def now(nodes: list[int]) -> list[int]:
         return last[np.asarray(nodes, np.int64)].tolist()  # type: ignore[no-any-return]
 
     return replace(
         trace,
-        tape=tape._replace(names=list(names), codes=codes, starts=starts, operands=operands, data=data),
+        tape=tape,
         cost=int(last[trace.cost]),
         leaves=trace.leaves._replace(nodes=last[trace.leaves.nodes].astype(np.int32)),
         lookups={int(last[i]): (now(entries), a, at) for i, (entries, a, at) in trace.lookups.items()},

@@ -1,7 +1,7 @@
 """Chains become one operation of many terms: step 1 of how vectorize finds the matrices (`__init__.py`).
 
 Chains of additions and subtractions whose partial sums are used nowhere else become one sum; likewise chains of
-maximum, minimum and logaddexp, and the steps that ts.max and ts.min of a list are read as.
+maximum, minimum and logaddexp, and the steps that ts.max, ts.min and ts.logsumexp of a list are read as.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     Indices = NDArray[Any]  # of 32 or 64 bits
 
-FOLDED = ("+", "maximum", "minimum", "logaddexp", "max", "min", "largest")  # the last three of a list
+FOLDED = ("+", "maximum", "minimum", "logaddexp", "max", "min", "largest", "logsumexp")  # the last four of a list
 ROUNDED = [FOLDED.index("+"), FOLDED.index("logaddexp")]
 EXTREMES = {name: name.split()[0] for name in STEPS}
 

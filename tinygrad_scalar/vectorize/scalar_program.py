@@ -10,6 +10,7 @@ import numpy as np
 from tinygrad_scalar.engine.ops import operation
 from tinygrad_scalar.vectorize.attach import attached, code_and_number, without_recipe
 from tinygrad_scalar.vectorize.executor import executor
+from tinygrad_scalar.vectorize.shifted_chains import shifted
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -49,6 +50,7 @@ def scalar_program(
     trace = attached(trace)
     if not _has_codes(trace, codes):
         return None
+    trace = shifted(trace)
     tape = trace.tape
     found = [code_and_number(name, codes) for name in tape.names]
     code_of, number_of = [code for code, _ in found], [number for _, number in found]
@@ -126,7 +128,7 @@ def _are_steps(trace: Trace) -> NDArray[np.bool_]:
 def slots_of_outputs(trace: Trace, n_parameters: int, sizes: Sequence[int]) -> list[int]:
     """The slots of a trace's outputs in its scalar program."""
     offsets = n_parameters + np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
-    trace = attached(trace)
+    trace = shifted(attached(trace))
     slots: list[int] = _slots(trace, offsets)[trace.outputs].tolist()
     return slots
 
