@@ -68,7 +68,7 @@ EXACT = {  # the function and its slope; of a slope that changes its sign, its t
     "softsign": (lambda x: x / (1 + abs(x)), lambda x: (1 + abs(x)) ** -2),
 }
 OVERFLOW, SUBNORMAL, ZERO = 709.782712893384, -708.3964185322641, -745.1332191019411  # of e^x
-EDGES = [5e-324, 2.2250738585072014e-308, 1e-160, 2**-54, 2**-53, 2**-27, 0.5, 1.0, 2.0, 2.0**53, 1e18, 1e300, 1.8e308]
+EDGES = [5e-324, 2.2250738585072014e-308, 1e-160, 2**-54, 2**-53, 2**-27, 0.5, 1.0, 2.0, 2.0**53, 1e18, 1e300, 1.79e308]
 EDGES += [6.909810956206955, 7.6210970480491245, 14.503633953337122]  # where -mish, -silu and mish′ were more wrong
 ODD = [np.inf, -np.inf, np.nan, 0.0, -0.0, -1.0]
 LIMITS = {  # at ODD: the function and its slope

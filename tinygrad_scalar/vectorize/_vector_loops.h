@@ -242,7 +242,7 @@ LOCAL double VECTOR_NAME(one_mish)(double x, double *slope)
         double better = MULTIPLY_ADD(-bottom_low * inverse, inverse, inverse);
         double twice = right ? square : 2.0 * many, twice_low = right ? square_low : 2.0 * many_low;
         twice += MULTIPLY_ADD(twice, e, twice_low);
-        *slope = (fraction + 2.0 * x * (twice * better * better)) * scale;
+        *slope = (fraction + x * (2.0 * twice * better * better)) * scale;
     }
     return x < (double)INFINITY ? copysign(a, x) : x;
 }
@@ -395,22 +395,24 @@ LOCAL double VECTOR_NAME(one_gelu)(double x, double *slope)
         } \
     }
 #define VECTOR_LOOP(function) VECTOR_WHOLE(function) VECTOR_ANY(function)
-VECTOR_LOOP(exp)
-VECTOR_LOOP(expm1)
-VECTOR_LOOP(log)
-VECTOR_LOOP(log1p)
 #if VECTOR_WIDE
 #include "_vector_avx512.h"
 #else
+VECTOR_WHOLE(exp)
 VECTOR_WHOLE(sigmoid)
 VECTOR_WHOLE(tanh)
+VECTOR_WHOLE(silu)
 #endif
+VECTOR_ANY(exp)
 VECTOR_ANY(sigmoid)
 VECTOR_ANY(tanh)
+VECTOR_ANY(silu)
+VECTOR_LOOP(expm1)
+VECTOR_LOOP(log)
+VECTOR_LOOP(log1p)
 VECTOR_LOOP(softplus)
 VECTOR_LOOP(normal_cdf)
 VECTOR_LOOP(gelu)
-VECTOR_LOOP(silu)
 VECTOR_LOOP(elu)
 VECTOR_LOOP(selu)
 VECTOR_LOOP(mish)
