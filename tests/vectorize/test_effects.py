@@ -222,7 +222,54 @@ def a_global_variable_of_the_same_code_elsewhere(x):
     return w * modules[1]["last"]
 
 
+@read
+def a_number_in_a_list_in_a_list(x):
+    rows = [[0.0], [1.0]]
+
+    def rare():
+        rows[1][0] = 5.0
+        return x
+
+    return w * ts.cond(ts.less(x, 0), rare, 0.0) + rows[1][0]
+
+
+@read
+def a_number_from_one_list_to_the_next(x):
+    rows = [[0.0], [1.0]]
+    ts.cond(ts.less(x, 0), lambda: rows[0].append(rows[1].pop()) or x, 0.0)
+    return w * x * len(rows[0])
+
+
+@read
+def an_attribute_of_a_class(x):
+    Thing.shared = x
+    for k in range(3):
+        ts.cond(ts.less(x, 0), lambda k=k: setattr_shared(w) if k == 2 else x, 0.0)
+    return w * Thing.shared
+
+
+@read
+def an_attribute_that_a_derived_class_gets(x):
+    Thing.shared = x
+    if "shared" in vars(Other):
+        del Other.shared
+    ts.cond(ts.less(x, 0), lambda: setattr_other(w), 0.0)
+    return w * Other.shared
+
+
+def setattr_shared(value):
+    Thing.shared = value
+    return value
+
+
+def setattr_other(value):
+    Other.shared = value
+    return value
+
+
 class Thing:
+    shared = None
+
     def step(self, x):
         return x
 
@@ -387,6 +434,22 @@ def test_the_error_names_what_was_changed_and_where():
         ts.vectorize(an_appended_value, [w])(RARE)
     with pytest.raises(TraceError, match=r"`then` changed factor"):
         ts.vectorize(a_nonlocal_variable, [w])(RARE)
+
+
+def test_a_side_cannot_set_a_value_that_was_made_outside_of_it():
+    def function(x):
+        kept = Value(2.0, "kept")
+
+        def rare():
+            own = Value(1.0)
+            own.data = 4.0
+            kept.data = own.data
+            return x * own
+
+        return w * ts.cond(ts.less(x, 0), rare, 0.0) * kept
+
+    with pytest.raises(TraceError, match=r"test_effects.py:\d+: kept.data = own.data: kept was set while vectorize"):
+        ts.vectorize(function, [w])([-1.0])
 
 
 def test_a_draw_in_a_side_is_refused_however_rare_the_side():

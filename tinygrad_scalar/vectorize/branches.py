@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tinygrad_scalar.engine import Value, errors, record
+from tinygrad_scalar.engine import Value, errors, record, tick
 from tinygrad_scalar.engine.number import as_float
 from tinygrad_scalar.vectorize.cached_property import cached_property
 from tinygrad_scalar.vectorize.effects import MOST_ELEMENTS, Surroundings
@@ -29,10 +29,13 @@ ACCEPTED = (0.0, 1.0, 0.5, -1.0)  # numbers of which each guard accepts one: it 
 
 
 class Side:
-    """A side that runs, with those around it; `own` gives 1 where its own condition is met, and 0 elsewhere."""
+    """A side that runs, with those around it; `own` gives 1 where its own condition is met, and 0 elsewhere.
+
+    start  the time before it
+    """
 
     def __init__(self, outer: Side | None, own: Callable[[], Value]) -> None:
-        self._outer, self._own = outer, own
+        self._outer, self._own, self.start = outer, own, tick()
 
     @cached_property
     def reached(self) -> Value:

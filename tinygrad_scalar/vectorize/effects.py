@@ -11,6 +11,7 @@ import dis
 from collections import deque
 from collections.abc import Callable, Sequence
 from functools import lru_cache
+from itertools import islice
 from types import CellType, CodeType, FunctionType
 from typing import Any
 
@@ -131,14 +132,15 @@ class Surroundings(Reach):
         places += self.places
         changed = [place for place in places if not place.unchanged()]
         named = [self._in_words(place, places) for place in changed]
-        return [words for words, place in zip(named, changed) if _put_back(place)]
+        classes = {id(entry): kind for (kind, _), entry in self.in_classes.items()}
+        return [words for words, place in zip(named, changed) if _put_back(place, classes.get(id(place)))]
 
     def _in_words(self, place: Place, places: Sequence[Place]) -> str:
         if isinstance(place, Entry) or (isinstance(place, Slot) and not isinstance(place.owner, CellType)):
             return place.name
         if isinstance(place, Slot):
             return self._names_of_cells.get(id(place.owner), "a variable")
-        thing: Any = place.container if isinstance(place, Elements) else getattr(place, "array", None)
+        thing: Any = place.array if isinstance(place, Numbers) else place.container
         if isinstance(place, Elements) and any(thing is own_attributes(owner) for owner in (self._side, *self._things)):
             return ", ".join(_changed_names(thing, place.held))
         named = [
@@ -206,8 +208,8 @@ def _all_within(code: CodeType) -> list[CodeType]:
     return found
 
 
-def _put_back(place: Place) -> bool:
-    """Whether that could be done."""
+def _put_back(place: Place, of_class: type | None) -> bool:
+    """Whether that could be done; a class's own attributes are only set through it."""
     if isinstance(place, Elements):
         _refill(place.container, place.held)
     elif isinstance(place, Numbers) and place.array.shape == place.held.shape and place.array.flags.writeable:
@@ -216,6 +218,15 @@ def _put_back(place: Place) -> bool:
         place.names.update({place.name: place.held})
         if place.held is ABSENT:
             del place.names[place.name]
+    elif isinstance(place, Entry) and of_class is not None:
+        if place.held is ABSENT:
+            type.__delattr__(of_class, place.name)
+        else:
+            type.__setattr__(of_class, place.name, place.held)
+    elif isinstance(place, Table):
+        numbers = iter(place.held)
+        for row, length in zip(place.rows, place.lengths):
+            row[:] = islice(numbers, length)
     elif isinstance(place, Slot) and place.held is ABSENT:
         object.__delattr__(place.owner, place.name)
     elif isinstance(place, Slot):

@@ -86,13 +86,15 @@ class Elements(NamedTuple):
 
 
 class Table(NamedTuple):
-    """Lists of plain numbers, which are looked at together because there can be many."""
+    """The lists of plain numbers in a container, which are looked at together because there can be many."""
 
+    container: Any
     rows: list[Any]
+    lengths: list[int]
     held: list[Any]
 
     def unchanged(self) -> bool:
-        return _same_objects([*chain.from_iterable(self.rows)], self.held)
+        return [*map(len, self.rows)] == self.lengths and _same_objects([*chain.from_iterable(self.rows)], self.held)
 
     def has_new_number(self) -> bool:
         return True
@@ -140,12 +142,12 @@ class Reach:
         self.found: set[str] = set()
         self.objects: list[Any] = []
         self._owners: list[tuple[Any, set[str]]] = []  # objects, and the names already looked up in them
-        self._in_classes: set[tuple[type, str]] = set()  # classes, and the names already looked up in them
+        self.in_classes: dict[tuple[type, str], Entry] = {}  # classes, and the names already looked up in them
         self._seen: dict[int, object] = {}
         self._todo: deque[Any] = deque([function])
         self._follow()
         self.objects += self._seen.values()
-        del self._owners, self._in_classes, self._todo, self._seen
+        del self._owners, self._todo, self._seen
 
     def runs_in(self, frame: FrameType | None) -> bool:
         """Whether some of the function's code is being executed in `frame` or below it."""
@@ -235,7 +237,7 @@ class Reach:
         if ROWS.issuperset(kinds) and PLAIN.issuperset(_kinds_in_rows(elements)):
             if list in kinds:  # nothing in a tuple changes
                 rows = [row for row in elements if type(row) is list]
-                self.places.append(Table(rows, [*chain.from_iterable(rows)]))
+                self.places.append(Table(container, rows, [*map(len, rows)], [*chain.from_iterable(rows)]))
         else:
             self._todo += [element for element in elements if type(element) not in NUMBERS]
 
@@ -320,9 +322,9 @@ class Reach:
         is_class = issubclass(type(owner), type) and base in owner.__mro__
         order = owner.__mro__ if is_class else type(owner).__mro__
         for kind in order[: order.index(base) + 1]:
-            if (kind, name) not in self._in_classes and not is_of_a_library_class(kind):
-                self._in_classes.add((kind, name))
-                self._place(Entry(vars(kind), name, vars(kind).get(name, ABSENT)))
+            if (kind, name) not in self.in_classes and not is_of_a_library_class(kind):
+                entry = self.in_classes[kind, name] = Entry(vars(kind), name, vars(kind).get(name, ABSENT))
+                self._place(entry)
 
 
 def elements_of(container: Any) -> list[Any]:

@@ -140,7 +140,8 @@ class Recorder:
             self._label(value)
             raise errors.set_while_traced(value) if use == "set" else errors.traced(value, use)
         if self._runs_here():
-            if use == "set" and 0 <= value._time < self.start:
+            within = self.branches.within
+            if use == "set" and 0 <= value._time < (self.start if within is None else within.start):
                 raise errors.set_while_traced(value)
             self.read[value] = None
 
