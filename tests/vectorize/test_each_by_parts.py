@@ -82,3 +82,36 @@ def test_memory_does_not_grow_with_the_square_of_the_outputs(reduce):
     assert most < 8 * k * k / 2
     np.testing.assert_array_equal(values.ravel(), [0.1 * (i % 4) * 2.0 + i for i in range(k)])
     np.testing.assert_array_equal(jacobian.reshape(k, 4), 2.0 * np.eye(4)[np.arange(k) % 4])
+
+
+@pytest.mark.skipif(executor() is None, reason="no compiled executor")
+def test_the_scalar_program_in_two_parts_is_chosen_where_it_should_take_least():
+    """Points turned by a quaternion: the matrix is made of parameters alone, and little is left for each example."""
+    params = [Value(number) for number in (0.9, 0.1, -0.3, 0.2)]
+
+    def turned(points):
+        length = ts.norm(params)
+        w, x, y, z = [number / length for number in params]
+        rows = [
+            [1.0 - 2.0 * (y * y + z * z), 2.0 * (x * y - z * w), 2.0 * (x * z + y * w)],
+            [2.0 * (x * y + z * w), 1.0 - 2.0 * (x * x + z * z), 2.0 * (y * z - x * w)],
+            [2.0 * (x * z - y * w), 2.0 * (y * z + x * w), 1.0 - 2.0 * (x * x + y * y)],
+        ]
+        return [sum(a * b for a, b in zip(row, point)) for point in points for row in rows]
+
+    run = ts.vectorize(turned, params)
+    by_scalars = ts.vectorize(turned, params, way="scalar")
+    for m in (2, 100, 1_000):
+        points = np.random.default_rng(m).normal(size=(m, 5, 3))
+        found, expected = run(points), by_scalars(points)
+        program = run._last
+        ways = [program.scalars, program.quicker, program.in_parts]
+        assert (
+            run.explain()
+            .splitlines()[-1]
+            .split(": ")[1]
+            .startswith(f"the {min(ways, key=lambda way: way.expected(m)).name} runs")
+        )
+        np.testing.assert_allclose(found[0], expected[0], rtol=1e-13)
+        np.testing.assert_allclose(found[1], expected[1], rtol=1e-12, atol=1e-15)
+    assert program._quicker_for(1_000) is program.in_parts is not None

@@ -54,6 +54,7 @@ class EachExample:
     _worth = 0  # how many statements of an array program were worth it to write
     _to_write: TextsOfOutputs | None = None
     quicker: InOnePart | InTwoParts | None = None  # pickles written before have none
+    in_parts: InOnePart | InTwoParts | None = None  # the scalar program in two parts, where `quicker` is of arrays
     _whole: EachByProducts | EachByArrays | None = None
 
     def __init__(
@@ -89,17 +90,18 @@ class EachExample:
         self._costs: Costs | None = None
         self._texts: tuple[str, Equations] | None = None
         self.arrays: EachByArrays | None = None
-        self._is_quicker: dict[int, bool] = {}
+        self._quickest: dict[int, InOnePart | InTwoParts | None] = {}
         self.way: EachByScalars | EachByArrays = self.scalars or self.write_arrays()
         options = {"reduce": reduce, "sparse": sparse, "wrt_inputs": wrt_inputs}
         self.layout = Layout(self.local, n_parameters, shapes, traced.shape, self.way.reads, **options)  # type: ignore[arg-type]
         self.way.want(self.layout.wanted)
         self._worth = self._worth_writing(m)
         if not sparse and "cond" not in traced.tape.names:
-            self.quicker = self._quicker(traced, n_parameters, way, has_scalars=self.scalars is not None)
+            ways = self._quicker(traced, n_parameters, way, has_scalars=self.scalars is not None)
+            self.quicker, self.in_parts, *_ = *ways, None, None
 
-    def _quicker(self, traced: Trace, n: int, way: str, *, has_scalars: bool) -> InOnePart | InTwoParts | None:
-        """Another way, for finite numbers."""
+    def _quicker(self, traced: Trace, n: int, way: str, *, has_scalars: bool) -> list[InOnePart | InTwoParts]:
+        """Other ways, for finite numbers."""
         shapes, wrt_inputs, reduce = self.shapes, self.wrt_inputs, self.reduce
         sizes, shape, k = [int(np.prod(shape)) for shape, _ in shapes], traced.shape, len(traced.outputs)
         parts = split(traced, n)
@@ -117,18 +119,18 @@ class EachExample:
                     of_examples = EachByOutputs(local, traces, sizes, integer, **options)
             except NotByExampleError as error:
                 self.is_irregular = isinstance(error, IrregularError)
-        if of_examples is None and parts is not None and has_scalars:
-            of_examples = by_scalars(local, sizes)
-        if of_examples is None:
-            return None
-        reads = getattr(of_examples, "reads", [np.empty(0, np.int64)] * k)
+        in_parts = by_scalars(local, sizes) if parts is not None and has_scalars else None
         n_all = n if parts is None else n + parts.n_frontier
-        layout = Layout(local, n_all, shapes, shape, reads, reduce=reduce, sparse=False, wrt_inputs=wrt_inputs)
-        if isinstance(of_examples, EachByScalars):
-            of_examples.want(layout.wanted)
-        rest = InOnePart(local, layout, of_examples)
-        if parts is None:
-            return rest
+        ways: list[InOnePart | InTwoParts] = []
+        for one in (of_examples, in_parts):
+            if one is not None:
+                reads = getattr(one, "reads", [np.empty(0, np.int64)] * k)
+                layout = Layout(local, n_all, shapes, shape, reads, reduce=reduce, sparse=False, wrt_inputs=wrt_inputs)
+                if isinstance(one, EachByScalars):
+                    one.want(layout.wanted)
+                ways.append(InOnePart(local, layout, one))
+        if parts is None or not ways:
+            return ways
         local = localized(parts.common, 0)
         common: Any = by_scalars(local, [0]) if has_scalars else None
         common = common or EachByArrays(local, [0], [False], wrt_inputs=False)
@@ -136,7 +138,7 @@ class EachExample:
             local, n, (((0,), False),), parts.common.shape, common.reads, reduce="each", sparse=True, wrt_inputs=False
         )
         common.want(layout.wanted)
-        return InTwoParts(local, layout, common, rest, n)
+        return [InTwoParts(local, layout, common, rest, n) for rest in ways if isinstance(rest, InOnePart)]
 
     def __getstate__(self) -> dict[str, Any]:
         if self._to_write is not None and (self.arrays is not None or self._products() is not None):
@@ -146,6 +148,9 @@ class EachExample:
         state["local"] = self.local._replace(trace=None)  # type: ignore[arg-type]
         state.pop("read", None)
         return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update({**state, "_quickest": {}})
 
     def is_current(self) -> bool:
         """As `Compiled.is_current`."""
@@ -177,16 +182,21 @@ class EachExample:
 
     def _quicker_for(self, m: int) -> InOnePart | InTwoParts | None:
         """The other way, where it is expected to be quicker for m examples."""
-        quicker, scalars = self.quicker, self.scalars
-        if quicker is None or scalars is None:
-            return quicker
-        if m not in self._is_quicker:
-            if len(self._is_quicker) == MOST_CHOICES:  # batches may be of ever new sizes
-                self._is_quicker.clear()
-            products = self._products()
-            offered = products is None or products.is_worth(self._worth_writing(m))
-            self._is_quicker[m] = offered and quicker.expected(m) < scalars.expected(m)
-        return quicker if self._is_quicker[m] else None
+        scalars = self.scalars
+        if self.quicker is None or scalars is None:
+            return self.quicker
+        if m not in self._quickest:
+            if len(self._quickest) == MOST_CHOICES:  # batches may be of ever new sizes
+                self._quickest.clear()
+            products, others = self._products(), self._others()
+            if products is not None and not products.is_worth(self._worth_writing(m)):
+                others.remove(self.quicker)
+            best: Any = min([scalars, *others], key=lambda way: way.expected(m))
+            self._quickest[m] = None if best is scalars else best
+        return self._quickest[m]
+
+    def _others(self) -> list[InOnePart | InTwoParts]:
+        return [way for way in (self.quicker, self.in_parts) if way is not None]
 
     def _run(
         self,
@@ -246,8 +256,9 @@ class EachExample:
         """For one example the outputs, and matrices of their derivatives, those of the arguments too, by each way."""
         ways = [way for way in (self.arrays, self.scalars) if way is not None]
         every = [self._finished(parameters, *self._run(way, parameters, rows, True, None)) for way in ways]
-        if self.quicker is not None and (found := self.quicker.run(parameters, rows, self.guards)) is not None:
-            every.append(self._as_returned(parameters, *found))
+        for other in self._others():
+            if (found := other.run(parameters, rows, self.guards)) is not None:
+                every.append(self._as_returned(parameters, *found))
         for values, jacobian, inputs in every:
             parts = [part for part in (jacobian, *inputs) if part is not None]
             k = self.layout.k
@@ -275,11 +286,11 @@ class EachExample:
         if quicker is None:
             further = "with a tangent for each leaf" if self.scalars.forwards else "and backwards from each output"
             return f"{examples}: the scalar program runs forwards, {further}"
-        ways = [self.scalars, quicker]
         way = self._quicker_for(m) or self.scalars
+        ways = [way, *(other for other in (self.scalars, *self._others()) if other is not way)]
         times = [f"{1e-6 * one.expected(m):.3g} ms ({one.reasons(m)})" for one in ways]
-        text = f"{examples}: the {way.name} runs, and should take about {times[ways.index(way)]}"
-        return f"{text}; the {ways[way is self.scalars].name} {times[way is self.scalars]}"
+        text = f"{examples}: the {way.name} runs, and should take about {times[0]}"
+        return text + "".join(f"; the {other.name} {time}" for other, time in zip(ways[1:], times[1:]))
 
     def write_arrays(self) -> EachByArrays:
         """The array program, written when first needed."""
