@@ -156,3 +156,15 @@ def test_functions_of_a_list_are_one_fold_each():
 def test_the_error_for_the_builtin_max_names_the_function_of_a_list():
     with pytest.raises(ts.TraceError, match=r"it was compared: .* from a list with ts\.max or ts\.min"):
         ts.vectorize(lambda x: max([x, x * x]), [Value(1.0)])(np.ones(2))
+
+
+@pytest.mark.skipif(not ts.accelerated, reason="no compiled executor")
+def test_logaddexp_should_take_no_longer_than_what_it_is_made_of():
+    def expected(function):
+        w = Value(0.5)
+        run = ts.vectorize(lambda x: function(w * x, w), [w], way="arrays")
+        run(np.ones(3))
+        return run._last.arrays.expected(10_000)
+
+    made = expected(lambda a, b: ts.maximum(a, b) + ts.log1p(ts.exp(-ts.abs(a - b))))
+    assert made / 3 < expected(ts.logaddexp) <= made
