@@ -50,22 +50,22 @@ def require_agreement(
         program.run(data_of(values), rows, False)  # raises if an example gets there
     last = len(examples[0]) - 1
     checked: tuple[int, ...] = (last, (last + 1) // 2)
+    nodes = program.local.trace.nodes if isinstance(program, EachExample) else program.traced.nodes
     if program.has_branches:
-        nodes = program.local.trace.nodes if isinstance(program, EachExample) else program.traced.nodes
         n = max(2, min(EXAMPLES_OF_BRANCHES, NODES_OF_BRANCHES // nodes))
         checked = tuple(k * last // (n - 1) for k in range(n))
     with last_calls_kept(program.read.networks) as put_back:
         if isinstance(program, EachExample):
             for i in dict.fromkeys(checked):
                 _compare_outputs(program, cost, values, examples, i, put_back)
-            return
-        witnesses, program.witnesses = program.witnesses, ()
-        for witness in witnesses:
-            _compare(program, values, examples, witness, partial(_again, program, cost, values, examples, witness))
-        for i in [] if witnesses else dict.fromkeys(checked):
-            _compare_one(program, cost, values, examples, i)
-            put_back()
-    if program.traced.nodes > MANY:
+        else:
+            witnesses, program.witnesses = program.witnesses, ()
+            for witness in witnesses:
+                _compare(program, values, examples, witness, partial(_again, program, cost, values, examples, witness))
+            for i in [] if witnesses else dict.fromkeys(checked):
+                _compare_one(program, cost, values, examples, i)
+                put_back()
+    if nodes > MANY:
         give_back_unused()
 
 
