@@ -5,8 +5,10 @@
 
 cdef struct Sweep:
     # the way back from one output
-    int* back
-    char* by_choice
+    int* back  # its steps, the last first; or NULL, and a bit for each step of the program from 64·first_word on
+    unsigned long long* bits
+    Py_ssize_t first_word, n_words
+    char* by_choice  # of each step, if any has choices
     Py_ssize_t n_back
     bint has_choices
     int* leaves  # the slots without a step that it reaches
@@ -38,6 +40,10 @@ cdef struct Tangent:
 
 cdef enum:
     EACH, TOTAL, INPUTS
+
+cdef enum:
+    MANY = 8  # a sweep through more than one of so many steps is found by going through all of them
+    MANY_BACK = 1 << 18  # steps in all sweeps, from which on each has bits instead if these are fewer bytes
 
 
 cdef extern from *:
@@ -85,7 +91,10 @@ cdef class Rows(Executor):
     cdef Py_ssize_t n_tangents, n_partials, n_found
     cdef int* all_back  # the steps that any sweep goes through, in order
     cdef Py_ssize_t n_all_back
+    cdef int* first_partial  # of each of these
     cdef bint looks_up
+    cdef bint has_bits  # whether any sweep has
+    cdef int* written  # the steps of the last sweep of bits that was asked for
     cdef double* tangent_memory  # tangents, partial derivatives and what was found, for as many lanes
     cdef Py_ssize_t tangent_lanes
     cdef readonly Py_ssize_t n_passed  # steps, or edges and steps, in all sweeps
@@ -97,9 +106,11 @@ cdef class Rows(Executor):
         cdef Py_ssize_t s, j
         cdef int[::1] its
         cdef Sweep* sweep
-        cdef int[::1] maker = np.full(self.n_slots, -1, np.int32)
+        makers = np.full(self.n_slots, -1, np.int32)
+        cdef int[::1] maker = makers
         cdef char[::1] reached = np.zeros(self.n_slots, np.int8)
         cdef int[::1] room = np.empty(2 * self.n_slots + self.n_steps, np.int32)
+        cdef int[::1] without_step
         cdef list every = []
         self.sweeps = <Sweep*>block(len(outputs) * sizeof(Sweep))
         memset(self.sweeps, 0, len(outputs) * sizeof(Sweep))
@@ -107,37 +118,38 @@ cdef class Rows(Executor):
         self.outputs = <int*>block(self.n_outputs * sizeof(int))
         for s in range(self.n_steps):
             maker[self.steps[s].out] = <int>s
+        without_step = np.flatnonzero(makers < 0).astype(np.int32)
         for j in range(self.n_outputs):
             PyErr_CheckSignals()
             self.outputs[j] = outputs[j]
             sweep = self.sweeps + j
-            self.find_sweep(sweep, self.outputs[j], maker, reached, room)
+            if not self.find_few(sweep, self.outputs[j], maker, reached, room):
+                self.find_many(sweep, self.outputs[j], maker, reached, room, without_step)
             self.marks_choices |= sweep.has_choices
             leaves = np.empty(sweep.n_leaves, np.int32)
             its = leaves
             for s in range(sweep.n_leaves):
                 its[s] = sweep.leaves[s]
             every.append(leaves[:np.searchsorted(leaves, self.n_parameters + self.n_inputs)])
+        self.make_room_for_bits()
         return every
 
-    cdef int find_sweep(self, Sweep* sweep, int output, int[::1] maker, char[::1] reached, int[::1] room) except -1:
+    cdef bint find_few(self, Sweep* sweep, int output, int[::1] maker, char[::1] reached, int[::1] room) except -1:
         """Fill the way back of one output in a time that is proportional to its steps; `reached` is all 0 before and
-        after."""
+        after. False, with nothing done, if it goes through many of the steps before it."""
         cdef int[::1] todo = room[:self.n_slots], seen = room[self.n_slots:2 * self.n_slots]
         cdef int[::1] found = room[2 * self.n_slots:]
         cdef Py_ssize_t n_todo = 1, n_seen = 1, n_found = 0, k, s
         cdef int slot
-        cdef char how
         cdef Instruction* step
         reached[output] = 1
         todo[0] = seen[0] = output
-        while n_todo:
+        while n_todo and n_found <= (maker[output] + MANY) // MANY:
             n_todo -= 1
             slot = todo[n_todo]
             if maker[slot] < 0:
-                sweep.n_leaves += 1
                 continue
-            found[n_found] = maker[slot]
+            found[n_found] = -maker[slot]  # to be sorted with the last step first
             n_found += 1
             step = self.steps + maker[slot]
             for k in range(step.z if step.code == LOOKUP else 3):
@@ -149,31 +161,104 @@ cdef class Rows(Executor):
                     todo[n_todo], seen[n_seen] = slot, slot
                     n_todo += 1
                     n_seen += 1
-        sweep.n_back = n_found
-        sweep.back = <int*>block(n_found * sizeof(int))
-        sweep.by_choice = <char*>block(n_found)
-        sweep.leaves = <int*>block(sweep.n_leaves * sizeof(int))
-        np.asarray(found[:n_found]).sort()
-        reached[output] = 2
-        for s in range(n_found):
-            sweep.back[s] = found[n_found - 1 - s]
-            step = self.steps + sweep.back[s]
-            how = reached[step.out]
-            sweep.by_choice[s] = how == 1  # through lookups alone
-            sweep.has_choices |= how == 1
-            for k in range(3):
-                if step.code != LOOKUP and has_gradient(step, k):
-                    reached[operand(step, k)] = max(reached[operand(step, k)], how)
-        sweep.n_leaves = 0
+        if n_todo == 0:
+            np.asarray(found[:n_found]).sort()
+            reached[output] = 2
+            for s in range(n_found):
+                found[s] = -found[s]
+                self.reach_operands(self.steps + found[s], reached)
+            self.keep_steps(sweep, found, n_found, reached)
+            np.asarray(seen[:n_seen]).sort()
+            self.keep_leaves(sweep, seen[:n_seen], maker, reached)
         for k in range(n_seen):
             reached[seen[k]] = 0
-            if maker[seen[k]] < 0:
-                seen[sweep.n_leaves] = seen[k]
-                sweep.n_leaves += 1
-        np.asarray(seen[:sweep.n_leaves]).sort()
-        for k in range(sweep.n_leaves):
-            sweep.leaves[k] = seen[k]
+        return n_todo == 0
+
+    cdef int find_many(
+        self, Sweep* sweep, int output, int[::1] maker, char[::1] reached, int[::1] room, int[::1] without_step
+    ) except -1:
+        """The same by going through all steps before the output."""
+        cdef int[::1] found = room[2 * self.n_slots:]
+        cdef Py_ssize_t s, n_found = 0
+        reached[output] = 2
+        for s in range(maker[output], -1, -1):
+            if reached[self.steps[s].out]:
+                found[n_found] = <int>s
+                n_found += 1
+                self.reach_operands(self.steps + s, reached)
+        self.keep_steps(sweep, found, n_found, reached)
+        self.keep_leaves(sweep, without_step, maker, reached)
+        reached[:] = 0
         return 0
+
+    cdef inline void reach_operands(self, Instruction* step, char[::1] reached) noexcept:
+        """Mark the operands of a step that is reached: 2, or 1 if lookups alone lead to them."""
+        cdef Py_ssize_t k
+        cdef int slot
+        for k in range(step.z if step.code == LOOKUP else 3):
+            if step.code == LOOKUP:
+                slot = self.tables[step.y + k]
+                reached[slot] = max(reached[slot], <char>1)
+            elif has_gradient(step, k):
+                slot = operand(step, k)
+                reached[slot] = max(reached[slot], reached[step.out])
+
+    cdef int keep_steps(self, Sweep* sweep, int[::1] found, Py_ssize_t n_found, char[::1] reached) except -1:
+        cdef Py_ssize_t s
+        sweep.n_back = n_found
+        for s in range(n_found):
+            sweep.has_choices |= reached[self.steps[found[s]].out] == 1
+        if sweep.has_choices:
+            sweep.by_choice = <char*>block(n_found)
+            for s in range(n_found):
+                sweep.by_choice[s] = reached[self.steps[found[s]].out] == 1  # through lookups alone
+        if n_found * self.n_outputs >= MANY_BACK:
+            sweep.first_word = found[n_found - 1] // 64
+            sweep.n_words = found[0] // 64 + 1 - sweep.first_word
+            if sweep.n_words * 8 < n_found * <Py_ssize_t>sizeof(int):
+                self.has_bits = True
+                sweep.bits = <unsigned long long*>block(sweep.n_words * sizeof(unsigned long long))
+                memset(sweep.bits, 0, sweep.n_words * sizeof(unsigned long long))
+                for s in range(n_found):
+                    sweep.bits[found[s] // 64 - sweep.first_word] |= <unsigned long long>1 << (found[s] % 64)
+                return 0
+        sweep.back = <int*>block(n_found * sizeof(int))
+        for s in range(n_found):
+            sweep.back[s] = found[s]
+        return 0
+
+    cdef int keep_leaves(self, Sweep* sweep, int[::1] slots, int[::1] maker, char[::1] reached) except -1:
+        """Those of the slots, which go up, that are reached and that no step makes."""
+        cdef Py_ssize_t k
+        for k in range(slots.shape[0]):
+            sweep.n_leaves += reached[slots[k]] and maker[slots[k]] < 0
+        sweep.leaves = <int*>block(sweep.n_leaves * sizeof(int))
+        sweep.n_leaves = 0
+        for k in range(slots.shape[0]):
+            if reached[slots[k]] and maker[slots[k]] < 0:
+                sweep.leaves[sweep.n_leaves] = slots[k]
+                sweep.n_leaves += 1
+        return 0
+
+    cdef int make_room_for_bits(self) except -1:
+        if self.has_bits and self.written is NULL:
+            self.written = <int*>block((self.n_steps + 1) * sizeof(int))
+        return 0
+
+    cdef int* back_of(self, Sweep* sweep) noexcept nogil:
+        """The steps of a sweep, the last first; if it has bits, until the next call."""
+        cdef int* at = self.written
+        cdef unsigned long long word
+        cdef Py_ssize_t w
+        cdef int i, first
+        if sweep.bits is NULL:
+            return sweep.back
+        for w in range(sweep.n_words - 1, -1, -1):
+            word, first = sweep.bits[w], <int>(64 * (sweep.first_word + w))
+            for i in range(63 if word else -1, -1, -1):
+                at[0] = first + i
+                at += word >> i & 1
+        return self.written
 
     def want(self, Py_ssize_t j, slots, where, at):
         """Say which leaves of output j have a wanted gradient, and where it goes: see `run_rows`."""
@@ -193,7 +278,8 @@ cdef class Rows(Executor):
     def choose_direction(self):
         """Whether the sweeps go forwards, after all calls of `want`: they do if that takes fewer steps in all."""
         cdef Py_ssize_t j, k, s, backwards = 0, edges = 0
-        cdef int slot, code
+        cdef int slot
+        cdef int* back
         cdef Instruction* step
         cdef Tangent* tangent
         cdef char[::1] passed = np.zeros(self.n_steps, np.int8)
@@ -209,8 +295,9 @@ cdef class Rows(Executor):
             for k in range(self.sweeps[j].n_wanted):
                 n_leaves += not depends[self.sweeps[j].slots[k]]
                 depends[self.sweeps[j].slots[k]] = 1
+            back = self.back_of(self.sweeps + j)
             for k in range(self.sweeps[j].n_back):
-                passed[self.sweeps[j].back[k]] = 1
+                passed[back[k]] = 1
         self.n_passed = backwards
         if n_leaves >= self.n_outputs or n_leaves == 0:
             return False
@@ -223,7 +310,9 @@ cdef class Rows(Executor):
         cdef Py_ssize_t n_partials = 0
         for s in range(steps.shape[0]):
             first[steps[s]] = n_partials
-            n_partials += 3
+            for k in range(3):
+                if self.steps[steps[s]].code != LOOKUP and has_gradient(self.steps + steps[s], k):
+                    n_partials = first[steps[s]] + k + 1
         self.tangents = <Tangent*>block(len(leaves) * sizeof(Tangent))
         memset(self.tangents, 0, len(leaves) * sizeof(Tangent))
         for leaf in leaves:
@@ -262,8 +351,10 @@ cdef class Rows(Executor):
         self.n_partials = n_partials
         self.n_all_back = steps.shape[0]
         self.all_back = <int*>block(self.n_all_back * sizeof(int))
+        self.first_partial = <int*>block(self.n_all_back * sizeof(int))
         for s in range(self.n_all_back):
             self.all_back[s] = steps[s]
+            self.first_partial[s] = <int>first[steps[s]]
             self.looks_up |= self.steps[steps[s]].code == LOOKUP
         for j in range(self.n_tangents):
             tangent = self.tangents + j
@@ -290,10 +381,12 @@ cdef class Rows(Executor):
     def __dealloc__(self):
         cdef Py_ssize_t j
         PyMem_Free(self.tangent_memory)
+        PyMem_Free(self.written)
         if self.is_twin:
             return
         for j in range(self.n_outputs):
             PyMem_Free(self.sweeps[j].back)
+            PyMem_Free(self.sweeps[j].bits)
             PyMem_Free(self.sweeps[j].by_choice)
             PyMem_Free(self.sweeps[j].leaves)
             PyMem_Free(self.sweeps[j].slots)
@@ -301,6 +394,7 @@ cdef class Rows(Executor):
             PyMem_Free(self.sweeps[j].at)
         self.forget_tangents()
         PyMem_Free(self.all_back)
+        PyMem_Free(self.first_partial)
         PyMem_Free(self.sweeps)
         PyMem_Free(self.outputs)
 
@@ -320,6 +414,7 @@ cdef class Rows(Executor):
         self.tangents, self.n_tangents = other.tangents, other.n_tangents
         self.n_partials, self.n_found, self.n_passed = other.n_partials, other.n_found, other.n_passed
         self.all_back, self.n_all_back, self.looks_up = other.all_back, other.n_all_back, other.looks_up
+        self.first_partial, self.has_bits = other.first_partial, other.has_bits
         return 0
 
     cdef double work(self) noexcept:
@@ -458,6 +553,7 @@ cdef class Rows(Executor):
         """Have memory for so many lanes."""
         cdef double* memory
         self.make_memory(lanes)
+        self.make_room_for_bits()
         if self.n_tangents and self.tangent_lanes != lanes:
             memory = <double*>block((self.n_slots + self.n_partials + self.n_found) * lanes * sizeof(double))
             PyMem_Free(self.tangent_memory)
@@ -539,7 +635,7 @@ cdef class Rows(Executor):
             sweep = self.sweeps + j
             if sweep.n_wanted == 0:
                 continue
-            self.back, self.n_back = sweep.back, sweep.n_back
+            self.back, self.n_back = self.back_of(sweep), sweep.n_back
             self.by_choice, self.has_choices = sweep.by_choice, sweep.has_choices
             if sweep.has_choices:
                 memset(self.chosen, 0, self.n_slots * lanes)
@@ -604,7 +700,7 @@ cdef class Rows(Executor):
         self.n_back, self.has_choices = 1, False
         for s in range(self.n_all_back):
             step = self.steps + self.all_back[s]
-            if step.code == LOOKUP or (lanes == 1 and self.find_partials(step, partials + 3 * s)):
+            if step.code == LOOKUP or (lanes == 1 and self.find_partials(step, partials + self.first_partial[s])):
                 continue
             for i in range(lanes):
                 d[step.out * lanes + i] = 1.0
@@ -616,7 +712,7 @@ cdef class Rows(Executor):
             for k in range(3):
                 if has_gradient(step, k) and not self.is_repeated(step, k):
                     x = d + operand(step, k) * lanes
-                    memcpy(partials + (3 * s + k) * lanes, x, lanes * sizeof(double))
+                    memcpy(partials + (self.first_partial[s] + k) * lanes, x, lanes * sizeof(double))
                     memset(x, 0, lanes * sizeof(double))
         for j in range(self.n_tangents):
             tangent = self.tangents + j

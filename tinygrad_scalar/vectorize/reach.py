@@ -78,7 +78,8 @@ class Elements(NamedTuple):
     held: list[Any]
 
     def unchanged(self) -> bool:
-        return _same_objects(elements_of(self.container), self.held)
+        now = self.container if type(self.container) is list else elements_of(self.container)
+        return _same_objects(now, self.held)
 
     def has_new_number(self) -> bool:
         now = elements_of(self.container)
