@@ -23,14 +23,14 @@ cdef struct Edge:
     int out
     int x  # the operand's slot; of a lookup the step's number
     int partial  # its place among the partial derivatives; -1 for a lookup
-    char first  # whether no edge into `out` came before
     char careful  # whether a partial derivative of 0 lets nothing through, not even infinities
 
 
 cdef struct Tangent:
     # the way forwards from one leaf, and the derivatives that are wanted of outputs
     int slot
-    Edge* edges
+    Edge* edges  # those into one slot one after the other; or NULL, and a bit for each edge of the program
+    unsigned long long* bits
     Py_ssize_t n_edges
     int* outputs
     int* where
@@ -43,6 +43,7 @@ cdef enum:
 
 cdef enum:
     MANY = 8  # a sweep through more than one of so many steps is found by going through all of them
+    MANY_EDGES = 1 << 16  # the same of edges in all tangents
     MANY_BACK = 1 << 18  # steps in all sweeps, from which on each has bits instead if these are fewer bytes
 
 
@@ -92,9 +93,12 @@ cdef class Rows(Executor):
     cdef int* all_back  # the steps that any sweep goes through, in order
     cdef Py_ssize_t n_all_back
     cdef int* first_partial  # of each of these
+    cdef Edge* edges  # of all tangents, if any has bits for them
+    cdef Py_ssize_t n_edges
+    cdef bint edges_have_bits
     cdef bint looks_up
-    cdef bint has_bits  # whether any sweep has
-    cdef int* written  # the steps of the last sweep of bits that was asked for
+    cdef bint has_bits  # whether any sweep or tangent has
+    cdef int* written  # the steps or edges of the last one of bits that was asked for
     cdef double* tangent_memory  # tangents, partial derivatives and what was found, for as many lanes
     cdef Py_ssize_t tangent_lanes
     cdef readonly Py_ssize_t n_passed  # steps, or edges and steps, in all sweeps
@@ -241,8 +245,10 @@ cdef class Rows(Executor):
         return 0
 
     cdef int make_room_for_bits(self) except -1:
-        if self.has_bits and self.written is NULL:
-            self.written = <int*>block((self.n_steps + 1) * sizeof(int))
+        if self.has_bits:
+            PyMem_Free(self.written)
+            self.written = NULL
+            self.written = <int*>block((max(self.n_steps, self.n_edges) + 1) * sizeof(int))
         return 0
 
     cdef int* back_of(self, Sweep* sweep) noexcept nogil:
@@ -278,14 +284,12 @@ cdef class Rows(Executor):
     def choose_direction(self):
         """Whether the sweeps go forwards, after all calls of `want`: they do if that takes fewer steps in all."""
         cdef Py_ssize_t j, k, s, backwards = 0, edges = 0
-        cdef int slot
         cdef int* back
-        cdef Instruction* step
         cdef Tangent* tangent
         cdef char[::1] passed = np.zeros(self.n_steps, np.int8)
         cdef char[::1] depends = np.zeros(self.n_slots, np.int8)
         cdef Edge* edge
-        cdef Py_ssize_t room, n_leaves = 0
+        cdef Py_ssize_t n_leaves = 0
         cdef dict leaves = {}
         if self.n_outputs == 1:
             self.n_passed = self.sweeps[0].n_back if self.sweeps[0].n_wanted else 0
@@ -313,40 +317,31 @@ cdef class Rows(Executor):
             for k in range(3):
                 if self.steps[steps[s]].code != LOOKUP and has_gradient(self.steps + steps[s], k):
                     n_partials = first[steps[s]] + k + 1
+        self.write_edges(steps, first)
+        cdef int[::1] chosen = np.empty(self.n_edges, np.int32)
         self.tangents = <Tangent*>block(len(leaves) * sizeof(Tangent))
         memset(self.tangents, 0, len(leaves) * sizeof(Tangent))
         for leaf in leaves:
-            depends = np.zeros(self.n_slots, np.int8)
+            depends[:] = 0
             depends[<int>leaf] = 1
             tangent = self.tangents + self.n_tangents
             self.n_tangents += 1
             tangent.slot = leaf
-            room = 0
-            for s in range(steps.shape[0]):
-                step = self.steps + steps[s]
-                tangent.edges = <Edge*>grown(tangent.edges, tangent.n_edges + 3, &room, sizeof(Edge))
-                if step.code == LOOKUP:
-                    for k in range(step.z):
-                        if depends[self.tables[step.y + k]]:
-                            depends[step.out] = 1
-                            edge = tangent.edges + tangent.n_edges
-                            tangent.n_edges += 1
-                            edge.out, edge.x, edge.partial, edge.first, edge.careful = step.out, steps[s], -1, 1, 0
-                            break
-                    continue
-                for k in range(3):
-                    slot = operand(step, k)
-                    if not has_gradient(step, k) or not depends[slot] or self.is_repeated(step, k):
-                        continue
-                    edge = tangent.edges + tangent.n_edges
+            for s in range(self.n_edges):
+                edge = self.edges + s
+                if self.leads_on(edge, depends):
+                    depends[edge.out] = 1
+                    chosen[tangent.n_edges] = <int>s
                     tangent.n_edges += 1
-                    edge.out, edge.x, edge.partial, edge.first = step.out, slot, <int>(first[steps[s]] + k), not depends[step.out]
-                    edge.careful = step.code == _ops.WHERE or is_piecewise(step.code, step.number)
-                    depends[step.out] = 1
             edges += tangent.n_edges
             if edges + steps.shape[0] >= backwards:
                 self.forget_tangents()
                 return False
+            self.keep_edges(tangent, chosen, <Py_ssize_t>len(leaves))
+        if not self.edges_have_bits:
+            PyMem_Free(self.edges)
+            self.edges = NULL
+        self.make_room_for_bits()
         self.n_passed = edges + steps.shape[0]
         self.n_partials = n_partials
         self.n_all_back = steps.shape[0]
@@ -366,6 +361,66 @@ cdef class Rows(Executor):
                 tangent.outputs[k], tangent.where[k], tangent.at[k] = output, where, at
             self.n_found += tangent.n_wanted
         return True
+
+    cdef int write_edges(self, const int[::1] steps, const Py_ssize_t[::1] first) except -1:
+        """All edges along which a derivative goes, in order."""
+        cdef Py_ssize_t s, k, room = 0
+        cdef Instruction* step
+        cdef Edge* edge
+        for s in range(steps.shape[0]):
+            step = self.steps + steps[s]
+            self.edges = <Edge*>grown(self.edges, self.n_edges + 3, &room, sizeof(Edge))
+            for k in range(1 if step.code == LOOKUP else 3):
+                if step.code != LOOKUP and (not has_gradient(step, k) or self.is_repeated(step, k)):
+                    continue
+                edge = self.edges + self.n_edges
+                self.n_edges += 1
+                edge.out = step.out
+                if step.code == LOOKUP:
+                    edge.x, edge.partial, edge.careful = steps[s], -1, 0
+                else:
+                    edge.x, edge.partial = operand(step, k), <int>(first[steps[s]] + k)
+                    edge.careful = step.code == _ops.WHERE or is_piecewise(step.code, step.number)
+        return 0
+
+    cdef inline bint leads_on(self, Edge* edge, char[::1] depends) noexcept:
+        """Whether an edge begins at what depends on a leaf."""
+        cdef Instruction* step
+        cdef Py_ssize_t k
+        if edge.partial >= 0:
+            return depends[edge.x]
+        step = self.steps + edge.x
+        for k in range(step.z):
+            if depends[self.tables[step.y + k]]:
+                return True
+        return False
+
+    cdef int keep_edges(self, Tangent* tangent, int[::1] chosen, Py_ssize_t n_leaves) except -1:
+        cdef Py_ssize_t e, n_words = self.n_edges // 64 + 1
+        if tangent.n_edges * n_leaves >= MANY_EDGES and n_words * 8 < tangent.n_edges * <Py_ssize_t>sizeof(Edge):
+            self.has_bits = self.edges_have_bits = True
+            tangent.bits = <unsigned long long*>block(n_words * sizeof(unsigned long long))
+            memset(tangent.bits, 0, n_words * sizeof(unsigned long long))
+            for e in range(tangent.n_edges):
+                tangent.bits[chosen[e] // 64] |= <unsigned long long>1 << (chosen[e] % 64)
+            return 0
+        tangent.edges = <Edge*>block(tangent.n_edges * sizeof(Edge))
+        for e in range(tangent.n_edges):
+            tangent.edges[e] = self.edges[chosen[e]]
+        return 0
+
+    cdef int* edges_of(self, Tangent* tangent) noexcept nogil:
+        """The edges of a tangent that has bits, until the next call."""
+        cdef int* at = self.written
+        cdef unsigned long long word
+        cdef Py_ssize_t w
+        cdef int i
+        for w in range(self.n_edges // 64 + 1):
+            word = tangent.bits[w]
+            for i in range(64 if word else 0):
+                at[0] = <int>(64 * w + i)
+                at += word >> i & 1
+        return self.written
 
     cdef bint is_repeated(self, Instruction* step, Py_ssize_t k) noexcept nogil:
         """Whether an operand before operand k is the same, whose partial derivative then counts for both."""
@@ -400,8 +455,11 @@ cdef class Rows(Executor):
 
     cdef void forget_tangents(self) noexcept:
         cdef Py_ssize_t j
+        PyMem_Free(self.edges)
+        self.edges, self.n_edges = NULL, 0
         for j in range(self.n_tangents):
             PyMem_Free(self.tangents[j].edges)
+            PyMem_Free(self.tangents[j].bits)
             PyMem_Free(self.tangents[j].outputs)
             PyMem_Free(self.tangents[j].where)
             PyMem_Free(self.tangents[j].at)
@@ -415,6 +473,7 @@ cdef class Rows(Executor):
         self.n_partials, self.n_found, self.n_passed = other.n_partials, other.n_found, other.n_passed
         self.all_back, self.n_all_back, self.looks_up = other.all_back, other.n_all_back, other.looks_up
         self.first_partial, self.has_bits = other.first_partial, other.has_bits
+        self.edges, self.n_edges = other.edges, other.n_edges
         return 0
 
     cdef double work(self) noexcept:
@@ -553,7 +612,8 @@ cdef class Rows(Executor):
         """Have memory for so many lanes."""
         cdef double* memory
         self.make_memory(lanes)
-        self.make_room_for_bits()
+        if self.written is NULL:
+            self.make_room_for_bits()
         if self.n_tangents and self.tangent_lanes != lanes:
             memory = <double*>block((self.n_slots + self.n_partials + self.n_found) * lanes * sizeof(double))
             PyMem_Free(self.tangent_memory)
@@ -697,6 +757,9 @@ cdef class Rows(Executor):
         cdef Instruction* step
         cdef Tangent* tangent
         cdef Edge* edge
+        cdef int* chosen
+        cdef int former
+        cdef bint is_first
         self.n_back, self.has_choices = 1, False
         for s in range(self.n_all_back):
             step = self.steps + self.all_back[s]
@@ -720,11 +783,14 @@ cdef class Rows(Executor):
                 memset(t, 0, self.n_slots * lanes * sizeof(double))  # of rows that do not depend on the leaf
             for i in range(lanes):
                 t[tangent.slot * lanes + i] = 1.0
+            chosen = NULL if tangent.bits is NULL else self.edges_of(tangent)
+            former = -1
             for e in range(tangent.n_edges):
-                edge = tangent.edges + e
+                edge = tangent.edges + e if chosen is NULL else self.edges + chosen[e]
+                is_first, former = edge.out != former, edge.out
                 if lanes == 1 and edge.partial >= 0 and not edge.careful:
                     total = partials[edge.partial] * t[edge.x]
-                    t[edge.out] = total if edge.first else t[edge.out] + total
+                    t[edge.out] = total if is_first else t[edge.out] + total
                     continue
                 out = t + edge.out * lanes
                 if edge.partial < 0:
@@ -739,8 +805,8 @@ cdef class Rows(Executor):
                         if p[i] == 0.0 and not isfinite(x[i]):  # 0·∞ further down, 0 further up
                             return False
                         total = p[i] * x[i] if p[i] != 0.0 else 0.0
-                        out[i] = total if edge.first else out[i] + total
-                elif edge.first:
+                        out[i] = total if is_first else out[i] + total
+                elif is_first:
                     for i in range(lanes):
                         out[i] = p[i] * x[i]
                 else:
