@@ -226,6 +226,29 @@ def test_several_outputs_take_at_most_300_bytes_a_node(make):
     assert alone(_bytes_of_values_and_a_jacobian, make.__name__, 300_000) < 300
 
 
+def _bytes_of_many_outputs(n, k):
+    """Of a first call that gives k numbers with their derivatives, of which each takes nearly all of n operations."""
+    w = [Value(math.sin(i)) for i in range(10)]
+
+    def cost(x):
+        nodes = [*w, x]
+        for i in range(n):
+            nodes.append(nodes[-1] * nodes[i * 7919 % len(nodes)] + 0.5 if i % 2 else ts.tanh(nodes[-1]))
+        return nodes[-k:]
+
+    ts.vectorize(lambda x: [w[0] * x, x], w[:1])(np.array([0.5]))
+    run = ts.vectorize(cost, w)
+    before = peak()
+    run(np.array([0.5]))
+    return (peak() - before) / (1.5 * n)
+
+
+@needs_the_executor
+@resident_memory
+def test_memory_does_not_grow_with_outputs_times_operations():
+    assert alone(_bytes_of_many_outputs, 40_000, 200) < 600
+
+
 def _bytes_of_lookups(n):
     """Of a first call that looks up a hundred of n words of four numbers each."""
     table = [[Value(0.01 * k + j) for j in range(4)] for k in range(n)]

@@ -153,3 +153,38 @@ def test_an_infinite_slope_below_what_is_not_chosen_is_nan_as_on_the_way_back(na
     w.data = parameter
     assert sweeps_forwards(run)
     np.testing.assert_allclose(run(X)[1], engine(function, [w], [X]), rtol=1e-12)
+
+
+def irregular(n, leaves, branch):
+    """A function whose list of n numbers has no pattern; `branch` also lets each example take its own side."""
+    random = np.random.default_rng(n)
+    params = [Value(number) for number in random.uniform(-1.0, 1.0, leaves)]
+    plan = list(zip(random.integers(0, 3, n).tolist(), random.random(n).tolist()))
+
+    def function(x):
+        nodes = [*params, x]
+        if branch:
+            nodes.append(ts.cond(ts.greater(x, 0.2), lambda: x * params[0], lambda: params[1] * params[1]))
+        for kind, place in plan:
+            a, b = nodes[-1], nodes[int(place * len(nodes))]
+            nodes.append(a + b if kind == 0 else a * b if kind == 1 else ts.tanh(a))
+        return nodes[-60:]
+
+    return function, params
+
+
+@pytest.mark.parametrize("branch", [False, True])
+@pytest.mark.parametrize("leaves", [5, 80])
+def test_long_ways_to_many_outputs_give_the_derivatives_of_short_ones(leaves, branch):
+    """These are kept as bits, a way to one output is not."""
+    function, params = irregular(6_000, leaves, branch)
+    x = np.linspace(-1.0, 1.0, 5)
+    run = ts.vectorize(function, params, reduce=None)
+    values, jacobian = run(x)
+    assert sweeps_forwards(run) == (leaves < 60)
+    for j in (0, 31, 59):
+        one = ts.vectorize(lambda x, j=j: function(x)[j], params, reduce=None, way="scalar")
+        value, gradient = one(x)
+        np.testing.assert_array_equal(values[:, j], value)
+        np.testing.assert_allclose(jacobian[:, j], gradient, rtol=1e-11, atol=1e-300)
+    np.testing.assert_allclose(run(x[:1])[1], jacobian[:1], rtol=1e-11, atol=1e-300)  # one example alone

@@ -11,7 +11,7 @@ cdef struct Sweep:
     char* by_choice  # of each step, if any has choices
     Py_ssize_t n_back
     bint has_choices
-    int* leaves  # the slots without a step that it reaches
+    int* leaves  # the slots without a step that it reaches, or all slots without a step if it reaches many of them
     Py_ssize_t n_leaves
     int* slots  # of these, the slots whose gradient is wanted; where[i] says in which array, at[i] where in a row of it
     int* where
@@ -43,7 +43,7 @@ cdef enum:
 
 cdef enum:
     MANY = 8  # a sweep through more than one of so many steps is found by going through all of them
-    MANY_EDGES = 1 << 16  # the same of edges in all tangents
+    MANY_EDGES = 1 << 18  # the same of edges in all tangents
     MANY_BACK = 1 << 18  # steps in all sweeps, from which on each has bits instead if these are fewer bytes
 
 
@@ -82,12 +82,27 @@ cdef void run_one_chunk_of_rows(void* work, Py_ssize_t c, _threads.Turn* turn) n
     (<Rows>chunks.executors[turn.thread]).run_row_chunk(chunks, c, turn)
 
 
+cdef inline int* write_bits(int* at, unsigned long long word, int first, int by) noexcept nogil:
+    """Write the numbers of a word's bits, of which the one met first has that number; where the next ones go."""
+    cdef int i
+    if word == ~<unsigned long long>0:
+        for i in range(64):
+            at[i] = first + by * i
+        return at + 64
+    for i in range(64 if word else 0):
+        at[0] = first + by * i
+        at += word >> (i if by > 0 else 63 - i) & 1
+    return at
+
+
 cdef class Rows(Executor):
     """An executor that runs `run_rows`, once `set_outputs` has said which slots are the outputs."""
 
     cdef Py_ssize_t n_outputs
     cdef int* outputs
     cdef Sweep* sweeps
+    cdef int* all_leaves  # the slots without a step
+    cdef Py_ssize_t n_all_leaves
     cdef Tangent* tangents  # none if the sweeps go backwards
     cdef Py_ssize_t n_tangents, n_partials, n_found
     cdef int* all_back  # the steps that any sweep goes through, in order
@@ -108,7 +123,6 @@ cdef class Rows(Executor):
     def set_outputs(self, outputs):
         """Find the way back from each output; returns for each what it reads: parameters and inputs, in order."""
         cdef Py_ssize_t s, j
-        cdef int[::1] its
         cdef Sweep* sweep
         makers = np.full(self.n_slots, -1, np.int32)
         cdef int[::1] maker = makers
@@ -123,29 +137,31 @@ cdef class Rows(Executor):
         for s in range(self.n_steps):
             maker[self.steps[s].out] = <int>s
         without_step = np.flatnonzero(makers < 0).astype(np.int32)
+        self.n_all_leaves = without_step.shape[0]
+        self.all_leaves = <int*>block(self.n_all_leaves * sizeof(int))
+        for s in range(self.n_all_leaves):
+            self.all_leaves[s] = without_step[s]
         for j in range(self.n_outputs):
             PyErr_CheckSignals()
             self.outputs[j] = outputs[j]
             sweep = self.sweeps + j
-            if not self.find_few(sweep, self.outputs[j], maker, reached, room):
-                self.find_many(sweep, self.outputs[j], maker, reached, room, without_step)
+            leaves = self.find_few(sweep, self.outputs[j], maker, reached, room)
+            if leaves is None:
+                leaves = self.find_many(sweep, self.outputs[j], maker, reached, room, without_step)
             self.marks_choices |= sweep.has_choices
-            leaves = np.empty(sweep.n_leaves, np.int32)
-            its = leaves
-            for s in range(sweep.n_leaves):
-                its[s] = sweep.leaves[s]
-            every.append(leaves[:np.searchsorted(leaves, self.n_parameters + self.n_inputs)])
+            every.append(leaves[:np.searchsorted(leaves, self.n_parameters + self.n_inputs)].copy())
         self.make_room_for_bits()
         return every
 
-    cdef bint find_few(self, Sweep* sweep, int output, int[::1] maker, char[::1] reached, int[::1] room) except -1:
+    cdef find_few(self, Sweep* sweep, int output, int[::1] maker, char[::1] reached, int[::1] room):
         """Fill the way back of one output in a time that is proportional to its steps; `reached` is all 0 before and
-        after. False, with nothing done, if it goes through many of the steps before it."""
+        after. The leaves that it reaches; None, with nothing done, if it goes through many of the steps before it."""
         cdef int[::1] todo = room[:self.n_slots], seen = room[self.n_slots:2 * self.n_slots]
         cdef int[::1] found = room[2 * self.n_slots:]
         cdef Py_ssize_t n_todo = 1, n_seen = 1, n_found = 0, k, s
         cdef int slot
         cdef Instruction* step
+        leaves = None
         reached[output] = 1
         todo[0] = seen[0] = output
         while n_todo and n_found <= (maker[output] + MANY) // MANY:
@@ -173,14 +189,14 @@ cdef class Rows(Executor):
                 self.reach_operands(self.steps + found[s], reached)
             self.keep_steps(sweep, found, n_found, reached)
             np.asarray(seen[:n_seen]).sort()
-            self.keep_leaves(sweep, seen[:n_seen], maker, reached)
+            leaves = self.keep_leaves(sweep, seen[:n_seen], maker, reached)
         for k in range(n_seen):
             reached[seen[k]] = 0
-        return n_todo == 0
+        return leaves
 
-    cdef int find_many(
+    cdef find_many(
         self, Sweep* sweep, int output, int[::1] maker, char[::1] reached, int[::1] room, int[::1] without_step
-    ) except -1:
+    ):
         """The same by going through all steps before the output."""
         cdef int[::1] found = room[2 * self.n_slots:]
         cdef Py_ssize_t s, n_found = 0
@@ -191,9 +207,9 @@ cdef class Rows(Executor):
                 n_found += 1
                 self.reach_operands(self.steps + s, reached)
         self.keep_steps(sweep, found, n_found, reached)
-        self.keep_leaves(sweep, without_step, maker, reached)
+        leaves = self.keep_leaves(sweep, without_step, maker, reached)
         reached[:] = 0
-        return 0
+        return leaves
 
     cdef inline void reach_operands(self, Instruction* step, char[::1] reached) noexcept:
         """Mark the operands of a step that is reached: 2, or 1 if lookups alone lead to them."""
@@ -231,18 +247,25 @@ cdef class Rows(Executor):
             sweep.back[s] = found[s]
         return 0
 
-    cdef int keep_leaves(self, Sweep* sweep, int[::1] slots, int[::1] maker, char[::1] reached) except -1:
+    cdef keep_leaves(self, Sweep* sweep, int[::1] slots, int[::1] maker, char[::1] reached):
         """Those of the slots, which go up, that are reached and that no step makes."""
-        cdef Py_ssize_t k
+        cdef Py_ssize_t k, n = 0
         for k in range(slots.shape[0]):
-            sweep.n_leaves += reached[slots[k]] and maker[slots[k]] < 0
-        sweep.leaves = <int*>block(sweep.n_leaves * sizeof(int))
-        sweep.n_leaves = 0
+            n += reached[slots[k]] and maker[slots[k]] < 0
+        found = np.empty(n, np.int32)
+        cdef int[::1] leaves = found
+        n = 0
         for k in range(slots.shape[0]):
             if reached[slots[k]] and maker[slots[k]] < 0:
-                sweep.leaves[sweep.n_leaves] = slots[k]
-                sweep.n_leaves += 1
-        return 0
+                leaves[n] = slots[k]
+                n += 1
+        if n * self.n_outputs >= MANY_BACK and 2 * n > self.n_all_leaves:
+            sweep.leaves, sweep.n_leaves = self.all_leaves, self.n_all_leaves
+            return found
+        sweep.leaves, sweep.n_leaves = <int*>block(n * sizeof(int)), n
+        for k in range(n):
+            sweep.leaves[k] = leaves[k]
+        return found
 
     cdef int make_room_for_bits(self) except -1:
         if self.has_bits:
@@ -254,16 +277,11 @@ cdef class Rows(Executor):
     cdef int* back_of(self, Sweep* sweep) noexcept nogil:
         """The steps of a sweep, the last first; if it has bits, until the next call."""
         cdef int* at = self.written
-        cdef unsigned long long word
         cdef Py_ssize_t w
-        cdef int i, first
         if sweep.bits is NULL:
             return sweep.back
         for w in range(sweep.n_words - 1, -1, -1):
-            word, first = sweep.bits[w], <int>(64 * (sweep.first_word + w))
-            for i in range(63 if word else -1, -1, -1):
-                at[0] = first + i
-                at += word >> i & 1
+            at = write_bits(at, sweep.bits[w], <int>(64 * (sweep.first_word + w)) + 63, -1)
         return self.written
 
     def want(self, Py_ssize_t j, slots, where, at):
@@ -412,14 +430,9 @@ cdef class Rows(Executor):
     cdef int* edges_of(self, Tangent* tangent) noexcept nogil:
         """The edges of a tangent that has bits, until the next call."""
         cdef int* at = self.written
-        cdef unsigned long long word
         cdef Py_ssize_t w
-        cdef int i
         for w in range(self.n_edges // 64 + 1):
-            word = tangent.bits[w]
-            for i in range(64 if word else 0):
-                at[0] = <int>(64 * w + i)
-                at += word >> i & 1
+            at = write_bits(at, tangent.bits[w], <int>(64 * w), 1)
         return self.written
 
     cdef bint is_repeated(self, Instruction* step, Py_ssize_t k) noexcept nogil:
@@ -443,11 +456,13 @@ cdef class Rows(Executor):
             PyMem_Free(self.sweeps[j].back)
             PyMem_Free(self.sweeps[j].bits)
             PyMem_Free(self.sweeps[j].by_choice)
-            PyMem_Free(self.sweeps[j].leaves)
+            if self.sweeps[j].leaves is not self.all_leaves:
+                PyMem_Free(self.sweeps[j].leaves)
             PyMem_Free(self.sweeps[j].slots)
             PyMem_Free(self.sweeps[j].where)
             PyMem_Free(self.sweeps[j].at)
         self.forget_tangents()
+        PyMem_Free(self.all_leaves)
         PyMem_Free(self.all_back)
         PyMem_Free(self.first_partial)
         PyMem_Free(self.sweeps)
@@ -807,11 +822,9 @@ cdef class Rows(Executor):
                         total = p[i] * x[i] if p[i] != 0.0 else 0.0
                         out[i] = total if is_first else out[i] + total
                 elif is_first:
-                    for i in range(lanes):
-                        out[i] = p[i] * x[i]
+                    lanes_multiply(out, p, x)
                 else:
-                    for i in range(lanes):
-                        out[i] += p[i] * x[i]
+                    lanes_add_product(out, p, x)
             for k in range(tangent.n_wanted):
                 out = t + self.outputs[tangent.outputs[k]] * lanes
                 memcpy(derivatives + found * lanes, out, lanes * sizeof(double))
