@@ -159,7 +159,7 @@ def test_the_error_for_the_builtin_max_names_the_function_of_a_list():
 
 
 @pytest.mark.skipif(not ts.accelerated, reason="no compiled executor")
-def test_logaddexp_should_take_no_longer_than_what_it_is_made_of():
+def test_logaddexp_should_take_about_as_long_as_what_it_is_made_of():
     def expected(function):
         w = Value(0.5)
         run = ts.vectorize(lambda x: function(w * x, w), [w], way="arrays")
@@ -167,4 +167,4 @@ def test_logaddexp_should_take_no_longer_than_what_it_is_made_of():
         return run._last.arrays.expected(10_000)
 
     made = expected(lambda a, b: ts.maximum(a, b) + ts.log1p(ts.exp(-ts.abs(a - b))))
-    assert made / 3 < expected(ts.logaddexp) <= made
+    assert made / 2 < expected(ts.logaddexp) < 2 * made

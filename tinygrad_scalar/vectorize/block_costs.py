@@ -171,7 +171,7 @@ class _Counted:
             (self.numbers if together else self.apart)[ROWS[name]] += p * k if name == "shares" else rows
             return
         kind = _kind(name, number)
-        passes = 2 if _is_logaddexp(name) else 1  # an exponential, and a logarithm or a quotient
+        passes = 2 if name == "logaddexp" else 1  # an exponential and a logarithm
         flat = rows == 1 or all(operand[2] == rows and operand[0] in batched for operand in operands)
         self.loops += 0 if flat else rows
         (self.numbers if flat else self.apart)[kind] += passes * rows
@@ -181,19 +181,16 @@ class _Counted:
 
 def _kind(name: Any, number: float) -> str:
     """How long an element-wise instruction takes, as `kind_of`; a slope that is computed alone is (name, operand)."""
-    if _is_logaddexp(name):
-        return "exponentials"
     if not isinstance(name, tuple):
+        if name == "logaddexp":
+            return "exponentials"
         return kind_of(f"**{number:g}" if name == "**n" else name)
     name, _ = name
     if name == "**n":
         return kind_of(f"**{number:g}")
+    if name == "logaddexp":
+        return "exponentials"
     return {"arctangents": "quotients", "slow": "quotients"}.get(KIND.get(name, "slow"), KIND.get(name, "slow"))
-
-
-def _is_logaddexp(name: Any) -> bool:
-    """Whether it computes this or one of its slopes."""
-    return (name[0] if isinstance(name, tuple) else name) == "logaddexp"
 
 
 def _product(form: Form, n: int) -> dict[str, float]:
