@@ -4,6 +4,8 @@
    All but exp first make the exponentials of a few dozen numbers, then do the rest of their work on them: in one loop,
    the processor could not hold enough of so long a chain of operations to keep all its units busy. */
 
+#define WIDE_TARGET __attribute__((target("avx512f,avx512dq,avx512vl,fma")))
+#define WIDE_PART static inline __attribute__((always_inline)) WIDE_TARGET
 #define WIDE_NUMBER(x) _mm512_set1_pd(x)
 #define WIDE_ROUNDER 0x1.8p48 /* x + WIDE_ROUNDER has the nearest integer to 16x in its last bits */
 #define WIDE_LN2_HIGH 0x1.62e42fefap-1 /* of 38 bits: its product with n + j/16 is exact */
@@ -32,7 +34,7 @@ static const double wide_lost[16] = { /* j/16 ln 2 less the logarithm of that */
 /* e^y = 2^n 2^(j/16) e^r with k = n + j/16 and |r| ≤ ln 2 / 32 (Tang's method: Muller, Elementary Functions, 3rd ed., 4.3):
    k, 2^(j/16), and e^r − 1 as a number and how much more it is.
    e^r − 1 = r + r²q(r), q by Remez on that range (error 4e-18 r). */
-VECTOR_TARGET VECTOR_INLINE __m512d wide_reduced_expm1(__m512d y, __m512d *more, __m512d *k, __m512d *power)
+WIDE_PART __m512d wide_reduced_expm1(__m512d y, __m512d *more, __m512d *k, __m512d *power)
 {
     __m512d shifted = _mm512_fmadd_pd(y, WIDE_NUMBER(ONE_OVER_LN2), WIDE_NUMBER(WIDE_ROUNDER));
     __m512d first, rest, r, r2, q01, q23, q45;
@@ -49,7 +51,7 @@ VECTOR_TARGET VECTOR_INLINE __m512d wide_reduced_expm1(__m512d y, __m512d *more,
 }
 
 /* e^y for any y: the last step makes 0, subnormal numbers and infinity */
-VECTOR_TARGET VECTOR_INLINE __m512d wide_exp(__m512d y)
+WIDE_PART __m512d wide_exp(__m512d y)
 {
     __m512d first, more, k, power;
     y = _mm512_max_pd(WIDE_NUMBER(EXP_LOWER), _mm512_min_pd(WIDE_NUMBER(EXP_UPPER), y)); /* nan stays */
@@ -59,7 +61,7 @@ VECTOR_TARGET VECTOR_INLINE __m512d wide_exp(__m512d y)
 
 /* e[i] + low[i] = WIDE_SCALE e^y for y = times |z[i]|, times < 0. Together they are right to 2^−58, and as y goes to 0
    relative to 1 − e^y. */
-static VECTOR_TARGET void wide_decays(ptrdiff_t n, const double *z, double times, double *e, double *low)
+static WIDE_TARGET void wide_decays(ptrdiff_t n, const double *z, double times, double *e, double *low)
 {
     ptrdiff_t i;
     for (i = 0; i < n; i += 8) {
@@ -75,7 +77,7 @@ static VECTOR_TARGET void wide_decays(ptrdiff_t n, const double *z, double times
 }
 
 /* 1 + e as a sum of two floats, and its inverse, wrong by hardly more than in rounding */
-VECTOR_TARGET VECTOR_INLINE __m512d wide_inverse(__m512d e, __m512d e_low, __m512d *sum, __m512d *low)
+WIDE_PART __m512d wide_inverse(__m512d e, __m512d e_low, __m512d *sum, __m512d *low)
 {
     __m512d one = WIDE_NUMBER(1.0), down = WIDE_NUMBER(1.0 / WIDE_SCALE), inverse;
     *sum = _mm512_fmadd_pd(e, down, one);
@@ -85,14 +87,14 @@ VECTOR_TARGET VECTOR_INLINE __m512d wide_inverse(__m512d e, __m512d e_low, __m51
         inverse, _mm512_fnmadd_pd(inverse, *low, _mm512_fnmadd_pd(inverse, *sum, one)), inverse);
 }
 
-VECTOR_TARGET VECTOR_INLINE __m512d wide_copysign(__m512d x, __m512d sign)
+WIDE_PART __m512d wide_copysign(__m512d x, __m512d sign)
 {
     __m512d minus_0 = WIDE_NUMBER(-0.0);
     return _mm512_or_pd(_mm512_andnot_pd(minus_0, x), _mm512_and_pd(minus_0, sign));
 }
 
 /* −|tanh z| = ((1 + e) − 2) / (1 + e) with e = e^−2|z|; tanh′ z = 4e / (1 + e)² */
-VECTOR_TARGET VECTOR_INLINE __m512d wide_tanh(__m512d z, __m512d e, __m512d e_low, __m512d *slope)
+WIDE_PART __m512d wide_tanh(__m512d z, __m512d e, __m512d e_low, __m512d *slope)
 {
     __m512d sum, low, inverse = wide_inverse(e, e_low, &sum, &low), minus_a;
     if (slope)
@@ -102,7 +104,7 @@ VECTOR_TARGET VECTOR_INLINE __m512d wide_tanh(__m512d z, __m512d e, __m512d e_lo
 }
 
 /* σ(z) = 1 / (1 + e) for z ≥ 0, else e / (1 + e), with e = e^−|z|; σ′(z) = e / (1 + e)² */
-VECTOR_TARGET VECTOR_INLINE __m512d wide_sigmoid(__m512d z, __m512d e, __m512d e_low, __m512d *slope)
+WIDE_PART __m512d wide_sigmoid(__m512d z, __m512d e, __m512d e_low, __m512d *slope)
 {
     __m512d sum, low, inverse = wide_inverse(e, e_low, &sum, &low), part = _mm512_mul_pd(e, inverse), left;
     if (slope)
@@ -113,7 +115,7 @@ VECTOR_TARGET VECTOR_INLINE __m512d wide_sigmoid(__m512d z, __m512d e, __m512d e
 }
 
 /* xσ(x); its slope σ(x)(1 + xσ(−x)) */
-VECTOR_TARGET VECTOR_INLINE __m512d wide_silu(__m512d x, __m512d e, __m512d e_low, __m512d *slope)
+WIDE_PART __m512d wide_silu(__m512d x, __m512d e, __m512d e_low, __m512d *slope)
 {
     __m512d sum, low, inverse = wide_inverse(e, e_low, &sum, &low), one = WIDE_NUMBER(1.0), top, top_low, scale, part;
     __mmask8 left = _mm512_cmp_pd_mask(x, _mm512_setzero_pd(), _CMP_LT_OQ);
@@ -132,7 +134,7 @@ VECTOR_TARGET VECTOR_INLINE __m512d wide_silu(__m512d x, __m512d e, __m512d e_lo
     return wide_copysign(top, x);
 }
 
-VECTOR_TARGET VECTOR_INLINE void VECTOR_NAME(exp_whole)(ptrdiff_t n, const double *z, double *a, double *slope)
+static WIDE_TARGET void VECTOR_NAME(exp_whole)(ptrdiff_t n, const double *z, double *a, double *slope)
 {
     ptrdiff_t i;
     for (i = 0; i < n; i += 8) {
@@ -144,7 +146,7 @@ VECTOR_TARGET VECTOR_INLINE void VECTOR_NAME(exp_whole)(ptrdiff_t n, const doubl
 }
 
 #define WIDE_LOOP(function, times) \
-    VECTOR_TARGET VECTOR_INLINE void VECTOR_NAME(function##_whole)( \
+    static WIDE_TARGET void VECTOR_NAME(function##_whole)( \
         ptrdiff_t n, const double *z, double *a, double *slope) \
     { \
         double e[WIDE_AT_ONCE], low[WIDE_AT_ONCE]; \
@@ -165,3 +167,13 @@ WIDE_LOOP(tanh, -2.0)
 WIDE_LOOP(sigmoid, -1.0)
 WIDE_LOOP(silu, -1.0)
 #undef WIDE_LOOP
+#undef WIDE_LOOK_UP
+#undef WIDE_AT_ONCE
+#undef WIDE_SCALE
+#undef WIDE_SHIFT
+#undef WIDE_LN2_LOW
+#undef WIDE_LN2_HIGH
+#undef WIDE_ROUNDER
+#undef WIDE_NUMBER
+#undef WIDE_PART
+#undef WIDE_TARGET
