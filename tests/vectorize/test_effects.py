@@ -257,6 +257,27 @@ def an_attribute_that_a_derived_class_gets(x):
     return w * Other.shared
 
 
+@read
+def a_list_that_is_reversed_twice(x):
+    pair = [x, w]
+    for _ in range(4):
+        ts.cond(ts.less(x, 0), lambda: pair.reverse() or x, 0.0)
+    return w * pair[0]
+
+
+@read
+def a_variable_that_is_set_twice(x):
+    factor = 1.0
+
+    def becomes(number):
+        nonlocal factor
+        factor = number
+        return x
+
+    y = ts.cond(ts.less(x, 0), lambda: becomes(2.0), 0.0) + ts.cond(ts.less(-5, x), lambda: becomes(1.0), 0.0)
+    return w * y * factor
+
+
 def setattr_shared(value):
     Thing.shared = value
     return value

@@ -49,17 +49,18 @@ class Branches:
 
     within  the side that runs; None outside of all
     apart   whether the sides run in the other order, and what one changes outside of it is undone (effects.py)
-    undone  what that was, in words, after the line and the side
+    keeps_first  whether the first change of each thing is not undone
+    undone  for each change the line and the side, and what was changed, in words
     met     whether there was a condition
     guards, lookups  what the tracer notes, in the order in which `then` runs before `otherwise`
     """
 
     met = False
 
-    def __init__(self, *, apart: bool = False) -> None:
+    def __init__(self, *, apart: bool = False, keeps_first: bool = False) -> None:
         self.within: Side | None = None
-        self.apart = apart
-        self.undone: list[str] = []
+        self.apart, self.keeps_first = apart, keeps_first
+        self.undone: list[tuple[str, str]] = []
         self.guards: list[Any] = []
         self.lookups: dict[Value, Any] = {}
         self._watched = 0
@@ -105,7 +106,8 @@ class Branches:
             self.within = outer
         if surroundings is not None:
             self._watched += surroundings.size()
-            self.undone += [f"{errors.user_line()}: `{name}` changed {what}" for what in surroundings.undo()]
+            known = {what for _, what in self.undone} if self.keeps_first else None
+            self.undone += [(f"{errors.user_line()}: `{name}`", what) for what in surroundings.undo(known)]
             if type(side) is FunctionType:
                 self._known[side.__code__] = surroundings
         return found

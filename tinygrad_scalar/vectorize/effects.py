@@ -2,14 +2,15 @@
 
 An example finds only what its own side changed, but a trace runs both. So the function is traced twice: once with what
 both sides changed, and once without. If both give the same graph, no change is ever read, such as the activations that
-a layer keeps for its user to look at. Otherwise there would be no one program for all examples.
+a layer keeps for its user to look at. Otherwise there would be no one program for all examples. As what is changed
+twice, such as a list that is reversed, can be as before, it is then traced once more, with first changes alone.
 """
 
 from __future__ import annotations
 
 import dis
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from functools import lru_cache
 from itertools import islice
 from types import CellType, CodeType, FunctionType
@@ -121,8 +122,8 @@ class Surroundings(Reach):
     def _is_held(self) -> bool:
         return self._still_held(self._held) and (not self._arrays or all(place.unchanged() for place in self._arrays))
 
-    def undo(self) -> list[str]:
-        """Put back what was changed; what that is, in words."""
+    def undo(self, known: Container[str] | None = None) -> list[str]:
+        """Put back what was changed, unless something is not among what is `known`; what that is, in words."""
         if self._still_held(self._variables) and self._is_held():
             return []
         if cells := _cells_of(self._side):
@@ -132,6 +133,8 @@ class Surroundings(Reach):
         places += self.places
         changed = [place for place in places if not place.unchanged()]
         named = [self._in_words(place, places) for place in changed]
+        if known is not None and not all(words in known for words in named):
+            return named
         classes = {id(entry): kind for (kind, _), entry in self.in_classes.items()}
         return [words for words, place in zip(named, changed) if _put_back(place, classes.get(id(place)))]
 

@@ -19,7 +19,7 @@ def require_independent_sides(traced: Trace, apart: Trace) -> None:
     """
     ours, theirs = ([*(node for node, _ in its.guards), its.reached] for its in (traced, apart))
     if traced.difference(apart) or ours != theirs:
-        lines = "".join(f"\n  {line}" for line in dict.fromkeys(apart.undone[:MOST_SHOWN]))
+        lines = "".join(f"\n  {side} changed {what}" for side, what in dict.fromkeys(apart.undone[:MOST_SHOWN]))
         raise TraceError(
             "a side of ts.cond must not change anything outside of it that is used later, since vectorize runs both "
             "sides for all examples. Let each side return what it computes, as in "

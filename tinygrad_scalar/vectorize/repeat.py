@@ -224,10 +224,9 @@ def _repeated(
     plain = plain and before.unchanged()
     if plain and (first.has_branches or _witnessed(last, first, witnesses, parameters, examples)):
         with _dropped_if_large(first):
-            apart = _apart(first, cost, parameters, examples, i) if first.has_branches else None  # else no run follows
+            if first.has_branches:  # else no run follows
+                _require_independent_sides(first, cost, parameters, examples, i)
             first.roots.clear()
-        if apart is not None:
-            require_independent_sides(first, apart)
         return Repeated(first, Readings(before.places, before.inside, before.networks), _of_costs(first, witnesses))
     with _dropped_if_large(first):
         found = _compared(first, witnesses, cost, parameters, examples, itertools.cycle((last, i)))
@@ -303,21 +302,24 @@ def _compared(
     if not changing and j not in witnesses:
         witnesses[j] = _witness(traced, j, parameters)
     if traced.has_branches:
-        require_independent_sides(traced, _apart(traced, cost, parameters, examples, j))
+        _require_independent_sides(traced, cost, parameters, examples, j)
     traced.roots.clear()
     return Repeated(traced, Readings(reach.places, reach.inside, reach.networks), _of_costs(traced, witnesses))
 
 
-def _apart(
+def _require_independent_sides(
     traced: Trace, cost: Callable[..., Any], parameters: Sequence[Value], examples: Sequence[NDArray[Any]], i: int
-) -> Trace:
-    """A trace in which sides change nothing outside of them; large graphs are not kept for it, nor by it."""
-    if traced.nodes > MANY:
-        traced.roots.clear()
-    apart = trace(cost, parameters, examples, i, apart=True)
-    if traced.nodes > MANY:
-        apart.roots.clear()
-    return apart
+) -> None:
+    """Compare with traces in which sides change nothing outside of them, or once; large graphs are not kept for it."""
+    for keeps_first in (False, True):
+        if traced.nodes > MANY:
+            traced.roots.clear()
+        apart = trace(cost, parameters, examples, i, apart=True, keeps_first=keeps_first)
+        if traced.nodes > MANY:
+            apart.roots.clear()
+        require_independent_sides(traced, apart)
+        if not apart.undone:
+            return
 
 
 def _of_costs(traced: Trace, witnesses: dict[int, Witness]) -> list[Witness]:

@@ -207,7 +207,7 @@ class Trace:
     reached     for lookups in branches of `ts.cond` the node of the index where they are reached, and 0 elsewhere
     outputs     the indices of what the function returned, in order; `shape` is how it was nested, None for one Value
     has_branches  whether it met ts.cond: both sides are here, even where their results are the same node
-    undone      what its sides changed outside of them, if that was undone
+    undone      what its sides changed outside of them, if that was undone, see `Branches`
     example     the Values of each argument; `start` is the time before the function ran
     """
 
@@ -222,7 +222,7 @@ class Trace:
     outputs: list[int] = field(default_factory=list)
     shape: tuple[int, ...] | None = None
     has_branches: bool = False
-    undone: list[str] = field(default_factory=list)
+    undone: list[tuple[str, str]] = field(default_factory=list)
     example: Sequence[Sequence[Value]] = ()
     start: int = 0
 
@@ -324,11 +324,12 @@ def trace(
     i: int = 0,
     *,
     apart: bool = False,
+    keeps_first: bool = False,
 ) -> Trace:
-    """The graph that `cost` makes of example i; for `apart` see `Branches`."""
+    """The graph that `cost` makes of example i; for `apart` and `keeps_first` see `Branches`."""
     numbers = _numbers(examples, i)
     arguments = [_nested(its, array.shape[1:]) for array, its in zip(examples, numbers) if its]
-    recorder = Recorder(cost, numbers, examples, parameters, Branches(apart=apart))
+    recorder = Recorder(cost, numbers, examples, parameters, Branches(apart=apart, keeps_first=keeps_first))
     with tracing.followed_by(recorder), anomaly.not_watched():
         outputs, shape = called(cost, arguments)
     recorder.forget_marks()  # before there are arrays
