@@ -6,6 +6,7 @@ import pickle
 import numpy as np
 import pytest
 from hypothesis import given, settings, strategies as st
+from programs import assert_equal_to_the_engine
 from support.branch_cases import CASES, X, leaves
 
 import tinygrad_scalar as ts
@@ -215,3 +216,35 @@ def test_a_side_that_changes_what_is_outside_is_refused():
     for reduce in ("mean", None):
         with pytest.raises(TraceError, match=r"a side of ts.cond must not change"):
             ts.vectorize(variable, w, reduce=reduce)(x)
+
+
+def layers(x, weights, one_sided):
+    """Products that both sides of a condition use, or that one does not."""
+    for rows in weights:
+        z = [sum(w * a for w, a in zip(row, x)) for row in rows]
+        x = [ts.cond(ts.greater(a, 0.0), lambda a=a: a, lambda a=a: 0.5 if one_sided else 0.1 * a) for a in z]
+    return sum(a * a for a in x)
+
+
+@pytest.mark.parametrize("one_sided", [False, True])
+def test_products_are_of_matrices_where_both_sides_of_a_condition_use_them(one_sided):
+    numbers = np.random.default_rng(0).normal(size=(2, 4, 4))
+    weights = [[[Value(w) for w in row] for row in rows] for rows in numbers]
+    params = [w for rows in weights for row in rows for w in row]
+    X = np.random.default_rng(1).normal(size=(7, 4))
+    assert_equal_to_the_engine(lambda x: layers(x, weights, one_sided), params, [X])
+    run = ts.vectorize(lambda x: layers(x, weights, one_sided), params, way="arrays")
+    run(X)
+    assert ("matmul" in run.source) is not one_sided
+
+
+def test_nothing_leaks_from_products_that_one_side_uses_twice_and_the_other_not_at_all():
+    w = [Value(0.5), Value(-1.5), Value(2.0)]
+
+    def cost(x):
+        z = [a * ts.log(b) for a, b in zip(w, x)]  # nan where x is negative
+        both = ts.cond(ts.greater(x[0], 0.0), lambda: sum(z) * z[0], lambda: x[1] * w[1])
+        return both + ts.cond(ts.greater(x[0], 0.0), lambda: ts.tanh(sum(z)), lambda: w[2] * x[2])
+
+    X = np.array([[1.0, 2.0, 3.0], [-1.0, -2.0, 0.5], [0.5, 0.25, 4.0], [-1.0, 0.0, -0.0]])
+    assert_equal_to_the_engine(cost, w, [X])

@@ -6,7 +6,7 @@ the side that an example takes, so that nothing leaks from the other one, howeve
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from itertools import islice
 from types import FunctionType
@@ -176,6 +176,9 @@ def _value(side: Any) -> Value | None:
     return None if number is None else Value(number)
 
 
+EVERYWHERE, UNKNOWN = 0, -1  # regions
+
+
 def paths_with_branches(
     tape: Tape, cost: int, passes: Any, choices: Any, find: Callable[..., Any]
 ) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
@@ -187,6 +190,47 @@ def paths_with_branches(
         np.asarray(find(tape.starts, tape.operands, edges, cost, some)).astype(bool)
         for edges, some in ((passes, choices), (outside, choices), (outside, {}))
     )
+    in_branch = every & ~unbranched
+    by_both = _reached_by_both_sides(tape, passes, always, in_branch)
+    always[by_both] = True
+    in_branch[by_both] = False
     path = np.where(always, 0, np.where(every, 1, 2)).astype(np.uint8)
     path[tape.codes < 0] = 0
-    return path, every & ~unbranched
+    return path, in_branch
+
+
+def _reached_by_both_sides(tape: Tape, passes: Any, always: NDArray[np.bool_], in_branch: Any) -> list[int]:
+    """The nodes that a gradient reaches in every example, as either side of a condition computes with them.
+
+    Each node has a region of the examples in which it is reached at least: all of them, where a side is taken, or none
+    that is known.
+    """
+    starts, operands, everywhere = tape.starts, tape.operands, always.tolist()
+    is_cond = tape.codes == tape.names.index("cond")
+    sides: list[tuple[int, int, int]] = [(-1, -1, EVERYWHERE)]  # of each region: a condition, the side, within which
+    known: dict[tuple[int, int, int], int] = {}
+    region: dict[int, int] = {}
+    for i in np.flatnonzero(in_branch | (is_cond & always))[::-1].tolist():
+        mine = EVERYWHERE if everywhere[i] else region.get(i, UNKNOWN)
+        first = int(starts[i])
+        for e in range(first, int(starts[i + 1])):
+            operand = int(operands[e])
+            if everywhere[operand] or not passes[e]:
+                continue
+            its = mine
+            if is_cond[i] and mine != UNKNOWN:
+                side = (int(operands[first]), e - first, mine)
+                its = known.setdefault(side, len(sides))
+                sides += [side] if its == len(sides) else []
+            region[operand] = _both(region[operand], its, sides) if operand in region else its
+    return [i for i, its in region.items() if its == EVERYWHERE]
+
+
+def _both(first: int, second: int, sides: Sequence[tuple[int, int, int]]) -> int:
+    """A region of what is reached in one region and in another."""
+    if first == second or EVERYWHERE in (first, second):
+        return first if first == second else EVERYWHERE
+    if UNKNOWN in (first, second):
+        return max(first, second)
+    (condition, side, within), (of_other, other, of_others) = sides[first], sides[second]
+    return within if (condition, within) == (of_other, of_others) and side != other else first
