@@ -278,6 +278,19 @@ def a_variable_that_is_set_twice(x):
     return w * y * factor
 
 
+class Weight(Value):
+    pass
+
+
+@read
+def an_attribute_of_a_value(x):
+    weight = Weight(2.0)
+    weight.last = x
+    for k in range(3):
+        ts.cond(ts.less(x, 0), lambda k=k: setattr_last(weight, w if k == 2 else x), 0.0)
+    return weight * weight.last
+
+
 def setattr_shared(value):
     Thing.shared = value
     return value

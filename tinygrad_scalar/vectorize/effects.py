@@ -59,6 +59,16 @@ class Surroundings(Reach):
         self._size = sum(map(_size, self.places)) + len(self._contents)
         self._look_at_variables()
 
+    def _visit(self, thing: Any) -> None:
+        is_number = _is_number(type(thing))
+        if not is_number and issubclass(type(thing), Value) and id(thing) not in self._seen:
+            self._seen[id(thing)] = thing
+            self._things.append(thing)
+            own = own_attributes(thing)
+            self.places.append(Elements(own, elements_of(own)))
+        elif not is_number:
+            super()._visit(thing)
+
     def _visit_function(self, function: FunctionType) -> None:
         cells = zip(function.__code__.co_freevars, function.__closure__ or ())
         self._names_of_cells |= {id(cell): name for name, cell in cells}
@@ -190,7 +200,7 @@ def _can_vary(thing: Any) -> bool:
 
 
 def _is_number(kind: type[Any]) -> bool:
-    return kind in NUMBERS or issubclass(kind, Value)
+    return kind in NUMBERS or (issubclass(kind, Value) and kind.__dictoffset__ == 0)  # a user's own has attributes
 
 
 @lru_cache(maxsize=1024)
