@@ -8,7 +8,7 @@ import pytest
 
 import tinygrad_scalar as ts
 from tinygrad_scalar import TraceError, Value
-from tinygrad_scalar.vectorize import branches, effects
+from tinygrad_scalar.vectorize import branches
 from tinygrad_scalar.vectorize.effects import Surroundings
 
 w = Value(1.5, "w")
@@ -521,6 +521,7 @@ def test_the_sides_of_a_loop_are_looked_through_once(monkeypatch):
 def test_what_many_sides_share_is_looked_at_only_so_often(monkeypatch):
     made = []
     monkeypatch.setattr(branches, "Surroundings", lambda side: made.append(Surroundings(side)) or made[-1])
+    monkeypatch.setattr(branches, "MOST_ELEMENTS", 1_000_000)
     weights = [Value(0.1) for _ in range(20_000)]
 
     def function(x):
@@ -528,4 +529,17 @@ def test_what_many_sides_share_is_looked_at_only_so_often(monkeypatch):
 
     value, _ = ts.vectorize(function, weights)(RARE[:8])
     np.testing.assert_allclose(value, np.mean([function(Value(x)).data for x in RARE[:8]]), rtol=1e-12)
-    assert 1 < len(made) <= 2 + 2 * effects.MOST_ELEMENTS // len(weights)
+    assert 1 < len(made) <= 2 + 2 * branches.MOST_ELEMENTS // len(weights)
+
+
+def test_the_last_of_many_sides_is_looked_at_too():
+    weights = [Value(0.1) for _ in range(300)]
+
+    def function(x):
+        found = [x]
+        for k in range(4000):
+            ts.cond(ts.less(x, 0), lambda k=k: (found.append(w) if k == 3999 else None) or weights[0], 0.0)
+        return w * found[-1]
+
+    with pytest.raises(TraceError, match=r"`then` changed the list found"):
+        ts.vectorize(function, [w])([-1.0])

@@ -34,7 +34,7 @@ from tinygrad_scalar.vectorize.reach import (
 from tinygrad_scalar.vectorize.readings import flat, still_held_in_c
 
 FILLED_BY: dict[type[Any], Callable[..., Any]] = {list: list.extend, set: set.update, deque: deque.extend}
-MOST_ELEMENTS = 1_000_000  # in all sides of a trace together: thousands of sides may share large lists
+MOST_ELEMENTS = 20_000_000  # in all sides of a trace together: thousands of sides may share large lists
 
 
 class Surroundings(Reach):
