@@ -79,10 +79,10 @@ class Branches:
         if self.apart:
             n_guards, n_lookups = len(self.guards), len(self.lookups)
             second = self._side(fails, otherwise, "otherwise")
-            guards, lookups = self.guards[n_guards:], [*islice(self.lookups, n_lookups, None)]
+            guards, lookups = self.guards[n_guards:], [*islice(reversed(self.lookups), len(self.lookups) - n_lookups)]
             first = self._side(lambda: holds, then, "then")
             self.guards[n_guards:] = self.guards[n_guards + len(guards) :] + guards
-            for looked_up in lookups:
+            for looked_up in reversed(lookups):
                 self.lookups[looked_up] = self.lookups.pop(looked_up)
             return _joined(holds, first, second)
         first = self._side(lambda: holds, then, "then")

@@ -104,7 +104,7 @@ class Surroundings(Reach):
         if type(self._side) is FunctionType:
             side, own = self._side, self._side.__dict__
             held += (side, "__code__", side.__code__, side, "__defaults__", side.__defaults__)
-            held += (own, None, elements_of(own))
+            held += (own, None, elements_of(own) if own else [])
         for cell, content in zip(_cells_of(self._side), self._contents):
             held += (cell, "cell_contents", content)
         for content, varies in zip(self._contents, self._varying):
