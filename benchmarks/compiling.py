@@ -3,12 +3,8 @@
 Each case runs in processes of its own, after first calls of tiny functions, and prints the milliseconds of the first
 call and of the function itself, and the microseconds for each operation of the trace. In another process, in which no
 graph was made before, it prints the bytes for each operation by which the first call's peak is above the memory before
-it: the function's own graph is in them, its parameters are not. So are the numbers of the first run: where little
-repeats, 9 examples or more take 16 numbers for each operation, and as many gradients if each example has derivatives of
-its own. Last come shapes that take more than the 250 bytes that issue 17 allows: those, sides of conditions, which are
-functions to be followed, a table of more parameters than there are operations, and few operations beside nodes whose
-memory comes in pieces of 2 MB.
-`python benchmarks/compiling.py small` runs the first few.
+it: the function's own graph is in them, its parameters are not; results and the numbers of the first run are. Where
+little repeats, 9 examples or more take 16 numbers an operation. `python benchmarks/compiling.py small` runs the first.
 """
 
 from __future__ import annotations
@@ -42,18 +38,22 @@ def network(*sizes):
 
 def irregular(n):
     """n random operations: nothing repeats."""
+    plan, params, arrays = irregular_plan(n)
+    return lambda x: irregular_numbers([*params, *x], plan)[-1], params, arrays
+
+
+def irregular_plan(n):
     random = np.random.default_rng(0)
     params = [ts.Value(number) for number in random.uniform(-1.0, 1.0, 10)]
     plan = list(zip(random.integers(0, 3, n).tolist(), random.random(n).tolist()))
+    return plan, params, (random.uniform(-1.0, 1.0, size=(4, 10)),)
+
+
+def irregular_numbers(nodes, plan):
     operations = [operator.add, operator.mul, lambda p, q: ts.tanh(p)]
-
-    def cost(x):
-        nodes = [*params, *x]
-        for kind, place in plan:
-            nodes.append(operations[kind](nodes[-1], nodes[int(place * len(nodes))]))
-        return nodes[-1]
-
-    return cost, params, (random.uniform(-1.0, 1.0, size=(4, 10)),)
+    for kind, place in plan:
+        nodes.append(operations[kind](nodes[-1], nodes[int(place * len(nodes))]))
+    return nodes
 
 
 def chain(n):
@@ -251,6 +251,12 @@ def gru(steps, width):
     return cost, parameters, (random.normal(size=(8, steps, width)),)
 
 
+def last_numbers(n, k):
+    """The last k numbers of an irregular function of n operations, and their Jacobian."""
+    plan, params, arrays = irregular_plan(n)
+    return lambda x: irregular_numbers([*params, *x], plan)[-k:], params, arrays
+
+
 def embedding(words, width, length):
     """A network over the words of a text, which are looked up in a table."""
     random = np.random.default_rng(0)
@@ -290,10 +296,15 @@ def outputs(n, hidden, k):
     return net, net.parameters(), (np.random.default_rng(0).normal(size=(16, n)),)
 
 
+def examples(make, *sizes):
+    """With 16 examples."""
+    cost, params, arrays = make(*sizes)
+    return cost, params, [np.resize(array, (16, *array.shape[1:])) for array in arrays]
+
+
 def each_example(make, *sizes):
     """The values and gradients of 16 examples, each by itself."""
-    cost, params, arrays = make(*sizes)
-    return cost, params, [np.resize(array, (16, *array.shape[1:])) for array in arrays], {"reduce": None}
+    return *examples(make, *sizes), {"reduce": None}
 
 
 def with_inputs(make, *sizes):
@@ -302,21 +313,17 @@ def with_inputs(make, *sizes):
 
 
 SMALL = [(network, sizes) for sizes in ((3, 1), (2, 16, 16, 1), (20, 64, 64, 1))]
-SMALL += [
-    (mixture, (32, 10)),
-    (captured, (5_000,)),
-    (parameters, (10_000,)),
-    (irregular, (20_000,)),
-    (chain, (20_000,)),
-]
+SMALL += [(mixture, (32, 10)), (captured, (5_000,)), (parameters, (10_000,))]
+SMALL += [(irregular, (20_000,)), (chain, (20_000,))]
 LARGE = [(network, (784, 128, 10)), (network, (784, 640, 10)), (with_inputs, (network, 784, 128, 10))]
 LARGE += [(network_in_lists, (784, 128)), (mixture, (64, 10)), (attention, (24, 16, 2)), (gru, (50, 16))]
 LARGE += [(make, (n,)) for make in (irregular, chain) for n in (100_000, 1_000_000)]
 LARGE += [(fold, (200_000,)), (fold, (1_000_000,)), (log_sum_exp, (1_280_000,))]
 LARGE += [(make, (1_000_000,)) for make in (tree, grid, recurrent, convolution)]
-LARGE += [(lstm, (1024,)), (determinant, (8,)), (determinant, (9,))]
-LARGE += [(conditions, (100_000,)), (embedding, (5_000, 16, 64)), (penalty, (16, 64)), (outputs, (784, 128, 3))]
+LARGE += [(lstm, (1024,)), (determinant, (8,)), (determinant, (9,)), (conditions, (100_000,))]
+LARGE += [(embedding, (5_000, 16, 64)), (penalty, (16, 64)), (outputs, (784, 128, 3))]
 LARGE += [(each_example, (network, 784, 128, 1)), (each_example, (irregular, 100_000))]
+LARGE += [(examples, (irregular, 100_000)), (last_numbers, (10_000, 100)), (last_numbers, (100_000, 100))]
 
 
 def ready(make, sizes):
@@ -381,7 +388,7 @@ def main():
         runs = RUNS if (make, sizes) in SMALL else 3
         seconds, alone = medians(time_of_first_call, make, sizes, runs)
         size, operations = medians(memory_of_first_call, make, sizes, runs)
-        parts = [part.__name__ if callable(part) else str(part) for part in (make, *sizes)]
+        parts = [getattr(part, "__name__", str(part)) for part in (make, *sizes)]
         print(
             f"{' '.join(parts):32} {operations:>9,} operations {1e3 * seconds:8.1f} ms (function {1e3 * alone:6.1f}"
             f" ms), {1e6 * seconds / operations:7.2f} µs and {size / operations:5.0f} bytes each"

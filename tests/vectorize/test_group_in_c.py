@@ -6,7 +6,7 @@ from hypothesis import given, strategies as st
 
 import tinygrad_scalar as ts
 from tinygrad_scalar import Value
-from tinygrad_scalar.vectorize import group as group_module
+from tinygrad_scalar.vectorize import frontier, group as group_module
 from tinygrad_scalar.vectorize.group import Grouping, native
 from tinygrad_scalar.vectorize.trace import trace
 
@@ -81,3 +81,14 @@ def test_thousands_of_colours_are_the_same_in_c_and_in_python():
         patch.setattr(group_module, "native", lambda: None)
         assert everything(found, ragged=False) == in_c
     assert in_c[0] > 3000
+
+
+@given(st.lists(STEP, min_size=1, max_size=30), st.booleans())
+def test_what_varies_with_the_example_is_the_same(steps, with_lookups):
+    found = traced(steps, with_lookups)
+    varies = [(found.argument >= 0) for _ in range(2)]
+    for its in varies:
+        its[list(found.lookups)] = True
+    frontier._mark_dependents(found.tape.starts, found.tape.operands, varies[0].view(np.uint8))
+    native().mark_dependents(found.tape.starts, found.tape.operands, varies[1].view(np.uint8))
+    np.testing.assert_array_equal(*varies)

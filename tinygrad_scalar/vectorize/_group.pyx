@@ -294,6 +294,14 @@ cdef class Palette:
         return found
 
 
+def mark_dependents(const int[::1] starts, const int[::1] operands, unsigned char[::1] varies):
+    """Mark what is computed from marked nodes: `frontier._mark_dependents`."""
+    cdef Py_ssize_t i, e
+    for i in range(varies.shape[0]):
+        for e in range(starts[i], starts[i + 1]):
+            varies[i] |= varies[operands[e]]
+
+
 def paint(
     const int[::1] codes, const int[::1] starts, const int[::1] operands, const unsigned char[::1] to_paint,
     const unsigned char[::1] path, fold, terms, signs, term_starts, const unsigned char[::1] commutes,

@@ -115,6 +115,8 @@ def _compare_outputs(
         leaves = [*values, *(value for nested, wanted in zip(arguments, floats) if wanted for value in flat(nested))]
     theirs, outputs = _of_the_engine(called(cost, arguments).values, leaves), list[Value]()
     put_back()
+    if program.local.trace.nodes > MANY:
+        give_back_unused()  # the graph's memory is wanted
     for numbers, parts in program.by_every_way(data_of(values), _rows_of(examples, i)):
         ours = _Entries.of(numbers, parts)
         for j in _differing_rows(ours, theirs):
@@ -137,15 +139,15 @@ class _Entries(NamedTuple):
     @staticmethod
     def of(values: Floats, parts: Sequence[Any]) -> _Entries:
         """The outputs' values and their derivatives, in matrices (k, …) side by side: arrays or SciPy's."""
-        found = [(np.arange(len(values)), np.zeros(len(values), np.int64), values)]
+        found = [(np.arange(len(values), dtype=np.int32), np.zeros(len(values), np.int32), values)]
         start = 1
         for part in parts:
             if isinstance(part, np.ndarray):
-                rows, columns = np.nonzero(part)
+                rows, columns = (places.astype(np.int32) for places in np.nonzero(part))
                 found.append((rows, columns + start, part[rows, columns]))
             else:
                 entries = part.tocoo()
-                found.append((entries.row.astype(np.int64), entries.col.astype(np.int64) + start, entries.data))
+                found.append((entries.row.astype(np.int32), entries.col.astype(np.int32) + start, entries.data))
             start += part.shape[1]
         rows, columns, numbers = map(np.concatenate, zip(*found))
         order = np.argsort(rows, kind="stable")
@@ -168,7 +170,8 @@ def _of_the_engine(outputs: Sequence[Value], wanted: list[Value]) -> _Entries:
     k, n = len(outputs), len(wanted)
     if k * n <= MOST_DERIVATIVES:
         every = np.concatenate([_results(C, wanted) for C in outputs])
-        return _Entries(np.repeat(np.arange(k), 1 + n), np.tile(np.arange(1 + n), k), every)
+        rows, columns = np.arange(k, dtype=np.int32), np.arange(1 + n, dtype=np.int32)
+        return _Entries(np.repeat(rows, 1 + n), np.tile(columns, k), every)
     column = {leaf: 1 + k for k, leaf in enumerate(wanted)}
     rows, columns, numbers = [], list[int](), []
     for j, C in enumerate(outputs):
@@ -181,7 +184,13 @@ def _of_the_engine(outputs: Sequence[Value], wanted: list[Value]) -> _Entries:
 
 def _differing_rows(ours: _Entries, theirs: _Entries) -> list[int]:
     width = 1 + max(int(ours.columns.max()), int(theirs.columns.max()))
-    places = [entries.rows * width + entries.columns for entries in (ours, theirs)]
+    k = 1 + int(theirs.rows.max())
+    if k * width <= 2 * MOST_DERIVATIVES:
+        dense = np.zeros((2, k, width))
+        for matrix, entries in zip(dense, (ours, theirs)):
+            matrix[entries.rows, entries.columns] = entries.numbers
+        return [j for j, rows in enumerate(zip(*dense)) if not _agree(*rows).all()]
+    places = [entries.rows.astype(np.int64) * width + entries.columns for entries in (ours, theirs)]
     every = ascending(np.concatenate(places))
     numbers = np.zeros((2, every.size))
     for row, place, entries in zip(numbers, places, (ours, theirs)):

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from tinygrad_scalar.vectorize.distinct import connected
+from tinygrad_scalar.vectorize.group import native
 from tinygrad_scalar.vectorize.leaves import Leaves
 from tinygrad_scalar.vectorize.lookup_tables import distinct_tables, shared
 
@@ -39,19 +40,17 @@ def split(trace: Trace, n: int) -> Split | None:
     """The two parts of a trace with n parameters; None if that saves nothing."""
     tape = trace.tape
     inner = tape.codes >= 0
-    starts, operands = tape.starts.tolist(), tape.operands.tolist()
     if "cond" in tape.names or not _begins(trace):
         return None
-    varies: list[bool] = (trace.argument >= 0).tolist()
-    for i in trace.lookups:
-        varies[i] = True
-    for i in np.flatnonzero(inner).tolist():
-        if any(varies[x] for x in operands[starts[i] : starts[i + 1]]):
-            varies[i] = True
+    varies = trace.argument >= 0
+    varies[list(trace.lookups)] = True
+    loops = native()
+    mark = _mark_dependents if loops is None else loops.mark_dependents
+    mark(*(np.ascontiguousarray(array, np.int32) for array in (tape.starts, tape.operands)), varies.view(np.uint8))
     for i in reversed(_later_steps(trace)):  # an extreme shares equally among its ties: it is in one part, or the other
         if varies[i]:
-            varies[operands[starts[i]]] = True
-    common = inner & ~np.array(varies, bool)
+            varies[tape.operands[tape.starts[i]]] = True
+    common = inner & ~varies
     frontier = common & _read(trace, ~common)
     numbers = _by_matrix(trace, common, np.flatnonzero(frontier))
     if not numbers.size:
@@ -70,6 +69,12 @@ def split(trace: Trace, n: int) -> Split | None:
         replace(trace, leaves=Leaves.of(parameter, trace.argument, trace.place)), ~common | frontier, inner & ~common
     )
     return Split(first, rest, numbers.size)
+
+
+def _mark_dependents(starts: Indices, operands: Indices, varies: NDArray[np.uint8]) -> None:
+    """Mark what is computed from marked nodes. In C: `mark_dependents` in _group.pyx."""
+    for i in range(len(varies)):
+        varies[i] |= varies[operands[starts[i] : starts[i + 1]]].any()
 
 
 def _later_steps(trace: Trace) -> list[int]:
