@@ -148,7 +148,7 @@ def _no_row(rows: int, index: float) -> str:
 
 
 def _joined(holds: Value, first: Any, second: Any) -> Any:
-    if isinstance(first, Value) and isinstance(second, Value):
+    if _are_values(first, second):
         return first if first is second else record("cond", holds, first, second)
     if isinstance(first, dict) and isinstance(second, dict) and first.keys() == second.keys():
         return {key: _joined(holds, first[key], second[key]) for key in first}
@@ -167,6 +167,10 @@ def _joined(holds: Value, first: Any, second: Any) -> Any:
             f"Values; got {in_words(first)} and {in_words(second)}"
         )
     return x if x is y else record("cond", holds, x, y)
+
+
+def _are_values(first: Any, second: Any) -> bool:
+    return isinstance(first, Value) and isinstance(second, Value)
 
 
 def _value(side: Any) -> Value | None:

@@ -90,7 +90,7 @@ class Surroundings(Reach):
     def _own(self, thing: Any) -> None:
         super()._own(thing)
         kind, own = type(thing), own_attributes(thing)
-        kinds = (*(thing.__mro__ if issubclass(kind, type) else ()), *kind.__mro__)
+        kinds = (*(thing.__mro__ if issubclass(kind, type) else ()), *type(thing).__mro__)
         self._mappings += [own, *(vars(kind) for kind in kinds if not is_of_a_library_class(kind))]
         self._things.append(thing)
         is_the_users = kind is FunctionType or not is_of_a_library_class(kind)

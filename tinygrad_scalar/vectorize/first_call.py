@@ -139,7 +139,8 @@ class _Entries(NamedTuple):
     @staticmethod
     def of(values: Floats, parts: Sequence[Any]) -> _Entries:
         """The outputs' values and their derivatives, in matrices (k, …) side by side: arrays or SciPy's."""
-        found = [(np.arange(len(values), dtype=np.int32), np.zeros(len(values), np.int32), values)]
+        found: list[tuple[Floats, Floats, Floats]] = []
+        found.append((np.arange(len(values), dtype=np.int32), np.zeros(len(values), np.int32), values))
         start = 1
         for part in parts:
             if isinstance(part, np.ndarray):
@@ -170,8 +171,8 @@ def _of_the_engine(outputs: Sequence[Value], wanted: list[Value]) -> _Entries:
     k, n = len(outputs), len(wanted)
     if k * n <= MOST_DERIVATIVES:
         every = np.concatenate([_results(C, wanted) for C in outputs])
-        rows, columns = np.arange(k, dtype=np.int32), np.arange(1 + n, dtype=np.int32)
-        return _Entries(np.repeat(rows, 1 + n), np.tile(columns, k), every)
+        row_of, column_of = (np.arange(size, dtype=np.int32) for size in (k, 1 + n))
+        return _Entries(np.repeat(row_of, 1 + n), np.tile(column_of, k), every)
     column = {leaf: 1 + k for k, leaf in enumerate(wanted)}
     rows, columns, numbers = [], list[int](), []
     for j, C in enumerate(outputs):

@@ -46,7 +46,8 @@ def split(trace: Trace, n: int) -> Split | None:
     varies[list(trace.lookups)] = True
     loops = native()
     mark = _mark_dependents if loops is None else loops.mark_dependents
-    mark(*(np.ascontiguousarray(array, np.int32) for array in (tape.starts, tape.operands)), varies.view(np.uint8))
+    starts, operands = (np.ascontiguousarray(array, np.int32) for array in (tape.starts, tape.operands))
+    mark(starts, operands, varies.view(np.uint8))
     for i in reversed(_later_steps(trace)):  # an extreme shares equally among its ties: it is in one part, or the other
         if varies[i]:
             varies[tape.operands[tape.starts[i]]] = True
@@ -71,7 +72,7 @@ def split(trace: Trace, n: int) -> Split | None:
     return Split(first, rest, numbers.size)
 
 
-def _mark_dependents(starts: Indices, operands: Indices, varies: NDArray[np.uint8]) -> None:
+def _mark_dependents(starts: NDArray[Any], operands: NDArray[Any], varies: NDArray[np.uint8]) -> None:
     """Mark what is computed from marked nodes. In C: `mark_dependents` in _group.pyx."""
     for i in range(len(varies)):
         varies[i] |= varies[operands[starts[i] : starts[i + 1]]].any()
