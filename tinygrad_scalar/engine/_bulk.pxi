@@ -64,7 +64,8 @@ def read_gradients(list values, out):
 
 def compute_gradients(Value root, list values, out):
     # What a gradient reaches gets the marks `base` + 1, + 2 and so on, by its place in `found`; no Python code can run
-    # meanwhile.
+    # meanwhile. Nodes that are done get the mark of the next walk, so that the order can be kept for it, unless their
+    # own gradients are wanted.
     global walks
     cdef Py_buffer buffer
     cdef Nodes order
@@ -73,12 +74,13 @@ def compute_gradients(Value root, list values, out):
     cdef double* found = NULL
     cdef double upstream
     cdef Py_ssize_t i, j, place, n = len(values), size = 1
-    cdef unsigned long long base
+    cdef unsigned long long base, after
+    cdef bint of_leaves = True
     PyObject_GetBuffer(out, &buffer, PyBUF_WRITABLE | PyBUF_FORMAT | PyBUF_C_CONTIGUOUS)
     try:
         require_doubles(&buffer, n)
         for value in values:
-            checked(value)
+            of_leaves &= checked(value).left is NULL
         if traced:
             tracing.forbid(root, "gradient")
         order = interior(root)
@@ -88,13 +90,18 @@ def compute_gradients(Value root, list values, out):
         if found is NULL:
             raise MemoryError
         ask_for_huge_pages(found, size * sizeof(double))
-        base = walks
+        base, after = walks, walks + size + 1  # beyond every mark
         root.mark = base + 1
         found[0] = 1.0
         size = 1
         for i in range(order.size - 1, -1, -1):
+            if i >= NODES_AHEAD:
+                PREFETCH(&(<Value>order.nodes[i - NODES_AHEAD]).mark)
+                PREFETCH(&(<Value>order.nodes[i - NODES_AHEAD]).row)
             node = order.nodes[i]
             if (<Value>node).mark <= base:  # only detached operands lead here
+                if of_leaves:
+                    (<Value>node).mark = after
                 continue
             upstream = found[(<Value>node).mark - base - 1]
             for j in range(arity(node)):
@@ -106,10 +113,14 @@ def compute_gradients(Value root, list values, out):
                     size += 1
                     (<Value>below).mark = base + size
                 found[(<Value>below).mark - base - 1] += contribution(node, j, upstream)
-        walks = base + size + 1  # beyond every mark
+            if of_leaves:
+                (<Value>node).mark = after
+        walks = after
         for i in range(n):
             place = <Py_ssize_t>((<Value>values[i]).mark - base) - 1  # negative if no gradient reaches it
             (<double*>buffer.buf)[i] = found[place] if place >= 0 else 0.0
+        if of_leaves and order.size:
+            keep(order)
     finally:
         PyMem_Free(found)
         PyBuffer_Release(&buffer)
