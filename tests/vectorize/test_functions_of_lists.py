@@ -145,3 +145,16 @@ def test_a_softmax_of_a_program_is_off_by_the_distance_to_the_largest_number(sca
     for x, found in zip(X.tolist(), run(X)[0]):
         exact = ts.softmax(x)[0]
         assert abs(found - exact) <= (max(x) - x[0] + 6.0) * np.spacing(exact)
+
+
+@pytest.mark.parametrize("reduce", [None, "sum"])
+def test_a_log_sum_exp_of_which_a_part_depends_on_parameters_alone(reduce):
+    w = [Value(0.5), Value(-1.5)]
+
+    def cost(x):
+        return ts.logsumexp([w[0] * w[0], ts.exp(w[1]), x * w[0]]) + ts.logsumexp([w[1] * 2.0, w[0], w[0] * w[1]]) * x
+
+    assert_equal_to_the_engine(cost, w, [np.array([0.5, -2.0, 3.0])])
+    X = np.array([0.5, -2.0, 3.0])
+    runs = [ts.vectorize(cost, w, reduce=reduce, way=way, wrt_inputs=True)(X) for way in ("auto", "arrays")]
+    np.testing.assert_allclose(runs[0][1], runs[1][1], rtol=1e-13)

@@ -257,8 +257,9 @@ class _Writer:
         kind = f"{kind}imum" if even else "maximum" if fixed else kind
         if (not fixed and terms.shape[1] < 3) or (kind == "logaddexp" and not one_colour):
             folded = self._mixed(terms[:, 0])
+            op = "logaddexp" if kind == "logsumexp" else kind  # a part of a list
             for k in range(1, terms.shape[1]):
-                folded = self.elementwise(kind, folded, self._mixed(terms[:, k]))
+                folded = self.elementwise(op, folded, self._mixed(terms[:, k]))
             return self._full(folded, len(terms))
         places = np.arange(terms.size) if not one_colour else self.g.place[terms.ravel()]
         source = self._mixed(terms.ravel()) if not one_colour else self.array_of(int(colours[0, 0]))
