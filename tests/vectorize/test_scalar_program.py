@@ -160,3 +160,50 @@ def test_quick_answers_only_where_the_arguments_fit():
         assert answer(arrays) is None
     for parameters in (np.ones(3), np.ones(2, "f"), np.ones((2, 1)), np.ones(4)[::2], [0.5, 1.5], None):
         assert native.Quick(tape, parameters, shapes, 3).answer((X, Y)) is None
+
+
+W = Value(1.5)
+TABLE = [Value(0.5), Value(-1.0), Value(2.0)]
+FLOATS, MATRICES, INTEGERS = np.array([0.25, -1.5]), np.arange(12.0).reshape(2, 2, 3), np.array([2, 0])
+CALLS = {
+    "no arguments": (lambda: W * W + 3.0, [W], []),
+    "inputs alone": (lambda x: x * x, [], [FLOATS]),
+    "inputs and parameters": (lambda x, y: W * x * y[1][2] + y[0][0] * x, [W], [FLOATS, MATRICES]),
+    "integers too": (lambda i, x: ts.lookup(TABLE, i) * x, TABLE, [INTEGERS, FLOATS]),
+    "integers alone": (lambda i: ts.lookup(TABLE, i) * W, [W, *TABLE], [INTEGERS]),
+}
+
+
+@pytest.mark.parametrize(
+    ("kind", "wrt_inputs"), [*((kind, True) for kind in CALLS), *((kind, False) for kind in CALLS if CALLS[kind][1])]
+)
+def test_calls_without_arguments_and_with_gradients_of_inputs_take_the_short_way_to_the_same_bits(kind, wrt_inputs):
+    function, params, arrays = CALLS[kind]
+    run = ts.vectorize(function, params, wrt_inputs=wrt_inputs)
+    slowly = run(*arrays)
+    quickly, again = run._quick(tuple(arrays)), run(*arrays)
+    assert len(quickly) == len(slowly) == len(again) == 2 + wrt_inputs
+    for found in (quickly, again):
+        assert found[0] == slowly[0] and found[1].tolist() == slowly[1].tolist()
+        for one, other in zip(*found[2:], *slowly[2:], strict=True) if wrt_inputs else ():
+            assert (one is None) == (other is None)
+            assert one is None or (one.shape, one.tolist()) == (other.shape, other.tolist())
+    assert quickly[1] is not again[1]
+
+
+def test_a_function_without_arguments_follows_what_it_reads_on_the_short_way():
+    w, scale = Value(3.0), 2.0
+    run = ts.vectorize(lambda: w * scale, [w])
+    assert [run()[0], run()[0]] == [6.0, 6.0]
+    scale = 5.0
+    assert run()[0] == 15.0
+    w.data = 4.0
+    assert (run()[0], run()[1].tolist()) == (20.0, [5.0])
+
+
+def test_a_function_without_arguments_takes_none_on_the_short_way_either():
+    run = ts.vectorize(lambda: W * W, [W])
+    run()
+    for arrays in ([np.empty((1, 0))], [np.empty((3, 0))], [np.ones(1)]):
+        with pytest.raises((ValueError, TypeError)):
+            run(*arrays)

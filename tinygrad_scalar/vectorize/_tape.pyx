@@ -689,6 +689,7 @@ cdef enum:
     AS_EXPECTED = 0x0001 | 0x0100  # NumPy's flags: C-contiguous and aligned
 
 cdef object float64 = np.dtype(np.float64), int64 = np.dtype(np.int64)
+cdef tuple NO_ARGUMENTS = (np.empty((1, 0)),)  # one example of a function without arguments, as in vectorized.py
 
 
 cdef inline ArrayFields* array_of(dtype, array) noexcept:
@@ -725,20 +726,22 @@ cdef class Quick:
     cdef object shapes
     cdef tuple places, integer
     cdef dict others
-    cdef bint has_integers
+    cdef bint has_integers, wrt_inputs, has_no_arguments
     cdef bint (*held)(tuple) except -1  # called through a pointer: inlined, it would slow down all the rest
 
     def __init__(
         self, Machine machine, parameters, tuple shapes, Py_ssize_t most, tuple places=(), tuple integer=(),
-        dict others=None,
+        dict others=None, bint wrt_inputs=False,
     ):
         """For arguments that have `shapes`, of integers where `integer` says so.
 
-        The machine, which may be None, runs at most `most` examples; `others` has what runs other numbers of examples.
+        The machine, which may be None, runs at most `most` examples; `others` has what runs other numbers of examples,
+        but not where gradients are wanted `wrt_inputs`, which are a list beside the parameters'.
         """
         self.machine, self.parameters, self.shapes, self.most = machine, parameters, shapes, most
         self.n_arrays = len(shapes)
         self.integer, self.has_integers, self.others = integer, any(integer), {} if others is None else others
+        self.wrt_inputs, self.has_no_arguments = wrt_inputs, shapes == ((0,),)
         self.places, self.held = places or None, all_held
 
     def answer(self, tuple arrays):
@@ -748,8 +751,13 @@ cdef class Quick:
         """
         cdef Call call
         cdef Py_ssize_t m
+        cdef list inputs
         cdef double[FEW_INTEGERS] floats
         cdef ArrayFields* fields = array_of(float64, self.parameters)
+        if self.has_no_arguments:
+            if arrays:
+                return None
+            arrays = NO_ARGUMENTS
         if not LAYOUT_IS_KNOWN or len(arrays) != self.n_arrays or fields is NULL or fields.ndim != 1:
             return None
         make_room(&call, self.n_arrays)
@@ -763,6 +771,8 @@ cdef class Quick:
             executor = self.machine if m <= self.most else self.others.get(m)
             if executor is None:
                 return None
+            if self.wrt_inputs and executor is not self.machine:
+                return None
             gradient = empty(fields.shape[0])
             if executor is not self.machine:
                 return executor.run(self.parameters, self.with_floats(arrays), gradient), gradient
@@ -770,11 +780,28 @@ cdef class Quick:
                 return None
             call.theta = <double*>fields.data
             call.d_theta = <double*>(<ArrayFields*><PyObject*>gradient).data
+            if self.wrt_inputs:
+                inputs = self.gradients(&call, arrays, m)
+                return self.machine.run_call(&call, m), gradient, inputs
             return self.machine.run_call(&call, m), gradient
         except ValueError:
             return None
         finally:
             PyMem_Free(call.memory)
+
+    cdef list gradients(self, Call* call, tuple arrays, Py_ssize_t m):
+        """Arrays for the gradients with respect to the arguments: as `Compiled.shaped` gives them."""
+        cdef Py_ssize_t a
+        cdef list found = []
+        for a in range(self.n_arrays):
+            if call.widths[a] == 0:
+                continue
+            gradient = None
+            if not self.integer or (<tuple>self.integer)[a] is not True:
+                gradient = empty(m if not (<tuple>self.shapes)[a] else arrays[a].shape)
+                call.d_rows[a] = <double*>(<ArrayFields*><PyObject*>gradient).data
+            found.append(gradient)
+        return found
 
     cdef tuple with_floats(self, tuple arrays):
         """The arrays, those of integers as floats."""

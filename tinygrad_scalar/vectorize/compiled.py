@@ -202,17 +202,22 @@ class Compiled:
             most, beyond = (m, beyond) if is_faster(m) else (most, m)
         return most
 
-    def quick(self, parameters: Floats) -> Callable[[tuple[Any, ...]], tuple[float, Floats] | None] | None:
-        """A function that runs a call without Python, or returns None if its arrays do not fit; None if it has none."""
+    def quick(self, parameters: Floats, wrt_inputs: bool) -> Callable[[tuple[Any, ...]], Any] | None:
+        """A function that runs a call without Python, or returns None if its arrays do not fit; None if it has none.
+
+        It gives the mean cost and its gradient, and where that was wanted the list of those of the arguments.
+        """
         native = executor()
-        if native is None or self.guards or (self.scalars is None and (self.arrays is None or not self.arrays.native)):
+        if native is None or self.guards:
+            return None
+        if self.scalars is None and (wrt_inputs or self.arrays is None or not self.arrays.native):
             return None
         shapes = tuple(shape for shape, _ in self.shapes)
         integer = tuple(is_integer for _, is_integer in self.shapes)
         machine = None if self.scalars is None else self.scalars.executor
-        answer: Callable[[tuple[Any, ...]], tuple[float, Floats] | None]
+        answer: Callable[[tuple[Any, ...]], Any]
         answer = native.Quick(
-            machine, parameters, shapes, self._most_by_scalars, self.read.quick, integer, self._natively
+            machine, parameters, shapes, self._most_by_scalars, self.read.quick, integer, self._natively, wrt_inputs
         ).answer
         return answer
 

@@ -156,7 +156,7 @@ class EachExample:
         """As `Compiled.is_current`."""
         return self.read.all_held() and bool(same(data_of(self.captured), self._constants).all())
 
-    def quick(self, parameters: Floats) -> None:
+    def quick(self, parameters: Floats, wrt_inputs: bool) -> None:
         """There is no shorter way."""
 
     # --- running -----------------------------------------------------------------------------------------------------

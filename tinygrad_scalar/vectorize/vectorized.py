@@ -53,7 +53,7 @@ class Vectorized(Exports):
 
     # of the last call: arguments of the same kind take a shortcut to its program
     _known: tuple[tuple[Any, ...], Compiled | EachExample | None, list[Any] | None]
-    _quick: Callable[[tuple[Any, ...]], tuple[float, Floats] | None] | None
+    _quick: Callable[[tuple[Any, ...]], Any] | None
 
     _reduce, _sparse, _way = "mean", False, "auto"  # as in pickles written before there was a choice
 
@@ -216,7 +216,7 @@ class Vectorized(Exports):
         if now() != self._seen:
             self._follow()
         if self._quick is not None and (result := self._quick(arrays)) is not None:
-            return result
+            return result  # type: ignore[no-any-return]
         program, (value, gradient, inputs) = self._run(arrays, backwards=True)
         return (value, gradient, program.shaped(inputs)) if self._wrt_inputs else (value, gradient)
 
@@ -292,8 +292,8 @@ class Vectorized(Exports):
         dtypes = [np.dtype(np.int64) if integer else self._parameters.dtype for _, integer in shapes]
         rows = [_rows(array, dtype) for array, dtype in zip(examples, dtypes)]
         as_they_are = all(row is array for row, array in zip(rows, arrays))
-        if program is not self._known[1] and self._parameters.dtype == np.float64 and not self._wrt_inputs:
-            self._quick = program.quick(self._parameters)
+        if program is not self._known[1] and self._parameters.dtype == np.float64:
+            self._quick = program.quick(self._parameters, self._wrt_inputs)
         self._last = program
         if all(type(array) is np.ndarray and array.dtype != np.uint64 for array in arrays):
             self._known = kinds, program, None if as_they_are else dtypes
