@@ -266,6 +266,14 @@ def embedding(words, width, length):
     return cost, parameters, (random.integers(0, words, size=(16, length)),)
 
 
+def lookups(n, rows):
+    """The sum of n numbers that are looked up in a table, each times a constant."""
+    random = np.random.default_rng(0)
+    table = [ts.Value(number) for number in random.normal(size=rows)]
+    cost = lambda text: sum(ts.lookup(table, word) * 0.5 for word in text)  # noqa: E731
+    return cost, table, (random.integers(0, rows, size=(4, n)),)
+
+
 def conditions(n):
     """A loop in which each example takes its own side."""
     w = [ts.Value(0.3), ts.Value(0.6)]
@@ -321,7 +329,7 @@ LARGE += [(make, (n,)) for make in (irregular, chain) for n in (100_000, 1_000_0
 LARGE += [(fold, (200_000,)), (fold, (1_000_000,)), (log_sum_exp, (1_280_000,))]
 LARGE += [(make, (1_000_000,)) for make in (tree, grid, recurrent, convolution)]
 LARGE += [(lstm, (1024,)), (determinant, (8,)), (determinant, (9,)), (conditions, (100_000,))]
-LARGE += [(embedding, (5_000, 16, 64)), (penalty, (16, 64)), (outputs, (784, 128, 3))]
+LARGE += [(embedding, (5_000, 16, 64)), (lookups, (25_000, 10_000)), (penalty, (16, 64)), (outputs, (784, 128, 3))]
 LARGE += [(each_example, (network, 784, 128, 1)), (each_example, (irregular, 100_000))]
 LARGE += [(examples, (irregular, 100_000)), (last_numbers, (10_000, 100)), (last_numbers, (100_000, 100))]
 

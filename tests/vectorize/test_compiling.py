@@ -286,6 +286,28 @@ def test_what_looks_up_the_same_table_several_times_is_the_engines(way):
     assert gradient == pytest.approx([p.grad for p in w], rel=1e-12, abs=1e-12)
 
 
+@pytest.mark.parametrize("way", ["arrays", pytest.param("scalar", marks=needs_the_executor)])
+def test_tables_of_what_was_looked_up_are_the_engines(way):
+    w, constants = [Value(math.sin(k)) for k in range(6)], [0.5, -1.0, 2.0, 0.25, 3.0, -0.5]
+
+    def cost(i):
+        rows, total = w, 0.0
+        for k, later in itertools.pairwise(i):
+            found = ts.lookup(rows, k) * ts.lookup(constants, k)
+            rows = [ts.tanh(found + a) for a in w]
+            total = total + ts.lookup(rows, k) * ts.lookup(rows, later) * ts.lookup(constants, later) + ts.lookup(w, k)
+        return total * ts.lookup(rows, i[0])
+
+    chosen = np.random.default_rng(0).integers(0, 6, (7, 5))
+    value, gradient = ts.vectorize(cost, w, way=way)(chosen)
+    for p in w:
+        p.grad = 0.0
+    C = sum(cost(row) for row in chosen.tolist()) / 7
+    C.backward()
+    assert value == pytest.approx(C.data, rel=1e-13)
+    assert gradient == pytest.approx([p.grad for p in w], rel=1e-12, abs=1e-12)
+
+
 @needs_the_executor
 def test_a_loop_of_a_hundred_thousand_steps_compiles():
     cost, w = recurrent(400_000)

@@ -28,6 +28,11 @@ OPERATIONS = {
     "logaddexp": lambda x, y, z: ts.logaddexp(x, y),
     "where": lambda x, y, z: ts.where(ts.greater(x, y), y, z),
     "sum": lambda x, y, z: sum([x, y, z, x * y]),
+    "cond": lambda x, y, z: ts.cond(ts.greater(x, y), lambda: x * z, lambda: ts.tanh(y)),
+    "cond of one list": lambda x, y, z: sum(ts.cond(ts.greater(x, y), lambda: [y, z * x], lambda: [z * z, y])),
+    "cond in cond": lambda x, y, z: ts.cond(
+        ts.greater(x, y), lambda: ts.cond(ts.greater(z, 0.1), lambda: x * x, lambda: x + z), lambda: z * x
+    ),
     "of constants": lambda x, y, z: x * (Value(2.0) + Value(3.0)),
 }
 STEP = st.tuples(st.sampled_from(sorted(OPERATIONS)), *[st.integers(0, 12)] * 3)
@@ -53,7 +58,7 @@ def everything(found, ragged):
     grouping.order()
     sums = grouping.sums
     arrays = [sums.terms, sums.signs, sums.starts, sums.absorbed, sums.fold, grouping.swapped, grouping.place]
-    arrays += [grouping.colour, grouping.constants, *grouping.nodes]
+    arrays += [grouping.in_branch, grouping.by_choice, grouping.colour, grouping.constants, *grouping.nodes]
     return grouping.n_colours, grouping.keys, grouping.batched, [array.tolist() for array in arrays]
 
 

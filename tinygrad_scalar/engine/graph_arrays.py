@@ -96,13 +96,16 @@ def reached(
     first, below, passes = starts.tolist(), operands.tolist(), passes.tolist()
     found = [False] * (len(first) - 1)
     found[root] = True
+    tables = set[int]()  # that were found already
     for i in range(len(found) - 1, -1, -1):  # every node after all that are computed from it
         if found[i]:
             for edge in range(first[i], first[i + 1]):
                 if passes[edge]:
                     found[below[edge]] = True
-            for entry in choices.get(i, ()):
+            entries = choices.get(i, ())
+            for entry in entries if id(entries) not in tables else ():
                 found[entry] = True
+            tables.add(id(entries))
     return np.array(found, bool)
 
 

@@ -102,6 +102,7 @@ def reached(const int[::1] starts, const int[::1] operands, const unsigned char[
     cdef Py_ssize_t n = starts.shape[0] - 1, i, e
     found_ = np.zeros(n, np.bool_)
     cdef unsigned char[::1] found = found_.view(np.uint8)
+    cdef set tables = set()  # that were found already
     found[root] = 1
     for i in range(n - 1, -1, -1):
         if not found[i]:
@@ -109,10 +110,61 @@ def reached(const int[::1] starts, const int[::1] operands, const unsigned char[
         for e in range(starts[i], starts[i + 1]):
             if passes[e]:
                 found[operands[e]] = 1
-        if starts[i] == starts[i + 1] and choices and i in choices:
+        if starts[i] == starts[i + 1] and choices and i in choices and id(choices[i]) not in tables:
+            tables.add(id(choices[i]))
             for entry in choices[i]:
                 found[<Py_ssize_t>entry] = 1
     return found_
+
+
+cdef enum:
+    EVERYWHERE = 0  # regions, as in branches.py
+    UNKNOWN = -1
+    NOT_REACHED = -2
+
+
+def reached_by_both_sides(
+    const int[::1] starts, const int[::1] operands, const unsigned char[::1] passes,
+    const unsigned char[::1] is_condition, const unsigned char[::1] always, const unsigned char[::1] in_branch,
+):
+    """The results of `branches.reached_by_both_sides`."""
+    cdef Py_ssize_t n = starts.shape[0] - 1, i, e
+    cdef int mine, its, x
+    cdef long long side
+    regions = np.full(n, NOT_REACHED, np.int32)
+    cdef int[::1] region = regions
+    cdef Ints conditions = Ints(), within = Ints()  # of each region: 2·condition + side, and the region around it
+    cdef dict known = {}
+    conditions.append(-1)
+    within.append(EVERYWHERE)
+    for i in range(n - 1, -1, -1):
+        if not (in_branch[i] or (is_condition[i] and always[i])):
+            continue
+        mine = EVERYWHERE if always[i] else UNKNOWN if region[i] == NOT_REACHED else region[i]
+        for e in range(starts[i], starts[i + 1]):
+            x = operands[e]
+            if always[x] or not passes[e]:
+                continue
+            its = mine
+            if is_condition[i] and mine != UNKNOWN:
+                side = 2 * <long long>operands[starts[i]] + (e - starts[i] - 1)
+                its = known.setdefault((side << 32) + mine, conditions.size)
+                if its == conditions.size:
+                    conditions.append(<int>side)
+                    within.append(mine)
+            region[x] = its if region[x] == NOT_REACHED else in_both(region[x], its, conditions.at, within.at)
+    return np.flatnonzero(regions == EVERYWHERE)
+
+
+cdef inline int in_both(int first, int second, const int* conditions, const int* within) noexcept:
+    """A region of what is reached in one region and in another."""
+    if first == second:
+        return first
+    if first == EVERYWHERE or second == EVERYWHERE:
+        return EVERYWHERE
+    if first == UNKNOWN or second == UNKNOWN:
+        return max(first, second)
+    return within[first] if within[first] == within[second] and conditions[first] ^ conditions[second] == 1 else first
 
 
 cdef int by_size(const void* x, const void* y) noexcept nogil:
@@ -322,6 +374,7 @@ def paint(
     cdef int x, found
     cdef bint constant, any_batched
     cdef Ints batched = Ints(), entries = Ints()
+    cdef dict looked_up = {}  # the colours of lookups, by table
     swapped_ = np.zeros(n, np.bool_)
     cdef unsigned char[::1] swapped = swapped_.view(np.uint8)
     batched.append(0)
@@ -334,6 +387,10 @@ def paint(
         constant, any_batched = True, False
         if codes[i] < 0:
             below, argument, _ = lookups[i]
+            looks_up = path[i], argument, id(below)
+            if looks_up in looked_up:
+                colour[i] = looked_up[looks_up]
+                continue
             entries.size = 0
             for entry in below:
                 entries.append(<int>entry)
@@ -375,6 +432,8 @@ def paint(
             if palette.ends.size > most:
                 break
         colour[i] = found
+        if codes[i] < 0:
+            looked_up[looks_up] = found
     are_batched = [False] * batched.size
     for i in range(batched.size):
         are_batched[i] = batched.at[i] != 0

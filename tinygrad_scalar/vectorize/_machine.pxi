@@ -577,23 +577,27 @@ cdef class Machine:
         No Python code runs meanwhile, so that no other thread can find it half made.
         """
         cdef char* is_back = NULL
+        cdef char* tables = NULL  # of each table of lookups, where it begins: 1 or 2, whether it leads on; 3 if written
         PyMem_Free(descent.backs)
         PyMem_Free(descent.tables)
         descent.backs, descent.tables = NULL, NULL
         try:
             is_back = <char*>block(self.n_orders)
+            tables = <char*>block(self.n_tables)
+            memset(tables, 0, self.n_tables)
             descent.groups = <Group*>block(self.n_groups * sizeof(Group))
-            self.find_wanted(descent, with_inputs, is_back)
-            self.write_descent(descent, is_back)
+            self.find_wanted(descent, with_inputs, is_back, tables)
+            self.write_descent(descent, is_back, tables)
         finally:
             PyMem_Free(is_back)
+            PyMem_Free(tables)
             PyMem_Free(descent.groups)
             PyMem_Free(descent.free)
             descent.groups, descent.free = NULL, NULL
         descent.made = True
         return 0
 
-    cdef int find_wanted(self, Descent* descent, bint with_inputs, char* is_back) except -1:
+    cdef int find_wanted(self, Descent* descent, bint with_inputs, char* is_back, char* tables) except -1:
         """Mark what is on the way to a wanted gradient."""
         cdef Py_ssize_t i, n_back = 0
         cdef int g, largest = 1
@@ -610,7 +614,12 @@ cdef class Machine:
         descent.groups[OF_CONSTANTS].wanted = descent.groups[OF_INPUTS].wanted = with_inputs  # constants': for alarms
         for i in range(self.n_orders):
             order = self.orders + i
-            is_back[i] = order.how > 0 and self.leads_to_wanted(descent, order)
+            if order.code == LOOKUP and order.how > 0:
+                if not tables[order.y]:  # all that stands in it was computed before the first lookup
+                    tables[order.y] = 1 + self.leads_to_wanted(descent, order)
+                is_back[i] = tables[order.y] == 2
+            else:
+                is_back[i] = order.how > 0 and self.leads_to_wanted(descent, order)
             if is_back[i]:
                 n_back += 1
                 descent.groups[self.group_of[order.out]].wanted = True
@@ -623,7 +632,7 @@ cdef class Machine:
             descent.free[i] = NOWHERE
         return 0
 
-    cdef int write_descent(self, Descent* descent, char* is_back) except -1:
+    cdef int write_descent(self, Descent* descent, char* is_back, char* tables) except -1:
         cdef Py_ssize_t i, k, t
         cdef Order* order
         cdef Dot* dot
@@ -651,10 +660,11 @@ cdef class Machine:
             back.n_done = 0
             descent.has_choices |= order.how == 1
             if order.code == LOOKUP:
-                for k in range(order.z):
+                for k in range(order.z if tables[order.y] != 3 else 0):
                     t = self.tables[order.y + k]
                     if t >= 0:
                         descent.tables[order.y + k] = self.place_for(descent, <int>t)
+                tables[order.y] = 3
             elif order.code == DOT and self.dots[order.dot].table >= 0:
                 dot = self.dots + order.dot
                 for k in range(2 * dot.K):

@@ -41,7 +41,9 @@ cdef class Schedule:
     cdef int[:, ::1] steps
     cdef double[::1] numbers
     cdef int[::1] tables
-    cdef dict written_tables  # where the machine has those of lookups, by where they begin and their size
+    # of the table of lookups that begins at a place in the tables: the first step that looks it up, or −1; what is found
+    # out for all its lookups at once; where the machine has it, or −1
+    cdef int[::1] first_lookup, of_table, written
     cdef int[::1] maker  # the step that computes a slot, or −1
     cdef char[::1] how  # for each slot whether a gradient from the cost reaches it, as in Order
     cdef char[::1] kind  # of each addition
@@ -75,10 +77,13 @@ cdef class Schedule:
     ):
         cdef Py_ssize_t s
         self.machine, self.steps, self.numbers, self.tables = machine, steps, numbers, tables
-        self.written_tables = {}
         self.maker = np.full(n_slots, -1, np.int32)
         for s in range(self.steps.shape[0]):
             self.maker[self.steps[s, 1]] = <int>s
+        self.first_lookup, self.of_table, self.written = (np.full(len(tables), -1, np.int32) for _ in range(3))
+        for s in range(self.steps.shape[0] - 1, -1, -1):
+            if self.steps[s, 0] == LOOKUP:
+                self.first_lookup[self.steps[s, 3]] = <int>s
         self.find_way_back(cost)
         self.find_chains(cost, watched)
         self.place_leaves(constant_slots, constants, cost, watched)
@@ -88,6 +93,10 @@ cdef class Schedule:
         machine.watched = <int*>block(machine.n_watched * sizeof(int))
         for s in range(machine.n_watched):
             machine.watched[s] = self.settled(self.place[<int>watched[s]])
+
+    cdef inline bint is_shared(self, Py_ssize_t s) noexcept:
+        """Whether a lookup has the table of the first one whose table begins there."""
+        return self.steps[self.first_lookup[self.steps[s, 3]], 4] == self.steps[s, 4]
 
     cdef int find_way_back(self, int cost) except -1:
         """As `cut_off` in engine/graph.py."""
@@ -102,9 +111,13 @@ cdef class Schedule:
             if not how:
                 continue
             if code == LOOKUP:
+                if self.is_shared(s) and self.of_table[self.steps[s, 3]] > 0:
+                    continue
                 for k in range(self.steps[s, 4]):
                     slot = self.tables[self.steps[s, 3] + k]
                     self.how[slot] = max(self.how[slot], 1)
+                if self.is_shared(s):
+                    self.of_table[self.steps[s, 3]] = 1
                 continue
             for k in range(3):
                 if has_gradient_of(code, self.numbers[s], <int>k):
@@ -225,7 +238,7 @@ cdef class Schedule:
         computed before it for all its steps together, and what is computed from them after it.
         """
         cdef Py_ssize_t s, k, n = self.steps.shape[0]
-        cdef int level, latest, highest = 0, slot
+        cdef int level, latest, highest = 0, slot, at
         cdef int[::1] early, late
         self.level = np.zeros(self.maker.shape[0], np.int32)
         for s in range(n):
@@ -233,15 +246,21 @@ cdef class Schedule:
             self.level[self.steps[s, 1]] = level
             highest = max(highest, level)
         self.late = np.full(self.maker.shape[0], highest, np.int32)
+        self.of_table[:] = highest
         early, late = np.zeros(highest + 1, np.int32), np.zeros(highest + 1, np.int32)  # how many steps are there
         for s in range(n - 1, -1, -1):
             level = self.late[self.steps[s, 1]]
             early[self.level[self.steps[s, 1]]] += not self.absorbed[s]
             late[level] += not self.absorbed[s]
             if self.steps[s, 0] == LOOKUP:
-                for k in range(self.steps[s, 4]):
-                    slot = self.tables[self.steps[s, 3] + k]
-                    self.late[slot] = min(self.late[slot], level - 1)
+                at = self.steps[s, 3]
+                if self.is_shared(s):
+                    self.of_table[at] = latest = min(self.of_table[at], level - 1)
+                else:
+                    latest = level - 1
+                for k in range(self.steps[s, 4] if s == self.first_lookup[at] or not self.is_shared(s) else 0):
+                    slot = self.tables[at + k]
+                    self.late[slot] = min(self.late[slot], latest)
             for k in range(1 if self.steps[s, 0] == LOOKUP else arity(self.steps[s, 0])):
                 slot = self.steps[s, 2 + k]
                 if self.maker[slot] >= 0 and self.absorbed[self.maker[slot]]:
@@ -260,9 +279,15 @@ cdef class Schedule:
         """The highest level of a step's operands."""
         cdef int result = 0
         cdef Py_ssize_t k
+        cdef int at
         if self.steps[s, 0] == LOOKUP:
+            at = self.steps[s, 3]
+            if s != self.first_lookup[at] and self.is_shared(s):
+                return max(self.of_table[at], self.level[self.steps[s, 2]])
             for k in range(self.steps[s, 4]):
-                result = max(result, self.level[self.tables[self.steps[s, 3] + k]])
+                result = max(result, self.level[self.tables[at + k]])
+            if s == self.first_lookup[at]:
+                self.of_table[at] = result
             return max(result, self.level[self.steps[s, 2]])
         for k in range(arity(self.steps[s, 0])):
             result = max(result, self.level[self.steps[s, 2 + k]])
@@ -667,12 +692,12 @@ cdef class Schedule:
         cdef int* table
         order.x = self.settled(self.place[self.steps[s, 2]])
         order.z = self.steps[s, 4]
-        known = self.written_tables.get((self.steps[s, 3], order.z))
-        if known is not None:
-            order.y = known
+        if self.is_shared(s) and self.written[self.steps[s, 3]] >= 0:
+            order.y = self.written[self.steps[s, 3]]
             return 0
         order.y = <int>self.n_tables
-        self.written_tables[self.steps[s, 3], order.z] = order.y
+        if self.is_shared(s):
+            self.written[self.steps[s, 3]] = order.y
         table = self.more_tables(order.z)
         for k in range(order.z):
             place = self.settled(self.place[self.tables[self.steps[s, 3] + k]])

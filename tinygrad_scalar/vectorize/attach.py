@@ -155,7 +155,7 @@ def _replaced(trace: Trace, made: dict[int, list[Node]]) -> Trace:
     return renumbered(trace, last, now)
 
 
-def renumbered(trace: Trace, last: NDArray[np.int64], tape: Tape) -> Trace:
+def renumbered(trace: Trace, last: NDArray[Any], tape: Tape) -> Trace:
     """The trace with another tape, in which node i is last[i]."""
 
     @shared

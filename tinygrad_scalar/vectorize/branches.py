@@ -184,18 +184,24 @@ EVERYWHERE, UNKNOWN = 0, -1  # regions
 
 
 def paths_with_branches(
-    tape: Tape, cost: int, passes: Any, choices: Any, find: Callable[..., Any]
+    tape: Tape, cost: int, passes: Any, choices: Any, find: Callable[..., Any], find_both: Callable[..., Any]
 ) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
-    """How a gradient reaches each operation: 0 in every example, 1 by choice, 2 not; and which only through "cond"."""
+    """How a gradient reaches each operation: 0 in every example, 1 by choice, 2 not; and which only through "cond".
+
+    `find` and `find_both` are `reached` in engine/graph_arrays.py and `reached_by_both_sides`, or the same in C.
+    """
     outside = passes.copy()
-    conditions = tape.starts[:-1][tape.codes == tape.names.index("cond")]
+    is_condition = tape.codes == tape.names.index("cond")
+    conditions = tape.starts[:-1][is_condition]
     outside[conditions + 1] = outside[conditions + 2] = 0
     every, unbranched, always = (
         np.asarray(find(tape.starts, tape.operands, edges, cost, some)).astype(bool)
         for edges, some in ((passes, choices), (outside, choices), (outside, {}))
     )
     in_branch = every & ~unbranched
-    by_both = _reached_by_both_sides(tape, passes, always, in_branch)
+    by_both = find_both(
+        tape.starts, tape.operands, passes, *(a.view(np.uint8) for a in (is_condition, always, in_branch))
+    )
     always[by_both] = True
     in_branch[by_both] = False
     path = np.where(always, 0, np.where(every, 1, 2)).astype(np.uint8)
@@ -203,18 +209,19 @@ def paths_with_branches(
     return path, in_branch
 
 
-def _reached_by_both_sides(tape: Tape, passes: Any, always: NDArray[np.bool_], in_branch: Any) -> list[int]:
+def reached_by_both_sides(
+    starts: Any, operands: Any, passes: Any, is_condition: Any, always: Any, in_branch: Any
+) -> list[int]:
     """The nodes that a gradient reaches in every example, as either side of a condition computes with them.
 
     Each node has a region of the examples in which it is reached at least: all of them, where a side is taken, or none
-    that is known.
+    that is known. In C: the same in _group.pyx.
     """
-    starts, operands, everywhere = tape.starts, tape.operands, always.tolist()
-    is_cond = tape.codes == tape.names.index("cond")
+    everywhere = always.tolist()
     sides: list[tuple[int, int, int]] = [(-1, -1, EVERYWHERE)]  # of each region: a condition, the side, within which
     known: dict[tuple[int, int, int], int] = {}
     region: dict[int, int] = {}
-    for i in np.flatnonzero(in_branch | (is_cond & always))[::-1].tolist():
+    for i in np.flatnonzero(in_branch | (is_condition & always))[::-1].tolist():
         mine = EVERYWHERE if everywhere[i] else region.get(i, UNKNOWN)
         first = int(starts[i])
         for e in range(first, int(starts[i + 1])):
@@ -222,7 +229,7 @@ def _reached_by_both_sides(tape: Tape, passes: Any, always: NDArray[np.bool_], i
             if everywhere[operand] or not passes[e]:
                 continue
             its = mine
-            if is_cond[i] and mine != UNKNOWN:
+            if is_condition[i] and mine != UNKNOWN:
                 side = (int(operands[first]), e - first, mine)
                 its = known.setdefault(side, len(sides))
                 sides += [side] if its == len(sides) else []

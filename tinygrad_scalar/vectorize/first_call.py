@@ -22,7 +22,7 @@ from tinygrad_scalar.vectorize.compiled import Compiled
 from tinygrad_scalar.vectorize.distinct import ascending
 from tinygrad_scalar.vectorize.each_example import EachExample
 from tinygrad_scalar.vectorize.last_calls import last_calls_kept
-from tinygrad_scalar.vectorize.missing_rows import require_rows
+from tinygrad_scalar.vectorize.missing_rows import lacking, require_rows
 from tinygrad_scalar.vectorize.outputs import called
 from tinygrad_scalar.vectorize.repeat import MANY, Witness
 from tinygrad_scalar.vectorize.rounding import ROUNDINGS, Range, rounded
@@ -45,7 +45,7 @@ def require_agreement(
 ) -> None:
     """Raise TraceError unless `program` and the engine agree on two of the examples; if they branch, on more."""
     require_rows(program.indices, program.shapes, examples)
-    if any(index.missing(examples)[1] for index in program.indices):
+    if lacking(program.indices, examples):
         rows = [array.reshape(len(array), -1) for array in examples]
         program.run(data_of(values), rows, False)  # raises if an example gets there
     last = len(examples[0]) - 1

@@ -20,7 +20,7 @@ import numpy as np
 
 from tinygrad_scalar.engine import accelerated
 from tinygrad_scalar.engine.graph_arrays import may_cut_off, passing, reached
-from tinygrad_scalar.vectorize.branches import paths_with_branches
+from tinygrad_scalar.vectorize.branches import paths_with_branches, reached_by_both_sides
 from tinygrad_scalar.vectorize.cached_property import cached_property
 from tinygrad_scalar.vectorize.chains import FOLDED, Sums
 from tinygrad_scalar.vectorize.cost_model import most_colours
@@ -150,7 +150,8 @@ class Grouping:
         loops = native()
         find = reached if loops is None else loops.reached
         if "cond" in trace.tape.names:
-            path, self.in_branch = paths_with_branches(trace.tape, trace.cost, passes, choices, find)
+            find_both = reached_by_both_sides if loops is None else loops.reached_by_both_sides
+            path, self.in_branch = paths_with_branches(trace.tape, trace.cost, passes, choices, find, find_both)
             self.by_choice = path == 1
             return path
         always = find(trace.tape.starts, trace.tape.operands, passes, trace.cost, {})
@@ -250,11 +251,15 @@ def _painted(
     colours: tuple[dict[Any, int], ...] = ({}, {}, {})  # by how a gradient reaches them
     swapped = np.zeros(len(codes), bool)
     c = colour.tolist()
+    looked_up: dict[Any, Any] = {}  # the colours of lookups, by table
     for i in np.flatnonzero(to_paint).tolist():
         code = int(codes[i])
         if code < 0:
             entries, argument, _ = lookups[i]
-            key: Any = ("lookup", tuple(sorted({c[entry] for entry in entries})), len(entries), argument)
+            key: Any = looked_up.get((id(entries), argument))
+            if key is None:
+                key = ("lookup", tuple(sorted({c[entry] for entry in entries})), len(entries), argument)
+                looked_up[id(entries), argument] = key
             below = [2 + argument]  # different in every example
         elif fold[i] >= 0:
             s, e = term_starts[i], term_starts[i + 1]

@@ -52,10 +52,26 @@ def indices_of(lookups: Mapping[int, tuple[list[int], int, int]], reached: Conta
 
 def require_rows(indices: Sequence[Index], shapes: Shapes, rows: Sequence[Floats]) -> None:
     """ValueError if an example asks for a row that is not there; `rows` has a row for each example."""
-    for index in indices:
-        asked, missing = index.missing(rows)
-        if missing and index.always:
+    for index in lacking(indices, rows):
+        if index.always:
+            asked, missing = index.missing(rows)
             raise index.error(shapes, float(asked[missing[0]]), missing[0]) from None
+
+
+def lacking(indices: Sequence[Index], rows: Sequence[Floats]) -> list[Index]:
+    """The indices with which some example asks for a row that is not there."""
+    if not indices or len(rows[0]) == 0:
+        return []
+    ends = {
+        argument: [end(rows[argument].reshape(len(rows[argument]), -1), axis=0) for end in (np.min, np.max)]
+        for argument in {index.argument for index in indices}
+    }
+    found = []
+    for index in indices:
+        least, most = ends[index.argument]
+        if least[index.place] < 0 or most[index.place] >= index.rows:
+            found.append(index)
+    return found
 
 
 def name_of(argument: int, place: int, shape: tuple[int, ...]) -> str:
@@ -78,7 +94,7 @@ def names_missing_rows(run: Run) -> Run:
             return run(program, parameters, rows, *others, **options)
         except ValueError:
             require_rows(program.indices, program.shapes, rows)
-            for index in program.indices:  # of branches: which examples get there?
+            for index in lacking(program.indices, rows):  # of branches: which examples get there?
                 asked, missing = index.missing(rows)
                 for i in missing:
                     try:
