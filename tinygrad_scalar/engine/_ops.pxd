@@ -233,16 +233,37 @@ cdef inline double share_of_exp(double x, double y, double total) noexcept nogil
     return quotient(power, low, total, 0.0)
 
 
+cdef inline double lost_in_difference(double x, double y, double difference) noexcept nogil:
+    cdef double shift = difference - x
+    return (x - (difference - shift)) - (y + shift)
+
+
 cdef inline double logaddexp_share(double x, double y) noexcept nogil:
-    cdef double difference, shift, lost
+    cdef double difference
     if x == y:
         return 0.5 if isfinite(x) else 1.0 if x > 0.0 else 0.0
     difference = x - y
     if not isfinite(difference):
         return sigmoid(difference)
-    shift = difference - x
-    lost = (x - (difference - shift)) - (y + shift)
-    return sigmoid(difference) + sigmoid_slope(difference) * lost
+    return sigmoid(difference) + sigmoid_slope(difference) * lost_in_difference(x, y, difference)
+
+
+@cython.cdivision(True)
+cdef inline void logaddexp_and_shares(double x, double y, double* v, double* d_x, double* d_y) noexcept nogil:
+    """The three with the digits of each by itself, by one exponential."""
+    cdef double difference = x - y, e, larger, smaller, slope
+    if x == y or not isfinite(difference):
+        v[0] = logaddexp(x, y)
+        d_x[0] = logaddexp_share(x, y)
+        d_y[0] = logaddexp_share(y, x)
+        return
+    e = exp(-fabs(difference))
+    larger = 1.0 / (1.0 + e)
+    smaller = e / (1.0 + e)
+    slope = e / ((1.0 + e) * (1.0 + e))
+    v[0] = maximum(x, y) + log1p(e)
+    d_x[0] = (larger if x > y else smaller) + slope * lost_in_difference(x, y, difference)
+    d_y[0] = (smaller if x > y else larger) + slope * lost_in_difference(y, x, -difference)
 
 
 @cython.cdivision(True)
@@ -581,9 +602,7 @@ cdef inline void binary(Code code, double x, double y, double* v, double* d_x, d
         d_x[0] = share(y, x)
         d_y[0] = share(x, y)
     elif code == LOGADDEXP:
-        v[0] = logaddexp(x, y)
-        d_x[0] = logaddexp_share(x, y)
-        d_y[0] = logaddexp_share(y, x)
+        logaddexp_and_shares(x, y, v, d_x, d_y)
     elif code == ATAN2:
         v[0] = atan2(x, y)
         d_x[0] = atan2_slope(y, x)

@@ -156,7 +156,7 @@ cdef inline int slopes_kept(int code, double number) noexcept nogil:
     if code in (
         _ops.ADD, _ops.SUBTRACT, _ops.MULTIPLY, _ops.DIVIDE, _ops.MAXIMUM, _ops.MINIMUM, _ops.GREATER,
         _ops.GREATER_EQUAL, _ops.NEGATE, _ops.ABSOLUTE, _ops.EXP, _ops.LOG, _ops.SQRT, _ops.TAN, _ops.RELU, _ops.WHERE,
-        _ops.TIES_OF_MAX, _ops.TIES_OF_MIN, LOOKUP, DOT,
+        _ops.TIES_OF_MAX, _ops.TIES_OF_MIN, _ops.LARGEST, LOOKUP, DOT,
     ):
         return 0
     if code == _ops.CONSTANT_POWER and number == 2.0:
@@ -252,7 +252,7 @@ cdef void other_rows(
         rows_subtract(n, out, x, sx, y, sy)
     elif code == _ops.DIVIDE:
         rows_divide(n, out, x, sx, y, sy)
-    elif code == _ops.MAXIMUM:
+    elif code == _ops.MAXIMUM or code == _ops.LARGEST:
         rows_maximum(n, out, x, sx, y, sy)
     elif code == _ops.MINIMUM:
         rows_minimum(n, out, x, sx, y, sy)
@@ -1090,7 +1090,7 @@ cdef class Machine:
             out[0] = x - v[order.y]
         elif code == _ops.DIVIDE:
             out[0] = x / v[order.y]
-        elif code == _ops.MAXIMUM:
+        elif code == _ops.MAXIMUM or code == _ops.LARGEST:
             out[0] = _ops.maximum(x, v[order.y])
         elif code == _ops.MINIMUM:
             out[0] = _ops.minimum(x, v[order.y])
