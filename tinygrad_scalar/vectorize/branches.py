@@ -17,7 +17,7 @@ import numpy as np
 from tinygrad_scalar.engine import Value, errors, record, tick
 from tinygrad_scalar.engine.number import as_float
 from tinygrad_scalar.vectorize.cached_property import cached_property
-from tinygrad_scalar.vectorize.effects import MOST_ELEMENTS, Surroundings
+from tinygrad_scalar.vectorize.effects import MOST_ELEMENTS, Surroundings, UndoError
 from tinygrad_scalar.vectorize.outputs import in_words
 
 if TYPE_CHECKING:
@@ -92,6 +92,9 @@ class Branches:
         if not callable(side):
             return side
         surroundings = self._surroundings(side) if self.apart and self._watched < MOST_ELEMENTS else None
+        if surroundings is not None and surroundings.unknown:
+            kind = type(surroundings.unknown[0]).__name__
+            raise _iterator_in_a_side(f"`{name}` can use a {kind}, of which nothing tells how far it is")
         outer = self.within
         self.within = Side(outer, own)
         try:
@@ -107,7 +110,11 @@ class Branches:
         if surroundings is not None:
             self._watched += surroundings.size()
             known = {what for _, what in self.undone} if self.keeps_first else None
-            self.undone += [(f"{errors.user_line()}: `{name}`", what) for what in surroundings.undo(known)]
+            try:
+                undone = surroundings.undo(known)
+            except UndoError as error:
+                raise _iterator_in_a_side(f"`{name}` changed {error}") from None
+            self.undone += [(f"{errors.user_line()}: `{name}`", what) for what in undone]
             if type(side) is FunctionType:
                 self._known[side.__code__] = surroundings
         return found
@@ -119,6 +126,14 @@ class Branches:
     def where_reached(self, value: Value, stand_in: float) -> Value:
         """The value, or another number in examples that do not get here."""
         return value if self.within is None else record("where", self.within.reached, value, stand_in)
+
+
+def _iterator_in_a_side(found: str) -> errors.TraceError:
+    return errors.TraceError(
+        f"{errors.user_line()}: a side of ts.cond must not change anything outside of it that cannot be undone, such "
+        "as how far an iterator is or a file is read, since vectorize runs both sides for all examples. Take what "
+        f"comes next before the condition, as in k = next(numbers); s = ts.cond(c, lambda: k * s, lambda: s)\n  {found}"
+    )
 
 
 def _error_in_a_side(name: str, error: Exception) -> errors.TraceError:

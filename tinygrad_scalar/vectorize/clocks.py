@@ -18,7 +18,8 @@ from types import CodeType
 from typing import Any, TypeGuard, cast
 
 from tinygrad_scalar.vectorize.code_names import names_in
-from tinygrad_scalar.vectorize.reach import Elements, Entry, Place, Reach, Slot
+from tinygrad_scalar.vectorize.held_places import Elements, Entry, Place, Slot
+from tinygrad_scalar.vectorize.reach import Reach
 
 HARMLESS = {"abs", "float", "format", "int", "repr", "round", "str"}  # they keep nothing
 LISTS = (list, dict, Counter, defaultdict, deque)

@@ -18,23 +18,28 @@ from typing import Any
 
 from tinygrad_scalar.engine import Value
 from tinygrad_scalar.vectorize.attributes import ABSENT, attribute_of, own_attributes
-from tinygrad_scalar.vectorize.reach import (
+from tinygrad_scalar.vectorize.held_places import (
     NUMBERS,
     Elements,
     Entry,
     Numbers,
     Place,
-    Reach,
     Slot,
+    State,
     Table,
     elements_of,
-    is_of_a_library_class,
     kinds_of,
 )
+from tinygrad_scalar.vectorize.reach import Reach, is_of_a_library_class
 from tinygrad_scalar.vectorize.readings import flat, still_held_in_c
+from tinygrad_scalar.vectorize.states import put_back
 
 FILLED_BY: dict[type[Any], Callable[..., Any]] = {list: list.extend, set: set.update, deque: deque.extend}
 MOST_ELEMENTS = 20_000_000  # in all sides of a trace together: thousands of sides may share large lists
+
+
+class UndoError(Exception):
+    """What a side changed, in words, stays as it is now."""
 
 
 class Surroundings(Reach):
@@ -133,7 +138,10 @@ class Surroundings(Reach):
         return self._still_held(self._held) and (not self._arrays or all(place.unchanged() for place in self._arrays))
 
     def undo(self, known: Container[str] | None = None) -> list[str]:
-        """Put back what was changed, unless something is not among what is `known`; what that is, in words."""
+        """Put back what was changed, unless something is not among what is `known`; what that is, in words.
+
+        UndoError with the words if something cannot be put back.
+        """
         if self._still_held(self._variables) and self._is_held():
             return []
         if cells := _cells_of(self._side):
@@ -146,14 +154,16 @@ class Surroundings(Reach):
         if known is not None and not all(words in known for words in named):
             return named
         classes = {id(entry): kind for (kind, _), entry in self.in_classes.items()}
-        return [words for words, place in zip(named, changed) if _put_back(place, classes.get(id(place)))]
+        if stays := [words for words, place in zip(named, changed) if not _put_back(place, classes.get(id(place)))]:
+            raise UndoError(stays[0])
+        return named
 
     def _in_words(self, place: Place, places: Sequence[Place]) -> str:
         if isinstance(place, Entry) or (isinstance(place, Slot) and not isinstance(place.owner, CellType)):
             return place.name
         if isinstance(place, Slot):
             return self._names_of_cells.get(id(place.owner), "a variable")
-        thing: Any = place.array if isinstance(place, Numbers) else place.container
+        thing: Any = place[0]
         if isinstance(place, Elements) and any(thing is own_attributes(owner) for owner in (self._side, *self._things)):
             return ", ".join(_changed_names(thing, place.held))
         named = [
@@ -173,7 +183,7 @@ def _changed_names(own: dict[str, Any], held: list[Any]) -> list[str]:
 
 
 def _size(place: Place) -> int:
-    return len(place.held) if isinstance(place, Elements) else 1
+    return len(place.held) if isinstance(place, (Elements, State)) else 1
 
 
 def _cells_of(side: Any) -> tuple[CellType, ...]:
@@ -223,6 +233,8 @@ def _all_within(code: CodeType) -> list[CodeType]:
 
 def _put_back(place: Place, of_class: type | None) -> bool:
     """Whether that could be done; a class's own attributes are only set through it."""
+    if isinstance(place, State):
+        return put_back(place.thing, place.held)
     if isinstance(place, Elements):
         _refill(place.container, place.held)
     elif isinstance(place, Numbers) and place.array.shape == place.held.shape and place.array.flags.writeable:

@@ -15,10 +15,10 @@ import weakref
 from collections import deque
 from contextvars import ContextVar
 from functools import lru_cache, partial
-from itertools import chain, zip_longest
-from operator import attrgetter, is_, methodcaller
-from types import BuiltinFunctionType, CodeType, FrameType, FunctionType, MethodType, ModuleType
-from typing import Any, NamedTuple, cast
+from itertools import chain
+from operator import attrgetter, methodcaller
+from types import BuiltinFunctionType, CodeType, FrameType, FunctionType, MethodType, MethodWrapperType, ModuleType
+from typing import Any, cast
 
 import numpy as np
 
@@ -28,94 +28,32 @@ from tinygrad_scalar.engine.tracing import LastCall
 from tinygrad_scalar.primitives.primitive import Primitive
 from tinygrad_scalar.vectorize.attributes import ABSENT, attribute_of, own_attributes
 from tinygrad_scalar.vectorize.code_names import imported, names_in, with_nested
-from tinygrad_scalar.vectorize.executor import executor
+from tinygrad_scalar.vectorize.held_places import (
+    CONTAINERS,
+    NUMBERS,
+    PLAIN,
+    Elements,
+    Entry,
+    Numbers,
+    Place,
+    Slot,
+    State,
+    Table,
+    elements_of,
+    is_same_number as is_same_number,
+    kinds_in_rows,
+    kinds_of,
+)
+from tinygrad_scalar.vectorize.states import has_state, held_within, is_iterator, state_of
 
 MOST_OBJECTS = 100_000  # what lies beyond is not followed: a function that reads so much has a large table of data
 LIBRARIES = tuple({PACKAGE, *(sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib"))})
-PLAIN = frozenset({int, float, bool, complex, str, bytes, type(None)})
-NUMBERS = PLAIN | {Value}  # what a long list mostly holds
 ROWS = frozenset({list, tuple})
-CONTAINERS: tuple[type[Any], ...] = (list, tuple, dict, set, frozenset, deque)
 # Names by which code finds what its own names do not tell, and kinds of objects that hold what no name tells.
 DYNAMIC = {"__dict__", "__getattribute__", "__import__", "eval", "exec", "getattr", "globals", "locals", "vars"}
 DYNAMIC |= {"attrgetter", "getmembers", "import_module", "methodcaller", "modules"}
 OPAQUE = (weakref.ref, ContextVar, threading.local, attrgetter, methodcaller, type(lru_cache(len)))
 UNREAD = {"__dict__", "__weakref__", "__doc__", "__module__", "__init__", "__new__", "__del__", "__repr__"}
-
-
-class Entry(NamedTuple):
-    """A name in a module's globals, or an attribute in the __dict__ of an object or a class, and what it held."""
-
-    names: Any
-    name: str
-    held: object
-
-    def unchanged(self) -> bool:
-        return self.names.get(self.name, ABSENT) is self.held
-
-    def has_new_number(self) -> bool:
-        return type(self.held) in PLAIN
-
-
-class Slot(NamedTuple):
-    """A variable of an enclosing function, or an attribute without a __dict__."""
-
-    owner: Any
-    name: str
-    held: object
-
-    def unchanged(self) -> bool:
-        return attribute_of(self.owner, self.name) is self.held
-
-    def has_new_number(self) -> bool:
-        return type(self.held) in PLAIN
-
-
-class Elements(NamedTuple):
-    """A list, or another container whose elements can be replaced."""
-
-    container: Any
-    held: list[Any]
-
-    def unchanged(self) -> bool:
-        now = self.container if type(self.container) is list else elements_of(self.container)
-        return _same_objects(now, self.held)
-
-    def has_new_number(self) -> bool:
-        now = elements_of(self.container)
-        return any(type(new) in PLAIN for new, old in zip_longest(now, self.held) if new is not old)
-
-
-class Table(NamedTuple):
-    """The lists of plain numbers in a container, which are looked at together because there can be many."""
-
-    container: Any
-    rows: list[Any]
-    lengths: list[int]
-    held: list[Any]
-
-    def unchanged(self) -> bool:
-        return [*map(len, self.rows)] == self.lengths and _same_objects([*chain.from_iterable(self.rows)], self.held)
-
-    def has_new_number(self) -> bool:
-        return True
-
-
-class Numbers(NamedTuple):
-    """An array."""
-
-    array: Any
-    held: Any
-
-    def unchanged(self) -> bool:
-        array, held = self.array, self.held
-        return array.shape == held.shape and array.dtype == held.dtype and bool(array.tobytes() == held.tobytes())
-
-    def has_new_number(self) -> bool:
-        return True
-
-
-Place = Entry | Slot | Elements | Table | Numbers
 
 
 class Reach:
@@ -125,7 +63,8 @@ class Reach:
     places      where it finds numbers and objects, with what stands there now
     networks    the attributes of the library's networks; `inside` has them one by one, and `places` does not
     generators  NumPy's random generators
-    iterators   what gives something else each time: iterators, open files
+    iterators   what gives something else each time: iterators, open files; of those `unknown` nothing tells how far
+                they are
     is_complete whether that is all: not if it looks up names that it computes, or reads caches or weak references
     attributes  the names of attributes that its code reads; `found` are those that some object or module has
     objects     what was followed, and what it can call of libraries: can_draw.py looks at them
@@ -138,6 +77,7 @@ class Reach:
         self.networks: list[dict[str, Any]] = []
         self.generators: list[Any] = []
         self.iterators: list[Any] = []
+        self.unknown: list[Any] = []
         self.is_complete = True
         self.attributes: set[str] = set()
         self.found: set[str] = set()
@@ -214,12 +154,16 @@ class Reach:
                 self._todo += thing.ravel().tolist()
         elif _is_numpy_generator(thing):
             self.generators.append(thing)
-        elif issubclass(kind, BuiltinFunctionType):
+        elif issubclass(kind, (BuiltinFunctionType, MethodWrapperType)):
             self._todo.append(thing.__self__ if not isinstance(thing.__self__, ModuleType) else None)
-        elif any("__next__" in vars(base) for base in kind.__mro__):
-            self.iterators.append(thing)
-            self.is_complete = False
+        elif has_state(thing):
+            self._visit_state(thing)
+        elif issubclass(kind, memoryview):
+            self._todo.append(attribute_of(thing, "obj"))
         else:
+            if is_iterator(thing):
+                self.iterators.append(thing)
+                self.is_complete = False
             if _is_network_of_a_library(kind):
                 own = own_attributes(thing)
                 inside = [Entry(own, name, held) for name, held in own.items() if not isinstance(held, LastCall)]
@@ -235,12 +179,25 @@ class Reach:
         kinds = kinds_of(elements)
         if NUMBERS.issuperset(kinds):
             return
-        if ROWS.issuperset(kinds) and PLAIN.issuperset(_kinds_in_rows(elements)):
+        if ROWS.issuperset(kinds) and PLAIN.issuperset(kinds_in_rows(elements)):
             if list in kinds:  # nothing in a tuple changes
                 rows = [row for row in elements if type(row) is list]
                 self.places.append(Table(container, rows, [*map(len, rows)], [*chain.from_iterable(rows)]))
         else:
             self._todo += [element for element in elements if type(element) not in NUMBERS]
+
+    def _visit_state(self, thing: Any) -> None:
+        state = state_of(thing)
+        if is_iterator(thing):
+            self.iterators.append(thing)
+            self.is_complete = False
+        if state is None:
+            self.unknown.append(thing)
+        else:
+            self.places.append(State(thing, state))
+        self._todo += held_within(thing)
+        if own_attributes(thing):
+            self._own(thing)
 
     def _own(self, thing: Any) -> None:
         self._owners.append((thing, set()))
@@ -326,42 +283,6 @@ class Reach:
             if (kind, name) not in self.in_classes and not is_of_a_library_class(kind):
                 entry = self.in_classes[kind, name] = Entry(vars(kind), name, vars(kind).get(name, ABSENT))
                 self._place(entry)
-
-
-def elements_of(container: Any) -> list[Any]:
-    """What stands in a container, also if its class gives something else."""
-    kind = type(container)
-    if kind not in CONTAINERS:
-        kind = next(filter(partial(issubclass, kind), CONTAINERS))
-    if kind is dict:
-        return [*dict.__iter__(container), *dict.values(container)]
-    return [*kind.__iter__(container)]
-
-
-def kinds_of(things: list[Any]) -> set[type]:
-    """The types of the elements."""
-    native = executor()
-    found: set[type] = set(map(type, things)) if native is None else native.kinds(things)
-    return found
-
-
-def _kinds_in_rows(rows: list[Any]) -> set[type]:
-    """The types of the elements of lists and tuples."""
-    native = executor()
-    found: set[type] = set(map(type, chain.from_iterable(rows))) if native is None else native.kinds_in_rows(rows)
-    return found
-
-
-def _same_objects(now: list[Any], held: list[Any]) -> bool:
-    native = executor()
-    if native is not None:
-        return bool(native.same_objects(now, held))
-    return len(now) == len(held) and all(map(is_, now, held))
-
-
-def is_same_number(now: object, held: object) -> bool:
-    """Whether two plain numbers, or texts, are the same; −0 and 0 are not, nor are 1 and 1.0."""
-    return type(now) is type(held) and type(now) in PLAIN and repr(now) == repr(held)
 
 
 def is_of_a_library(code: CodeType) -> bool:

@@ -18,18 +18,20 @@ from typing import Any, NamedTuple
 from tinygrad_scalar.engine import Value
 from tinygrad_scalar.vectorize.attributes import ABSENT, attribute_of
 from tinygrad_scalar.vectorize.executor import executor
-from tinygrad_scalar.vectorize.reach import (
+from tinygrad_scalar.vectorize.held_places import (
     PLAIN,
     Elements,
     Entry,
     Numbers,
     Place,
     Slot,
+    State,
     Table,
     elements_of,
     is_same_number,
     kinds_of,
 )
+from tinygrad_scalar.vectorize.states import BYTES
 
 SMALL = 128  # elements of a container; a dict has two for each entry
 NUMBERS = frozenset({int, float, bool, complex})
@@ -81,6 +83,8 @@ def _is_looked_at(place: Place) -> bool:
 
 
 def _holds_numbers(place: Place) -> bool:
+    if isinstance(place, State):
+        return isinstance(place.thing, BYTES)
     return isinstance(place, (Numbers, Table)) or (isinstance(place, Elements) and _is_of_numbers(place))
 
 
@@ -94,14 +98,14 @@ def _is_of_numbers(place: Elements) -> bool:
 
 def _is_quick(place: Place) -> bool:
     """Whether every call looks at it: not if it is large, a list of weights, or a module, which nobody replaces."""
-    if isinstance(place, Elements):
+    if isinstance(place, (Elements, State)):
         return len(place.held) <= SMALL and not _is_of_weights(place)
     return not issubclass(type(place.held), ModuleType)
 
 
-def _is_of_weights(place: Elements) -> bool:
+def _is_of_weights(place: Elements | State) -> bool:
     kinds = kinds_of(place.held)
-    return type(place.container) is list and bool(kinds) and all(issubclass(kind, Value) for kind in kinds)
+    return type(place[0]) is list and bool(kinds) and all(issubclass(kind, Value) for kind in kinds)
 
 
 def flat(places: Iterable[Place]) -> tuple[Any, ...]:
@@ -109,9 +113,9 @@ def flat(places: Iterable[Place]) -> tuple[Any, ...]:
     return tuple(chain.from_iterable(_triple(place) for place in places if not isinstance(place, (Numbers, Table))))
 
 
-def _triple(place: Entry | Slot | Elements) -> tuple[Any, Any, Any]:
-    if isinstance(place, Elements):
-        return place.container, None, place.held
+def _triple(place: Entry | Slot | Elements | State) -> tuple[Any, Any, Any]:
+    if isinstance(place, (Elements, State)):
+        return place[0], None, place.held
     return place[0], place.name, place.held
 
 
