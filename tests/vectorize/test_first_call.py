@@ -10,7 +10,10 @@ import pytest
 
 import tinygrad_scalar as ts
 from tinygrad_scalar import Value
+from tinygrad_scalar.engine.errors import TraceError
+from tinygrad_scalar.vectorize import first_call
 from tinygrad_scalar.vectorize.compiled import Compiled
+from tinygrad_scalar.vectorize.each_example import EachExample
 
 
 @pytest.mark.parametrize("m", [1, 2, 3, 10])
@@ -32,6 +35,55 @@ def test_a_first_call_runs_the_function_twice_and_compares_two_examples(m, monke
     numbers = [number for (number,) in run_on]
     assert sorted(numbers) == sorted(compared if m > 1 else 2 * compared)
     assert len(set(numbers)) == min(m, 2)
+
+
+def _refused_outputs(spoil, monkeypatch, k=40):
+    """The outputs of which the check sees that a program gives another value or derivative."""
+    w, found = Value(0.5), []
+    by_every_way = EachExample.by_every_way
+
+    def cost(x):
+        powers = [x]
+        for _ in range(k):
+            powers.append(ts.tanh(w * powers[-1]) + 0.1)
+        return powers[1:]
+
+    for j in range(k):
+
+        def spoilt(program, parameters, rows, j=j):
+            for values, parts in by_every_way(program, parameters, rows):
+                spoil(values, parts, j)
+                yield values, parts
+
+        with monkeypatch.context() as patch:
+            patch.setattr(EachExample, "by_every_way", spoilt)
+            try:
+                ts.vectorize(cost, [w])(np.array([0.3, 0.4]))
+            except TraceError:
+                found.append(j)
+    return found
+
+
+def _spoil_value(values, parts, j):
+    values[j] += 1.0
+
+
+def _spoil_derivative(values, parts, j):
+    parts[0][j, 0] += 1.0
+
+
+@pytest.mark.parametrize("spoil", [_spoil_value, _spoil_derivative])
+def test_every_output_and_its_derivatives_are_compared(spoil, monkeypatch):
+    assert _refused_outputs(spoil, monkeypatch) == [*range(40)]
+
+
+def test_of_outputs_that_take_long_all_values_and_the_derivatives_of_some_are_compared(monkeypatch):
+    monkeypatch.setattr(first_call, "MOST_PASSED", 0)
+    assert _refused_outputs(_spoil_value, monkeypatch) == [*range(40)]
+    some = _refused_outputs(_spoil_derivative, monkeypatch)
+    assert len(some) == first_call.FEW_OUTPUTS
+    assert some[-1] == 39
+    assert max(np.diff([-1, *some])) < 20
 
 
 # --- what others see of it --------------------------------------------------------------------------------------------

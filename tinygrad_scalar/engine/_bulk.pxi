@@ -119,8 +119,10 @@ def compute_gradients(Value root, list values, out):
         for i in range(n):
             place = <Py_ssize_t>((<Value>values[i]).mark - base) - 1  # negative if no gradient reaches it
             (<double*>buffer.buf)[i] = found[place] if place >= 0 else 0.0
-        if of_leaves and order.size:
+        size = order.size
+        if of_leaves and size:
             keep(order)
+        return size
     finally:
         PyMem_Free(found)
         PyBuffer_Release(&buffer)

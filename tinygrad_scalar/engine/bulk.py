@@ -55,12 +55,16 @@ def read_gradients(values: Sequence[Value], out: Array) -> None:
     out[:] = [value.grad for value in values]
 
 
-def compute_gradients(root: Value, values: Sequence[Value], out: Array) -> None:
-    """Write ∂root/∂value for each of the values into `out`, as `root.backward()` computes it; every .grad stays."""
+def compute_gradients(root: Value, values: Sequence[Value], out: Array) -> int:
+    """Write ∂root/∂value for each of the values into `out`, as `root.backward()` computes it; every .grad stays.
+
+    Returns how many operations the root was computed with.
+    """
     if tracing.active:
         tracing.forbid(root, "gradient")
     found = graph.swept(root)
     out[:] = [found.get(value, 0.0) for value in values]
+    return sum(1 for value in found if value.operands)
 
 
 def recompute(root: Value, since: int) -> bool:

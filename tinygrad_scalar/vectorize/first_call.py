@@ -37,6 +37,9 @@ if TYPE_CHECKING:
 EXAMPLES_OF_BRANCHES = 8  # each takes one side of every condition, and what the other side does is seen by others
 NODES_OF_BRANCHES = 200_000  # in all of these; of larger graphs as many examples as of others
 MOST_DERIVATIVES = 1 << 20  # of all outputs by all leaves; of more, only those of the leaves that an output reads
+MOST_PASSED = 1 << 23  # operations that checked outputs are computed with, summed over them
+FEW_OUTPUTS = 4  # are checked however many these are
+GOLDEN = (5**0.5 - 1) / 2
 TOLERANCE = 1e-9  # relative: where no terms cancel, programs differ by far less
 
 
@@ -107,18 +110,21 @@ def _compare_outputs(
     i: int,
     put_back: Callable[[], None],
 ) -> None:
-    """Compare all outputs and derivatives of an example. The engine's graph goes before the programs run."""
+    """Compare all outputs of an example, and the derivatives of all unless that would take long: then of some.
+
+    The engine's graph goes before the programs run.
+    """
     arguments = example_arguments(examples, i)
     leaves = values
     if program.wrt_inputs:
         floats = [array.dtype.kind == "f" for array in examples if array.size]
         leaves = [*values, *(value for nested, wanted in zip(arguments, floats) if wanted for value in flat(nested))]
-    theirs, outputs = _of_the_engine(called(cost, arguments).values, leaves), list[Value]()
+    (theirs, checked), outputs = _of_the_engine(called(cost, arguments).values, leaves), list[Value]()
     put_back()
     if program.local.trace.nodes > MANY:
         give_back_unused()  # the graph's memory is wanted
     for numbers, parts in program.by_every_way(data_of(values), _rows_of(examples, i)):
-        ours = _Entries.of(numbers, parts)
+        ours = _Entries.of(numbers, parts).of_outputs(checked)
         for j in _differing_rows(ours, theirs):
             columns = np.union1d(ours.columns_of(j), theirs.columns_of(j))
             mine, right = ours.row(j, columns), theirs.row(j, columns)
@@ -154,6 +160,13 @@ class _Entries(NamedTuple):
         order = np.argsort(rows, kind="stable")
         return _Entries(rows[order], columns[order], numbers[order])
 
+    def of_outputs(self, chosen: Floats) -> _Entries:
+        """Without the derivatives of the outputs that are not chosen."""
+        if chosen.all():
+            return self
+        kept = chosen[self.rows] | (self.columns == 0)
+        return _Entries(self.rows[kept], self.columns[kept], self.numbers[kept])
+
     def _of(self, j: int) -> slice:
         return slice(*np.searchsorted(self.rows, (j, j + 1)).tolist())
 
@@ -167,20 +180,35 @@ class _Entries(NamedTuple):
         return row
 
 
-def _of_the_engine(outputs: Sequence[Value], wanted: list[Value]) -> _Entries:
+def _of_the_engine(outputs: Sequence[Value], wanted: list[Value]) -> tuple[_Entries, Floats]:
+    """The engine's entries, and for each output whether its derivatives are among them.
+
+    They are while MOST_PASSED allows it, of outputs that are spread over the list, the last one first.
+    """
     k, n = len(outputs), len(wanted)
-    if k * n <= MOST_DERIVATIVES:
-        every = np.concatenate([_results(C, wanted) for C in outputs])
-        row_of, column_of = (np.arange(size, dtype=np.int32) for size in (k, 1 + n))
-        return _Entries(np.repeat(row_of, 1 + n), np.tile(column_of, k), every)
-    column = {leaf: 1 + k for k, leaf in enumerate(wanted)}
-    rows, columns, numbers = [], list[int](), []
-    for j, C in enumerate(outputs):
-        its = [leaf for leaf in leaves_of(C) if leaf in column]
-        rows.append(np.full(1 + len(its), j))
-        columns += [0, *map(column.__getitem__, its)]
-        numbers.append(_results(C, its))
-    return _Entries(np.concatenate(rows), np.array(columns), np.concatenate(numbers))
+    column = None if k * n <= MOST_DERIVATIVES else {leaf: 1 + i for i, leaf in enumerate(wanted)}
+    every, passed = np.arange(1 + n, dtype=np.int32), 0
+    columns, numbers = [every[:1]] * k, [np.empty(0)] * k
+    checked = np.zeros(k, bool)
+    for count, j in enumerate(_spread(k)):
+        C, checked[j] = outputs[j], count < FEW_OUTPUTS or passed < MOST_PASSED
+        its = wanted if checked[j] else []
+        if checked[j] and column is not None:
+            its = [leaf for leaf in leaves_of(C) if leaf in column]
+            columns[j] = np.array([0, *map(column.__getitem__, its)], np.int32)
+        elif checked[j]:
+            columns[j] = every
+        numbers[j] = np.empty(1 + len(its))
+        numbers[j][0] = C.data
+        passed += compute_gradients(C, its, numbers[j][1:]) if checked[j] else 0
+    rows = np.repeat(np.arange(k, dtype=np.int32), [*map(len, columns)])
+    return _Entries(rows, np.concatenate(columns), np.concatenate(numbers)), checked
+
+
+def _spread(k: int) -> list[int]:
+    """The numbers from k − 1 down to 0, so ordered that the first ones are spread over all, however many they are."""
+    order: list[int] = (k - 1 - np.argsort(np.arange(k) * GOLDEN % 1.0)).tolist()
+    return order
 
 
 def _differing_rows(ours: _Entries, theirs: _Entries) -> list[int]:
