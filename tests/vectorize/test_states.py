@@ -6,6 +6,8 @@ import gc
 import io
 import itertools
 import re
+import sys
+import threading
 from contextvars import ContextVar
 
 import numpy as np
@@ -156,6 +158,24 @@ def test_the_error_says_to_take_what_comes_next_before_the_condition():
         ts.vectorize(lambda x: function(x) * 0.0, [w])(RARE)
 
 
+@pytest.mark.parametrize("mode", ["r", "rb"])
+def test_a_side_that_reads_a_file_is_refused_and_one_that_prints_is_not(mode):
+    with open(__file__, mode) as file:
+
+        def reads(x):
+            file.seek(0)
+            y = ts.cond(ts.less(x, 0), lambda: w * x if next(file) else x, lambda: w * x)
+            return y * len(next(file))
+
+        with pytest.raises(TraceError, match=r"must not change anything outside of it(.|\n)*`then` (changed|can use)"):
+            ts.vectorize(reads, [w])(RARE)
+
+    def prints(x):
+        return ts.cond(ts.less(x, 0), lambda: w * x if print("rare", file=sys.stderr) is None else x, lambda: w * x)
+
+    assert ts.vectorize(prints, [w])([2.0])[0] == 3.0
+
+
 def an_iterator_of_the_users(x):
     numbers = Counter()
     y = ts.cond(ts.less(x, 0), lambda: w * x if next(numbers) else x, lambda: w * x)
@@ -187,9 +207,74 @@ def a_context_variable(x):
     return y, KIND.get()
 
 
-@pytest.mark.parametrize(
-    "function", [an_iterator_of_the_users, a_bytearray, an_element_of_a_bytearray, an_array, a_context_variable]
-)
+def a_local_of_the_thread(x):
+    found = threading.local()
+    found.kind = 1.0
+
+    def rare():
+        found.kind, found.other = 2.0, 1.0
+        return w * x
+
+    return ts.cond(ts.less(x, 0), rare, lambda: w * x), found.kind + getattr(found, "other", 0.0)
+
+
+class Plain:
+    pass
+
+
+def a_new_attribute_of_a_class(x):
+    thing = Plain()
+    if hasattr(Plain, "shared"):
+        del Plain.shared
+
+    def rare():
+        type(thing).shared = 2.0
+        return w * x
+
+    return ts.cond(ts.less(x, 0), rare, lambda: w * x), getattr(thing, "shared", 1.0)
+
+
+def a_new_attribute_by_a_computed_name(x):
+    thing = Plain()
+    if hasattr(Plain, "shared"):
+        del Plain.shared
+
+    def rare():
+        setattr(type(thing), "sha" + "red", 2.0)
+        return w * x
+
+    return ts.cond(ts.less(x, 0), rare, lambda: w * x), getattr(thing, "shared", 1.0)
+
+
+def a_label(x):
+    square = x * x
+    values = [square, (w,)]
+
+    def rare():
+        values[0].label = "rare"
+        return w * x
+
+    return ts.cond(ts.less(x, 0), rare, lambda: w * x), 2.0 if square.label == "rare" else 1.0
+
+
+def a_label_in_a_loop(x):
+    squares = [x * x for _ in range(4)]
+    for k, square in enumerate(squares):
+        ts.cond(ts.less(x, 0), lambda square=square, k=k: named(square, k), lambda: 0.0)
+    return w * x, 2.0 if squares[3].label else 1.0
+
+
+def named(value, k):
+    setattr(value, "label", "last" if k == 3 else "")  # noqa: B010
+    return 1.0
+
+
+PUT_BACK = [an_iterator_of_the_users, a_bytearray, an_element_of_a_bytearray, an_array, a_context_variable]
+PUT_BACK += [a_local_of_the_thread, a_new_attribute_of_a_class, a_new_attribute_by_a_computed_name]
+PUT_BACK += [a_label, a_label_in_a_loop]
+
+
+@pytest.mark.parametrize("function", PUT_BACK)
 def test_a_side_may_change_what_can_be_put_back_unless_it_is_read_outside(function):
     with pytest.raises(TraceError, match=r"must not change anything outside of it(.|\n)*`then` changed"):
         ts.vectorize(lambda x: function(x)[0] * function(x)[1], [w])(RARE)
@@ -205,6 +290,15 @@ def test_a_context_variable_that_is_set_counts_in_the_next_call():
     assert run([1.0])[0] == 6.0
     kind.reset(token)
     assert run([1.0])[0] == 3.0
+
+
+def test_what_a_local_of_the_thread_holds_counts_in_the_next_call():
+    kind = threading.local()
+    kind.factor = 2.0
+    run = ts.vectorize(lambda x: w * x * kind.factor, [w])
+    assert run([1.0])[0] == 3.0
+    kind.factor = 4.0
+    assert run([1.0])[0] == 6.0
 
 
 @pytest.mark.parametrize("kind", [bytearray, lambda numbers: array.array("d", numbers), list])

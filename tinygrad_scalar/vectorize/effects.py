@@ -12,13 +12,14 @@ import dis
 from collections import deque
 from collections.abc import Callable, Container, Sequence
 from functools import lru_cache
-from itertools import islice
+from itertools import chain, islice
 from types import CellType, CodeType, FunctionType
 from typing import Any
 
 from tinygrad_scalar.engine import Value
 from tinygrad_scalar.vectorize.attributes import ABSENT, attribute_of, own_attributes
 from tinygrad_scalar.vectorize.held_places import (
+    CONTAINERS,
     NUMBERS,
     Elements,
     Entry,
@@ -56,7 +57,11 @@ class Surroundings(Reach):
         self._varying = [*map(_can_vary, self._contents)]
         self._mappings: list[Any] = []
         self._things: list[Any] = []
+        self._classes: set[type] = set()
+        self._sets_labels = False
         super().__init__(side)
+        if self._sets_labels:
+            self._look_at_labels()
         self._kinds = [*map(type, self._things)]
         self._sizes = [*map(len, self._mappings)]
         self._arrays = [place for place in self.places if isinstance(place, (Numbers, Table))]
@@ -71,6 +76,7 @@ class Surroundings(Reach):
             self._things.append(thing)
             own = own_attributes(thing)
             self.places.append(Elements(own, elements_of(own)))
+            self._watch_classes(thing)
         elif not is_number:
             super()._visit(thing)
 
@@ -82,6 +88,7 @@ class Surroundings(Reach):
         for code in _all_within(function.__code__):
             attributes, variables = _assigned_in(code)
             self.attributes |= attributes
+            self._sets_labels |= "label" in attributes or "setattr" in code.co_names
             for name in variables:
                 self._place(Entry(function.__globals__, name, function.__globals__.get(name, ABSENT)))
 
@@ -95,12 +102,28 @@ class Surroundings(Reach):
     def _own(self, thing: Any) -> None:
         super()._own(thing)
         kind, own = type(thing), own_attributes(thing)
-        kinds = (*(thing.__mro__ if issubclass(kind, type) else ()), *type(thing).__mro__)
-        self._mappings += [own, *(vars(kind) for kind in kinds if not is_of_a_library_class(kind))]
+        self._mappings.append(own)
         self._things.append(thing)
+        self._watch_classes(thing)
         is_the_users = kind is FunctionType or not is_of_a_library_class(kind)
         if thing is not self._side and is_the_users and not any(own is known for known in self.networks):
             self.places.append(Elements(own, elements_of(own)))  # also what it gets a name for
+
+    def _watch_classes(self, thing: Any) -> None:
+        for kind in (*(thing.__mro__ if issubclass(type(thing), type) else ()), *type(thing).__mro__):
+            if kind not in self._classes and not is_of_a_library_class(kind):
+                self._classes.add(kind)
+                self.places.append(State(kind, elements_of(kind)))
+
+    def _place_in_classes(self, owner: Any, base: type, name: str) -> None:
+        self._todo.append(vars(base)[name])  # where it stands is watched with all of its class
+
+    def _look_at_labels(self) -> None:
+        """Watch the labels of all Values that can be reached."""
+        reached = [*self._contents, *self.objects, *(place.held for place in self.places)]
+        reached += chain.from_iterable(elements_of(some) for some in reached if type(some) in CONTAINERS)
+        values = {id(value): value for value in reached if issubclass(type(value), Value)}
+        self.places += [Slot(value, "label", value.label) for value in values.values()]
 
     def _look_at_variables(self) -> None:
         """Note what the variables of the side hold: a triple for each, see `still_held`."""
@@ -121,7 +144,7 @@ class Surroundings(Reach):
     def follow(self, side: FunctionType) -> bool:
         """Become the surroundings of another side of the same code; False if it reaches something else."""
         contents = _contents_of(side)
-        if len(contents) != len(self._contents) or side.__kwdefaults__ or side.__dict__:
+        if len(contents) != len(self._contents) or side.__kwdefaults__ or side.__dict__ or self._sets_labels:
             return False
         if side.__globals__ is not self._side.__globals__ or [*map(type, self._things)] != self._kinds:
             return False
@@ -153,8 +176,7 @@ class Surroundings(Reach):
         named = [self._in_words(place, places) for place in changed]
         if known is not None and not all(words in known for words in named):
             return named
-        classes = {id(entry): kind for (kind, _), entry in self.in_classes.items()}
-        if stays := [words for words, place in zip(named, changed) if not _put_back(place, classes.get(id(place)))]:
+        if stays := [words for words, place in zip(named, changed) if not _put_back(place)]:
             raise UndoError(stays[0])
         return named
 
@@ -164,6 +186,8 @@ class Surroundings(Reach):
         if isinstance(place, Slot):
             return self._names_of_cells.get(id(place.owner), "a variable")
         thing: Any = place[0]
+        if isinstance(place, State) and issubclass(type(thing), type):
+            return ", ".join(_changed_names({**vars(thing)}, place.held))
         if isinstance(place, Elements) and any(thing is own_attributes(owner) for owner in (self._side, *self._things)):
             return ", ".join(_changed_names(thing, place.held))
         named = [
@@ -231,8 +255,8 @@ def _all_within(code: CodeType) -> list[CodeType]:
     return found
 
 
-def _put_back(place: Place, of_class: type | None) -> bool:
-    """Whether that could be done; a class's own attributes are only set through it."""
+def _put_back(place: Place) -> bool:
+    """Whether that could be done."""
     if isinstance(place, State):
         return put_back(place.thing, place.held)
     if isinstance(place, Elements):
@@ -243,11 +267,6 @@ def _put_back(place: Place, of_class: type | None) -> bool:
         place.names.update({place.name: place.held})
         if place.held is ABSENT:
             del place.names[place.name]
-    elif isinstance(place, Entry) and of_class is not None:
-        if place.held is ABSENT:
-            type.__delattr__(of_class, place.name)
-        else:
-            type.__setattr__(of_class, place.name, place.held)
     elif isinstance(place, Table):
         numbers = iter(place.held)
         for row, length in zip(place.rows, place.lengths):

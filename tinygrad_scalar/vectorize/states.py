@@ -1,4 +1,5 @@
-"""What no attribute tells: how far an iterator is, the bytes of a bytearray, what a context variable holds.
+"""What no attribute tells: how far an iterator is, the bytes of a bytearray, what a context variable holds; and which
+attributes a class has, which its objects share.
 
 Nothing is taken from an iterator to see how far it is: Python's own tell how many are left, or what they would be
 pickled as. What an iterator takes from, and what a generator's variables hold, is found as what they refer to.
@@ -10,6 +11,7 @@ import gc
 import io
 import itertools
 import sys
+import threading
 import warnings
 from array import array
 from contextvars import ContextVar
@@ -45,7 +47,9 @@ def is_the_users_iterator(thing: Any) -> bool:
 
 
 def has_state(thing: Any) -> bool:
-    return issubclass(type(thing), (*BYTES, ContextVar)) or (is_iterator(thing) and not is_the_users_iterator(thing))
+    if type(thing) is threading.local or issubclass(type(thing), (*BYTES, ContextVar)):
+        return True
+    return is_iterator(thing) and not is_the_users_iterator(thing)
 
 
 def state_of(thing: Any) -> list[Any] | None:
@@ -56,6 +60,10 @@ def state_of(thing: Any) -> list[Any] | None:
         return [thing.typecode, array.tobytes(thing)]
     if issubclass(type(thing), ContextVar):
         return [thing.get(ABSENT)]
+    if type(thing) is threading.local:
+        return [*thing.__dict__, *thing.__dict__.values()]
+    if issubclass(type(thing), type):  # the attributes of a class
+        return [*vars(thing), *vars(thing).values()]
     if issubclass(type(thing), GeneratorType):
         frame = thing.gi_frame
         return [None if frame is None else frame.f_lasti, *gc.get_referents(thing)]
@@ -70,6 +78,8 @@ def held_within(thing: Any) -> list[Any]:
             return [thing.get()]
         except LookupError:
             return []
+    if kind is threading.local:
+        return [*thing.__dict__.values()]
     if _can_be_pickled(kind) and not hasattr(kind, "__length_hint__"):
         return _parts(_pickled(thing))
     return gc.get_referents(thing) if _holds_whole_objects(kind) else []
@@ -87,9 +97,23 @@ def put_back(thing: Any, state: list[Any]) -> bool:
             return False
     elif issubclass(type(thing), ContextVar) and state[0] is not ABSENT:
         thing.set(state[0])
+    elif type(thing) is threading.local:
+        thing.__dict__.clear()
+        thing.__dict__.update(_named(state))
+    elif issubclass(type(thing), type):
+        before, now = _named(state), {**vars(thing)}
+        for name in now.keys() - before.keys():
+            type.__delattr__(thing, name)
+        for name, held in before.items():
+            if now.get(name, ABSENT) is not held:
+                type.__setattr__(thing, name, held)
     else:
         return False
     return True
+
+
+def _named(state: list[Any]) -> dict[str, Any]:
+    return dict(zip(state, state[len(state) // 2 :]))
 
 
 def _of_iterator(thing: Any, depth: int) -> list[Any] | None:
