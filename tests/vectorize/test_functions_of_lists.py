@@ -158,3 +158,47 @@ def test_a_log_sum_exp_of_which_a_part_depends_on_parameters_alone(reduce):
     X = np.array([0.5, -2.0, 3.0])
     runs = [ts.vectorize(cost, w, reduce=reduce, way=way, wrt_inputs=True)(X) for way in ("auto", "arrays")]
     np.testing.assert_allclose(runs[0][1], runs[1][1], rtol=1e-13)
+
+
+INF = np.inf
+SPECIAL = [
+    [0.0, 0.0, 0.0], [1.0, 3.0, 3.0], [INF, 0.0, 1.0], [INF, INF, 1.0], [-INF, 0.0, 1.0], [0.0, 1.0, -INF],
+    [-INF, -INF, -INF], [-INF, INF, 0.0], [1e17, 1e17, -1e17], [-1e17, -1e17, -1e17 + 64.0], [1e308, -1e308, 1e308],
+    [-40.0, 0.0, -40.0], [1e-320, -1e-320, 0.0],
+]  # fmt: skip
+
+
+@pytest.mark.skipif(not ts.accelerated, reason="no compiled executor")
+@pytest.mark.parametrize("reduce", ["sum", None])
+@pytest.mark.parametrize("m", [1, 3, 20])
+@pytest.mark.parametrize("numbers", SPECIAL, ids=str)
+def test_ties_and_infinities_of_a_log_sum_exp_in_a_scalar_program_are_the_engines(numbers, m, reduce):
+    run = ts.vectorize(ts.logsumexp, [], wrt_inputs=True, reduce=reduce, way="scalar", check=False)
+    x = [Value(number) for number in numbers]
+    root = ts.logsumexp(x)
+    root.backward()
+    X = np.tile(numbers, (m, 1))
+    _, _, (gradients,) = run(X)
+    np.testing.assert_allclose(run.values(X), [root.data] * m, rtol=1e-15)
+    np.testing.assert_allclose(gradients.reshape(m, 3), [[v.grad for v in x]] * m, rtol=1e-14)
+
+
+@pytest.mark.skipif(not ts.accelerated, reason="no compiled executor")
+@pytest.mark.parametrize("n", [3, 4, 17])
+def test_a_log_sum_exp_takes_two_steps_of_a_scalar_program_for_each_number_but_the_first(n):
+    run = ts.vectorize(ts.logsumexp, [], wrt_inputs=True, way="scalar")
+    run(np.zeros((1, n)))
+    assert len(run._last.scalars.program.steps) == 2 * (n - 1)
+
+
+@pytest.mark.skipif(not ts.accelerated, reason="no compiled executor")
+def test_log_sum_exps_that_share_their_first_numbers_keep_the_digits_in_a_scalar_program():
+    def cost(x):
+        return ts.logsumexp(x[:3]) - 2.0 * ts.logsumexp([x[0], x[1], x[3]]) + ts.logsumexp(x)
+
+    X = 1e9 + RANDOM.normal(size=(5, 5))
+    run = ts.vectorize(cost, [], wrt_inputs=True, reduce="sum", way="scalar", check=False)
+    for gradient, numbers in zip(run(X)[2][0], X):
+        x = [Value(number) for number in numbers]
+        cost(x).backward()
+        np.testing.assert_allclose(gradient, [v.grad for v in x], rtol=1e-12, atol=1e-14)

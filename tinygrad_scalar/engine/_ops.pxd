@@ -10,6 +10,8 @@ from libc.math cimport (
     NAN, isfinite, isinf, ldexp, log, log1p, log2, log10, pow, sin, sinh, sqrt, tan, tanh,
 )
 
+from libc.float cimport DBL_MAX
+
 cdef extern from *:
     """
     static volatile double TWO = 2.0;  /* of a constant base, compilers make exp2(x), with other digits */
@@ -76,6 +78,8 @@ cdef enum Code:
     TIES_OF_MIN, SHARED_MAX, SHARED_MIN
     ATAN2_SLOPE = 69  # two
     LARGEST  # two; without a derivative
+    # three; a log-sum-exp of x, the sum so far, and y, less the largest number z: scalar programs alone have these
+    SHIFTED_FIRST, SHIFTED_NEXT, SHIFTED_LAST
     # read by vectorize as what they are made of, see made_of in _bulk.pxi: no program holds these
     SUM = 1000  # of any number of operands, as all to LOGSUMEXP_BELOW: _lists.pxi
     MEAN, DOT, NORM, MAX, MIN, LOGSUMEXP, LARGEST_OF_LIST, SUMEXP_BELOW, LOGSUMEXP_BELOW
@@ -679,6 +683,13 @@ cdef inline void ternary(Code code, double x, double y, double z, double* v, dou
     cdef bint of_max = code == TIES_OF_MAX or code == SHARED_MAX
     if code == BINARY_ENTROPY:
         binary_entropy(x, y, z, v, d)
+        return
+    if SHIFTED_FIRST <= code <= SHIFTED_LAST:
+        z = -DBL_MAX if z < -DBL_MAX else DBL_MAX if z > DBL_MAX else z  # ∞ − ∞ is none
+        logaddexp_and_shares(x - z if code == SHIFTED_FIRST else x, y - z, v, d, d + 1)
+        d[2] = 0.0
+        if code == SHIFTED_LAST:
+            v[0] = z + v[0]
         return
     d[0] = d[1] = d[2] = 0.0
     if code == TIES_OF_MAX or code == TIES_OF_MIN:

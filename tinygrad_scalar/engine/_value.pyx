@@ -152,6 +152,7 @@ CODES = {  # by name or family; used by the scalar programs of `vectorize` too
     "min of first": _ops.MINIMUM, "min of next": _ops.MINIMUM,
     "ties of max": _ops.TIES_OF_MAX, "ties of min": _ops.TIES_OF_MIN,
     "largest of two": _ops.LARGEST, "shared max": _ops.SHARED_MAX, "shared min": _ops.SHARED_MIN,
+    "shifted first": _ops.SHIFTED_FIRST, "shifted next": _ops.SHIFTED_NEXT, "shifted last": _ops.SHIFTED_LAST,
 }
 cdef dict OWN_CODES = {  # the same of what vectorize reads as other operations
     "sum(n)": _ops.SUM, "mean(n)": _ops.MEAN, "dot(n)": _ops.DOT, "norm(n)": _ops.NORM,

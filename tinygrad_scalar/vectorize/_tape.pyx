@@ -140,7 +140,11 @@ cdef inline bint is_binary(int code) noexcept nogil:
 
 cdef inline bint is_ternary(int code) noexcept nogil:
     """Whether it has three operands, and a slope for each."""
-    return code == _ops.BINARY_ENTROPY or _ops.TIES_OF_MAX <= code <= _ops.SHARED_MIN
+    return (
+        code == _ops.BINARY_ENTROPY
+        or _ops.TIES_OF_MAX <= code <= _ops.SHARED_MIN
+        or _ops.SHIFTED_FIRST <= code <= _ops.SHIFTED_LAST
+    )
 
 
 cdef inline int slopes_of(int code) noexcept nogil:
@@ -162,9 +166,7 @@ cdef inline bint has_gradient_of(int code, double number, Py_ssize_t k) noexcept
         return k == 1 or (k == 0 and <int>number & PASSES)
     if _ops.detached(<Code>code, number):
         return False
-    if code == _ops.SHARED_MAX or code == _ops.SHARED_MIN:
-        return k < 2
-    return k == 0 or code == _ops.BINARY_ENTROPY or (k == 1 and is_binary(code))
+    return k == 0 or code == _ops.BINARY_ENTROPY or (k == 1 and (is_binary(code) or is_ternary(code)))
 
 
 cdef inline bint has_gradient(Instruction* step, Py_ssize_t k) noexcept nogil:
@@ -473,7 +475,8 @@ cdef class Executor:
                 slope = self.slopes + step.slope
                 d[step.x] += contribution(step, slope[0], upstream)
                 d[step.y] += contribution(step, slope[1], upstream)
-                d[step.z] += contribution(step, slope[2], upstream)
+                if has_gradient(step, 2):
+                    d[step.z] += contribution(step, slope[2], upstream)
             elif step.code == ATTACH:
                 if has_gradient(step, 0):
                     d[step.x] += upstream
@@ -630,10 +633,11 @@ cdef class Executor:
             elif code == _ops.SHARED_MAX or code == _ops.SHARED_MIN:
                 lanes_add_product_on_path(dx, slope, upstream)
                 lanes_add_product_on_path(d + step.y * LANES, slope + LANES, upstream)
-            elif code == _ops.BINARY_ENTROPY:
+            elif is_ternary(code):
                 lanes_add_product(dx, slope, upstream)
                 lanes_add_product(d + step.y * LANES, slope + LANES, upstream)
-                lanes_add_product(d + step.z * LANES, slope + 2 * LANES, upstream)
+                if has_gradient(step, 2):
+                    lanes_add_product(d + step.z * LANES, slope + 2 * LANES, upstream)
             elif code == ATTACH:
                 if has_gradient(step, 0):
                     lanes_add_to(dx, upstream)

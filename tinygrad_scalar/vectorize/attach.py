@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 ATTACH = ("attach", "attach to sum", "attach on path", "attach to sum on path")
 
 OTHERWISE = {"cond": "lookup", "max of next": "shared max", "min of next": "shared min"}  # names of codes that differ
+SHIFTED = ("shifted first", "shifted next", "shifted last")  # on tapes alone too: see shifted_chains.py
 
 
 class Node(NamedTuple):
@@ -41,6 +42,8 @@ def code_and_number(name: str, codes: dict[str, int]) -> tuple[int, float]:
     """The executor's code of an operation on a tape, −1 if there is none, and its constant."""
     if name in ATTACH:
         return codes["attach"], float(ATTACH.index(name))
+    if name in SHIFTED:
+        return codes[name], 0.0
     row = operation(name)
     return codes.get(OTHERWISE.get(row.name) or row.family or row.name, -1), row.constant or 0.0
 
