@@ -8,6 +8,7 @@ import itertools
 import re
 import sys
 import threading
+from collections import deque
 from contextvars import ContextVar
 
 import numpy as np
@@ -269,14 +270,39 @@ def named(value, k):
     return 1.0
 
 
+def a_deque_that_both_sides_change(x):
+    found = deque([w, 2.0 * w, 3.0 * w, 4.0 * w], maxlen=4)
+    last = found[3]
+    y = ts.cond(ts.less(x, 0), lambda: found.rotate(1) or w * x, lambda: found.append(last) or w * x)
+    return y, found[3]
+
+
+def a_list_that_both_sides_turn(x):
+    found = [w, 2.0]
+    y = ts.cond(ts.less(x, 0), lambda: found.reverse() or w * x, lambda: found.reverse() or w * x)
+    return y, found[0]
+
+
+def a_number_that_both_sides_add_to(x):
+    count = 0.0
+
+    def adds(number):
+        nonlocal count
+        count += number
+        return w * x
+
+    return ts.cond(ts.less(x, 0), lambda: adds(1.0), lambda: adds(-1.0)), 2.0 + count
+
+
 PUT_BACK = [an_iterator_of_the_users, a_bytearray, an_element_of_a_bytearray, an_array, a_context_variable]
 PUT_BACK += [a_local_of_the_thread, a_new_attribute_of_a_class, a_new_attribute_by_a_computed_name]
-PUT_BACK += [a_label, a_label_in_a_loop]
+PUT_BACK += [a_label, a_label_in_a_loop, a_deque_that_both_sides_change, a_list_that_both_sides_turn]
+PUT_BACK += [a_number_that_both_sides_add_to]
 
 
 @pytest.mark.parametrize("function", PUT_BACK)
 def test_a_side_may_change_what_can_be_put_back_unless_it_is_read_outside(function):
-    with pytest.raises(TraceError, match=r"must not change anything outside of it(.|\n)*`then` changed"):
+    with pytest.raises(TraceError, match=r"must not change anything outside of it(.|\n)*`(then|otherwise)` changed"):
         ts.vectorize(lambda x: function(x)[0] * function(x)[1], [w])(RARE)
     value, _ = ts.vectorize(lambda x: function(x)[0], [w], reduce=None)([-2.0, 3.0])
     np.testing.assert_allclose(value, [-3.0, 4.5], rtol=1e-12)

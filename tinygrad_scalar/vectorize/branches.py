@@ -49,17 +49,20 @@ class Branches:
 
     within  the side that runs; None outside of all
     apart   whether the sides run in the other order, and what one changes outside of it is undone (effects.py)
-    keeps_first  whether the first change of each thing is not undone
+    keeps   which changes are not undone: "first" those of each thing, "then" or "otherwise" those of these sides, as if
+            all examples took them
     undone  for each change the line and the side, and what was changed, in words
+    changed  what the sides of each name changed
     met     whether there was a condition
     guards, lookups  what the tracer notes, in the order in which `then` runs before `otherwise`
     """
 
     met = False
 
-    def __init__(self, *, apart: bool = False, keeps_first: bool = False) -> None:
+    def __init__(self, *, apart: bool = False, keeps: str = "") -> None:
         self.within: Side | None = None
-        self.apart, self.keeps_first = apart, keeps_first
+        self.apart, self.keeps = apart, keeps
+        self.changed: dict[str, set[tuple[int, str]]] = {"then": set(), "otherwise": set()}
         self.undone: list[tuple[str, str]] = []
         self.guards: list[Any] = []
         self.lookups: dict[Value, Any] = {}
@@ -76,7 +79,7 @@ class Branches:
         def fails() -> Value:
             return record("where", condition, zero, one)
 
-        if self.apart:
+        if self.apart and self.keeps != "otherwise":  # then that is what runs last
             n_guards, n_lookups = len(self.guards), len(self.lookups)
             second = self._side(fails, otherwise, "otherwise")
             guards, lookups = self.guards[n_guards:], [*islice(reversed(self.lookups), len(self.lookups) - n_lookups)]
@@ -87,6 +90,11 @@ class Branches:
             return _joined(holds, first, second)
         first = self._side(lambda: holds, then, "then")
         return _joined(holds, first, self._side(fails, otherwise, "otherwise"))
+
+    @property
+    def both_changed(self) -> bool:
+        """Whether sides of either name changed the same."""
+        return not self.changed["then"].isdisjoint(self.changed["otherwise"])
 
     def _side(self, own: Callable[[], Value], side: Any, name: str) -> Any:
         if not callable(side):
@@ -109,15 +117,21 @@ class Branches:
             self.within = outer
         if surroundings is not None:
             self._watched += surroundings.size()
-            known = {what for _, what in self.undone} if self.keeps_first else None
             try:
-                undone = surroundings.undo(known)
+                undone = surroundings.undo(self._known_to_change(name))
             except UndoError as error:
                 raise _iterator_in_a_side(f"`{name}` changed {error}") from None
+            self.changed[name] |= surroundings.changed
             self.undone += [(f"{errors.user_line()}: `{name}`", what) for what in undone]
             if type(side) is FunctionType:
                 self._known[side.__code__] = surroundings
         return found
+
+    def _known_to_change(self, name: str) -> set[str] | None:
+        """What of a side's changes is undone, in words; None for all."""
+        if self.keeps == "first":
+            return {what for _, what in self.undone}
+        return set() if self.keeps == name else None
 
     def _surroundings(self, side: Any) -> Surroundings:
         known = self._known.pop(side.__code__, None) if type(side) is FunctionType else None  # sides can be nested

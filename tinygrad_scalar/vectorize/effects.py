@@ -44,13 +44,14 @@ class UndoError(Exception):
 
 
 class Surroundings(Reach):
-    """Everything that a side can read or assign to.
+    """Everything that a side can read or assign to; `changed` is what `undo` found that it had.
 
     The sides of a loop have the same code, and reach the same but for some Values, numbers and lists of these in their
     variables: `follow` goes from one to the next.
     """
 
     def __init__(self, side: Callable[[], Any]) -> None:
+        self.changed: set[tuple[int, str]] = set()
         self._names_of_cells: dict[int, str] = {}
         self._side = side
         self._contents = _contents_of(side)
@@ -165,6 +166,7 @@ class Surroundings(Reach):
 
         UndoError with the words if something cannot be put back.
         """
+        self.changed = set()
         if self._still_held(self._variables) and self._is_held():
             return []
         if cells := _cells_of(self._side):
@@ -173,6 +175,7 @@ class Surroundings(Reach):
         places: list[Place] = [Slot(*triple) if triple[1] else Elements(triple[0], triple[2]) for triple in triples]
         places += self.places
         changed = [place for place in places if not place.unchanged()]
+        self.changed = {(id(place[0]), place.name if isinstance(place, (Entry, Slot)) else "") for place in changed}
         named = [self._in_words(place, places) for place in changed]
         if known is not None and not all(words in known for words in named):
             return named

@@ -207,7 +207,8 @@ class Trace:
     reached     for lookups in branches of `ts.cond` the node of the index where they are reached, and 0 elsewhere
     outputs     the indices of what the function returned, in order; `shape` is how it was nested, None for one Value
     has_branches  whether it met ts.cond: both sides are here, even where their results are the same node
-    undone      what its sides changed outside of them, if that was undone, see `Branches`
+    undone      what its sides changed outside of them, if that was undone, see `Branches`; `both_changed` whether
+                sides of either name changed the same
     example     the Values of each argument; `start` is the time before the function ran
     """
 
@@ -223,6 +224,7 @@ class Trace:
     shape: tuple[int, ...] | None = None
     has_branches: bool = False
     undone: list[tuple[str, str]] = field(default_factory=list)
+    both_changed: bool = False
     example: Sequence[Sequence[Value]] = ()
     start: int = 0
 
@@ -324,12 +326,12 @@ def trace(
     i: int = 0,
     *,
     apart: bool = False,
-    keeps_first: bool = False,
+    keeps: str = "",
 ) -> Trace:
-    """The graph that `cost` makes of example i; for `apart` and `keeps_first` see `Branches`."""
+    """The graph that `cost` makes of example i; for `apart` and `keeps` see `Branches`."""
     numbers = _numbers(examples, i)
     arguments = [_nested(its, array.shape[1:]) for array, its in zip(examples, numbers) if its]
-    recorder = Recorder(cost, numbers, examples, parameters, Branches(apart=apart, keeps_first=keeps_first))
+    recorder = Recorder(cost, numbers, examples, parameters, Branches(apart=apart, keeps=keeps))
     with tracing.followed_by(recorder), anomaly.not_watched():
         outputs, shape = called(cost, arguments)
     recorder.forget_marks()  # before there are arrays
@@ -363,5 +365,5 @@ def trace(
     found = leaves_of(of_parameters, of_arguments)
     return Trace(
         tape, places[0], found, lookups, guards, list(captured), roots, reached, places, shape,
-        recorder.branches.met, recorder.branches.undone, numbers, recorder.start,
+        recorder.branches.met, recorder.branches.undone, recorder.branches.both_changed, numbers, recorder.start,
     )  # fmt: skip
