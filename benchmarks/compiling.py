@@ -257,6 +257,19 @@ def last_numbers(n, k):
     return lambda x: irregular_numbers([*params, *x], plan)[-k:], params, arrays
 
 
+def many_outputs(n, k):
+    """The last k numbers of z = z w + v, n/2 times, with their derivatives for each example."""
+    w, v = ts.Value(0.9), ts.Value(0.1)
+
+    def cost(x):
+        z = [x]
+        for _ in range(n // 2):
+            z.append(z[-1] * w + v)
+        return z[-k:]
+
+    return cost, [w, v], (np.linspace(-1.0, 1.0, 4),), {"reduce": None}
+
+
 def embedding(words, width, length):
     """A network over the words of a text, which are looked up in a table."""
     random = np.random.default_rng(0)
@@ -332,6 +345,7 @@ LARGE += [(lstm, (1024,)), (determinant, (8,)), (determinant, (9,)), (conditions
 LARGE += [(embedding, (5_000, 16, 64)), (lookups, (25_000, 10_000)), (penalty, (16, 64)), (outputs, (784, 128, 3))]
 LARGE += [(each_example, (network, 784, 128, 1)), (each_example, (irregular, 100_000))]
 LARGE += [(examples, (irregular, 100_000)), (last_numbers, (10_000, 100)), (last_numbers, (100_000, 100))]
+LARGE += [(many_outputs, (12_000, 6_000))]
 
 
 def ready(make, sizes):

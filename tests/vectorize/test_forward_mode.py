@@ -90,6 +90,29 @@ def test_what_is_not_finite_is_that_of_the_way_back():
         np.testing.assert_array_equal(jacobian, engine(function, w, arrays))
 
 
+@pytest.mark.parametrize("m", [1, 3, 40])
+def test_of_very_many_outputs_the_way_back_is_found_where_it_is_needed(m):
+    """It is kept for no output, as the ways of all together are long; a square root's slope at 0 is infinite."""
+    w = [Value(0.25), Value(0.5)]
+
+    def function(x):
+        outputs = [x, w[0], ts.sqrt(x * w[0])]
+        for k in range(60):
+            outputs.append(ts.sin(outputs[-1] * w[k % 2]) + outputs[k // 2])
+        return [*outputs, Value(2.0), ts.relu(ts.sqrt(w[1] * x) - 1.0)]
+
+    arrays = [np.arange(m, dtype=float) % 3.0]
+    with np.errstate(all="ignore"):
+        run = ts.vectorize(function, w, reduce=None)
+        _, jacobian = run(*arrays)
+        np.testing.assert_allclose(jacobian, engine(function, w, arrays), rtol=1e-11, atol=1e-13)
+        assert sweeps_forwards(run)
+        assert run._last.scalars.executor.deferred
+        assert not np.isfinite(jacobian[0]).all()
+        run(arrays[0] + 1.0)
+        np.testing.assert_array_equal(run(*arrays)[1], jacobian)
+
+
 @settings(max_examples=25, deadline=None)
 @given(st.integers(0, 10**6))
 def test_random_graphs(seed):

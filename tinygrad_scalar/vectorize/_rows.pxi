@@ -10,6 +10,7 @@ cdef struct Sweep:
     Py_ssize_t first_word, n_words
     char* by_choice  # of each step, if any has choices
     Py_ssize_t n_back
+    int last  # the step that makes the output, or −1
     bint has_choices
     int* leaves  # the slots without a step that it reaches, or all slots without a step if it reaches many of them
     Py_ssize_t n_leaves
@@ -44,6 +45,8 @@ cdef enum:
 cdef enum:
     MANY = 8  # a sweep through more than one of so many steps is found by going through all of them
     MANY_EDGES = 1 << 18  # the same of edges in all tangents
+    KEPT = 4  # sweeps are kept beside tangents if they have at most so many times as many steps
+    MOST_BITS = 64  # leaves times outputs for each slot, up to which `few_leaves` finds what each output reads
     MANY_BACK = 1 << 18  # steps in all sweeps, from which on each has bits instead if these are fewer bytes
 
 
@@ -112,6 +115,8 @@ cdef class Rows(Executor):
     cdef Py_ssize_t n_edges
     cdef bint edges_have_bits
     cdef bint looks_up
+    cdef readonly bint deferred  # whether the sweeps are not found, as tangents run; then each that is needed is found anew
+    cdef char* marks  # of each slot for that: 0, 1 if the gradient reaches it, 2 if no step makes it
     cdef bint has_bits  # whether any sweep or tangent has
     cdef int* written  # the steps or edges of the last one of bits that was asked for
     cdef double* tangent_memory  # tangents, partial derivatives and what was found, for as many lanes
@@ -142,16 +147,78 @@ cdef class Rows(Executor):
         for s in range(self.n_all_leaves):
             self.all_leaves[s] = without_step[s]
         for j in range(self.n_outputs):
-            PyErr_CheckSignals()
             self.outputs[j] = outputs[j]
+            self.sweeps[j].last = maker[self.outputs[j]]
+        quick = self.few_leaves()
+        if quick is not None:
+            self.deferred = True
+            return quick
+        for j in range(self.n_outputs):
+            PyErr_CheckSignals()
             sweep = self.sweeps + j
-            leaves = self.find_few(sweep, self.outputs[j], maker, reached, room)
-            if leaves is None:
-                leaves = self.find_many(sweep, self.outputs[j], maker, reached, room, without_step)
+            leaves = self.find_sweep(sweep, self.outputs[j], maker, reached, room, without_step)
             self.marks_choices |= sweep.has_choices
             every.append(leaves[:np.searchsorted(leaves, self.n_parameters + self.n_inputs)].copy())
         self.make_room_for_bits()
         return every
+
+    cdef few_leaves(self):
+        """What `set_outputs` returns where the outputs read fewer leaves than there are outputs; None elsewhere.
+
+        In each pass forwards 64 leaves mark what is computed from them.
+        """
+        cdef Py_ssize_t s, j, k, first, n_leaves
+        cdef char[::1] reached = np.zeros(self.n_slots, np.int8)
+        cdef unsigned long long[::1] found
+        cdef unsigned long long bits
+        cdef Instruction* step
+        for s in range(self.n_steps):
+            if self.steps[s].code == LOOKUP:
+                return None
+        self.reach_all(reached)
+        leaves = np.flatnonzero(np.asarray(reached)[:self.n_parameters + self.n_inputs]).astype(np.int32)
+        cdef int[::1] leaf = leaves
+        n_leaves = leaf.shape[0]
+        if n_leaves >= self.n_outputs or n_leaves * self.n_outputs > MOST_BITS * self.n_slots:
+            return None
+        found = np.empty(self.n_slots, np.uint64)
+        read_ = np.empty((self.n_outputs, (n_leaves + 63) // 64), "<u8")
+        cdef unsigned long long[:, ::1] read = read_
+        for first in range(0, n_leaves, 64):
+            PyErr_CheckSignals()
+            found[:] = 0
+            for k in range(first, min(first + 64, n_leaves)):
+                found[leaf[k]] = <unsigned long long>1 << (k - first)
+            for s in range(self.n_steps):
+                step = self.steps + s
+                bits = 0
+                for k in range(3):
+                    if has_gradient(step, k):
+                        bits |= found[operand(step, k)]
+                found[step.out] = bits
+            for j in range(self.n_outputs):
+                read[j, first // 64] = found[self.outputs[j]]
+        return [
+            leaves[np.unpackbits(row, bitorder="little", count=n_leaves).view(np.bool_)] for row in read_.view(np.uint8)
+        ]
+
+    cdef int reach_all(self, char[::1] reached) except -1:
+        """Mark what a gradient from any output reaches, where nothing is looked up."""
+        cdef Py_ssize_t s, j, k
+        for j in range(self.n_outputs):
+            reached[self.outputs[j]] = 1
+        for s in range(self.n_steps - 1, -1, -1):
+            for k in range(3 if reached[self.steps[s].out] else 0):
+                if has_gradient(self.steps + s, k):
+                    reached[operand(self.steps + s, k)] = 1
+        return 0
+
+    cdef find_sweep(
+        self, Sweep* sweep, int output, int[::1] maker, char[::1] reached, int[::1] room, int[::1] without_step
+    ):
+        """Fill the way back of one output; the leaves that it reaches."""
+        leaves = self.find_few(sweep, output, maker, reached, room)
+        return self.find_many(sweep, output, maker, reached, room, without_step) if leaves is None else leaves
 
     cdef find_few(self, Sweep* sweep, int output, int[::1] maker, char[::1] reached, int[::1] room):
         """Fill the way back of one output in a time that is proportional to its steps; `reached` is all 0 before and
@@ -275,13 +342,37 @@ cdef class Rows(Executor):
         return 0
 
     cdef int* back_of(self, Sweep* sweep) noexcept nogil:
-        """The steps of a sweep, the last first; if it has bits, until the next call."""
+        """The steps of a sweep, the last first; if it has bits or is deferred, until the next call. Sets `n_back`."""
         cdef int* at = self.written
         cdef Py_ssize_t w
+        self.n_back = sweep.n_back
+        if self.deferred:
+            return self.mark_back(sweep.last)
         if sweep.bits is NULL:
             return sweep.back
         for w in range(sweep.n_words - 1, -1, -1):
             at = write_bits(at, sweep.bits[w], <int>(64 * (sweep.first_word + w)) + 63, -1)
+        return self.written
+
+    cdef int* mark_back(self, Py_ssize_t s) noexcept nogil:
+        """The steps that a gradient from step s reaches."""
+        cdef Py_ssize_t k, n = 0, marked = s >= 0
+        cdef Instruction* step
+        if marked:
+            self.marks[self.steps[s].out] = 1
+        while marked:
+            step = self.steps + s
+            if self.marks[step.out]:
+                self.marks[step.out] = 0
+                marked -= 1
+                self.written[n] = <int>s
+                n += 1
+                for k in range(3):
+                    if has_gradient(step, k) and not self.marks[operand(step, k)]:
+                        self.marks[operand(step, k)] = 1
+                        marked += 1
+            s -= 1
+        self.n_back = n
         return self.written
 
     def want(self, Py_ssize_t j, slots, where, at):
@@ -301,8 +392,10 @@ cdef class Rows(Executor):
 
     def choose_direction(self):
         """Whether the sweeps go forwards, after all calls of `want`: they do if that takes fewer steps in all."""
-        cdef Py_ssize_t j, k, s, backwards = 0, edges = 0
+        cdef Py_ssize_t j, k, s, backwards = 0, edges = 0, n_swept = self.n_outputs, spent = 0, scanned = 0
         cdef int* back
+        cdef int[::1] maker, room, without_step
+        cdef char[::1] reached
         cdef Tangent* tangent
         cdef char[::1] passed = np.zeros(self.n_steps, np.int8)
         cdef char[::1] depends = np.zeros(self.n_slots, np.int8)
@@ -317,7 +410,7 @@ cdef class Rows(Executor):
             for k in range(self.sweeps[j].n_wanted):
                 n_leaves += not depends[self.sweeps[j].slots[k]]
                 depends[self.sweeps[j].slots[k]] = 1
-            back = self.back_of(self.sweeps + j)
+            back = self.back_of(self.sweeps + j) if not self.deferred else NULL
             for k in range(self.sweeps[j].n_back):
                 passed[back[k]] = 1
         self.n_passed = backwards
@@ -326,6 +419,16 @@ cdef class Rows(Executor):
         for j in range(self.n_outputs):
             for k in range(self.sweeps[j].n_wanted):
                 leaves.setdefault(self.sweeps[j].slots[k], []).append((j, self.sweeps[j].where[k], self.sweeps[j].at[k]))
+        if self.deferred:
+            makers = np.full(self.n_slots, -1, np.int32)
+            maker, reached, n_swept = makers, np.zeros(self.n_slots, np.int8), 0
+            self.reach_all(reached)
+            for s in range(self.n_steps):
+                maker[self.steps[s].out] = <int>s
+                passed[s] = reached[self.steps[s].out]
+            reached[:] = 0
+            room = np.empty(2 * self.n_slots + self.n_steps, np.int32)
+            without_step = np.flatnonzero(makers < 0).astype(np.int32)
         order = np.flatnonzero(passed).astype(np.int32)
         cdef int[::1] steps = order
         cdef Py_ssize_t[::1] first = np.zeros(self.n_steps, np.intp)
@@ -339,7 +442,19 @@ cdef class Rows(Executor):
         cdef int[::1] chosen = np.empty(self.n_edges, np.int32)
         self.tangents = <Tangent*>block(len(leaves) * sizeof(Tangent))
         memset(self.tangents, 0, len(leaves) * sizeof(Tangent))
-        for leaf in leaves:
+        cdef list slots = list(leaves)
+        # both directions in turn, as either can be by far the longer one, until it is clear which it is
+        while self.n_tangents < len(slots) or (n_swept < self.n_outputs and backwards <= KEPT * (edges + steps.shape[0])):
+            if n_swept < self.n_outputs and (self.n_tangents == len(slots) or spent <= scanned):
+                PyErr_CheckSignals()
+                self.find_sweep(self.sweeps + n_swept, self.outputs[n_swept], maker, reached, room, without_step)
+                spent += MANY * (self.sweeps[n_swept].n_back + 1)
+                backwards += self.sweeps[n_swept].n_back if self.sweeps[n_swept].n_wanted else 0
+                n_swept += 1
+                if n_swept == self.n_outputs and edges + steps.shape[0] >= backwards:
+                    break
+                continue
+            leaf = slots[self.n_tangents]
             depends[:] = 0
             depends[<int>leaf] = 1
             tangent = self.tangents + self.n_tangents
@@ -352,10 +467,19 @@ cdef class Rows(Executor):
                     chosen[tangent.n_edges] = <int>s
                     tangent.n_edges += 1
             edges += tangent.n_edges
-            if edges + steps.shape[0] >= backwards:
-                self.forget_tangents()
-                return False
+            scanned += self.n_edges
+            if n_swept == self.n_outputs and edges + steps.shape[0] >= backwards:
+                break
             self.keep_edges(tangent, chosen, <Py_ssize_t>len(leaves))
+        if n_swept == self.n_outputs:
+            self.deferred = False
+            if edges + steps.shape[0] >= backwards:
+                self.n_passed = backwards
+                self.forget_tangents()
+                self.make_room_for_bits()
+                return False
+        else:
+            self.forget_sweeps()
         if not self.edges_have_bits:
             PyMem_Free(self.edges)
             self.edges = NULL
@@ -450,14 +574,11 @@ cdef class Rows(Executor):
         cdef Py_ssize_t j
         PyMem_Free(self.tangent_memory)
         PyMem_Free(self.written)
+        PyMem_Free(self.marks)
         if self.is_twin:
             return
+        self.forget_sweeps()
         for j in range(self.n_outputs):
-            PyMem_Free(self.sweeps[j].back)
-            PyMem_Free(self.sweeps[j].bits)
-            PyMem_Free(self.sweeps[j].by_choice)
-            if self.sweeps[j].leaves is not self.all_leaves:
-                PyMem_Free(self.sweeps[j].leaves)
             PyMem_Free(self.sweeps[j].slots)
             PyMem_Free(self.sweeps[j].where)
             PyMem_Free(self.sweeps[j].at)
@@ -467,6 +588,21 @@ cdef class Rows(Executor):
         PyMem_Free(self.first_partial)
         PyMem_Free(self.sweeps)
         PyMem_Free(self.outputs)
+
+    cdef void forget_sweeps(self) noexcept:
+        """Leave their ways back to `mark_back`."""
+        cdef Py_ssize_t j
+        cdef Sweep* sweep
+        for j in range(self.n_outputs):
+            sweep = self.sweeps + j
+            PyMem_Free(sweep.back)
+            PyMem_Free(sweep.bits)
+            PyMem_Free(sweep.by_choice)
+            if sweep.leaves is not self.all_leaves:
+                PyMem_Free(sweep.leaves)
+            sweep.back, sweep.bits, sweep.by_choice, sweep.n_back = NULL, NULL, NULL, 0
+            sweep.leaves, sweep.n_leaves = self.all_leaves, self.n_all_leaves
+        self.has_bits = True
 
     cdef void forget_tangents(self) noexcept:
         cdef Py_ssize_t j
@@ -487,7 +623,8 @@ cdef class Rows(Executor):
         self.tangents, self.n_tangents = other.tangents, other.n_tangents
         self.n_partials, self.n_found, self.n_passed = other.n_partials, other.n_found, other.n_passed
         self.all_back, self.n_all_back, self.looks_up = other.all_back, other.n_all_back, other.looks_up
-        self.first_partial, self.has_bits = other.first_partial, other.has_bits
+        self.first_partial, self.has_bits, self.deferred = other.first_partial, other.has_bits, other.deferred
+        self.all_leaves, self.n_all_leaves = other.all_leaves, other.n_all_leaves
         self.edges, self.n_edges = other.edges, other.n_edges
         return 0
 
@@ -626,7 +763,13 @@ cdef class Rows(Executor):
     cdef int begin(self, Py_ssize_t lanes) except -1:
         """Have memory for so many lanes."""
         cdef double* memory
+        cdef Py_ssize_t k
         self.make_memory(lanes)
+        if self.deferred and self.marks is NULL:
+            self.marks = <char*>block(self.n_slots)
+            memset(self.marks, 0, self.n_slots)
+            for k in range(self.n_all_leaves):
+                self.marks[self.all_leaves[k]] = 2
         if self.written is NULL:
             self.make_room_for_bits()
         if self.n_tangents and self.tangent_lanes != lanes:
@@ -710,7 +853,7 @@ cdef class Rows(Executor):
             sweep = self.sweeps + j
             if sweep.n_wanted == 0:
                 continue
-            self.back, self.n_back = self.back_of(sweep), sweep.n_back
+            self.back = self.back_of(sweep)
             self.by_choice, self.has_choices = sweep.by_choice, sweep.has_choices
             if sweep.has_choices:
                 memset(self.chosen, 0, self.n_slots * lanes)

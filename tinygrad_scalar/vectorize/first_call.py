@@ -39,6 +39,7 @@ NODES_OF_BRANCHES = 200_000  # in all of these; of larger graphs as many example
 MOST_DERIVATIVES = 1 << 20  # of all outputs by all leaves; of more, only those of the leaves that an output reads
 MOST_PASSED = 1 << 23  # operations that checked outputs are computed with, summed over them
 FEW_OUTPUTS = 4  # are checked however many these are
+AT_ONCE = 1 << 16  # entries that are compared together: what takes a few bytes for each is small
 GOLDEN = (5**0.5 - 1) / 2
 TOLERANCE = 1e-9  # relative: where no terms cancel, programs differ by far less
 
@@ -218,7 +219,12 @@ def _differing_rows(ours: _Entries, theirs: _Entries) -> list[int]:
         dense = np.zeros((2, k, width))
         for matrix, entries in zip(dense, (ours, theirs)):
             matrix[entries.rows, entries.columns] = entries.numbers
-        return [j for j, rows in enumerate(zip(*dense)) if not _agree(*rows).all()]
+        at_once = 1 + AT_ONCE // width
+        return [
+            start + j
+            for start in range(0, k, at_once)
+            for j in np.flatnonzero(~_agree(*dense[:, start : start + at_once]).all(axis=1)).tolist()
+        ]
     places = [entries.rows.astype(np.int64) * width + entries.columns for entries in (ours, theirs)]
     every = ascending(np.concatenate(places))
     numbers = np.zeros((2, every.size))
