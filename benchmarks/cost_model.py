@@ -25,7 +25,9 @@ from pathlib import Path
 
 os.environ |= dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")  # before NumPy is imported
 
+import cost_operations
 import cost_programs
+import cost_values
 import each_programs
 import judged_programs
 import numpy as np
@@ -85,7 +87,7 @@ def measured(runs):
 def name_of(make):
     given = [str(argument) for argument in make.args if not isinstance(argument, list) and not callable(argument)]
     number = "".join(
-        f" {cost_programs.number_of(part)}" for part in make.args if isinstance(part, list) or callable(part)
+        f" {cost_operations.number_of(part)}" for part in make.args if isinstance(part, list) or callable(part)
     )
     return f"{make.func.__name__}({', '.join(given)}){number}"
 
@@ -115,7 +117,7 @@ class Program:
 
     def by_engine(self):
         """Seconds of the eager engine for one example, forwards and backwards."""
-        example = [cost_programs.array_values(array[0]) for array in arguments(self.shapes, 1)]
+        example = [cost_values.array_values(array[0]) for array in arguments(self.shapes, 1)]
         [seconds] = measured([lambda: self.cost(*example).backward()])
         for p in self.parameters:
             p.grad = 0.0

@@ -10,21 +10,10 @@ import itertools
 from functools import partial, reduce
 
 import numpy as np
+from cost_operations import ALL, ARITHMETIC, DIVISIONS, FUNCTIONS, OF_TWO, SLOW, branching, elementwise, irregular
+from cost_values import flat, values
 
 import tinygrad_scalar as ts
-
-
-def values(random, *shape):
-    array = random.normal(0.0, 0.3, shape)
-    return array_values(array)
-
-
-def array_values(array):
-    return [array_values(part) for part in array] if np.ndim(array) else ts.Value(float(array))
-
-
-def flat(*nested):
-    return [leaf for part in nested for leaf in (flat(*part) if isinstance(part, list) else [part])]
 
 
 def dot(x, y):
@@ -55,58 +44,6 @@ def network(sizes, activation):
     net = ts.MLP(sizes[0], list(sizes[1:]), activation, seed=0)
     nought = 0.0 if sizes[-1] == 1 else [0.0] * sizes[-1]
     return lambda x: ts.squared_error(net(x), nought), net.parameters(), [(sizes[0],)]
-
-
-def irregular(operations, arguments, kinds):
-    """Random operations on recent numbers; half of them on any."""
-    random = np.random.default_rng(operations)
-    p = values(random, 8)
-    plan = [(int(random.integers(len(kinds))), *random.random(2).tolist()) for _ in range(operations)]
-
-    def cost(x):
-        made = [*p, *x]
-        for kind, i, j in plan:
-            a, b = made[-1 - int(i * min(20, len(made)))], made[int(j * len(made))]
-            made.append(kinds[kind](a, b))
-        return sum(made[-10:]) * 0.1
-
-    return cost, p, [(arguments,)]
-
-
-ARITHMETIC = [lambda a, b: (a + b) * 0.5, lambda a, b: (a - b) * 0.5, lambda a, b: a * b * 0.5, ts.maximum]
-FUNCTIONS = [lambda a, b: ts.tanh(a + b), lambda a, b: ts.exp(-(a**2)) * b, lambda a, b: ts.sigmoid(a - b) + a]
-DIVISIONS = [lambda a, b: a / (b**2 + 1.0), lambda a, b: ts.sqrt(a**2 + 1.0) - b]
-SLOW = [lambda a, b: ts.sin(a * b), lambda a, b: ts.atan(a) + b, lambda a, b: ts.erf(a) * b]
-ALL = ARITHMETIC + FUNCTIONS + DIVISIONS + SLOW
-
-
-OF_TWO = [
-    lambda a, b: (a + b) * a,
-    lambda a, b: ts.maximum(a, b),
-    lambda a, b: ts.where(ts.greater(a, b), a * b, b),
-    lambda a, b: a / (b**2 + 1.0),
-    lambda a, b: ts.sqrt(a**2 + b**2),
-    lambda a, b: ts.exp(a * b),
-    lambda a, b: ts.tanh(a * b),
-    lambda a, b: ts.log(a**2 + b**2),
-    lambda a, b: ts.sin(a * b),
-    lambda a, b: ts.atan(a * b),
-    lambda a, b: ts.erf(a * b),
-    lambda a, b: (a * b) ** 3,
-    lambda a, b: (a * b) ** 5,
-    lambda a, b: (a**2 + b**2) ** 1.7,
-]
-
-
-def number_of(kinds):
-    """Which of the lists of operations, or of the functions of two numbers, this is."""
-    return [ARITHMETIC, FUNCTIONS, DIVISIONS, SLOW, ALL, ALL[::2], *OF_TWO].index(kinds)
-
-
-def elementwise(n, function):
-    """One function of n numbers, each with a weight."""
-    w = values(np.random.default_rng(n), n)
-    return lambda x: sum(function(w_i, x_i) for w_i, x_i in zip(w, x)), w, [(n,)]
 
 
 def largest(n):
@@ -376,6 +313,7 @@ FITTED = [
     *(partial(irregular, n, 6, kinds) for n in (30, 300, 2_000) for kinds in (ARITHMETIC, FUNCTIONS, DIVISIONS, SLOW)),
     *(partial(irregular, n, 10, ALL) for n in (100, 1_000, 5_000)),
     *(partial(elementwise, n, function) for n in (4, 60, 600) for function in OF_TWO),
+    *(partial(branching, n, width) for n, width in ((3, 2), (40, 3), (12, 20))),
     *(partial(largest, n) for n in (10, 300)),
     *(partial(embedding, words, n) for words, n in ((10, 4), (200, 8), (2_000, 16))),
     *(partial(many_parameters, n) for n in (20, 400, 5_000)),

@@ -11,7 +11,8 @@ from functools import partial, reduce
 
 import cost_programs
 import numpy as np
-from cost_programs import affine, dot, flat, square_distance, values
+from cost_programs import affine, dot, square_distance
+from cost_values import flat, values
 
 import tinygrad_scalar as ts
 

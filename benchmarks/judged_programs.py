@@ -6,7 +6,9 @@ import math
 from functools import partial, reduce
 
 import numpy as np
-from cost_programs import ALL, affine, dot, flat, irregular, logsumexp, network, softmax, square_distance, values
+from cost_operations import ALL, irregular
+from cost_programs import affine, dot, logsumexp, network, softmax, square_distance
+from cost_values import flat, values
 
 import tinygrad_scalar as ts
 

@@ -490,7 +490,8 @@ cdef class Machine:
         through tables, all orders, rows whose numbers for a block of examples do not stand side by side, rows of
         operands that are the same for all examples, and all rows. For DOT rows are terms, but single steps are those
         of one term, and the rows that do not stand side by side are all its rows. More of DOT: what
-        `count_passed_back` counts, the loops for one example, and terms whose places stand in tables.
+        `count_passed_back` counts, the loops for one example, and terms whose places stand in tables. And of LOOKUP how
+        many choose one of two rows, as those of ts.cond do.
         """
         cdef Py_ssize_t i, k, kind, terms, passed, unlike
         cdef Order* order
@@ -532,7 +533,9 @@ cdef class Machine:
             of[4] += 1
             of[5] += order.n * apart
             of[7] += terms
-            if order.code == DOT:
+            if order.code == LOOKUP:
+                of[8] += order.z == 2
+            elif order.code == DOT:
                 passed, unlike = 0, 0
                 self.count_passed_back(order, &passed, &unlike)
                 k = order.K if self.dots[order.dot].table >= 0 else min(order.n, order.K)

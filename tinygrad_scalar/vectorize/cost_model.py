@@ -37,8 +37,10 @@ WORDS = {  # for people
     "copied": "copied numbers",
     "dots": "sums of products",
     "dots of a block": "sums of products",
+    "chosen": "conditions",
     "folded": "terms of folds",
     "gathered": "gathered numbers",
+    "long exponentials": "exponentials",
     "looked up": "lookups",
     "moved for BLAS": "numbers moved for BLAS",
     "moved for products": "numbers moved for products",
@@ -52,6 +54,8 @@ WORDS = {  # for people
     "terms of a block": "terms of sums",
     "terms of a block in tables": "terms of sums in tables",
     "terms of a block passed back": "terms passed back",
+    "variable powers": "powers",
+    "vectorized alone": "exponentials",
 }
 LANES, FEWER_LANES = 16, 8  # examples that the scalar program runs at once: 16, or 8 or 4 if there are no more
 FEW = 4  # with fewer examples it runs one after the other, or with a few more if a block is large: see _machine.pxi
@@ -61,7 +65,7 @@ FRESH = 1 << 14  # numbers of an array from which on it gets memory of its own
 
 # Operations by how long they take. Any other power is one of "powers".
 KINDS = {
-    "quick": ("+", "-", "*", "neg", "**2"),
+    "quick": ("+", "-", "*", "neg", "**2", "copy"),
     "comparisons": (
         "maximum",
         "minimum",
@@ -82,25 +86,47 @@ KINDS = {
         "log1p",
         "sigmoid",
         "tanh",
-        "softplus",
         "silu",
         "elu",
         "selu",
+        "tan",
+        "sinh",
+        "cosh",
+        "exp of difference",
+    ),
+    "long exponentials": (
+        "softplus",
         "mish",
         "gelu",
         "normal cdf",
         "binary cross-entropy",
+        "acosh",
+        "sign",
+        "floor",
+        "ceil",
+        "one minus square",
+        "xlogy",
+    ),
+    "vectorized alone": (  # in the scalar program calls of the C library
         "sigmoid slope",
         "tanh slope",
+        "σ of difference",
+        "exp2",
+        "log2",
+        "log10",
+        "asinh",
+        "atanh",
     ),
     "arctangents": ("asin", "acos", "atan"),
     "erf": ("erf",),
     "reciprocals": ("**-1",),
     "cubes": ("**3",),
-    "real powers": ("**",),
+    "variable powers": ("**",),
+    "hypotenuses": ("hypot", "cosine", "atan2 slope"),
 }
 KIND = {name: kind for kind, names in KINDS.items() for name in names} | dict.fromkeys(ONLY_OF_ARRAYS, "quick")
-OF_STEPS = {*KINDS, "slow", "powers", "terms of a block"}  # one for each step of each example in a block
+EXPONENTIALS = ("exponentials", "long exponentials", "vectorized alone")
+OF_STEPS = {*KINDS, "slow", "powers", "real powers", "terms of a block"}  # one for each step of each example in a block
 ALONE = "alone "  # before what the scalar program does one by one
 # What an array program in which nothing repeats should be, for each step of the scalar program.
 STATEMENTS, ROWS_OF_A_BLOCK = 2.8, 0.55
@@ -157,7 +183,7 @@ def kind_of(op: str | Slope) -> str:
         if not name.startswith("**"):
             return "slow"
         kind = "powers" if float(name[2:]).is_integer() else "real powers"
-    return "quotients" if kind == "exponentials" and isinstance(op, Slope) else kind
+    return "quotients" if kind in EXPONENTIALS and isinstance(op, Slope) else kind
 
 
 def beyond(cache: int, size: float) -> float:
@@ -275,7 +301,14 @@ def scalar_counts(machine: Any, codes: dict[str, int]) -> ScalarCounts:
             lane["terms of a block passed back"] += passed
             lane["shared factors"] += shared
             continue
-        kind = "looked up" if name == "lookup" else kind_of(name if constant is None else f"**{constant:g}")
+        if name == "lookup":
+            alone[ALONE + "chosen"] += passed
+            alone[ALONE + "looked up"] += single - passed
+            lane["chosen"] += passed
+            lane["looked up"] += rows - passed
+            block["orders"] += orders
+            continue
+        kind = kind_of(name if constant is None else f"**{constant:g}")
         alone[ALONE + kind] += single
         alone["orders"] += many
         alone[kind] += padded
