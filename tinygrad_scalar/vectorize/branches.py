@@ -99,10 +99,7 @@ class Branches:
     def _side(self, own: Callable[[], Value], side: Any, name: str) -> Any:
         if not callable(side):
             return side
-        surroundings = self._surroundings(side) if self.apart and self._watched < MOST_ELEMENTS else None
-        if surroundings is not None and surroundings.unknown:
-            kind = type(surroundings.unknown[0]).__name__
-            raise _iterator_in_a_side(f"`{name}` can use a {kind}, of which nothing tells how far it is")
+        surroundings = self._surroundings(side, name) if self.apart and self._watched < MOST_ELEMENTS else None
         outer = self.within
         self.within = Side(outer, own)
         try:
@@ -117,25 +114,30 @@ class Branches:
             self.within = outer
         if surroundings is not None:
             self._watched += surroundings.size()
-            try:
-                undone = surroundings.undo(self._known_to_change(name))
-            except UndoError as error:
-                raise _iterator_in_a_side(f"`{name}` changed {error}") from None
-            self.changed[name] |= surroundings.changed
-            self.undone += [(f"{errors.user_line()}: `{name}`", what) for what in undone]
+            if not surroundings.are_as_before():
+                self._undo(surroundings, name)
             if type(side) is FunctionType:
                 self._known[side.__code__] = surroundings
         return found
 
-    def _known_to_change(self, name: str) -> set[str] | None:
-        """What of a side's changes is undone, in words; None for all."""
-        if self.keeps == "first":
-            return {what for _, what in self.undone}
-        return set() if self.keeps == name else None
+    def _undo(self, surroundings: Surroundings, name: str) -> None:
+        known = {what for _, what in self.undone} if self.keeps == "first" else set() if self.keeps == name else None
+        try:
+            undone = surroundings.undo(known)
+        except UndoError as error:
+            raise _iterator_in_a_side(f"`{name}` changed {error}") from None
+        self.changed[name] |= surroundings.changed
+        self.undone += [(f"{errors.user_line()}: `{name}`", what) for what in undone]
 
-    def _surroundings(self, side: Any) -> Surroundings:
+    def _surroundings(self, side: Any, name: str) -> Surroundings:
         known = self._known.pop(side.__code__, None) if type(side) is FunctionType else None  # sides can be nested
-        return known if known is not None and known.follow(side) else Surroundings(side)
+        if known is not None and known.follow(side):
+            return known
+        found = Surroundings(side)
+        if found.unknown:
+            kind = type(found.unknown[0]).__name__
+            raise _iterator_in_a_side(f"`{name}` can use a {kind}, of which nothing tells how far it is")
+        return found
 
     def where_reached(self, value: Value, stand_in: float) -> Value:
         """The value, or another number in examples that do not get here."""

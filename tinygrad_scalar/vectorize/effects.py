@@ -161,14 +161,14 @@ class Surroundings(Reach):
     def _is_held(self) -> bool:
         return self._still_held(self._held) and (not self._arrays or all(place.unchanged() for place in self._arrays))
 
+    def are_as_before(self) -> bool:
+        return self._still_held(self._variables) and self._is_held()
+
     def undo(self, known: Container[str] | None = None) -> list[str]:
         """Put back what was changed, unless something is not among what is `known`; what that is, in words.
 
         UndoError with the words if something cannot be put back.
         """
-        self.changed = set()
-        if self._still_held(self._variables) and self._is_held():
-            return []
         if cells := _cells_of(self._side):
             self._names_of_cells |= zip(map(id, cells), self._side.__code__.co_freevars)
         triples = zip(*(self._variables[k::3] for k in range(3)))
