@@ -87,6 +87,16 @@ def test_a_norm_neither_overflows_nor_underflows(scale):
     assert gradient == pytest.approx([0.6, 0.8], rel=1e-14)
 
 
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("reduce", ["sum", None])
+@pytest.mark.parametrize("numbers", [[1e-309], [-5e-324], [2e-308], [3e-310, -4e-310], [1e-320, 0.0]], ids=str)
+def test_the_gradient_of_a_norm_of_subnormal_numbers_is_the_engines(numbers, reduce, way):
+    run = ts.vectorize(ts.norm, [], wrt_inputs=True, reduce=reduce, way=way, check=False)
+    x = [Value(number) for number in numbers]
+    ts.norm(x).backward()
+    np.testing.assert_allclose(run([numbers])[2][0].ravel(), [v.grad for v in x], rtol=1e-14)
+
+
 @pytest.mark.parametrize("numbers", [[0.0, 0.0], [np.inf, 1.0], [np.nan, 1.0]], ids=str)
 def test_a_norm_has_the_engines_edges(numbers):
     params = [Value(x) for x in numbers]

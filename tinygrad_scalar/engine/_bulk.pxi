@@ -378,6 +378,7 @@ cdef class Writing:
                 most = self.two(_MAXIMUM, most, self.one(_ABSOLUTE, index_of(node, i, base)))
             one = self.constant(1.0)
             s = self.where(self.two(_GREATER, self.constant(INFINITY), most), most, one)
+            s = self.two(_MAXIMUM, s, self.constant(_ops.DBL_MIN))
             s = self.where(self.two(_GREATER, most, self.constant(0.0)), s, one)
             x = self.two(_DIVIDE, found, s)
             found = self.two(_MULTIPLY, x, x)

@@ -10,7 +10,7 @@ from libc.math cimport (
     NAN, isfinite, isinf, ldexp, log, log1p, log2, log10, pow, sin, sinh, sqrt, tan, tanh,
 )
 
-from libc.float cimport DBL_MAX
+from libc.float cimport DBL_MAX, DBL_MIN
 
 cdef extern from *:
     """

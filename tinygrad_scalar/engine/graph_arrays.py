@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from math import inf
+from sys import float_info
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tinygrad_scalar.engine import ops
@@ -201,13 +202,14 @@ class _Written:
         return found
 
     def norm(self, operands: Sequence[int]) -> int:
-        """√Σ(xᵢ/s)²·s, where s is the largest |xᵢ|, or 1 if that is 0 or not finite."""
+        """√Σ(xᵢ/s)²·s, where s is the largest |xᵢ|, or 1 if that is 0 or not finite; 1/s must be finite too."""
         first, *others = operands
         most = self.node("abs", first)
         for x in others:
             most = self.node("maximum", most, self.node("abs", x))
         one = self.constant(1.0)
         s = self.node("where", self.node("greater", self.constant(inf), most), most, one)
+        s = self.node("maximum", s, self.constant(float_info.min))
         s = self.node("where", self.node("greater", most, self.constant(0.0)), s, one)
         part = self.node("/", first, s)
         found = self.node("*", part, part)
