@@ -1,7 +1,8 @@
 # A scalar program of several outputs: the values of each example and the rows of its Jacobian. A block of examples runs
 # forwards once, then backwards once for each output, through the steps that this output is computed from. Where fewer
 # leaves than outputs have derivatives, forwards once for each leaf can be less work: tangents are carried along the
-# edges that depend on the leaf, each with its partial derivative.
+# edges that depend on the leaf, each with its partial derivative. Then the ways back from the outputs, which can be long
+# in all, are only found where a derivative is not finite.
 
 cdef struct Sweep:
     # the way back from one output
@@ -46,7 +47,7 @@ cdef enum:
     MANY = 8  # a sweep through more than one of so many steps is found by going through all of them
     MANY_EDGES = 1 << 18  # the same of edges in all tangents
     KEPT = 4  # sweeps are kept beside tangents if they have at most so many times as many steps
-    MOST_BITS = 64  # leaves times outputs for each slot, up to which `few_leaves` finds what each output reads
+    MOST_LEAVES = 512  # for each 64 of which `few_leaves` goes through all steps
     MANY_BACK = 1 << 18  # steps in all sweeps, from which on each has bits instead if these are fewer bytes
 
 
@@ -179,7 +180,7 @@ cdef class Rows(Executor):
         leaves = np.flatnonzero(np.asarray(reached)[:self.n_parameters + self.n_inputs]).astype(np.int32)
         cdef int[::1] leaf = leaves
         n_leaves = leaf.shape[0]
-        if n_leaves >= self.n_outputs or n_leaves * self.n_outputs > MOST_BITS * self.n_slots:
+        if n_leaves >= self.n_outputs or n_leaves > MOST_LEAVES:
             return None
         found = np.empty(self.n_slots, np.uint64)
         read_ = np.empty((self.n_outputs, (n_leaves + 63) // 64), "<u8")
