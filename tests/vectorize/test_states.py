@@ -8,7 +8,7 @@ import itertools
 import re
 import sys
 import threading
-from collections import deque
+from collections import OrderedDict, defaultdict, deque
 from contextvars import ContextVar
 
 import numpy as np
@@ -84,6 +84,7 @@ ITERATORS = {
     "generator with a list": of_its_own,
     "generator expression": lambda: (number for number in NUMBERS),
     "csv.reader": lambda: csv.reader(io.StringIO("2\n2\n2")),
+    "csv.DictReader": lambda: csv.DictReader(io.StringIO("a\n2\n2\n2")),
     "StringIO": lambda: io.StringIO("2\n2\n2"),
 }
 UNTELLING = {"function": lambda: iter(lambda: 2.0, 0.0), "re": lambda: re.finditer("2", "222")}
@@ -110,7 +111,8 @@ def test_a_side_that_advances_an_iterator_from_outside_is_refused(name):
     def function(x):
         numbers = (ITERATORS | UNTELLING)[name]()
         y = ts.cond(ts.less(x, 0), lambda: w * x + (next(numbers) is None), lambda: w * x)
-        return y * (2.0 if next(numbers) else 1.0) * len([*itertools.islice(numbers, 3)])
+        after = next(numbers)
+        return y * (after if name.startswith("count") else 1.0) * len([*itertools.islice(numbers, 3)])
 
     with pytest.raises(TraceError, match=r"must not change anything outside of it(.|\n)*`then` (changed|can use)"):
         ts.vectorize(function, [w])(RARE)
@@ -150,11 +152,11 @@ def test_an_iterator_is_found_behind_its_bound_method_and_in_a_class():
 
 def test_the_error_says_to_take_what_comes_next_before_the_condition():
     def function(x):
-        numbers = itertools.count()
+        numbers = iter(NUMBERS)
         return ts.cond(ts.less(x, 0), lambda: w * next(numbers), lambda: w * x)
 
     with pytest.raises(
-        TraceError, match=r"test_states.py:\d+: .*before the condition(.|\n)*`then` changed the count num"
+        TraceError, match=r"test_states.py:\d+: .*before the condition(.|\n)*`then` changed the list_iterator num"
     ):
         ts.vectorize(lambda x: function(x) * 0.0, [w])(RARE)
 
@@ -247,6 +249,28 @@ def a_new_attribute_by_a_computed_name(x):
     return ts.cond(ts.less(x, 0), rare, lambda: w * x), getattr(thing, "shared", 1.0)
 
 
+def an_ordered_dict(x):
+    found = OrderedDict(a=1.0)
+    y = ts.cond(ts.less(x, 0), lambda: w * x if found.setdefault("b", 2.0) else x, lambda: w * x)
+    return y * (1.0 if [*found.items()] else 2.0), len(found)
+
+
+def a_number_for_each_new_key(x):
+    numbers = defaultdict(itertools.count(1).__next__)
+    y = ts.cond(ts.less(x, 0), lambda: w * x if numbers["a"] else x, lambda: w * x)
+    return y, numbers["b"]
+
+
+def a_global_by_its_name(x):
+    globals()["by_name"] = 1.0
+
+    def rare():
+        globals()["by_name"] = 2.0
+        return w * x
+
+    return ts.cond(ts.less(x, 0), rare, lambda: w * x), by_name  # noqa: F821
+
+
 def a_label(x):
     square = x * x
     values = [square, (w,)]
@@ -297,7 +321,7 @@ def a_number_that_both_sides_add_to(x):
 PUT_BACK = [an_iterator_of_the_users, a_bytearray, an_element_of_a_bytearray, an_array, a_context_variable]
 PUT_BACK += [a_local_of_the_thread, a_new_attribute_of_a_class, a_new_attribute_by_a_computed_name]
 PUT_BACK += [a_label, a_label_in_a_loop, a_deque_that_both_sides_change, a_list_that_both_sides_turn]
-PUT_BACK += [a_number_that_both_sides_add_to]
+PUT_BACK += [a_number_that_both_sides_add_to, an_ordered_dict, a_number_for_each_new_key, a_global_by_its_name]
 
 
 @pytest.mark.parametrize("function", PUT_BACK)

@@ -9,11 +9,11 @@ twice, such as a list that is reversed, can be as before, it is then traced once
 from __future__ import annotations
 
 import dis
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import Callable, Container, Sequence
 from functools import lru_cache
 from itertools import chain, islice
-from types import CellType, CodeType, FunctionType
+from types import CellType, CodeType, FunctionType, ModuleType
 from typing import Any
 
 from tinygrad_scalar.engine import Value
@@ -36,6 +36,7 @@ from tinygrad_scalar.vectorize.readings import flat, still_held_in_c
 from tinygrad_scalar.vectorize.states import put_back
 
 FILLED_BY: dict[type[Any], Callable[..., Any]] = {list: list.extend, set: set.update, deque: deque.extend}
+BY_NAME = {"globals", "vars", "setattr", "delattr", "__dict__", "exec", "eval"}  # these change what no name tells
 MOST_ELEMENTS = 20_000_000  # in all sides of a trace together: thousands of sides may share large lists
 
 
@@ -60,7 +61,12 @@ class Surroundings(Reach):
         self._things: list[Any] = []
         self._classes: set[type] = set()
         self._sets_labels = False
+        self._by_name: dict[int, dict[str, Any]] = {}
         super().__init__(side)
+        if self._by_name:
+            modules = [own_attributes(thing) for thing in self._things if issubclass(type(thing), ModuleType)]
+            self._by_name |= {id(own): own for own in modules}
+            self.places += [Elements(own, elements_of(own)) for own in self._by_name.values()]
         if self._sets_labels:
             self._look_at_labels()
         self._kinds = [*map(type, self._things)]
@@ -90,6 +96,8 @@ class Surroundings(Reach):
             attributes, variables = _assigned_in(code)
             self.attributes |= attributes
             self._sets_labels |= "label" in attributes or "setattr" in code.co_names
+            if not BY_NAME.isdisjoint(code.co_names):
+                self._by_name[id(function.__globals__)] = function.__globals__
             for name in variables:
                 self._place(Entry(function.__globals__, name, function.__globals__.get(name, ABSENT)))
 
@@ -189,6 +197,8 @@ class Surroundings(Reach):
         if isinstance(place, Slot):
             return self._names_of_cells.get(id(place.owner), "a variable")
         thing: Any = place[0]
+        if id(thing) in self._by_name:
+            return ", ".join(map(str, _changed_names(thing, place.held)))
         if isinstance(place, State) and issubclass(type(thing), type):
             return ", ".join(_changed_names({**vars(thing)}, place.held))
         if isinstance(place, Elements) and any(thing is own_attributes(owner) for owner in (self._side, *self._things)):
@@ -286,9 +296,15 @@ def _put_back(place: Place) -> bool:
 def _refill(container: Any, elements: list[Any]) -> None:
     """Without the methods that a class of the user's may have."""
     if isinstance(container, dict):
-        half = len(elements) // 2
-        dict.clear(container)
-        dict.update(container, zip(elements[:half], elements[half:]))
+        of_entries: Any = OrderedDict if isinstance(container, OrderedDict) else dict
+        held = dict(zip(elements, elements[len(elements) // 2 :]))
+        if [key for key in dict.__iter__(container) if key in held] != [*held]:  # they stand in another order
+            of_entries.clear(container)
+        for key in [key for key in dict.__iter__(container) if key not in held]:
+            of_entries.__delitem__(container, key)
+        for key, value in held.items():
+            if dict.get(container, key, ABSENT) is not value:
+                of_entries.__setitem__(container, key, value)
         return
     kind: Any = next(kind for kind in FILLED_BY if isinstance(container, kind))
     kind.clear(container)

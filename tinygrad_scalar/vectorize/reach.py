@@ -12,7 +12,7 @@ import sys
 import sysconfig
 import threading
 import weakref
-from collections import deque
+from collections import defaultdict, deque
 from contextvars import ContextVar
 from functools import lru_cache, partial
 from itertools import chain
@@ -148,6 +148,8 @@ class Reach:
         elif issubclass(kind, CONTAINERS):
             self._visit_container(thing)
             self._own(thing)
+            if issubclass(kind, defaultdict):
+                self._todo.append(thing.default_factory)
         elif issubclass(kind, np.ndarray):
             self.places.append(Numbers(thing, thing.copy()))
             if thing.dtype == object:
@@ -164,6 +166,7 @@ class Reach:
             if is_iterator(thing):
                 self.iterators.append(thing)
                 self.is_complete = False
+                self._todo += own_attributes(thing).values()
             if _is_network_of_a_library(kind):
                 own = own_attributes(thing)
                 inside = [Entry(own, name, held) for name, held in own.items() if not isinstance(held, LastCall)]

@@ -97,6 +97,8 @@ def put_back(thing: Any, state: list[Any]) -> bool:
             return False
     elif issubclass(type(thing), ContextVar) and state[0] is not ABSENT:
         thing.set(state[0])
+    elif type(thing) is itertools.count:
+        next(thing)  # it cannot go back, but what reads it gets another number this way, too
     elif type(thing) is threading.local:
         thing.__dict__.clear()
         thing.__dict__.update(_named(state))
