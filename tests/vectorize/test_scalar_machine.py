@@ -356,3 +356,37 @@ def test_a_deep_program_and_a_wide_one_compile_in_linear_time():
     for cost in (deep, wide):
         value, gradient, _ = run(machine_of(cost, [w], [x]), [w], [x])
         assert np.isfinite([value, *gradient]).all()
+
+
+@given(st.integers(0, 10**6))
+def test_lookups_that_share_a_table_run_as_those_with_tables_of_their_own(seed):
+    draw = np.random.default_rng(seed)
+    plan = draw.integers(0, 1000, (12, 4)).tolist()
+    w = [Value(float(number)) for number in draw.normal(size=6)]
+
+    def cost(x, i):
+        nodes, tables = [*w, *x], [w[:3], [0.5, -1.0, 2.0], w[2:5]]
+        for kind, a, b, c in plan:
+            u, v = nodes[-1 - a % len(nodes)], nodes[b % len(nodes)]
+            if kind % 4 == 0:
+                tables.append([u, v, nodes[c % len(nodes)]])
+            elif kind % 4 == 1:
+                nodes.append(ts.tanh(u * v) + u)
+            else:
+                nodes.append(ts.lookup(tables[c % len(tables)], i[a % 3]) * u)
+        return sum(nodes[6:]) + nodes[-1] * nodes[-2]
+
+    arrays = [draw.normal(size=(20, 2)), draw.integers(0, 3, (20, 3))]
+    traced, found = trace(cost, w, arrays), []
+    for own in (False, True):
+        program = scalar_program(traced, len(w), [2, 3], native.CODES)
+        for step in program.steps if own else ():
+            if step[0] == native.CODES["lookup"]:
+                table = program.tables[step[3] : step[3] + step[4]]
+                step[3] = len(program.tables)
+                program.tables.extend(table)
+        machine = native.Machine(*program)
+        for m in (1, 20):
+            value, gradient, inputs = run(machine, w, [array[:m] for array in arrays])
+            found.append((value, gradient.tolist(), inputs[0].tolist(), machine.describe()))
+    assert repr(found[:2]) == repr(found[2:])
