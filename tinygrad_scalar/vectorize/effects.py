@@ -3,7 +3,8 @@
 An example finds only what its own side changed, but a trace runs both. So the function is traced twice: once with what
 both sides changed, and once without. If both give the same graph, no change is ever read, such as the activations that
 a layer keeps for its user to look at. Otherwise there would be no one program for all examples. As what is changed
-twice, such as a list that is reversed, can be as before, it is then traced once more, with first changes alone.
+twice, such as a list that is reversed, can be as before, it is then traced once more, with first changes alone; and
+where both sides change the same, with the changes of each alone. What cannot be put back is refused (states.py).
 """
 
 from __future__ import annotations

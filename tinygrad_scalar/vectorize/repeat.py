@@ -310,10 +310,7 @@ def _compared(
 def _require_independent_sides(
     traced: Trace, cost: Callable[..., Any], parameters: Sequence[Value], examples: Sequence[NDArray[Any]], i: int
 ) -> None:
-    """Compare with traces in which sides change nothing outside of them, or once; large graphs are not kept for it.
-
-    What sides of either name change can be as before where all of them run, and other where only those of one do.
-    """
+    """Compare with traces in which sides change nothing outside of them, or less; large graphs are not kept for it."""
     for keeps in ("", "first", "then", "otherwise"):
         if traced.nodes > MANY:
             traced.roots.clear()
