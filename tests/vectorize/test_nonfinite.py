@@ -4,6 +4,7 @@ import itertools
 import math
 import random
 import warnings
+from functools import partial
 from math import inf, nan
 
 import numpy as np
@@ -173,8 +174,10 @@ def test_vectorize_takes_a_saturated_sigmoid(z):
 
 
 @given(decided.programs, st.lists(decided.points, min_size=1, max_size=6))
+@example([("sqrt", (0, 0, 0))] * 4 + [("**-1", (16, 0, 0)), ("sqrt", (0, 0, 0)), ("*", (1, 4, 0))], [[0.0, 0.0, 0.5]])
 def test_how_a_condition_was_computed_has_no_part_in_the_gradient(program, given):
-    assert_every_way_is_the_engines(lambda *x: decided.run(program, x), given, assert_same_size)
+    compare = partial(assert_same_size, lost=1e-14)  # sums whose terms, about 1, can cancel
+    assert_every_way_is_the_engines(lambda *x: decided.run(program, x), given, compare)
 
 
 @given(decided.programs, st.lists(st.tuples(decided.points, st.integers(0, 2)), min_size=1, max_size=6), st.booleans())
