@@ -268,6 +268,16 @@ def test_lookups_share_their_table():
     assert alone(_bytes_of_lookups, 10_000) < 250
 
 
+def assert_is_the_engines(cost, w, way, rows):
+    value, gradient = ts.vectorize(cost, w, way=way)(rows)
+    for p in w:
+        p.grad = 0.0
+    C = sum(cost(row) for row in rows.tolist()) / len(rows)
+    C.backward()
+    assert value == pytest.approx(C.data, rel=1e-13)
+    assert gradient == pytest.approx([p.grad for p in w], rel=1e-12, abs=1e-12)
+
+
 @pytest.mark.parametrize("way", ["arrays", pytest.param("scalar", marks=needs_the_executor)])
 def test_what_looks_up_the_same_table_several_times_is_the_engines(way):
     w = [Value(math.sin(k)) for k in range(30)]
@@ -278,13 +288,7 @@ def test_what_looks_up_the_same_table_several_times_is_the_engines(way):
         return sum((a * (k + 1) + b) ** 2 for k, (a, b) in enumerate(itertools.pairwise(found)))
 
     rows = np.random.default_rng(0).integers(0, 10, (7, 5))
-    value, gradient = ts.vectorize(cost, w, way=way)(rows)
-    for p in w:
-        p.grad = 0.0
-    C = sum(cost(row) for row in rows.tolist()) / 7
-    C.backward()
-    assert value == pytest.approx(C.data, rel=1e-13)
-    assert gradient == pytest.approx([p.grad for p in w], rel=1e-12, abs=1e-12)
+    assert_is_the_engines(cost, w, way, rows)
 
 
 @pytest.mark.parametrize("way", ["arrays", pytest.param("scalar", marks=needs_the_executor)])
@@ -300,13 +304,7 @@ def test_tables_of_what_was_looked_up_are_the_engines(way):
         return total * ts.lookup(rows, i[0])
 
     chosen = np.random.default_rng(0).integers(0, 6, (7, 5))
-    value, gradient = ts.vectorize(cost, w, way=way)(chosen)
-    for p in w:
-        p.grad = 0.0
-    C = sum(cost(row) for row in chosen.tolist()) / 7
-    C.backward()
-    assert value == pytest.approx(C.data, rel=1e-13)
-    assert gradient == pytest.approx([p.grad for p in w], rel=1e-12, abs=1e-12)
+    assert_is_the_engines(cost, w, way, chosen)
 
 
 @needs_the_executor

@@ -157,10 +157,7 @@ def test_a_network_folded_to_neurons_has_a_frame_for_each_layer_and_a_box_for_ea
 def test_a_network_folded_to_layers_shows_their_names_shapes_and_sizes():
     drawing = draw(network(3, 4, 2), names={}, fold="layer")
     layers = [texts(group) for title, group in groups(drawing).items() if title[0] == "f"]
-    assert [text[:3] for text in layers] == [
-        ["layer1", "σ(W·a+b)", "W:4×3"],
-        ["layer2", "σ(W·a+b)", "W:2×4"],
-    ]
+    assert [text[:3] for text in layers] == [["layer1", "σ(W·a+b)", "W:4×3"], ["layer2", "σ(W·a+b)", "W:2×4"]]
     assert [text[-1] for text in layers] == ["44values", "28values"]
     assert says(drawing) == "82 values; folded: layers"
 

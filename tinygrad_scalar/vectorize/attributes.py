@@ -1,4 +1,4 @@
-"""What the attributes of objects hold, and the variables of enclosing functions."""
+"""Attributes of objects, and variables of enclosing functions, whether or not they hold anything."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def own_attributes(thing: Any) -> dict[str, Any]:
 
 
 def attribute_of(owner: Any, name: str) -> object:
-    """What an attribute holds, or ABSENT."""
+    """The content of an attribute or a variable; ABSENT if there is none."""
     try:
         return getattr(owner, name, ABSENT)
     except ValueError:  # a variable that holds nothing yet, or no longer

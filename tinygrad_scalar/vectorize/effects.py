@@ -42,7 +42,7 @@ MOST_ELEMENTS = 20_000_000  # in all sides of a trace together: thousands of sid
 
 
 class UndoError(Exception):
-    """What a side changed, in words, stays as it is now."""
+    """A change that cannot be undone; its message names what was changed."""
 
 
 class Surroundings(Reach):
@@ -229,7 +229,7 @@ def _cells_of(side: Any) -> tuple[CellType, ...]:
 
 
 def _contents_of(side: Any) -> list[Any]:
-    """What the variables of a function hold: those of the functions around it, then its defaults."""
+    """The contents of the variables that a function has from those around it, then its defaults."""
     if type(side) is not FunctionType:
         return []
     cells, defaults = side.__closure__ or (), side.__defaults__ or ()

@@ -90,7 +90,7 @@ class Numbers(NamedTuple):
 
 
 class State(NamedTuple):
-    """What no attribute tells of a thing, see states.py."""
+    """The state of a thing that no attribute shows: see states.py."""
 
     thing: Any
     held: list[Any]
@@ -107,7 +107,7 @@ Place = Entry | Slot | Elements | Table | Numbers | State
 
 
 def elements_of(container: Any) -> list[Any]:
-    """What stands in a container, also if its class gives something else; of what has a state, that."""
+    """The elements of a container, even if iterating over its class gives others; the state of what has one."""
     kind = type(container)
     if kind not in CONTAINERS:
         bases = [base for base in CONTAINERS if issubclass(kind, base)]

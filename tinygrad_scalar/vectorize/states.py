@@ -1,8 +1,8 @@
-"""What no attribute tells: how far an iterator is, the bytes of a bytearray, what a context variable holds; and which
-attributes a class has, which its objects share.
+"""State that no attribute shows: the position of an iterator, the bytes of a bytearray, the content of a context
+variable; and the attributes of a class, which its objects share.
 
-Nothing is taken from an iterator to see how far it is: Python's own tell how many are left, or what they would be
-pickled as. What an iterator takes from, and what a generator's variables hold, is found as what they refer to.
+Nothing is taken from an iterator to find its position: Python's own iterators tell how many elements are left, or how
+they would be pickled. What an iterator takes from, and what a generator's variables hold, is found by its references.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ def state_of(thing: Any) -> list[Any] | None:
 
 
 def held_within(thing: Any) -> list[Any]:
-    """What it takes from, or gives."""
+    """The objects from which it takes, or which it gives."""
     kind = type(thing)
     if issubclass(kind, ContextVar):
         try:
