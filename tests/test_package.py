@@ -53,8 +53,7 @@ def parsed(path):
     """The syntax tree of a file; of one in Cython, that of its docstring and of its imports from the package."""
     text = path.read_text("utf-8")
     if path.suffix == ".pyx":
-        docstring, cython, rest = text.partition("\ncimport ")
-        assert cython
+        docstring, rest = re.split(r"^(?=cimport|cdef)", text, maxsplit=1, flags=re.MULTILINE)
         text = "\n".join([docstring, *re.findall(r"^from tinygrad_scalar\S* import .*$", rest, re.MULTILINE)])
     return ast.parse(text)
 

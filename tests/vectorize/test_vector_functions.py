@@ -1,21 +1,23 @@
-"""The functions of many numbers in C (_vector.h): how wrong they are at most, edges included, and that they repeat."""
+"""Functions of many numbers in C (_vector.pyx): how wrong they are at most, edges included, and that they repeat."""
 
 import mpmath
 import numpy as np
 import pytest
 from hypothesis import given, strategies as st
 
+from tinygrad_scalar.engine import accelerated
 from tinygrad_scalar.engine.activations import DENSITY_AT_0, SCALE, SCALE_ALPHA
-from tinygrad_scalar.vectorize.scalar_program import executor
 
-native = executor()
-pytestmark = pytest.mark.skipif(native is None, reason="the functions are in the compiled executor")
+vector = pytest.importorskip("tinygrad_scalar.vectorize._vector", reason="the functions are in a compiled module")
+pytestmark = pytest.mark.skipif(not accelerated, reason="only the executors of the compiled Value run them")
 
-INSTRUCTION_SETS = [
-    name
-    for name in ("portable", "avx2", "avx512")
-    if native is not None and native.vector_function("exp", name, np.zeros(0), np.zeros(0))
-]
+
+def evaluate(name, instruction_set, z, a, slope=None):
+    addresses = [array.ctypes.data for array in (z, a)]
+    return vector.evaluate(name, instruction_set, z.size, *addresses, 0 if slope is None else slope.ctypes.data)
+
+
+INSTRUCTION_SETS = [name for name in ("portable", "avx2", "avx512") if evaluate("exp", name, np.zeros(0), np.zeros(0))]
 PRECISE = mpmath.MPContext()
 PRECISE.prec = 200
 exp, log, one = PRECISE.exp, PRECISE.log, PRECISE.mpf(1)
@@ -94,7 +96,7 @@ functions = pytest.mark.parametrize("name", EXACT)
 
 def computed(name, instruction_set, z, with_slope=True):
     a, slope = np.full_like(z, 7.0), np.full_like(z, 7.0)
-    assert native.vector_function(name, instruction_set, z, a, slope if with_slope else None)
+    assert evaluate(name, instruction_set, z, a, slope if with_slope else None)
     return a, slope
 
 
@@ -181,9 +183,9 @@ def test_a_result_may_take_the_place_of_its_argument(name, instruction_set):
     z = np.linspace(0.1, 3.0, 37)
     a, slope = computed(name, instruction_set, z)
     in_place, its_slope = z.copy(), np.zeros(37)
-    native.vector_function(name, instruction_set, in_place, in_place, its_slope)
+    evaluate(name, instruction_set, in_place, in_place, its_slope)
     assert (in_place.tobytes(), its_slope.tobytes()) == (a.tobytes(), slope.tobytes())
 
 
 def test_an_unknown_instruction_set_is_not_had():
-    assert not native.vector_function("exp", "mmx", np.zeros(1), np.zeros(1))
+    assert not evaluate("exp", "mmx", np.zeros(1), np.zeros(1))

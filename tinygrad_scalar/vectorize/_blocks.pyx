@@ -21,16 +21,20 @@ from libc.string cimport memcpy, memset
 from tinygrad_scalar.engine cimport _ops
 from tinygrad_scalar.engine._ops cimport Code
 from tinygrad_scalar.vectorize cimport _threads
+from tinygrad_scalar.vectorize._vector cimport (
+    VECTOR_EXP, VECTOR_LOG1P, VECTOR_SIGMOID, VECTOR_TANH, VectorFunction, vector_functions,
+)
 
 import ctypes
 import importlib
 
 import numpy as np
 
+from tinygrad_scalar.vectorize import _vector
+
 cdef extern from "_blocks.h":
     ctypedef void (*Loop1)(Py_ssize_t, double*, const double*) noexcept nogil
     ctypedef void (*Loop2)(Py_ssize_t, double*, const double*, Py_ssize_t, const double*, Py_ssize_t) noexcept nogil
-    ctypedef void (*VectorFunction)(Py_ssize_t, const double*, double*, double*) noexcept nogil
     void loop_negate(Py_ssize_t, double*, const double*) noexcept nogil
     void loop_absolute(Py_ssize_t, double*, const double*) noexcept nogil
     void loop_square(Py_ssize_t, double*, const double*) noexcept nogil
@@ -110,21 +114,6 @@ cdef extern from "_blocks.h":
     void loop_dots(
         Py_ssize_t, Py_ssize_t, Py_ssize_t, const double*, const double*, double*, Py_ssize_t, int) noexcept nogil
     void loop_transpose(Py_ssize_t, Py_ssize_t, double*, const double*) noexcept nogil
-    void vector_exp(Py_ssize_t, const double*, double*, double*) noexcept nogil
-    void vector_expm1(Py_ssize_t, const double*, double*, double*) noexcept nogil
-    void vector_log(Py_ssize_t, const double*, double*, double*) noexcept nogil
-    void vector_log1p(Py_ssize_t, const double*, double*, double*) noexcept nogil
-    void vector_sigmoid(Py_ssize_t, const double*, double*, double*) noexcept nogil
-    void vector_tanh(Py_ssize_t, const double*, double*, double*) noexcept nogil
-    void vector_softplus(Py_ssize_t, const double*, double*, double*) noexcept nogil
-    void vector_normal_cdf(Py_ssize_t, const double*, double*, double*) noexcept nogil
-    void vector_gelu(Py_ssize_t, const double*, double*, double*) noexcept nogil
-    void vector_silu(Py_ssize_t, const double*, double*, double*) noexcept nogil
-    void vector_elu(Py_ssize_t, const double*, double*, double*) noexcept nogil
-    void vector_selu(Py_ssize_t, const double*, double*, double*) noexcept nogil
-    void vector_mish(Py_ssize_t, const double*, double*, double*) noexcept nogil
-    void vector_hardtanh(Py_ssize_t, const double*, double*, double*) noexcept nogil
-    void vector_softsign(Py_ssize_t, const double*, double*, double*) noexcept nogil
 
 cdef extern from "_per_example.h":
     void loop_sum_of_products(
@@ -261,23 +250,10 @@ binary("minus fixed", loop_minus_fixed)
 binary("1 at infinity", loop_one_at_infinity)
 binary("leaky_relu", loop_leaky_relu, WITH_NUMBER)
 binary(("leaky_relu", 0), loop_slope_of_leaky_relu, WITH_NUMBER)
-function("exp", vector_exp)
-function("expm1", vector_expm1)
-function("log", vector_log)
-function("log1p", vector_log1p)
-function("sigmoid", vector_sigmoid)
-function("tanh", vector_tanh)
-function("softplus", vector_softplus)
-function("normal cdf", vector_normal_cdf)
-function("gelu", vector_gelu)
-function("silu", vector_silu)
-function("elu", vector_elu)
-function("selu", vector_selu)
-function("mish", vector_mish)
-function("hardtanh", vector_hardtanh)
-function("softsign", vector_softsign)
-named("sigmoid slope", SLOPE).function = vector_sigmoid
-named("tanh slope", SLOPE).function = vector_tanh
+for _name, _number in _vector.NUMBERS.items():
+    function(_name, vector_functions[<int>_number])
+named("sigmoid slope", SLOPE).function = vector_functions[VECTOR_SIGMOID]
+named("tanh slope", SLOPE).function = vector_functions[VECTOR_TANH]
 by_engine("one minus square", _ops.ONE_MINUS_SQUARE, 0)
 named("where", WHERE)
 named("logaddexp", LOGADDEXP)
@@ -321,7 +297,7 @@ for _name, _kind in {
     named(_name, _kind)
 
 
-# --- NumPy's loops, for functions that _vector.h lacks ----------------------------------------------------------------
+# --- NumPy's loops, for functions that _vector.pyx lacks ---------------------------------------------------------------
 
 include "_numpy_loops.pxi"
 
@@ -645,13 +621,13 @@ cdef inline void part_of_loop(
                 _ops.unary(_ops.CONSTANT_POWER, v, x[i], e, out + i)
     elif step.kind == LOGADDEXP:
         loop_difference_to_fold(n, e, x, sx, y, sy)
-        vector_exp(n, e, e, NULL)
-        vector_log1p(n, e, e, NULL)
+        vector_functions[VECTOR_EXP](n, e, e, NULL)
+        vector_functions[VECTOR_LOG1P](n, e, e, NULL)
         loop_finish_logaddexp(n, e, x, sx, y, sy)
         memcpy(out, e, n * sizeof(double))
     elif step.kind == LOGADDEXP_SHARE:
         loop_difference_to_fold(n, e, x, sx, y, sy)
-        vector_exp(n, e, e, NULL)
+        vector_functions[VECTOR_EXP](n, e, e, NULL)
         if operation.part == 0:
             loop_finish_share_of_logaddexp(n, e, x, sx, y, sy)
         else:
@@ -662,13 +638,13 @@ cdef inline void part_of_loop(
             loop_minus_absolute(n, e, y)
         else:
             loop_fill(n, e, -fabs(y[0]))
-        vector_exp(n, e, e, NULL)
+        vector_functions[VECTOR_EXP](n, e, e, NULL)
         if loop_count_others(n, e, x, sx, y, sy):
             for i in range(n):
                 _ops.binary_entropy(x[sx * i], y[sy * i], z[sz * i] if z is not NULL else 0.0, &v, d)
                 out[i] = v if operation.part == 0 else d[operation.part - 1]
         elif operation.part == 0:
-            vector_log1p(n, e, e, NULL)
+            vector_functions[VECTOR_LOG1P](n, e, e, NULL)
             loop_entropy(n, out, e, y, sy, z, sz)
         elif operation.part == 1:
             loop_slope_of_entropy(n, out, e, y, sy, z, sz)

@@ -5,7 +5,7 @@ The program is a list of steps; each computes slot `out` from the slots x, y and
 numbers of the arguments, the constants and the steps' results. One example runs slot by slot and keeps the local
 gradients; more examples run in blocks of LANES, with LANES numbers for each slot (_lanes.h).
 
-Where many numbers go through an elementary function, _vector.h or NumPy's own loop (_numpy_loops.pxi) computes it.
+Where many numbers go through an elementary function, _vector.pyx or NumPy's own loop (_numpy_loops.pxi) computes it.
 """
 
 cimport cython
@@ -19,6 +19,10 @@ from libc.string cimport memcpy, memset, strlen
 from tinygrad_scalar.engine cimport _ops
 from tinygrad_scalar.engine._ops cimport Code
 from tinygrad_scalar.vectorize cimport _threads
+from tinygrad_scalar.vectorize._vector cimport (
+    VECTOR_EXP, VECTOR_EXPM1, VECTOR_LOG, VECTOR_LOG1P, VECTOR_NORMAL_CDF, VECTOR_SIGMOID, VECTOR_SOFTPLUS, VECTOR_TANH,
+    vector_functions,
+)
 
 from types import MappingProxyType as _MappingProxyType
 
@@ -64,15 +68,6 @@ cdef extern from "_lanes.h":
     void lanes_add_where(double*, double*, double*) noexcept nogil
     void lanes_add_unless(double*, double*, double*) noexcept nogil
 
-cdef extern from "_vector.h":
-    enum:
-        VECTOR_EXP, VECTOR_EXPM1, VECTOR_LOG, VECTOR_LOG1P, VECTOR_SIGMOID, VECTOR_TANH, VECTOR_SOFTPLUS,
-        VECTOR_NORMAL_CDF, VECTOR_GELU, VECTOR_SILU, VECTOR_ELU, VECTOR_SELU, VECTOR_MISH, VECTOR_HARDTANH, VECTOR_SOFTSIGN
-    ctypedef void (*VectorFunction)(Py_ssize_t, const double*, double*, double*) noexcept nogil
-    const VectorFunction* vector_functions
-    bint vector_use(const char*) noexcept nogil
-
-
 cdef extern from "../engine/_huge_pages.h":
     void ask_for_huge_pages(void*, size_t) noexcept
 
@@ -87,20 +82,6 @@ cdef dict NAMES = {
 }
 for _code, _name in NAMES.items():
     find_loop(_code, _name, 1)
-
-
-def vector_function(str name, str instruction_set, double[::1] z, double[::1] a, double[::1] slope=None):
-    """For tests: a function of _vector.h with an instruction set; whether this machine and build have that."""
-    numbers = {"exp": VECTOR_EXP, "expm1": VECTOR_EXPM1, "log": VECTOR_LOG, "log1p": VECTOR_LOG1P,
-               "sigmoid": VECTOR_SIGMOID, "tanh": VECTOR_TANH, "softplus": VECTOR_SOFTPLUS,
-               "normal cdf": VECTOR_NORMAL_CDF, "gelu": VECTOR_GELU, "silu": VECTOR_SILU, "elu": VECTOR_ELU,
-               "selu": VECTOR_SELU, "mish": VECTOR_MISH, "hardtanh": VECTOR_HARDTANH, "softsign": VECTOR_SOFTSIGN}
-    cdef int number = numbers[name]
-    cdef bint has = vector_use(instruction_set.encode())
-    if has and z.shape[0]:
-        vector_functions[number](z.shape[0], &z[0], &a[0], NULL if slope is None else &slope[0])
-    vector_use(NULL)
-    return has
 
 
 # --- the program -----------------------------------------------------------------------------------------------------
