@@ -335,6 +335,24 @@ def test_a_call_without_python_gives_the_bits_of_any_other(make, way):
 
 
 @needs_executor
+@pytest.mark.parametrize("way", ["auto", "arrays", "scalar"])
+def test_a_call_without_python_gives_the_arguments_gradients_too(way):
+    table, w = [ts.Value(0.1 * i) for i in range(7)], [ts.Value(0.4), ts.Value(-0.2)]
+    cost = lambda i, x, y: ts.tanh(ts.lookup(table, i) * x[0][1] + w[0] * x[1][0] * x[0][0]) * (y - w[1])  # noqa: E731
+    random = np.random.default_rng(0)
+    for m in EXAMPLES:
+        run = ts.vectorize(cost, [*table, *w], way=way, wrt_inputs=True)
+        given_ = random.integers(0, 7, m), random.normal(size=(m, 2, 2)), random.normal(size=m)
+        value, gradient, inputs = run(*given_)
+        run(*given_)
+        quickly = run._quick(given_)
+        assert quickly[0] == value and quickly[1].tolist() == gradient.tolist()
+        assert quickly[2][0] is inputs[0] is None
+        for d, same, array in zip(quickly[2][1:], inputs[1:], given_[1:]):
+            assert d.shape == array.shape and d.tolist() == same.tolist()
+
+
+@needs_executor
 def test_only_arrays_of_the_expected_kinds_are_taken_without_python():
     run = by_row()
     i, y = np.arange(5), np.ones(5)

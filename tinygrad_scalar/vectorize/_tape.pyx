@@ -720,8 +720,8 @@ cdef class Quick:
     ):
         """For arguments that have `shapes`, of integers where `integer` says so.
 
-        The machine, which may be None, runs at most `most` examples; `others` has what runs other numbers of examples,
-        but not where gradients are wanted `wrt_inputs`, which are a list beside the parameters'.
+        The machine, which may be None, runs at most `most` examples; `others` has what runs other numbers of examples.
+        Gradients that are wanted `wrt_inputs` are a list beside the parameters'.
         """
         self.machine, self.parameters, self.shapes, self.most = machine, parameters, shapes, most
         self.n_arrays = len(shapes)
@@ -756,11 +756,9 @@ cdef class Quick:
             executor = self.machine if m <= self.most else self.others.get(m)
             if executor is None:
                 return None
-            if self.wrt_inputs and executor is not self.machine:
-                return None
             gradient = empty(fields.shape[0])
             if executor is not self.machine:
-                return executor.run(self.parameters, self.with_floats(arrays), gradient), gradient
+                return self.answer_by(executor, self.with_floats(arrays), gradient, m)
             if fields.shape[0] != self.machine.n_parameters:
                 return None
             call.theta = <double*>fields.data
@@ -773,6 +771,18 @@ cdef class Quick:
             return None
         finally:
             PyMem_Free(call.memory)
+
+    cdef tuple answer_by(self, executor, tuple arrays, gradient, Py_ssize_t m):
+        """The same by an array program's executor, which also writes gradients of integers."""
+        cdef tuple inputs
+        if not self.wrt_inputs:
+            return executor.run(self.parameters, arrays, gradient), gradient
+        inputs = tuple([empty((m, *shape)) for shape in self.shapes])
+        mean = executor.run(self.parameters, arrays, gradient, inputs)
+        found = [
+            None if is_integer else d for d, shape, is_integer in zip(inputs, self.shapes, self.integer) if 0 not in shape
+        ]
+        return mean, gradient, found
 
     cdef list gradients(self, Call* call, tuple arrays, Py_ssize_t m):
         """Arrays for the gradients with respect to the arguments: as `Compiled.shaped` gives them."""

@@ -210,7 +210,7 @@ class Compiled:
         native = executor()
         if native is None or self.guards:
             return None
-        if self.scalars is None and (wrt_inputs or self.arrays is None or not self.arrays.native):
+        if self.scalars is None and (self.arrays is None or not self.arrays.native):
             return None
         shapes = tuple(shape for shape, _ in self.shapes)
         integer = tuple(is_integer for _, is_integer in self.shapes)
