@@ -96,8 +96,7 @@ def compute_gradients(Value root, list values, out):
         size = 1
         for i in range(order.size - 1, -1, -1):
             if i >= NODES_AHEAD:
-                PREFETCH(&(<Value>order.nodes[i - NODES_AHEAD]).mark)
-                PREFETCH(&(<Value>order.nodes[i - NODES_AHEAD]).row)
+                prefetch(order.nodes[i - NODES_AHEAD], order.nodes[i - NODES_AHEAD // 2])
             node = order.nodes[i]
             if (<Value>node).mark <= base:  # only detached operands lead here
                 if of_leaves:
@@ -132,6 +131,8 @@ def recompute(Value root, long long since):
     cdef Nodes order = interior(root)
     cdef Py_ssize_t i
     for i in range(order.size):
+        if i + NODES_AHEAD < order.size:
+            PREFETCH(&(<Value>order.nodes[i + NODES_AHEAD]).time)
         if (<Value>order.nodes[i]).time < since and older(order.nodes[i]):
             keep(order)
             return False

@@ -565,9 +565,11 @@ cdef class Value:
         global clock
         cdef Nodes order = interior(self)
         cdef long long now = clock + 1  # see value.py
-        cdef Py_ssize_t i
+        cdef Py_ssize_t i, far = order.size - NODES_AHEAD if order.size > MANY_NODES else 0
         cdef PyObject* node
         for i in range(order.size):
+            if i < far:
+                prefetch(order.nodes[i + NODES_AHEAD], order.nodes[i + NODES_AHEAD // 2])
             node = order.nodes[i]
             if older(node):
                 clock = larger(clock, now)

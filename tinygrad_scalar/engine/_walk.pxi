@@ -88,6 +88,7 @@ cdef inline bint unseen(PyObject* node) noexcept:
 cdef enum:  # how far ahead memory is prefetched: measured with benchmarks/engine.py on graphs beyond the caches
     STACK_AHEAD = 24  # entries
     NODES_AHEAD = 16
+    MANY_NODES = 400_000  # here the operands of the node in the middle are prefetched too, as in irregular graphs
     WINDOW = 4096  # bytes
 
 
@@ -175,6 +176,16 @@ cdef Nodes interior(Value root):
                     return order
                 on_stack -= 1
                 node = stack[on_stack]
+
+
+cdef inline void prefetch(PyObject* ahead, PyObject* nearer) noexcept:
+    """A node, and the first two operands of one that was prefetched before."""
+    cdef PyObject* right = (<Value>nearer).right
+    PREFETCH(&(<Value>ahead).mark)
+    PREFETCH(&(<Value>ahead).row)
+    PREFETCH(&(<Value>(<Value>nearer).left).mark)
+    if right is not NULL and wide_of(right) is NULL:
+        PREFETCH(&(<Value>right).mark)
 
 
 cdef inline bint older(PyObject* node) noexcept:

@@ -68,6 +68,8 @@ cdef enum:
     DOT = LOOKUP - 1
     NOWHERE = -1
     INDEXED = -(1 << 30)  # the stride of an operand whose places stand in the tables
+    AHEAD = 12  # orders, so far ahead is memory prefetched for more than MANY_PLACES
+    MANY_PLACES = 100_000
     AT_ONCE = 256  # rows whose operands are brought side by side together
     OF_PARAMETERS = 0  # the first groups of places, which are not results
     OF_CONSTANTS = 1
@@ -124,13 +126,9 @@ cdef struct Back:
     int done  # the places of gradients that all have been passed on after it
     int n_done
 
-cdef struct Group:
-    # of places, while a descent is made
-    int first  # place
-    int size
-    int place  # of its first gradient
-    int next_free  # lists of the groups whose place is free, by size
-    bint wanted
+cdef enum:  # in the place of a group's shift
+    UNWANTED = 1 << 30  # it has no gradients
+    NOT_YET = (1 << 30) + 1  # they have no places yet
 
 cdef struct Descent:
     bint made
@@ -140,8 +138,11 @@ cdef struct Descent:
     Py_ssize_t size  # of the places of gradients
     int cost  # the place of the cost's
     bint has_choices
-    Group* groups  # while it is made, as is the next one
-    int* free  # for each size of a group the first whose place is free
+    # while it is made: of each group, how far its gradients' places are from its numbers'; lists of the groups whose
+    # place is free, by size: for each size the first, for each group the next one
+    int* shift
+    int* free
+    int* next_free
 
 cdef inline bint commutes(int code) noexcept nogil:
     return code == _ops.MULTIPLY or code == _ops.ADD
@@ -588,35 +589,38 @@ cdef class Machine:
             is_back = <char*>block(self.n_orders)
             tables = <char*>block(self.n_tables)
             memset(tables, 0, self.n_tables)
-            descent.groups = <Group*>block(self.n_groups * sizeof(Group))
+            descent.shift = <int*>block(self.n_groups * sizeof(int))
+            descent.next_free = <int*>block(self.n_groups * sizeof(int))
             self.find_wanted(descent, with_inputs, is_back, tables)
             self.write_descent(descent, is_back, tables)
         finally:
             PyMem_Free(is_back)
             PyMem_Free(tables)
-            PyMem_Free(descent.groups)
+            PyMem_Free(descent.shift)
             PyMem_Free(descent.free)
-            descent.groups, descent.free = NULL, NULL
+            PyMem_Free(descent.next_free)
+            descent.shift = descent.free = descent.next_free = NULL
         descent.made = True
         return 0
 
     cdef int find_wanted(self, Descent* descent, bint with_inputs, char* is_back, char* tables) except -1:
         """Mark what is on the way to a wanted gradient."""
-        cdef Py_ssize_t i, n_back = 0
+        cdef Py_ssize_t i, n_back = 0, far = self.far_from(self.n_orders)
         cdef int g, largest = 1
         cdef Order* order
-        cdef Group* group
         for g in range(self.n_groups):
-            group = descent.groups + g
-            group.first, group.size, group.place, group.wanted = self.first_of[g], 0, NOWHERE, False
+            descent.shift[g] = UNWANTED
             if g > OF_INPUTS:
-                group.size = self.first_of[g + 1] if g + 1 < self.n_groups else <int>self.n_places
-                group.size -= group.first
-                largest = max(largest, group.size)
-        descent.groups[OF_PARAMETERS].wanted = True
-        descent.groups[OF_CONSTANTS].wanted = descent.groups[OF_INPUTS].wanted = with_inputs  # constants': for alarms
+                largest = max(largest, self.size_of(g))
+        descent.shift[OF_PARAMETERS] = 0
+        if with_inputs:
+            descent.shift[OF_CONSTANTS] = descent.shift[OF_INPUTS] = 0  # constants': for alarms
         for i in range(self.n_orders):
             order = self.orders + i
+            if i < far:
+                self.prefetch_shifts(descent, order + AHEAD // 2)
+                PREFETCH(self.group_of + order[AHEAD].x)
+                PREFETCH(self.group_of + order[AHEAD].y)
             if order.code == LOOKUP and order.how > 0:
                 if not tables[order.y]:  # all that stands in it was computed before the first lookup
                     tables[order.y] = 1 + self.leads_to_wanted(descent, order)
@@ -625,7 +629,7 @@ cdef class Machine:
                 is_back[i] = order.how > 0 and self.leads_to_wanted(descent, order)
             if is_back[i]:
                 n_back += 1
-                descent.groups[self.group_of[order.out]].wanted = True
+                descent.shift[self.group_of[order.out]] = NOT_YET
         descent.backs = <Back*>block(n_back * sizeof(Back))
         descent.tables = <int*>block(self.n_tables * sizeof(int))
         descent.free = <int*>block((largest + 1) * sizeof(int))
@@ -635,30 +639,40 @@ cdef class Machine:
             descent.free[i] = NOWHERE
         return 0
 
+    cdef inline void prefetch_shifts(self, Descent* descent, Order* order) noexcept:
+        """Of the groups of its first two operands."""
+        if 0 <= order.x < self.n_places:
+            PREFETCH(descent.shift + self.group_of[order.x])
+        if 0 <= order.y < self.n_places:
+            PREFETCH(descent.shift + self.group_of[order.y])
+
     cdef int write_descent(self, Descent* descent, char* is_back, char* tables) except -1:
         cdef Py_ssize_t i, k, t
         cdef Order* order
         cdef Dot* dot
         cdef Back* back = NULL
         cdef int g, former = NOWHERE
-        descent.groups[OF_PARAMETERS].place, descent.groups[OF_CONSTANTS].place = 0, <int>self.n_read
-        descent.groups[OF_INPUTS].place = <int>self.n_uniform
+        cdef Py_ssize_t near = self.n_orders - self.far_from(self.n_orders) - 1
         descent.size, descent.n = self.n_uniform + self.n_inputs, 0
         if self.is_wanted(descent, self.cost):
             descent.cost = self.place_for(descent, self.cost)
         for i in range(self.n_orders - 1, -1, -1):
+            order = self.orders + i
+            if i > near:
+                self.prefetch_shifts(descent, order - AHEAD // 2)
+                PREFETCH(self.group_of + order[-AHEAD].x)
+                PREFETCH(self.group_of + order[-AHEAD].y)
             if not is_back[i]:
                 continue
-            order = self.orders + i
             g = self.group_of[order.out]
-            if descent.groups[g].place < 0:
+            if descent.shift[g] == NOT_YET:
                 continue
             if back is not NULL and g != former:
                 self.release(descent, former)
             former = g
             back = descent.backs + descent.n
             descent.n += 1
-            back.order, back.out = <int>i, descent.groups[g].place + order.out - descent.groups[g].first
+            back.order, back.out = <int>i, order.out + descent.shift[g]
             back.x = back.y = back.z = NOWHERE
             back.n_done = 0
             descent.has_choices |= order.how == 1
@@ -723,16 +737,14 @@ cdef class Machine:
 
     cdef inline bint is_wanted(self, Descent* descent, int place) noexcept:
         """Whether the gradient of a place is."""
-        return descent.groups[self.group_of[place]].wanted
+        return descent.shift[self.group_of[place]] != UNWANTED
 
-    cdef int place_for(self, Descent* descent, int place) noexcept:
+    cdef inline int place_for(self, Descent* descent, int place) noexcept:
         """Where the gradient of what stands at `place` is; taken if it has no place yet."""
-        cdef Group* group = descent.groups + self.group_of[place]
-        if not group.wanted:
+        cdef int g = self.group_of[place], shift = descent.shift[g]
+        if shift == UNWANTED:
             return NOWHERE
-        if group.place < 0:
-            self.take_place(descent, group)
-        return group.place + place - group.first
+        return place + (self.take_place(descent, g) if shift == NOT_YET else shift)
 
     cdef int places_for(self, Descent* descent, int n, int place, int stride) noexcept:
         """The same for n rows: where the gradient of the first one is, or where the descent's tables have all."""
@@ -748,19 +760,26 @@ cdef class Machine:
     cdef void release(self, Descent* descent, int g) noexcept:
         """The last order that was written ends a group: its gradients are all passed on."""
         cdef Back* back = descent.backs + descent.n - 1
-        cdef Group* group = descent.groups + g
-        back.done, back.n_done = group.place, group.size
-        group.next_free = descent.free[group.size]
-        descent.free[group.size] = g
+        cdef int size = self.size_of(g)
+        back.done, back.n_done = self.first_of[g] + descent.shift[g], size
+        descent.next_free[g] = descent.free[size]
+        descent.free[size] = g
 
-    cdef void take_place(self, Descent* descent, Group* group) noexcept:
-        cdef int former = descent.free[group.size]
+    cdef int take_place(self, Descent* descent, int g) noexcept:
+        """Find a place for a group's gradients, and return its shift."""
+        cdef int size = self.size_of(g), former = descent.free[size], place
         if former >= 0:
-            descent.free[group.size] = descent.groups[former].next_free
-            group.place = descent.groups[former].place
+            descent.free[size] = descent.next_free[former]
+            place = self.first_of[former] + descent.shift[former]
         else:
-            group.place = <int>descent.size
-            descent.size += group.size
+            place = <int>descent.size
+            descent.size += size
+        descent.shift[g] = place - self.first_of[g]
+        return descent.shift[g]
+
+    cdef inline int size_of(self, int g) noexcept:
+        """How many places a group has."""
+        return (self.first_of[g + 1] if g + 1 < self.n_groups else <int>self.n_places) - self.first_of[g]
 
     # --- running -----------------------------------------------------------------------------------------------------
 
@@ -1058,8 +1077,12 @@ cdef class Machine:
         self.missing_row, self.wanted_row = order, index
         return order.y
 
+    cdef inline Py_ssize_t far_from(self, Py_ssize_t n) noexcept nogil:
+        """Up to which of n orders to look ahead for what they read: where all stays in a cache that takes longer."""
+        return n - AHEAD if self.n_places > MANY_PLACES else 0
+
     cdef void forwards(self, double* theta, bint with_slopes) noexcept nogil:
-        cdef Py_ssize_t i
+        cdef Py_ssize_t i, far = self.far_from(self.n_orders)
         cdef Order* order
         if self.lanes > 1:
             for i in range(self.n_orders):
@@ -1067,6 +1090,9 @@ cdef class Machine:
             return
         for i in range(self.n_orders):
             order = self.orders + i
+            if i < far:
+                PREFETCH(self.v + order[AHEAD].x)
+                PREFETCH(self.v + order[AHEAD].y)
             if order.n == 1:
                 self.forward_one(order, theta)
             else:
@@ -1376,12 +1402,18 @@ cdef class Machine:
 
     cdef void backwards(self, Descent* descent, double* d_theta, Py_ssize_t n) noexcept nogil:
         """Pass the gradient of the cost on to all that it depends on, for n examples."""
-        cdef Py_ssize_t b, i, lanes = self.lanes
+        cdef Py_ssize_t b, i, lanes = self.lanes, far = self.far_from(descent.n) if lanes == 1 else 0
         cdef Back* back
         cdef Order* order
         cdef double* u
         for b in range(descent.n):
             back = descent.backs + b
+            if b < far:
+                order = self.orders + back[AHEAD].order
+                PREFETCH(self.v + order.x)
+                PREFETCH(self.v + order.y)
+                PREFETCH(self.d + back[AHEAD].x)
+                PREFETCH(self.d + back[AHEAD].y)
             order = self.orders + back.order
             u = self.gradient(back.out)
             if order.code == LOOKUP:

@@ -347,6 +347,10 @@ cdef class Schedule:
         for level in range(1, highest + 1):
             machine.first_of[machine.n_groups] = <int>self.n_places
             while i < start[level]:
+                if i + AHEAD < n_kept:
+                    s = by_level[i + AHEAD]
+                    PREFETCH(&self.place[self.steps[s, 2]])
+                    PREFETCH(&self.place[self.steps[s, 3]])
                 kind = kinds[by_level[i]]
                 j = i + 1
                 while j < start[level] and kinds[by_level[j]] == kind:

@@ -34,6 +34,16 @@ from tinygrad_scalar.vectorize.reach import ABSENT as _ABSENT, elements_of, is_s
 cdef object ndarray = np.ndarray, empty = np.empty
 cdef object ABSENT = _ABSENT, is_same_number = _is_same_number, MappingProxyType = _MappingProxyType
 
+cdef extern from *:
+    """
+    #if defined(__GNUC__)
+    #define PREFETCH(address) __builtin_prefetch(address)
+    #else
+    #define PREFETCH(address)
+    #endif
+    """
+    void PREFETCH(void*) noexcept nogil
+
 cdef extern from "_lanes.h":
     enum: LANES
     ctypedef void (*Loop1)(double*, const double*) noexcept nogil
