@@ -1,6 +1,7 @@
 """`run.equations`: 003 symbol by symbol, and anything else that a program computes."""
 
 import functools
+import itertools
 import re
 
 import numpy as np
@@ -256,3 +257,21 @@ def test_no_factor_of_a_recorded_derivative_begins_with_a_minus_behind_another_o
         run = ts.vectorize(lambda x, f=function: ts.gradient(f(w * x + b) ** 2, [w])[0], [w, b])
         run(np.array([1.0, 2.0]))
         assert not re.search(r"(\\odot|\\,|\+|\\frac\{1\}\{m\}) -|\d\\, \d", run.equations), function
+
+
+def test_equations_grow_no_faster_than_the_function():
+    """Each step of a lattice reads windows of the one before."""
+
+    def length(steps):
+        def lattice(x):
+            v = [ts.relu(x + w * i) for i in range(steps)]
+            while len(v) > 1:
+                v = [0.5 * (p + q) for p, q in itertools.pairwise(v)]
+            return v[0]
+
+        w = Value(0.25, "w")
+        run = ts.vectorize(lattice, [w], reduce=None)
+        run(X)
+        return len(run.equations)
+
+    assert length(32) < 3 * length(16)

@@ -33,7 +33,7 @@ class EachByArrays:
     def __init__(self, local: Local, sizes: Sequence[int], integer: Sequence[bool], *, wrt_inputs: bool) -> None:
         sizes, integer = list(sizes), list(integer)
         floats = [a for a, is_integer in enumerate(integer) if wrt_inputs and not is_integer]
-        self.k, self.n_direct, self.n_gathered = len(local.trace.outputs), len(local.direct), len(local.gathered)
+        self.k, self.n_direct, self.n_gathered = len(local.trace.outputs), len(local.direct), local.n_gathered
         self.n_columns = sum(sizes)
         self.starts = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64).tolist()
         self.wanted: Sequence[Any] = ()

@@ -108,7 +108,7 @@ class EachByProducts:
         if_regular: bool,
         worth: int = 0,
     ) -> None:
-        self.by_example, self.k, self.n_gathered = by_example, len(local.trace.outputs), len(local.gathered)
+        self.by_example, self.k, self.n_gathered = by_example, len(local.trace.outputs), local.n_gathered
         if self.k > MOST_OUTPUTS:
             raise NotByExampleError
         self.direct = local.direct

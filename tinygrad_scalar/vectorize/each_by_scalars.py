@@ -99,7 +99,7 @@ def by_scalars(local: Local, sizes: Sequence[int]) -> EachByScalars | None:
     native = executor()
     if native is None:
         return None
-    every = [*sizes, len(local.gathered)]
+    every = [*sizes, local.n_gathered]
     merged = in_one_argument(local.trace, every)
     if not runs_as_scalars(merged, native.CODES):
         return None

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tinygrad_scalar.engine.quiet import quiet
+from tinygrad_scalar.vectorize.cached_property import cached_property
 from tinygrad_scalar.vectorize.cost_model import FEW, most_colours, statements_worth_writing
 from tinygrad_scalar.vectorize.costs import Costs, costs_of
 from tinygrad_scalar.vectorize.each_by_arrays import EachByArrays
@@ -88,7 +89,6 @@ class EachExample:
         self._to_write = TextsOfOutputs(traced, shapes, labels, reduce, wrt_inputs=wrt_inputs)
         self._write_costs = None if traced.shape else lambda: costs_of(traced, n_parameters, shapes)
         self._costs: Costs | None = None
-        self._texts: tuple[str, Equations] | None = None
         self.arrays: EachByArrays | None = None
         self._quickest: dict[int, InOnePart | InTwoParts | None] = {}
         self.way: EachByScalars | EachByArrays = self.scalars or self.write_arrays()
@@ -142,7 +142,7 @@ class EachExample:
 
     def __getstate__(self) -> dict[str, Any]:
         if self._to_write is not None and (self.arrays is not None or self._products() is not None):
-            self._write_for_people()
+            self.explanation, self.equations  # noqa: B018  # a copy cannot write them
             self._shown()
         state = {**self.__dict__, "_make_arrays": None, "_to_write": None, "_write_costs": None, "captured": []}
         state["local"] = self.local._replace(trace=None)  # type: ignore[arg-type]
@@ -330,17 +330,15 @@ class EachExample:
         quicker = self.quicker.rest if isinstance(self.quicker, InTwoParts) else self.quicker
         return quicker.way if quicker is not None and not isinstance(quicker.way, EachByScalars) else None
 
-    @property
+    @cached_property
     def explanation(self) -> str:
-        return self._write_for_people()[0]
+        return self._texts().explanation()
 
-    @property
+    @cached_property
     def equations(self) -> Equations:
-        return self._write_for_people()[1]
+        return self._texts().equations()
 
-    def _write_for_people(self) -> tuple[str, Equations]:
-        if self._texts is None:
-            if self._to_write is None:
-                raise ValueError(NOT_IN_PICKLE)
-            self._texts = self._to_write.explanation(), self._to_write.equations()
-        return self._texts
+    def _texts(self) -> TextsOfOutputs:
+        if self._to_write is None:
+            raise ValueError(NOT_IN_PICKLE)
+        return self._to_write

@@ -54,7 +54,7 @@ class Layout:
     ) -> None:
         self.n, self.k, self.shape, self.shapes = n, len(reads), shape or (), shapes
         self.reduce, self.sparse, self.wrt_inputs = reduce, sparse, wrt_inputs
-        self.n_gathered = len(local.gathered)
+        self.n_gathered = local.n_gathered
         self.sizes = [math.prod(shape) for shape, _ in shapes]
         self.starts = np.concatenate([[0], np.cumsum(self.sizes)]).astype(np.int64).tolist()
         self._order(local.direct, reads)
@@ -137,17 +137,21 @@ class Layout:
         if each is not None:
             found: Floats = each.reshape(m, self.k, self.n)
             if inputs is not None:
-                of_tables = inputs.reshape(m, self.k, -1)
-                for g in range(self.n_gathered):
-                    found[np.arange(m), :, chosen[:, g]] += of_tables[:, :, g]
+                of_tables = inputs.reshape(m, self.k, -1)[:, :, : self.n_gathered]
+                if self.n_gathered > m:  # the same additions in one step
+                    found = np.ascontiguousarray(found)
+                    places = np.arange(m * self.k).reshape(m, self.k, 1) * self.n + chosen[:, None, :]
+                    np.add.at(found.reshape(-1), places.ravel(), of_tables.ravel())
+                else:
+                    for g in range(self.n_gathered):
+                        found[np.arange(m), :, chosen[:, g]] += of_tables[:, :, g]
             return found.reshape(m, *self.shape, self.n)
         assert total is not None
         found = total.reshape(self.k, self.n)
         if inputs is not None:
-            of_tables = inputs.reshape(m, self.k, -1)
-            for g in range(self.n_gathered):
-                for j in range(self.k):
-                    found[j] += np.bincount(chosen[:, g], of_tables[:, j, g], self.n)
+            of_tables = inputs.reshape(m, self.k, -1)[:, :, : self.n_gathered]
+            for j in range(self.k):
+                found[j] += np.bincount(chosen.ravel(), of_tables[:, j].ravel(), self.n)
         return (found / over).reshape(*self.shape, self.n)
 
     def _sparse_jacobian(self, m: int, each: Floats | None, total: Floats | None, chosen: Indices, over: int) -> Any:

@@ -24,15 +24,17 @@ if TYPE_CHECKING:
 
 
 class Gathered(NamedTuple):
-    """A number of the added argument: the parameter table[i], where i is number `place` of argument `argument`.
+    """Numbers of the added argument: the parameters table[i], where i are numbers of an argument, at `places` in it.
 
-    `in_branch` says whether only some examples look it up; i can be anything in the others.
+    `slots` says which numbers of the added argument they are, and `in_branch` whether only some examples look them up;
+    i can be anything in the others.
     """
 
     table: Indices
     argument: int
-    place: int
-    in_branch: bool = False
+    places: slice | Indices
+    slots: slice | Indices
+    in_branch: bool
 
 
 class Local(NamedTuple):
@@ -41,35 +43,46 @@ class Local(NamedTuple):
     trace: Trace
     direct: Indices
     gathered: list[Gathered]
+    n_gathered: int  # numbers of the added argument
 
     def columns(self, rows: Sequence[Floats]) -> Indices:
         """For each example the parameters that it looks up."""
-        columns = np.empty((len(rows[0]), len(self.gathered)), np.int64)
-        for g, (table, argument, place, in_branch) in enumerate(self.gathered):
-            chosen = rows[argument][:, place]
+        columns = np.empty((len(rows[0]), self.n_gathered), np.int64)
+        for table, argument, places, slots, in_branch in self.gathered:
+            chosen = rows[argument][:, places]
             if in_branch:  # a guard looks after it
                 chosen = np.clip(chosen, 0, table.size - 1)
             missing = (chosen < 0) | (chosen >= table.size)
             if missing.any():
-                row = chosen[missing.argmax()]
+                row = chosen.flat[missing.argmax()]
                 raise ValueError(f"lookup expected a row from 0 to {table.size - 1}, got {row:.0f}")
-            columns[:, g] = table[chosen.astype(np.int64, copy=False)]
+            columns[:, slots] = table[chosen.astype(np.int64, copy=False)]
         return columns
 
 
 def localized(trace: Trace, n_arguments: int) -> Local:
     """The trace with its lookups among parameters turned into numbers of argument `n_arguments`."""
     tape = trace.tape
-    gathered: list[Gathered] = []
     lookups = {}
     parameter, argument, place = trace.parameter.copy(), trace.argument.copy(), trace.place.copy()
+    tables: dict[int, Indices] = {}  # by the list of entries that lookups share
+    alike: dict[tuple[int, int, bool], tuple[list[int], list[int]]] = {}  # places and slots of one table and argument
+    n_gathered = 0
     for i, (entries, index, at) in trace.lookups.items():
-        table = trace.parameter[entries]
-        if (table >= 0).all():
-            argument[i], place[i] = n_arguments, len(gathered)
-            gathered.append(Gathered(table.astype(np.int64), index, at, i in trace.reached))
+        if id(entries) not in tables:
+            tables[id(entries)] = parameter[entries].astype(np.int64)
+        if (tables[id(entries)] >= 0).all():
+            places, slots = alike.setdefault((id(entries), index, i in trace.reached), ([], []))
+            places.append(at)
+            slots.append(n_gathered)
+            argument[i], place[i] = n_arguments, n_gathered
+            n_gathered += 1
         else:
             lookups[i] = entries, index, at
+    gathered = [
+        Gathered(tables[entries], index, _in_steps(places), _in_steps(slots), in_branch)
+        for (entries, index, in_branch), (places, slots) in alike.items()
+    ]
     read = np.zeros(len(tape.codes), bool)
     read[tape.operands] = True
     read[
@@ -79,8 +92,15 @@ def localized(trace: Trace, n_arguments: int) -> Local:
     leaf = np.flatnonzero(parameter >= 0)
     direct, parameter[leaf] = np.unique(parameter[leaf], return_inverse=True)
     return Local(
-        replace(trace, leaves=Leaves.of(parameter, argument, place), lookups=lookups), direct, gathered
+        replace(trace, leaves=Leaves.of(parameter, argument, place), lookups=lookups), direct, gathered, n_gathered
     )  # fmt: skip
+
+
+def _in_steps(numbers: list[int]) -> slice | Indices:
+    """Indices as a slice if they go up in equal steps, which NumPy reads in place."""
+    steps = np.diff(numbers)
+    step = int(steps[0]) if len(steps) else 1
+    return slice(numbers[0], numbers[-1] + 1, step) if step > 0 and (steps == step).all() else np.array(numbers)
 
 
 def in_one_argument(trace: Trace, sizes: Sequence[int]) -> Trace:

@@ -66,6 +66,7 @@ def symbol(name: str) -> str:
 
 LETTERS = frozenset({"C", "m", "i", "d", "g", "z", r"\theta"})  # of the equations' own, beside those of arrays
 LONGEST = 60  # names in a right side, or right sides within each other
+COLUMNS = 3  # written of a matrix that a gather makes
 
 
 class RightSides:
@@ -92,12 +93,22 @@ class RightSides:
         length: dict[Array, int] = {}  # of each right side, in names
         depth: dict[Array, int] = {}  # how many right sides stand within each other there
         for out, statement in self.made_by.items():
-            length[out] = sum(1 if self.named(x) else length.get(x, 1) for x in statement.operands)
+            times = 1
+            if isinstance(statement, Gather) and self._is_of_columns(statement):
+                times = min(statement.index.shape[1], COLUMNS)
+                if times * length.get(statement.source, 1) > LONGEST:
+                    self._long.add(self._behind_gathers(statement.source))
+            length[out] = times * sum(1 if self.named(x) else length.get(x, 1) for x in statement.operands)
             depth[out] = 1 + max((0 if self.named(x) else depth.get(x, 0) for x in statement.operands), default=0)
             too_long = max(length[out], depth[out]) > LONGEST
             if too_long and not isinstance(statement, Gather) and out not in self.absorbed:
                 self._long.add(out)
         return self._long
+
+    def _behind_gathers(self, array: Array) -> Array:
+        while isinstance(made_by := self.made_by.get(array), Gather):
+            array = made_by.source
+        return array
 
     def named(self, array: Array) -> bool:
         """Whether an array has its own equation; else it is written out where it is used."""
@@ -221,8 +232,8 @@ class RightSides:
 
     def _columns_of(self, array: Array, index: NDArray[np.int64]) -> str:
         """A matrix whose columns are windows of an array's rows, as a convolution reads them."""
-        columns = r"\ ".join(self.rows_of(array, column) for column in index.T[:3])
-        more = r"\ \cdots" if index.shape[1] > 3 else ""
+        columns = r"\ ".join(self.rows_of(array, column) for column in index.T[:COLUMNS])
+        more = r"\ \cdots" if index.shape[1] > COLUMNS else ""
         return rf"\left[{columns}{more}\right]"
 
     def rows_of(self, array: Array, rows: NDArray[np.int64]) -> str:
