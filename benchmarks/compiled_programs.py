@@ -165,6 +165,20 @@ def determinant(size):
     return lambda x: x * minor(0, list(range(size))), entries, (np.ones(1),)
 
 
+def elimination(size):
+    """The determinant by Gaussian elimination."""
+    w = ts.Value(0.3)
+
+    def cost(x):
+        a = [[w * number + (2.0 if i == j else 0.0) for j, number in enumerate(row)] for i, row in enumerate(x)]
+        for k, i in itertools.combinations(range(size), 2):
+            factor = a[i][k] / a[k][k]
+            a[i] = [*a[i][: k + 1], *(p - factor * q for p, q in zip(a[i][k + 1 :], a[k][k + 1 :]))]
+        return functools.reduce(operator.mul, (a[k][k] for k in range(size)))
+
+    return cost, [w], (np.random.default_rng(0).normal(size=(2, size, size)) / size,)
+
+
 def captured(n):
     """Little work, by a function that can read an array, a table and a dict of n numbers each."""
     random = np.random.default_rng(0)
@@ -333,7 +347,7 @@ LARGE += [(network_in_lists, (784, 128)), (mixture, (64, 10)), (attention, (24, 
 LARGE += [(make, (n,)) for make in (irregular, chain) for n in (100_000, 1_000_000)]
 LARGE += [(fold, (200_000,)), (fold, (1_000_000,)), (log_sum_exp, (1_280_000,))]
 LARGE += [(make, (1_000_000,)) for make in (tree, grid, recurrent, convolution)]
-LARGE += [(lstm, (1024,)), (determinant, (8,)), (determinant, (9,)), (conditions, (100_000,))]
+LARGE += [(lstm, (1024,)), (determinant, (8,)), (determinant, (9,)), (elimination, (110,)), (conditions, (100_000,))]
 LARGE += [(embedding, (5_000, 16, 64)), (lookups, (25_000, 10_000)), (penalty, (16, 64)), (outputs, (784, 128, 3))]
 LARGE += [(each_example, (network, 784, 128, 1)), (each_example, (irregular, 100_000))]
 LARGE += [(examples, (irregular, 100_000)), (last_numbers, (10_000, 100)), (last_numbers, (100_000, 100))]

@@ -9,6 +9,7 @@ from support.vectorize_cases import CASES, dot, flat
 
 import tinygrad_scalar as ts
 from tinygrad_scalar import Value
+from tinygrad_scalar.vectorize import sums
 from tinygrad_scalar.vectorize.products import _grid
 from tinygrad_scalar.vectorize.program import Elementwise, Fold, Gather, Lookup, Product, Scatter
 from tinygrad_scalar.vectorize.trace import example_arguments
@@ -172,3 +173,17 @@ def test_sums_of_many_lengths_are_one_scatter():
 )
 def test_rows_are_stored_in_the_order_of_what_they_are_computed_from(name, expected):
     assert len(gathers_of_examples(assembled(*STRUCTURES[name](Draw())))) == expected
+
+
+def test_looking_for_the_order_of_rows_takes_time_in_proportion_to_their_operands(monkeypatch):
+    looks, is_run = [], sums._is_run
+    monkeypatch.setattr(sums, "_is_run", lambda places: looks.append(places) or is_run(places))
+    random = np.random.default_rng(0)
+    rows = [random.permutation(20) for _ in range(100)]
+    sums.better_order(rows, fixed=True)
+    assert len(looks) < 12 * len(rows)
+
+    same = [np.argsort(np.argsort(rows[0]))] * 100
+    looks.clear()
+    np.testing.assert_array_equal(sums.better_order(same, fixed=True), np.argsort(same[0]))
+    assert len(looks) < 4 * len(same)

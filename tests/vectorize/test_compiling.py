@@ -88,7 +88,22 @@ def log_sum_exp(n):
     return lambda x: ts.log(sum(ts.exp(p * x) for p in w)), w
 
 
-SHAPES = [chain, fold, tree, grid, irregular, recurrent, log_sum_exp]
+def elimination(n):
+    """The determinant by Gaussian elimination, in which sums have terms of ever more colours."""
+    size = int((1.5 * n) ** (1 / 3))
+    w = [Value(math.sin(k)) for k in range(size * size)]
+
+    def cost(x):
+        a = [[w[size * i + j] + (4.0 * x if i == j else 0.0) for j in range(size)] for i in range(size)]
+        for k, i in itertools.combinations(range(size), 2):
+            factor = a[i][k] / a[k][k]
+            a[i] = [*a[i][: k + 1], *(p - factor * q for p, q in zip(a[i][k + 1 :], a[k][k + 1 :]))]
+        return functools.reduce(lambda product, k: product * 0.1 * a[k][k], range(size), 1.0)
+
+    return cost, w
+
+
+SHAPES = [chain, fold, tree, grid, irregular, recurrent, log_sum_exp, elimination]
 
 
 @pytest.mark.parametrize("make", SHAPES)

@@ -1,5 +1,7 @@
 """Which scalars become the rows of one array: sums, colours and order (steps 1 to 3)."""
 
+import functools
+
 import numpy as np
 import pytest
 
@@ -133,6 +135,18 @@ def test_equal_constants_share_a_row_but_0_and_minus_0_do_not():
         lambda x: (W[0] * 2.0).tanh() + (W[1] * 2.0).tanh() / (W[2] * -0.0 + 0.0 * W[3]), W, np.ones(1)
     )
     assert sorted(map(str, grouping.constants.tolist())) == ["-0.0", "0.0", "2.0"]
+
+
+def test_sums_with_terms_of_very_many_colours_are_irregular():
+    def program(terms):
+        powers = [functools.reduce(lambda p, _: ts.tanh(p) * 0.5, range(k), W[0]) for k in range(terms)]
+        return lambda x: sum(ts.sin(sum(powers[k:]) + x) for k in range(terms))
+
+    def is_irregular(terms):
+        return group(trace(program(terms), W, [np.ones(1)]), 1).irregular
+
+    assert is_irregular(60)  # 1,830 terms of 60 colours
+    assert not is_irregular(30)
 
 
 def test_a_program_in_which_hardly_anything_repeats_is_irregular():

@@ -90,13 +90,18 @@ class Grouping:
 
     @property
     def irregular(self) -> bool:
-        """Whether hardly anything repeats: almost every colour has few nodes."""
-        return self.n_colours > self._most_colours
+        """Whether hardly anything repeats: almost every colour has few nodes, or sums have terms of many colours."""
+        return self.n_colours > self._most_colours or self._n_parts > self._most_colours
+
+    @property
+    def _n_parts(self) -> int:
+        """In how many parts the terms of all sums are added, by their colours, each a statement of its own."""
+        return sum(len(_colours_in(key[1])) for key in self.keys if _is_of_terms(key))
 
     @property
     def differs_in_lengths(self) -> bool:
         """Whether some colours are sums that differ only in how many terms of each colour they have."""
-        sums = [(key[0], _colours_in(key[1])) for key in self.keys if key[0] in FOLDED and type(key[1]) is tuple]
+        sums = [(key[0], _colours_in(key[1])) for key in self.keys if _is_of_terms(key)]
         return len(set(sums)) < len(sums)
 
     @cached_property
@@ -308,6 +313,11 @@ class _Visits:
 
     def of(self, colour: int) -> Indices:
         return self._nodes[colour]
+
+
+def _is_of_terms(key: Any) -> bool:
+    """Whether a colour is of sums, or other folds, whose terms it tells."""
+    return key[0] in FOLDED and type(key[1]) is tuple
 
 
 def _colours_in(summary: tuple[Any, ...]) -> frozenset[int]:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     Indices = NDArray[np.int64]
 
 MOST_LENGTHS = 2  # of sums that are gathered by their length
+MOST_ORDERS = 8  # that are tried: each takes as long as to look at all operands
 
 
 class Part:
@@ -153,16 +154,24 @@ def better_order(rows: Sequence[Indices], fixed: bool) -> Indices | None:
     if all(map(_is_run, rows)):
         return None
     rows = [places for places in rows if all_differ(places.ravel())]
-    best, least = None, sum(not _is_run(places) for places in rows)
+    best, least, tried = None, sum(not _is_run(places) for places in rows), set[bytes]()
     for places in rows:
         order = np.argsort(places.reshape(len(places), -1)[:, 0], kind="stable")
-        gathers = fixed + sum(not _is_run(places[order]) for places in rows)
-        if gathers < least:
-            best, least = order, gathers
+        if len(tried) == MOST_ORDERS:
+            break
+        if (key := order.tobytes()) not in tried:
+            tried.add(key)
+            gathers = fixed + sum(not _is_run(places[order]) for places in rows)
+            if gathers < least:
+                best, least = order, gathers
     return best
 
 
 def _is_run(places: Indices) -> bool:
     """Whether these are consecutive rows in order: a view of them is enough."""
+    if places.size == 1:
+        return True
     flat = places.ravel()
+    if flat[-1] - flat[0] != flat.size - 1 or flat[1] - flat[0] != 1:
+        return False
     return bool((flat == np.arange(flat[0], flat[0] + flat.size)).all())
