@@ -353,6 +353,39 @@ def test_a_call_without_python_gives_the_arguments_gradients_too(way):
 
 
 @needs_executor
+@pytest.mark.parametrize("wrt_inputs", [False, True])
+@pytest.mark.parametrize("reduce", [None, "mean"])
+@pytest.mark.parametrize("is_list", [False, True], ids=["one number", "a list"])
+def test_calls_for_each_example_without_python_give_the_bits_of_any_other(is_list, reduce, wrt_inputs):
+    w = [ts.Value(0.3), ts.Value(9.0), ts.Value(-0.4)]  # one that nothing reads
+
+    def function(i, x, y):
+        first = ts.maximum(w[0] * x[0][1], ts.tanh(x[1][0] * y)) + i * w[2]
+        return [first, ts.minimum(first, w[2] * y), ts.where(ts.greater(y, w[0]), x[1][1], y)] if is_list else first
+
+    random = np.random.default_rng(0)
+    run = ts.vectorize(function, w, reduce=reduce, wrt_inputs=wrt_inputs, way="scalar")
+    for m in (1, 3, 5, 16, 40):
+        given_ = random.integers(0, 7, m), random.normal(size=(m, 2, 2)), random.normal(size=m)
+        slowly = run(*given_)
+        run.parameters *= 1.01
+        run._quick_values = None, None
+        slowly, values = run._last.run(run.parameters, [a.reshape(m, -1) for a in given_], True), run.values(*given_)
+        assert run._quick_values[1](given_).tolist() == values.tolist()
+        quickly = run._quick(given_)
+        if quickly is None:
+            assert m > 1 and reduce == "mean" and is_list
+            continue
+        if not is_list and reduce == "mean":
+            continue  # as above
+        assert np.shape(quickly[0]) == np.shape(slowly[0]) and quickly[0].tolist() == slowly[0].tolist()
+        assert quickly[1].shape == slowly[1].shape and quickly[1].tolist() == slowly[1].tolist()
+        assert len(quickly) == 2 + wrt_inputs
+        for ours, same in zip(quickly[2] if wrt_inputs else [], slowly[2]):
+            assert (ours is None and same is None) or (ours.shape == same.shape and ours.tolist() == same.tolist())
+
+
+@needs_executor
 def test_only_arrays_of_the_expected_kinds_are_taken_without_python():
     run = by_row()
     i, y = np.arange(5), np.ones(5)

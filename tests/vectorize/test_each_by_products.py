@@ -330,12 +330,28 @@ def test_ties_are_the_engines(way):
         require_engines(function, w, [X], reduce, way=way)
 
 
-def test_conditions_are_left_to_the_scalar_program():
+@pytest.mark.parametrize("way", ["arrays", "auto"])
+def test_nothing_leaks_from_the_side_that_an_example_does_not_take(way):
     w = [Value(0.5), Value(2.0)]
     function = lambda x: [ts.cond(ts.greater(x, 0.0), lambda: ts.log(x * w[0]), lambda: x * w[1]), w[0] * x]  # noqa: E731
+    X = np.array([1.0, -2.0, 0.5, -0.1, 0.0] * 40)
     for reduce in REDUCTIONS:
-        run = require_engines(function, w, [np.array([1.0, -2.0, 0.5, -0.1])], reduce)
-        assert run._last.quicker is None
+        run = require_engines(function, w, [X], reduce, way=way)
+        assert run._last.quicker is not None
+
+
+def test_distances_from_parameters_have_gradients_of_each_example():
+    random = np.random.default_rng(0)
+    c = [[Value(v) for v in row] for row in random.normal(size=(12, 5)).tolist()]
+    leaves = [v for row in c for v in row]
+    X = random.normal(size=(60, 5))
+
+    def function(x):
+        squares = [sum((a - b) ** 2 for a, b in zip(x, row)) for row in c]
+        return ts.logsumexp([-s for s in squares])
+
+    run = require_engines(function, leaves, [X], None)
+    assert run._last.quicker is not None
 
 
 @pytest.mark.parametrize("way", ["arrays", "auto"])

@@ -48,6 +48,7 @@ LOOP1(lanes_sigmoid_slope, out[i] = x[i] / ((1.0 + x[i]) * (1.0 + x[i])))
 LOOP1(lanes_tanh_slope, out[i] = 4.0 * x[i] / ((1.0 + x[i]) * (1.0 + x[i])))
 
 /* slopes */
+LOOP2(lanes_share, out[i] = x[i] > y[i] ? 1.0 : x[i] == y[i] ? 0.5 : 0.0)
 LOOP1(lanes_positive, out[i] = x[i] > 0.0 ? 1.0 : 0.0)
 LOOP1(lanes_sign, out[i] = x[i] >= 0.0 ? 1.0 : -1.0)
 LOOP1(lanes_reciprocal, out[i] = 1.0 / x[i])

@@ -996,6 +996,96 @@ cdef class Rows(Executor):
         return True
 
 
+cdef object zeros = np.zeros
+
+
+cdef class QuickRows(Quick):
+    """The same as `Quick` for values and derivatives of each example, or for one example those of several outputs.
+
+    Values alone without `backwards`: then they are always those of each example.
+    """
+
+    cdef Rows rows
+    cdef const long long[::1] direct  # the parameters that the program reads
+    cdef tuple shape  # of what the function returns
+    cdef bint by_example, backwards
+    cdef Py_ssize_t n_each  # derivatives of an example
+    cdef Py_ssize_t n_inputs  # of an output with respect to the arguments, that are kept
+
+    def __init__(
+        self, Rows rows, parameters, tuple shapes, dict chosen, tuple places, tuple integer, bint wrt_inputs, direct,
+        tuple shape, bint by_example, bint backwards,
+    ):
+        """`chosen` has None for the numbers of examples that the rows run."""
+        Quick.__init__(self, None, parameters, shapes, -1, places, integer, chosen, wrt_inputs)
+        self.rows, self.direct, self.shape, self.by_example = rows, direct, shape, by_example
+        self.backwards = backwards
+        self.n_each = rows.n_outputs * len(parameters)
+        self.n_inputs = rows.n_inputs if wrt_inputs else 0
+
+    cdef object run(self, Call* call, tuple arrays, Py_ssize_t m, ArrayFields* parameters):
+        cdef Rows rows = self.rows
+        cdef Py_ssize_t k = rows.n_outputs, n = rows.n_inputs, a, i, j, start = 0, width, which
+        cdef Py_ssize_t p = self.direct.shape[0], n_gradients = m * k * self.n_inputs
+        cdef RowChunks* chunks
+        cdef double* theta
+        cdef double* inputs
+        cdef double* d
+        cdef tuple batch = (m,) if self.by_example else ()
+        cdef list gradients = []
+        if (self.backwards and self.others.get(m, False) is not None) or (m > 1 and not self.by_example) or p != rows.n_parameters:
+            return None
+        chunks = <RowChunks*>block(sizeof(RowChunks) + (p + m * n + n_gradients) * sizeof(double))
+        try:
+            memset(chunks, 0, sizeof(RowChunks))
+            theta = <double*>(chunks + 1)
+            for i in range(p):
+                theta[i] = (<double*>parameters.data)[self.direct[i]]
+            for a in range(self.n_arrays):
+                width = call.widths[a]
+                for i in range(m):
+                    memcpy(theta + p + i * n + start, call.rows[a] + i * width, width * sizeof(double))
+                start += width
+            if start != n:
+                return None
+            inputs = theta + p + m * n
+            memset(inputs, 0, n_gradients * sizeof(double))
+            values = empty(batch + self.shape)
+            chunks.values = <double*>(<ArrayFields*><PyObject*>values).data
+            chunks.theta, chunks.rows, chunks.m, chunks.n_chunks = theta, theta + p, m, 1
+            chunks.backwards = self.backwards
+            if self.backwards:
+                jacobian = zeros(batch + self.shape + (parameters.shape[0],))
+                d = <double*>(<ArrayFields*><PyObject*>jacobian).data
+                which = EACH if self.by_example else TOTAL
+                chunks.columns[which], chunks.widths[which] = d if self.n_each else NULL, self.n_each
+                chunks.columns[INPUTS] = inputs if n_gradients else NULL
+                chunks.widths[INPUTS] = k * self.n_inputs
+            rows.check_places(chunks)
+            rows.run_chunks(chunks)
+            if chunks.chunks[0].missing_row is not NULL:
+                return None
+            if not self.backwards:
+                return values
+            if not self.wrt_inputs:
+                return values, jacobian
+            start = 0
+            for a in range(self.n_arrays):
+                width = call.widths[a]
+                if width and (not self.integer or (<tuple>self.integer)[a] is not True):
+                    gradient = empty((m,) + self.shape + <tuple>(<tuple>self.shapes)[a])
+                    d = <double*>(<ArrayFields*><PyObject*>gradient).data
+                    for j in range(m * k):
+                        memcpy(d + j * width, inputs + j * n + start, width * sizeof(double))
+                    gradients.append(gradient)
+                elif width:
+                    gradients.append(None)
+                start += width
+            return values, jacobian, gradients
+        finally:
+            PyMem_Free(chunks)
+
+
 def add_matrices(
     double[:, ::1] both, Py_ssize_t n, const long long[:, ::1] rows, const long long[:, ::1] columns,
     const double[:, :, ::1] numbers,

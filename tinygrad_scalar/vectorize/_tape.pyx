@@ -57,6 +57,7 @@ cdef extern from "_lanes.h":
     void lanes_absolute(double*, double*) noexcept nogil
     void lanes_sqrt(double*, double*) noexcept nogil
     void lanes_where(double*, double*, double*, double*) noexcept nogil
+    void lanes_share(double*, double*, double*) noexcept nogil
     void lanes_minus_absolute(double*, double*) noexcept nogil
     void lanes_minus_twice_absolute(double*, double*) noexcept nogil
     void lanes_sigmoid(double*, double*, double*) noexcept nogil
@@ -506,6 +507,20 @@ cdef class Executor:
                     lanes_subtract(out, x, y)
                 elif code == _ops.DIVIDE:
                     lanes_divide(out, x, y)
+                elif code == _ops.MAXIMUM:
+                    rows_maximum(LANES, out, x, 1, y, 1)
+                    lanes_share(slope, x, y)
+                    lanes_share(slope + LANES, y, x)
+                elif code == _ops.MINIMUM:
+                    rows_minimum(LANES, out, x, 1, y, 1)
+                    lanes_share(slope, y, x)
+                    lanes_share(slope + LANES, x, y)
+                elif code == _ops.GREATER:
+                    rows_greater(LANES, out, x, 1, y, 1)
+                    memset(slope, 0, 2 * LANES * sizeof(double))
+                elif code == _ops.GREATER_EQUAL:
+                    rows_greater_equal(LANES, out, x, 1, y, 1)
+                    memset(slope, 0, 2 * LANES * sizeof(double))
                 else:
                     for i in range(LANES):
                         _ops.binary(<Code>code, x[i], y[i], out + i, slope + i, slope + LANES + i)
@@ -746,7 +761,6 @@ cdef class Quick:
         """
         cdef Call call
         cdef Py_ssize_t m
-        cdef list inputs
         cdef double[FEW_INTEGERS] floats
         cdef ArrayFields* fields = array_of(float64, self.parameters)
         if self.has_no_arguments:
@@ -763,24 +777,29 @@ cdef class Quick:
                 m = self.take(&call, arrays, NULL)
             if m < 0 or (self.places is not None and not self.held(self.places)):
                 return None
-            executor = self.machine if m <= self.most else self.others.get(m)
-            if executor is None:
-                return None
-            gradient = empty(fields.shape[0])
-            if executor is not self.machine:
-                return self.answer_by(executor, self.with_floats(arrays), gradient, m)
-            if fields.shape[0] != self.machine.n_parameters:
-                return None
-            call.theta = <double*>fields.data
-            call.d_theta = <double*>(<ArrayFields*><PyObject*>gradient).data
-            if self.wrt_inputs:
-                inputs = self.gradients(&call, arrays, m)
-                return self.machine.run_call(&call, m), gradient, inputs
-            return self.machine.run_call(&call, m), gradient
+            return self.run(&call, arrays, m, fields)
         except ValueError:
             return None
         finally:
             PyMem_Free(call.memory)
+
+    cdef object run(self, Call* call, tuple arrays, Py_ssize_t m, ArrayFields* parameters):
+        """The answer for these arrays, which are as expected."""
+        cdef list inputs
+        executor = self.machine if m <= self.most else self.others.get(m)
+        if executor is None:
+            return None
+        gradient = empty(parameters.shape[0])
+        if executor is not self.machine:
+            return self.answer_by(executor, self.with_floats(arrays), gradient, m)
+        if parameters.shape[0] != self.machine.n_parameters:
+            return None
+        call.theta = <double*>parameters.data
+        call.d_theta = <double*>(<ArrayFields*><PyObject*>gradient).data
+        if self.wrt_inputs:
+            inputs = self.gradients(call, arrays, m)
+            return self.machine.run_call(call, m), gradient, inputs
+        return self.machine.run_call(call, m), gradient
 
     cdef tuple answer_by(self, executor, tuple arrays, gradient, Py_ssize_t m):
         """The same by an array program's executor, which also writes gradients of integers."""
@@ -848,6 +867,23 @@ cdef class Quick:
                 call.rows[a] = floats + used
                 used += size
         return m if used <= FEW_INTEGERS else TOO_MANY
+
+
+cdef class QuickValues(Quick):
+    """The same for the costs alone: `others` has what runs, the machine with the cost as its one watched slot."""
+
+    cdef object run(self, Call* call, tuple arrays, Py_ssize_t m, ArrayFields* parameters):
+        executor = self.others.get(m)
+        if executor is None or (executor is self.machine and parameters.shape[0] != self.machine.n_parameters):
+            return None
+        costs = empty(m)
+        if executor is not self.machine:
+            executor.run(self.parameters, self.with_floats(arrays), None, None, (), costs)
+            return costs
+        call.theta = <double*>parameters.data
+        call.watched = <double*>(<ArrayFields*><PyObject*>costs).data
+        self.machine.run_call(call, m)
+        return costs
 
 
 include "_rows.pxi"

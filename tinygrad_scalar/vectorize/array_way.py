@@ -161,7 +161,7 @@ class ArrayWay:
     def _run_native(self, parameters: Floats, rows: Sequence[Floats], backwards: bool, guards: Guards) -> Result:
         assert self.native is not None
         m = len(rows[0])
-        arrays = tuple(map(_as_it_runs, rows))
+        arrays = tuple(map(as_it_runs, rows))
         gradient = np.empty(parameters.size) if backwards else None
         widths = [rows for _, _, rows, _ in self.blocks.input_gradients] if backwards else []
         inputs = tuple(np.empty((m, width)) for width in widths)
@@ -175,7 +175,7 @@ class ArrayWay:
         return value, parameters if gradient is None else gradient, inputs
 
 
-def _as_it_runs(array: Floats) -> Floats:
+def as_it_runs(array: Floats) -> Floats:
     """The array, or a copy, as float64 row after row."""
     flags = array.flags
     if array.dtype == np.float64 and flags.c_contiguous and flags.aligned:

@@ -29,15 +29,14 @@ from tinygrad_scalar.vectorize.scalar_way import ScalarWay
 from tinygrad_scalar.vectorize.texts import instead_of_source
 from tinygrad_scalar.vectorize.trace import Trace, trace
 from tinygrad_scalar.vectorize.unwritten import Unwritten
-from tinygrad_scalar.vectorize.ways import NOT_IN_PICKLE, data_of, same
+from tinygrad_scalar.vectorize.ways import MOST_CHOICES, NOT_IN_PICKLE, data_of, same
 
 if TYPE_CHECKING:
     from tinygrad_scalar.engine import Value
     from tinygrad_scalar.vectorize.exported import Exported
-    from tinygrad_scalar.vectorize.ways import Floats, Guards, Result, Shapes
+    from tinygrad_scalar.vectorize.ways import Floats, Guards, Quick, Result, Shapes
 
 MOST_QUICK = 1 << 20  # examples
-MOST_CHOICES = 256  # numbers of examples for which the faster way is remembered
 
 
 class Compiled:
@@ -202,7 +201,7 @@ class Compiled:
             most, beyond = (m, beyond) if is_faster(m) else (most, m)
         return most
 
-    def quick(self, parameters: Floats, wrt_inputs: bool) -> Callable[[tuple[Any, ...]], Any] | None:
+    def quick(self, parameters: Floats, wrt_inputs: bool) -> Quick | None:
         """A function that runs a call without Python, or returns None if its arrays do not fit; None if it has none.
 
         It gives the mean cost and its gradient, and where that was wanted the list of those of the arguments.
@@ -215,11 +214,15 @@ class Compiled:
         shapes = tuple(shape for shape, _ in self.shapes)
         integer = tuple(is_integer for _, is_integer in self.shapes)
         machine = None if self.scalars is None else self.scalars.executor
-        answer: Callable[[tuple[Any, ...]], Any]
-        answer = native.Quick(
+        answer: Quick = native.Quick(
             machine, parameters, shapes, self._most_by_scalars, self.read.quick, integer, self._natively, wrt_inputs
         ).answer
         return answer
+
+    def quick_values(self, parameters: Floats) -> Quick | None:
+        """The same for `each`, once that has run."""
+        costs = self._costs
+        return None if costs is None else costs.quick(parameters, self.shapes, self.guards, self.read.quick)
 
     @names_missing_rows
     def run(self, parameters: Floats, rows: Sequence[Floats], backwards: bool) -> Result:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tinygrad_scalar.vectorize.array_way import ArrayWay
+from tinygrad_scalar.vectorize.array_way import ArrayWay, as_it_runs
 from tinygrad_scalar.vectorize.assemble import assemble
 from tinygrad_scalar.vectorize.cost_model import Estimate
 from tinygrad_scalar.vectorize.executor import executor
@@ -15,11 +15,11 @@ from tinygrad_scalar.vectorize.group import group
 from tinygrad_scalar.vectorize.reverse import differentiate
 from tinygrad_scalar.vectorize.scalar_program import ScalarProgram, scalar_program
 from tinygrad_scalar.vectorize.scalar_way import ScalarWay
-from tinygrad_scalar.vectorize.ways import cast
+from tinygrad_scalar.vectorize.ways import MOST_CHOICES, cast, require
 
 if TYPE_CHECKING:
     from tinygrad_scalar.vectorize.trace import Trace
-    from tinygrad_scalar.vectorize.ways import Floats, Guards, Shapes
+    from tinygrad_scalar.vectorize.ways import Floats, Guards, Quick, Shapes
 
 FORWARDS = 0.45  # the part of a scalar program's time that the forward pass takes
 
@@ -36,14 +36,12 @@ class CostsByScalars(ScalarWay):
         self.expected = Estimate(self.kind, self.counts, FORWARDS)
 
     def costs(self, parameters: Floats, rows: Sequence[Floats], guards: Guards) -> Floats:
-        costs: list[Any] = []
-
-        def keep(array: Floats) -> bool:
-            costs.append(array)
-            return False
-
-        self.run(parameters, rows, False, [*guards, (keep, str)])
-        return cast(costs[0], parameters.dtype)
+        watched = np.empty((len(rows[0]), len(guards) + 1))
+        theta = np.ascontiguousarray(parameters, np.float64)
+        self.executor.run(theta, tuple(map(as_it_runs, rows)), None, None, watched)
+        for k, guard in enumerate(guards):
+            require(watched[:, k], *guard)
+        return cast(watched[:, -1], parameters.dtype)
 
 
 class CostsByArrays(ArrayWay):
@@ -58,10 +56,46 @@ class Costs:
 
     def __init__(self, ways: Sequence[CostsByScalars | CostsByArrays]) -> None:
         self.ways = ways
+        self._forget()
+
+    def _forget(self) -> None:
+        self._chosen: dict[int, CostsByScalars | CostsByArrays] = {}
+        self._natively: dict[int, Any] = {}  # the executors of these
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"ways": self.ways}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._forget()
 
     def __call__(self, parameters: Floats, rows: Sequence[Floats], guards: Guards) -> Any:
         m = len(rows[0])
-        return min(self.ways, key=lambda way: way.expected(m)).costs(parameters, rows, guards)
+        way = self._chosen.get(m)
+        if way is None:
+            if len(self._chosen) == MOST_CHOICES:
+                self._chosen.clear()
+                self._natively.clear()
+            way = self._chosen[m] = min(self.ways, key=lambda way: way.expected(m))
+            self._natively[m] = way.native if isinstance(way, CostsByArrays) else way.executor
+        return way.costs(parameters, rows, guards)
+
+    def quick(self, parameters: Floats, shapes: Shapes, guards: Guards, places: Any) -> Quick | None:
+        """As `Compiled.quick`, for numbers of examples for which a way was chosen."""
+        native = executor()
+        if native is None or guards:
+            return None
+        machines = [way.executor for way in self.ways if isinstance(way, CostsByScalars)]
+        answer: Quick = native.QuickValues(
+            *(machines or [None]),
+            parameters,
+            tuple(shape for shape, _ in shapes),
+            -1,
+            places,
+            tuple(is_integer for _, is_integer in shapes),
+            self._natively,
+        ).answer
+        return answer
 
 
 def costs_of(traced: Trace, n_parameters: int, shapes: Shapes, dtype: Any = np.float64) -> Costs:

@@ -133,6 +133,7 @@ class EachByProducts:
         if if_regular and grouping.irregular:
             raise IrregularError
         self.n_nodes, self.n_colours = trace.nodes, grouping.n_colours
+        grouping.has_distances = not by_example
         program = assemble(grouping, len(self.direct), sizes)
         program.reduce = "each"
         self.is_same_for_all = not program.cost.batched  # its gradient is then that of one example

@@ -23,6 +23,7 @@ from tinygrad_scalar.vectorize.each_by_parts import InOnePart, InTwoParts
 from tinygrad_scalar.vectorize.each_by_products import EachByProducts, IrregularError
 from tinygrad_scalar.vectorize.each_by_scalars import EachByScalars, by_scalars
 from tinygrad_scalar.vectorize.equations import Equations
+from tinygrad_scalar.vectorize.executor import executor
 from tinygrad_scalar.vectorize.frontier import split
 from tinygrad_scalar.vectorize.layout import Layout
 from tinygrad_scalar.vectorize.localize import localized
@@ -31,15 +32,13 @@ from tinygrad_scalar.vectorize.readings import NOTHING, Readings
 from tinygrad_scalar.vectorize.reverse import NotByExampleError
 from tinygrad_scalar.vectorize.scalar_program import no_scalar_program
 from tinygrad_scalar.vectorize.texts import TextsOfOutputs, instead_of_source
-from tinygrad_scalar.vectorize.ways import NOT_IN_PICKLE, all_finite, data_of, same
+from tinygrad_scalar.vectorize.ways import MOST_CHOICES, NOT_IN_PICKLE, all_finite, data_of, same
 
 if TYPE_CHECKING:
     from tinygrad_scalar.vectorize.exported import Exported
     from tinygrad_scalar.vectorize.localize import Indices
     from tinygrad_scalar.vectorize.trace import Trace
-    from tinygrad_scalar.vectorize.ways import Floats, Guards, Shapes
-
-MOST_CHOICES = 256  # numbers of examples for which the quicker way is remembered
+    from tinygrad_scalar.vectorize.ways import Floats, Guards, Quick, Shapes
 
 
 class EachExample:
@@ -96,7 +95,7 @@ class EachExample:
         self.layout = Layout(self.local, n_parameters, shapes, traced.shape, self.way.reads, **options)  # type: ignore[arg-type]
         self.way.want(self.layout.wanted)
         self._worth = self._worth_writing(m)
-        if not sparse and "cond" not in traced.tape.names:
+        if not sparse:
             ways = self._quicker(traced, n_parameters, way, has_scalars=self.scalars is not None)
             self.quicker, self.in_parts, *_ = *ways, None, None
 
@@ -156,8 +155,39 @@ class EachExample:
         """As `Compiled.is_current`."""
         return self.read.all_held() and bool(same(data_of(self.captured), self._constants).all())
 
-    def quick(self, parameters: Floats, wrt_inputs: bool) -> None:
-        """There is no shorter way."""
+    def quick(self, parameters: Floats, wrt_inputs: bool) -> Quick | None:
+        """As `Compiled.quick`, for numbers of examples that the scalar program runs."""
+        return self._quick_rows(parameters, self._quickest, wrt_inputs=wrt_inputs)
+
+    def quick_values(self, parameters: Floats) -> Quick | None:
+        """As `Compiled.quick_values`."""
+        if self._costs is not None:
+            return self._costs.quick(parameters, self.shapes, self.guards, self.read.quick)
+        return self._quick_rows(parameters, {}, backwards=False)
+
+    def _quick_rows(
+        self, parameters: Floats, chosen: dict[int, Any], *, wrt_inputs: bool = False, backwards: bool = True
+    ) -> Quick | None:
+        if self.scalars is None or self.guards or self.layout.sparse or self.local.gathered:
+            return None
+        answer: Quick = (
+            executor()
+            .QuickRows(
+                self.scalars.executor,
+                parameters,
+                tuple(shape for shape, _ in self.shapes),
+                chosen,
+                self.read.quick,
+                tuple(is_integer for _, is_integer in self.shapes),
+                wrt_inputs,
+                np.ascontiguousarray(self.local.direct, np.int64),
+                self.layout.shape,
+                self.reduce == "each" or not backwards,
+                backwards,
+            )
+            .answer
+        )
+        return answer
 
     # --- running -----------------------------------------------------------------------------------------------------
 
@@ -183,15 +213,15 @@ class EachExample:
     def _quicker_for(self, m: int) -> InOnePart | InTwoParts | None:
         """The other way, where it is expected to be quicker for m examples."""
         scalars = self.scalars
-        if self.quicker is None or scalars is None:
+        if scalars is None:
             return self.quicker
         if m not in self._quickest:
             if len(self._quickest) == MOST_CHOICES:  # batches may be of ever new sizes
                 self._quickest.clear()
             products, others = self._products(), self._others()
             if products is not None and not products.is_worth(self._worth_writing(m)):
-                others.remove(self.quicker)
-            best: Any = min([scalars, *others], key=lambda way: way.expected(m))
+                others = others[1:]
+            best: Any = min([scalars, *others], key=lambda way: way.expected(m)) if others else scalars
             self._quickest[m] = None if best is scalars else best
         return self._quickest[m]
 

@@ -105,9 +105,10 @@ def parts_of(g: Grouping, nodes: Indices) -> list[Part]:
     is_product = np.array([g.keys[c][0] == "*" for c in kinds], bool) & ~is_square
     # What a lookup did not choose has no part in the gradient: that of distances does not know about it.
     by_choice = bool(g.by_choice[nodes].any())
-    is_square &= not by_choice
+    has_distances = g.has_distances and not by_choice
+    is_square &= has_distances
     is_signed_product = is_product | np.array([g.keys[c][0] == "neg" for c in kinds], bool)
-    if not by_choice:
+    if has_distances:
         for sign in (1.0, -1.0) if is_signed_product.any() else ():
             chosen = np.flatnonzero(is_signed_product[kind] & (signs == sign))
             for which, pull in pulls(g, owner[chosen], terms[chosen]) if chosen.size else ():

@@ -24,13 +24,13 @@ from tinygrad_scalar.vectorize.exports import Exports
 from tinygrad_scalar.vectorize.first_call import require_agreement
 from tinygrad_scalar.vectorize.layout import require_scipy
 from tinygrad_scalar.vectorize.real_array import examples_of, real_array
-from tinygrad_scalar.vectorize.ways import cast, data_of, in_words, same
+from tinygrad_scalar.vectorize.ways import cast, data_of, in_words, rows_of, same
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
     from tinygrad_scalar.vectorize.equations import Equations
-    from tinygrad_scalar.vectorize.ways import Shapes
+    from tinygrad_scalar.vectorize.ways import Quick, Shapes
 
     Floats = NDArray[Any]
 
@@ -53,7 +53,8 @@ class Vectorized(Exports):
 
     # of the last call: arguments of the same kind take a shortcut to its program
     _known: tuple[tuple[Any, ...], Compiled | EachExample | None, list[Any] | None]
-    _quick: Callable[[tuple[Any, ...]], Any] | None
+    _quick: Quick | None
+    _quick_values: tuple[Compiled | EachExample | None, Quick | None]  # and the program that it runs
 
     _reduce, _sparse, _way = "mean", False, "auto"  # as in pickles written before there was a choice
 
@@ -235,8 +236,15 @@ class Vectorized(Exports):
         >>> vectorize(lambda x: w * x, [w]).values([1.0, 2.0]).tolist()
         [3.0, 6.0]
         """
-        values: Floats = self._run(arrays, backwards=False, each=True)[1]
-        return values
+        if now() != self._seen:
+            self._follow()
+        known, quick = self._quick_values
+        if quick is not None and known is self._known[1] and (found := quick(arrays)) is not None:
+            return found  # type: ignore[no-any-return]
+        program, values = self._run(arrays, backwards=False, each=True)
+        if known is not program and self._parameters.dtype == np.float64:
+            self._quick_values = program, program.quick_values(self._parameters)
+        return values  # type: ignore[no-any-return]
 
     def _run(
         self, arrays: Sequence[ArrayLike], *, backwards: bool, each: bool = False
@@ -273,7 +281,7 @@ class Vectorized(Exports):
         known, before, dtypes = self._known
         if before is not None and kinds and kinds == known:
             given: list[Floats] = list(arrays)  # type: ignore[arg-type]
-            return before, [_rows(array, dtype) for array, dtype in zip(given, dtypes)] if dtypes else given
+            return before, [rows_of(array, dtype) for array, dtype in zip(given, dtypes)] if dtypes else given
         examples = [examples_of(array, i) for i, array in enumerate(arrays)] or [NO_ARGUMENTS]
         m = len(examples[0])
         for i, array in enumerate(examples):
@@ -290,7 +298,7 @@ class Vectorized(Exports):
                 self._programs.pop(next(iter(self._programs)), None)
             self._seen = -1  # a Value that it captured can have been set meanwhile
         dtypes = [np.dtype(np.int64) if integer else self._parameters.dtype for _, integer in shapes]
-        rows = [_rows(array, dtype) for array, dtype in zip(examples, dtypes)]
+        rows = [rows_of(array, dtype) for array, dtype in zip(examples, dtypes)]
         as_they_are = all(row is array for row, array in zip(rows, arrays))
         if program is not self._known[1] and self._parameters.dtype == np.float64:
             self._quick = program.quick(self._parameters, self._wrt_inputs)
@@ -303,7 +311,7 @@ class Vectorized(Exports):
 
     def _forget(self) -> None:
         """Treat the next call as the first."""
-        self._known, self._quick = ((), None, None), None
+        self._known, self._quick, self._quick_values = ((), None, None), None, (None, None)
 
     # --- compiling ---------------------------------------------------------------------------------------------------
 
@@ -365,7 +373,7 @@ class Vectorized(Exports):
 
     def __getstate__(self) -> dict[str, Any]:
         state = {**self.__dict__, "_cost": None, "_values": [], "_watched": {}}
-        for name in ("_turn", "_version", "_underway", "_known", "_quick"):
+        for name in ("_turn", "_version", "_underway", "_known", "_quick", "_quick_values"):
             del state[name]
         return state
 
@@ -389,9 +397,3 @@ def _free_turns() -> None:
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_free_turns)
-
-
-def _rows(array: Floats, dtype: Any) -> Floats:
-    """The examples as rows of numbers."""
-    rows = array if array.ndim == 2 else array.reshape(len(array), -1)
-    return rows if rows.dtype == dtype else cast(rows, dtype)

@@ -19,7 +19,9 @@ if TYPE_CHECKING:
     Shapes = tuple[tuple[tuple[int, ...], bool], ...]  # for each argument: an example's shape, whether integers
     Guards = list[tuple[Callable[[Any], Any], Callable[[float], str]]]
     Result = tuple[Any, Floats, Sequence[Floats]]
+    Quick = Callable[[tuple[Any, ...]], Any]  # what a call gives for its arguments; None if they do not fit
 
+MOST_CHOICES = 256  # numbers of examples for which the quicker way is remembered
 NOT_IN_PICKLE = (
     "a pickle holds the program that ran, here the scalar program, and its texts only if they were read before: read "
     "run.source, run.equations or run.explain() before pickling, or call ts.vectorize again"
@@ -50,6 +52,12 @@ def cast(numbers: Floats, dtype: Any) -> Floats:
         return numbers
     with quiet(over="ignore"):
         return numbers.astype(dtype)
+
+
+def rows_of(array: Floats, dtype: Any) -> Floats:
+    """The examples as rows of numbers."""
+    rows = array if array.ndim == 2 else array.reshape(len(array), -1)
+    return rows if rows.dtype == dtype else cast(rows, dtype)
 
 
 def all_finite(numbers: Any) -> bool:
