@@ -137,6 +137,23 @@ def test_equal_constants_share_a_row_but_0_and_minus_0_do_not():
     assert sorted(map(str, grouping.constants.tolist())) == ["-0.0", "0.0", "2.0"]
 
 
+def test_a_deep_program_is_irregular_and_none_is_called_so_that_is_not():
+    def steps(n, step):
+        return group_of(lambda x: functools.reduce(lambda z, _: step(z, x), range(n), x), if_regular=True)
+
+    def group_of(cost, **options):
+        return group(trace(cost, W, [np.ones(1)]), 1, **options)
+
+    assert steps(1200, lambda z, x: ts.tanh(z) * W[0] + x).irregular
+    assert not steps(200, lambda z, x: ts.tanh(z) * W[0] + x).irregular
+    assert not steps(1200, lambda z, x: z + W[0] * x).irregular  # one sum
+    of_constants = functools.reduce(lambda z, _: ts.tanh(z) + 1.0, range(1200), Value(1.0))
+    assert not group_of(lambda x: of_constants * x, if_regular=True).irregular
+    assert not group_of(
+        lambda x: functools.reduce(ts.maximum, [ts.sin(x * k) for k in range(1500)]), if_regular=True
+    ).irregular
+
+
 def test_sums_with_terms_of_very_many_colours_are_irregular():
     def program(terms):
         powers = [functools.reduce(lambda p, _: ts.tanh(p) * 0.5, range(k), W[0]) for k in range(terms)]

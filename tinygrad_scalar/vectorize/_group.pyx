@@ -97,6 +97,27 @@ def chains(
 # --- step 2 -----------------------------------------------------------------------------------------------------------
 
 
+def is_deep(
+    const int[::1] codes, const int[::1] starts, const int[::1] operands, const unsigned char[::1] is_constant,
+    const unsigned char[::1] is_fold, int most,
+):
+    """Whether a node depends on more than `most` others, one upon the other, that are no folds and no constants."""
+    cdef Py_ssize_t n = codes.shape[0], i, e
+    cdef int below
+    cdef int[::1] depth = np.empty(n, np.int32)  # −1 for what depends on constants alone
+    for i in range(n):
+        below = -1 if is_constant[i] else 0
+        if codes[i] >= 0:
+            below = -1
+            for e in range(starts[i], starts[i + 1]):
+                below = max(below, depth[operands[e]])
+            below += below >= 0 and not is_fold[codes[i]]
+            if below > most:
+                return True
+        depth[i] = below
+    return False
+
+
 def reached(const int[::1] starts, const int[::1] operands, const unsigned char[::1] passes, long long root, choices):
     """Which nodes a gradient from `root` reaches through the edges that pass one, and the choices."""
     cdef Py_ssize_t n = starts.shape[0] - 1, i, e

@@ -13,6 +13,7 @@ cdef enum:
     MANY_ROWS = 8  # so many whose operands stand side by side are an order of their own
     N_KINDS = 8 * N_CODES
     FEW_TO_SORT = 64
+    OFTEN = 16  # how many times as many steps must meet on another level
     COST_OF_AN_ORDER = 16  # about the times that an order takes and a row more whose operand stands apart from the next
     COST_APART = 3  # row's, or whose operands are found through the tables
     COST_BY_TABLES = 4
@@ -44,20 +45,22 @@ cdef class Schedule:
     # of the table of lookups that begins at a place in the tables: the first step that looks it up, or −1; what is found
     # out for all its lookups at once; where the machine has it, or −1
     cdef int[::1] first_lookup, of_table, written
-    cdef int[::1] maker  # the step that computes a slot, or −1
-    cdef char[::1] how  # for each slot whether a gradient from the cost reaches it, as in Order
-    cdef char[::1] kind  # of each addition
-    cdef char[::1] absorbed  # the steps that are part of a chain of additions
-    cdef int[::1] terms  # how many terms the chain has that ends with an addition
-    cdef int[::1] place  # of each slot, −1 − k for parameter k if it has none
+    cdef Py_ssize_t n_slots
+    cdef void* memory  # of the arrays with a number for each slot or each step, which are large
+    cdef int* maker  # the step that computes a slot, or −1
+    cdef char* how  # for each slot whether a gradient from the cost reaches it, as in Order
+    cdef char* kind  # of each addition
+    cdef char* absorbed  # the steps that are part of a chain of additions
+    cdef int* terms  # how many terms the chain has that ends with an addition
+    cdef int* place  # of each slot, −1 − k for parameter k if it has none
     cdef double[::1] constants
     cdef int[::1] place_of  # of each constant, −1 if it has none yet
     cdef Py_ssize_t n_constants  # how many have a place
     cdef int one  # the place of the constant 1
     cdef Py_ssize_t n_places, n_dots, n_tables, room_for_orders, room_for_dots, room_for_tables
-    cdef char[::1] bare  # whether such a chain begins with a product: then it is added to nothing
-    cdef int[::1] level  # of each slot
-    cdef int[::1] late  # the level on which it would have to be known at the latest
+    cdef char* bare  # whether such a chain begins with a product: then it is added to nothing
+    cdef int* level  # of each slot
+    cdef int* late  # the level on which it would have to be known at the latest
     cdef int* columns  # the operands' places of steps that could be rows of one order, step after step
     cdef Sorted* sorted
     cdef Sorted* other
@@ -66,6 +69,7 @@ cdef class Schedule:
     cdef Py_ssize_t room_for_columns, room_for_sorted, room_for_other, room_for_rows, room_for_best
 
     def __dealloc__(self):
+        PyMem_Free(self.memory)
         PyMem_Free(self.columns)
         PyMem_Free(self.sorted)
         PyMem_Free(self.other)
@@ -77,7 +81,7 @@ cdef class Schedule:
     ):
         cdef Py_ssize_t s
         self.machine, self.steps, self.numbers, self.tables = machine, steps, numbers, tables
-        self.maker = np.full(n_slots, -1, np.int32)
+        self.make_room(n_slots)
         for s in range(self.steps.shape[0]):
             self.maker[self.steps[s, 1]] = <int>s
         self.first_lookup, self.of_table, self.written = (np.full(len(tables), -1, np.int32) for _ in range(3))
@@ -94,6 +98,24 @@ cdef class Schedule:
         for s in range(machine.n_watched):
             machine.watched[s] = self.settled(self.place[<int>watched[s]])
 
+    cdef int make_room(self, Py_ssize_t n_slots) except -1:
+        """All arrays in one block, which can have huge pages."""
+        cdef Py_ssize_t n = self.steps.shape[0], ints = 4 * n_slots + n, k
+        self.n_slots = n_slots
+        self.memory = block(ints * sizeof(int) + n_slots + 3 * n)
+        self.maker = <int*>self.memory
+        self.place, self.level, self.late = (
+            self.maker + n_slots, self.maker + 2 * n_slots, self.maker + 3 * n_slots
+        )
+        self.terms = self.maker + 4 * n_slots
+        self.how = <char*>(self.maker + ints)
+        self.kind = self.how + n_slots
+        self.absorbed, self.bare = self.kind + n, self.kind + 2 * n
+        memset(self.terms, 0, n * sizeof(int) + n_slots + 3 * n)
+        for k in range(n_slots):
+            self.maker[k] = -1
+        return 0
+
     cdef inline bint is_shared(self, Py_ssize_t s) noexcept:
         """Whether a lookup has the table of the first one whose table begins there."""
         return self.steps[self.first_lookup[self.steps[s, 3]], 4] == self.steps[s, 4]
@@ -103,7 +125,6 @@ cdef class Schedule:
         cdef Py_ssize_t s, k
         cdef int code, slot
         cdef char how
-        self.how = np.zeros(self.maker.shape[0], np.int8)
         self.how[cost] = 2
         for s in range(self.steps.shape[0] - 1, -1, -1):
             code = self.steps[s, 0]
@@ -130,17 +151,16 @@ cdef class Schedule:
         cdef Py_ssize_t s, k, n = self.steps.shape[0]
         cdef int code, x, y, i
         cdef bint x_product, y_product
-        cdef int[::1] uses = np.zeros(self.maker.shape[0], np.int32)
-        self.kind, self.absorbed = np.zeros(n, np.int8), np.zeros(n, np.int8)
-        self.terms, self.bare = np.zeros(n, np.int32), np.zeros(n, np.int8)
-        uses[cost] += 2
+        cdef char[::1] uses = np.zeros(self.n_slots, np.int8)  # at most 2 count
+        uses[cost] = 2
         for i in watched:
-            uses[i] += 2
+            uses[i] = 2
         for k in range(self.tables.shape[0]):
-            uses[self.tables[k]] += 2
+            uses[self.tables[k]] = 2
         for s in range(n):
             for k in range(1 if self.steps[s, 0] == LOOKUP else arity(self.steps[s, 0])):
-                uses[self.steps[s, 2 + k]] += 1
+                i = self.steps[s, 2 + k]
+                uses[i] += uses[i] < 2
         for s in range(n):
             if self.steps[s, 0] != _ops.ADD or self.how[self.steps[s, 1]] == 1:
                 continue
@@ -172,7 +192,7 @@ cdef class Schedule:
             self.steps[s, 2], self.steps[s, 3] = x, y
         return 0
 
-    cdef inline bint is_sum(self, int slot, int[::1] uses) noexcept:
+    cdef inline bint is_sum(self, int slot, char[::1] uses) noexcept:
         cdef int s = self.maker[slot]
         return s >= 0 and uses[slot] == 1 and self.steps[s, 0] == _ops.ADD
 
@@ -181,9 +201,8 @@ cdef class Schedule:
         cdef Machine machine = self.machine
         cdef Py_ssize_t s, k, n = self.steps.shape[0]
         cdef int i
-        cdef char[::1] is_read = np.zeros(self.maker.shape[0], np.int8)
+        cdef char[::1] is_read = np.zeros(self.n_slots, np.int8)
         cdef const int[::1] slots = np.ascontiguousarray(constant_slots, np.int32)
-        self.place = np.empty(self.maker.shape[0], np.int32)
         is_read[cost] = True
         for i in watched:
             is_read[i] = True
@@ -238,20 +257,22 @@ cdef class Schedule:
         computed before it for all its steps together, and what is computed from them after it.
         """
         cdef Py_ssize_t s, k, n = self.steps.shape[0]
-        cdef int level, latest, highest = 0, slot, at
+        cdef int level, latest, highest = 0, slot, at, most = 0
         cdef int[::1] early, late
-        self.level = np.zeros(self.maker.shape[0], np.int32)
+        memset(self.level, 0, self.n_slots * sizeof(int))
         for s in range(n):
             level = self.highest_operand(s) + (not self.absorbed[s])
             self.level[self.steps[s, 1]] = level
             highest = max(highest, level)
-        self.late = np.full(self.maker.shape[0], highest, np.int32)
+        for k in range(self.n_slots):
+            self.late[k] = highest
         self.of_table[:] = highest
         early, late = np.zeros(highest + 1, np.int32), np.zeros(highest + 1, np.int32)  # how many steps are there
         for s in range(n - 1, -1, -1):
             level = self.late[self.steps[s, 1]]
             early[self.level[self.steps[s, 1]]] += not self.absorbed[s]
             late[level] += not self.absorbed[s]
+            most = max(most, late[level])
             if self.steps[s, 0] == LOOKUP:
                 at = self.steps[s, 3]
                 if self.is_shared(s):
@@ -267,10 +288,10 @@ cdef class Schedule:
                     self.late[slot] = level
                 else:
                     self.late[slot] = min(self.late[slot], level - 1)
-        for s in range(n):
+        for s in range(n if most > OFTEN else 0):
             slot = self.steps[s, 1]
             level, latest = self.highest_operand(s) + (not self.absorbed[s]), self.late[slot]
-            if not self.absorbed[s] and late[latest] > 16 * early[self.level[slot]]:
+            if not self.absorbed[s] and late[latest] > OFTEN * early[self.level[slot]]:
                 level = latest
             self.level[slot] = level
         return highest

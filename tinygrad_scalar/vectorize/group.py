@@ -22,7 +22,7 @@ from tinygrad_scalar.engine import accelerated
 from tinygrad_scalar.engine.graph_arrays import may_cut_off, passing, reached
 from tinygrad_scalar.vectorize.branches import paths_with_branches, reached_by_both_sides
 from tinygrad_scalar.vectorize.cached_property import cached_property
-from tinygrad_scalar.vectorize.chains import FOLDED, Sums
+from tinygrad_scalar.vectorize.chains import EXTREMES, FOLDED, Sums
 from tinygrad_scalar.vectorize.cost_model import most_colours
 from tinygrad_scalar.vectorize.lookup_tables import distinct_tables
 
@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     Indices = NDArray[Any]  # of 32 or 64 bits
 
 CONSTANT, PARAMETER = 0, 1  # colours; those of the arguments follow
+TERMS = {*FOLDED, *EXTREMES, "-"}  # operations that can be parts of folds
+PER_LEVEL = 8  # nodes in the beginning of what is clearly irregular, for each on which the next ones depend
 
 
 def native() -> Any:
@@ -86,8 +88,11 @@ class Grouping:
         trace = self.trace = _with_equal_differences_once(trace)
         self.roots = [*(i for i, _ in trace.guards), trace.cost]
         self.roots += sorted({*chain(*distinct_tables(table for table, _, _ in trace.lookups.values())[0])})
-        self.sums = Sums(trace, self.roots, native())
         self._n_arguments, self._most_colours = n_arguments, most_colours(trace.nodes, worth)
+        if if_regular and self._is_deep():
+            self.n_colours = self._most_colours + 1
+            return
+        self.sums = Sums(trace, self.roots, native())
         self._paint(ragged, self._most_colours if if_regular else trace.nodes + n_arguments + 2)
 
     @property
@@ -109,6 +114,23 @@ class Grouping:
     @cached_property
     def keys(self) -> list[Any]:
         return self._make_keys()
+
+    def _is_deep(self) -> bool:
+        """Whether the first nodes tell that it is irregular: each of more than `_most_colours` is computed from the one
+        before it, so that all have colours of their own."""
+        trace, loops = self.trace, native()
+        if loops is None:
+            return False
+        tape, n = trace.tape, min(trace.nodes, PER_LEVEL * self._most_colours)
+        leaves = trace.leaves.nodes
+        is_constant = tape.codes[:n] < 0
+        is_constant[leaves[leaves < n]] = False
+        is_constant[[i for i in trace.lookups if i < n]] = False
+        is_fold = np.array([name in TERMS for name in tape.names], np.uint8)
+        deep: bool = loops.is_deep(
+            tape.codes[:n], tape.starts, tape.operands, is_constant.view(np.uint8), is_fold, self._most_colours
+        )
+        return deep
 
     # --- step 2 ------------------------------------------------------------------------------------------------------
 
