@@ -5,6 +5,7 @@ import random
 
 import numpy as np
 import pytest
+from support import changing_objects  # noqa: F401 - adds to READ
 from support.changing_sides import RARE, READ, UNREAD, w
 
 import tinygrad_scalar as ts

@@ -24,7 +24,7 @@ cdef bint same_elements(object owner, list held) except -1:
     cdef PyObject* key = NULL
     cdef PyObject* value = NULL
     cdef list now
-    if PyDict_Check(<PyObject*>owner):
+    if PyDict_Check(<PyObject*>owner) and not issubclass(type(owner), OrderedDict):  # that has an order of its own
         n //= 2
         if PyDict_Size(<PyObject*>owner) != n:
             return False

@@ -24,6 +24,7 @@ from tinygrad_scalar.vectorize._vector cimport (
     vector_functions,
 )
 
+from collections import OrderedDict as _OrderedDict
 from types import MappingProxyType as _MappingProxyType
 
 import numpy as np
@@ -32,7 +33,7 @@ from tinygrad_scalar.engine import _value
 from tinygrad_scalar.vectorize.reach import ABSENT as _ABSENT, elements_of, is_same_number as _is_same_number
 
 cdef object ndarray = np.ndarray, empty = np.empty
-cdef object ABSENT = _ABSENT, is_same_number = _is_same_number, MappingProxyType = _MappingProxyType
+cdef object ABSENT = _ABSENT, is_same_number = _is_same_number, MappingProxyType = _MappingProxyType, OrderedDict = _OrderedDict
 
 cdef extern from *:
     """

@@ -6,11 +6,11 @@ the side that an example takes, so that nothing leaks from the other one, howeve
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from itertools import islice
 from types import FunctionType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
@@ -26,6 +26,10 @@ if TYPE_CHECKING:
     from tinygrad_scalar.engine import Tape
 
 ACCEPTED = (0.0, 1.0, 0.5, -1.0)  # numbers of which each guard accepts one: it stands in where a guard is not reached
+
+
+# The number of a condition within a side, after where this side is; for a side its name follows.
+Where: TypeAlias = tuple[int | str, ...]
 
 
 class Side:
@@ -49,20 +53,22 @@ class Branches:
 
     within  the side that runs; None outside of all
     apart   whether the sides run in the other order, and what one changes outside of it is undone (effects.py)
-    keeps   which changes are not undone: "first" those of each thing, "then" or "otherwise" those of these sides, as if
-            all examples took them
+    keeps   which changes are not undone: "first" those of each thing, "taken" those of the side that an example takes:
+            the one that `taken` has for the condition, or `then`
     undone  for each change the line and the side, and what was changed, in words
-    changed  what the sides of each name changed
+    changed  the sides that changed something
     met     whether there was a condition
     guards, lookups  what the tracer notes, in the order in which `then` runs before `otherwise`
     """
 
     met = False
 
-    def __init__(self, *, apart: bool = False, keeps: str = "") -> None:
+    def __init__(self, *, apart: bool = False, keeps: str = "", taken: Mapping[Where, str] | None = None) -> None:
         self.within: Side | None = None
-        self.apart, self.keeps = apart, keeps
-        self.changed: dict[str, set[tuple[int, str]]] = {"then": set(), "otherwise": set()}
+        self.apart, self.keeps, self._taken = apart, keeps, taken or {}
+        self.changed: list[Where] = []
+        self._where: Where = ()  # the side that runs
+        self._met_there = 0
         self.undone: list[tuple[str, str]] = []
         self.guards: list[Any] = []
         self.lookups: dict[Value, Any] = {}
@@ -79,29 +85,27 @@ class Branches:
         def fails() -> Value:
             return record("where", condition, zero, one)
 
-        if self.apart and self.keeps != "otherwise":  # then that is what runs last
+        where = (*self._where, self._met_there)
+        self._met_there += 1
+        if self.apart and self._taken.get(where) != "otherwise":  # what is kept runs last
             n_guards, n_lookups = len(self.guards), len(self.lookups)
-            second = self._side(fails, otherwise, "otherwise")
+            second = self._side(fails, otherwise, (*where, "otherwise"))
             guards, lookups = self.guards[n_guards:], [*islice(reversed(self.lookups), len(self.lookups) - n_lookups)]
-            first = self._side(lambda: holds, then, "then")
+            first = self._side(lambda: holds, then, (*where, "then"))
             self.guards[n_guards:] = self.guards[n_guards + len(guards) :] + guards
             for looked_up in reversed(lookups):
                 self.lookups[looked_up] = self.lookups.pop(looked_up)
             return _joined(holds, first, second)
-        first = self._side(lambda: holds, then, "then")
-        return _joined(holds, first, self._side(fails, otherwise, "otherwise"))
+        first = self._side(lambda: holds, then, (*where, "then"))
+        return _joined(holds, first, self._side(fails, otherwise, (*where, "otherwise")))
 
-    @property
-    def both_changed(self) -> bool:
-        """Whether sides of either name changed the same."""
-        return not self.changed["then"].isdisjoint(self.changed["otherwise"])
-
-    def _side(self, own: Callable[[], Value], side: Any, name: str) -> Any:
+    def _side(self, own: Callable[[], Value], side: Any, where: Where) -> Any:
         if not callable(side):
             return side
+        name = str(where[-1])
         surroundings = self._surroundings(side, name) if self.apart and self._watched < MOST_ELEMENTS else None
-        outer = self.within
-        self.within = Side(outer, own)
+        outer, outer_where = self.within, (self._where, self._met_there)
+        self.within, self._where, self._met_there = Side(outer, own), where, 0
         try:
             found = side()
         except errors.TraceError:
@@ -111,22 +115,25 @@ class Branches:
                 raise
             raise _error_in_a_side(name, error) from error
         finally:
-            self.within = outer
+            self.within, (self._where, self._met_there) = outer, outer_where
         if surroundings is not None:
             self._watched += surroundings.size()
             if not surroundings.are_as_before():
-                self._undo(surroundings, name)
+                self._undo(surroundings, where)
             if type(side) is FunctionType:
                 self._known[side.__code__] = surroundings
         return found
 
-    def _undo(self, surroundings: Surroundings, name: str) -> None:
-        known = {what for _, what in self.undone} if self.keeps == "first" else set() if self.keeps == name else None
+    def _undo(self, surroundings: Surroundings, where: Where) -> None:
+        name = where[-1]
+        known = {what for _, what in self.undone} if self.keeps == "first" else None
+        if self.keeps == "taken" and self._taken.get(where[:-1], "then") == name:
+            known = set()
         try:
             undone = surroundings.undo(known)
         except UndoError as error:
             raise _iterator_in_a_side(f"`{name}` changed {error}") from None
-        self.changed[name] |= surroundings.changed
+        self.changed.append(where)
         self.undone += [(f"{errors.user_line()}: `{name}`", what) for what in undone]
 
     def _surroundings(self, side: Any, name: str) -> Surroundings:

@@ -3,8 +3,9 @@
 An example finds only what its own side changed, but a trace runs both. So the function is traced twice: once with what
 both sides changed, and once without. If both give the same graph, no change is ever read, such as the activations that
 a layer keeps for its user to look at. Otherwise there would be no one program for all examples. As what is changed
-twice, such as a list that is reversed, can be as before, it is then traced once more, with first changes alone; and
-where both sides change the same, with the changes of each alone. What cannot be put back is refused (states.py).
+twice, such as a list that is reversed, can be as before, it is then traced with the first changes alone; and if more
+than one side changes something, with the changes of the sides that an example takes: for each way through a few
+conditions, and for some of many (independent_sides.py). What cannot be put back is refused (states.py).
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from collections import OrderedDict, deque
 from collections.abc import Callable, Container, Sequence
 from functools import lru_cache
 from itertools import chain, islice
-from types import CellType, CodeType, FunctionType, ModuleType
+from types import CellType, CodeType, FunctionType, MemberDescriptorType, ModuleType
 from typing import Any
 
 from tinygrad_scalar.engine import Value
@@ -34,7 +35,7 @@ from tinygrad_scalar.vectorize.held_places import (
 )
 from tinygrad_scalar.vectorize.reach import Reach, is_of_a_library_class
 from tinygrad_scalar.vectorize.readings import flat, still_held_in_c
-from tinygrad_scalar.vectorize.states import put_back
+from tinygrad_scalar.vectorize.states import is_generator, put_back, state_of
 
 FILLED_BY: dict[type[Any], Callable[..., Any]] = {list: list.extend, set: set.update, deque: deque.extend}
 BY_NAME = {"globals", "vars", "setattr", "delattr", "__dict__", "exec", "eval"}  # these change what no name tells
@@ -46,14 +47,13 @@ class UndoError(Exception):
 
 
 class Surroundings(Reach):
-    """Everything that a side can read or assign to; `changed` is what `undo` found that it had.
+    """Everything that a side can read or assign to.
 
     The sides of a loop have the same code, and reach the same but for some Values, numbers and lists of these in their
     variables: `follow` goes from one to the next.
     """
 
     def __init__(self, side: Callable[[], Any]) -> None:
-        self.changed: set[tuple[int, str]] = set()
         self._names_of_cells: dict[int, str] = {}
         self._side = side
         self._contents = _contents_of(side)
@@ -86,6 +86,8 @@ class Surroundings(Reach):
             self.places.append(Elements(own, elements_of(own)))
             self._watch_classes(thing)
         elif not is_number:
+            if is_generator(thing) and id(thing) not in self._seen:
+                self.places.append(State(thing, state_of(thing) or []))
             super()._visit(thing)
 
     def _visit_function(self, function: FunctionType) -> None:
@@ -115,9 +117,13 @@ class Surroundings(Reach):
         self._mappings.append(own)
         self._things.append(thing)
         self._watch_classes(thing)
-        is_the_users = kind is FunctionType or not is_of_a_library_class(kind)
+        is_the_users = kind is FunctionType or not is_of_a_library_class(kind) or _is_namespace(kind)
         if thing is not self._side and is_the_users and not any(own is known for known in self.networks):
             self.places.append(Elements(own, elements_of(own)))  # also what it gets a name for
+        for base in kind.__mro__:
+            if not is_of_a_library_class(base):
+                slots = [name for name, held in vars(base).items() if type(held) is MemberDescriptorType]
+                self.places += [Slot(thing, name, attribute_of(thing, name)) for name in slots]
 
     def _watch_classes(self, thing: Any) -> None:
         for kind in (*(thing.__mro__ if issubclass(type(thing), type) else ()), *type(thing).__mro__):
@@ -184,7 +190,6 @@ class Surroundings(Reach):
         places: list[Place] = [Slot(*triple) if triple[1] else Elements(triple[0], triple[2]) for triple in triples]
         places += self.places
         changed = [place for place in places if not place.unchanged()]
-        self.changed = {(id(place[0]), place.name if isinstance(place, (Entry, Slot)) else "") for place in changed}
         named = [self._in_words(place, places) for place in changed]
         if known is not None and not all(words in known for words in named):
             return named
@@ -247,6 +252,11 @@ def _can_vary(thing: Any) -> bool:
     return _is_number(kind)
 
 
+def _is_namespace(kind: type[Any]) -> bool:
+    """Whether the attributes are the user's, though the class is a library's."""
+    return (kind.__module__, kind.__name__) in (("types", "SimpleNamespace"), ("argparse", "Namespace"))
+
+
 def _is_number(kind: type[Any]) -> bool:
     return kind in NUMBERS or (issubclass(kind, Value) and kind.__dictoffset__ == 0)  # a user's own has attributes
 
@@ -299,7 +309,8 @@ def _refill(container: Any, elements: list[Any]) -> None:
     if isinstance(container, dict):
         of_entries: Any = OrderedDict if isinstance(container, OrderedDict) else dict
         held = dict(zip(elements, elements[len(elements) // 2 :]))
-        if [key for key in dict.__iter__(container) if key in held] != [*held]:  # they stand in another order
+        now = elements_of(container)
+        if [key for key in now[: len(now) // 2] if key in held] != [*held]:  # they stand in another order
             of_entries.clear(container)
         for key in [key for key in dict.__iter__(container) if key not in held]:
             of_entries.__delitem__(container, key)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import deque
+from collections import OrderedDict, deque
 from itertools import chain, zip_longest
 from operator import is_
 from typing import Any, NamedTuple
@@ -114,6 +114,9 @@ def elements_of(container: Any) -> list[Any]:
         if not bases:
             return state_of(container) or []
         kind = bases[0]
+    if kind is dict and issubclass(type(container), OrderedDict):  # its order is its own
+        keys = [*OrderedDict.__iter__(container)]
+        return [*keys, *(dict.__getitem__(container, key) for key in keys)]
     if kind is dict:
         return [*dict.__iter__(container), *dict.values(container)]
     return [*kind.__iter__(container)]

@@ -225,7 +225,7 @@ def _repeated(
     if plain and (first.has_branches or _witnessed(last, first, witnesses, parameters, examples)):
         with _dropped_if_large(first):
             if first.has_branches:  # else no run follows
-                _require_independent_sides(first, cost, parameters, examples, i)
+                require_independent_sides(first, cost, parameters, examples, i)
             first.roots.clear()
         return Repeated(first, Readings(before.places, before.inside, before.networks), _of_costs(first, witnesses))
     with _dropped_if_large(first):
@@ -302,24 +302,9 @@ def _compared(
     if not changing and j not in witnesses:
         witnesses[j] = _witness(traced, j, parameters)
     if traced.has_branches:
-        _require_independent_sides(traced, cost, parameters, examples, j)
+        require_independent_sides(traced, cost, parameters, examples, j)
     traced.roots.clear()
     return Repeated(traced, Readings(reach.places, reach.inside, reach.networks), _of_costs(traced, witnesses))
-
-
-def _require_independent_sides(
-    traced: Trace, cost: Callable[..., Any], parameters: Sequence[Value], examples: Sequence[NDArray[Any]], i: int
-) -> None:
-    """Compare with traces in which sides change nothing outside of them, or less; large graphs are not kept for it."""
-    for keeps in ("", "first", "then", "otherwise"):
-        if traced.nodes > MANY:
-            traced.roots.clear()
-        apart = trace(cost, parameters, examples, i, apart=True, keeps=keeps)
-        if traced.nodes > MANY:
-            apart.roots.clear()
-        require_independent_sides(traced, apart)
-        if not apart.undone or (keeps == "first" and not apart.both_changed):
-            return
 
 
 def _of_costs(traced: Trace, witnesses: dict[int, Witness]) -> list[Witness]:

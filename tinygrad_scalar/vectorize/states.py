@@ -10,6 +10,8 @@ from __future__ import annotations
 import gc
 import io
 import itertools
+import pickle
+import random
 import sys
 import threading
 import warnings
@@ -17,6 +19,8 @@ from array import array
 from contextvars import ContextVar
 from types import FunctionType, GeneratorType
 from typing import Any
+
+import numpy as np
 
 from tinygrad_scalar.vectorize.attributes import ABSENT
 
@@ -52,8 +56,15 @@ def has_state(thing: Any) -> bool:
     return is_iterator(thing) and not is_the_users_iterator(thing)
 
 
+def is_generator(thing: Any) -> bool:
+    """Whether it draws random numbers: Python's, and NumPy's of either kind."""
+    return issubclass(type(thing), (random.Random, np.random.Generator, np.random.RandomState))
+
+
 def state_of(thing: Any) -> list[Any] | None:
     """Objects and numbers that change when its state does; None if nothing tells."""
+    if is_generator(thing):
+        return [pickle.dumps(_drawn_from(thing))]
     if issubclass(type(thing), bytearray):
         return [bytes(memoryview(thing))]
     if issubclass(type(thing), array):
@@ -95,6 +106,8 @@ def put_back(thing: Any, state: list[Any]) -> bool:
                 bytearray.__setitem__(thing, slice(None), *state)
         except BufferError:  # a memoryview holds it
             return False
+    elif is_generator(thing):
+        _go_back(thing, pickle.loads(state[0]))
     elif issubclass(type(thing), ContextVar) and state[0] is not ABSENT:
         thing.set(state[0])
     elif type(thing) is itertools.count:
@@ -112,6 +125,22 @@ def put_back(thing: Any, state: list[Any]) -> bool:
     else:
         return False
     return True
+
+
+def _drawn_from(generator: Any) -> Any:
+    if isinstance(generator, random.Random):
+        return random.Random.getstate(generator)
+    is_new = isinstance(generator, np.random.Generator)
+    return generator.bit_generator.state if is_new else generator.get_state(legacy=False)
+
+
+def _go_back(generator: Any, state: Any) -> None:
+    if isinstance(generator, random.Random):
+        random.Random.setstate(generator, state)
+    elif isinstance(generator, np.random.Generator):
+        generator.bit_generator.state = state
+    else:
+        generator.set_state(state)
 
 
 def _named(state: list[Any]) -> dict[str, Any]:

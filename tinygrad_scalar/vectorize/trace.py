@@ -21,7 +21,7 @@ from tinygrad_scalar.engine import Tape, Value, acyclic, anomaly, errors, marks_
 from tinygrad_scalar.engine.errors import label_of
 from tinygrad_scalar.engine.graph import leaves
 from tinygrad_scalar.engine.graph_arrays import without_copies
-from tinygrad_scalar.vectorize.branches import Branches, accepted_by, row_guard
+from tinygrad_scalar.vectorize.branches import Branches, Where, accepted_by, row_guard
 from tinygrad_scalar.vectorize.cached_property import cached_property
 from tinygrad_scalar.vectorize.leaves import Leaves, leaves_of
 from tinygrad_scalar.vectorize.lookup_tables import Entries, Tables, distinct_tables
@@ -207,8 +207,7 @@ class Trace:
     reached     for lookups in branches of `ts.cond` the node of the index where they are reached, and 0 elsewhere
     outputs     the indices of what the function returned, in order; `shape` is how it was nested, None for one Value
     has_branches  whether it met ts.cond: both sides are here, even where their results are the same node
-    undone      what its sides changed outside of them, if that was undone, see `Branches`; `both_changed` whether
-                sides of either name changed the same
+    undone      what its sides changed outside of them, if that was undone, and which sides did: see `Branches`
     example     the Values of each argument; `start` is the time before the function ran
     """
 
@@ -224,7 +223,7 @@ class Trace:
     shape: tuple[int, ...] | None = None
     has_branches: bool = False
     undone: list[tuple[str, str]] = field(default_factory=list)
-    both_changed: bool = False
+    changed: list[Where] = field(default_factory=list)
     example: Sequence[Sequence[Value]] = ()
     start: int = 0
 
@@ -325,13 +324,12 @@ def trace(
     examples: Sequence[NDArray[Any]],
     i: int = 0,
     *,
-    apart: bool = False,
-    keeps: str = "",
+    branches: Branches | None = None,
 ) -> Trace:
-    """The graph that `cost` makes of example i; for `apart` and `keeps` see `Branches`."""
+    """The graph that `cost` makes of example i."""
     numbers = _numbers(examples, i)
     arguments = [_nested(its, array.shape[1:]) for array, its in zip(examples, numbers) if its]
-    recorder = Recorder(cost, numbers, examples, parameters, Branches(apart=apart, keeps=keeps))
+    recorder = Recorder(cost, numbers, examples, parameters, branches or Branches())
     with tracing.followed_by(recorder), anomaly.not_watched():
         outputs, shape = called(cost, arguments)
     recorder.forget_marks()  # before there are arrays
@@ -365,5 +363,5 @@ def trace(
     found = leaves_of(of_parameters, of_arguments)
     return Trace(
         tape, places[0], found, lookups, guards, list(captured), roots, reached, places, shape,
-        recorder.branches.met, recorder.branches.undone, recorder.branches.both_changed, numbers, recorder.start,
+        recorder.branches.met, recorder.branches.undone, recorder.branches.changed, numbers, recorder.start,
     )  # fmt: skip
