@@ -94,11 +94,3 @@ def test_a_change_is_found_that_only_some_ways_through_many_conditions_show():
 
     with pytest.raises(TraceError, match=r"must not change anything outside(.|\n)*changed the list steps"):
         ts.vectorize(function, [w, b])(*np.ones((7, 3)))
-
-
-def test_another_order_of_an_ordered_dict_is_seen_between_calls():
-    table = OrderedDict(a=Value(2.0), b=Value(3.0))
-    run = ts.vectorize(lambda x: next(iter(table.values())) * x * w, [w])
-    assert run([1.0])[0] == 1.0
-    table.move_to_end("a")
-    assert run([1.0])[0] == 1.5

@@ -82,12 +82,12 @@ def vectorize(
     (`run.parameters -= 0.1 * gradient`); `run.write_back()` puts it into the Values. If a parameter's Value is set
     between calls, the next call uses its new number. What else `cost` reads is constant until it changes: the next
     call then traces anew, which takes milliseconds. That is so for a Value that is set; for a variable, global or
-    attribute to which something else is assigned, such as another number, function or Value; and for a small list, set
-    or dict of which something is replaced, added or removed. The numbers in a list or array are fixed for good, even if
-    they change: pass them as an argument. So is all else: what `cost` finds without naming it (by a computed name,
-    through a weak reference or a context variable, in os.environ), a name or attribute that is made later, an object's
-    class or code, large dicts of numbers, other kinds of containers. If Values only change places in a list of Values,
-    that counts once a Value is made or set. With check=False only set Values are followed.
+    attribute to which something else is assigned, such as another number, function or Value; and for a list, set, dict
+    or array of at most 128 elements of which something is replaced, added or removed. The numbers in larger ones are
+    fixed for good, even if they change: pass them as an argument. So is all else: what `cost` finds without naming it
+    (by a computed name, through a weak reference, in os.environ), a name or attribute that is made later, other kinds
+    of containers. If Values only change places in a list of Values, that counts once a Value is made or set. With
+    check=False only set Values are followed.
 
     A copy of `run` or its pickle has the programs and the parameters' numbers, without `cost` and the Values: it takes
     examples of the shapes that it knows, and is trained through its own `parameters`.
@@ -98,8 +98,9 @@ def vectorize(
     TraceError if `cost` looks at a number that differs between examples, if the check finds a difference, or if
     `cost` draws random numbers, counts its calls or reads a clock, other than to print or log how long something took:
     `check` runs it several times to see that. It does not see what `cost` draws in another process, or from generators
-    that are not Python's or NumPy's. Random numbers are an argument too, made anew for each call, such as a mask for
-    dropout:
+    that are not Python's or NumPy's; and an iterator that gives the same number in all these runs is taken to give it
+    for ever. docs/vectorize.md lists all that is not seen. Random numbers are an argument too, made anew for each call,
+    such as a mask for dropout:
 
     >>> import numpy as np
     >>> from tinygrad_scalar import Value

@@ -46,7 +46,7 @@ cdef bint all_held(tuple places) except -1:
     """Whether each place still holds its object. Three items of the tuple are one place: an owner, a name, the object.
 
     The owner is a cell, a dict (also a class's) in which the name is a key, or a container, whose name is None and
-    whose elements are the object; the name is a slot's otherwise. Where there was nothing, the object is ABSENT.
+    whose elements are the object, or a small array, whose shape, type and bytes are; the name is a slot's otherwise. Where there was nothing, the object is ABSENT.
     """
     cdef Py_ssize_t i
     cdef PyObject* owner
@@ -57,11 +57,16 @@ cdef bint all_held(tuple places) except -1:
         owner = PyTuple_GET_ITEM(places, i)
         name = PyTuple_GET_ITEM(places, i + 1)
         held = PyTuple_GET_ITEM(places, i + 2)
+        if name is <PyObject*>None and type(<object>held) is tuple:  # the bytes of a small array
+            array = <object>owner
+            if (array.shape, array.dtype, array.tobytes()) != <object>held:
+                return False
+            continue
         if name is <PyObject*>None:
             if not same_elements(<object>owner, <list><object>held):
                 return False
             continue
-        elif PyDict_CheckExact(owner):
+        if PyDict_CheckExact(owner):
             found = PyDict_GetItemWithError(owner, name)
         elif PyCell_Check(owner):
             found = PyCell_GET(owner)

@@ -12,7 +12,7 @@ import sys
 import sysconfig
 import threading
 import weakref
-from collections import defaultdict, deque
+from collections import ChainMap, UserDict, UserList, defaultdict, deque
 from contextvars import ContextVar
 from functools import lru_cache, partial
 from itertools import chain
@@ -49,6 +49,7 @@ from tinygrad_scalar.vectorize.states import has_state, held_within, is_iterator
 MOST_OBJECTS = 100_000  # what lies beyond is not followed: a function that reads so much has a large table of data
 LIBRARIES = tuple({PACKAGE, *(sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib"))})
 ROWS = frozenset({list, tuple})
+WRAPPERS = (UserDict, UserList, ChainMap)  # of containers, in attributes that only library code names
 # Names by which code finds what its own names do not tell, and kinds of objects that hold what no name tells.
 DYNAMIC = {"__dict__", "__getattribute__", "__import__", "eval", "exec", "getattr", "globals", "locals", "vars"}
 DYNAMIC |= {"attrgetter", "getmembers", "import_module", "methodcaller", "modules"}
@@ -163,6 +164,8 @@ class Reach:
         elif issubclass(kind, memoryview):
             self._todo.append(attribute_of(thing, "obj"))
         else:
+            if issubclass(kind, WRAPPERS):
+                self._todo += own_attributes(thing).values()
             if is_iterator(thing):
                 self.iterators.append(thing)
                 self.is_complete = False
