@@ -431,8 +431,9 @@ cdef class Machine:
             np.array(tables, np.int32), n_slots, constant_slots, constants, cost, watched,
         )
         self.work = self.estimated_work()
-        is_large = (self.n_places - self.n_uniform + self.n_slopes) * LANES * <Py_ssize_t>sizeof(double) > IN_MEMORY
-        self.few = FEW_IN_MEMORY if is_large else FEW
+        numbers = self.n_places - self.n_uniform
+        is_large = (numbers + self.n_slopes) * LANES * <Py_ssize_t>sizeof(double) > IN_MEMORY
+        self.few = FEW_IN_MEMORY if is_large and 2 * self.n_orders < numbers else FEW
 
     cdef int share(self, Machine other) except -1:
         """Run the program of another machine, with memory of its own."""
@@ -1077,6 +1078,18 @@ cdef class Machine:
         self.missing_row, self.wanted_row = order, index
         return order.y
 
+    cdef inline void prefetch_number(self, int place) noexcept nogil:
+        """In all lanes."""
+        PREFETCH(self.number(place))
+        if self.lanes > 8:
+            PREFETCH(self.number(place) + 8)
+
+    cdef inline void prefetch_gradient(self, int place) noexcept nogil:
+        if place >= 0:
+            PREFETCH(self.gradient(place))
+            if self.lanes > 8:
+                PREFETCH(self.gradient(place) + 8)
+
     cdef inline Py_ssize_t far_from(self, Py_ssize_t n) noexcept nogil:
         """Up to which of n orders to look ahead for what they read: where all stays in a cache that takes longer."""
         return n - AHEAD if self.n_places > MANY_PLACES else 0
@@ -1086,6 +1099,9 @@ cdef class Machine:
         cdef Order* order
         if self.lanes > 1:
             for i in range(self.n_orders):
+                if i < far:
+                    self.prefetch_number(self.orders[i + AHEAD // 2].x)
+                    self.prefetch_number(self.orders[i + AHEAD // 2].y)
                 self.forward_lanes(self.orders + i, theta, with_slopes)
             return
         for i in range(self.n_orders):
@@ -1402,13 +1418,19 @@ cdef class Machine:
 
     cdef void backwards(self, Descent* descent, double* d_theta, Py_ssize_t n) noexcept nogil:
         """Pass the gradient of the cost on to all that it depends on, for n examples."""
-        cdef Py_ssize_t b, i, lanes = self.lanes, far = self.far_from(descent.n) if lanes == 1 else 0
+        cdef Py_ssize_t b, i, lanes = self.lanes, far = self.far_from(descent.n)
         cdef Back* back
         cdef Order* order
         cdef double* u
         for b in range(descent.n):
             back = descent.backs + b
-            if b < far:
+            if b < far and lanes > 1:
+                order = self.orders + back[AHEAD // 2].order
+                self.prefetch_number(order.x)
+                self.prefetch_number(order.y)
+                self.prefetch_gradient(back[AHEAD // 2].x)
+                self.prefetch_gradient(back[AHEAD // 2].y)
+            elif b < far:
                 order = self.orders + back[AHEAD].order
                 PREFETCH(self.v + order.x)
                 PREFETCH(self.v + order.y)

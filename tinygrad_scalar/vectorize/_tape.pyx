@@ -178,7 +178,7 @@ cdef inline double contribution(Instruction* step, double slope, double upstream
 
 cdef enum:
     FEW = 4  # from this many examples on a block is faster
-    FEW_IN_MEMORY = 6  # or from this many, if a block is larger than any cache
+    FEW_IN_MEMORY = 6  # or from this many, if a block is larger than any cache and most orders have several rows
     IN_MEMORY = 64 << 20  # bytes
     USUAL_ARGUMENTS = 16  # memory for more is allocated in each call
 
