@@ -221,9 +221,8 @@ LARGE = [*SHAPES, triangle, stable_log_sum_exp, dense, conditional]
 @needs_the_executor
 @resident_memory
 @pytest.mark.parametrize("make", [cancelling, *(pytest.param(make, marks=pytest.mark.thorough) for make in LARGE)])
-def test_a_first_call_takes_at_most_250_bytes_an_operation_280_with_conditions(make):
-    most = 280 if make is conditional else 250  # a node has 96, that of a maximum 144; conditions are traced again
-    assert alone(_bytes_of_a_first_call, make.__name__, 300_000) < most
+def test_a_first_call_takes_at_most_250_bytes_an_operation(make):  # a node has 96, that of a maximum 144
+    assert alone(_bytes_of_a_first_call, make.__name__, 300_000) < 250
 
 
 def _bytes_of_values_and_a_jacobian(shape, n):

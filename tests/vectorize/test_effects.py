@@ -10,7 +10,7 @@ from support.changing_sides import RARE, READ, UNREAD, w
 
 import tinygrad_scalar as ts
 from tinygrad_scalar import TraceError, Value
-from tinygrad_scalar.vectorize import branches
+from tinygrad_scalar.vectorize import branches, independent_sides
 from tinygrad_scalar.vectorize.effects import Surroundings
 
 
@@ -29,6 +29,16 @@ def test_a_side_may_change_what_nobody_reads(name):
     costs = [UNREAD[name](Value(x)).data for x in X]
     value, _ = ts.vectorize(UNREAD[name], [w], reduce=None)(X)
     np.testing.assert_allclose(value, costs, rtol=1e-12)
+
+
+@pytest.mark.parametrize("name", [*READ, *UNREAD])
+def test_large_graphs_are_compared_by_a_fingerprint_with_the_same_result(name, monkeypatch):
+    monkeypatch.setattr(independent_sides, "LARGE", 0)
+    if name in READ:
+        with pytest.raises(TraceError, match=r"a side of ts.cond must not change anything outside"):
+            ts.vectorize(READ[name], [w])(RARE)
+    else:
+        test_a_side_may_change_what_nobody_reads(name)
 
 
 def test_parameters_are_told_apart_where_their_numbers_are_equal():

@@ -49,7 +49,6 @@ from tinygrad_scalar.vectorize.clocks import is_only_shown
 from tinygrad_scalar.vectorize.executor import executor
 from tinygrad_scalar.vectorize.independent_sides import require_independent_sides
 from tinygrad_scalar.vectorize.last_calls import last_calls_kept
-from tinygrad_scalar.vectorize.leaves import Leaves
 from tinygrad_scalar.vectorize.reach import Reach, is_of_a_library
 from tinygrad_scalar.vectorize.readings import Readings
 from tinygrad_scalar.vectorize.trace import trace
@@ -289,7 +288,7 @@ def _compared(
             raise TraceError(f"the function drew from a numpy.random.{kind} while vectorize traced it: {WAY_OUT}")
     changing = any([moved, draws_elsewhere, seen.saw_addresses, reach.iterators, reach.numbers_changed()])
     changing = changing or bool(first.difference(traced))
-    _drop_arrays(first)
+    first.drop_arrays()  # its graph stays, if it is small
     by_address = makes_sets(reach) and traced.nodes <= MANY  # if not, `turn_memory` has seen to it
     runs = max(4, min(RUNS, NODES // traced.nodes)) if changing else 4 if by_address else 2
     traces = [first, traced]  # all are kept, or a small one would get the addresses of an earlier one
@@ -317,13 +316,6 @@ def _has_witnesses(traced: Trace) -> bool:
     What was looked up has no number in a trace, and the engine records only one side of a condition.
     """
     return traced.shape is None and not traced.lookups and not traced.has_branches
-
-
-def _drop_arrays(first: Trace) -> None:
-    """Give back the memory of a compared trace, but for its graph, if that is to stay."""
-    nothing = np.empty(0, np.int32)
-    first.tape = first.tape._replace(codes=nothing, starts=nothing, operands=nothing, data=np.empty(0))
-    first.leaves = Leaves(nothing, nothing, nothing)
 
 
 def _witness(traced: Trace, i: int, parameters: Sequence[Value], cost: float | None = None) -> Witness:

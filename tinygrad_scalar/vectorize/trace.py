@@ -7,6 +7,7 @@ then holds for every example, provided nothing branched on a traced number: `Val
 
 from __future__ import annotations
 
+import hashlib
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -254,19 +255,41 @@ class Trace:
         """What `other`, a trace of the same function for the same shapes, has otherwise, in words; "" if nothing."""
         if self.nodes != other.nodes:
             return f"it made a graph of {self.nodes} nodes, and then one of {other.nodes}"
-        ours, others = self._structure(), other._structure()
-        named_alike = self.tape.names == other.tape.names and self.lookups == other.lookups
-        named_alike = named_alike and (self.outputs, self.shape) == (other.outputs, other.shape)
-        if not named_alike or not all(map(np.array_equal, ours, others)):
+        if not self.is_named_like(other) or not all(map(np.array_equal, self._structure(), other._structure())):
             return "it made one graph, and then another of as many nodes"
-        fixed = (self.tape.codes < 0) & (self.parameter < 0) & (self.argument < 0)
-        fixed[list(self.lookups)] = False
+        fixed = self._fixed()
         changed = fixed & (self.data.view(np.int64) != other.data.view(np.int64))
         changed &= ~(np.isnan(self.data) & np.isnan(other.data))  # of either sign: Python varies it
         if changed.any():
             i = int(changed.argmax())
             return f"it used the number {float(self.data[i])!r}, and then {float(other.data[i])!r}"
         return ""
+
+    def is_named_like(self, other: Trace) -> bool:
+        """Whether all that stands beside the arrays is the same."""
+        ours, others = ((t.tape.names, t.lookups, t.outputs, t.shape) for t in (self, other))
+        return ours == others
+
+    def fingerprint(self) -> bytes:
+        """Equal where the arrays have no difference: to compare with a trace whose arrays have been dropped."""
+        numbers = self.data[self._fixed()]
+        numbers[np.isnan(numbers)] = np.nan
+        digest = hashlib.blake2b(digest_size=16)
+        for array in (*self._structure(), numbers):
+            digest.update(array.size.to_bytes(8, "big") + array.dtype.str.encode())
+            digest.update(np.ascontiguousarray(array).data)
+        return digest.digest()
+
+    def drop_arrays(self) -> None:
+        nothing = np.empty(0, np.int32)
+        self.tape = self.tape._replace(codes=nothing, starts=nothing, operands=nothing, data=np.empty(0))
+        self.leaves = Leaves(nothing, nothing, nothing)
+
+    def _fixed(self) -> NDArray[np.bool_]:
+        """Which nodes are constants."""
+        fixed: NDArray[np.bool_] = (self.tape.codes < 0) & (self.parameter < 0) & (self.argument < 0)
+        fixed[list(self.lookups)] = False
+        return fixed
 
     def _structure(self) -> tuple[Any, ...]:
         tape = self.tape
