@@ -86,6 +86,30 @@ def test_of_outputs_that_take_long_all_values_and_the_derivatives_of_some_are_co
     assert max(np.diff([-1, *some])) < 20
 
 
+@pytest.mark.parametrize("spoil", [_spoil_value, _spoil_derivative])
+def test_values_of_each_example_are_compared_with_what_the_trace_gave(spoil, monkeypatch):
+    w, by_every_way, compared = Value(0.5), EachExample.by_every_way, []
+
+    def noted(program, parameters, rows):
+        compared.append(float(rows[0][0, 0]))
+        return by_every_way(program, parameters, rows)
+
+    def spoilt(program, parameters, rows):
+        for values, parts in by_every_way(program, parameters, rows):
+            spoil(values, parts, 0)
+            yield values, parts
+
+    run = ts.vectorize(lambda x: ts.tanh(w * x), [w], reduce=None)
+    with monkeypatch.context() as patch:
+        patch.setattr(EachExample, "by_every_way", noted)
+        patch.setattr(first_call, "called", None)  # the function does not run again
+        run(np.array([1.0, 2.0, 3.0]))
+    assert sorted(compared) == [2.0, 3.0]
+    monkeypatch.setattr(EachExample, "by_every_way", spoilt)
+    with pytest.raises(TraceError, match="but the function itself gives"):
+        ts.vectorize(lambda x: ts.tanh(w * x), [w], reduce=None)(np.array([1.0, 2.0, 3.0]))
+
+
 # --- what others see of it --------------------------------------------------------------------------------------------
 
 

@@ -287,8 +287,7 @@ def compiled(
         traced.roots.clear()
     options: dict[str, Any] = {"wrt_inputs": wrt_inputs, "reduce": reduce, "sparse": sparse, "way": way, "dtype": dtype}
     made = _programs_of(traced, read, parameters, shapes, len(examples[0]), **options)
-    if isinstance(made, Compiled):
-        made.witnesses = witnesses
+    made.witnesses = witnesses
     if traced.nodes > MANY:
         give_back_unused()  # before it runs
     return made

@@ -37,6 +37,7 @@ from tinygrad_scalar.vectorize.ways import MOST_CHOICES, NOT_IN_PICKLE, all_fini
 if TYPE_CHECKING:
     from tinygrad_scalar.vectorize.exported import Exported
     from tinygrad_scalar.vectorize.localize import Indices
+    from tinygrad_scalar.vectorize.repeat import Witness
     from tinygrad_scalar.vectorize.trace import Trace
     from tinygrad_scalar.vectorize.ways import Floats, Guards, Quick, Shapes
 
@@ -51,6 +52,7 @@ class EachExample:
     suspicious = has_branches = is_irregular = False
     read = NOTHING  # in a pickle
     indices: Sequence[Index] = ()  # of its lookups
+    witnesses: Sequence[Witness] = ()  # as in `Compiled`
     _worth = 0  # how many statements of an array program were worth it to write
     _to_write: TextsOfOutputs | None = None
     quicker: InOnePart | InTwoParts | None = None  # pickles written before have none

@@ -8,7 +8,7 @@ even for a moment.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -59,11 +59,14 @@ def require_agreement(
         n = max(2, min(EXAMPLES_OF_BRANCHES, NODES_OF_BRANCHES // nodes))
         checked = tuple(k * last // (n - 1) for k in range(n))
     with last_calls_kept(program.read.networks) as put_back:
+        witnesses, program.witnesses = program.witnesses, ()
         if isinstance(program, EachExample):
-            for i in dict.fromkeys(checked):
+            witnesses = () if program.wrt_inputs else witnesses  # which know no gradients of arguments
+            for witness in witnesses:
+                _compare_with_witness(program, cost, values, examples, witness)
+            for i in [] if witnesses else dict.fromkeys(checked):
                 _compare_outputs(program, cost, values, examples, i, put_back)
         else:
-            witnesses, program.witnesses = program.witnesses, ()
             for witness in witnesses:
                 _compare(program, values, examples, witness, partial(_again, program, cost, values, examples, witness))
             for i in [] if witnesses else dict.fromkeys(checked):
@@ -120,17 +123,41 @@ def _compare_outputs(
     if program.wrt_inputs:
         floats = [array.dtype.kind == "f" for array in examples if array.size]
         leaves = [*values, *(value for nested, wanted in zip(arguments, floats) if wanted for value in flat(nested))]
-    (theirs, checked), outputs = _of_the_engine(called(cost, arguments).values, leaves), list[Value]()
+    theirs, checked = _of_the_engine(called(cost, arguments).values, leaves)
     put_back()
     if program.local.trace.nodes > MANY:
         give_back_unused()  # the graph's memory is wanted
-    for numbers, parts in program.by_every_way(data_of(values), _rows_of(examples, i)):
+    ways = program.by_every_way(data_of(values), _rows_of(examples, i))
+    _compare_entries(ways, theirs, checked, leaves, i, lambda: called(cost, arguments).values)
+
+
+def _compare_with_witness(
+    program: EachExample, cost: Callable[..., Any], values: list[Value], examples: Sequence[Floats], witness: Witness
+) -> None:
+    """The same for one output, from what a witness tells."""
+    i, parameters, results = witness
+    theirs, checked = _Entries.of(results[:1], [results[None, 1:]]), np.ones(1, bool)
+    ways = program.by_every_way(parameters, _rows_of(examples, i))
+    _compare_entries(ways, theirs, checked, values, i, lambda: called(cost, example_arguments(examples, i)).values)
+
+
+def _compare_entries(
+    ways: Iterable[tuple[Floats, Sequence[Any]]],
+    theirs: _Entries,
+    checked: Floats,
+    leaves: list[Value],
+    i: int,
+    again: Callable[[], Sequence[Value]],
+) -> None:
+    """Compare what each way gives for example i with the engine's entries; `again` computes the outputs anew."""
+    outputs: list[Value] = []
+    for numbers, parts in ways:
         ours = _Entries.of(numbers, parts).of_outputs(checked)
         for j in _differing_rows(ours, theirs):
             columns = np.union1d(ours.columns_of(j), theirs.columns_of(j))
             mine, right = ours.row(j, columns), theirs.row(j, columns)
             its = [leaves[k - 1] for k in columns[1:].tolist()]
-            outputs = outputs or list(called(cost, arguments).values)
+            outputs = outputs or list(again())
             wrong = _more_than_rounding(mine, ~_agree(mine, right), _roundings(outputs[j], its), Range(right))
             if wrong.any():
                 raise _mismatch(mine, right, int(wrong.argmax()), its, i)
