@@ -2,7 +2,7 @@
 
 `python benchmarks/cost_model.py` measures the programs of cost_programs.py for 1 to 100,000 examples in each way, fits
 the times (none negative, for the least relative errors) and writes them to times.py; so it does with the ways to the
-derivatives of each example, for 1 to 1,000, of these programs and those of each_programs.py. With `judge` it measures
+derivatives of each example, for 1 to 10,000, of these programs and those of each_programs.py. With `judge` it measures
 the 60 others of judged_programs.py instead, and prints how much slower what is chosen is than the other way, and than
 the eager engine. -v prints more. Needs SciPy.
 
@@ -47,7 +47,12 @@ NS: dict[str, dict[str, float]] = {{
 '''
 VECTORS = {"avx512f": "AVX-512", "avx2": "AVX2"}
 EXAMPLES = (1, 2, 4, 16, 40, 100, 300, 1_000, 10_000, 100_000)
-EACH_EXAMPLES = (1, 4, 16, 100, 1_000)
+EACH_EXAMPLES = (1, 4, 16, 100, 1_000, 10_000)
+EACH_OPTIONS = (
+    ("", each_programs.FITTED, {"reduce": None}),
+    ("-inputs", each_programs.FITTED, {"reduce": None, "wrt_inputs": True}),
+    ("-sum", each_programs.OF_LISTS, {"reduce": "sum"}),
+)
 JUDGED_EXAMPLES = (1, 3, 16, 100, 1_000, 10_000)
 MOST = 0.04  # seconds that a call may be expected to take
 BY_NUMPY = (1, 16, 300, 10_000)
@@ -127,20 +132,29 @@ class Program:
 class EachProgram:
     """The same for the values and derivatives of each example: the ways that the whole call can take."""
 
-    def __init__(self, make):
+    def __init__(self, make, *, options):
         self.cost, self.parameters, self.shapes = make()
-        self.ways, self.runs = {}, {}
-        run = ts.vectorize(self.cost, self.parameters, check=False, reduce=None)
-        run(*arguments(self.shapes, 2))
-        each = run._last
-        if kind := kind_of_each(each.quicker):
-            self.ways[kind], self.runs[kind] = getattr(each.quicker, "way", each.quicker), (run, each.quicker)
+        self.ways, self.runs, self.options = {}, {}, options
+        by_scalars, by_arrays = self.vectorized(), self.vectorized()
+        each, other = by_scalars._last, by_arrays._last
+        if kind := kind_of_each(other.quicker):
+            self.ways[kind], self.runs[kind] = getattr(other.quicker, "way", other.quicker), by_arrays
+            other.scalars = None
         if each.scalars is not None:
-            self.ways["each by scalars"], self.runs["each by scalars"] = each.scalars.expected, (run, None)
+            self.ways["each by scalars"], self.runs["each by scalars"] = each.scalars.expected, by_scalars
+            each.quicker = each.in_parts = None
+            each.is_irregular = False
+
+    def vectorized(self):
+        run = ts.vectorize(self.cost, self.parameters, check=False, **self.options)
+        run(*arguments(self.shapes, 2))
+        run._forget()
+        run._last._quickest.clear()
+        return run
 
     def calls(self, m):
         given = arguments(self.shapes, m)
-        return {kind: partial(run_each, *of_kind, given) for kind, of_kind in self.runs.items()}
+        return {kind: partial(run, *given) for kind, run in self.runs.items()}
 
 
 def kind_of_each(found):
@@ -148,18 +162,6 @@ def kind_of_each(found):
     if found is None or hasattr(found, "matrices"):
         return None if found is None else "each in two parts"
     return "each by products" if hasattr(found.way, "features") and hasattr(found.way, "parts") else None
-
-
-def run_each(run, quicker, given):
-    """A call of all derivatives by that way, or by the scalar program."""
-    each, rows = run._last, [array.reshape(len(array), -1) for array in given]
-    if quicker is not None:
-        return quicker.run(run.parameters, rows, each.guards)
-    kept, each.quicker = each.quicker, None
-    try:
-        return each.run(run.parameters, rows, True)
-    finally:
-        each.quicker = kept
 
 
 def measurements(makers, file, examples, more=None, of=Program):
@@ -238,9 +240,12 @@ def fit(verbose):
                 of_ways.setdefault(kind, []).append((found, of_kind, name, m, weight_of(kind, seconds)))
     for kind in sorted(of_ways):
         lines += lines_of(kind, of_ways[kind], verbose)
-    file = HERE / "measured-each.json"
-    measured_each = list(measurements(each_programs.FITTED, file, EACH_EXAMPLES, of=EachProgram))
-    programs = {name: EachProgram(make).ways for name, make, *_ in measured_each}
+    measured_each, programs = [], {}
+    for what, makers, options in EACH_OPTIONS:
+        file, of = HERE / f"measured-each{what}.json", partial(EachProgram, options=options)
+        for name, *rest in measurements(makers, file, EACH_EXAMPLES, of=of):
+            measured_each.append((name + what, *rest))
+            programs[name + what] = of(rest[0]).ways
     for kind in ("each by products", "each by scalars", "each in two parts"):  # counts with the times of those before
         of_way = [
             (programs[name][kind].features(m), seconds[kind], name, m, 1.0)

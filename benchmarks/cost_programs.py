@@ -298,6 +298,12 @@ def soft_path(rows, columns):
     return cost, flat(w), [(columns,)]
 
 
+def of_lists(n, k, name):
+    """A function of k lists of n numbers."""
+    w, function = values(np.random.default_rng(n), k, n), getattr(ts, name)
+    return lambda x: sum(function([w_i * x_i for w_i, x_i in zip(row, x)]) for row in w), flat(w), [(n,)]
+
+
 FITTED = [
     *(partial(pairs, n) for n in (4, 30)),
     *(partial(products_of_sums, n, levels) for n, levels in ((4, 3), (40, 5), (150, 4))),
@@ -315,6 +321,8 @@ FITTED = [
     *(partial(elementwise, n, function) for n in (4, 60, 600) for function in OF_TWO),
     *(partial(branching, n, width) for n, width in ((3, 2), (40, 3), (12, 20))),
     *(partial(largest, n) for n in (10, 300)),
+    *(partial(of_lists, n, k, "max") for n, k in ((3, 2), (8, 8), (100, 3))),
+    *(partial(of_lists, n, k, "logsumexp") for n, k in ((3, 2), (8, 8), (100, 3))),
     *(partial(embedding, words, n) for words, n in ((10, 4), (200, 8), (2_000, 16))),
     *(partial(many_parameters, n) for n in (20, 400, 5_000)),
     *(partial(sparse_sums, n, terms) for n, terms in ((10, 3), (100, 5), (600, 4))),

@@ -91,8 +91,7 @@ def kernel(k, d):
 
 
 SPARSE = (cost_programs.embedding, cost_programs.next_word)  # most of their time clears what stays 0
-FITTED = [
-    *(make for make in cost_programs.FITTED if make.func not in SPARSE),
+OF_LISTS = [
     *(partial(decays, n, terms) for n, terms in ((6, 1), (40, 2), (200, 3))),
     *(partial(orbit, steps) for steps in (5, 80)),
     *(partial(arm, joints) for joints in (2, 8, 20)),
@@ -100,3 +99,4 @@ FITTED = [
     *(partial(layers, sizes) for sizes in ((3, 4, 2), (10, 20, 5), (4, 8, 8, 8))),
     *(partial(kernel, k, d) for k, d in ((4, 2), (25, 10))),
 ]
+FITTED = [*(make for make in cost_programs.FITTED if make.func not in SPARSE), *OF_LISTS]

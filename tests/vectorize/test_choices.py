@@ -358,14 +358,19 @@ def test_a_call_without_python_gives_the_arguments_gradients_too(way):
 @pytest.mark.parametrize("is_list", [False, True], ids=["one number", "a list"])
 def test_calls_for_each_example_without_python_give_the_bits_of_any_other(is_list, reduce, wrt_inputs):
     w = [ts.Value(0.3), ts.Value(9.0), ts.Value(-0.4)]  # one that nothing reads
+    tables = [[ts.Value(0.1 * i), ts.Value(0.3 - 0.2 * i)] for i in range(7)]
 
     def function(i, x, y):
         first = ts.maximum(w[0] * x[0][1], ts.tanh(x[1][0] * y)) + i * w[2]
-        return [first, ts.minimum(first, w[2] * y), ts.where(ts.greater(y, w[0]), x[1][1], y)] if is_list else first
+        row = ts.lookup(tables, i)
+        others = [ts.minimum(first, w[2] * y), ts.where(ts.greater(y, row[0]), x[1][1], y), row[0] * row[1] ** 2]
+        return [first, *others] if is_list else first * row[1]
 
     random = np.random.default_rng(0)
-    run = ts.vectorize(function, w, reduce=reduce, wrt_inputs=wrt_inputs, way="scalar")
-    for m in (1, 3, 5, 16, 40):
+    run = ts.vectorize(
+        function, [*w, *(leaf for row in tables for leaf in row)], reduce=reduce, wrt_inputs=wrt_inputs, way="scalar"
+    )
+    for m in (1, 3, 5, 16, 80):
         given_ = random.integers(0, 7, m), random.normal(size=(m, 2, 2)), random.normal(size=m)
         slowly = run(*given_)
         run.parameters *= 1.01

@@ -1,5 +1,6 @@
 """Derivatives of each example by array programs, in one part or with what depends on parameters alone split off."""
 
+import itertools
 import pickle
 
 import numpy as np
@@ -338,6 +339,22 @@ def test_nothing_leaks_from_the_side_that_an_example_does_not_take(way):
     for reduce in REDUCTIONS:
         run = require_engines(function, w, [X], reduce, way=way)
         assert run._last.quicker is not None
+
+
+def test_sums_of_products_that_differ_between_examples_have_gradients_of_each():
+    p = [Value(0.3), Value(0.1)]
+
+    def price(S, K):
+        u, r = ts.exp(p[0] * 0.5), ts.exp(p[1] * 0.25)
+        q = (r - 1.0 / u) / (u - 1.0 / u)
+        values = [ts.maximum(K - S * u ** (8 - 2 * i), 0.0) for i in range(9)]
+        while len(values) > 1:
+            values = [(q * a + (1.0 - q) * b) / r for a, b in itertools.pairwise(values)]
+        return values[0]
+
+    random = np.random.default_rng(0)
+    run = require_engines(price, p, [random.uniform(0.5, 1.5, 40), random.uniform(0.5, 1.5, 40)], None)
+    assert run._last._products() is not None
 
 
 def test_distances_from_parameters_have_gradients_of_each_example():

@@ -98,6 +98,25 @@ def same_objects(list now, list held):
     return True
 
 
+def same_objects_in_rows(list now, list held):
+    """Whether two lists of lists or tuples hold the same objects, in rows of the same types."""
+    cdef Py_ssize_t i, k, n = len(held)
+    cdef PyObject* row
+    cdef PyObject* other
+    if len(now) != n:
+        return False
+    for i in range(n):
+        row, other = PyList_GET_ITEM(now, i), PyList_GET_ITEM(held, i)
+        if Py_TYPE(row) is not Py_TYPE(other):
+            return False
+        if type(<object>row) is list:
+            if not same_objects(<list>row, <list>other):
+                return False
+        elif type(<object>row) is not tuple or <tuple>row is not <tuple>other:  # a copy of a tuple is the tuple
+            return False
+    return True
+
+
 def kinds(list things):
     """The types of the elements."""
     cdef set found = set()

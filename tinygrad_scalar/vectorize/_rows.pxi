@@ -1010,27 +1010,35 @@ cdef class QuickRows(Quick):
     cdef tuple shape  # of what the function returns
     cdef bint by_example, backwards
     cdef Py_ssize_t n_each  # derivatives of an example
-    cdef Py_ssize_t n_inputs  # of an output with respect to the arguments, that are kept
+    cdef Py_ssize_t n_inputs  # of an output with respect to what is looked up and to the arguments, that are kept
+    cdef const long long[::1] table  # of all lookups, one after the other: parameters
+    cdef const long long[:, ::1] lookups  # of each where its table starts, how long it is, and which column has the row
 
     def __init__(
         self, Rows rows, parameters, tuple shapes, dict chosen, tuple places, tuple integer, bint wrt_inputs, direct,
-        tuple shape, bint by_example, bint backwards,
+        tuple shape, bint by_example, bint backwards, table, lookups,
     ):
         """`chosen` has None for the numbers of examples that the rows run."""
         Quick.__init__(self, None, parameters, shapes, -1, places, integer, chosen, wrt_inputs)
         self.rows, self.direct, self.shape, self.by_example = rows, direct, shape, by_example
-        self.backwards = backwards
+        self.backwards, self.table, self.lookups = backwards, table, lookups
         self.n_each = rows.n_outputs * len(parameters)
-        self.n_inputs = rows.n_inputs if wrt_inputs else 0
+        self.n_inputs = rows.n_inputs if wrt_inputs else len(lookups)
+
+    cdef inline long long chosen(self, const double* row, Py_ssize_t g) noexcept:
+        """The parameter that an example looks up; −1 if there is none."""
+        cdef double wanted = row[self.lookups[g, 2]]
+        return self.table[self.lookups[g, 0] + <Py_ssize_t>wanted] if 0.0 <= wanted < self.lookups[g, 1] else -1
 
     cdef object run(self, Call* call, tuple arrays, Py_ssize_t m, ArrayFields* parameters):
         cdef Rows rows = self.rows
         cdef Py_ssize_t k = rows.n_outputs, n = rows.n_inputs, a, i, j, start = 0, width, which
-        cdef Py_ssize_t p = self.direct.shape[0], n_gradients = m * k * self.n_inputs
+        cdef Py_ssize_t p = self.direct.shape[0], n_gradients = m * k * self.n_inputs, g, n_lookups = self.lookups.shape[0]
         cdef RowChunks* chunks
         cdef double* theta
         cdef double* inputs
         cdef double* d
+        cdef long long at
         cdef tuple batch = (m,) if self.by_example else ()
         cdef list gradients = []
         if (self.backwards and self.others.get(m, False) is not None) or (m > 1 and not self.by_example) or p != rows.n_parameters:
@@ -1046,8 +1054,14 @@ cdef class QuickRows(Quick):
                 for i in range(m):
                     memcpy(theta + p + i * n + start, call.rows[a] + i * width, width * sizeof(double))
                 start += width
-            if start != n:
+            if start + n_lookups != n:
                 return None
+            for i in range(m):
+                for g in range(n_lookups):
+                    at = self.chosen(theta + p + i * n, g)
+                    if at < 0:
+                        return None
+                    theta[p + i * n + start + g] = (<double*>parameters.data)[at]
             inputs = theta + p + m * n
             memset(inputs, 0, n_gradients * sizeof(double))
             values = empty(batch + self.shape)
@@ -1067,16 +1081,21 @@ cdef class QuickRows(Quick):
                 return None
             if not self.backwards:
                 return values
+            for g in range(n_lookups):
+                for i in range(m):
+                    at = self.chosen(theta + p + i * n, g)
+                    for j in range(k):
+                        d[(i * k + j) * parameters.shape[0] + at] += inputs[(i * k + j) * self.n_inputs + g]
             if not self.wrt_inputs:
                 return values, jacobian
-            start = 0
+            start = n_lookups
             for a in range(self.n_arrays):
                 width = call.widths[a]
                 if width and (not self.integer or (<tuple>self.integer)[a] is not True):
                     gradient = empty((m,) + self.shape + <tuple>(<tuple>self.shapes)[a])
                     d = <double*>(<ArrayFields*><PyObject*>gradient).data
                     for j in range(m * k):
-                        memcpy(d + j * width, inputs + j * n + start, width * sizeof(double))
+                        memcpy(d + j * width, inputs + j * self.n_inputs + start, width * sizeof(double))
                     gradients.append(gradient)
                 elif width:
                     gradients.append(None)

@@ -830,11 +830,23 @@ cdef class Quick:
 
     cdef tuple with_floats(self, tuple arrays):
         """The arrays, those of integers as floats."""
+        cdef list given
+        cdef Py_ssize_t a, k, size
+        cdef ArrayFields* fields
+        cdef int64_t* numbers
+        cdef double* floats
         if not self.has_integers:
             return arrays
-        return tuple([
-            array.astype(float64) if is_integer else array for array, is_integer in zip(arrays, self.integer)
-        ])
+        given = list(arrays)
+        for a in range(self.n_arrays):
+            fields = array_of(int64, arrays[a])
+            if fields is not NULL:
+                given[a], size = empty(arrays[a].shape), arrays[a].size
+                numbers = <int64_t*>fields.data
+                floats = <double*>(<ArrayFields*><PyObject*>given[a]).data
+                for k in range(size):
+                    floats[k] = <double>numbers[k]
+        return tuple(given)
 
     cdef Py_ssize_t take(self, Call* call, tuple arrays, double* floats) noexcept:
         """The arrays' addresses and how many examples they have; −1 unless they are as expected.

@@ -50,17 +50,20 @@ WORDS = {  # for people
     "single gathered": "gathered numbers",
     "single scattered": "scattered numbers",
     "slow": "slow operations",
+    "shifted": "steps of log-sum-exps",
     "terms apart passed back": "terms passed back",
     "terms of a block": "terms of sums",
     "terms of a block in tables": "terms of sums in tables",
     "terms of a block passed back": "terms passed back",
     "variable powers": "powers",
+    "ties": "steps of extremes of lists",
     "vectorized alone": "exponentials",
 }
 LANES, FEWER_LANES = 16, 8  # examples that the scalar program runs at once: 16, or 8 or 4 if there are no more
 FEW = 4  # with fewer examples it runs one after the other, or with a few more if a block is large: see _machine.pxi
 VECTOR = 8  # numbers that a loop takes at once
 L1, L2 = 40 << 10, 1 << 20  # bytes of arrays that stay in a cache from one operation to the next
+MOST_KEPT = 32 << 20  # bytes of an array whose memory glibc may keep for the next one
 FRESH = 1 << 14  # numbers of an array from which on it gets memory of its own
 
 # Operations by how long they take. Any other power is one of "powers".
@@ -119,6 +122,8 @@ KINDS = {
     ),
     "arctangents": ("asin", "acos", "atan"),
     "erf": ("erf",),
+    "ties": ("ties of max", "ties of min", "shared max", "shared min"),  # of ts.max and ts.min of a list
+    "shifted": ("shifted first", "shifted last"),  # steps of a log-sum-exp
     "reciprocals": ("**-1",),
     "cubes": ("**3",),
     "variable powers": ("**",),
@@ -194,6 +199,15 @@ def beyond(cache: int, size: float) -> float:
 def fresh(parameters: int) -> float:
     """The parameters whose gradients get memory from the system in each call, as large arrays do."""
     return float(max(0, parameters - FRESH))
+
+
+def cleared(numbers: float) -> dict[str, float]:
+    """What it takes to have so many numbers that are 0, for derivatives to be placed among them."""
+    return {
+        "cleared": numbers,
+        "cleared beyond the cache": numbers * beyond(L2, 8.0 * numbers),
+        "fresh": numbers if 8.0 * numbers > MOST_KEPT else 0.0,
+    }
 
 
 # --- the array program in NumPy --------------------------------------------------------------------------------------

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from tinygrad_scalar.engine.quiet import quiet
-from tinygrad_scalar.vectorize.cost_model import time_of
+from tinygrad_scalar.vectorize.cost_model import L2, beyond, time_of
 from tinygrad_scalar.vectorize.distinct import by_key, connected
 from tinygrad_scalar.vectorize.each_by_products import EachByProducts
 from tinygrad_scalar.vectorize.executor import executor
@@ -177,7 +177,13 @@ class InTwoParts:
             found["products"] += 1 if some.by_rows else len(some.rows)
             what = "small multiplications" if some.by_rows else "multiplications"
             found[what] = found.get(what, 0.0) + times * some.rows.size * some.columns.shape[1]
+        copied = float(times * self.n if self._copies() else 0)
+        found |= {"copied": copied, "copied beyond the cache": copied * beyond(L2, 8.0 * copied)}
         return found
+
+    def _copies(self) -> bool:
+        """Whether the derivatives are copied, to leave those of the frontier behind."""
+        return FEW * (self.rest.layout.n - self.n) > self.n
 
     def reasons(self, m: int) -> str:
         once = f"{1e-6 * self.common.expected(1):.3g} ms for what depends on parameters alone"
@@ -209,6 +215,6 @@ class InTwoParts:
             for some in self.matrices:
                 some.add(derivatives[0], both, n)
         of_parameters = both[:, :n]
-        if FEW * (both.shape[1] - n) > n:
+        if self._copies():
             of_parameters = of_parameters.copy()
         return values, of_parameters.reshape(*shape, n), inputs

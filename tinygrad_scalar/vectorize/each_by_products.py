@@ -18,7 +18,7 @@ import numpy as np
 from tinygrad_scalar.engine.quiet import quiet
 from tinygrad_scalar.vectorize.array_way import ArrayWay
 from tinygrad_scalar.vectorize.assemble import assemble
-from tinygrad_scalar.vectorize.cost_model import L2, beyond, most_colours, time_of
+from tinygrad_scalar.vectorize.cost_model import cleared, most_colours, time_of
 from tinygrad_scalar.vectorize.executor import executor
 from tinygrad_scalar.vectorize.group import group
 from tinygrad_scalar.vectorize.leaves import Leaves
@@ -94,7 +94,7 @@ class EachByProducts:
     """
 
     name = "array program"
-    n_nodes = n_colours = 0  # pickles written before have none
+    n_nodes = n_colours = n_cleared = 0  # pickles written before have none
     _theta: Floats | None = None
 
     def __init__(
@@ -129,17 +129,29 @@ class EachByProducts:
         elif trace.outputs[0] != trace.cost:
             trace = replace(trace, cost=trace.outputs[0])
         self.n_columns = self.n_gathered + starts[-1] * wrt_inputs
-        grouping = group(trace, len(sizes), if_regular=if_regular, worth=worth)
-        if if_regular and grouping.irregular:
-            raise IrregularError
-        self.n_nodes, self.n_colours = trace.nodes, grouping.n_colours
-        grouping.has_distances = not by_example
-        program = assemble(grouping, len(self.direct), sizes)
-        program.reduce = "each"
-        self.is_same_for_all = not program.cost.batched  # its gradient is then that of one example
-        differentiate(program, wrt_inputs=floats, by_example=by_example)
+        program = self._write(trace, sizes, floats, if_regular=if_regular, worth=worth)
         self.way = ArrayWay(program, integer)
         self.parts = self._parts(program)
+
+    def _write(self, trace: Trace, sizes: Sequence[int], floats: Sequence[int], **options: Any) -> Program:
+        """The program; without matrix products if one of them has no gradient of each example."""
+        for has_products in (True, False):
+            grouping = group(trace, len(sizes), **options)
+            if options["if_regular"] and grouping.irregular:
+                raise IrregularError
+            self.n_nodes, self.n_colours = trace.nodes, grouping.n_colours
+            grouping.has_distances, grouping.has_products = not self.by_example, has_products
+            program = assemble(grouping, len(self.direct), sizes)
+            program.reduce = "each"
+            self.is_same_for_all = not program.cost.batched  # its gradient is then that of one example
+            try:
+                differentiate(program, wrt_inputs=floats, by_example=self.by_example)
+            except NotByExampleError:
+                if not has_products:
+                    raise
+            else:
+                break
+        return program
 
     @staticmethod
     def _add_argument(size: int, floats: list[int], sizes: list[int], integer: list[bool]) -> None:
@@ -188,17 +200,21 @@ class EachByProducts:
 
         Derivatives count that are written: those with respect to the first n parameters.
         """
+        placed = {"arrays placed": float(len(self.places)), "placed": float(m * self.k * self.n_columns)}
+        placed |= cleared(float(m * self.n_cleared))
         if not self.by_example:
-            return {"calls": 1.0, "runs": float(self.k), "program": self.k * self.way.expected(m)}
+            return {"calls": 1.0, "runs": float(self.k), "program": self.k * self.way.expected(m), **placed}
         runs = -(-m // max(1, PIECE // self.k))
-        written = m * self.k * sum(part.columns.size for part in self.parts if (part.columns < n).all())
+        parts = [part.columns for part in self.parts if (part.columns < n).all()]
+        written = float(m * self.k * sum(columns.size for columns in parts))
         return {
             "calls": 1.0,
             "runs": float(runs),
             "products": float(runs * len(self.parts)),
-            "derivatives": float(written),
-            "beyond the cache": written * beyond(L2, 8.0 * written),
+            "derivatives": written,
+            "rows of derivatives": float(m * self.k * sum(map(len, parts))),
             "program": self.way.expected(m * self.k),
+            **placed,
         }
 
     def expected(self, m: int, n: float = np.inf) -> float:

@@ -24,6 +24,8 @@ class EachByScalars:
     """The scalar program in the native executor, with a sweep for each output."""
 
     name = "scalar program"
+    # up to how many examples `QuickRows` runs it, and what `RowCosts` says; pickles written before have none
+    short, n_cleared = 0.0, 0
 
     def __init__(self, write: Callable[[], ScalarProgram], outputs: list[int]) -> None:
         """`write` gives the program, each time anew, as in scalar_way.py."""
@@ -36,7 +38,8 @@ class EachByScalars:
         return self._write()
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"program": self.program, "outputs": self.outputs, "wanted": self.wanted}
+        kept = {name: getattr(self, name) for name in ("outputs", "wanted", "short", "n_cleared")}
+        return {"program": self.program, **kept}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         program = state["program"]
@@ -69,7 +72,8 @@ class EachByScalars:
         """The time in ns for m examples."""
         derivatives = sum(len(places.slots) for places in self.wanted)
         passed = self.executor.n_passed
-        return RowCosts(self._kinds, passed, derivatives, forwards=self.forwards)
+        options: dict[str, Any] = {"forwards": self.forwards, "short": self.short, "n_cleared": self.n_cleared}
+        return RowCosts(self._kinds, passed, derivatives, **options)
 
     def reasons(self, m: int) -> str:
         return self.expected.reasons(m)

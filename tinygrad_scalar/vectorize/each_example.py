@@ -7,6 +7,7 @@ parameters alone by itself (`frontier.py`, `each_by_parts.py`). Where there is n
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -96,6 +97,11 @@ class EachExample:
         options = {"reduce": reduce, "sparse": sparse, "wrt_inputs": wrt_inputs}
         self.layout = Layout(self.local, n_parameters, shapes, traced.shape, self.way.reads, **options)  # type: ignore[arg-type]
         self.way.want(self.layout.wanted)
+        if self.scalars is not None:
+            self.scalars.n_cleared = self.layout.cleared
+        in_branch = any(lookup.in_branch for lookup in self.local.gathered)
+        if self.scalars is not None and not (sparse or self.guards or in_branch):
+            self.scalars.short = math.inf if reduce == "each" else 1.0
         self._worth = self._worth_writing(m)
         if not sparse:
             ways = self._quicker(traced, n_parameters, way, has_scalars=self.scalars is not None)
@@ -127,6 +133,7 @@ class EachExample:
             if one is not None:
                 reads = getattr(one, "reads", [np.empty(0, np.int64)] * k)
                 layout = Layout(local, n_all, shapes, shape, reads, reduce=reduce, sparse=False, wrt_inputs=wrt_inputs)
+                one.n_cleared = layout.cleared
                 if isinstance(one, EachByScalars):
                     one.want(layout.wanted)
                 ways.append(InOnePart(local, layout, one))
@@ -170,25 +177,23 @@ class EachExample:
     def _quick_rows(
         self, parameters: Floats, chosen: dict[int, Any], *, wrt_inputs: bool = False, backwards: bool = True
     ) -> Quick | None:
-        if self.scalars is None or self.guards or self.layout.sparse or self.local.gathered:
+        if self.scalars is None or not self.scalars.short:
             return None
-        answer: Quick = (
-            executor()
-            .QuickRows(
-                self.scalars.executor,
-                parameters,
-                tuple(shape for shape, _ in self.shapes),
-                chosen,
-                self.read.quick,
-                tuple(is_integer for _, is_integer in self.shapes),
-                wrt_inputs,
-                np.ascontiguousarray(self.local.direct, np.int64),
-                self.layout.shape,
-                self.reduce == "each" or not backwards,
-                backwards,
-            )
-            .answer
+        quick: Any = executor().QuickRows(
+            self.scalars.executor,
+            parameters,
+            tuple(shape for shape, _ in self.shapes),
+            chosen,
+            self.read.quick,
+            tuple(is_integer for _, is_integer in self.shapes),
+            wrt_inputs,
+            np.ascontiguousarray(self.local.direct, np.int64),
+            self.layout.shape,
+            self.reduce == "each" or not backwards,
+            backwards,
+            *self.local.tables(self.layout.sizes),
         )
+        answer: Quick = quick.answer
         return answer
 
     # --- running -----------------------------------------------------------------------------------------------------

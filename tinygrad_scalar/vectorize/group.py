@@ -76,10 +76,11 @@ class Grouping:
 
     keys     what a colour stands for: an operation and its operands' colours, an argument, …
     batched  whether a colour's numbers differ between the examples
-    has_distances  whether Σ (a − b)² may become distances of points, which have no gradient of each example
+    has_distances, has_products  whether Σ (a − b)² may become distances of points, and Σ ab matrix products: not all of
+                                 them have gradients of each example
     """
 
-    has_distances = True
+    has_distances = has_products = True
     _make_keys: Callable[[], list[Any]]
 
     def __init__(

@@ -113,6 +113,11 @@ class Layout:
         found.n, found.width = n, self.k * n
         return found
 
+    @property
+    def cleared(self) -> int:
+        """How many numbers of each example are 0 before a run."""
+        return self.width * (self.main == EACH) + self.width_of_inputs
+
     # --- after a run -------------------------------------------------------------------------------------------------
 
     def arrays(self, m: int) -> list[Floats | None]:

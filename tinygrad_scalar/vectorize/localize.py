@@ -59,6 +59,19 @@ class Local(NamedTuple):
             columns[:, slots] = table[chosen.astype(np.int64, copy=False)]
         return columns
 
+    def tables(self, sizes: Sequence[int]) -> tuple[Indices, Indices]:
+        """The tables of `gathered` one after the other, and for each its start, its length, and the column of the row.
+
+        Columns are those of all arguments side by side, of which argument a has sizes[a].
+        """
+        tables, columns = [lookup.table for lookup in self.gathered], np.cumsum([0, *sizes])
+        found = np.empty((self.n_gathered, 3), np.int64)
+        for start, lookup in zip(np.cumsum([0, *map(len, tables)]), self.gathered):
+            places = np.arange(sizes[lookup.argument])[lookup.places]
+            found[lookup.slots, :2] = start, len(lookup.table)
+            found[lookup.slots, 2] = columns[lookup.argument] + places
+        return np.concatenate([np.empty(0, np.int64), *tables]), found
+
 
 def localized(trace: Trace, n_arguments: int) -> Local:
     """The trace with its lookups among parameters turned into numbers of argument `n_arguments`."""

@@ -1,17 +1,17 @@
 """How long the scalar program should take for the values and derivatives of each example, as `_rows.pxi` runs it.
 
-The times are in times.py. How much slower an operation is than a simple one is what it is in the scalar program.
+The times are in times.py.
 """
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tinygrad_scalar.vectorize.cost_model import ALONE, FEW, L2, LANES, beyond, kind_of, time_of
-from tinygrad_scalar.vectorize.times import NS
+from tinygrad_scalar.vectorize.cost_model import ALONE, FEW, LANES, cleared, kind_of, time_of
 
 if TYPE_CHECKING:
     from tinygrad_scalar.vectorize.scalar_program import ScalarProgram
@@ -23,29 +23,37 @@ KIND = "each by scalars"  # as in times.py
 class RowCosts:
     """The work of a program for one example: its steps, those `passed` in all sweeps, and the derivatives it places.
 
-    With `forwards` the sweeps are those of tangents.
+    With `forwards` the sweeps are those of tangents. Calls for up to `short` examples are those of `QuickRows`.
+    Of each example `n_cleared` numbers are 0 before derivatives are placed among them.
     """
 
     def __init__(
-        self, kinds: Sequence[tuple[str, int]], passed: int, derivatives: int, *, forwards: bool = False
+        self,
+        kinds: Sequence[tuple[str, int]],
+        passed: int,
+        derivatives: int,
+        *,
+        forwards: bool,
+        short: float,
+        n_cleared: int,
     ) -> None:
-        self.passed, self.derivatives = passed, derivatives
+        self.passed, self.derivatives, self.short, self.cleared = passed, derivatives, short, n_cleared
         self.sweeps = "tangents" if forwards else "passed"
-        self.steps = sum(n for _, n in kinds)
-        self.few, self.many = (sum(_slower(name, prefix) * n for name, n in kinds) for prefix in (ALONE, ""))
+        self.steps = defaultdict[str, int](int)
+        for name, n in kinds:
+            self.steps["looked up" if name == "lookup" else kind_of(name)] += n
 
     def features(self, m: int) -> dict[str, float]:
         """How often a call for m examples does something of each kind."""
-        prefix, slower, runs = (ALONE, self.few, m) if m < FEW else ("", self.many, LANES * -(-m // LANES))
+        prefix, runs = (ALONE, m) if m < FEW else ("", LANES * -(-m // LANES))
         placed = float(m * self.derivatives)
-        return {
-            "calls": 1.0,
-            f"{prefix}steps": float(runs * self.steps),
-            f"{prefix}slower": runs * slower,
+        found = {
+            "short calls" if m <= self.short else "calls": 1.0,
             f"{prefix}{self.sweeps}": float(runs * self.passed),
             f"{prefix}derivatives": placed,
-            "beyond the cache": placed * beyond(L2, 8.0 * placed),
+            **cleared(float(m * self.cleared)),
         }
+        return found | {f"{prefix}{kind}": float(runs * n) for kind, n in self.steps.items()}
 
     def __call__(self, m: int) -> float:
         """The time in ns for m examples."""
@@ -66,9 +74,3 @@ def kinds_of(program: ScalarProgram, codes: dict[str, int]) -> list[tuple[str, i
         elif n:
             kinds.append((names[code], n))
     return kinds
-
-
-def _slower(name: str, prefix: str) -> float:
-    times, kind = NS["scalar"], "looked up" if name == "lookup" else kind_of(name)
-    quick = times[f"{prefix}quick"]
-    return max(0.0, times.get(f"{prefix}{kind}", quick) - quick)

@@ -107,6 +107,7 @@ def parts_of(g: Grouping, nodes: Indices) -> list[Part]:
     by_choice = bool(g.by_choice[nodes].any())
     has_distances = g.has_distances and not by_choice
     is_square &= has_distances
+    is_product &= g.has_products
     is_signed_product = is_product | np.array([g.keys[c][0] == "neg" for c in kinds], bool)
     if has_distances:
         for sign in (1.0, -1.0) if is_signed_product.any() else ():
