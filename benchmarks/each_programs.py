@@ -90,7 +90,6 @@ def kernel(k, d):
     return lambda x: [ts.exp(-square_distance(c_j, x)) for c_j in c], flat(c), [(d,)]
 
 
-SPARSE = (cost_programs.embedding, cost_programs.next_word)  # most of their time clears what stays 0
 OF_LISTS = [
     *(partial(decays, n, terms) for n, terms in ((6, 1), (40, 2), (200, 3))),
     *(partial(orbit, steps) for steps in (5, 80)),
@@ -99,4 +98,4 @@ OF_LISTS = [
     *(partial(layers, sizes) for sizes in ((3, 4, 2), (10, 20, 5), (4, 8, 8, 8))),
     *(partial(kernel, k, d) for k, d in ((4, 2), (25, 10))),
 ]
-FITTED = [*(make for make in cost_programs.FITTED if make.func not in SPARSE), *OF_LISTS]
+FITTED = [*cost_programs.FITTED, *OF_LISTS]

@@ -214,6 +214,8 @@ class EachByProducts:
             "derivatives": written,
             "rows of derivatives": float(m * self.k * sum(map(len, parts))),
             "program": self.way.expected(m * self.k),
+            "lookups": float(self.n_gathered),
+            "looked up": float(m * self.k * self.n_gathered),
             **placed,
         }
 
