@@ -106,3 +106,18 @@ def test_changes_in_an_object_of_c_code_are_seen_only_in_the_examples_of_the_che
 
     with pytest.raises(ts.TraceError, match="but the function itself gives"):
         ts.vectorize(function, [w, b])([1.0, -2.0])
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda i: {0: w}.get(i, b),
+        lambda i: w if i in {0} else b,
+        lambda i: [w, b][len({i, 0}) - 1],
+        lambda i: {0: w, 1: b}[i],
+    ],
+)
+def test_an_integer_argument_is_not_looked_for_among_integers(function):
+    """It is in no dict and no set, whichever integers there are: each example would get what the others get."""
+    with pytest.raises(ts.TraceError, match=r"looked for in a dict, a set or a cache(.|\n)*ts.lookup\(table, i\)"):
+        ts.vectorize(lambda i: function(i) * 2.0, [w, b])([5, 6, 0])

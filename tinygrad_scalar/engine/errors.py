@@ -89,6 +89,8 @@ WAYS_OUT = {
     "with ts.cond(condition, then, otherwise)",
     "equality": "== tests identity: to compare numbers use ts.where(ts.greater_equal(x, y), a, b); to choose by an "
     "integer argument use ts.lookup(table, i)",
+    "hash": "it was looked for in a dict, a set or a cache, which tell objects apart and not numbers: to choose by an "
+    "integer argument use ts.lookup(table, i)",
     "float": "it was made a float: use the methods of Value, such as v.exp() for math.exp(v)",
     "int": "it was made an int: to index by an integer argument use ts.lookup(table, i)",
     "index": "it was used as an index: to index by an integer argument use ts.lookup(table, i)",

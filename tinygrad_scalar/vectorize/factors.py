@@ -36,7 +36,7 @@ def factors_of(program: Program, parts: Iterable[tuple[Array, Any]], statements:
         columns = np.arange(program.parameters.rows) if index is None else index.ravel()
         is_once = bool((np.diff(columns) > 0).all()) or all_differ(columns)
         made = made_by.get(amount)
-        if isinstance(made, Product) and made.blocks == 1 and is_once:
+        if isinstance(made, Product) and made.form == "RT" and made.blocks == 1 and is_once:
             p, k, q = made.sizes
             if q == 1 and p * k > p + k:
                 found.append(Factors(columns.reshape(p, k), result(made.left), result(made.right)))

@@ -62,6 +62,17 @@ class Argument(Value):
         raise errors.loss_of_gradient(self, "operator.index")
 
 
+class IntegerArgument(Argument):
+    """A number of an array of integers: a set or a dict of integers would never have it."""
+
+    __slots__ = ()
+
+    def __hash__(self) -> int:
+        if tracing.active and not sys._getframe(1).f_code.co_filename.startswith(errors.PACKAGE):
+            tracing.forbid(self, "hash")
+        return Value.__hash__(self)
+
+
 class Choice(NamedTuple):
     """A Value chosen from `entries` by an integer argument: number `place` of argument `argument`, counted in order.
 
@@ -315,11 +326,14 @@ def _name(argument: int) -> str:
 
 def _labelled(numbers: NDArray[Any], name: str) -> list[Value]:
     """A Value for each number, with its name if there are not too many."""
-    floats = numbers.astype(np.float64).ravel().tolist()
+    floats, kind = (
+        numbers.astype(np.float64).ravel().tolist(),
+        IntegerArgument if numbers.dtype.kind != "f" else Argument,
+    )
     if len(floats) > MOST_LABELS:
-        return list(map(Argument, floats))
+        return list(map(kind, floats))
     indices = ("".join(f"[{k}]" for k in index) for index in np.ndindex(numbers.shape))
-    return [Argument(number, name + index) for number, index in zip(floats, indices)]
+    return [kind(number, name + index) for number, index in zip(floats, indices)]
 
 
 def _nested(numbers: list[Value], shape: tuple[int, ...]) -> Any:
