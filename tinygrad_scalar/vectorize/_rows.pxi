@@ -1046,6 +1046,8 @@ cdef class QuickRows(Quick):
         chunks = <RowChunks*>block(sizeof(RowChunks) + (p + m * n + n_gradients) * sizeof(double))
         try:
             memset(chunks, 0, sizeof(RowChunks))
+            if rows.n_chunks(m, 0, False) > 1:  # threads share them
+                return None
             theta = <double*>(chunks + 1)
             for i in range(p):
                 theta[i] = (<double*>parameters.data)[self.direct[i]]
