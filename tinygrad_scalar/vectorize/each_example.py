@@ -150,7 +150,7 @@ class EachExample:
 
     def __getstate__(self) -> dict[str, Any]:
         if self._to_write is not None and (self.arrays is not None or self._products() is not None):
-            self.explanation, self.equations  # noqa: B018  # a copy cannot write them
+            self.__dict__.update(explanation=self.explanation, equations=self.equations)  # a copy cannot write them
             self._shown()
         state = {**self.__dict__, "_make_arrays": None, "_to_write": None, "_write_costs": None, "captured": []}
         state["local"] = self.local._replace(trace=None)  # type: ignore[arg-type]
