@@ -379,7 +379,7 @@ def test_calls_for_each_example_without_python_give_the_bits_of_any_other(is_lis
         assert run._quick_values[1](given_).tolist() == values.tolist()
         quickly = run._quick(given_)
         if quickly is None:
-            assert m > 1 and reduce == "mean" and is_list
+            assert m > 1 and reduce == "mean" and is_list  # the sums of what is looked up
             continue
         if not is_list and reduce == "mean":
             continue  # as above

@@ -1000,7 +1000,7 @@ cdef object zeros = np.zeros
 
 
 cdef class QuickRows(Quick):
-    """The same as `Quick` for values and derivatives of each example, or for one example those of several outputs.
+    """The same as `Quick` for values and derivatives of each example, or those of several outputs.
 
     Values alone without `backwards`: then they are always those of each example.
     """
@@ -1009,6 +1009,7 @@ cdef class QuickRows(Quick):
     cdef const long long[::1] direct  # the parameters that the program reads
     cdef tuple shape  # of what the function returns
     cdef bint by_example, backwards
+    cdef object reduced  # from values of all examples and sums of derivatives, and how many, to what is returned
     cdef Py_ssize_t n_each  # derivatives of an example
     cdef Py_ssize_t n_inputs  # of an output with respect to what is looked up and to the arguments, that are kept
     cdef const long long[::1] table  # of all lookups, one after the other: parameters
@@ -1016,12 +1017,12 @@ cdef class QuickRows(Quick):
 
     def __init__(
         self, Rows rows, parameters, tuple shapes, dict chosen, tuple places, tuple integer, bint wrt_inputs, direct,
-        tuple shape, bint by_example, bint backwards, table, lookups,
+        tuple shape, bint by_example, bint backwards, table, lookups, reduced,
     ):
         """`chosen` has None for the numbers of examples that the rows run."""
         Quick.__init__(self, None, parameters, shapes, -1, places, integer, chosen, wrt_inputs)
         self.rows, self.direct, self.shape, self.by_example = rows, direct, shape, by_example
-        self.backwards, self.table, self.lookups = backwards, table, lookups
+        self.backwards, self.table, self.lookups, self.reduced = backwards, table, lookups, reduced
         self.n_each = rows.n_outputs * len(parameters)
         self.n_inputs = rows.n_inputs if wrt_inputs else len(lookups)
 
@@ -1032,7 +1033,7 @@ cdef class QuickRows(Quick):
 
     cdef object run(self, Call* call, tuple arrays, Py_ssize_t m, ArrayFields* parameters):
         cdef Rows rows = self.rows
-        cdef Py_ssize_t k = rows.n_outputs, n = rows.n_inputs, a, i, j, start = 0, width, which
+        cdef Py_ssize_t k = rows.n_outputs, n = rows.n_inputs, a, c, i, j, start = 0, width, which
         cdef Py_ssize_t p = self.direct.shape[0], n_gradients = m * k * self.n_inputs, g, n_lookups = self.lookups.shape[0]
         cdef RowChunks* chunks
         cdef double* theta
@@ -1040,15 +1041,19 @@ cdef class QuickRows(Quick):
         cdef double* d
         cdef long long at
         cdef tuple batch = (m,) if self.by_example else ()
+        cdef bint reduces = m > 1 and not self.by_example
+        cdef Py_ssize_t n_chunks = rows.n_chunks(m, 0 if self.by_example else self.n_each, False), n_areas
         cdef list gradients = []
-        if (self.backwards and self.others.get(m, False) is not None) or (m > 1 and not self.by_example) or p != rows.n_parameters:
+        if (self.backwards and self.others.get(m, False) is not None) or p != rows.n_parameters:
             return None
-        chunks = <RowChunks*>block(sizeof(RowChunks) + (p + m * n + n_gradients) * sizeof(double))
+        if reduces and n_lookups:
+            return None
+        n_areas = 0 if self.by_example or n_chunks == 1 else n_chunks * self.n_each
+        chunks = <RowChunks*>block(sizeof(RowChunks) + (n_areas + p + m * n + n_gradients) * sizeof(double))
         try:
             memset(chunks, 0, sizeof(RowChunks))
-            if rows.n_chunks(m, 0, False) > 1:  # threads share them
-                return None
-            theta = <double*>(chunks + 1)
+            chunks.areas = <double*>(chunks + 1)
+            theta = chunks.areas + n_areas
             for i in range(p):
                 theta[i] = (<double*>parameters.data)[self.direct[i]]
             for a in range(self.n_arrays):
@@ -1066,9 +1071,9 @@ cdef class QuickRows(Quick):
                     theta[p + i * n + start + g] = (<double*>parameters.data)[at]
             inputs = theta + p + m * n
             memset(inputs, 0, n_gradients * sizeof(double))
-            values = empty(batch + self.shape)
+            values = empty((m,) + self.shape if reduces else batch + self.shape)
             chunks.values = <double*>(<ArrayFields*><PyObject*>values).data
-            chunks.theta, chunks.rows, chunks.m, chunks.n_chunks = theta, theta + p, m, 1
+            chunks.theta, chunks.rows, chunks.m, chunks.n_chunks = theta, theta + p, m, n_chunks
             chunks.backwards = self.backwards
             if self.backwards:
                 jacobian = zeros(batch + self.shape + (parameters.shape[0],))
@@ -1079,8 +1084,9 @@ cdef class QuickRows(Quick):
                 chunks.widths[INPUTS] = k * self.n_inputs
             rows.check_places(chunks)
             rows.run_chunks(chunks)
-            if chunks.chunks[0].missing_row is not NULL:
-                return None
+            for c in range(n_chunks):
+                if chunks.chunks[c].missing_row is not NULL:
+                    return None
             if not self.backwards:
                 return values
             for g in range(n_lookups):
@@ -1089,7 +1095,7 @@ cdef class QuickRows(Quick):
                     for j in range(k):
                         d[(i * k + j) * parameters.shape[0] + at] += inputs[(i * k + j) * self.n_inputs + g]
             if not self.wrt_inputs:
-                return values, jacobian
+                return self.reduced(values, jacobian, m) if reduces else (values, jacobian)
             start = n_lookups
             for a in range(self.n_arrays):
                 width = call.widths[a]
@@ -1102,7 +1108,7 @@ cdef class QuickRows(Quick):
                 elif width:
                     gradients.append(None)
                 start += width
-            return values, jacobian, gradients
+            return self.reduced(values, jacobian, m, gradients) if reduces else (values, jacobian, gradients)
         finally:
             PyMem_Free(chunks)
 

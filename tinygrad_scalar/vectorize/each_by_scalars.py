@@ -25,7 +25,7 @@ class EachByScalars:
 
     name = "scalar program"
     # up to how many examples `QuickRows` runs it, and what `RowCosts` says; pickles written before have none
-    short, n_cleared = 0.0, 0
+    short, n_cleared, reduces = 0.0, 0, False
 
     def __init__(self, write: Callable[[], ScalarProgram], outputs: list[int]) -> None:
         """`write` gives the program, each time anew, as in scalar_way.py."""
@@ -38,7 +38,7 @@ class EachByScalars:
         return self._write()
 
     def __getstate__(self) -> dict[str, Any]:
-        kept = {name: getattr(self, name) for name in ("outputs", "wanted", "short", "n_cleared")}
+        kept = {name: getattr(self, name) for name in ("outputs", "wanted", "short", "n_cleared", "reduces")}
         return {"program": self.program, **kept}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -72,7 +72,7 @@ class EachByScalars:
         """The time in ns for m examples."""
         derivatives = sum(len(places.slots) for places in self.wanted)
         passed = self.executor.n_passed
-        options: dict[str, Any] = {"forwards": self.forwards, "short": self.short, "n_cleared": self.n_cleared}
+        options: dict[str, Any] = {name: getattr(self, name) for name in ("forwards", "short", "n_cleared", "reduces")}
         return RowCosts(self._kinds, passed, derivatives, **options)
 
     def reasons(self, m: int) -> str:

@@ -101,7 +101,8 @@ class EachExample:
             self.scalars.n_cleared = self.layout.cleared
         in_branch = any(lookup.in_branch for lookup in self.local.gathered)
         if self.scalars is not None and not (sparse or self.guards or in_branch):
-            self.scalars.short = math.inf if reduce == "each" else 1.0
+            self.scalars.short = 1.0 if reduce != "each" and self.local.gathered else math.inf
+            self.scalars.reduces = reduce != "each"
         self._worth = self._worth_writing(m)
         if not sparse:
             ways = self._quicker(traced, n_parameters, way, has_scalars=self.scalars is not None)
@@ -192,9 +193,17 @@ class EachExample:
             self.reduce == "each" or not backwards,
             backwards,
             *self.local.tables(self.layout.sizes),
+            self._reduced,
         )
         answer: Quick = quick.answer
         return answer
+
+    def _reduced(self, values: Floats, sums: Floats, m: int, inputs: Sequence[Any] | None = None) -> tuple[Any, ...]:
+        """The mean or the sum over m examples, from sums of derivatives."""
+        over = m if self.reduce == "mean" else 1
+        with quiet(all="ignore"):
+            found = self.layout.values(values.reshape(m, -1)), sums / over
+            return found if inputs is None else (*found, [None if d is None else d / over for d in inputs])
 
     # --- running -----------------------------------------------------------------------------------------------------
 

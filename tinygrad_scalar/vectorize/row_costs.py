@@ -36,8 +36,10 @@ class RowCosts:
         forwards: bool,
         short: float,
         n_cleared: int,
+        reduces: bool,
     ) -> None:
         self.passed, self.derivatives, self.short, self.cleared = passed, derivatives, short, n_cleared
+        self.reduces = reduces  # what all examples give to their sum or mean
         self.sweeps = "tangents" if forwards else "passed"
         self.steps = defaultdict[str, int](int)
         for name, n in kinds:
@@ -49,6 +51,7 @@ class RowCosts:
         placed = float(m * self.derivatives)
         found = {
             "short calls" if m <= self.short else "calls": 1.0,
+            "reductions": float(self.reduces and 1 < m <= self.short),
             f"{prefix}{self.sweeps}": float(runs * self.passed),
             f"{prefix}derivatives": placed,
             **cleared(float(m * self.cleared)),
