@@ -145,7 +145,7 @@ def test_blas_has_its_threads_again_after_every_call():
     with using(2):
         run(rows)
         assert native_threads().blas_threads_now() == before
-        with interrupted_after(1e-4), contextlib.suppress(Interruption):
+        with contextlib.suppress(Interruption), interrupted_after(1e-4):
             for _ in range(100):
                 run(rows)
         assert native_threads().blas_threads_now() == before

@@ -45,8 +45,9 @@ cdef bint same_elements(object owner, list held) except -1:
 cdef bint all_held(tuple places) except -1:
     """Whether each place still holds its object. Three items of the tuple are one place: an owner, a name, the object.
 
-    The owner is a cell, a dict (also a class's) in which the name is a key, or a container, whose name is None and
-    whose elements are the object, or a small array, whose shape, type and bytes are; the name is a slot's otherwise. Where there was nothing, the object is ABSENT.
+    The owner is a cell, a dict (also a class's) in which the name is a key, or what has the name None: a container, of
+    which the object has the elements, or a small array, of which it has shape, type and bytes. Otherwise the name is a
+    slot's. Where there was nothing, the object is ABSENT.
     """
     cdef Py_ssize_t i
     cdef PyObject* owner
