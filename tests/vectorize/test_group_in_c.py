@@ -21,6 +21,7 @@ OPERATIONS = {
     "+ large constant": lambda x, y, z: x + 2.0**40,
     "constant -": lambda x, y, z: 1.0 - x,
     "0 +": lambda x, y, z: 0.0 + x,
+    "+ 0": lambda x, y, z: x + 0.0,
     "-0 constant": lambda x, y, z: x * -0.0,
     "tanh": lambda x, y, z: ts.tanh(x),
     "maximum": lambda x, y, z: ts.maximum(x, y),

@@ -259,3 +259,10 @@ def test_numbers_beyond_float32_become_infinite_without_a_warning(way, reduce):
         w.data = 2e39
         run.write_back()
     assert w.data == np.inf
+
+
+def test_adding_0_to_minus_0_gives_0():
+    u, v = Value(0.0), Value(-1.0)
+    run = ts.vectorize(lambda x: ts.atan2(u * x + 0.0, v), [u, v])
+    for value, _ in by_every_way(run, [np.array([-30.0, -2.0, -1.0])]):
+        assert value == math.pi

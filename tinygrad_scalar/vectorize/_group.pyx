@@ -27,6 +27,7 @@ def chains(
 ):
     """The results of `chains._chains`, as a tuple; `minus` is the code of subtraction, or −2."""
     cdef Py_ssize_t n = codes.shape[0], i, e, first, x
+    cdef bint lone
     absorbed_ = np.zeros(n, np.bool_)
     fold_ = np.full(n, -1, np.int8)
     starts_ = np.empty(n + 1, np.int32)
@@ -61,8 +62,11 @@ def chains(
             head[i] = <int>i
         nodes_of[head[i]] += 1
     for i in range(n):
-        if kind[i] >= 0 and not absorbed[i] and not (codes[i] == minus and nodes_of[i] == 1):
-            fold[i] = kind[i]
+        if kind[i] >= 0 and not absorbed[i]:
+            first = starts[i]
+            lone = nodes_of[i] == 1 and starts[i + 1] == first + 2
+            if not (lone and (codes[i] == minus or kind[i] == 0 and zero[operands[first + 1]])):
+                fold[i] = kind[i]
     cdef int[::1] count = nodes_of  # from here on the terms of each head
     count[:] = 0
     for i in range(n):

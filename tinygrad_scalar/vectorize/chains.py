@@ -100,7 +100,10 @@ def _chains(
     sign[operands] = edge_sign  # of an absorbed node, in its only user
     head, sign = _heads(np.where(absorbed, user, np.arange(n)), np.where(absorbed, sign, np.int8(1)))
     heads = (kind >= 0) & ~absorbed
-    heads &= ~(subtracts & (np.bincount(head, minlength=n) == 1))  # a lone subtraction is element-wise
+    with_zero = np.zeros(n, bool)
+    with_zero[source[zero.view(bool)[operands] & (kind[source] == 0) & (slot == 1)]] = True
+    lone = (np.bincount(head, minlength=n) == 1) & (np.diff(starts) == 2)
+    heads &= ~(lone & (subtracts | with_zero))  # element-wise: x − y, and x + 0, which makes 0 of −0; sum() has 0 + x
     inside = heads[head[source]] & (kind[source] >= 0) & ~absorbed[operands]
     inside &= ~(zero.view(bool)[operands] & (kind[source] == 0))
     terms, owner = operands[inside], head[source[inside]]
