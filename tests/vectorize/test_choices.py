@@ -202,8 +202,8 @@ def twice(numbers):
 
 @given(PARTS, PARTS, st.integers(0, 5_000), st.integers(24, 264), st.integers(1, 3_000))
 def test_an_array_program_with_more_instructions_should_take_more_time(once, block, rows, per_block, m):
-    expected = Estimate("blocks", BlockCounts(once, block, 10, rows, per_block))
-    more = Estimate("blocks", BlockCounts(once, block._replace(numbers=twice(block.numbers)), 10, rows, per_block))
+    expected = Estimate("blocks", BlockCounts(once, block, 10, 0, rows, per_block))
+    more = Estimate("blocks", BlockCounts(once, block._replace(numbers=twice(block.numbers)), 10, 0, rows, per_block))
     assert 0 <= expected(m) <= more(m) < math.inf
     whole, half = expected(2 * per_block), expected(per_block)  # as many examples in each block
     assert half <= whole <= 2 * half * (1 + 1e-9)

@@ -33,6 +33,7 @@ class ArrayWay:
 
     _program: Program | None = None  # pickles have only the source
     blocks: Any = None  # pickles written before have none
+    _integer: Sequence[bool] = ()
 
     name = "array program"
     kind: str  # as in times.py
@@ -57,7 +58,7 @@ class ArrayWay:
         self.kind = "NumPy"
         if native is not None and self.blocks is not None:
             self.native, self.kind = native.Executor(*self.blocks), "blocks"
-            counts = block_counts(self.blocks, self.native.per_block, native)
+            counts = block_counts(self.blocks, self.native.per_block, sum(self._integer), native)
         self.expected = Estimate(self.kind, counts)
 
     @cached_property
@@ -85,7 +86,7 @@ class ArrayWay:
     def __getstate__(self) -> dict[str, Any]:
         # plain, with the numbers of its instructions, which another version of the executor can read differently
         blocks = None if self.blocks is None else (layout(), tuple(self.blocks))
-        return {"source": self.source, "counts": self.counts, "blocks": blocks}
+        return {"source": self.source, "counts": self.counts, "blocks": blocks, "_integer": [*self._integer]}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         costs = state.pop("_costs", None)  # as in pickles written before: ns in a call and for each example

@@ -79,11 +79,15 @@ class Part(NamedTuple):
 
 
 class BlockCounts(NamedTuple):
-    """The work of a program: outside of blocks, and in each block of at most `per_block` examples, of `rows` rows."""
+    """The work of a program: outside of blocks, and in each block of at most `per_block` examples, of `rows` rows.
+
+    Arguments of integers become floats in each call.
+    """
 
     once: Part
     block: Part
     parameters: int
+    integers: int
     rows: int
     per_block: int
 
@@ -91,6 +95,7 @@ class BlockCounts(NamedTuple):
         blocks = -(-m // self.per_block)
         n = -(-m // blocks)
         found = defaultdict[str, float](float, calls=1.0, blocks=float(blocks))
+        found["arguments of integers"] = float(self.integers)
         found["parameters"] = float(self.parameters if m > 1 else 0)  # divided by m
         found["fresh parameters"] = fresh(self.parameters)
         self.once.add(found, 1, 1)
@@ -102,8 +107,8 @@ class BlockCounts(NamedTuple):
         return found
 
 
-def block_counts(program: BlockProgram, per_block: int, native: Any) -> BlockCounts:
-    """The counts of a program for the executor of the module `native`."""
+def block_counts(program: BlockProgram, per_block: int, integers: int, native: Any) -> BlockCounts:
+    """The counts of a program, with so many arguments of integers, for the executor of the module `native`."""
     names = {number: name for name, number in native.OPERATIONS.items()}
     bases = native.BASES
     batched = (bases["block"], bases["tile"])
@@ -123,7 +128,7 @@ def block_counts(program: BlockProgram, per_block: int, native: Any) -> BlockCou
         block.numbers["copied"] += width if place >= 0 else 0
     for _, _, width, _ in program.input_gradients:
         block.numbers["copied"] += width
-    return BlockCounts(once.part(), block.part(), program.n_parameters, program.block_rows, per_block)
+    return BlockCounts(once.part(), block.part(), program.n_parameters, integers, program.block_rows, per_block)
 
 
 class _Counted:
