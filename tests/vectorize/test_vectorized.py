@@ -281,3 +281,15 @@ def test_write_back_keeps_what_another_value_was_set_to():
     run.parameters[0], b.data = 3.0, 10.0
     run.write_back()
     assert (w.data, b.data, run.parameters.tolist()) == (3.0, 10.0, [3.0, 10.0])
+
+
+@pytest.mark.parametrize("reduce", ["mean", None])
+@pytest.mark.parametrize("outputs", [lambda z: z, lambda z: [z, z * z]], ids=["one", "several"])
+def test_parameters_that_somebody_resized_are_an_error(reduce, outputs):
+    w = [Value(0.5) for _ in range(6)]
+    run = ts.vectorize(lambda x: outputs(w[0] * x + w[5]), w, reduce=reduce)
+    X = np.array([1.0, 2.0])
+    run(X), run(X)
+    run.parameters.resize(2, refcheck=False)
+    with pytest.raises((IndexError, ValueError)):
+        run(X)

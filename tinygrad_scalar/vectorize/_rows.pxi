@@ -1046,6 +1046,8 @@ cdef class QuickRows(Quick):
         cdef list gradients = []
         if (self.backwards and self.others.get(m, False) is not None) or p != rows.n_parameters:
             return None
+        if k * parameters.shape[0] != self.n_each:  # somebody resized them
+            return None
         if reduces and n_lookups:
             return None
         n_areas = 0 if self.by_example or n_chunks == 1 else n_chunks * self.n_each
