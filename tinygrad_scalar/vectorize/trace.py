@@ -37,7 +37,6 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
 
 MOST_LABELS = 1000  # numbers of an argument that get a label each
-
 PARAMETER, PLACEHOLDER = 1, 2  # kinds of leaves
 
 
@@ -46,7 +45,6 @@ class Argument(Value):
     """A number of the example."""
 
     __slots__ = ()
-
     __hash__ = Value.__hash__
 
     def __eq__(self, other: object) -> bool:
@@ -326,10 +324,8 @@ def _name(argument: int) -> str:
 
 def _labelled(numbers: NDArray[Any], name: str) -> list[Value]:
     """A Value for each number, with its name if there are not too many."""
-    floats, kind = (
-        numbers.astype(np.float64).ravel().tolist(),
-        IntegerArgument if numbers.dtype.kind != "f" else Argument,
-    )
+    kind = Argument if numbers.dtype.kind == "f" else IntegerArgument
+    floats = numbers.astype(np.float64).ravel().tolist()
     if len(floats) > MOST_LABELS:
         return list(map(kind, floats))
     indices = ("".join(f"[{k}]" for k in index) for index in np.ndindex(numbers.shape))
