@@ -7,56 +7,19 @@ import numpy as np
 import pytest
 from hypothesis import given, settings, strategies as st
 from programs import Draw
+from support.each_example import close, engine, require_engines
 from support.vectorize_cases import CASES
 
 import tinygrad_scalar as ts
 from tinygrad_scalar import Value
-from tinygrad_scalar.engine import compute_gradients
 from tinygrad_scalar.vectorize import each_by_parts
 from tinygrad_scalar.vectorize.each_by_parts import InOnePart, InTwoParts, add_matrices, matrices
 from tinygrad_scalar.vectorize.each_by_products import EachByProducts, add_products
 from tinygrad_scalar.vectorize.outputs import outputs_of
 from tinygrad_scalar.vectorize.scalar_program import executor
-from tinygrad_scalar.vectorize.trace import example_arguments, flat
+from tinygrad_scalar.vectorize.trace import flat
 
 REDUCTIONS = [None, "mean", "sum"]
-
-
-def engine(function, params, arrays):
-    """The outputs (m, k) of each example, and their derivatives (m, k, …) with respect to parameters and arguments."""
-    values, jacobians, inputs = [], [], [[] for _ in arrays]
-    for i in range(len(arrays[0])):
-        arguments = example_arguments(arrays, i)
-        outputs = outputs_of(function(*arguments)).values
-        values.append([C.data for C in outputs])
-        for rows, its in zip([jacobians, *inputs], [params, *(list(flat(argument)) for argument in arguments)]):
-            block = np.empty((len(outputs), len(its)))
-            for C, row in zip(outputs, block):
-                compute_gradients(C, its, row)
-            rows.append(block)
-    return np.array(values), np.array(jacobians), [np.array(rows) for rows in inputs]
-
-
-def close(ours, theirs):
-    """Equal to 1e-12 of the largest number: terms cancel in some cases."""
-    ours, theirs = np.asarray(ours), np.asarray(theirs)
-    scale = np.abs(theirs).max(initial=1.0)
-    np.testing.assert_allclose(ours.reshape(theirs.shape), theirs, rtol=1e-11, atol=1e-13 * scale)
-
-
-def require_engines(function, params, arrays, reduce, **options):
-    run = ts.vectorize(function, params, reduce=reduce, wrt_inputs=True, **options)
-    got = run(*arrays)
-    values, jacobian, inputs = engine(function, params, arrays)
-    if reduce:
-        over = len(values) if reduce == "mean" else 1
-        values, jacobian, inputs = values.sum(axis=0) / over, jacobian.sum(axis=0) / over, [d / over for d in inputs]
-    close(got[0], values)
-    close(got[1], jacobian)
-    for ours, theirs in zip(got[2], inputs):
-        if ours is not None:
-            close(ours, theirs)
-    return run
 
 
 def several(function):

@@ -6,27 +6,12 @@ import tracemalloc
 import numpy as np
 import pytest
 from hypothesis import given, settings, strategies as st
+from support.each_example import engine
 
 import tinygrad_scalar as ts
 from tinygrad_scalar import Value
-from tinygrad_scalar.engine import compute_gradients
 from tinygrad_scalar.vectorize.outputs import outputs_of
-from tinygrad_scalar.vectorize.trace import example_arguments, flat
-
-
-def engine(function, params, arrays):
-    """The outputs (m, k) of each example, their derivatives (m, k, n) and, for each argument, (m, k, its size)."""
-    values, jacobians, inputs = [], [], [[] for _ in arrays]
-    for i in range(len(arrays[0]) if arrays else 1):
-        arguments = example_arguments(arrays, i)
-        outputs = outputs_of(function(*arguments)).values
-        values.append([C.data for C in outputs])
-        for rows, leaves in zip([jacobians, *inputs], [params, *(list(flat(argument)) for argument in arguments)]):
-            block = np.empty((len(outputs), len(leaves)))
-            for C, row in zip(outputs, block):
-                compute_gradients(C, leaves, row)
-            rows.append(block)
-    return np.array(values), np.array(jacobians), [np.array(rows) for rows in inputs]
+from tinygrad_scalar.vectorize.trace import example_arguments
 
 
 def close(ours, theirs):
