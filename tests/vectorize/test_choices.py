@@ -249,6 +249,28 @@ def many_steps(calls=None):
     return ts.vectorize(cost, w), cost, w
 
 
+@needs_executor
+def test_a_network_beside_what_does_not_repeat_stays_matrix_products(monkeypatch):
+    net, w = ts.MLP(120, [80, 8], "tanh", seed=0), [ts.Value(0.1 * k) for k in range(12)]
+
+    def cost(x):
+        nodes = [*net(x), *w]
+        for k in range(1_100):
+            other = nodes[7919 * k % len(nodes)]
+            nodes.append(nodes[-1] * other + 0.5 if k % 2 else ts.sin(nodes[-1] - other))
+        return nodes[-1]
+
+    run = ts.vectorize(cost, [*net.parameters(), *w])
+    X = np.random.default_rng(0).normal(size=(100, 120))
+    value, gradient = run(X)
+    assert ways_that_run(run, 100, 120, monkeypatch)[-1] == "arrays"
+    copy = pickle.loads(pickle.dumps(run))
+    assert ways_that_run(copy, 100, 120, monkeypatch)[-1] == "arrays"
+    scalar = ts.vectorize(cost, [*net.parameters(), *w], way="scalar")(X)
+    np.testing.assert_allclose(value, scalar[0], rtol=1e-12)
+    np.testing.assert_allclose(gradient, scalar[1], rtol=1e-9, atol=1e-13)
+
+
 def branching(way="auto"):
     w = [ts.Value(0.3), ts.Value(0.6)]
 

@@ -54,6 +54,7 @@ class Compiled:
     indices: Sequence[Index] = ()  # of its lookups
     reduce = "mean"
     _unwritten: Unwritten | None = None
+    _counted: tuple[int | None, ...] = ()
     _was_read = False  # the source of a program that runs as a scalar one: then pickles have it
     read = NOTHING  # pickles written before have none of these
     _costs: Costs | None = None
@@ -145,7 +146,15 @@ class Compiled:
         return self.irregular and not self.rarely and self.pays_to_write_arrays(m)
 
     def pays_to_write_arrays(self, m: int) -> bool:
-        return self.scalars is not None and self.has_array_way and pays_to_write_arrays(self.scalars.counts, m)
+        if self.scalars is None or not self.has_array_way:
+            return False
+        return pays_to_write_arrays(self.scalars.counts, m, self._colours)
+
+    def _colours(self, most: int) -> int | None:
+        """As `Unwritten.colours`, counted once; copies have what was counted."""
+        if not self._counted and self._unwritten is not None:
+            self._counted = (self._unwritten.colours(most),)
+        return self._counted[0] if self._counted else None
 
     def _candidates(self, m: int) -> list[ArrayWay | ScalarWay]:
         """The ways to choose from. That an array program was written to be read does not count."""

@@ -9,6 +9,7 @@ thread: how many a large call may use makes no difference to the choice.
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from tinygrad_scalar.engine.ops import STEPS
@@ -356,19 +357,27 @@ def most_colours(nodes: int, worth: int = 0) -> int:
     return max(1000, nodes // 256, min(worth, nodes // LEAST_REPEATED))
 
 
-def pays_to_write_arrays(counts: ScalarCounts, m: int) -> bool:
-    """Whether an array program in which every step is a statement of its own would soon make up for its writing.
+def pays_to_write_arrays(counts: ScalarCounts, m: int, colours: Callable[[int], int | None]) -> bool:
+    """Whether the array program of a function in which little repeats would soon make up for its writing.
 
+    Every step is then a statement of its own, or nearly all are terms of sums of products, as if a network stood beside
+    what does not repeat: then `colours` gives how many kinds of nodes there are, or None if more than it is asked for.
     The same for every call of m examples, however often the program was called before, and with what.
     """
-    ns = NS["blocks"]
-    steps = sum(number for what, number in counts.lane.items() if what in OF_STEPS)
-    if m < FEW or steps * WRITING > MOST_WRITING:
+    ns, most = NS["blocks"], MOST_WRITING / WRITING
+    steps = {what: number for what, number in counts.lane.items() if what in OF_STEPS}
+    n = statements = sum(steps.values())
+    if m < FEW:
         return False
-    per_block = min(MOST, max(FEWEST, BLOCK_NUMBERS / (1.0 + ROWS_OF_A_BLOCK * steps)))
-    arrays = -(-m // per_block) * STATEMENTS * steps * ns["instructions"]
-    arrays += m * (STATEMENTS - 1.0) * steps * ns["quick"]
-    for what, number in counts.lane.items():
-        if what in OF_STEPS:
-            arrays += m * number * ns.get(what, ns["quick"])
-    return (Estimate("scalar", counts)(m) - arrays) * PAYS_AFTER >= steps * WRITING
+    if n > most:
+        apart = n - steps.get("terms of a block", 0.0)
+        found = colours(int(most)) if LEAST_REPEATED * apart <= min(n, LEAST_REPEATED * most) else None
+        if found is None:
+            return False
+        n, statements = apart, float(found)
+    per_block = min(MOST, max(FEWEST, BLOCK_NUMBERS / (1.0 + ROWS_OF_A_BLOCK * n)))
+    arrays = -(-m // per_block) * STATEMENTS * statements * ns["instructions"]
+    arrays += m * (STATEMENTS - 1.0) * n * ns["quick"]
+    for what, number in steps.items():
+        arrays += m * number * ns.get(what, ns["quick"])
+    return (Estimate("scalar", counts)(m) - arrays) * PAYS_AFTER >= statements * WRITING

@@ -49,6 +49,11 @@ class Unwritten:
     def n_colours(self) -> int:
         return self.grouping.n_colours
 
+    def colours(self, most: int) -> int | None:
+        """How many colours there are; None if they are more than `most`, or have few nodes each."""
+        found = group(self.traced, len(self._shapes), if_regular=True, worth=most)
+        return None if found.irregular else found.n_colours
+
     @cached_property
     def arrays(self) -> ArrayWay:
         return ArrayWay(self._program, self._integer, self._dtype, self.__dict__.get("written"))
