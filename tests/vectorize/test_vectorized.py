@@ -283,6 +283,7 @@ def test_write_back_keeps_what_another_value_was_set_to():
     assert (w.data, b.data, run.parameters.tolist()) == (3.0, 10.0, [3.0, 10.0])
 
 
+@pytest.mark.skipif(not ts.accelerated, reason="C would read beyond their end; what NumPy does is up to it")
 @pytest.mark.parametrize("reduce", ["mean", None])
 @pytest.mark.parametrize("outputs", [lambda z: z, lambda z: [z, z * z]], ids=["one", "several"])
 def test_parameters_that_somebody_resized_are_an_error(reduce, outputs):
