@@ -219,7 +219,7 @@ def attention(steps, width, heads):
     w, size = [matrix(random, width, width) for _ in range(4)], width // heads
 
     def head(q, k, v):
-        """What each position takes from all others."""
+        """For each position a mean of the values at all positions, weighted by a softmax."""
         shares = [ts.softmax([ts.dot(q_i, k_j) * size**-0.5 for k_j in k]) for q_i in q]
         return [[sum(a * b for a, b in zip(share, column)) for column in zip(*v)] for share in shares]
 

@@ -1,4 +1,4 @@
-"""What the engine gives for each example, beside which values and derivatives by programs stand."""
+"""The engine's values and derivatives of each example, with which those of programs are compared."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""What docs/vectorize.md says is not seen, so that the page stays true: a limit that falls should leave it."""
+"""The limits that docs/vectorize.md lists: when one of them falls, its test fails and the page has to change."""
 
 import gc
 import os

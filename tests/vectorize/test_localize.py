@@ -1,4 +1,4 @@
-"""What each example looks up in tables of parameters is found in one step for each table."""
+"""All that the examples look up in one table of parameters is found in one step."""
 
 import numpy as np
 import pytest

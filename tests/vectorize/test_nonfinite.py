@@ -85,7 +85,7 @@ def assert_same_size(numbers, expected, what, lost=1e-320):
 
 
 def rounded_away(cost, point):
-    """What can be left of each gradient where its terms cancel: nothing where there are none, or infinite ones."""
+    """How much of each gradient can be left where its terms cancel: 0 if it has no terms, or infinite ones."""
     leaves = [Value(number) for number in point]
     order = topological_order(cost(*leaves))
     sizes = dict.fromkeys([*order, *leaves], 0.0)  # the sum of the sizes of the terms

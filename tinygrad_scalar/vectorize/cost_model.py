@@ -203,7 +203,7 @@ def fresh(parameters: int) -> float:
 
 
 def cleared(numbers: float) -> dict[str, float]:
-    """What it takes to have so many numbers that are 0, for derivatives to be placed among them."""
+    """The work of setting so many numbers to 0, among which derivatives are placed."""
     return {
         "cleared": numbers,
         "cleared beyond the cache": numbers * beyond(L2, 8.0 * numbers),

@@ -90,7 +90,7 @@ class Readings:
 
 
 def _in_small_parts(place: Place) -> Sequence[Place | Bytes]:
-    """What holds few numbers so that every call can look at it."""
+    """The place itself, or, if it holds few numbers, parts that every call can look at."""
     if isinstance(place, Numbers) and place.held.size <= SMALL:
         return [Bytes(place.array, bytes_of(place.held))]
     if isinstance(place, Table) and len(place.held) <= SMALL:
