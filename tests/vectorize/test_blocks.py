@@ -16,7 +16,6 @@ from support.vectorize_cases import CASES
 import tinygrad_scalar as ts
 from tinygrad_scalar import Value
 from tinygrad_scalar.vectorize.array_way import ArrayWay
-from tinygrad_scalar.vectorize.block_memory import _Room, _share
 from tinygrad_scalar.vectorize.block_program import BlockProgram, native_blocks
 
 pytestmark = pytest.mark.skipif(native_blocks() is None, reason="the executor is not built")
@@ -201,15 +200,6 @@ def test_what_is_returned_as_it_is_given_is_each_examples(way, inputs):
             reduced = expected if reduce is None else expected.sum(axis=0) / (5.0 if reduce == "mean" else 1.0)
             assert np.array_equal(value, reduced)
             assert np.array_equal(run.values(x, y), expected)
-
-
-@given(st.lists(st.tuples(st.integers(0, 20), st.integers(0, 10), st.integers(0, 5)), max_size=30))
-def test_what_is_in_use_at_the_same_time_has_memory_of_its_own(uses):
-    rooms = [_Room(rows, "block", first, first + length) for first, length, rows in uses]
-    total = _share(rooms)
-    for time in range(31):
-        rows = [row for r in rooms if r.first <= time <= r.last for row in range(r.offset, r.offset + r.rows)]
-        assert len(set(rows)) == len(rows) and max(rows, default=-1) < total
 
 
 def test_a_missing_row_of_a_lookup_is_an_error_in_every_block():

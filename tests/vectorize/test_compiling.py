@@ -163,12 +163,12 @@ def test_the_work_of_a_first_call_is_linear_and_small_beside_the_function(make):
     assert work[1] < 32_000
 
 
-def _bytes_of_a_first_call(shape, n):
+def _bytes_of_a_first_call(shape, n, m=1):
     cost, w = globals()[shape](n)
     ts.vectorize(lambda x: w[0] * x, w[:1])(np.array([0.5]))  # imports what it needs
     run = ts.vectorize(cost, w)
     before = peak()
-    run(np.array([0.5]))
+    run(np.linspace(0.5, 1.0, m))
     return (peak() - before) / n
 
 
@@ -223,6 +223,13 @@ LARGE = [*SHAPES, triangle, stable_log_sum_exp, dense, conditional]
 @pytest.mark.parametrize("make", [cancelling, *(pytest.param(make, marks=pytest.mark.thorough) for make in LARGE)])
 def test_a_first_call_takes_at_most_250_bytes_an_operation(make):  # a node has 96, that of a maximum 144
     assert alone(_bytes_of_a_first_call, make.__name__, 300_000) < 250
+
+
+@needs_the_executor
+@resident_memory
+@pytest.mark.parametrize("make", [fold, pytest.param(tree, marks=pytest.mark.thorough)])
+def test_a_first_call_of_16_examples_takes_at_most_250_bytes_an_operation(make):
+    assert alone(_bytes_of_a_first_call, make.__name__, 300_000, 16) < 250
 
 
 def _bytes_of_values_and_a_jacobian(shape, n):

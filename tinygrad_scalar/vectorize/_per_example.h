@@ -43,7 +43,7 @@ static BEST void loop_sum_of_products(
 }
 
 /* The shares of k rows x of n columns in their fold by maximum or minimum: of ties, each has as much if `even`, else
-   the last takes half, and so on. */
+   the last takes half, and so on. They may be written over x. */
 static BEST void loop_shares(ptrdiff_t n, ptrdiff_t k, int even, double *out, const double *x, const double *folded)
 {
     ptrdiff_t start, width, j, c;
@@ -66,7 +66,7 @@ static BEST void loop_shares(ptrdiff_t n, ptrdiff_t k, int even, double *out, co
         return;
     }
     for (start = 0; start < n; start += width) {
-        double ties[COLUMNS] = {0.0}, most = 0.0;
+        double ties[COLUMNS] = {0.0}, left[COLUMNS], most = 0.0;
         width = n - start < COLUMNS ? n - start : COLUMNS;
         for (j = 0; j < k; j++) {
             const double *p = x + j * n + start, *q = folded + start;
@@ -76,17 +76,19 @@ static BEST void loop_shares(ptrdiff_t n, ptrdiff_t k, int even, double *out, co
                 ties[c] += o[c];
             }
         }
-        for (c = 0; c < width; c++)
+        for (c = 0; c < width; c++) {
             most = ties[c] > most ? ties[c] : most;
-        for (c = 0; c < width && most > 1.0; c++) {
-            double left = 1.0;
-            for (j = ties[c] > 1.0 ? k - 1 : -1; j >= 0; j--)
-                if (out[j * n + start + c] != 0.0 && even)
-                    out[j * n + start + c] = 1.0 / ties[c];
-                else if (out[j * n + start + c] != 0.0) {
-                    left = ties[c] > 1.0 ? 0.5 * left : left;
+            left[c] = 1.0;
+        }
+        for (j = most > 1.0 ? k - 1 : -1; j >= 0; j--) {
+            double *o = out + j * n + start;
+            for (c = 0; c < width; c++)
+                if (o[c] != 0.0 && even)
+                    o[c] = 1.0 / ties[c];
+                else if (o[c] != 0.0) {
+                    left[c] = ties[c] > 1.0 ? 0.5 * left[c] : left[c];
                     ties[c] -= 1.0;
-                    out[j * n + start + c] = left;
+                    o[c] = left[c];
                 }
         }
     }

@@ -282,25 +282,42 @@ class Memory:
 
 
 def _share(rooms: list[_Room]) -> int:
-    """Give rooms that are in use at different times the same rows: each goes to the first gap that it fits in."""
-    starting: dict[int, list[_Room]] = {}
-    for room in rooms:
-        starting.setdefault(room.first, []).append(room)
+    """Give rooms that are in use at different times the same rows; how many rows that takes.
+
+    They are given from the first group to the last, or from the last to the first if that takes fewer: the gaps that
+    the forward pass leaves are often too small for the gradients of larger arrays.
+    """
+    times = [(room.first, room.last) for room in rooms]
+    offsets, most = _first_fit([room.rows for room in rooms], times)
+    backwards, fewer = _first_fit([room.rows for room in rooms], [(-last, -first) for first, last in times])
+    if fewer < most:
+        offsets, most = backwards, fewer
+    for room, offset in zip(rooms, offsets):
+        room.offset = offset
+    return most
+
+
+def _first_fit(sizes: list[int], times: list[tuple[int, int]]) -> tuple[list[int], int]:
+    """Where rooms of these sizes go, each into the first gap that it fits in; and how many rows all take."""
+    starting: dict[int, list[int]] = {}
+    for room, (first, _) in enumerate(times):
+        starting.setdefault(first, []).append(room)
     in_use: list[tuple[int, int, int]] = []  # (last, offset, rows), the first to go on top
     gaps: list[tuple[int, int]] = [(0, 1 << 60)]  # (start, end), in order
-    rows = 0
+    offsets, rows = [0] * len(sizes), 0
     for time in sorted(starting):
         while in_use and in_use[0][0] < time:
             _, offset, size = heappop(in_use)
             _add_gap(gaps, offset, offset + size)
-        for room in sorted(starting[time], key=lambda room: -room.rows):
-            k = next(k for k, (start, end) in enumerate(gaps) if end - start >= room.rows)
+        for room in sorted(starting[time], key=lambda room: -sizes[room]):
+            size = sizes[room]
+            k = next(k for k, (start, end) in enumerate(gaps) if end - start >= size)
             start, end = gaps[k]
-            room.offset = start
-            gaps[k : k + 1] = [(start + room.rows, end)] if start + room.rows < end else []
-            heappush(in_use, (room.last, room.offset, room.rows))
-            rows = max(rows, room.offset + room.rows)
-    return rows
+            offsets[room] = start
+            gaps[k : k + 1] = [(start + size, end)] if start + size < end else []
+            heappush(in_use, (times[room][1], start, size))
+            rows = max(rows, start + size)
+    return offsets, rows
 
 
 def _add_gap(gaps: list[tuple[int, int]], start: int, end: int) -> None:

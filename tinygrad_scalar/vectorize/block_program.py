@@ -197,7 +197,19 @@ class _Writer:
         n, k = s.out.shape
         for operand in s.operands:
             self._require_like(operand, s.out)
-        self._add(s, "shares", s.out, s.operands, rows=n, p=n, k=k, number=float(s.fold.even))
+        self._add(
+            s,
+            "shares",
+            s.out,
+            s.operands,
+            rows=n,
+            p=n,
+            k=k,
+            number=float(s.fold.even),
+            aligned=(True, False),
+            makes_rows=False,
+            may_overwrite=True,
+        )
 
     def _over_examples(self, s: OverExamples) -> None:
         if not s.source.batched or s.source.values is not None:
