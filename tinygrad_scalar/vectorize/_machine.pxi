@@ -8,9 +8,10 @@
 # their results stand side by side in that order, so that rows above rows are rows again. All of it takes linear time.
 #
 # Places. Parameters that a step reads and constants have one number each, the same for all examples (`uniform`); the
-# numbers of the arguments and the results have one for each lane. Gradients have places of their own: a result's is
-# free again as soon as its order has passed it on, so that they stay in the cache. A parameter that only lookups read
-# has no place at all: lookups read and add where it stands.
+# numbers of the arguments and the results have one for each lane. The place of a result that nothing reads any more, on
+# the way back either, is another's later (_reuse.pxi). Gradients have places of their own: a result's is free again as
+# soon as its order has passed it on, so that they stay in the cache. A parameter that only lookups read has no place at
+# all: lookups read and add where it stands.
 #
 # Threads. Where there is much to do, the examples form chunks with gradients of their own, which several threads take
 # (_threads.pyx), each with a machine that shares the program. Chunks depend on the work alone and their sums are added
@@ -138,8 +139,12 @@ cdef struct Descent:
     Py_ssize_t size  # of the places of gradients
     int cost  # the place of the cost's
     bint has_choices
-    # while it is made: of each group, how far its gradients' places are from its numbers'; lists of the groups whose
-    # place is free, by size: for each size the first, for each group the next one
+    # while it is made: the group that has each place; of each group its size, which group had its places before, and
+    # how far its gradients' places are from its numbers'; lists of the groups whose gradients' places are free, by size:
+    # for each size the first, for each group the next one
+    int* group_of
+    int* size_of
+    int* former
     int* shift
     int* free
     int* next_free
@@ -394,8 +399,7 @@ cdef class Machine:
     cdef int* watched
     cdef int* read  # the parameters that have places, in order
     cdef double* constants
-    cdef int* group_of  # for each place
-    cdef int* first_of  # for each group its first place
+    cdef int* first_of  # for each group of results its first place
     cdef Descent descents[2]  # without and with the gradients of inputs and constants
     cdef double* memory  # v, d and slopes of one example or block
     cdef Py_ssize_t size
@@ -444,7 +448,7 @@ cdef class Machine:
         self.n_tables, self.n_constants, self.first_constant = other.n_tables, other.n_constants, other.first_constant
         self.cost, self.orders, self.dots, self.tables = other.cost, other.orders, other.dots, other.tables
         self.watched, self.read, self.constants = other.watched, other.read, other.constants
-        self.group_of, self.first_of, self.has_rows = other.group_of, other.first_of, other.has_rows
+        self.first_of, self.has_rows = other.first_of, other.has_rows
         self.sums, self.work, self.few = other.sums, other.work, other.few
         self.descents[0], self.descents[1] = other.descents[0], other.descents[1]
         return 0
@@ -472,7 +476,6 @@ cdef class Machine:
         PyMem_Free(self.watched)
         PyMem_Free(self.read)
         PyMem_Free(self.constants)
-        PyMem_Free(self.group_of)
         PyMem_Free(self.first_of)
         for k in range(2):
             PyMem_Free(self.descents[k].backs)
@@ -583,6 +586,7 @@ cdef class Machine:
         """
         cdef char* is_back = NULL
         cdef char* tables = NULL  # of each table of lookups, where it begins: 1 or 2, whether it leads on; 3 if written
+        cdef int* memory = NULL
         PyMem_Free(descent.backs)
         PyMem_Free(descent.tables)
         descent.backs, descent.tables = NULL, NULL
@@ -590,38 +594,50 @@ cdef class Machine:
             is_back = <char*>block(self.n_orders)
             tables = <char*>block(self.n_tables)
             memset(tables, 0, self.n_tables)
-            descent.shift = <int*>block(self.n_groups * sizeof(int))
-            descent.next_free = <int*>block(self.n_groups * sizeof(int))
+            memory = <int*>block((self.n_places + 4 * self.n_groups) * sizeof(int))
+            descent.group_of, descent.shift = memory, memory + self.n_places
+            descent.size_of, descent.former = descent.shift + self.n_groups, descent.shift + 2 * self.n_groups
+            descent.next_free = descent.shift + 3 * self.n_groups
             self.find_wanted(descent, with_inputs, is_back, tables)
             self.write_descent(descent, is_back, tables)
         finally:
             PyMem_Free(is_back)
             PyMem_Free(tables)
-            PyMem_Free(descent.shift)
+            PyMem_Free(memory)
             PyMem_Free(descent.free)
-            PyMem_Free(descent.next_free)
-            descent.shift = descent.free = descent.next_free = NULL
+            descent.free = NULL
         descent.made = True
         return 0
 
     cdef int find_wanted(self, Descent* descent, bint with_inputs, char* is_back, char* tables) except -1:
         """Mark what is on the way to a wanted gradient."""
-        cdef Py_ssize_t i, n_back = 0, far = self.far_from(self.n_orders)
+        cdef Py_ssize_t i, k, n_back = 0, far = self.far_from(self.n_orders)
         cdef int g, largest = 1
         cdef Order* order
+        for k in range(self.n_places):
+            descent.group_of[k] = (
+                OF_PARAMETERS if k < self.n_read else OF_CONSTANTS if k < self.n_uniform
+                else OF_INPUTS if k < self.n_uniform + self.n_inputs else NOWHERE
+            )
         for g in range(self.n_groups):
-            descent.shift[g] = UNWANTED
-            if g > OF_INPUTS:
-                largest = max(largest, self.size_of(g))
+            descent.shift[g], descent.size_of[g] = UNWANTED, 0
         descent.shift[OF_PARAMETERS] = 0
         if with_inputs:
             descent.shift[OF_CONSTANTS] = descent.shift[OF_INPUTS] = 0  # constants': for alarms
+        g = OF_INPUTS
         for i in range(self.n_orders):
             order = self.orders + i
             if i < far:
                 self.prefetch_shifts(descent, order + AHEAD // 2)
-                PREFETCH(self.group_of + order[AHEAD].x)
-                PREFETCH(self.group_of + order[AHEAD].y)
+                PREFETCH(descent.group_of + order[AHEAD].x)
+                PREFETCH(descent.group_of + order[AHEAD].y)
+            if g + 1 < self.n_groups and order.out == self.first_of[g + 1]:
+                g += 1
+                descent.former[g] = descent.group_of[order.out]
+            for k in range(order.n):
+                descent.group_of[order.out + k] = g
+            descent.size_of[g] += order.n
+            largest = max(largest, descent.size_of[g])
             if order.code == LOOKUP and order.how > 0:
                 if not tables[order.y]:  # all that stands in it was computed before the first lookup
                     tables[order.y] = 1 + self.leads_to_wanted(descent, order)
@@ -630,7 +646,7 @@ cdef class Machine:
                 is_back[i] = order.how > 0 and self.leads_to_wanted(descent, order)
             if is_back[i]:
                 n_back += 1
-                descent.shift[self.group_of[order.out]] = NOT_YET
+                descent.shift[g] = NOT_YET
         descent.backs = <Back*>block(n_back * sizeof(Back))
         descent.tables = <int*>block(self.n_tables * sizeof(int))
         descent.free = <int*>block((largest + 1) * sizeof(int))
@@ -643,16 +659,14 @@ cdef class Machine:
     cdef inline void prefetch_shifts(self, Descent* descent, Order* order) noexcept:
         """Of the groups of its first two operands."""
         if 0 <= order.x < self.n_places:
-            PREFETCH(descent.shift + self.group_of[order.x])
+            PREFETCH(descent.shift + descent.group_of[order.x])
         if 0 <= order.y < self.n_places:
-            PREFETCH(descent.shift + self.group_of[order.y])
+            PREFETCH(descent.shift + descent.group_of[order.y])
 
     cdef int write_descent(self, Descent* descent, char* is_back, char* tables) except -1:
-        cdef Py_ssize_t i, k, t
+        cdef Py_ssize_t i, k
         cdef Order* order
-        cdef Dot* dot
-        cdef Back* back = NULL
-        cdef int g, former = NOWHERE
+        cdef int g = <int>self.n_groups - 1, former = NOWHERE
         cdef Py_ssize_t near = self.n_orders - self.far_from(self.n_orders) - 1
         descent.size, descent.n = self.n_uniform + self.n_inputs, 0
         if self.is_wanted(descent, self.cost):
@@ -661,43 +675,50 @@ cdef class Machine:
             order = self.orders + i
             if i > near:
                 self.prefetch_shifts(descent, order - AHEAD // 2)
-                PREFETCH(self.group_of + order[-AHEAD].x)
-                PREFETCH(self.group_of + order[-AHEAD].y)
-            if not is_back[i]:
-                continue
-            g = self.group_of[order.out]
-            if descent.shift[g] == NOT_YET:
-                continue
-            if back is not NULL and g != former:
-                self.release(descent, former)
-            former = g
-            back = descent.backs + descent.n
-            descent.n += 1
-            back.order, back.out = <int>i, order.out + descent.shift[g]
-            back.x = back.y = back.z = NOWHERE
-            back.n_done = 0
-            descent.has_choices |= order.how == 1
-            if order.code == LOOKUP:
-                for k in range(order.z if tables[order.y] != 3 else 0):
-                    t = self.tables[order.y + k]
-                    if t >= 0:
-                        descent.tables[order.y + k] = self.place_for(descent, <int>t)
-                tables[order.y] = 3
-            elif order.code == DOT and self.dots[order.dot].table >= 0:
-                dot = self.dots + order.dot
-                for k in range(2 * dot.K):
-                    t = dot.table + 4 * (k // 2) + k % 2
-                    descent.tables[t] = self.places_for(descent, order.n, self.tables[t], self.tables[t + 2])
-            else:
-                if self.passes_to(order, 0):
-                    back.x = self.places_for(descent, order.n, order.x, order.sx)
-                if self.passes_to(order, 1):
-                    back.y = self.places_for(descent, order.n, order.y, order.sy)
-            if self.passes_to(order, 2):
-                back.z = self.places_for(descent, order.n, order.z, order.sz)
-        if back is not NULL:
+                PREFETCH(descent.group_of + order[-AHEAD].x)
+                PREFETCH(descent.group_of + order[-AHEAD].y)
+            if is_back[i] and descent.shift[g] != NOT_YET:
+                if g != former and former != NOWHERE:
+                    self.release(descent, former)
+                former = g
+                self.write_back(descent, i, descent.shift[g], tables)
+            if order.out == self.first_of[g]:  # before it, another group may have had its places
+                for k in range(descent.size_of[g]):
+                    descent.group_of[order.out + k] = descent.former[g]
+                g -= 1
+        if former != NOWHERE:
             self.release(descent, former)
         return 0
+
+    cdef void write_back(self, Descent* descent, Py_ssize_t i, int shift, char* tables) noexcept:
+        """Order i on the way back; `shift` is that of its group."""
+        cdef Order* order = self.orders + i
+        cdef Back* back = descent.backs + descent.n
+        cdef Dot* dot
+        cdef Py_ssize_t k, t
+        descent.n += 1
+        back.order, back.out = <int>i, order.out + shift
+        back.x = back.y = back.z = NOWHERE
+        back.n_done = 0
+        descent.has_choices |= order.how == 1
+        if order.code == LOOKUP:
+            for k in range(order.z if tables[order.y] != 3 else 0):
+                t = self.tables[order.y + k]
+                if t >= 0:
+                    descent.tables[order.y + k] = self.place_for(descent, <int>t)
+            tables[order.y] = 3
+        elif order.code == DOT and self.dots[order.dot].table >= 0:
+            dot = self.dots + order.dot
+            for k in range(2 * dot.K):
+                t = dot.table + 4 * (k // 2) + k % 2
+                descent.tables[t] = self.places_for(descent, order.n, self.tables[t], self.tables[t + 2])
+        else:
+            if self.passes_to(order, 0):
+                back.x = self.places_for(descent, order.n, order.x, order.sx)
+            if self.passes_to(order, 1):
+                back.y = self.places_for(descent, order.n, order.y, order.sy)
+        if self.passes_to(order, 2):
+            back.z = self.places_for(descent, order.n, order.z, order.sz)
 
     cdef inline bint passes_to(self, Order* order, int k) noexcept:
         """Whether a gradient goes to operand k; lookups have tables instead."""
@@ -738,11 +759,11 @@ cdef class Machine:
 
     cdef inline bint is_wanted(self, Descent* descent, int place) noexcept:
         """Whether the gradient of a place is."""
-        return descent.shift[self.group_of[place]] != UNWANTED
+        return descent.shift[descent.group_of[place]] != UNWANTED
 
     cdef inline int place_for(self, Descent* descent, int place) noexcept:
         """Where the gradient of what stands at `place` is; taken if it has no place yet."""
-        cdef int g = self.group_of[place], shift = descent.shift[g]
+        cdef int g = descent.group_of[place], shift = descent.shift[g]
         if shift == UNWANTED:
             return NOWHERE
         return place + (self.take_place(descent, g) if shift == NOT_YET else shift)
@@ -761,14 +782,14 @@ cdef class Machine:
     cdef void release(self, Descent* descent, int g) noexcept:
         """The last order that was written ends a group: its gradients are all passed on."""
         cdef Back* back = descent.backs + descent.n - 1
-        cdef int size = self.size_of(g)
+        cdef int size = descent.size_of[g]
         back.done, back.n_done = self.first_of[g] + descent.shift[g], size
         descent.next_free[g] = descent.free[size]
         descent.free[size] = g
 
     cdef int take_place(self, Descent* descent, int g) noexcept:
         """Find a place for a group's gradients, and return its shift."""
-        cdef int size = self.size_of(g), former = descent.free[size], place
+        cdef int size = descent.size_of[g], former = descent.free[size], place
         if former >= 0:
             descent.free[size] = descent.next_free[former]
             place = self.first_of[former] + descent.shift[former]
@@ -777,10 +798,6 @@ cdef class Machine:
             descent.size += size
         descent.shift[g] = place - self.first_of[g]
         return descent.shift[g]
-
-    cdef inline int size_of(self, int g) noexcept:
-        """How many places a group has."""
-        return (self.first_of[g + 1] if g + 1 < self.n_groups else <int>self.n_places) - self.first_of[g]
 
     # --- running -----------------------------------------------------------------------------------------------------
 
@@ -1031,8 +1048,7 @@ cdef class Machine:
                     for i in range(lanes):  # the last example fills the lanes beyond it
                         lane[k * lanes + i] = its[min(i, n - 1) * width + k]
             lane += width * lanes
-        self.forwards(call.theta, d_theta is not NULL)
-        if call.alarming and not self.all_numbers_finite():
+        if not self.forwards(call.theta, d_theta is not NULL, call.alarming):
             call.alarmed = True
         for i in range(n):
             sum_so_far += cost[i if self.cost >= self.n_uniform else 0]
@@ -1055,9 +1071,6 @@ cdef class Machine:
                     call.d_rows[a][(start + i) * width + k] = lane[k * lanes + i] / over
             memset(lane, 0, width * lanes * sizeof(double))
             lane += width * lanes
-
-    cdef bint all_numbers_finite(self) noexcept nogil:
-        return all_finite(self.v, self.n_uniform + (self.n_places - self.n_uniform) * self.lanes)
 
     cdef void seed(self, Descent* descent, Py_ssize_t n) noexcept nogil:
         """Set the gradient of the cost with respect to itself."""
@@ -1094,25 +1107,29 @@ cdef class Machine:
         """Up to which of n orders to look ahead for what they read: where all stays in a cache that takes longer."""
         return n - AHEAD if self.n_places > MANY_PLACES else 0
 
-    cdef void forwards(self, double* theta, bint with_slopes) noexcept nogil:
+    cdef bint forwards(self, double* theta, bint with_slopes, bint alarming) noexcept nogil:
+        """Run all orders; if it is `alarming`, whether all numbers are finite."""
         cdef Py_ssize_t i, far = self.far_from(self.n_orders)
         cdef Order* order
-        if self.lanes > 1:
-            for i in range(self.n_orders):
-                if i < far:
-                    self.prefetch_number(self.orders[i + AHEAD // 2].x)
-                    self.prefetch_number(self.orders[i + AHEAD // 2].y)
-                self.forward_lanes(self.orders + i, theta, with_slopes)
-            return
+        cdef bint finite = not alarming or all_finite(self.v, self.n_uniform + self.n_inputs * self.lanes)
         for i in range(self.n_orders):
             order = self.orders + i
-            if i < far:
-                PREFETCH(self.v + order[AHEAD].x)
-                PREFETCH(self.v + order[AHEAD].y)
-            if order.n == 1:
-                self.forward_one(order, theta)
+            if self.lanes > 1:
+                if i < far:
+                    self.prefetch_number(order[AHEAD // 2].x)
+                    self.prefetch_number(order[AHEAD // 2].y)
+                self.forward_lanes(order, theta, with_slopes)
             else:
-                self.forward_rows(order, with_slopes)
+                if i < far:
+                    PREFETCH(self.v + order[AHEAD].x)
+                    PREFETCH(self.v + order[AHEAD].y)
+                if order.n == 1:
+                    self.forward_one(order, theta)
+                else:
+                    self.forward_rows(order, with_slopes)
+            if alarming and finite:  # a later result can take the place
+                finite = all_finite(self.number(order.out), order.n * self.lanes)
+        return finite
 
     cdef inline void forward_one(self, Order* order, double* theta) noexcept nogil:
         """One step for one example."""

@@ -53,6 +53,8 @@ cdef class Schedule:
     cdef char* absorbed  # the steps that are part of a chain of additions
     cdef int* terms  # how many terms the chain has that ends with an addition
     cdef int* place  # of each slot, −1 − k for parameter k if it has none
+    cdef int* group_of  # for each place
+    cdef int* first_of  # for each group its first place, after the last one the end
     cdef double[::1] constants
     cdef int[::1] place_of  # of each constant, −1 if it has none yet
     cdef Py_ssize_t n_constants  # how many have a place
@@ -70,6 +72,8 @@ cdef class Schedule:
 
     def __dealloc__(self):
         PyMem_Free(self.memory)
+        PyMem_Free(self.group_of)
+        PyMem_Free(self.first_of)
         PyMem_Free(self.columns)
         PyMem_Free(self.sorted)
         PyMem_Free(self.other)
@@ -97,6 +101,7 @@ cdef class Schedule:
         machine.watched = <int*>block(machine.n_watched * sizeof(int))
         for s in range(machine.n_watched):
             machine.watched[s] = self.settled(self.place[<int>watched[s]])
+        Reuse().give(machine, self.group_of, self.first_of)
 
     cdef int make_room(self, Py_ssize_t n_slots) except -1:
         """All arrays in one block, which can have huge pages."""
@@ -323,13 +328,11 @@ cdef class Schedule:
         cdef short[::1] kinds = np.empty(n, np.int16)  # of steps: those of one kind can be rows of one order
         for s in range(n):
             n_kept += not self.absorbed[s]
-        machine.group_of = <int*>block((self.n_places + n_kept) * sizeof(int))
-        machine.first_of = <int*>block((highest + OF_INPUTS + 1) * sizeof(int))
+        self.group_of = <int*>block((self.n_places + n_kept) * sizeof(int))
+        self.first_of = <int*>block((highest + OF_INPUTS + 2) * sizeof(int))
         machine.n_groups = OF_INPUTS + 1
-        machine.first_of[OF_PARAMETERS], machine.first_of[OF_CONSTANTS] = 0, <int>machine.n_read
-        machine.first_of[OF_INPUTS] = <int>machine.n_uniform
         for k in range(self.n_places):
-            machine.group_of[k] = (
+            self.group_of[k] = (
                 OF_PARAMETERS if k < machine.n_read else OF_CONSTANTS if k < machine.n_uniform else OF_INPUTS
             )
         machine.dots = <Dot*>grown(machine.dots, 1, &self.room_for_dots, sizeof(Dot))
@@ -366,7 +369,7 @@ cdef class Schedule:
         ask_for_huge_pages(machine.orders, n_kept * sizeof(Order))
         i = 0
         for level in range(1, highest + 1):
-            machine.first_of[machine.n_groups] = <int>self.n_places
+            self.first_of[machine.n_groups] = <int>self.n_places
             while i < start[level]:
                 if i + AHEAD < n_kept:
                     s = by_level[i + AHEAD]
@@ -379,6 +382,7 @@ cdef class Schedule:
                 self.write_alike(&by_level[i], j - i, kind // 8)
                 i = j
             machine.n_groups += 1
+        self.first_of[machine.n_groups] = <int>self.n_places
         machine.n_places, machine.n_tables = self.n_places, self.n_tables
         if machine.n_orders:
             machine.orders = <Order*>PyMem_Realloc(machine.orders, machine.n_orders * sizeof(Order))
@@ -471,7 +475,7 @@ cdef class Schedule:
             order.y = self.settled(columns[1])
         if C > 2:
             order.z = self.settled(columns[2])
-        self.machine.group_of[self.n_places] = <int>self.machine.n_groups
+        self.group_of[self.n_places] = <int>self.machine.n_groups
         self.place[self.steps[s, 1]] = <int>self.n_places
         self.n_places += 1
         return 0
@@ -640,7 +644,7 @@ cdef class Schedule:
         """Whether two places are that far apart and in one group; those of new constants can be anywhere."""
         if place >= UNPLACED or following >= UNPLACED:
             return place >= UNPLACED and following >= UNPLACED and self.stride(place, following) == by
-        return following - place == by and self.machine.group_of[place] == self.machine.group_of[following]
+        return following - place == by and self.group_of[place] == self.group_of[following]
 
     cdef inline bint can_be(self, int stride, int code, Py_ssize_t C) noexcept:
         """Whether the loops over rows can read an operand with that stride."""
@@ -699,7 +703,7 @@ cdef class Schedule:
             if C > 2:
                 self.write_operand(&order.z, &order.sz, rows, n, code, 2, C)
         for i in range(n):
-            machine.group_of[self.n_places] = <int>machine.n_groups
+            self.group_of[self.n_places] = <int>machine.n_groups
             self.place[self.steps[steps[rows[i]], 1]] = <int>self.n_places
             self.n_places += 1
         return 0

@@ -259,6 +259,7 @@ cdef bint all_finite(double* numbers, Py_ssize_t n) noexcept nogil:
 
 
 include "_machine.pxi"
+include "_reuse.pxi"
 include "_schedule.pxi"
 include "_steps.pxi"
 

@@ -1,0 +1,192 @@
+# Places of results that nothing reads any more are given to later ones: see _machine.pxi.
+
+cdef enum:  # what an order reads on the way back
+    READS_X = 1
+    READS_Y = 2
+    READS_OUT = 4
+
+cdef enum:  # instead of the last group that reads a group
+    NOT_READ = -1
+    STAYS = -2  # it is read on the way back, or when the program has run
+    STAYS_ALONE = -3  # and nothing else was there before: lookups mark what they choose (`Machine.chosen`)
+
+
+cdef int read_on_the_way_back(int code, double number) noexcept nogil:
+    """Which numbers an order needs to pass its gradient on, beside the slopes that are kept."""
+    cdef int k
+    if code == _ops.MULTIPLY or code == DOT or code == _ops.MAXIMUM or code == _ops.MINIMUM:
+        return READS_X | READS_Y
+    if code in (_ops.ADD, _ops.SUBTRACT, _ops.NEGATE) or slopes_kept(code, number):
+        return 0
+    if code == _ops.DIVIDE:
+        return READS_Y | READS_OUT
+    if code in (_ops.EXP, _ops.SQRT, _ops.TAN):
+        return READS_OUT
+    if code == LOOKUP or code == _ops.WHERE:
+        return READS_X
+    for k in range(3):
+        if has_gradient_of(code, number, k):
+            return READS_X
+    return 0
+
+
+cdef class Reuse:
+    """Gives results their places, when all orders are written and each result has one of its own.
+
+    The results of a level, a group, remain side by side, so that rows remain rows. Once the orders have run that read
+    any of them, and if none does on the way back, their places are those of a later group as large.
+    """
+
+    cdef Machine machine
+    cdef int* group_of  # for each place as they are written
+    cdef int* first_of  # for each group its first place there; after the last group the end
+    cdef int* shift  # for each group, how far it moves
+    cdef int* last  # for each group the last one that reads it
+    cdef int* following  # the group's neighbour in a list: of those that another is the last to read, or of free ones
+    cdef int* dying  # for each group the first in its list of those that it is the last to read
+    cdef int* free  # the first free group of each size
+    cdef char* seen  # where in the tables those of lookups begin that have been visited
+    cdef void* memory
+    cdef int largest
+    cdef bint moving
+
+    def __dealloc__(self):
+        PyMem_Free(self.memory)
+
+    cdef int give(self, Machine machine, int* group_of, int* first_of) except -1:
+        cdef Py_ssize_t i, n = machine.n_orders, far = machine.far_from(n), near = n - far - 1
+        cdef Order* order
+        cdef int g = OF_INPUTS
+        self.machine, self.group_of, self.first_of = machine, group_of, first_of
+        self.make_room()
+        machine.first_of = <int*>block(machine.n_groups * sizeof(int))
+        self.stays(machine.cost)
+        for i in range(machine.n_watched):
+            self.stays(machine.watched[i])
+        for i in range(n - 1, -1, -1):
+            order = machine.orders + i
+            if i > near:
+                self.prefetch(order - AHEAD, order - AHEAD // 2, self.last)
+            self.visit(order, group_of[order.out])
+        memset(self.seen, 0, machine.n_tables)
+        self.moving = True
+        machine.n_places, machine.n_groups = machine.n_uniform + machine.n_inputs, OF_INPUTS + 1
+        for i in range(n):
+            order = machine.orders + i
+            if i < far:
+                self.prefetch(order + AHEAD, order + AHEAD // 2, self.shift)
+            if group_of[order.out] != g:
+                self.release_after(g)
+                g = group_of[order.out]
+                self.move(g)
+            self.visit(order, g)
+            order.out += self.shift[g]
+        machine.cost += self.shift[group_of[machine.cost]]
+        for i in range(machine.n_watched):
+            machine.watched[i] += self.shift[group_of[machine.watched[i]]]
+        return 0
+
+    cdef int make_room(self) except -1:
+        cdef Py_ssize_t g, n = self.machine.n_groups
+        self.largest = 0
+        for g in range(OF_INPUTS + 1, n):
+            self.largest = max(self.largest, self.first_of[g + 1] - self.first_of[g])
+        self.memory = block((4 * n + self.largest + 1) * sizeof(int) + self.machine.n_tables)
+        self.shift = <int*>self.memory
+        self.last, self.following, self.dying = self.shift + n, self.shift + 2 * n, self.shift + 3 * n
+        self.free = self.shift + 4 * n
+        self.seen = <char*>(self.free + self.largest + 1)
+        for g in range(n):
+            self.shift[g], self.last[g], self.dying[g] = 0, NOT_READ, NOWHERE
+        for g in range(self.largest + 1):
+            self.free[g] = NOWHERE
+        memset(self.seen, 0, self.machine.n_tables)
+        return 0
+
+    cdef inline void prefetch(self, Order* far, Order* near, int* of_groups) noexcept:
+        """The groups of the first two operands of an order, and something of those of a nearer one."""
+        PREFETCH(self.group_of + far.x)
+        PREFETCH(self.group_of + far.y)
+        if near.sx != INDEXED:
+            PREFETCH(of_groups + self.group_of[near.x])
+        if near.sy != INDEXED and near.y >= 0 and near.code != LOOKUP:
+            PREFETCH(of_groups + self.group_of[near.y])
+
+    cdef void visit(self, Order* order, int g) noexcept:
+        """Note what an order of group g reads, and for how long; or, when groups are `moving`, where that stands."""
+        cdef int kept = read_on_the_way_back(order.code, order.number) if order.how else 0
+        cdef bint x_stays = kept & READS_X, y_stays = kept & READS_Y
+        cdef Py_ssize_t k
+        cdef Dot* dot
+        cdef int* term
+        if not self.moving:
+            if order.how == 1:
+                self.last[g] = STAYS_ALONE
+            elif kept & READS_OUT:
+                self.stays(order.out)
+        if order.code == LOOKUP:
+            self.operand(&order.x, 0, 1, g, x_stays)
+            if not self.seen[order.y]:
+                self.seen[order.y] = True
+                for k in range(order.z):
+                    if self.machine.tables[order.y + k] >= 0:
+                        self.operand(self.machine.tables + order.y + k, 0, 1, g, False)
+            return
+        self.operand(&order.x, order.sx, order.n, g, x_stays)
+        if order.y >= 0:
+            self.operand(&order.y, order.sy, order.n, g, y_stays)
+        if order.z >= 0:
+            self.operand(&order.z, order.sz, order.n, g, False)
+        dot = self.machine.dots + order.dot if order.code == DOT else NULL
+        for k in range(dot.K if dot is not NULL and dot.table >= 0 else 0):
+            term = self.machine.tables + dot.table + 4 * k
+            self.operand(term, term[2], order.n, g, x_stays)
+            self.operand(term + 1, term[3], order.n, g, y_stays)
+
+    cdef inline void operand(self, int* at, int stride, int n, int g, bint stays) noexcept:
+        """What n rows read; if they find it side by side, it is of one group."""
+        cdef int i
+        if stride != INDEXED:
+            self.place(at, g, stays)
+            return
+        for i in range(n):
+            self.place(self.machine.tables + at[0] + i, g, stays)
+
+    cdef inline void place(self, int* place, int g, bint stays) noexcept:
+        cdef int read = self.group_of[place[0]]
+        if self.moving:
+            place[0] += self.shift[read]
+        elif stays:
+            self.stays(place[0])
+        elif self.last[read] == NOT_READ:  # from the last order to the first
+            self.last[read] = g
+
+    cdef inline void stays(self, int place) noexcept:
+        cdef int g = self.group_of[place]
+        if self.last[g] != STAYS_ALONE:
+            self.last[g] = STAYS
+
+    cdef void move(self, int g) noexcept:
+        """Give a group its places."""
+        cdef Machine machine = self.machine
+        cdef int size = self.first_of[g + 1] - self.first_of[g], last = self.last[g]
+        cdef int former = self.free[size] if last != STAYS_ALONE else NOWHERE
+        cdef int place = <int>machine.n_places
+        if former >= 0:
+            self.free[size] = self.following[former]
+            place = self.first_of[former] + self.shift[former]
+        else:
+            machine.n_places += size
+        self.shift[g] = place - self.first_of[g]
+        machine.first_of[machine.n_groups] = place
+        machine.n_groups += 1
+        if last >= 0:
+            self.following[g], self.dying[last] = self.dying[last], g
+
+    cdef void release_after(self, int g) noexcept:
+        """The places are free of what group g was the last to read."""
+        cdef int free = self.dying[g], following, size
+        while free >= 0:
+            following, size = self.following[free], self.first_of[free + 1] - self.first_of[free]
+            self.following[free], self.free[size] = self.free[size], free
+            free = following
