@@ -10,6 +10,8 @@ from support.scalar_machines import machine_of, native, require_the_engines, run
 import tinygrad_scalar as ts
 from tinygrad_scalar import Value
 from tinygrad_scalar.engine import record
+from tinygrad_scalar.vectorize.scalar_program import scalar_program
+from tinygrad_scalar.vectorize.trace import trace
 
 pytestmark = pytest.mark.skipif(native is None, reason="the native executor belongs to the compiled Value")
 
@@ -112,20 +114,54 @@ def test_what_the_way_back_reads_stays(name):
     assert places_of_results(cost) >= 30
 
 
-def test_what_was_chosen_among_results_has_a_place_of_its_own():
-    """The way back marks it; a mark of what stood there before would let an infinite slope through."""
-    w = [Value(0.3)]
+@pytest.mark.parametrize("choose", [ts.where, lambda c, a, b: ts.cond(c, lambda: a, lambda: b)], ids=["where", "cond"])
+def test_what_conditions_compared_stays(choose):
+    def cost(x):
+        z = x
+        for k in range(7):
+            condition = ts.greater(z, 0.1) if k % 2 else ts.greater(0.1, z)
+            z = ts.tanh(choose(condition, 1.5 - z, z - 0.3))
+        return z
+
+    require_the_engines(cost, [Value(0.5)], [np.linspace(-1.0, 1.0, 21)])
+
+
+def test_what_lookups_choose_among_has_places_of_its_own():
+    """The way back marks what was chosen; a mark of what stood there before would let an infinite slope through."""
 
     def cost(x, i):
         z = x
         for _ in range(12):
             z = ts.tanh(z - 0.1)
-            z = z + ts.lookup([ts.sqrt(z - z), w[0] * z, z], i)
+            z = z - ts.lookup([ts.sqrt(z - z), 0.3 - z, z], i)
         return z
 
-    arrays = [np.linspace(0.1, 0.9, 20), np.full(20, 1)]
+    w, arrays = [Value(0.3)], [np.linspace(0.1, 0.9, 40), np.arange(40) % 2 + 1]
     machine = require_the_engines(cost, w, arrays)
-    assert np.isfinite(run(machine, w, arrays)[1]).all()
+    first, again = run(machine, w, arrays), run(machine, w, arrays)
+    assert np.isfinite(first[2][0]).all()
+    assert again[2][0].tobytes() == first[2][0].tobytes()
+
+
+def test_any_number_can_be_watched_or_be_the_cost():
+    def numbers(x):
+        made = [x - 0.3]
+        for k in range(10):
+            made.append(ts.tanh(made[-1]) if k % 2 else 0.7 - made[-1])
+        return made
+
+    X = np.linspace(-1.0, 1.0, 20)
+    program = scalar_program(trace(lambda x: numbers(x)[-1], [], [X]), 0, [1], native.CODES)
+    slots, theta, rows = [int(step[1]) for step in program.steps], np.empty(0), (X.reshape(-1, 1),)
+    expected = np.array([[number.data for number in numbers(Value(x))] for x in X])
+    for k, slot in enumerate(slots):
+        machine = native.Machine(*program._replace(cost=slot, watched=slots[k:]))
+        watched = np.empty((len(X), len(slots) - k))
+        value = machine.run(theta, rows, np.empty(0), None, watched)
+        np.testing.assert_allclose(value, expected[:, k].mean(), rtol=1e-13, atol=1e-15)
+        np.testing.assert_allclose(watched, expected[:, k:], rtol=1e-13)
+        machine = native.Machine(*program._replace(cost=slot))
+        assert machine.run(theta, rows, np.empty(0)) == value
 
 
 @pytest.mark.parametrize("m", [1, 2, 16])
