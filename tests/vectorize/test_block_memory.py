@@ -6,6 +6,7 @@ from hypothesis import given, strategies as st
 
 import tinygrad_scalar as ts
 from tinygrad_scalar import Value
+from tinygrad_scalar.vectorize import cost_model
 from tinygrad_scalar.vectorize.block_memory import _Room, _share
 from tinygrad_scalar.vectorize.block_program import native_blocks
 
@@ -51,3 +52,20 @@ def test_the_shares_of_each_example_are_those_of_the_engine(fold, tied, m):
         numbers = list(map(Value, expected))
         fold(numbers).backward()
         assert row == [2.0 * number.grad for number in numbers]
+
+
+@needs_the_executor
+@pytest.mark.parametrize("m", [1, 8, 9, 20, 100])
+@pytest.mark.parametrize("cost", [tree, ts.max, ts.min, ts.logsumexp, lambda numbers: ts.sum(numbers) - numbers[0]])
+def test_a_program_of_many_rows_gives_the_same_with_a_few_examples_at_once(cost, m, monkeypatch):
+    monkeypatch.setattr(cost_model, "MANY_ROWS", 0)
+    params = [Value(0.3 * k % 1.0) for k in range(64)]
+    run = ts.vectorize(lambda x: cost([p * x for p in params]), params)
+    rows = [np.linspace(-1.0, 1.0, m)]
+    run(*rows)
+    way = run._last.write_arrays()
+    assert way.native.per_block == 8
+    value, gradient, _ = way.run(run.parameters, rows, True, [])
+    expected, expected_gradient, _ = way.run_source(run.parameters, rows, True, [])
+    np.testing.assert_allclose(value, expected, rtol=1e-14, atol=1e-14)
+    np.testing.assert_allclose(gradient, expected_gradient, rtol=1e-12, atol=1e-14)

@@ -227,9 +227,10 @@ def test_a_first_call_takes_at_most_250_bytes_an_operation(make):  # a node has 
 
 @needs_the_executor
 @resident_memory
-@pytest.mark.parametrize("make", [fold, pytest.param(tree, marks=pytest.mark.thorough)])
-def test_a_first_call_of_16_examples_takes_at_most_250_bytes_an_operation(make):
-    assert alone(_bytes_of_a_first_call, make.__name__, 300_000, 16) < 250
+@pytest.mark.parametrize(("n", "m"), [(300_000, 16), pytest.param(600_000, 64, marks=pytest.mark.thorough)])
+@pytest.mark.parametrize("make", [fold, tree])
+def test_a_first_call_of_many_examples_takes_at_most_250_bytes_an_operation(make, n, m):
+    assert alone(_bytes_of_a_first_call, make.__name__, n, m) < 250
 
 
 def _bytes_of_values_and_a_jacobian(shape, n):

@@ -16,11 +16,22 @@
 #define BEST
 #endif
 
+#if defined(__GNUC__)
+typedef double Vector __attribute__((vector_size(64), aligned(8), may_alias));
+#define AT(p) (*(const Vector *)(p))
+#define INLINED static inline __attribute__((always_inline))
+#else
+#define INLINED static inline
+#endif
+
 /* A result may be written over an operand: each number is read before the result takes its place. */
 #define EACH(body) { ptrdiff_t i; VECTOR_EACH for (i = 0; i < n; i++) { body; } }
 
 typedef void (*Loop1)(ptrdiff_t n, double *out, const double *x);
 typedef void (*Loop2)(ptrdiff_t n, double *out, const double *x, ptrdiff_t sx, const double *y, ptrdiff_t sy);
+typedef void (*Rows2)(
+    ptrdiff_t rows, ptrdiff_t n, double *out, const double *x, ptrdiff_t rx, ptrdiff_t sx, const double *y, ptrdiff_t ry,
+    ptrdiff_t sy);
 
 #define LOOP1(name, result) \
     static BEST void name(ptrdiff_t n, double *out, const double *x) EACH(double p = x[i]; out[i] = result)
@@ -164,6 +175,56 @@ static BEST void loop_fill(ptrdiff_t n, double *out, double x) EACH(out[i] = x)
 static BEST void loop_add_to(ptrdiff_t n, double *out, const double *x) EACH(out[i] += x[i])
 static BEST void loop_add_number_to(ptrdiff_t n, double *out, double x) EACH(out[i] += x)
 
+/* `rows` times what LOOP2 does, of n numbers, a multiple of 8: a call for each row would take longer than those of a
+   small block. From row to row the operands go on by rx and ry; one of sx and sy is 1. */
+#if defined(__GNUC__)
+#define EACH_ROW(left, right, result) \
+    for (r = 0; r < rows; r++, out += n, x += rx, y += ry) \
+        for (i = 0; i < n; i += 8) { Vector p = left, q = right; *(Vector *)(out + i) = result; }
+#define EIGHT(p) AT(p + i)
+#define SAME(p) (*p - (Vector){0})
+#else
+#define EACH_ROW(left, right, result) \
+    for (r = 0; r < rows; r++, out += n, x += rx, y += ry) \
+        for (i = 0; i < n; i++) { double p = left, q = right; out[i] = result; }
+#define EIGHT(p) p[i]
+#define SAME(p) (*p)
+#endif
+#define ROWS2(name, result) \
+    static BEST void name( \
+        ptrdiff_t rows, ptrdiff_t n, double *out, const double *x, ptrdiff_t rx, ptrdiff_t sx, const double *y, \
+        ptrdiff_t ry, ptrdiff_t sy) \
+    { \
+        ptrdiff_t r, i; \
+        if (sx && sy) EACH_ROW(EIGHT(x), EIGHT(y), result) \
+        else if (sx) EACH_ROW(EIGHT(x), SAME(y), result) \
+        else EACH_ROW(SAME(x), EIGHT(y), result) \
+    }
+ROWS2(rows_add, p + q)
+ROWS2(rows_subtract, p - q)
+ROWS2(rows_multiply, p * q)
+
+/* out = a fold of itself and of k rows x; a few columns stay in registers */
+#define FOLD(name, result) \
+    static BEST void name(ptrdiff_t n, ptrdiff_t k, double *out, const double *x) \
+    { \
+        ptrdiff_t i, j; \
+        if (n == 8) { \
+            double folded[8]; \
+            for (i = 0; i < 8; i++) \
+                folded[i] = out[i]; \
+            for (j = 0; j < k; j++, x += 8) \
+                VECTOR_EACH for (i = 0; i < 8; i++) { double p = folded[i], q = x[i]; folded[i] = result; } \
+            for (i = 0; i < 8; i++) \
+                out[i] = folded[i]; \
+        } else \
+            for (j = 0; j < k; j++, x += n) \
+                EACH(double p = out[i]; double q = x[i]; out[i] = result) \
+    }
+FOLD(fold_sum, p + q)
+FOLD(fold_maximum, p >= q || p != p ? p : q)
+FOLD(fold_minimum, p <= q || p != p ? p : q)
+
 /* rows of x, `step` apart, each times its number in w, whose numbers are `sw` apart: out = their sum, or += if `add` */
 static BEST void loop_combine(
     ptrdiff_t n, double *out, ptrdiff_t k, const double *w, ptrdiff_t sw, const double *x, ptrdiff_t step, int add)
@@ -189,9 +250,6 @@ static BEST void loop_combine(
 }
 
 #if defined(__GNUC__)
-typedef double Vector __attribute__((vector_size(64), aligned(8), may_alias));
-#define AT(p) (*(const Vector *)(p))
-
 static BEST double loop_dot(ptrdiff_t n, const double *x, const double *y)
 {
     double total = 0.0;
@@ -214,7 +272,7 @@ static BEST double loop_dot(ptrdiff_t n, const double *x, const double *y)
     return total;
 }
 
-static BEST double loop_sum(ptrdiff_t n, const double *x)
+INLINED double sum_of_row(ptrdiff_t n, const double *x)
 {
     double total = 0.0;
     ptrdiff_t i = 0;
@@ -245,7 +303,7 @@ static double loop_dot(ptrdiff_t n, const double *x, const double *y)
     return ((total[0] + total[1]) + (total[2] + total[3])) + ((total[4] + total[5]) + (total[6] + total[7]));
 }
 
-static double loop_sum(ptrdiff_t n, const double *x)
+static double sum_of_row(ptrdiff_t n, const double *x)
 {
     double total[8] = {0};
     ptrdiff_t i;
@@ -254,6 +312,23 @@ static double loop_sum(ptrdiff_t n, const double *x)
     return ((total[0] + total[1]) + (total[2] + total[3])) + ((total[4] + total[5]) + (total[6] + total[7]));
 }
 #endif
+
+static BEST double loop_sum(ptrdiff_t n, const double *x) { return sum_of_row(n, x); }
+
+/* out = the sums of rows of n numbers, or += if `add` */
+static BEST void loop_sums(ptrdiff_t rows, ptrdiff_t n, double *out, const double *x, int add)
+{
+    ptrdiff_t r;
+    if (n == 1) {
+        VECTOR_EACH for (r = 0; r < rows; r++)
+            out[r] = add ? out[r] + x[r] : x[r];
+        return;
+    }
+    for (r = 0; r < rows; r++, x += n) {
+        double sum = n == 8 ? sum_of_row(8, x) : sum_of_row(n, x);
+        out[r] = add ? out[r] + sum : sum;
+    }
+}
 
 /* the largest of n >= 8 numbers, nan if there is one; of 0 and -0, either */
 #define LANE_BY_LANE(name, better) \

@@ -31,6 +31,7 @@ import importlib
 import numpy as np
 
 from tinygrad_scalar.vectorize import _vector
+from tinygrad_scalar.vectorize.cost_model import examples_of_a_block
 
 cdef extern from "_blocks.h":
     ctypedef void (*Loop1)(Py_ssize_t, double*, const double*) noexcept nogil
@@ -86,6 +87,22 @@ cdef extern from "_blocks.h":
     void loop_where(
         Py_ssize_t, double*, const double*, Py_ssize_t, const double*, Py_ssize_t, const double*, Py_ssize_t
     ) noexcept nogil
+    ctypedef void (*Rows2)(
+        Py_ssize_t, Py_ssize_t, double*, const double*, Py_ssize_t, Py_ssize_t, const double*, Py_ssize_t, Py_ssize_t
+    ) noexcept nogil
+    void rows_add(
+        Py_ssize_t, Py_ssize_t, double*, const double*, Py_ssize_t, Py_ssize_t, const double*, Py_ssize_t, Py_ssize_t
+    ) noexcept nogil
+    void rows_subtract(
+        Py_ssize_t, Py_ssize_t, double*, const double*, Py_ssize_t, Py_ssize_t, const double*, Py_ssize_t, Py_ssize_t
+    ) noexcept nogil
+    void rows_multiply(
+        Py_ssize_t, Py_ssize_t, double*, const double*, Py_ssize_t, Py_ssize_t, const double*, Py_ssize_t, Py_ssize_t
+    ) noexcept nogil
+    void fold_sum(Py_ssize_t, Py_ssize_t, double*, const double*) noexcept nogil
+    void fold_maximum(Py_ssize_t, Py_ssize_t, double*, const double*) noexcept nogil
+    void fold_minimum(Py_ssize_t, Py_ssize_t, double*, const double*) noexcept nogil
+    void loop_sums(Py_ssize_t, Py_ssize_t, double*, const double*, int) noexcept nogil
     void loop_fill(Py_ssize_t, double*, double) noexcept nogil
     void loop_add_to(Py_ssize_t, double*, const double*) noexcept nogil
     void loop_add_number_to(Py_ssize_t, double*, double) noexcept nogil
@@ -181,6 +198,7 @@ cdef struct Operation:
     int part
     Loop1 loop1
     Loop2 loop2
+    Rows2 rows2  # loop2 over rows of a multiple of 8 numbers, or NULL
     VectorFunction function
 
 cdef enum:
@@ -203,8 +221,9 @@ cdef void unary(name, Loop1 loop):
     named(name, UNARY).loop1 = loop
 
 
-cdef void binary(name, Loop2 loop, Kind kind=BINARY):
-    named(name, kind).loop2 = loop
+cdef void binary(name, Loop2 loop, Kind kind=BINARY, Rows2 rows=NULL):
+    cdef Operation* operation = named(name, kind)
+    operation.loop2, operation.rows2 = loop, rows
 
 
 cdef void function(name, VectorFunction function):
@@ -233,9 +252,9 @@ unary(("atan", 0), loop_slope_of_atan)
 unary(("asinh", 0), loop_slope_of_asinh)
 unary(("acosh", 0), loop_slope_of_acosh)
 unary(("atanh", 0), loop_slope_of_atanh)
-binary("+", loop_add)
-binary("-", loop_subtract)
-binary("*", loop_multiply)
+binary("+", loop_add, BINARY, rows_add)
+binary("-", loop_subtract, BINARY, rows_subtract)
+binary("*", loop_multiply, BINARY, rows_multiply)
 binary("/", loop_divide)
 binary("maximum", loop_maximum)
 binary("minimum", loop_minimum)
@@ -688,6 +707,8 @@ cdef void elementwise(Instruction* step, Run* run, Py_ssize_t start, Py_ssize_t 
     elif flat or rows == 1:
         element_loop(
             step, run, rows * n, out, x[0], by_column[0], x[1], by_column[1], x[2], by_column[2], slope)
+    elif step.operation.rows2 is not NULL and n % 8 == 0:
+        step.operation.rows2(rows, n, out, x[0], by_row[0], by_column[0], x[1], by_row[1], by_column[1])
     else:
         for r in range(rows):
             element_loop(step, run, n, out, x[0], by_column[0], x[1], by_column[1], x[2], by_column[2], slope)
@@ -804,7 +825,7 @@ cdef inline double folded_number(Kind kind, Py_ssize_t n, double* x) noexcept no
 
 cdef void fold(Instruction* step, Run* run, Py_ssize_t start, Py_ssize_t stop) noexcept nogil:
     """p folds of k rows each; of one fold, the rows from start to stop, which join those before."""
-    cdef Py_ssize_t i, j, n = run.n, k = step.k, first = 1
+    cdef Py_ssize_t i, n = run.n, k = step.k, first = 1
     cdef double* out = at(run, &step.out, 0)
     cdef double* x = at(run, &step.operands[0], start)
     cdef double* lost = run.lost + (step - run.instructions)
@@ -828,13 +849,12 @@ cdef void fold(Instruction* step, Run* run, Py_ssize_t start, Py_ssize_t stop) n
         else:
             if first:
                 memcpy(out, x, n * sizeof(double))
-            for j in range(first, k):
-                if step.kind == FOLD_SUM:
-                    loop_add_to(n, out, x + j * n)
-                elif step.kind == FOLD_MAXIMUM:
-                    loop_maximum(n, out, out, 1, x + j * n, 1)
-                else:
-                    loop_minimum(n, out, out, 1, x + j * n, 1)
+            if step.kind == FOLD_SUM:
+                fold_sum(n, k - first, out, x + first * n)
+            elif step.kind == FOLD_MAXIMUM:
+                fold_maximum(n, k - first, out, x + first * n)
+            else:
+                fold_minimum(n, k - first, out, x + first * n)
         x += k * n
         out += n
 
@@ -849,13 +869,9 @@ cdef void shares(Instruction* step, Run* run) noexcept nogil:
 
 
 cdef void over_examples(Instruction* step, Run* run, Py_ssize_t start, Py_ssize_t stop) noexcept nogil:
-    cdef Py_ssize_t r
     cdef double* out = at(run, &step.out, start)
     cdef double* x = at(run, &step.operands[0], start)
-    cdef double total
-    for r in range(stop - start):
-        total = loop_sum(run.n, x + r * run.n) if run.n > 1 else x[r]
-        out[r] = total if run.first else out[r] + total
+    loop_sums(stop - start, run.n, out, x, not run.first)
 
 
 cdef inline Py_ssize_t chosen(Instruction* step, Run* run, Py_ssize_t i, Py_ssize_t c) noexcept nogil:
@@ -1472,7 +1488,7 @@ cdef class Executor:
         for i in range(self.groups_first(FORWARD), self.groups_first(AFTER)):
             self.work += work_of(self.instructions + i)
         self.memory, self.size = NULL, 0
-        self.per_block = max(FEWEST_EXAMPLES, min(MOST_EXAMPLES, BLOCK_NUMBERS // max(block_rows, 1)))
+        self.per_block = examples_of_a_block(block_rows)
 
     def __dealloc__(self):
         PyMem_Free(self.instructions)
@@ -1817,9 +1833,6 @@ cdef enum:
     N_FIELDS = 28
 
 FIELDS = N_FIELDS  # of an instruction
-
-BLOCK_NUMBERS = 1 << 16  # of all rows of a block: half a megabyte
-FEWEST_EXAMPLES, MOST_EXAMPLES = 24, 264
 
 
 cdef void set_operand(Operand* operand, int64_t* fields) noexcept:

@@ -42,11 +42,43 @@ static BEST void loop_sum_of_products(
     }
 }
 
+/* The shares of some of the n columns, at most COLUMNS. */
+INLINED void shares_of_columns(
+    ptrdiff_t columns, ptrdiff_t n, ptrdiff_t k, int even, double *out, const double *x, const double *folded)
+{
+    double ties[COLUMNS] = {0.0}, left[COLUMNS], most = 0.0;
+    ptrdiff_t j, c;
+    for (j = 0; j < k; j++)
+        VECTOR_EACH for (c = 0; c < columns; c++) {
+            double share = x[j * n + c] == folded[c] ? 1.0 : 0.0;
+            out[j * n + c] = share;
+            ties[c] += share;
+        }
+    for (c = 0; c < columns; c++) {
+        most = ties[c] > most ? ties[c] : most;
+        left[c] = 1.0;
+    }
+    for (j = most > 1.0 ? k - 1 : -1; j >= 0; j--) {
+        double *share = out + j * n;
+        uint64_t any = 0;
+        VECTOR_EACH for (c = 0; c < columns; c++)
+            any |= vector_bits(share[c]);
+        for (c = any ? 0 : columns; c < columns; c++)
+            if (share[c] != 0.0 && even)
+                share[c] = 1.0 / ties[c];
+            else if (share[c] != 0.0) {
+                left[c] = ties[c] > 1.0 ? 0.5 * left[c] : left[c];
+                ties[c] -= 1.0;
+                share[c] = left[c];
+            }
+    }
+}
+
 /* The shares of k rows x of n columns in their fold by maximum or minimum: of ties, each has as much if `even`, else
    the last takes half, and so on. They may be written over x. */
 static BEST void loop_shares(ptrdiff_t n, ptrdiff_t k, int even, double *out, const double *x, const double *folded)
 {
-    ptrdiff_t start, width, j, c;
+    ptrdiff_t start, j;
     if (n == 1) {
         ptrdiff_t ties = 0, most;
         double left = 1.0;
@@ -65,32 +97,12 @@ static BEST void loop_shares(ptrdiff_t n, ptrdiff_t k, int even, double *out, co
             }
         return;
     }
-    for (start = 0; start < n; start += width) {
-        double ties[COLUMNS] = {0.0}, left[COLUMNS], most = 0.0;
-        width = n - start < COLUMNS ? n - start : COLUMNS;
-        for (j = 0; j < k; j++) {
-            const double *p = x + j * n + start, *q = folded + start;
-            double *o = out + j * n + start;
-            VECTOR_EACH for (c = 0; c < width; c++) {
-                o[c] = p[c] == q[c] ? 1.0 : 0.0;
-                ties[c] += o[c];
-            }
-        }
-        for (c = 0; c < width; c++) {
-            most = ties[c] > most ? ties[c] : most;
-            left[c] = 1.0;
-        }
-        for (j = most > 1.0 ? k - 1 : -1; j >= 0; j--) {
-            double *o = out + j * n + start;
-            for (c = 0; c < width; c++)
-                if (o[c] != 0.0 && even)
-                    o[c] = 1.0 / ties[c];
-                else if (o[c] != 0.0) {
-                    left[c] = ties[c] > 1.0 ? 0.5 * left[c] : left[c];
-                    ties[c] -= 1.0;
-                    o[c] = left[c];
-                }
-        }
+    for (start = 0; start < n; start += COLUMNS) {
+        ptrdiff_t columns = n - start < COLUMNS ? n - start : COLUMNS;
+        if (columns == 8) /* the compiler then knows how many they are */
+            shares_of_columns(8, n, k, even, out + start, x + start, folded + start);
+        else
+            shares_of_columns(columns, n, k, even, out + start, x + start, folded + start);
     }
 }
 

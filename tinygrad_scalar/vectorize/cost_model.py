@@ -136,7 +136,9 @@ OF_STEPS = {*KINDS, "slow", "powers", "real powers", "terms of a block"}  # one 
 ALONE = "alone "  # before what the scalar program does one by one
 # What an array program in which nothing repeats should be, for each step of the scalar program.
 STATEMENTS, ROWS_OF_A_BLOCK = 2.8, 0.55
-BLOCK_NUMBERS, FEWEST, MOST = 1 << 16, 24, 264  # as in _blocks.pyx
+BLOCK_NUMBERS = 1 << 16  # of all rows of an array program's block: half a megabyte
+FEWEST, MOST = 24, 264  # examples of a block
+MANY_ROWS, LINE = 1 << 18, 8  # rows of which FEWEST examples take much memory: then a cache line of each has to do
 WRITING = 90_000.0  # ns for a step, where the times were measured
 PAYS_AFTER, MOST_WRITING = 40_000, 450e6  # calls, ns
 LEAST_REPEATED = 4  # nodes of an array, on average: with fewer, the scalar program has no more to do
@@ -340,6 +342,15 @@ def scalar_counts(machine: Any, codes: dict[str, int]) -> ScalarCounts:
     return ScalarCounts(fixed, dict(alone), dict(block), dict(lane), numbers, machine.few)
 
 
+def examples_of_a_block(rows: float) -> int:
+    """How many examples an array program whose block has so many rows takes at once, at most.
+
+    >>> [examples_of_a_block(rows) for rows in (10, 1_000, 100_000, 1_000_000)]
+    [264, 65, 24, 8]
+    """
+    return LINE if rows > MANY_ROWS else max(FEWEST, min(MOST, int(BLOCK_NUMBERS // max(rows, 1))))
+
+
 def statements_worth_writing(ns: float) -> int:
     """How many statements of an array program are worth their time to write where a call takes `ns` without it.
 
@@ -375,7 +386,7 @@ def pays_to_write_arrays(counts: ScalarCounts, m: int, colours: Callable[[int], 
         if found is None:
             return False
         n, statements = apart, float(found)
-    per_block = min(MOST, max(FEWEST, BLOCK_NUMBERS / (1.0 + ROWS_OF_A_BLOCK * n)))
+    per_block = examples_of_a_block(1.0 + ROWS_OF_A_BLOCK * n)
     arrays = -(-m // per_block) * STATEMENTS * statements * ns["instructions"]
     arrays += m * (STATEMENTS - 1.0) * n * ns["quick"]
     for what, number in steps.items():
