@@ -233,6 +233,14 @@ def test_a_first_call_of_many_examples_takes_at_most_250_bytes_an_operation(make
     assert alone(_bytes_of_a_first_call, make.__name__, n, m) < 250
 
 
+@needs_the_executor
+def test_a_program_keeps_the_numbers_of_constants_alone():
+    w, captured = Value(0.5), Value(1.5)
+    run = ts.vectorize(lambda x: ts.exp(w * x + captured * 2.0) * x, [w])
+    run(np.array([0.5, 1.5]))
+    assert set(run._last.traced.data.tolist()) == {0.0, 1.5, 2.0, 3.0}
+
+
 def _bytes_of_values_and_a_jacobian(shape, n):
     cost, w = globals()[shape](n)
     ts.vectorize(lambda x: [w[0] * x], w[:1])(np.array([0.5]))

@@ -20,7 +20,7 @@ from tinygrad_scalar.vectorize.costs import Costs, CostsByScalars, costs_of
 from tinygrad_scalar.vectorize.each_example import EachExample
 from tinygrad_scalar.vectorize.equations import Equations
 from tinygrad_scalar.vectorize.executor import executor
-from tinygrad_scalar.vectorize.group import group
+from tinygrad_scalar.vectorize.group import group, native
 from tinygrad_scalar.vectorize.missing_rows import Index, indices_of, names_missing_rows
 from tinygrad_scalar.vectorize.readings import NOTHING, Readings
 from tinygrad_scalar.vectorize.repeat import MANY, Witness, repeated_trace
@@ -295,11 +295,26 @@ def compiled(
         traced, read, witnesses = trace(cost, parameters, examples), NOTHING, list[Witness]()
         traced.roots.clear()
     options: dict[str, Any] = {"wrt_inputs": wrt_inputs, "reduce": reduce, "sparse": sparse, "way": way, "dtype": dtype}
+    suspicious = not bool(np.isfinite(traced.data).all())
+    _forget_numbers(traced)
     made = _programs_of(traced, read, parameters, shapes, len(examples[0]), **options)
-    made.witnesses = witnesses
+    made.witnesses, made.suspicious = witnesses, suspicious
     if traced.nodes > MANY:
         give_back_unused()  # before it runs
     return made
+
+
+def _forget_numbers(traced: Trace) -> None:
+    """Keep the numbers of what is constant alone; the zeros in place of others take no memory while none is written."""
+    loops = native()
+    if loops is None:
+        return
+    tape, varies = traced.tape, np.zeros(traced.nodes, bool)
+    varies[traced.leaves.nodes] = varies[list(traced.lookups)] = True
+    loops.mark_dependents(tape.starts, tape.operands, varies.view(np.uint8))
+    constants, data = np.flatnonzero(~varies), np.zeros(traced.nodes)
+    data[constants] = tape.data[constants]
+    traced.tape = tape._replace(data=data)
 
 
 def _programs_of(
@@ -353,7 +368,6 @@ def _programs_of(
     made.indices = indices_of(traced.lookups, traced.reached)
     made._write_costs = lambda: costs_of(traced, len(parameters), shapes, dtype)
     made.has_branches = traced.has_branches
-    made.suspicious = not bool(np.isfinite(traced.data).all())
     made.has_array_way = way == "auto" and dtype == np.float64
     made.rarely = irregular and made.pays_to_write_arrays(m)
     if made.rarely:

@@ -81,7 +81,6 @@ class EachExample:
         self.guards: Guards = [(guard.refused, guard.message) for _, guard in traced.guards]
         self.has_branches = traced.has_branches
         self.indices = indices_of(traced.lookups, traced.reached)
-        self.suspicious = not bool(np.isfinite(traced.data).all())
         self.scalars = by_scalars(self.local, sizes) if way != "arrays" else None
         if self.scalars is None and way == "scalar":
             raise no_scalar_program(traced)
