@@ -101,6 +101,8 @@ cdef class Schedule:
         machine.watched = <int*>block(machine.n_watched * sizeof(int))
         for s in range(machine.n_watched):
             machine.watched[s] = self.settled(self.place[<int>watched[s]])
+        PyMem_Free(self.memory)
+        self.memory = NULL
         Reuse().give(machine, self.group_of, self.first_of)
 
     cdef int make_room(self, Py_ssize_t n_slots) except -1:
