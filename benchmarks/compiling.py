@@ -4,7 +4,8 @@ Each case runs in processes of its own, after first calls of tiny functions, and
 call and of the function itself, and the microseconds for each operation of the trace. In another process, in which no
 graph was made before, it prints the bytes for each operation by which the first call's peak is above the memory before
 it: the function's own graph is in them, its parameters are not; results and the numbers of the first run are. Where
-little repeats, 9 examples or more take 16 numbers an operation. `python benchmarks/compiling.py small` runs the first.
+little repeats, 9 examples or more take 16 numbers for each result that is still read, on the way back at the latest.
+`python benchmarks/compiling.py small` runs the first.
 """
 
 from __future__ import annotations
