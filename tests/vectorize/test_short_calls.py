@@ -109,3 +109,20 @@ def test_only_arrays_of_the_expected_kinds_are_taken_without_python():
     with pytest.raises(ValueError, match="lookup expected"):
         run(i + 3, y)
     assert run(np.repeat(i, 2)[::2], y)[0] == value
+
+
+@pytest.mark.parametrize("reduce", ["mean", "sum", None])
+def test_the_first_call_of_a_list_gives_the_bits_of_the_next(reduce):
+    """Of zeros their signs, of parameters that are read and looked up several times the sequence of their sums."""
+    w = [ts.Value(number) for number in (-0.0, 0.1, 0.7, 1e-3)]
+
+    def outputs(x, i):
+        rows = ts.lookup([[w[1], w[2]], [w[2], w[1]], [w[2], w[3]]], i)
+        return [w[0] * x, sum((ts.exp(row * 3.3) for row in rows), w[2] * x + w[1] / 3.0) * ts.sin(rows[0] + w[2])]
+
+    for row in range(3):
+        x, i = np.array([0.37]), np.array([row])
+        run = ts.vectorize(outputs, w, reduce=reduce, way="scalar")
+        calls = [run(x, i) for _ in range(4)]
+        assert np.signbit(calls[0][0]).ravel().tolist()[0]
+        assert len({(values.tobytes(), jacobian.tobytes()) for values, jacobian in calls}) == 1

@@ -130,7 +130,7 @@ class Layout:
         """The outputs (m, k) of all examples, reduced and in the shape in which the function returns them."""
         if self.reduce == "each":
             return values.reshape(len(values), *self.shape)
-        total: Floats = values.sum(axis=0).reshape(self.shape)
+        total: Floats = values.sum(axis=0, initial=-0.0).reshape(self.shape)  # −0 alone stays −0
         return total / len(values) if self.reduce == "mean" else total
 
     def jacobian(self, m: int, arrays: Sequence[Floats | None], chosen: Indices) -> Any:
@@ -156,7 +156,7 @@ class Layout:
         if inputs is not None:
             of_tables = inputs.reshape(m, self.k, -1)[:, :, : self.n_gathered]
             for j in range(self.k):
-                found[j] += np.bincount(chosen.ravel(), of_tables[:, j].ravel(), self.n)
+                np.add.at(found[j], chosen.ravel(), of_tables[:, j].ravel())  # one after the other, as in short calls
         return (found / over).reshape(*self.shape, self.n)
 
     def _sparse_jacobian(self, m: int, each: Floats | None, total: Floats | None, chosen: Indices, over: int) -> Any:
