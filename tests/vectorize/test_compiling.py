@@ -1,18 +1,16 @@
 """A first call does no more than it is asked for, and its work grows in proportion to the operations."""
 
-import functools
 import inspect
 import itertools
 import math
 import pickle
-import random
 import re
 import sys
 
 import numpy as np
 import pytest
 from support.calls import calls_within
-from support.processes import alone, peak, resident_memory
+from support.graph_shapes import SHAPES, chain, fold, grid, irregular, recurrent, tree
 
 import tinygrad_scalar as ts
 from tinygrad_scalar import Value
@@ -24,86 +22,6 @@ from tinygrad_scalar.vectorize.scalar_way import ScalarWay
 from tinygrad_scalar.vectorize.trace import Recorder
 
 needs_the_executor = pytest.mark.skipif(executor() is None, reason="the native executor belongs to the compiled Value")
-
-
-def chain(n):
-    w = Value(0.5)
-    return lambda x: functools.reduce(lambda z, _: z * w + x, range(n // 2), x), [w]
-
-
-def fold(n):
-    w = [Value(float(k * 37 % 101)) for k in range(n // 2)]
-    return lambda x: functools.reduce(ts.maximum, [p * x for p in w]), w
-
-
-def tree(n):
-    w = [Value(0.1 * k) for k in range(n // 3)]
-
-    def cost(x):
-        nodes = [p * x for p in w]
-        while len(nodes) > 1:
-            nodes = [ts.tanh(a * b) for a, b in zip(nodes[::2], nodes[1::2])]
-        return nodes[0]
-
-    return cost, w
-
-
-def grid(n):
-    w, v = Value(0.3), Value(0.4)
-    side = int((n / 3) ** 0.5)
-
-    def cost(x):
-        row = [x] * side
-        for _ in range(side):
-            left = x
-            for j in range(side):
-                left = row[j] = w * left + v * row[j]
-        return row[-1]
-
-    return cost, [w, v]
-
-
-def irregular(n):
-    w = [Value(0.1 * k) for k in range(10)]
-    numbers = random.Random(0)
-    plan = [(numbers.randrange(3), numbers.random()) for _ in range(n)]
-
-    def cost(x):
-        nodes = [*w, x]
-        for kind, place in plan:
-            a, b = nodes[-1], nodes[int(place * len(nodes))]
-            nodes.append(a + b if kind == 0 else a * b if kind == 1 else ts.tanh(a))
-        return nodes[-1]
-
-    return cost, w
-
-
-def recurrent(n):
-    w, u = Value(0.5, "w"), Value(0.3, "u")
-    return lambda x: functools.reduce(lambda h, _: ts.tanh(w * h + u * x), range(n // 4), x), [w, u]
-
-
-def log_sum_exp(n):
-    w = [Value(0.01 * k) for k in range(n // 3)]
-    return lambda x: ts.log(sum(ts.exp(p * x) for p in w)), w
-
-
-def elimination(n):
-    """The determinant by Gaussian elimination, in which sums have terms of ever more colours."""
-    size = int((1.5 * n) ** (1 / 3))
-    w = [Value(math.sin(k)) for k in range(size * size)]
-
-    def cost(x):
-        a = [[w[size * i + j] + (4.0 * x if i == j else 0.0) for j in range(size)] for i in range(size)]
-        for k, i in itertools.combinations(range(size), 2):
-            factor = a[i][k] / a[k][k]
-            a[i] = [*a[i][: k + 1], *(p - factor * q for p, q in zip(a[i][k + 1 :], a[k][k + 1 :]))]
-        return functools.reduce(lambda product, k: product * 0.1 * a[k][k], range(size), 1.0)
-
-    return cost, w
-
-
-SHAPES = [chain, fold, tree, grid, irregular, recurrent, log_sum_exp, elimination]
 
 
 @pytest.mark.parametrize("make", SHAPES)
@@ -163,141 +81,12 @@ def test_the_work_of_a_first_call_is_linear_and_small_beside_the_function(make):
     assert work[1] < 32_000
 
 
-def _bytes_of_a_first_call(shape, n, m=1):
-    cost, w = globals()[shape](n)
-    ts.vectorize(lambda x: w[0] * x, w[:1])(np.array([0.5]))  # imports what it needs
-    run = ts.vectorize(cost, w)
-    before = peak()
-    run(np.linspace(0.5, 1.0, m))
-    return (peak() - before) / n
-
-
-def stable_log_sum_exp(n):
-    w = [Value(math.sin(k)) for k in range(n // 4)]
-
-    def cost(x):
-        largest = ts.max(w)
-        return x * (largest + ts.log(ts.sum(ts.exp(p - largest) for p in w)))
-
-    return cost, w
-
-
-def triangle(n):
-    """Sums of different lengths, above differences that are there twice."""
-    side = int((2 * n / 3) ** 0.5)
-    w = [[Value(math.sin(i + j)) for j in range(i + 1)] for i in range(side)]
-
-    def cost(x):
-        return sum(sum(p * (x - j) for j, p in enumerate(row)) ** 2 for row in w)
-
-    return cost, [p for row in w for p in row]
-
-
-def cancelling(n):
-    """A variance of which rounding leaves few digits: the check has doubts."""
-    w = [Value(1.0 + 1e-9 * k) for k in range(n // 3)]
-    return lambda x: sum(p * p for p in w) / len(w) - (sum(w) / len(w)) ** 2 + x, w
-
-
-def dense(n):
-    """A network keeps what its last call computed: not the graph of the trace."""
-    net = ts.MLP(1, [n // 300, 150, 1], "tanh", seed=0)
-    return lambda x: net([x]) ** 2, net.parameters()
-
-
-def conditional(n):
-    """A loop in which each example takes its own side."""
-    w = [Value(0.3), Value(0.6)]
-
-    def step(z, _):
-        return ts.cond(ts.greater(z, 0.3), lambda: z * w[0] + w[1], lambda: ts.tanh(z) + w[1])
-
-    return lambda x: functools.reduce(step, range(n // 7), x), w
-
-
-LARGE = [*SHAPES, triangle, stable_log_sum_exp, dense, conditional]
-
-
-@needs_the_executor
-@resident_memory
-@pytest.mark.parametrize("make", [cancelling, *(pytest.param(make, marks=pytest.mark.thorough) for make in LARGE)])
-def test_a_first_call_takes_at_most_250_bytes_an_operation(make):  # a node has 96, that of a maximum 144
-    assert alone(_bytes_of_a_first_call, make.__name__, 300_000) < 250
-
-
-@needs_the_executor
-@resident_memory
-@pytest.mark.parametrize(("n", "m"), [(300_000, 16), pytest.param(600_000, 64, marks=pytest.mark.thorough)])
-@pytest.mark.parametrize("make", [fold, tree])
-def test_a_first_call_of_many_examples_takes_at_most_250_bytes_an_operation(make, n, m):
-    assert alone(_bytes_of_a_first_call, make.__name__, n, m) < 250
-
-
 @needs_the_executor
 def test_a_program_keeps_the_numbers_of_constants_alone():
     w, captured = Value(0.5), Value(1.5)
     run = ts.vectorize(lambda x: ts.exp(w * x + captured * 2.0) * x, [w])
     run(np.array([0.5, 1.5]))
     assert set(run._last.traced.data.tolist()) == {0.0, 1.5, 2.0, 3.0}
-
-
-def _bytes_of_values_and_a_jacobian(shape, n):
-    cost, w = globals()[shape](n)
-    ts.vectorize(lambda x: [w[0] * x], w[:1])(np.array([0.5]))
-    run = ts.vectorize(lambda x: [cost(x), x * w[0]], w)
-    before = peak()
-    run(np.array([0.5]))
-    return (peak() - before) / (n + len(w))
-
-
-@needs_the_executor
-@resident_memory
-@pytest.mark.parametrize(
-    "make", [pytest.param(make, marks=pytest.mark.thorough) for make in SHAPES if make is not elimination]
-)
-def test_several_outputs_take_at_most_300_bytes_a_node(make):  # without doubts, which elimination raises
-    assert alone(_bytes_of_values_and_a_jacobian, make.__name__, 300_000) < 300
-
-
-def _bytes_of_many_outputs(n, k):
-    """Of a first call that gives k numbers with their derivatives, of which each takes nearly all of n operations."""
-    w = [Value(math.sin(i)) for i in range(10)]
-
-    def cost(x):
-        nodes = [*w, x]
-        for i in range(n):
-            nodes.append(nodes[-1] * nodes[i * 7919 % len(nodes)] + 0.5 if i % 2 else ts.tanh(nodes[-1]))
-        return nodes[-k:]
-
-    ts.vectorize(lambda x: [w[0] * x, x], w[:1])(np.array([0.5]))
-    run = ts.vectorize(cost, w)
-    before = peak()
-    run(np.array([0.5]))
-    return (peak() - before) / (1.5 * n)
-
-
-@needs_the_executor
-@resident_memory
-def test_memory_does_not_grow_with_outputs_times_operations():
-    assert alone(_bytes_of_many_outputs, 40_000, 200) < 600
-
-
-def _bytes_of_lookups(n):
-    """Of a first call that looks up a hundred of n words of four numbers each."""
-    table = [[Value(0.01 * k + j) for j in range(4)] for k in range(n)]
-    w = [value for row in table for value in row]
-    run = ts.vectorize(lambda i: sum(ts.dot(ts.lookup(table, k), w[:4]) for k in i) ** 2, w)
-    ts.vectorize(lambda i: ts.lookup(table[:2], i)[0] ** 2, w)(np.array([0]))
-    before = peak()
-    run(np.arange(300).reshape(3, 100))
-    return (peak() - before) / len(w)
-
-
-@needs_the_executor
-@resident_memory
-@pytest.mark.thorough
-def test_lookups_share_their_table():
-    assert alone(_bytes_of_lookups, 10_000) < 250
 
 
 def assert_is_the_engines(cost, w, way, rows):

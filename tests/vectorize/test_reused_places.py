@@ -101,6 +101,16 @@ def test_levels_make_room_for_levels_as_wide():
     assert places_of_results(layers(30)) == places_of_results(layers(5)) <= 4 * 40
 
 
+def test_levels_make_room_for_narrower_ones():
+    def pyramid(x):
+        h = [x - 0.01 * k for k in range(64)]
+        while len(h) > 4:
+            h = [ts.sin(0.7 - a) for a in h[:-3]]
+        return sum(h)
+
+    assert places_of_results(pyramid) <= 4 * 64
+
+
 @pytest.mark.parametrize("name", ["*", "/", "maximum", "exp", "sqrt", "tan", "abs", "relu", "**2"])
 def test_what_the_way_back_reads_stays(name):
     """Of a chain of n operations that need a number of each for their gradients, n numbers stay."""

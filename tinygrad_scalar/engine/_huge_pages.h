@@ -1,5 +1,5 @@
-/* Large memory as huge pages, where Linux has them: one fault for 2 MB instead of 512, each of which takes as long as
-   hundreds of operations. */
+/* Large memory: as huge pages, where Linux has them, with one fault for 2 MB instead of 512, each of which takes as long
+   as hundreds of operations; and given back where it lies idle. */
 
 #ifndef TINYGRAD_SCALAR_HUGE_PAGES_H
 #define TINYGRAD_SCALAR_HUGE_PAGES_H
@@ -7,6 +7,10 @@
 #include <stddef.h>
 #ifdef __linux__
 #include <sys/mman.h>
+#endif
+
+#ifdef __GLIBC__
+#include <malloc.h>
 #endif
 
 #define HUGE_PAGE ((size_t)1 << 21)
@@ -20,6 +24,15 @@ static inline void ask_for_huge_pages(void *start, size_t size)
         (void)madvise((void *)first, end - first, MADV_HUGEPAGE);
 #else
     (void)start, (void)size;
+#endif
+}
+
+/* Give the system back what the C library keeps of memory that was freed: before much is asked for, which comes from
+   the system in any case. */
+static inline void give_back_freed_memory(void)
+{
+#ifdef __GLIBC__
+    (void)malloc_trim(0);
 #endif
 }
 

@@ -139,15 +139,13 @@ cdef struct Descent:
     Py_ssize_t size  # of the places of gradients
     int cost  # the place of the cost's
     bint has_choices
-    # while it is made: the group that has each place; of each group its size, which group had its places before, and
-    # how far its gradients' places are from its numbers'; lists of the groups whose gradients' places are free, by size:
-    # for each size the first, for each group the next one
+    # while it is made: the group that has each place; for each result, in the sequence of the orders, the group that had
+    # its place before; of each group its size, and how far its gradients' places are from its numbers'; free places
     int* group_of
-    int* size_of
     int* former
+    int* size_of
     int* shift
-    int* free
-    int* next_free
+    Holes holes
 
 cdef inline bint commutes(int code) noexcept nogil:
     return code == _ops.MULTIPLY or code == _ops.ADD
@@ -390,7 +388,7 @@ cdef class Machine:
     cdef readonly Py_ssize_t n_orders, n_read  # orders, and parameters that have places: what cost_model.py asks for
     cdef readonly Py_ssize_t n_parameters, n_inputs, n_uniform, n_places, n_slopes
     cdef readonly Py_ssize_t few  # with fewer examples they run one after the other
-    cdef Py_ssize_t n_watched, n_groups
+    cdef Py_ssize_t n_watched, n_groups, n_results
     cdef Py_ssize_t n_tables, n_constants, first_constant
     cdef int cost
     cdef Order* orders
@@ -435,7 +433,7 @@ cdef class Machine:
             np.array(tables, np.int32), n_slots, constant_slots, constants, cost, watched,
         )
         self.work = self.estimated_work()
-        numbers = self.n_places - self.n_uniform
+        numbers = self.n_results + self.n_inputs
         is_large = (numbers + self.n_slopes) * LANES * <Py_ssize_t>sizeof(double) > IN_MEMORY
         self.few = FEW_IN_MEMORY if is_large and 2 * self.n_orders < numbers else FEW
 
@@ -444,7 +442,8 @@ cdef class Machine:
         self.is_twin = True
         self.n_orders, self.n_read, self.n_parameters = other.n_orders, other.n_read, other.n_parameters
         self.n_inputs, self.n_uniform, self.n_places = other.n_inputs, other.n_uniform, other.n_places
-        self.n_slopes, self.n_watched, self.n_groups = other.n_slopes, other.n_watched, other.n_groups
+        self.n_slopes, self.n_watched = other.n_slopes, other.n_watched
+        self.n_groups, self.n_results = other.n_groups, other.n_results
         self.n_tables, self.n_constants, self.first_constant = other.n_tables, other.n_constants, other.first_constant
         self.cost, self.orders, self.dots, self.tables = other.cost, other.orders, other.dots, other.tables
         self.watched, self.read, self.constants = other.watched, other.read, other.constants
@@ -594,24 +593,23 @@ cdef class Machine:
             is_back = <char*>block(self.n_orders)
             tables = <char*>block(self.n_tables)
             memset(tables, 0, self.n_tables)
-            memory = <int*>block((self.n_places + 4 * self.n_groups) * sizeof(int))
-            descent.group_of, descent.shift = memory, memory + self.n_places
-            descent.size_of, descent.former = descent.shift + self.n_groups, descent.shift + 2 * self.n_groups
-            descent.next_free = descent.shift + 3 * self.n_groups
+            memory = <int*>block((self.n_places + self.n_results + 2 * self.n_groups) * sizeof(int))
+            descent.group_of, descent.former = memory, memory + self.n_places
+            descent.size_of = descent.former + self.n_results
+            descent.shift = descent.size_of + self.n_groups
             self.find_wanted(descent, with_inputs, is_back, tables)
             self.write_descent(descent, is_back, tables)
         finally:
             PyMem_Free(is_back)
             PyMem_Free(tables)
             PyMem_Free(memory)
-            PyMem_Free(descent.free)
-            descent.free = NULL
+            forget_holes(&descent.holes)
         descent.made = True
         return 0
 
     cdef int find_wanted(self, Descent* descent, bint with_inputs, char* is_back, char* tables) except -1:
         """Mark what is on the way to a wanted gradient."""
-        cdef Py_ssize_t i, k, n_back = 0, far = self.far_from(self.n_orders)
+        cdef Py_ssize_t i, k, r = 0, n_back = 0, far = self.far_from(self.n_orders)
         cdef int g, largest = 1
         cdef Order* order
         for k in range(self.n_places):
@@ -633,9 +631,9 @@ cdef class Machine:
                 PREFETCH(descent.group_of + order[AHEAD].y)
             if g + 1 < self.n_groups and order.out == self.first_of[g + 1]:
                 g += 1
-                descent.former[g] = descent.group_of[order.out]
             for k in range(order.n):
-                descent.group_of[order.out + k] = g
+                descent.former[r], descent.group_of[order.out + k] = descent.group_of[order.out + k], g
+                r += 1
             descent.size_of[g] += order.n
             largest = max(largest, descent.size_of[g])
             if order.code == LOOKUP and order.how > 0:
@@ -649,11 +647,9 @@ cdef class Machine:
                 descent.shift[g] = NOT_YET
         descent.backs = <Back*>block(n_back * sizeof(Back))
         descent.tables = <int*>block(self.n_tables * sizeof(int))
-        descent.free = <int*>block((largest + 1) * sizeof(int))
+        make_holes(&descent.holes, largest, self.n_groups)
         for i in range(self.n_tables):
             descent.tables[i] = NOWHERE
-        for i in range(largest + 1):
-            descent.free[i] = NOWHERE
         return 0
 
     cdef inline void prefetch_shifts(self, Descent* descent, Order* order) noexcept:
@@ -664,7 +660,7 @@ cdef class Machine:
             PREFETCH(descent.shift + descent.group_of[order.y])
 
     cdef int write_descent(self, Descent* descent, char* is_back, char* tables) except -1:
-        cdef Py_ssize_t i, k
+        cdef Py_ssize_t i, k, r = self.n_results
         cdef Order* order
         cdef int g = <int>self.n_groups - 1, former = NOWHERE
         cdef Py_ssize_t near = self.n_orders - self.far_from(self.n_orders) - 1
@@ -682,10 +678,10 @@ cdef class Machine:
                     self.release(descent, former)
                 former = g
                 self.write_back(descent, i, descent.shift[g], tables)
-            if order.out == self.first_of[g]:  # before it, another group may have had its places
-                for k in range(descent.size_of[g]):
-                    descent.group_of[order.out + k] = descent.former[g]
-                g -= 1
+            for k in range(order.n - 1, -1, -1):  # before it, other groups had its places
+                r -= 1
+                descent.group_of[order.out + k] = descent.former[r]
+            g -= order.out == self.first_of[g]
         if former != NOWHERE:
             self.release(descent, former)
         return 0
@@ -784,16 +780,12 @@ cdef class Machine:
         cdef Back* back = descent.backs + descent.n - 1
         cdef int size = descent.size_of[g]
         back.done, back.n_done = self.first_of[g] + descent.shift[g], size
-        descent.next_free[g] = descent.free[size]
-        descent.free[size] = g
+        give_back(&descent.holes, back.done, size)
 
     cdef int take_place(self, Descent* descent, int g) noexcept:
         """Find a place for a group's gradients, and return its shift."""
-        cdef int size = descent.size_of[g], former = descent.free[size], place
-        if former >= 0:
-            descent.free[size] = descent.next_free[former]
-            place = self.first_of[former] + descent.shift[former]
-        else:
+        cdef int size = descent.size_of[g], place = taken(&descent.holes, size)
+        if place < 0:
             place = <int>descent.size
             descent.size += size
         descent.shift[g] = place - self.first_of[g]
@@ -818,6 +810,8 @@ cdef class Machine:
             return 0
         self.lanes = self.size = 0
         PyMem_Free(self.memory)  # first, as both are large
+        if numbers * <Py_ssize_t>sizeof(double) > IN_MEMORY:
+            give_back_freed_memory()
         self.memory = memory = <double*>PyMem_Calloc(numbers, sizeof(double))
         if memory is NULL:
             raise MemoryError

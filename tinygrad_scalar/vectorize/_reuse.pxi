@@ -34,7 +34,7 @@ cdef class Reuse:
     """Gives results their places, when all orders are written and each result has one of its own.
 
     The results of a level, a group, remain side by side, so that rows remain rows. Once the orders have run that read
-    any of them, and if none does on the way back, their places are those of a later group as large.
+    any of them, and if none does on the way back, their places are later groups'.
     """
 
     cdef Machine machine
@@ -42,16 +42,16 @@ cdef class Reuse:
     cdef int* first_of  # for each group its first place there; after the last group the end
     cdef int* shift  # for each group, how far it moves
     cdef int* last  # for each group the last one that reads it
-    cdef int* following  # the group's neighbour in a list: of those that another is the last to read, or of free ones
-    cdef int* dying  # for each group the first in its list of those that it is the last to read
-    cdef int* free  # the first free group of each size
+    cdef int* dying  # for each group the first of those that it is the last to read
+    cdef int* following  # for each of these the next one
+    cdef Holes holes
     cdef char* seen  # where in the tables those of lookups begin that have been visited
     cdef void* memory
-    cdef int largest
     cdef bint moving
 
     def __dealloc__(self):
         PyMem_Free(self.memory)
+        forget_holes(&self.holes)
 
     cdef int give(self, Machine machine, int* group_of, int* first_of) except -1:
         cdef Py_ssize_t i, n = machine.n_orders, far = machine.far_from(n), near = n - far - 1
@@ -88,18 +88,16 @@ cdef class Reuse:
 
     cdef int make_room(self) except -1:
         cdef Py_ssize_t g, n = self.machine.n_groups
-        self.largest = 0
+        cdef int largest = 1
         for g in range(OF_INPUTS + 1, n):
-            self.largest = max(self.largest, self.first_of[g + 1] - self.first_of[g])
-        self.memory = block((4 * n + self.largest + 1) * sizeof(int) + self.machine.n_tables)
+            largest = max(largest, self.first_of[g + 1] - self.first_of[g])
+        make_holes(&self.holes, largest, n)
+        self.memory = block(4 * n * sizeof(int) + self.machine.n_tables)
         self.shift = <int*>self.memory
         self.last, self.following, self.dying = self.shift + n, self.shift + 2 * n, self.shift + 3 * n
-        self.free = self.shift + 4 * n
-        self.seen = <char*>(self.free + self.largest + 1)
+        self.seen = <char*>(self.shift + 4 * n)
         for g in range(n):
             self.shift[g], self.last[g], self.dying[g] = 0, NOT_READ, NOWHERE
-        for g in range(self.largest + 1):
-            self.free[g] = NOWHERE
         memset(self.seen, 0, self.machine.n_tables)
         return 0
 
@@ -170,12 +168,9 @@ cdef class Reuse:
         """Give a group its places."""
         cdef Machine machine = self.machine
         cdef int size = self.first_of[g + 1] - self.first_of[g], last = self.last[g]
-        cdef int former = self.free[size] if last != STAYS_ALONE else NOWHERE
-        cdef int place = <int>machine.n_places
-        if former >= 0:
-            self.free[size] = self.following[former]
-            place = self.first_of[former] + self.shift[former]
-        else:
+        cdef int place = taken(&self.holes, size) if last != STAYS_ALONE else NOWHERE
+        if place < 0:
+            place = <int>machine.n_places
             machine.n_places += size
         self.shift[g] = place - self.first_of[g]
         machine.first_of[machine.n_groups] = place
@@ -185,8 +180,7 @@ cdef class Reuse:
 
     cdef void release_after(self, int g) noexcept:
         """The places are free of what group g was the last to read."""
-        cdef int free = self.dying[g], following, size
-        while free >= 0:
-            following, size = self.following[free], self.first_of[free + 1] - self.first_of[free]
-            self.following[free], self.free[size] = self.free[size], free
-            free = following
+        cdef int last = self.dying[g]
+        while last >= 0:
+            give_back(&self.holes, self.first_of[last] + self.shift[last], self.first_of[last + 1] - self.first_of[last])
+            last = self.following[last]

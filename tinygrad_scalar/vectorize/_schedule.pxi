@@ -386,6 +386,7 @@ cdef class Schedule:
             machine.n_groups += 1
         self.first_of[machine.n_groups] = <int>self.n_places
         machine.n_places, machine.n_tables = self.n_places, self.n_tables
+        machine.n_results = self.n_places - machine.n_uniform - machine.n_inputs
         if machine.n_orders:
             machine.orders = <Order*>PyMem_Realloc(machine.orders, machine.n_orders * sizeof(Order))
         return 0

@@ -82,6 +82,7 @@ cdef extern from "_lanes.h":
 
 cdef extern from "../engine/_huge_pages.h":
     void ask_for_huge_pages(void*, size_t) noexcept
+    void give_back_freed_memory() noexcept
 
 
 include "_numpy_loops.pxi"
@@ -258,6 +259,7 @@ cdef bint all_finite(double* numbers, Py_ssize_t n) noexcept nogil:
     return True
 
 
+include "_holes.pxi"
 include "_machine.pxi"
 include "_reuse.pxi"
 include "_schedule.pxi"
