@@ -146,7 +146,7 @@ class _Backward:
         elif isinstance(statement, Scatter):
             for part, index in statement.parts:
                 rows = (d, chosen) if index is None else (self._rows(d, index), chosen and self._rows(chosen, index))
-                self.contribute(part, rows[0], chosen=rows[1])
+                self.contribute(part, self._from_every_example(statement, part, rows[0]), chosen=rows[1])
         elif isinstance(statement, Lookup):
             if statement.source in self.counts:
                 ones = self._full(chosen or ONES[True], statement.out)
@@ -162,6 +162,12 @@ class _Backward:
     def _keeps(self, array: Array) -> bool:
         """Whether each example has a gradient of its own with respect to an array."""
         return array.batched or self.by_example
+
+    def _from_every_example(self, statement: Statement, operand: Array, amount: Array) -> Array:
+        """A statement's contribution to an operand; one that is the same in all examples comes from each of them."""
+        if not statement.out.batched or amount.batched or self._keeps(operand):
+            return amount
+        return self.add(OverExamples(Array(amount.shape, False), amount))
 
     def _reverse_elementwise(self, statement: Elementwise, d: Array, chosen: Array | None) -> None:
         if not any(operand in self.counts for operand in statement.operands):
@@ -180,8 +186,8 @@ class _Backward:
                 amount = self.write("where", chosen, amount, constant(0.0))  # other rows can be infinitely steep
             if amount is not None and operand.rows == amount.rows == 1 < statement.out.rows:
                 amount = self.write("*", constant(statement.out.rows), amount)  # the same in every row
-            if amount is not None and statement.out.batched and not (self._keeps(operand) or amount.batched):
-                amount = self.add(OverExamples(Array(amount.shape, False), amount))  # and in every example
+            if amount is not None:
+                amount = self._from_every_example(statement, operand, amount)
             self.contribute(operand, amount, chosen=chosen)
 
     def _reverse_choice(self, statement: Elementwise, d: Array, chosen: Array | None) -> None:
@@ -194,9 +200,7 @@ class _Backward:
             )
             if operand.rows == amount.rows == 1 < statement.out.rows:
                 amount = self.write("*", constant(statement.out.rows), amount)
-            if statement.out.batched and not (self._keeps(operand) or amount.batched):
-                amount = self.add(OverExamples(Array(amount.shape, False), amount))
-            self.contribute(operand, amount, chosen=which)
+            self.contribute(operand, self._from_every_example(statement, operand, amount), chosen=which)
 
     def _reverse_fold(self, statement: Fold, d: Array, chosen: Array | None) -> None:
         source = statement.source
