@@ -1,5 +1,6 @@
 """The check of the first call: it compares two examples, and nothing of it is ever seen from outside."""
 
+import _weakrefset
 import gc
 import sys
 import threading
@@ -166,7 +167,8 @@ def without_callbacks_of_the_collector():
 
 
 def _is_finalizer(frame):
-    while frame is not None and frame.f_code is not weakref.finalize.__call__.__code__:
+    """Whether it runs because something died: a finalizer, or what takes it out of a weak set or dictionary."""
+    while frame is not None and frame.f_code.co_filename not in (weakref.__file__, _weakrefset.__file__):
         frame = frame.f_back
     return frame is not None
 
