@@ -1,5 +1,5 @@
-/* Large memory: as huge pages, where Linux has them, with one fault for 2 MB instead of 512, each of which takes as long
-   as hundreds of operations; and given back where it lies idle. */
+/* Large memory. In huge pages, where Linux has them, there is one fault for 2 MB instead of 512, each of which takes as
+   long as hundreds of operations. What lies idle is given back. */
 
 #ifndef TINYGRAD_SCALAR_HUGE_PAGES_H
 #define TINYGRAD_SCALAR_HUGE_PAGES_H
@@ -27,8 +27,7 @@ static inline void ask_for_huge_pages(void *start, size_t size)
 #endif
 }
 
-/* Give the system back what the C library keeps of memory that was freed: before much is asked for, which comes from
-   the system in any case. */
+/* Give the system back what was freed, and what the C library keeps for later: before much is asked for. */
 static inline void give_back_freed_memory(void)
 {
 #ifdef __GLIBC__

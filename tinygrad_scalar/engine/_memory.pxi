@@ -20,17 +20,7 @@ cdef extern from "Python.h":
 
 cdef extern from "_huge_pages.h":
     void ask_for_huge_pages(void*, size_t) noexcept
-
-cdef extern from *:
-    """
-    #ifdef __GLIBC__
-    #include <malloc.h>
-    #define GIVE_BACK_UNUSED() ((void)malloc_trim(0))
-    #else
-    #define GIVE_BACK_UNUSED() ((void)0)
-    #endif
-    """
-    void GIVE_BACK_UNUSED() noexcept nogil
+    void give_back_freed_memory() noexcept nogil
 
 cdef enum:
     SLAB_SIZE = 1 << 21  # and alignment, so that a node's address tells its slab
@@ -202,7 +192,7 @@ def give_back_unused():
     if in_slabs and keepers == 0:
         sort_empty_slabs()
     give_walks_back()
-    GIVE_BACK_UNUSED()
+    give_back_freed_memory()
 
 
 cdef void set_partial_slabs_aside() noexcept:

@@ -1,7 +1,7 @@
-# Free places of groups, of values (_reuse.pxi) and of gradients (_machine.pxi).
+# Free places: of values that nothing reads any more (_reuse.pxi), and of gradients that are passed on (_machine.pxi).
 
 cdef enum:
-    LARGER = 4  # how many times as large a hole may be as what is put into it: one in a wide level's would spoil it
+    LARGER = 4  # at most so many times as large is a hole as what is put into it: a single number would spoil a wide one
 
 cdef struct Hole:
     int place
@@ -9,15 +9,15 @@ cdef struct Hole:
     int following  # the next one as large, or the next one that is in no list
 
 cdef struct Holes:
-    int* first  # of each size
+    int* first  # for each size the first hole as large
     Hole* all
-    int n
-    int spare
+    int n  # how many of these have been used
+    int spare  # the first that is no hole now
     int largest
 
 
 cdef int make_holes(Holes* holes, int largest, Py_ssize_t most) except -1:
-    """None yet; none is larger than `largest`, and at most so many are given back."""
+    """No holes yet, and room for them: none will be larger than `largest`, and at most so many are given back."""
     cdef int size
     holes.first, holes.all = NULL, NULL
     holes.first = <int*>block((largest + 1) * sizeof(int))
@@ -35,6 +35,7 @@ cdef void forget_holes(Holes* holes) noexcept:
 
 
 cdef void give_back(Holes* holes, int place, int size) noexcept:
+    """So many places are free, from `place` on."""
     cdef int h = holes.spare
     if h >= 0:
         holes.spare = holes.all[h].following

@@ -811,7 +811,7 @@ cdef class Machine:
         self.lanes = self.size = 0
         PyMem_Free(self.memory)  # first, as both are large
         if numbers * <Py_ssize_t>sizeof(double) > IN_MEMORY:
-            give_back_freed_memory()
+            give_back_freed_memory()  # what was just freed too
         self.memory = memory = <double*>PyMem_Calloc(numbers, sizeof(double))
         if memory is NULL:
             raise MemoryError

@@ -34,7 +34,7 @@ cdef class Reuse:
     """Gives results their places, when all orders are written and each result has one of its own.
 
     The results of a level, a group, remain side by side, so that rows remain rows. Once the orders have run that read
-    any of them, and if none does on the way back, their places are later groups'.
+    any of them, and if none does on the way back, later groups are given their places.
     """
 
     cdef Machine machine

@@ -305,7 +305,7 @@ def compiled(
 
 
 def _forget_numbers(traced: Trace) -> None:
-    """Keep the numbers of what is constant alone; the zeros in place of others take no memory while none is written."""
+    """Keep no numbers but those of constants; the zeros in place of others take no memory, as none is ever written."""
     loops = native()
     if loops is None:
         return
