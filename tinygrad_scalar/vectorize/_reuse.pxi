@@ -10,13 +10,19 @@ cdef enum:  # instead of the last group that reads a group
     STAYS = -2  # it is read on the way back, or when the program has run
     STAYS_ALONE = -3  # and nothing else was there before: lookups mark what they choose (`Machine.chosen`)
 
+cdef struct Group:
+    int first  # its first place as the orders are written; after the last group the end
+    int shift  # how far it moves
+    int last  # the last group that reads it; then, once that is known, the next of those that the same one reads last
+    int dying  # the first of the groups that it is the last to read
+
 
 cdef int read_on_the_way_back(int code, double number) noexcept nogil:
-    """Which numbers an order needs to pass its gradient on, beside the slopes that are kept."""
+    """Which numbers an order needs to pass its gradient on, if none of its slopes are kept."""
     cdef int k
     if code == _ops.MULTIPLY or code == DOT or code == _ops.MAXIMUM or code == _ops.MINIMUM:
         return READS_X | READS_Y
-    if code in (_ops.ADD, _ops.SUBTRACT, _ops.NEGATE) or slopes_kept(code, number):
+    if code in (_ops.ADD, _ops.SUBTRACT, _ops.NEGATE):
         return 0
     if code == _ops.DIVIDE:
         return READS_Y | READS_OUT
@@ -39,26 +45,21 @@ cdef class Reuse:
 
     cdef Machine machine
     cdef int* group_of  # for each place as they are written
-    cdef int* first_of  # for each group its first place there; after the last group the end
-    cdef int* shift  # for each group, how far it moves
-    cdef int* last  # for each group the last one that reads it
-    cdef int* dying  # for each group the first of those that it is the last to read
-    cdef int* following  # for each of these the next one
+    cdef Group* groups
     cdef Holes holes
     cdef char* seen  # where in the tables those of lookups begin that have been visited
-    cdef void* memory
     cdef bint moving
 
     def __dealloc__(self):
-        PyMem_Free(self.memory)
+        PyMem_Free(self.groups)
         forget_holes(&self.holes)
 
     cdef int give(self, Machine machine, int* group_of, int* first_of) except -1:
         cdef Py_ssize_t i, n = machine.n_orders, far = machine.far_from(n), near = n - far - 1
         cdef Order* order
         cdef int g = OF_INPUTS
-        self.machine, self.group_of, self.first_of = machine, group_of, first_of
-        self.make_room()
+        self.machine, self.group_of = machine, group_of
+        self.make_room(first_of)
         machine.first_of = <int*>block(machine.n_groups * sizeof(int))
         self.stays(machine.cost)
         for i in range(machine.n_watched):
@@ -66,7 +67,7 @@ cdef class Reuse:
         for i in range(n - 1, -1, -1):
             order = machine.orders + i
             if i > near:
-                self.prefetch(order - AHEAD, order - AHEAD // 2, self.last)
+                self.prefetch(order - AHEAD, order - AHEAD // 2)
             self.visit(order, group_of[order.out])
         memset(self.seen, 0, machine.n_tables)
         self.moving = True
@@ -74,54 +75,57 @@ cdef class Reuse:
         for i in range(n):
             order = machine.orders + i
             if i < far:
-                self.prefetch(order + AHEAD, order + AHEAD // 2, self.shift)
+                self.prefetch(order + AHEAD, order + AHEAD // 2)
             if group_of[order.out] != g:
                 self.release_after(g)
                 g = group_of[order.out]
                 self.move(g)
             self.visit(order, g)
-            order.out += self.shift[g]
-        machine.cost += self.shift[group_of[machine.cost]]
+            order.out += self.groups[g].shift
+        machine.cost += self.groups[group_of[machine.cost]].shift
         for i in range(machine.n_watched):
-            machine.watched[i] += self.shift[group_of[machine.watched[i]]]
+            machine.watched[i] += self.groups[group_of[machine.watched[i]]].shift
         return 0
 
-    cdef int make_room(self) except -1:
+    cdef int make_room(self, int* first_of) except -1:
         cdef Py_ssize_t g, n = self.machine.n_groups
         cdef int largest = 1
-        for g in range(OF_INPUTS + 1, n):
-            largest = max(largest, self.first_of[g + 1] - self.first_of[g])
+        cdef Group* group
+        self.groups = <Group*>block((n + 1) * sizeof(Group) + self.machine.n_tables)
+        self.seen = <char*>(self.groups + n + 1)
+        for g in range(n + 1):
+            group = self.groups + g
+            group.first = first_of[g] if g > OF_INPUTS else 0  # those before stay where they are
+            group.shift, group.last, group.dying = 0, NOT_READ, NOWHERE
+            if g > OF_INPUTS + 1:
+                largest = max(largest, group.first - (group - 1).first)
         make_holes(&self.holes, largest, n)
-        self.memory = block(4 * n * sizeof(int) + self.machine.n_tables)
-        self.shift = <int*>self.memory
-        self.last, self.following, self.dying = self.shift + n, self.shift + 2 * n, self.shift + 3 * n
-        self.seen = <char*>(self.shift + 4 * n)
-        for g in range(n):
-            self.shift[g], self.last[g], self.dying[g] = 0, NOT_READ, NOWHERE
         memset(self.seen, 0, self.machine.n_tables)
         return 0
 
-    cdef inline void prefetch(self, Order* far, Order* near, int* of_groups) noexcept:
-        """The groups of the first two operands of an order, and something of those of a nearer one."""
+    cdef inline void prefetch(self, Order* far, Order* near) noexcept:
+        """Which groups the first two operands of an order are of, and those of a nearer one."""
         PREFETCH(self.group_of + far.x)
         PREFETCH(self.group_of + far.y)
         if near.sx != INDEXED:
-            PREFETCH(of_groups + self.group_of[near.x])
+            PREFETCH(self.groups + self.group_of[near.x])
         if near.sy != INDEXED and near.y >= 0 and near.code != LOOKUP:
-            PREFETCH(of_groups + self.group_of[near.y])
+            PREFETCH(self.groups + self.group_of[near.y])
 
-    cdef void visit(self, Order* order, int g) noexcept:
+    cdef inline void visit(self, Order* order, int g) noexcept:
         """Note what an order of group g reads, and for how long; or, when groups are `moving`, where that stands."""
-        cdef int kept = read_on_the_way_back(order.code, order.number) if order.how else 0
-        cdef bint x_stays = kept & READS_X, y_stays = kept & READS_Y
+        cdef int kept = 0
+        cdef bint x_stays, y_stays
         cdef Py_ssize_t k
         cdef Dot* dot
         cdef int* term
-        if not self.moving:
-            if order.how == 1:
-                self.last[g] = STAYS_ALONE
-            elif kept & READS_OUT:
-                self.stays(order.out)
+        if order.how and not (self.moving or order.n_slopes):
+            kept = read_on_the_way_back(order.code, order.number)
+        x_stays, y_stays = kept & READS_X, kept & READS_Y
+        if order.how == 1 and not self.moving:
+            self.groups[g].last = STAYS_ALONE
+        elif kept & READS_OUT:
+            self.stays(order.out)
         if order.code == LOOKUP:
             self.operand(&order.x, 0, 1, g, x_stays)
             if not self.seen[order.y]:
@@ -151,36 +155,41 @@ cdef class Reuse:
             self.place(self.machine.tables + at[0] + i, g, stays)
 
     cdef inline void place(self, int* place, int g, bint stays) noexcept:
-        cdef int read = self.group_of[place[0]]
+        cdef Group* read = self.groups + self.group_of[place[0]]
         if self.moving:
-            place[0] += self.shift[read]
+            place[0] += read.shift
         elif stays:
             self.stays(place[0])
-        elif self.last[read] == NOT_READ:  # from the last order to the first
-            self.last[read] = g
+        elif read.last == NOT_READ:  # from the last order to the first
+            read.last = g
 
     cdef inline void stays(self, int place) noexcept:
-        cdef int g = self.group_of[place]
-        if self.last[g] != STAYS_ALONE:
-            self.last[g] = STAYS
+        cdef Group* group = self.groups + self.group_of[place]
+        if group.last != STAYS_ALONE:
+            group.last = STAYS
 
     cdef void move(self, int g) noexcept:
         """Give a group its places."""
         cdef Machine machine = self.machine
-        cdef int size = self.first_of[g + 1] - self.first_of[g], last = self.last[g]
-        cdef int place = taken(&self.holes, size) if last != STAYS_ALONE else NOWHERE
+        cdef Group* group = self.groups + g
+        cdef Group* last
+        cdef int size = group[1].first - group.first
+        cdef int place = taken(&self.holes, size) if group.last != STAYS_ALONE else NOWHERE
         if place < 0:
             place = <int>machine.n_places
             machine.n_places += size
-        self.shift[g] = place - self.first_of[g]
+        group.shift = place - group.first
         machine.first_of[machine.n_groups] = place
         machine.n_groups += 1
-        if last >= 0:
-            self.following[g], self.dying[last] = self.dying[last], g
+        if group.last >= 0:
+            last = self.groups + group.last
+            group.last, last.dying = last.dying, g
 
     cdef void release_after(self, int g) noexcept:
         """The places are free of what group g was the last to read."""
-        cdef int last = self.dying[g]
-        while last >= 0:
-            give_back(&self.holes, self.first_of[last] + self.shift[last], self.first_of[last + 1] - self.first_of[last])
-            last = self.following[last]
+        cdef int dying = self.groups[g].dying
+        cdef Group* group
+        while dying >= 0:
+            group = self.groups + dying
+            give_back(&self.holes, group.first + group.shift, group[1].first - group.first)
+            dying = group.last
